@@ -1,0 +1,44 @@
+"""Encoders: each turns one modality into vectors, tokens and taps."""
+
+from encoders._base import Encoder, StagedEncoder
+from encoders._create import create_encoder, list_encoders, register_encoder
+from encoders._registry import Configurable, Registry
+from encoders.audio import LogMelConvEncoder
+from encoders.batch import Batch, View
+from encoders.collate import Collate, Sample, TargetSpec
+from encoders.data import BatchDataset
+from encoders.image import ConvEncoder
+from encoders.image_timm import TimmEncoder
+from encoders.series import SeriesTransformerEncoder, TCNEncoder
+from encoders.tabular import FTTransformerEncoder, MLPEncoder
+from encoders.text import ByteTransformerEncoder
+from encoders.text_hf import HFTextEncoder
+from encoders.types import EncoderOutput, InputSpec, TapInfo
+
+__all__ = [
+    "Batch",
+    "BatchDataset",
+    "ByteTransformerEncoder",
+    "Collate",
+    "Configurable",
+    "ConvEncoder",
+    "Encoder",
+    "EncoderOutput",
+    "FTTransformerEncoder",
+    "HFTextEncoder",
+    "InputSpec",
+    "LogMelConvEncoder",
+    "MLPEncoder",
+    "Registry",
+    "Sample",
+    "SeriesTransformerEncoder",
+    "StagedEncoder",
+    "TCNEncoder",
+    "TapInfo",
+    "TargetSpec",
+    "TimmEncoder",
+    "View",
+    "create_encoder",
+    "list_encoders",
+    "register_encoder",
+]

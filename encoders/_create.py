@@ -1,0 +1,25 @@
+"""The registry of encoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from encoders._base import Encoder
+from encoders._registry import Registry
+
+ENCODERS: Registry[Encoder] = Registry("encoder")
+register_encoder = ENCODERS.register
+
+
+def create_encoder(name: str, *args: Any, **options: Any) -> Encoder:
+    """Make an encoder by name: ``create_encoder("timm/resnet18", in_chans=1)``.
+
+    Raises:
+        ValueError: Unknown name or option; close matches are named.
+    """
+    return ENCODERS.create(name, *args, **options)
+
+
+def list_encoders(pattern: str = "*") -> list[str]:
+    """Names of the encoders that match a shell pattern; a name that ends in ``/`` is a family."""
+    return ENCODERS.list(pattern)

@@ -1,0 +1,27 @@
+"""Import of the heavy libraries, when they are first needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def require(module: str, extra: str) -> Any:
+    """Import a module of an extra.
+
+    Raises:
+        ImportError: It is not installed; the message says how to install it.
+
+    Example:
+        >>> require("no_such_module", "image")
+        Traceback (most recent call last):
+        ImportError: 'no_such_module' is needed here. Install it with `pip install 'plait[image]'`.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise
+        raise ImportError(
+            f"'{module}' is needed here. Install it with `pip install 'plait[{extra}]'`."
+        ) from None

@@ -1,0 +1,42 @@
+"""Samples that fit in memory, served a batch at a time without a Python loop over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.utils.data import Dataset
+
+from encoders.batch import Batch
+
+
+class BatchDataset(Dataset[Batch]):
+    """A dataset held as one large `Batch`; a loader draws whole batches from it by indexing.
+
+    Args:
+        batch: All samples.
+
+    Example:
+        >>> from torch.utils.data import DataLoader
+        >>> data = BatchDataset(Batch.of({"x": torch.randn(10, 3)}))
+        >>> loader = DataLoader(data, batch_size=4, collate_fn=data.collate)
+        >>> [b.batch_size for b in loader]
+        [4, 4, 2]
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return self.batch.batch_size
+
+    def __getitem__(self, row: int) -> Batch:
+        return self.batch.select(torch.tensor([row]))
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch:
+        return self.batch.select(torch.as_tensor(rows))
+
+    @staticmethod
+    def collate(batch: Batch) -> Batch:
+        """What `__getitems__` gave is a batch already."""
+        return batch

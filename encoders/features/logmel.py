@@ -1,0 +1,95 @@
+"""Log-mel spectrogram of waveforms of different lengths."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from encoders._extras import require
+from encoders.layers.standardise import Standardise
+from encoders.slots import clean
+
+
+class LogMel(nn.Module):
+    """Logarithm of the energy in mel bands, each band standardised by statistics that `fit` sets.
+
+    Source: Davis & Mermelstein, "Comparison of Parametric Representations for Monosyllabic Word
+    Recognition", 1980; the triangular filters of ``torchaudio.functional.melscale_fbanks``. Frames
+    lie wholly within the recording, so that none sees padding.
+
+    Args:
+        sample_rate: In Hz.
+        n_mels: Number of bands, from 0 Hz to half the sample rate.
+        window_s: Length of a frame in seconds.
+        hop_s: Distance between frames in seconds.
+
+    Shape:
+        x ``[B, T]``, mask ``[B, T]``; frames ``[B, 1 + (T - window) // hop, n_mels]`` and their mask.
+
+    Units:
+        ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds.
+
+    Raises:
+        ValueError: A recording is shorter than one window (lengths are looked at on the CPU only).
+        ImportError: torchaudio is not installed.
+
+    Example:
+        >>> frames, mask = LogMel(8000, n_mels=40)(torch.randn(2, 8000))
+        >>> frames.shape, mask
+        (torch.Size([2, 98, 40]), None)
+    """
+
+    bands: Tensor
+    taper: Tensor
+
+    def __init__(
+        self, sample_rate: int, *, n_mels: int = 64, window_s: float = 0.025, hop_s: float = 0.01
+    ) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.window, self.hop = round(window_s * sample_rate), round(hop_s * sample_rate)
+        if self.hop < 1 or self.window < 2:
+            raise ValueError(
+                f"`hop_s` and `window_s` should span samples at {sample_rate} Hz. Found {self.hop} and "
+                f"{self.window}. Are they in milliseconds? They are read as seconds."
+            )
+        # Bins closer than half the lowest band is wide, so that no band falls between two of them.
+        mel_step = 2595 * math.log10(1 + sample_rate / 1400) / (n_mels + 1)
+        lowest_hz = 700 * (10 ** (mel_step / 2595) - 1)
+        self.n_fft = 2 ** math.ceil(math.log2(max(self.window, sample_rate / lowest_hz)))
+        functional = require("torchaudio.functional", "audio")
+        bands = functional.melscale_fbanks(self.n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate)
+        self.register_buffer("bands", bands, persistent=False)
+        self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
+        self.standardise = Standardise(n_mels)
+
+    def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Set mean and scale of each band from training recordings; padding is left out."""
+        self.standardise.fit(*self._frames(x, mask))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        frames, mask = self._frames(x, mask)
+        return clean(self.standardise(frames), mask), mask
+
+    def _frames(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        self._check_length(x, mask)
+        # Energies span more decades than half precision holds.
+        with torch.autocast(x.device.type, enabled=False):
+            framed = x.float().unfold(1, self.window, self.hop) * self.taper
+            energy = torch.fft.rfft(framed, self.n_fft).abs().square() @ self.bands
+        return (energy + 1e-6).log(), None if mask is None else mask[:, self.window - 1 :: self.hop]
+
+    def _check_length(self, x: Tensor, mask: Tensor | None) -> None:
+        short = x.shape[1] if x.shape[1] < self.window else None
+        if mask is not None and mask.device.type == "cpu" and not torch.compiler.is_compiling():
+            lengths = mask.sum(1)
+            partial = lengths[(lengths > 0) & (lengths < self.window)]
+            short = int(partial.min()) if len(partial) else short
+        if short is not None:
+            raise ValueError(
+                f"a recording should last at least one window, {self.window / self.sample_rate:g} s. Found "
+                f"{short / self.sample_rate:g} s ({short} samples at {self.sample_rate} Hz). "
+                f"Leave it out, or shorten `window_s`."
+            )

@@ -1,0 +1,68 @@
+"""A small encoder of images; pretrained ones are in `encoders.image_timm`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from encoders._base import StagedEncoder
+from encoders._create import register_encoder
+from encoders.layers.images import ConvStage, ImageEncoder, per_channel
+from encoders.taps import as_tokens, pool
+from encoders.types import EncoderOutput, InputSpec, TapInfo
+
+
+@register_encoder("conv")
+class ConvEncoder(ImageEncoder, StagedEncoder):
+    """A small convolutional net with a tap after each halving of the image.
+
+    Source: plain convolutions with the GroupNorm of Wu & He, "Group Normalization", ECCV 2018.
+
+    Args:
+        in_chans: Number of channels.
+        image_size: Side in pixels of the stand-in for an image that is absent from a whole batch;
+            images of any size are read.
+        widths: Channels of each stage, shallow to deep.
+        embed_dim: Size of ``pooled``; that of the last stage when None.
+        mean: Subtracted by `preprocess`, one value or one a channel.
+        std: Divided by in `preprocess`, one value or one a channel.
+
+    Shape:
+        ``[B, in_chans, H, W]``; pooled ``[B, embed_dim]``, tokens ``[B, H'·W', widths[-1]]``, taps
+        ``[B, C, H/2ⁿ, W/2ⁿ]``.
+
+    Example:
+        >>> import torch
+        >>> encoder = ConvEncoder(1, widths=(8, 16))
+        >>> encoder(torch.randn(2, 1, 28, 28)).taps["stage2"].shape
+        torch.Size([2, 16, 7, 7])
+    """
+
+    def __init__(
+        self,
+        in_chans: int = 3,
+        *,
+        image_size: int = 32,
+        widths: Sequence[int] = (32, 64, 128),
+        embed_dim: int | None = None,
+        mean: Sequence[float] | float = 0.5,
+        std: Sequence[float] | float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.mean, self.std = per_channel("mean", mean, in_chans), per_channel("std", std, in_chans)
+        stand_in = (in_chans, image_size, image_size)
+        self.input_spec = InputSpec((in_chans, None, None), stand_in=stand_in)
+        self.embed_dim = embed_dim or widths[-1]
+        self.token_dim = widths[-1]
+        self.tap_info = tuple(TapInfo(f"stage{i + 1}", w, "BCHW") for i, w in enumerate(widths))
+        before = (in_chans, *widths[:-1])
+        self.stages = nn.ModuleList(ConvStage(a, b) for a, b in zip(before, widths, strict=True))
+        self.head = nn.Linear(widths[-1], embed_dim) if embed_dim else nn.Identity()
+
+    def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return x, None
+
+    def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
+        last = taps[self.tap_info[-1].name]
+        return EncoderOutput(self.head(pool(last, "BCHW")), as_tokens(last, "BCHW"), taps=taps)

@@ -1,0 +1,120 @@
+"""The backbones of timm as encoders of images."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from encoders._create import register_encoder
+from encoders._extras import require
+from encoders.layers.images import ImageEncoder, per_channel
+from encoders.taps import as_tokens, pool
+from encoders.types import EncoderOutput, InputSpec, TapInfo
+
+
+@register_encoder("timm/")
+class TimmEncoder(ImageEncoder):
+    """Any backbone of timm that gives its intermediate features.
+
+    Source: Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models.
+
+    Args:
+        model_name: As timm knows it: ``create_encoder("timm/resnet18")``.
+        in_chans: Number of channels.
+        pretrained: Whether to download weights now. Not saved: weights are saved with the model.
+        image_size: Side of the images in pixels; the model's own when None. Transformers read no
+            other size, and `preprocess` resizes to it; elsewhere it is that of the stand-in for an
+            image that is absent from a whole batch.
+        out_indices: Which of the model's features to give as taps; timm's choice when None.
+        mean: Subtracted by `preprocess`; what the model was trained with when None.
+        std: Divided by in `preprocess`; what the model was trained with when None.
+
+    Shape:
+        ``[B, in_chans, H, W]``; pooled ``[B, C]``, tokens ``[B, H'·W', C]``, taps ``[B, C, H', W']``.
+
+    Raises:
+        ValueError: timm does not know the name, or the model gives no intermediate features.
+        ImportError: timm is not installed.
+
+    Example:
+        >>> encoder = TimmEncoder("resnet18", in_chans=1)
+        >>> [(tap.name, tap.dim) for tap in encoder.tap_info][-2:]
+        [('layer3', 256), ('layer4', 512)]
+    """
+
+    _not_config = ("pretrained",)
+
+    def __init__(
+        self,
+        model_name: str,
+        *,
+        in_chans: int = 3,
+        pretrained: bool = False,
+        image_size: int | None = None,
+        out_indices: Sequence[int] | None = None,
+        mean: Sequence[float] | float | None = None,
+        std: Sequence[float] | float | None = None,
+    ) -> None:
+        super().__init__()
+        timm = require("timm", "image")
+        if not timm.is_model(model_name):
+            close = difflib.get_close_matches(model_name, timm.list_models(), n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "See `timm.list_models()`."
+            raise ValueError(f"unknown timm model '{model_name}'. {hint}")
+        trained = timm.get_pretrained_cfg(model_name, allow_unregistered=True)
+        fixed = bool(trained and trained.fixed_input_size)
+        side = image_size or (trained.input_size[-1] if trained else 224)
+        self.net = _features(
+            timm,
+            model_name,
+            in_chans=in_chans,
+            pretrained=pretrained,
+            **({"img_size": side} if fixed and image_size else {}),
+            **({"out_indices": tuple(out_indices)} if out_indices else {}),
+        )
+        size = (side, side) if fixed else (None, None)
+        self.input_spec = InputSpec((in_chans, *size), stand_in=(in_chans, side, side))
+        self.mean = per_channel("mean", mean or _trained(trained and trained.mean, in_chans), in_chans)
+        self.std = per_channel("std", std or _trained(trained and trained.std, in_chans), in_chans)
+        info: Any = self.net.feature_info
+        names, dims = info.module_name(), info.channels()
+        if len(set(names)) < len(names):
+            names = [f"{name}.{i}" for i, name in enumerate(names)]
+        self.tap_info = tuple(TapInfo(n, d, "BCHW") for n, d in zip(names, dims, strict=True))
+        self.embed_dim = self.token_dim = dims[-1]
+        self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        maps = [m.permute(0, 3, 1, 2) if self.channels_last else m for m in self.net(x)]
+        taps = {tap.name: m for tap, m in zip(self.tap_info, maps, strict=True)}
+        return EncoderOutput(pool(maps[-1], "BCHW"), as_tokens(maps[-1], "BCHW"), taps=taps)
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """As `ConvEncoder.preprocess`, resized where the model reads one size only."""
+        x = super().preprocess(raw)
+        height, width = self.input_spec.shape[1:]
+        if height is None or width is None or x.shape[1:] == (height, width):
+            return x
+        return F.interpolate(x[None], (height, width), mode="bicubic", antialias=True)[0]
+
+
+def _features(timm: Any, model_name: str, **options: Any) -> nn.Module:
+    try:
+        net: nn.Module = timm.create_model(model_name, features_only=True, **options)
+    except (AttributeError, AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"timm model '{model_name}' could not be made with intermediate features and {options}. timm "
+            f"says: {error}. Choose another; most names that `timm.list_models()` gives have features."
+        ) from error
+    return net
+
+
+def _trained(values: Sequence[float] | None, in_chans: int) -> Sequence[float] | float:
+    """What a model was trained with, averaged where the channels are others."""
+    if values is None:
+        return 0.5
+    return values if len(values) == in_chans else sum(values) / len(values)

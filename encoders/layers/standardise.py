@@ -1,0 +1,61 @@
+"""Zero mean and unit variance for each feature, from statistics that are part of the model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardise(nn.Module):
+    """``(x - mean) / scale`` over the last axis; the identity until `fit`.
+
+    The statistics are buffers: they are saved with the model and never change in training.
+
+    Args:
+        num_features: Size of the last axis.
+
+    Shape:
+        ``[..., num_features]`` to the same.
+
+    Example:
+        >>> standardise = Standardise(1)
+        >>> standardise.fit(torch.tensor([[1.0], [3.0], [float("nan")]]))
+        >>> standardise(torch.tensor([[4.0]])).tolist()
+        [[2.0]]
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("scale", torch.ones(num_features))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Set the statistics from training data; NaN and padding are left out.
+
+        A feature that never varies keeps the scale 1; one that is always missing stays as it is.
+
+        Shape:
+            x ``[..., num_features]``, mask as x without its last axis.
+
+        Raises:
+            ValueError: The last axis has another size.
+        """
+        if x.shape[-1] != len(self.mean):
+            raise ValueError(
+                f"`x` should have {len(self.mean)} features in its last axis. Found {(*x.shape,)}."
+            )
+        rows = (x if mask is None else x[mask]).double().reshape(-1, len(self.mean))
+        known = ~rows.isnan()
+        count = known.sum(0).clamp(min=1)
+        mean = rows.nan_to_num(nan=0.0).sum(0) / count
+        variance = torch.where(known, rows - mean, 0.0).square().sum(0) / count
+        flat = variance <= 1e-12 * (1 + mean.square())
+        self.mean.copy_(mean)
+        self.scale.copy_(torch.where(flat, 1.0, variance.sqrt()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.scale

@@ -1,0 +1,49 @@
+"""The front of sequence encoders for early fusion: the steps of the input, and their statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders.slots import clean
+from encoders.taps import masked_mean
+from encoders.types import EncoderOutput, InputSpec
+
+Steps = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
+
+
+class StepsInputLevel(Encoder):
+    """Steps of a sequence as tokens; their mean and standard deviation over time as ``pooled``.
+
+    Args:
+        steps: A module, shared with the encoder whose front this is, from ``(x, mask)`` to steps
+            ``[B, T, token_dim]`` and their mask.
+        token_dim: Size of a step.
+        input_spec: That encoder's.
+        spread: Whether ``pooled`` holds the standard deviation beside the mean.
+
+    Shape:
+        tokens ``[B, T, token_dim]``, pooled ``[B, 2·token_dim]`` (or ``token_dim``).
+    """
+
+    def __init__(self, steps: Steps, token_dim: int, input_spec: InputSpec, *, spread: bool = True) -> None:
+        super().__init__()
+        self.steps = steps
+        self.spread = spread
+        self.token_dim = token_dim
+        self.embed_dim = 2 * token_dim if spread else token_dim
+        self.input_spec = input_spec
+        self.tap_info = ()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        tokens, mask = self.steps(x, mask)
+        tokens = clean(tokens, mask)
+        mean = masked_mean(tokens, mask)
+        if not self.spread:
+            return EncoderOutput(mean, tokens, mask)
+        variance = masked_mean((tokens - mean.unsqueeze(1)).square(), mask)
+        # The root has no finite slope at 0, where a single step or a flat channel puts it.
+        return EncoderOutput(torch.cat([mean, (variance + 1e-6).sqrt()], 1), tokens, mask)

@@ -1,0 +1,111 @@
+"""The cells of a table: numbers standardised, categories embedded, missing cells marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.layers.standardise import Standardise
+from encoders.types import EncoderOutput, InputSpec
+
+
+class TableFeatures(nn.Module):
+    """Rows of a table, whose missing cells are NaN, as vectors without NaN.
+
+    A number becomes its standardised value (0, the mean, where it is missing) and an indicator of
+    being missing. A category becomes a learned vector; being missing has a vector of its own.
+
+    Args:
+        num_features: Number of columns, the categorical ones included.
+        categories: How many values each of the trailing, categorical columns can take.
+        category_dim: Size of the vector of a category.
+
+    Shape:
+        ``[B, num_features]`` to ``[B, out_dim]``.
+
+    Raises:
+        ValueError: More categorical columns than columns, or a code outside its column's range
+            (looked at on the CPU only; elsewhere such a code counts as missing).
+
+    Example:
+        >>> features = TableFeatures(3, categories=(4,), category_dim=2)
+        >>> features(torch.tensor([[0.5, float("nan"), 3.0]]))[0, :4].tolist()
+        [0.5, 0.0, 0.0, 1.0]
+    """
+
+    cardinality: Tensor
+    offset: Tensor
+
+    def __init__(self, num_features: int, *, categories: Sequence[int] = (), category_dim: int = 8) -> None:
+        super().__init__()
+        self.num_numeric = num_features - len(categories)
+        if num_features < 1 or self.num_numeric < 0:
+            raise ValueError(
+                f"`num_features` should count every column, the {len(categories)} categorical ones "
+                f"included. Found {num_features}."
+            )
+        self.num_features = num_features
+        self.out_dim = 2 * self.num_numeric + len(categories) * category_dim
+        self.standardise = Standardise(self.num_numeric)
+        cardinality = torch.tensor(categories, dtype=torch.long)
+        self.register_buffer("cardinality", cardinality, persistent=False)
+        self.register_buffer("offset", (cardinality + 1).cumsum(0) - cardinality - 1, persistent=False)
+        self.embedding = nn.Embedding(sum(c + 1 for c in categories), category_dim) if categories else None
+
+    def fit(self, x: Tensor) -> None:
+        """Set mean and scale of the numeric columns from training data; NaN is left out."""
+        if x.dim() != 2 or x.shape[1] != self.num_features:
+            raise ValueError(f"`x` should have shape [rows, {self.num_features}]. Found {(*x.shape,)}.")
+        self.standardise.fit(x[:, : self.num_numeric])
+
+    def cells(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Standardised numbers and their missing indicators, each ``[B, N]``; categories ``[B, C, D]``."""
+        numeric, coded = x[:, : self.num_numeric], x[:, self.num_numeric :]
+        missing = numeric.isnan()
+        values = self.standardise(torch.where(missing, self.standardise.mean, numeric))
+        categories = None if self.embedding is None else self.embedding(self._codes(coded))
+        return values, missing.to(values.dtype), categories
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, missing, categories = self.cells(x)
+        return torch.cat([values, missing] + ([] if categories is None else [categories.flatten(1)]), 1)
+
+    def _codes(self, coded: Tensor) -> Tensor:
+        """Rows of the embedding; the last row of each column stands for a missing cell."""
+        known = (coded >= 0) & (coded < self.cardinality) & (coded == coded.floor())
+        if coded.device.type == "cpu" and not torch.compiler.is_compiling():
+            wrong = ~(known | coded.isnan())
+            if bool(wrong.any()):
+                row, column = wrong.nonzero()[0].tolist()
+                raise ValueError(
+                    f"column {self.num_numeric + column} should hold category codes from 0 to "
+                    f"{int(self.cardinality[column]) - 1}, or NaN where missing. Found "
+                    f"{coded[row, column].item():g} in row {row}. Mark unknown categories as NaN."
+                )
+        return self.offset + torch.where(known, coded, self.cardinality).long()
+
+
+class TableInputLevel(Encoder):
+    """The features of a table before anything is learned of them but category vectors.
+
+    Args:
+        features: Shared with the encoder whose front this is.
+        input_spec: That encoder's.
+
+    Shape:
+        ``[B, num_features]``; pooled ``[B, features.out_dim]``.
+    """
+
+    def __init__(self, features: TableFeatures, input_spec: InputSpec) -> None:
+        super().__init__()
+        self.features = features
+        self.input_spec = input_spec
+        self.embed_dim = features.out_dim
+        self.token_dim = None
+        self.tap_info = ()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        return EncoderOutput(self.features(x))

@@ -1,0 +1,108 @@
+"""Encode a modality of which some samples are missing: the one place where slots are cleaned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Which rows of a modality are encoded, and how to lay them back into the batch.
+
+    In eager mode the present rows are packed, so that absent ones cost nothing and reach no
+    statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of a present one.
+    """
+
+    size: int
+    rows: Tensor | None = None
+    present: Tensor | None = None
+    twice: bool = False  # a single row is encoded twice in training, for its batch statistics
+
+    @classmethod
+    def of(cls, present: Tensor, *, all_present: bool, training: bool) -> Slot:
+        if all_present:
+            return cls(len(present))
+        if torch.compiler.is_compiling():
+            return cls(len(present), present=present)
+        rows = present.nonzero().squeeze(1)
+        if len(rows) == len(present):
+            return cls(len(present))
+        return cls(len(present), rows=rows, twice=training and len(rows) == 1)
+
+    @property
+    def empty(self) -> bool:
+        return self.rows is not None and len(self.rows) == 0
+
+    def pack(self, x: Tensor) -> Tensor:
+        """From the batch to the rows that are encoded."""
+        if self.rows is not None:
+            return x.index_select(0, self.rows.repeat(2) if self.twice else self.rows)
+        if self.present is not None:
+            first = self.present.to(torch.uint8).argmax()
+            donor = torch.where(self.present[first], x[first], torch.zeros_like(x[0]))
+            return torch.where(_like(self.present, x), x, donor)
+        return x
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """Back into the batch; absent rows are zeros (False in a mask)."""
+        if self.rows is not None:
+            return x.new_zeros(self.size, *x.shape[1:]).index_copy(0, self.rows, x[: len(self.rows)])
+        if self.present is not None:
+            return torch.where(_like(self.present, x), x, torch.zeros_like(x))
+        return x
+
+
+def _like(rows: Tensor, x: Tensor) -> Tensor:
+    return rows.reshape(-1, *[1] * (x.dim() - 1))
+
+
+def clean(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Zeros in the padding, so that whatever was there reaches nothing."""
+    if mask is None:
+        return x
+    return x.masked_fill(~mask.reshape(*mask.shape, *[1] * (x.dim() - 2)), 0)
+
+
+def encode_slot(
+    encoder: Encoder, x: Tensor, mask: Tensor | None, present: Tensor, *, all_present: bool
+) -> EncoderOutput:
+    """Run an encoder on the samples that have its modality.
+
+    Absent rows of the result are zeros with nothing valid.
+
+    Shape:
+        x ``[B, ...]``, mask ``[B, T]``, present ``[B]``.
+    """
+    slot = Slot.of(present, all_present=all_present, training=encoder.training)
+    if slot.empty:
+        return encoder.empty_output(slot.size, device=x.device)
+    packed_mask = None if mask is None else slot.pack(mask)
+    out = encoder(clean(slot.pack(x), packed_mask), packed_mask)
+    if slot.rows is None and slot.present is None:
+        return out
+    return unpack_output(out, slot)
+
+
+def unpack_output(out: EncoderOutput, slot: Slot) -> EncoderOutput:
+    """Lay the encoded rows back; an output without masks gets those that its absent rows need."""
+    mask = out.mask
+    if out.tokens is not None and mask is None:
+        mask = torch.ones(out.tokens.shape[:2], dtype=torch.bool, device=out.tokens.device)
+    return EncoderOutput(
+        pooled=slot.unpack(out.pooled),
+        tokens=None if out.tokens is None else slot.unpack(out.tokens),
+        mask=None if mask is None else slot.unpack(mask),
+        taps=_unpack_all(out.taps, slot),
+        tap_masks=_unpack_all(out.tap_masks, slot),
+    )
+
+
+def _unpack_all(values: Mapping[str, Tensor], slot: Slot) -> dict[str, Tensor]:
+    return {name: slot.unpack(value) for name, value in values.items()}

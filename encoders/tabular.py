@@ -1,0 +1,170 @@
+"""Encoders of tables: a row of numbers and category codes, any of which may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder, StagedEncoder
+from encoders._create import register_encoder
+from encoders.layers.residual import ResidualBlock
+from encoders.layers.table import TableFeatures, TableInputLevel
+from encoders.layers.transformer import TransformerBlock
+from encoders.types import EncoderOutput, InputSpec, TapInfo
+
+
+class _TableEncoder(StagedEncoder):
+    """What the encoders of tables have in common."""
+
+    features: TableFeatures
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.input_spec = InputSpec((num_features,), allows_nan=True)
+
+    def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Set mean and scale of the numeric columns from training rows; missing cells are left out."""
+        self.features.fit(x)
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """A row (array, or list in which None is a missing cell) as the encoder reads it."""
+        if isinstance(raw, (list, tuple)):
+            raw = [float("nan") if cell is None else cell for cell in raw]
+        return torch.as_tensor(raw, dtype=self.input_spec.dtype)
+
+    def input_level(self) -> Encoder:
+        return TableInputLevel(self.features, self.input_spec)
+
+
+@register_encoder("mlp")
+class MLPEncoder(_TableEncoder):
+    """Residual perceptron over the columns of a table.
+
+    Source: the ResNet of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data",
+    NeurIPS 2021, section 3.2, with LayerNorm in the place of BatchNorm.
+
+    Args:
+        num_features: Number of columns, the categorical ones included.
+        categories: How many values each of the trailing, categorical columns can take. Their cells
+            hold codes from 0, as floats.
+        embed_dim: Size of the output.
+        width: Size of the hidden state and of each tap.
+        depth: Number of blocks; one tap each.
+        dropout: Probability, within the blocks.
+        category_dim: Size of the vector of a category.
+
+    Shape:
+        ``[B, num_features]``, NaN where a cell is missing; pooled ``[B, embed_dim]``, taps
+        ``[B, width]``, no tokens.
+
+    Raises:
+        ValueError: A category code outside its column's range.
+
+    Example:
+        >>> encoder = MLPEncoder(3, categories=(5,))
+        >>> encoder(torch.tensor([[0.1, float("nan"), 4.0]])).pooled.shape
+        torch.Size([1, 128])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        categories: Sequence[int] = (),
+        embed_dim: int = 128,
+        width: int = 128,
+        depth: int = 2,
+        dropout: float = 0.1,
+        category_dim: int = 8,
+    ) -> None:
+        super().__init__(num_features)
+        self.embed_dim = embed_dim
+        self.token_dim = None
+        self.tap_info = tuple(TapInfo(f"block{i + 1}", width, "BC") for i in range(depth))
+        self.features = TableFeatures(num_features, categories=categories, category_dim=category_dim)
+        self.project = nn.Linear(self.features.out_dim, width)
+        self.stages = nn.ModuleList(ResidualBlock(width, dropout=dropout) for _ in range(depth))
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, embed_dim))
+
+    def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return self.project(self.features(x)), None
+
+    def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.stages[level](hidden), None
+
+    def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
+        return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
+
+
+@register_encoder("ft_transformer")
+class FTTransformerEncoder(_TableEncoder):
+    """Feature tokenizer and transformer: each column is a token.
+
+    Source: Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021,
+    section 3.3. A missing number is its mean plus a learned vector.
+
+    Args:
+        num_features: Number of columns, the categorical ones included.
+        categories: How many values each of the trailing, categorical columns can take. Their cells
+            hold codes from 0, as floats.
+        embed_dim: Size of the output, of the tokens and of each tap.
+        depth: Number of transformer blocks; one tap each.
+        heads: Number of attention heads.
+        mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
+        dropout: Probability.
+
+    Shape:
+        ``[B, num_features]``, NaN where a cell is missing; pooled ``[B, embed_dim]`` (the class
+        token), tokens ``[B, num_features, embed_dim]``, taps ``[B, 1 + num_features, embed_dim]``.
+
+    Raises:
+        ValueError: A category code outside its column's range.
+
+    Example:
+        >>> encoder = FTTransformerEncoder(3, categories=(5,), embed_dim=16)
+        >>> encoder(torch.tensor([[0.1, float("nan"), 4.0]])).tokens.shape
+        torch.Size([1, 3, 16])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        categories: Sequence[int] = (),
+        embed_dim: int = 64,
+        depth: int = 2,
+        heads: int = 4,
+        mlp_ratio: float = 2.0,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(num_features)
+        self.embed_dim = self.token_dim = embed_dim
+        self.tap_info = tuple(TapInfo(f"layer{i + 1}", embed_dim, "BTC") for i in range(depth))
+        self.features = TableFeatures(num_features, categories=categories, category_dim=embed_dim)
+
+        def vectors(count: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(count, embed_dim).uniform_(-1, 1) / embed_dim**0.5)
+
+        self.cls, self.bias = vectors(1), vectors(num_features)
+        self.weight, self.missing = vectors(self.features.num_numeric), vectors(self.features.num_numeric)
+        self.stages = nn.ModuleList(
+            TransformerBlock(embed_dim, heads, mlp_ratio=mlp_ratio, dropout=dropout) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(embed_dim)
+
+    def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        values, missing, categories = self.features.cells(x)
+        tokens = values.unsqueeze(-1) * self.weight + missing.unsqueeze(-1) * self.missing
+        if categories is not None:
+            tokens = torch.cat([tokens, categories], 1)
+        return torch.cat([self.cls.expand(len(x), 1, -1), tokens + self.bias], 1), None
+
+    def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.stages[level](hidden), None
+
+    def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
+        hidden = self.norm(taps[self.tap_info[-1].name])
+        return EncoderOutput(hidden[:, 0], hidden[:, 1:], taps=taps)

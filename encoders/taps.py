@@ -1,0 +1,61 @@
+"""Read a tap in whatever layout it has."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from encoders.types import Layout
+
+
+def as_tokens(tap: Tensor, layout: Layout) -> Tensor:
+    """A tap as a sequence of vectors.
+
+    Shape:
+        ``[B, C, H, W]``, ``[B, T, C]`` or ``[B, C]`` to ``[B, T, C]`` (T = H·W, T, 1).
+
+    Example:
+        >>> import torch
+        >>> as_tokens(torch.zeros(2, 8, 3, 3), "BCHW").shape
+        torch.Size([2, 9, 8])
+    """
+    if layout == "BCHW":
+        return tap.flatten(2).transpose(1, 2)
+    return tap if layout == "BTC" else tap.unsqueeze(1)
+
+
+def pool(tap: Tensor, layout: Layout, mask: Tensor | None = None) -> Tensor:
+    """The mean of a tap over space or over its valid steps.
+
+    A row without one valid step gives zeros.
+
+    Shape:
+        tap as above, mask ``[B, T]``, result ``[B, C]``.
+    """
+    if layout == "BC":
+        return tap
+    if layout == "BCHW":
+        return tap.mean((2, 3))
+    return masked_mean(tap, mask)
+
+
+def masked_mean(tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean over the valid steps; zeros where there are none.
+
+    Shape:
+        tokens ``[B, T, C]``, mask ``[B, T]`` or None, result ``[B, C]``.
+    """
+    if mask is None:
+        return tokens.mean(1)
+    weight = mask.unsqueeze(-1).to(tokens.dtype)
+    return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def spread(channels: Tensor, layout: Layout) -> Tensor:
+    """One value a channel, shaped to multiply a tap.
+
+    Shape:
+        ``[B, C]`` (or ``[C]`` with a leading 1) to ``[B, C, 1, 1]``, ``[B, 1, C]`` or ``[B, C]``.
+    """
+    if layout == "BCHW":
+        return channels[:, :, None, None]
+    return channels[:, None] if layout == "BTC" else channels

@@ -1,0 +1,88 @@
+"""An encoder of text that needs no vocabulary; pretrained ones are in `encoders.text_hf`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders._create import register_encoder
+from encoders.layers.steps import StepsInputLevel
+from encoders.layers.transformer import TransformerEncoder, sinusoids
+from encoders.slots import clean
+from encoders.types import InputSpec
+
+START = 256
+"""Stands before the bytes, so that no text is empty."""
+
+
+class EmbeddedIds(nn.Module):
+    """Ids as vectors; zeros in the padding.
+
+    Args:
+        embedding: Shared with the encoder it is the front of.
+    """
+
+    def __init__(self, embedding: nn.Module) -> None:
+        super().__init__()
+        self.embedding = embedding
+
+    def forward(self, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return clean(self.embedding(ids), mask), mask
+
+
+@register_encoder("bytes")
+class ByteTransformerEncoder(TransformerEncoder):
+    """Transformer over the UTF-8 bytes of a text.
+
+    Source: the tokenizer-free input of Xue et al., "ByT5", TACL 2022, with the pre-norm transformer
+    of Vaswani et al. 2017.
+
+    Args:
+        max_length: Ids that `preprocess` keeps, the one that starts a text included.
+        embed_dim: Size of the output, of the tokens and of each tap.
+        depth: Number of transformer blocks; one tap each.
+        heads: Number of attention heads.
+        mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
+        dropout: Probability.
+
+    Shape:
+        ids ``[B, T]``, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens and taps
+        ``[B, T, embed_dim]``.
+
+    Example:
+        >>> encoder = ByteTransformerEncoder()
+        >>> ids = encoder.preprocess("né")
+        >>> ids.tolist(), encoder(ids.unsqueeze(0)).tokens.shape
+        ([256, 110, 195, 169], torch.Size([1, 4, 64]))
+    """
+
+    def __init__(
+        self,
+        *,
+        max_length: int = 512,
+        embed_dim: int = 64,
+        depth: int = 2,
+        heads: int = 4,
+        mlp_ratio: float = 2.0,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(embed_dim, depth, heads, mlp_ratio, dropout)
+        self.input_spec = InputSpec((None,), dtype=torch.long, sequence=True)
+        self.max_length = max_length
+        self.embed = EmbeddedIds(nn.Embedding(START + 1, embed_dim))
+
+    def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        tokens, mask = self.embed(x, mask)
+        return clean(tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask), mask
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """A text as the ids of its bytes, cut to ``max_length``."""
+        if not isinstance(raw, str):
+            raise TypeError(f"a text should be a str. Found {type(raw).__name__}.")
+        return torch.tensor([START, *raw.encode()][: self.max_length])
+
+    def input_level(self) -> Encoder:
+        return StepsInputLevel(self.embed, self.embed_dim, self.input_spec, spread=False)

@@ -1,0 +1,122 @@
+"""What every fusion is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders._registry import Configurable, Registry
+from encoders.types import EncoderOutput
+from fusion.missing import MissingTokens, stack_present
+from fusion.types import FusionOutput, Rule, Stage
+
+
+class Fusion(Configurable, nn.Module):
+    """Combines the outputs of several encoders into one.
+
+    A subclass sets ``stage`` and ``embed_dim`` and defines
+    ``forward(outputs: Mapping[str, EncoderOutput], present=None) -> FusionOutput``. Rows in which a
+    modality is absent arrive as zeros; ``present`` is None when nothing is missing. The result is
+    finite even where every modality is missing.
+
+    Args:
+        encoders: By modality, in the order that the fusion keeps. An early fusion reads their
+            `Encoder.input_level` instead of their depth.
+
+    Attributes:
+        stage: ``"early"``, ``"intermediate"``, ``"late"`` or ``"decision"``.
+        embed_dim: Size of ``pooled`` (of each candidate, in a decision fusion).
+        token_dim: Size of each token, or None for a fusion without tokens.
+        rule: How a decision fusion decides; None for the other stages.
+        auxiliary_weight: Weight of the losses of extra heads on ``auxiliary``.
+    """
+
+    stage: ClassVar[Stage]
+    exchanges: ClassVar[bool] = False
+    _not_config: ClassVar[tuple[str, ...]] = ("encoders",)
+
+    embed_dim: int
+    token_dim: int | None = None
+    rule: Rule | None = None
+    auxiliary_weight: float = 0.0
+    forward: Callable[..., FusionOutput]
+
+    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+        super().__init__()
+        if not encoders:
+            raise ValueError(f"a fusion needs at least one encoder. Found {dict(encoders)}.")
+        self.modalities = tuple(encoders)
+
+    @classmethod
+    def read(cls, encoder: Encoder) -> Encoder:
+        """The part of an encoder that this fusion reads."""
+        return encoder.input_level() if cls.stage == "early" else encoder
+
+    def exchange(
+        self,
+        level: int,
+        hidden: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None,
+    ) -> dict[str, Tensor]:
+        """Act between the stages of the encoders (only where ``exchanges``).
+
+        Args:
+            level: Counted from the deepest, -1: encoders of unlike depth are aligned at their end.
+            hidden: The hidden state of each modality that has such a level; a modality absent from
+                the whole batch is left out.
+            masks: Valid steps, of those hidden states that have padding.
+            present: As in forward.
+        """
+        raise NotImplementedError
+
+
+class PooledFusion(Fusion):
+    """A fusion of the pooled vectors, with a missing token in place of an absent one."""
+
+    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+        super().__init__(encoders)
+        self.dims = [self.read(e).embed_dim for e in encoders.values()]
+        self.missing = MissingTokens(self.dims)
+
+    def vectors(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None
+    ) -> list[Tensor]:
+        """The pooled vectors in the order of the modalities, tokens put in.
+
+        Shape:
+            ``[B, D_m]`` each.
+        """
+        return self.missing([outputs[m].pooled for m in self.modalities], stack_present(self.modalities, present))
+
+
+FUSIONS: Registry[Fusion] = Registry("fusion")
+register_fusion = FUSIONS.register
+
+
+def create_fusion(name: str, encoders: Mapping[str, Encoder], **options: Any) -> Fusion:
+    """Make a fusion by name: ``create_fusion("low_rank", encoders, embed_dim=128, rank=4)``.
+
+    Raises:
+        ValueError: Unknown name or option; close matches are named.
+        TypeError: The fusion cannot work with one of the encoders; it is named.
+    """
+    return FUSIONS.create(name, encoders, **options)
+
+
+def list_fusions(pattern: str = "*", *, stage: Stage | None = None) -> list[str]:
+    """Names of the fusions that match a shell pattern, of one stage if asked."""
+    return [n for n in FUSIONS.list(pattern) if stage in (None, FUSIONS.get(n).stage)]
+
+
+def share_of_present(present: Mapping[str, Tensor] | None, modalities: tuple[str, ...], like: Tensor) -> Tensor:
+    """Equal weights over the present modalities ``[B, M]``; over all where none is there."""
+    if present is None:
+        return like.new_full((len(like), len(modalities)), 1 / len(modalities))
+    there = torch.stack([present[m] for m in modalities], 1)
+    there = (there | ~there.any(1, keepdim=True)).to(like.dtype)
+    return there / there.sum(1, keepdim=True)

@@ -1,0 +1,1 @@
+"""Decision fusions, one method a file."""

@@ -1,0 +1,1 @@
+"""Early fusions, one method a file."""

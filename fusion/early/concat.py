@@ -1,0 +1,65 @@
+"""Early concatenation: join the inputs, reduce them linearly, encode them with one trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.layers.residual import ResidualBlock
+from encoders.types import EncoderOutput
+from fusion._base import PooledFusion, register_fusion
+from fusion.types import FusionOutput
+
+
+@register_fusion("early_concat")
+class EarlyConcat(PooledFusion):
+    """Concatenates the input levels of the encoders, reduces them linearly and runs one trunk.
+
+    ``h = trunk(W [x_1; …; x_M] + b)`` with a residual MLP as trunk. It reads
+    `Encoder.input_level`, so the same encoders serve it and any later fusion.
+    Source: feature-level fusion, Baltrušaitis et al. 2019, "Multimodal Machine Learning" (§5.1).
+
+    Args:
+        encoders: By modality.
+        embed_dim: Width of the reduction, of the trunk and of the result.
+        depth: Residual blocks in the trunk.
+        dropout: In the trunk.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> from fusion import FusedEncoder, create_fusion
+        >>> from encoders import View
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> fused = FusedEncoder(encoders, create_fusion("early_concat", encoders, embed_dim=32))
+        >>> fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)})).pooled.shape
+        torch.Size([4, 32])
+    """
+
+    stage = "early"
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int = 128,
+        depth: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim = embed_dim
+        self.reduce = nn.Linear(sum(self.dims), embed_dim)
+        self.trunk = nn.Sequential(
+            *[ResidualBlock(embed_dim, dropout=dropout) for _ in range(depth)], nn.LayerNorm(embed_dim)
+        )
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        joined = torch.cat(self.vectors(outputs, present), 1)
+        return FusionOutput(pooled=self.trunk(self.reduce(joined)))

@@ -1,0 +1,183 @@
+"""Encoders and a fusion, together an encoder again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders._create import ENCODERS
+from encoders._named import NamedModules
+from encoders._registry import unknown_name
+from encoders.batch import View
+from encoders.slots import encode_slot
+from encoders.types import EncoderOutput, InputSpec, TapInfo
+from fusion._base import FUSIONS, Fusion
+from fusion.types import FusionOutput
+
+Presence = Mapping[str, Tensor] | None
+
+
+class FusedEncoder(Encoder):
+    """Encoders and a fusion; present when any of its modalities is. Fusions nest through it.
+
+    Args:
+        encoders: By modality, in the order of ``fusion.modalities``.
+        fusion: Made with the same encoders.
+
+    Raises:
+        ValueError: The fusion was made for other modalities.
+        TypeError: The fusion acts between stages and an encoder has none, or a decision fusion, whose
+            candidates need heads of their own, is nested in another.
+
+    Shape:
+        ``forward(view)`` takes a `View` with an input for each leaf modality.
+
+    Example:
+        >>> import torch; from encoders import create_encoder; from fusion import create_fusion
+        >>> pair = {"a": create_encoder("mlp", 3, embed_dim=8), "b": create_encoder("mlp", 5, embed_dim=8)}
+        >>> inner = FusedEncoder(pair, create_fusion("gated", pair, embed_dim=8))
+        >>> trio = {"ab": inner, "c": create_encoder("mlp", 2, embed_dim=8)}
+        >>> outer = FusedEncoder(trio, create_fusion("late_concat", trio, embed_dim=16))
+        >>> outer.modalities
+        ('a', 'b', 'c')
+        >>> outer(View.of({m: torch.randn(4, d) for m, d in {"a": 3, "b": 5, "c": 2}.items()})).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    encoders: NamedModules[Encoder]
+
+    def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
+        super().__init__()
+        if tuple(encoders) != fusion.modalities:
+            raise ValueError(
+                f"the fusion should be made for the modalities {tuple(encoders)}, in this order. "
+                f"Found one for {fusion.modalities}."
+            )
+        for name, encoder in encoders.items():
+            if fusion.exchanges and not encoder.staged:
+                raise TypeError(
+                    f"fusion '{fusion.registry_name}' acts between the stages of the encoders, and the "
+                    f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder "
+                    f"or another fusion."
+                )
+            if isinstance(encoder, FusedEncoder) and encoder.fusion.stage == "decision":
+                raise TypeError(
+                    f"the encoder of '{name}' ends in the decision fusion "
+                    f"'{encoder.fusion.registry_name}', which can only stand outermost."
+                )
+        self._configs = [[name, encoder.config] for name, encoder in encoders.items()]
+        self.encoders = NamedModules({m: fusion.read(e) for m, e in encoders.items()})
+        self.fusion = fusion
+        self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
+        self.tap_info = (TapInfo("fused", self.embed_dim, "BC"),)
+        self.input_specs: dict[str, InputSpec] = {}
+        for name, encoder in encoders.items():
+            specs = encoder.input_specs if isinstance(encoder, FusedEncoder) else {name: encoder.input_spec}
+            twice = set(specs) & set(self.input_specs)
+            if twice:
+                raise ValueError(f"modality {sorted(twice)} is read by two encoders; name the inputs apart.")
+            self.input_specs |= specs
+        self.modalities = tuple(self.input_specs)
+        self.nested = any(isinstance(e, FusedEncoder) for e in encoders.values())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"name": "fused", "encoders": self._configs, "fusion": self.fusion.config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FusedEncoder:
+        """Make it again from its ``config``."""
+        encoders = {name: build_encoder(own) for name, own in config["encoders"]}
+        return cls(encoders, FUSIONS.build(config["fusion"], encoders))
+
+    def presence(self, view: View) -> Presence:
+        """For each of the fusion's modalities, which samples have it; None when all do."""
+        return None if view.all_present else self._present(view)
+
+    def _present(self, view: View) -> dict[str, Tensor]:
+        present = {}
+        for name, encoder in self.encoders.items():
+            if isinstance(encoder, FusedEncoder):
+                inner = list(encoder._present(view).values())
+                present[name] = inner[0]
+                for p in inner[1:]:
+                    present[name] = present[name] | p
+            else:
+                present[name] = view.present[name]
+        return present
+
+    def check(self, view: View) -> None:
+        """Refuse a view that the encoders cannot read; names what is wrong and the likely mend."""
+        for name in view.inputs:
+            if name not in self.input_specs:
+                raise unknown_name("modality", name, self.input_specs)
+        for name, spec in self.input_specs.items():
+            if name not in view.inputs:
+                raise ValueError(
+                    f"`inputs` should hold '{name}'. Found {sorted(view.inputs)}. A missing modality "
+                    f"keeps its place: zeros, with False in `present['{name}']`."
+                )
+            spec.check(name, view.inputs[name])
+
+    def encode(self, view: View) -> dict[str, EncoderOutput]:
+        """The outputs of the encoders, before fusion."""
+        if self.fusion.exchanges:
+            from fusion.levels import encode_by_level
+
+            return encode_by_level([self], view)[0]
+        outputs: dict[str, EncoderOutput] = {}
+        for name, encoder in self.encoders.items():
+            if isinstance(encoder, FusedEncoder):
+                outputs[name] = encoder(view)
+            else:
+                mask, present = view.masks.get(name), view.present[name]
+                outputs[name] = encode_slot(
+                    encoder, view.inputs[name], mask, present, all_present=view.all_present
+                )
+        return outputs
+
+    def fuse(self, outputs: Mapping[str, EncoderOutput], present: Presence) -> FusionOutput:
+        """From the encoders' outputs to the fusion's, with what nested fusions add to it."""
+        fused = self.fusion(outputs, present)
+        if not self.nested:
+            return fused
+        inner = {m: o for m, o in outputs.items() if isinstance(o, FusionOutput)}
+        return replace(
+            fused,
+            auxiliary={**fused.auxiliary, **_prefixed(inner, "auxiliary")},
+            auxiliary_present={**fused.auxiliary_present, **_prefixed(inner, "auxiliary_present")},
+            losses={**fused.losses, **_prefixed(inner, "losses")},
+        )
+
+    def forward(self, view: View) -> FusionOutput:
+        fused = self.fuse(self.encode(view), self.presence(view))
+        return replace(fused, taps={"fused": fused.pooled})
+
+    def preprocess(self, raw: Any) -> Tensor:
+        raise TypeError("a FusedEncoder has no input of its own; preprocess each modality.")
+
+    def leaves(self) -> dict[str, Encoder]:
+        """The encoder of each modality, however deep it is nested."""
+        found: dict[str, Encoder] = {}
+        for name, encoder in self.encoders.items():
+            found |= encoder.leaves() if isinstance(encoder, FusedEncoder) else {name: encoder}
+        return found
+
+
+def build_encoder(config: dict[str, Any]) -> Encoder:
+    """An encoder, fused or not, from its ``config``."""
+    return FusedEncoder.from_config(config) if config.get("name") == "fused" else ENCODERS.build(config)
+
+
+def _prefixed(inner: Mapping[str, FusionOutput], what: str) -> dict[str, Tensor]:
+    return {f"{m}.{k}": v for m, o in inner.items() for k, v in getattr(o, what).items()}
+
+
+def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor | None:
+    """The mean over samples of the fusions' own penalties, summed; None where there are none."""
+    values = [value.mean() for out in outputs for value in out.losses.values()]
+    return sum(values[1:], values[0]) if values else None

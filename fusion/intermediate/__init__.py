@@ -1,0 +1,1 @@
+"""Intermediate fusions, one method a file."""

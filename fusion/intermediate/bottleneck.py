@@ -1,0 +1,105 @@
+"""Attention bottlenecks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.layers.transformer import TransformerBlock
+from encoders.taps import masked_mean
+from encoders.types import EncoderOutput
+from fusion._base import Fusion, register_fusion, share_of_present
+from fusion.types import FusionOutput
+
+
+@register_fusion("bottleneck")
+class Bottleneck(Fusion):
+    """Multimodal bottleneck transformer: modalities attend to each other through a few shared tokens.
+
+    At each layer, each modality's tokens and the bottleneck tokens pass through that modality's
+    transformer block, ``[z_m ‖ ẑ_m] = block_m([z_m ‖ z_fsn])``, and the bottleneck tokens become
+    their mean, ``z_fsn = mean_m ẑ_m``, over the modalities that the sample has. The embedding is the
+    mean over the present modalities of their mean token. A modality without tokens is one token; an
+    absent one neither reads nor writes, so it needs no missing token.
+    Source: Nagrani et al. 2021, "Attention Bottlenecks for Multimodal Fusion" (eqs. 8-9).
+
+    Args:
+        encoders: By modality.
+        embed_dim: Width of the transformer.
+        num_bottlenecks: Number of shared tokens; 4 as in the paper.
+        depth: Number of layers.
+        heads: Attention heads; divides ``embed_dim``.
+        dropout: In the blocks.
+
+    Shape:
+        ``pooled [B, embed_dim]``, ``tokens [B, Σ_m T_m, embed_dim]``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> Bottleneck(encoders, embed_dim=16, heads=2)(out).tokens.shape
+        torch.Size([4, 2, 16])
+    """
+
+    stage = "intermediate"
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int = 128,
+        num_bottlenecks: int = 4,
+        depth: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim = self.token_dim = embed_dim
+        self.num_bottlenecks = num_bottlenecks
+        self.project = nn.ModuleList([nn.Linear(e.token_dim or e.embed_dim, embed_dim) for e in encoders.values()])
+        self.bottlenecks = nn.Parameter(torch.randn(num_bottlenecks, embed_dim) * 0.02)
+        self.blocks = nn.ModuleList(
+            [
+                nn.ModuleList([TransformerBlock(embed_dim, heads, dropout=dropout) for _ in encoders])
+                for _ in range(depth)
+            ]
+        )
+        self.norm = nn.LayerNorm(embed_dim)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        states, masks = self._tokens(outputs)
+        weights = share_of_present(present, self.modalities, states[0])
+        shared = self.bottlenecks.to(states[0].dtype).expand(len(weights), -1, -1)
+        always = masks[0].new_ones(shared.shape[:2])
+        padded = [torch.cat([m, always], 1) for m in masks]
+        for blocks in self.blocks:
+            mixed = [
+                block(torch.cat([z, shared], 1), mask)
+                for block, z, mask in zip(blocks, states, padded, strict=True)
+            ]
+            states = [z[:, : -self.num_bottlenecks] for z in mixed]
+            written = torch.stack([z[:, -self.num_bottlenecks :] for z in mixed], 1)
+            shared = torch.einsum("bmnd,bm->bnd", written, weights)
+        pooled = torch.stack([masked_mean(self.norm(z), m) for z, m in zip(states, masks, strict=True)], 1)
+        return FusionOutput(
+            pooled=torch.einsum("bmd,bm->bd", pooled, weights),
+            tokens=self.norm(torch.cat(states, 1)),
+            mask=torch.cat(masks, 1),
+            modality_weights=weights,
+        )
+
+    def _tokens(self, outputs: Mapping[str, EncoderOutput]) -> tuple[list[Tensor], list[Tensor]]:
+        """Each modality's tokens at the common width, and which of them are valid."""
+        states, masks = [], []
+        for name, project in zip(self.modalities, self.project, strict=True):
+            out = outputs[name]
+            z = project(out.pooled.unsqueeze(1) if out.tokens is None else out.tokens)
+            states.append(z)
+            masks.append(z.new_ones(z.shape[:2], dtype=torch.bool) if out.mask is None else out.mask)
+        return states, masks

@@ -1,0 +1,89 @@
+"""CentralNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.taps import pool
+from encoders.types import EncoderOutput, TapInfo
+from fusion._base import Fusion, register_fusion
+from fusion.missing import MissingTokens, stack_present
+from fusion.types import FusionOutput
+
+
+@register_fusion("central_net")
+class CentralNet(Fusion):
+    """A central network that reads the unimodal ones at each of their layers.
+
+    ``h_C^{i+1} = layer(α_C^i h_C^i + Σ_m α_m^i P_m^i h_m^i)``, where h_m^i is the i-th tap of modality
+    m, pooled, and P a linear map to the central width (the paper's layers are equally wide). The
+    model puts a head and a loss on each unimodal embedding too, as the paper's total loss
+    ``L_C + Σ_m β_m L_m`` asks; they serve training only. Encoders of unlike depth are aligned at their
+    deepest taps.
+    Source: Vielzeuf et al. 2018, "CentralNet: a Multilayer Approach for Multimodal Fusion" (eqs. 1-2).
+
+    Args:
+        encoders: By modality, each with at least one tap.
+        embed_dim: Width of the central network.
+        auxiliary_weight: β, of the unimodal losses; 1 as in the paper.
+
+    Shape:
+        ``pooled [B, embed_dim]``, ``auxiliary[m] [B, D_m]``.
+
+    Example:
+        >>> from encoders import View, create_encoder
+        >>> from fusion import FusedEncoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> fused = FusedEncoder(encoders, CentralNet(encoders, embed_dim=16))
+        >>> sorted(fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)})).auxiliary)
+        ['a', 'b']
+    """
+
+    stage = "intermediate"
+
+    def __init__(
+        self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, auxiliary_weight: float = 1.0
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim, self.auxiliary_weight = embed_dim, auxiliary_weight
+        depth = min(len(e.tap_info) for e in encoders.values())
+        if depth == 0:
+            none = [m for m, e in encoders.items() if not e.tap_info]
+            raise TypeError(f"fusion 'central_net' reads taps, and the encoders of {none} have none.")
+        self.taps = [e.tap_info[-depth:] for e in encoders.values()]
+        self.project = nn.ModuleList(
+            [nn.ModuleList([nn.Linear(own[i].dim, embed_dim) for own in self.taps]) for i in range(depth)]
+        )
+        self.missing = nn.ModuleList([MissingTokens([embed_dim] * len(self.taps)) for _ in range(depth)])
+        self.layers = nn.ModuleList(
+            [nn.Sequential(nn.Linear(embed_dim, embed_dim), nn.ReLU()) for _ in range(depth)]
+        )
+        self.alpha = nn.Parameter(torch.ones(depth, len(self.taps) + 1))  # the central state is the last
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        there = stack_present(self.modalities, present)
+        central = outputs[self.modalities[0]].pooled.new_zeros(1, self.embed_dim)
+        for level, layer in enumerate(self.layers):
+            own = [
+                linear(_read(outputs[m], taps[level]))
+                for m, taps, linear in zip(self.modalities, self.taps, self.project[level], strict=True)
+            ]
+            own = self.missing[level](own, there)
+            total = torch.einsum("mbe,m->be", torch.stack(own), self.alpha[level, :-1])
+            total = total + self.alpha[level, -1] * central
+            central = layer(total)
+        return FusionOutput(
+            pooled=central,
+            auxiliary={m: outputs[m].pooled for m in self.modalities},
+            auxiliary_present=dict(present or {}),
+        )
+
+
+def _read(out: EncoderOutput, tap: TapInfo) -> Tensor:
+    return pool(out.taps[tap.name], tap.layout, out.tap_masks.get(tap.name))

@@ -1,0 +1,118 @@
+"""Multimodal transfer module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.taps import pool, spread
+from encoders.types import EncoderOutput, TapInfo
+from fusion._base import PooledFusion, register_fusion
+from fusion.missing import MissingTokens
+from fusion.types import FusionOutput
+
+
+class TransferUnit(nn.Module):
+    """Squeeze all modalities at one level, excite the channels of each.
+
+    ``Z = ReLU(W [S_1; …; S_M] + b)``, ``h_m ← 2σ(W_m Z + b_m) ⊙ h_m``, S the spatial mean.
+    """
+
+    def __init__(self, taps: Mapping[str, TapInfo], ratio: float) -> None:
+        super().__init__()
+        self.modalities, self.taps = tuple(taps), dict(taps)
+        dims = [t.dim for t in taps.values()]
+        width = max(1, int(sum(dims) / ratio))
+        self.missing = MissingTokens(dims)
+        self.squeeze = nn.Linear(sum(dims), width)
+        self.excite = nn.ModuleList([nn.Linear(width, d) for d in dims])
+
+    def forward(
+        self,
+        hidden: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None,
+    ) -> dict[str, Tensor]:
+        some = next(iter(hidden.values()))
+        nobody = torch.zeros(len(some), dtype=torch.bool, device=some.device)
+        squeezed, there = [], []
+        for m, tap in self.taps.items():
+            if m in hidden:
+                squeezed.append(pool(hidden[m], tap.layout, masks.get(m)))
+                there.append(~nobody if present is None else present[m])
+            else:
+                squeezed.append(some.new_zeros(len(some), tap.dim))
+                there.append(nobody)
+        z = self.squeeze(torch.cat(self.missing(squeezed, there), 1)).relu()
+        out = {}
+        for m, excite in zip(self.modalities, self.excite, strict=True):
+            if m in hidden:
+                out[m] = hidden[m] * spread(2 * excite(z).sigmoid(), self.taps[m].layout)
+        return out
+
+
+@register_fusion("mmtm")
+class MMTM(PooledFusion):
+    """Multimodal transfer module: modalities recalibrate each other between encoder stages.
+
+    A `TransferUnit` stands after each level that at least two encoders have, counted from the
+    deepest; the final embeddings are concatenated and mapped linearly. It needs staged encoders.
+    The squeeze of a sequence averages over its valid steps.
+    Source: Joze et al. 2020, "MMTM: Multimodal Transfer Module for CNN Fusion" (eqs. 2-5).
+
+    Args:
+        encoders: By modality, staged.
+        embed_dim: Size of the result.
+        ratio: Reduction of the squeezed vector; 4 as in the paper.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Example:
+        >>> from encoders import View, create_encoder
+        >>> from fusion import FusedEncoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> fused = FusedEncoder(encoders, MMTM(encoders, embed_dim=16))
+        >>> fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)})).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    stage = "intermediate"
+    exchanges = True
+
+    def __init__(
+        self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, ratio: float = 4.0
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim = embed_dim
+        depths = sorted((len(e.tap_info) for e in encoders.values()), reverse=True)
+        self.depth = depths[1] if len(depths) > 1 else 0
+        self.units = nn.ModuleList(
+            [
+                TransferUnit(
+                    {m: e.tap_info[-level] for m, e in encoders.items() if len(e.tap_info) >= level}, ratio
+                )
+                for level in range(1, self.depth + 1)
+            ]
+        )
+        self.project = nn.Linear(sum(self.dims), embed_dim)
+
+    def exchange(
+        self,
+        level: int,
+        hidden: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None,
+    ) -> dict[str, Tensor]:
+        if -level > self.depth or not hidden:
+            return dict(hidden)
+        mixed: dict[str, Tensor] = self.units[-level - 1](hidden, masks, present)
+        return mixed
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        return FusionOutput(pooled=self.project(torch.cat(self.vectors(outputs, present), 1)))

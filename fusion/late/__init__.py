@@ -1,0 +1,1 @@
+"""Late fusions, one method a file."""

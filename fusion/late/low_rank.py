@@ -1,0 +1,58 @@
+"""Low-rank multimodal fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+from fusion._base import PooledFusion, register_fusion
+from fusion.types import FusionOutput
+
+
+@register_fusion("low_rank")
+class LowRank(PooledFusion):
+    """Tensor fusion with a weight tensor of low rank, never built.
+
+    ``h = Σ_r w_r · ⊙_m (W_m^(r) [x_m; 1]) + b``. The appended 1s keep the unimodal and pairwise terms.
+    Source: Z. Liu et al. 2018, "Efficient Low-rank Multimodal Fusion with Modality-Specific Factors"
+    (eq. 8, with the rank weights of the authors' code).
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+        rank: Number of factors.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> LowRank(encoders, embed_dim=16, rank=4)(out).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    stage = "late"
+
+    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, rank: int = 4) -> None:
+        super().__init__(encoders)
+        self.embed_dim, self.rank = embed_dim, rank
+        # The bias of each linear map is the factor's column for the appended 1.
+        self.factors = nn.ModuleList([nn.Linear(d, rank * embed_dim) for d in self.dims])
+        self.rank_weights = nn.Parameter(torch.randn(rank) * rank**-0.5)
+        self.bias = nn.Parameter(torch.zeros(embed_dim))
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        vectors = self.vectors(outputs, present)
+        product = self.factors[0](vectors[0])
+        for factor, x in zip(self.factors[1:], vectors[1:], strict=True):
+            product = product * factor(x)
+        ranks = product.unflatten(1, (self.rank, self.embed_dim))
+        return FusionOutput(pooled=torch.einsum("bre,r->be", ranks, self.rank_weights) + self.bias)

@@ -1,0 +1,104 @@
+"""Run encoders level by level, for what acts between their stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from encoders._base import StagedEncoder
+from encoders.batch import View
+from encoders.slots import Slot, clean, unpack_output
+from encoders.types import EncoderOutput
+
+if TYPE_CHECKING:
+    from fusion.fused_encoder import FusedEncoder
+
+Across = Callable[[str, int, list[Tensor]], list[Tensor]]
+
+
+class _Track:
+    """One encoder on its way through its stages."""
+
+    def __init__(self, encoder: StagedEncoder, slot: Slot, x: Tensor, mask: Tensor | None) -> None:
+        packed = None if mask is None else slot.pack(mask)
+        self.encoder, self.slot, self.depth = encoder, slot, len(encoder.tap_info)
+        self.taps: dict[str, Tensor] = {}
+        self.tap_masks: dict[str, Tensor] = {}
+        self.hidden, self.mask = encoder.stem(clean(slot.pack(x), packed), packed)
+
+    def step(self, level: int) -> None:
+        self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)
+
+    def record(self, level: int) -> None:
+        name = self.encoder.tap_info[self.depth + level].name
+        self.taps[name] = self.hidden
+        if self.mask is not None:
+            self.tap_masks[name] = self.mask
+
+    def finish(self) -> EncoderOutput:
+        return unpack_output(self.encoder.finish(self.taps, self.tap_masks), self.slot)
+
+
+def encode_by_level(
+    members: Sequence[FusedEncoder], view: View, across: Across | None = None
+) -> list[dict[str, EncoderOutput]]:
+    """Encode a view with one or several sets of encoders, exchanging after every stage.
+
+    Args:
+        members: Each has its own encoders of the same modalities. After a level, the fusion of each
+            may exchange between its modalities (MMTM).
+        across: Exchanges one modality between the members (cross-stitch): called with the modality,
+            the level (from the deepest, -1) and the hidden state of each member.
+
+    Returns:
+        For each member, the output of its encoders by modality.
+    """
+    first = members[0]
+    slots = {
+        m: Slot.of(view.present[m], all_present=view.all_present, training=first.training)
+        for m in first.modalities
+    }
+    tracks: list[dict[str, _Track]] = []
+    for member in members:
+        tracks.append({})
+        for name, encoder in member.encoders.items():
+            assert isinstance(encoder, StagedEncoder)  # refused by name when the model was built
+            if not slots[name].empty:
+                tracks[-1][name] = _Track(encoder, slots[name], view.inputs[name], view.masks.get(name))
+    deepest = max((t.depth for own in tracks for t in own.values()), default=0)
+    present = None if view.all_present else view.present
+    for level in range(-deepest, 0):
+        for own in tracks:
+            for track in own.values():
+                if track.depth + level >= 0:
+                    track.step(level)
+        for member, own in zip(members, tracks, strict=True):
+            if member.fusion.exchanges:
+                live = {m: t for m, t in own.items() if t.depth + level >= 0}
+                hidden = {m: t.slot.unpack(t.hidden) for m, t in live.items()}
+                masks = {m: t.slot.unpack(t.mask) for m, t in live.items() if t.mask is not None}
+                mixed = member.fusion.exchange(level, hidden, masks, present)
+                for m, t in live.items():
+                    t.hidden = t.slot.pack(mixed[m])
+        if across is not None:
+            for name in tracks[0]:
+                if tracks[0][name].depth + level >= 0:
+                    mixed_columns = across(name, level, [own[name].hidden for own in tracks])
+                    for own, column in zip(tracks, mixed_columns, strict=True):
+                        own[name].hidden = column
+        for own in tracks:
+            for track in own.values():
+                if track.depth + level >= 0:
+                    track.record(level)
+    return [
+        {
+            name: own[name].finish()
+            if name in own
+            else encoder.empty_output(view.batch_size, device=view.inputs[name].device)
+            for name, encoder in member.encoders.items()
+        }
+        for member, own in zip(members, tracks, strict=True)
+    ]
+

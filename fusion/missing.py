@@ -1,0 +1,115 @@
+"""Missing modalities: what stands for them, and how a model learns to do without."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from encoders.batch import View
+
+
+class MissingTokens(nn.Module):
+    """A learned vector for each modality, in place of its embedding where it is absent.
+
+    It learns only from samples that miss something, hence `ModalityDropout`.
+    Source: Ma et al. 2022, "Are Multimodal Transformers Robust to Missing Modality?"; Lee et al. 2023.
+
+    Args:
+        dims: Size of each modality's vector, in the order of the modalities.
+    """
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.tokens = nn.ParameterList([nn.Parameter(torch.randn(d) * 0.02) for d in dims])
+
+    def forward(self, values: Sequence[Tensor], present: Sequence[Tensor] | None) -> list[Tensor]:
+        """Put the tokens in.
+
+        Shape:
+            values ``[B, D_m]``, present ``[B]`` each (None: all there), result as values.
+        """
+        if present is None:
+            return list(values)
+        return [
+            torch.where(p.unsqueeze(1), x, token.to(x.dtype))
+            for x, p, token in zip(values, present, self.tokens, strict=True)
+        ]
+
+
+class ModalityDropout(nn.Module):
+    """Hides modalities from single samples in training, never all of a sample's, without rescaling.
+
+    Each present modality is dropped with probability ``p``; where all would go, one of them, chosen
+    at random, stays. Source: Neverova et al. 2016, "ModDrop" (§4), per sample as there.
+
+    Args:
+        p: Probability for each modality of each sample, 0 to less than 1.
+
+    Example:
+        >>> view = View.of({"a": torch.zeros(1000, 1), "b": torch.zeros(1000, 1)})
+        >>> dropped = ModalityDropout(0.5)(view)
+        >>> bool((dropped.present["a"] | dropped.present["b"]).all()), dropped.all_present
+        (True, False)
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"modality dropout should be from 0 to less than 1. Found {p}.")
+        self.p = p
+
+    def forward(self, view: View) -> View:
+        if not self.training or self.p == 0 or len(view.present) < 2:
+            return view
+        present = self.draw(torch.stack(list(view.present.values()), 1))
+        return view._unchecked(
+            present=dict(zip(view.present, present.unbind(1), strict=True)), all_present=False
+        )
+
+    def draw(self, present: Tensor) -> Tensor:
+        """What stays of ``present`` ``[B, M]``."""
+        luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
+        return present & ((luck >= self.p) | (luck == luck.amax(1, keepdim=True)))
+
+
+class SubsetLog(nn.Module):
+    """Remembers which subsets of the modalities were trained, and warns when another is evaluated.
+
+    Args:
+        modalities: In a fixed order; above 16 nothing is logged, since the log is one bit a subset.
+    """
+
+    seen: Tensor
+
+    def __init__(self, modalities: Sequence[str]) -> None:
+        super().__init__()
+        self.modalities = tuple(modalities)
+        size = 2 ** len(self.modalities) if len(self.modalities) <= 16 else 0
+        self.register_buffer("seen", torch.zeros(size, dtype=torch.bool))
+        self.register_buffer("place", 2 ** torch.arange(len(self.modalities)), persistent=False)
+
+    def forward(self, view: View) -> None:
+        """Log a training view, check another; a model never trained is not checked."""
+        if len(self.seen) == 0 or torch.compiler.is_compiling() or (view.all_present and not self.training):
+            return
+        present = torch.stack([view.present[m] for m in self.modalities], 1)
+        codes = (present * self.place).sum(1)
+        if self.training:
+            self.seen.index_fill_(0, codes, True)
+            return
+        new = codes[~self.seen[codes]]
+        if len(new) and bool(self.seen.any()):
+            names = [m for i, m in enumerate(self.modalities) if int(new[0]) >> i & 1]
+            warnings.warn(
+                f"no training sample had just the modalities {names}, so what the model says of such "
+                f"samples is a guess. Train with modality dropout.",
+                stacklevel=2,
+            )
+
+
+def stack_present(modalities: Sequence[str], present: Mapping[str, Tensor] | None) -> list[Tensor] | None:
+    """The presence of the modalities in their order; None when all are there throughout."""
+    return None if present is None else [present[m] for m in modalities]

@@ -1,0 +1,54 @@
+"""What every fusion returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from encoders.types import EncoderOutput
+
+Stage = Literal["early", "intermediate", "late", "decision"]
+
+
+@dataclass(frozen=True)
+class FusionOutput(EncoderOutput):
+    """An `EncoderOutput` of several modalities, so that fusions nest, and what else they tell.
+
+    Attributes:
+        candidates: For a decision fusion, one vector a candidate, each of which gets its own head.
+        candidate_present: Which candidates are there.
+        modality_weights: How much each modality counts, in the order of ``fusion.modalities``.
+        auxiliary: Named vectors on which the model puts extra heads (CentralNet's unimodal losses).
+        auxiliary_present: ``[B]``, for those auxiliary vectors that a sample may lack.
+        losses: The fusion's own penalties, one value a sample.
+
+    Shape:
+        candidates ``[B, K, D]``, candidate_present ``[B, K]``, modality_weights ``[B, M]``,
+        auxiliary ``[B, D]`` each, losses ``[B]`` each.
+    """
+
+    candidates: Float[Tensor, "batch candidate dim"] | None = None
+    candidate_present: Bool[Tensor, "batch candidate"] | None = None
+    modality_weights: Float[Tensor, "batch modality"] | None = None
+    auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
+    auxiliary_present: Mapping[str, Tensor] = field(default_factory=dict)
+    losses: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Rule(Protocol):
+    """How a decision fusion turns its candidates' probabilities into one decision."""
+
+    def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
+        """The cost of deciding for each alternative; a prediction is the cheapest one.
+
+        The training loss of a sample is the cost of its true alternative.
+
+        Shape:
+            log_p ``[B, K, ..., C]`` (log-probabilities over the last axis), present ``[B, K]``,
+            result ``[B, ..., C]``, in fp32.
+        """
+        ...

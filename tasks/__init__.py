@@ -1,0 +1,62 @@
+"""Tasks: what is learned, what the tasks share, how their losses become one step."""
+
+from tasks._base import Task, create_task, list_tasks, register_task
+from tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
+from tasks.classification import Classification
+from tasks.consistency import Consistency
+from tasks.model import Features, MultiTaskModel
+from tasks.multilabel import MultiLabel
+from tasks.regression import Regression
+from tasks.sharing import CrossStitch, Hard, Sharing, create_sharing, list_sharings, register_sharing
+from tasks.types import TaskOutput
+from tasks.weighting import (
+    FAMO,
+    Equal,
+    Uncertainty,
+    Weighting,
+    create_weighting,
+    list_weightings,
+    register_weighting,
+)
+
+__all__ = [
+    "FAMO",
+    "Balancing",
+    "Classification",
+    "Consistency",
+    "CrossStitch",
+    "Equal",
+    "Features",
+    "Hard",
+    "Learner",
+    "MultiLabel",
+    "MultiTaskModel",
+    "PCGrad",
+    "Regression",
+    "Sharing",
+    "Task",
+    "TaskOutput",
+    "Uncertainty",
+    "Weighting",
+    "create_balancing",
+    "create_sharing",
+    "create_task",
+    "create_weighting",
+    "list_balancings",
+    "list_sharings",
+    "list_tasks",
+    "list_weightings",
+    "register_balancing",
+    "register_sharing",
+    "register_task",
+    "register_weighting",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Lightning is heavy: it is imported with the Learner, not with the package.
+    if name == "Learner":
+        from tasks.learner import Learner
+
+        return Learner
+    raise AttributeError(f"module 'tasks' has no attribute '{name}'")

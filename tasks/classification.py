@@ -1,0 +1,98 @@
+"""One class of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from encoders.collate import TargetSpec
+from tasks._base import Task, register_task
+
+
+@register_task("classification")
+class Classification(Task):
+    """One class of several; the loss is the cross-entropy.
+
+    Args:
+        classes: How many there are, or their names in the order of the labels.
+        class_weights: Weight of each class's samples in the loss. The mean over samples is not
+            divided by the weights, so give weights of mean 1 to keep the scale.
+        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7).
+        reads: The modalities that the task may see; None for all.
+
+    Shape:
+        output ``[B, C]``, target ``[B]`` (class indices), loss ``[B]``.
+
+    Example:
+        >>> task = Classification(["cat", "dog"])
+        >>> task.predict(torch.tensor([[0.0, 2.0]]))[0]["label"]
+        'dog'
+    """
+
+    kind = "classification"
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        classes: int | Sequence[str],
+        *,
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        reads: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(reads=reads)
+        self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
+        self.out_dim = len(self.classes)
+        if self.out_dim < 2:
+            raise ValueError(f"a classification needs two classes or more. Found {self.out_dim}.")
+        if class_weights is not None and len(class_weights) != self.out_dim:
+            raise ValueError(
+                f"`class_weights` should hold {self.out_dim} weights. Found {len(class_weights)}."
+            )
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"`label_smoothing` should be from 0 to less than 1. Found {label_smoothing}.")
+        self.label_smoothing = label_smoothing
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.target = TargetSpec((), torch.long, classes=self.out_dim)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        loss = F.cross_entropy(
+            output.float(), target, reduction="none", label_smoothing=self.label_smoothing
+        )
+        return loss if self.class_weights is None else loss * self.class_weights[target]
+
+    def log_probabilities(self, output: Tensor) -> Tensor:
+        return output.float().log_softmax(-1)
+
+    def expected_cost(self, cost: Tensor, target: Tensor) -> Tensor:
+        loss = cost.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        if self.label_smoothing:
+            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * cost.mean(-1)
+        return loss if self.class_weights is None else loss * self.class_weights[target]
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(self.out_dim, average="micro"),
+                "f1_macro": MulticlassF1Score(self.out_dim, average="macro"),
+            }
+        )
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits.float().softmax(-1)
+
+    def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
+        return [
+            {
+                "label": self.classes[max(range(len(p)), key=p.__getitem__)],
+                "probabilities": dict(zip(self.classes, p, strict=True)),
+            }
+            for p in self.scores(logits).tolist()
+        ]

@@ -1,0 +1,166 @@
+"""Trains a model with Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from encoders import Batch
+from tasks.balancing import Balancing
+from tasks.balancing.feature_level import balanced_loss
+from tasks.model import Batches, MultiTaskModel, as_batches
+from tasks.types import TaskOutput
+
+
+class Learner(pl.LightningModule):
+    """A `MultiTaskModel` with AdamW and, optionally, a cosine schedule and a balancing.
+
+    Automatic optimization: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
+    applies. The loaders give a `Batch`, or several by name (``CombinedLoader``: labelled, unlabelled),
+    which then make one step. Logged: ``train/<task>``, ``train/loss``, ``val/<task>/<metric>``.
+
+    Args:
+        model: What to train.
+        lr: Peak learning rate.
+        weight_decay: Of matrices and filters; never of biases, norms, tokens or weightings.
+        schedule: ``"constant"``, or ``"cosine"`` from the peak to zero over the whole run.
+        balancing: Weighs what shared parameters receive, from the tasks' gradients.
+
+    Raises:
+        TypeError: The balancing needs a boundary that the model's sharing does not have.
+
+    Example:
+        >>> from torch.utils.data import DataLoader
+        >>> from encoders import BatchDataset, create_encoder; from fusion import create_fusion
+        >>> from tasks import Classification
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> model = MultiTaskModel(
+        ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(2)}
+        ... )
+        >>> data = BatchDataset(Batch.of(
+        ...     {"a": torch.randn(64, 3), "b": torch.randn(64, 5)}, targets={"y": torch.arange(64) % 2}
+        ... ))
+        >>> trainer = pl.Trainer(max_epochs=1, accelerator="cpu", logger=False,
+        ...     enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+        >>> trainer.fit(Learner(model), DataLoader(data, batch_size=32, collate_fn=data.collate))
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        *,
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        schedule: str = "constant",
+        balancing: Balancing | None = None,
+    ) -> None:
+        super().__init__()
+        if schedule not in ("constant", "cosine"):
+            raise ValueError(f"`schedule` should be 'constant' or 'cosine'. Found '{schedule}'.")
+        if balancing is not None and not model.sharing.has_boundary:
+            raise TypeError(
+                f"balancing '{balancing.registry_name}' needs a tensor at which the tasks part, and "
+                f"sharing '{model.sharing.registry_name}' has none. Use another sharing, such as 'hard'."
+            )
+        self.model, self.balancing = model, balancing
+        self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
+        self.metrics = nn.ModuleDict()
+        self._before: tuple[int, Tensor] | None = None
+
+    def forward(self, batch: Batch) -> dict[str, TaskOutput]:
+        outputs: dict[str, TaskOutput] = self.model(batch)
+        return outputs
+
+    def on_train_epoch_start(self) -> None:
+        for part in self.modules():
+            hook = getattr(part, "on_epoch_start", None)
+            if hook is not None:
+                hook(self.current_epoch)
+
+    def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
+        if self.model.weighting.second_look:
+            self._before = (self.global_step, torch.get_rng_state())
+        if self.balancing is None:
+            loss, parts = self.model.loss(batch)
+        else:
+            loss, parts = balanced_loss(self.model, self.balancing, batch)
+        if self.global_step % self.trainer.log_every_n_steps == 0:
+            self._log_parts(parts, as_batches(batch))
+        return loss
+
+    def _log_parts(self, parts: Mapping[str, Tensor], batches: list[Batch]) -> None:
+        for name, value in parts.items():
+            if not bool(torch.isfinite(value)):
+                raise ValueError(
+                    f"the training loss should be finite. Found {value.item()} in '{name}' at step "
+                    f"{self.global_step}. Lower the learning rate, or clip gradients."
+                )
+        size = sum(b.batch_size for b in batches)
+        self.log("loss", parts["loss"], prog_bar=True, logger=False, batch_size=size)
+        self.log_dict({f"train/{k}": v for k, v in parts.items()}, batch_size=size)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batches, batch_idx: int) -> None:
+        if self._before is None or self.global_step == self._before[0]:
+            return  # nothing asked for, or gradients are still being accumulated
+        batches = as_batches(batch)
+        active = self.model.active(batches)
+        # The same random numbers as before the step, so that only the step makes the difference.
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.set_rng_state(self._before[1])
+            features = [self.model.training_features(b, active) for b in batches]
+            losses = self.model.task_losses(batches, features, active)
+        self.model.weighting.after_step(losses, active)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._update_metrics(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._update_metrics(batch)
+
+    def _update_metrics(self, batch: Batch) -> None:
+        outputs = self.model(batch)
+        for i, (name, out) in enumerate(outputs.items()):
+            if name not in batch.targets:
+                continue
+            task, key = self.model.tasks[name], str(i)
+            if key not in self.metrics:
+                self.metrics[key] = task.metrics().to(out.logits.device)
+            known = batch.labelled[name]
+            readable = self.model.readable(name, batch)
+            if readable is not None:
+                known = known & readable.reshape(-1, *[1] * (known.dim() - 1))
+            collection = self.metrics[key]
+            task.update_metrics(collection, out.logits, batch.targets[name], known)  # type: ignore[arg-type]
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
+
+    def _log_metrics(self, stage: str) -> None:
+        for key, metrics in self.metrics.items():
+            name = self.model.with_head[int(key)]
+            values = metrics.compute()  # type: ignore[operator]
+            self.log_dict({f"{stage}/{name}/{k}": v for k, v in values.items()}, prog_bar=stage == "val")
+        self.metrics.clear()
+
+    def configure_optimizers(self) -> Any:
+        apart = {id(p) for p in self.model.weighting.parameters()}
+        trained = [p for p in self.parameters() if p.requires_grad]
+        decayed = [p for p in trained if p.dim() >= 2 and id(p) not in apart]
+        chosen = {id(p) for p in decayed}
+        groups = [
+            {"params": decayed, "weight_decay": self.weight_decay},
+            {"params": [p for p in trained if id(p) not in chosen], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr)
+        if self.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(steps, 1))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}

@@ -1,0 +1,78 @@
+"""Several labels, each true or not, of which any may be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MultilabelAccuracy
+
+from encoders.collate import TargetSpec
+from tasks._base import Task, register_task
+
+
+@register_task("multilabel")
+class MultiLabel(Task):
+    """Several labels, each true or not; hundreds of partly labelled ones are a single masked head.
+
+    The loss is the binary cross-entropy of each label, averaged over the labels that are known: give
+    ``labelled`` in the target's shape, or NaN for the unknown ones to `Collate`.
+
+    Args:
+        labels: How many there are, or their names.
+        reads: The modalities that the task may see; None for all.
+
+    Shape:
+        output ``[B, L]`` (under a decision fusion ``[B, L, 2]``), target ``[B, L]`` of 0 and 1, loss
+        ``[B, L]``.
+
+    Example:
+        >>> MultiLabel(["wet", "cold"]).predict(torch.tensor([[3.0, -3.0]]))[0]["labels"]
+        ['wet']
+    """
+
+    kind = "multilabel"
+
+    def __init__(self, labels: int | Sequence[str], *, reads: tuple[str, ...] | None = None) -> None:
+        super().__init__(reads=reads)
+        self.labels = [str(i) for i in range(labels)] if isinstance(labels, int) else list(labels)
+        self.out_dim = len(self.labels)
+        self.target = TargetSpec((self.out_dim,))
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(output.float(), target.float(), reduction="none")
+
+    def log_probabilities(self, output: Tensor) -> Tensor:
+        return F.logsigmoid(torch.stack([-output, output], -1).float())
+
+    def expected_cost(self, cost: Tensor, target: Tensor) -> Tensor:
+        return torch.where(target > 0.5, cost[..., 1], cost[..., 0])
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection(
+            {"accuracy": MultilabelAccuracy(self.out_dim, average="micro", ignore_index=-1)}
+        )
+
+    def update_metrics(
+        self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
+    ) -> None:
+        known = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
+        metrics.update(self.scores(logits), target.long().masked_fill(~known, -1))
+
+    def scores(self, logits: Tensor) -> Tensor:
+        if logits.dim() == 3:
+            return logits.float().softmax(-1)[..., 1]
+        return logits.float().sigmoid()
+
+    def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
+        return [
+            {
+                "labels": [name for name, p in zip(self.labels, row, strict=True) if p > 0.5],
+                "probabilities": dict(zip(self.labels, row, strict=True)),
+            }
+            for row in self.scores(logits).tolist()
+        ]

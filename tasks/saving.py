@@ -1,0 +1,137 @@
+"""Save a model and make it again: config as JSON, weights as safetensors, nothing executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import snapshot_download
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model, save_model
+
+from encoders._registry import unknown_name
+from fusion._base import FUSIONS
+from fusion.fused_encoder import build_encoder
+from tasks._base import TASKS
+from tasks.sharing._base import SHARINGS
+from tasks.weighting._base import WEIGHTINGS
+
+if TYPE_CHECKING:
+    from tasks.model import MultiTaskModel
+
+CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
+_KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout")
+
+
+def save(model: MultiTaskModel, folder: Path) -> None:
+    """Write ``config.json``, ``model.safetensors`` and ``assets/<modality>/``.
+
+    All is written beside the folder first and moved in at the end, so that a fault leaves what was
+    there. The weights carry the checksum of their config.
+
+    Raises:
+        ValueError: A part of the model is of a class that is not registered; it is named.
+    """
+    for part in _parts(model.config):
+        if not part["name"]:
+            raise ValueError(
+                f"every part of a model should be registered, to be saved. Found one that is not, with "
+                f"the options {sorted(set(part) - {'name'})}. Put the register decorator of its kind "
+                f"(`register_encoder` ...) above the class."
+            )
+    text = json.dumps(model.config, indent=2)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
+        new = Path(name)
+        (new / CONFIG).write_text(text)
+        save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(text)})
+        for i, encoder in enumerate(model.fused_encoder.leaves().values()):
+            assets = new / ASSETS / f"{i}"
+            assets.mkdir(parents=True)
+            encoder.save_assets(assets)
+            if not any(assets.iterdir()):
+                shutil.rmtree(assets)
+        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder / ASSETS, ignore_errors=True)
+        for path in new.iterdir():
+            os.replace(path, folder / path.name)
+
+
+def load(source: str | Path) -> MultiTaskModel:
+    """Make the model that `save` wrote, from a folder or a hub repository's name.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: An unknown config key, a truncated file, or weights that belong to another config.
+    """
+    from tasks.model import MultiTaskModel
+
+    folder = Path(source)
+    if not folder.is_dir():
+        if folder.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
+            raise FileNotFoundError(f"no folder '{source}'. Give one that `save_pretrained` wrote.")
+        folder = Path(snapshot_download(str(source)))
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"'{folder}' should hold {name}. Give a folder of `save_pretrained`.")
+    text = (folder / CONFIG).read_text()
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"'{folder / CONFIG}' is not valid JSON ({error}). Is it truncated?") from None
+    for key in config:
+        if key not in _KEYS:
+            raise unknown_name(f"key in '{folder / CONFIG}'", key, _KEYS)
+    for key in _KEYS:
+        if key not in config:
+            raise ValueError(f"'{folder / CONFIG}' should have the key '{key}'. Found {sorted(config)}.")
+    try:
+        with safe_open(folder / WEIGHTS, "pt") as weights:
+            checksum = (weights.metadata() or {}).get("config")
+    except SafetensorError as error:
+        raise ValueError(f"'{folder / WEIGHTS}' cannot be read ({error}). Is it truncated?") from None
+    if checksum != _checksum(text):
+        raise ValueError(
+            f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
+            f"from one `save_pretrained`."
+        )
+    encoders = {name: build_encoder(own) for name, own in config["encoders"]}
+    model = MultiTaskModel(
+        encoders=encoders,
+        fusion=FUSIONS.build(config["fusion"], encoders),
+        tasks={name: TASKS.build(own) for name, own in config["tasks"]},
+        sharing=SHARINGS.build(config["sharing"]),
+        weighting=WEIGHTINGS.build(config["weighting"]),
+        modality_dropout=config["modality_dropout"],
+    )
+    try:
+        load_model(model, str(folder / WEIGHTS), strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"'{folder / WEIGHTS}' is of another model: {error}") from None
+    for i, encoder in enumerate(model.fused_encoder.leaves().values()):
+        if (folder / ASSETS / f"{i}").is_dir():
+            encoder.load_assets(folder / ASSETS / f"{i}")
+    return model.eval()
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The config of every part, however deep."""
+    if "name" in config:
+        yield config
+    for value in config.values():
+        children = value if isinstance(value, list) else [value]
+        for child in children:
+            if isinstance(child, list) and len(child) == 2:
+                child = child[1]
+            if isinstance(child, dict) and "name" in child:
+                yield from _parts(child)

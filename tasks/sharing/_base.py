@@ -1,0 +1,75 @@
+"""What every sharing is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders._registry import Configurable, Registry
+
+
+class Sharing(Configurable, nn.Module):
+    """Says which parameters the tasks have in common, between the fusion and the heads.
+
+    A subclass defines ``forward(fused, tasks) -> {task: features}`` and `bind`.
+
+    Attributes:
+        out_dim: Size of each task's features, known after `bind`.
+        per_task_encoders: Whether every task has encoders and a fusion of its own, between which
+            `exchange` acts after each stage.
+        has_boundary: Whether the tasks part at one tensor, the features that `forward` returns; what
+            feature-level balancing needs.
+    """
+
+    per_task_encoders: ClassVar[bool] = False
+    has_boundary: ClassVar[bool] = True
+    out_dim: int
+    forward: Callable[..., dict[str, Tensor]]
+
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+        """Make the parameters, when the model is built.
+
+        Args:
+            tasks: Names of the tasks with heads, in their order.
+            in_dim: Size of the fused vector.
+            encoders: By modality.
+
+        Raises:
+            TypeError: The sharing cannot work with one of the encoders; it is named.
+        """
+        raise NotImplementedError
+
+    def exchange(self, modality: str, level: int, hidden: list[Tensor]) -> list[Tensor]:
+        """Act between the tasks' encoders after a stage (only with ``per_task_encoders``).
+
+        Args:
+            modality: Whose encoders.
+            level: Counted from the deepest, -1.
+            hidden: The hidden state of each task's encoder, in the layout of its tap.
+        """
+        raise NotImplementedError
+
+    def penalty(self) -> Tensor | None:
+        """A scalar added to the loss; None for a sharing without one."""
+        return None
+
+
+SHARINGS: Registry[Sharing] = Registry("sharing")
+register_sharing = SHARINGS.register
+
+
+def create_sharing(name: str, **options: Any) -> Sharing:
+    """Make a sharing by name: ``create_sharing("hard", width=128)``.
+
+    Raises:
+        ValueError: Unknown name or option; close matches are named.
+    """
+    return SHARINGS.create(name, **options)
+
+
+def list_sharings(pattern: str = "*") -> list[str]:
+    """Names of the sharings that match a shell pattern."""
+    return SHARINGS.list(pattern)

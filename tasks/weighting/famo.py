@@ -1,0 +1,84 @@
+"""Fast adaptive multitask optimization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from tasks._base import Task
+from tasks.weighting._base import Weighting, register_weighting
+
+_EPSILON = 1e-8
+
+
+@register_weighting("famo")
+class FAMO(Weighting):
+    """All losses fall at the same rate, learned from their values before and after each step.
+
+    ``L = c Σ_k z_k log(ℓ_k − b_k)`` with ``z = softmax(w)`` and ``c = (Σ_k z_k / (ℓ_k − b_k))^{−1}``
+    held fixed; after the step, an Adam step on w with gradient ``Jᵀ_z(w) δ``, where
+    ``δ_k = log ℓ_k(before) − log ℓ_k(after)`` on the same batch. Inactive tasks take no part: z is a
+    softmax over the active ones. The state of Adam is a buffer, so a run resumes where it was.
+    Source: B. Liu et al. 2023, "FAMO: Fast Adaptive Multitask Optimization" (algorithm 1, eq. 9).
+
+    Args:
+        lr: Learning rate of the task logits; 0.025 as in the paper.
+        weight_decay: γ, of the task logits; 0.001 as in the paper.
+        min_loss: b, a lower bound of every loss.
+
+    Shape:
+        losses ``[K]`` (above ``min_loss``), active ``K`` bools, result a scalar.
+
+    Example:
+        >>> from tasks import Classification
+        >>> weighting = FAMO()
+        >>> weighting.bind({"a": Classification(3), "b": Classification(3)})
+        >>> _ = weighting(torch.tensor([2.0, 2.0]), (True, True))
+        >>> weighting.after_step(torch.tensor([1.0, 2.0]), (True, True))
+        >>> (weighting.logits[0] < weighting.logits[1]).item()  # the task that stood still gains weight
+        True
+    """
+
+    second_look = True
+    logits: Tensor
+    mean: Tensor
+    variance: Tensor
+    steps: Tensor
+    before: Tensor
+
+    def __init__(self, *, lr: float = 0.025, weight_decay: float = 1e-3, min_loss: float = 0.0) -> None:
+        super().__init__()
+        self.lr, self.weight_decay, self.min_loss = lr, weight_decay, min_loss
+
+    def bind(self, tasks: Mapping[str, Task]) -> None:
+        for name in ("logits", "mean", "variance", "steps", "before"):
+            self.register_buffer(name, torch.zeros(len(tasks)))
+
+    def forward(self, losses: Tensor, active: Sequence[bool]) -> Tensor:
+        on = torch.tensor(active, device=losses.device)
+        shifted = (losses - self.min_loss).float() + _EPSILON
+        self.before = torch.where(on, shifted.detach(), self.before)
+        z = self._weights(self.logits, on)
+        c = 1 / torch.where(on, z / shifted, 0).sum().detach()
+        return (c * torch.where(on, z * shifted.clamp(min=_EPSILON).log(), 0)).sum()
+
+    def after_step(self, losses: Tensor, active: Sequence[bool]) -> None:
+        on = torch.tensor(active, device=losses.device)
+        after = (losses.detach() - self.min_loss).float() + _EPSILON
+        delta = torch.where(on, self.before.log() - after.log(), 0)
+        z = self._weights(self.logits, on)
+        # Jᵀδ of the softmax, then Adam with its weight decay in the gradient (torch.optim.Adam).
+        gradient = z * (delta - (z * delta).sum()) + self.weight_decay * self.logits
+        self.steps += on
+        self.mean = torch.where(on, self.mean.lerp(gradient, 1 - 0.9), self.mean)
+        self.variance = torch.where(on, self.variance.lerp(gradient.square(), 1 - 0.999), self.variance)
+        steps = self.steps.clamp(min=1)
+        scale = (self.variance / (1 - 0.999**steps)).sqrt() + _EPSILON
+        move = self.lr * (self.mean / (1 - 0.9**steps)) / scale
+        self.logits = self.logits - torch.where(on, move, 0)
+
+    @staticmethod
+    def _weights(logits: Tensor, on: Tensor) -> Tensor:
+        return logits.masked_fill(~on, -torch.inf).softmax(0)

@@ -1,0 +1,199 @@
+"""Every registered encoder, and its front for early fusion, against the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from encoders import Encoder, StagedEncoder, create_encoder, list_encoders
+from encoders.slots import encode_slot
+from tests.contracts import encoder_kit as kit
+
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Example:
+    """How to make a small encoder and a batch for it.
+
+    Args:
+        make: The encoder.
+        sample: One sample; for a sequence, of the length given.
+        shortest: Steps of the shortest sequence.
+        longest: Steps of the longest.
+    """
+
+    make: Callable[[], Encoder]
+    sample: Callable[[int], Tensor]
+    shortest: int = 1
+    longest: int = 12
+
+    def encoder(self) -> Encoder:
+        torch.manual_seed(0)
+        return self.make()
+
+    def batch(self) -> tuple[Tensor, Tensor | None]:
+        torch.manual_seed(1)
+        if not self.encoder().input_spec.sequence:
+            return torch.stack([self.sample(0) for _ in range(BATCH)]), None
+        step = (self.longest - self.shortest) // BATCH
+        lengths = torch.tensor([self.longest - step * i for i in range(BATCH)])
+        mask = torch.arange(self.longest) < lengths.unsqueeze(1)
+        return torch.stack([self.sample(self.longest) for _ in range(BATCH)]), mask
+
+
+def _row(_: int) -> Tensor:
+    """Three numbers and two categories, each missing now and then."""
+    row = torch.cat([torch.randn(3), torch.randint(3, (2,)).float()])
+    return row.where(torch.rand(5) > 0.3, torch.nan)
+
+
+def _image(channels: int) -> Callable[[int], Tensor]:
+    return lambda _: torch.randn(channels, 32, 32)
+
+
+def _ids(length: int) -> Tensor:
+    return torch.randint(1, 30, (length,))
+
+
+BERT = {
+    "model_type": "bert",
+    "vocab_size": 30,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
+
+EXAMPLES = {
+    "bytes": Example(lambda: create_encoder("bytes", embed_dim=16), _ids),
+    "conv": Example(lambda: create_encoder("conv", 2, widths=(8, 16), embed_dim=12), _image(2)),
+    "ft_transformer": Example(lambda: create_encoder("ft_transformer", 5, categories=(3, 3)), _row),
+    "hf/": Example(lambda: create_encoder("hf/tiny", architecture=BERT), _ids),
+    "logmel_conv": Example(
+        lambda: create_encoder("logmel_conv", sample_rate=1000, n_mels=10, widths=(4, 8), embed_dim=12),
+        lambda length: torch.randn(length),
+        shortest=25,
+        longest=200,
+    ),
+    "mlp": Example(lambda: create_encoder("mlp", 5, categories=(3, 3), width=16, embed_dim=12), _row),
+    "series_transformer": Example(
+        lambda: create_encoder("series_transformer", 3, embed_dim=16), lambda n: torch.randn(n, 3)
+    ),
+    "tcn": Example(lambda: create_encoder("tcn", 3, width=16), lambda n: torch.randn(n, 3)),
+    "timm/": Example(lambda: create_encoder("timm/resnet18", in_chans=2), _image(2)),
+}
+
+each = pytest.mark.parametrize("name", EXAMPLES)
+each_and_front = pytest.mark.parametrize(
+    "encoder, batch",
+    [
+        pytest.param(make, example.batch, id=name + suffix)
+        for name, example in EXAMPLES.items()
+        for suffix, make in {
+            "": example.encoder,
+            ":input_level": lambda example=example: example.encoder().input_level(),
+        }.items()
+    ],
+)
+
+
+def test_every_encoder_has_an_example() -> None:
+    assert set(EXAMPLES) == set(list_encoders())
+
+
+@each_and_front
+@pytest.mark.parametrize(
+    "check",
+    [
+        kit.check_shapes,
+        kit.check_gradient_to_every_parameter,
+        kit.check_batch_order_equivariance,
+        kit.check_absent_rows,
+        kit.check_determinism,
+        kit.check_bf16_autocast,
+        kit.check_statistics_without_absent_rows,
+    ],
+)
+def test_reads_a_batch(check: Callable, encoder: Callable, batch: Callable) -> None:
+    front = encoder()
+    if check is kit.check_gradient_to_every_parameter and not list(front.parameters()):
+        return
+    check(front, *batch())
+
+
+@each_and_front
+def test_what_it_promises_without_input(encoder: Callable, batch: Callable) -> None:
+    kit.check_empty_output(encoder())
+    kit.check_input_errors(encoder(), batch()[0])
+
+
+@each
+def test_is_saved_and_made_again(name: str) -> None:
+    kit.check_config_round_trip(EXAMPLES[name].encoder())
+    kit.check_state_dict_round_trip(EXAMPLES[name].encoder(), *EXAMPLES[name].batch())
+
+
+@each
+def test_has_an_input_level(name: str) -> None:
+    kit.check_input_level(EXAMPLES[name].encoder(), *EXAMPLES[name].batch())
+
+
+@each
+def test_runs_in_stages(name: str) -> None:
+    encoder = EXAMPLES[name].encoder()
+    assert encoder.staged == isinstance(encoder, StagedEncoder)
+    if isinstance(encoder, StagedEncoder):
+        kit.check_staged(encoder, *EXAMPLES[name].batch())
+
+
+SEQUENCES = [n for n, e in EXAMPLES.items() if e.encoder().input_spec.sequence]
+
+
+@pytest.mark.parametrize("front", [False, True])
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_padding_changes_nothing(name: str, front: bool) -> None:
+    example = EXAMPLES[name]
+    encoder = example.encoder().input_level() if front else example.encoder()
+
+    @settings(max_examples=10, deadline=None, derandomize=True, database=None)
+    @given(
+        lengths=st.lists(st.integers(example.shortest, example.longest), min_size=1, max_size=4),
+        padding=st.integers(0, 30),
+    )
+    def check(lengths: list[int], padding: int) -> None:
+        torch.manual_seed(2)
+        samples = [example.sample(n) for n in lengths]
+        with torch.no_grad():
+            kit.check_padding_invariance(encoder, samples, padding=padding)
+
+    check()
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_row_of_padding_stays_finite(name: str) -> None:
+    x, mask = EXAMPLES[name].batch()
+    assert mask is not None
+    kit.check_all_masked(EXAMPLES[name].encoder(), x, mask)
+    kit.check_all_masked(EXAMPLES[name].encoder().input_level(), x, mask)
+
+
+@pytest.mark.parametrize("name", ["bytes", "conv", "ft_transformer", "mlp", "series_transformer", "tcn"])
+def test_one_graph_serves_every_subset(name: str) -> None:
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounter()
+    encoder, (x, mask) = EXAMPLES[name].encoder().eval(), EXAMPLES[name].batch()
+    compiled = torch.compile(encode_slot, fullgraph=True, backend=counter)
+    for subset in ([1, 1, 1, 1], [0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]):
+        present = torch.tensor(subset, dtype=torch.bool)
+        out = compiled(encoder, x, mask, present, all_present=False)
+        torch.testing.assert_close(
+            out.pooled, encode_slot(encoder, x, mask, present, all_present=False).pooled
+        )
+    assert counter.frame_count == 1
