@@ -57,12 +57,13 @@ class Encoder(Configurable, nn.Module):
             return torch.zeros(batch_size, *shape, device=device, dtype=dtype)
 
         nothing = torch.zeros(batch_size, 1, device=device, dtype=torch.bool)
-        shapes = {"BCHW": lambda d: (d, 1, 1), "BTC": lambda d: (1, d), "BC": lambda d: (d,)}
+        before = {"BCHW": (), "BTC": (1,), "BC": ()}
+        after = {"BCHW": (1, 1), "BTC": (), "BC": ()}
         return EncoderOutput(
             pooled=zeros(self.embed_dim),
             tokens=None if self.token_dim is None else zeros(1, self.token_dim),
             mask=None if self.token_dim is None else nothing,
-            taps={t.name: zeros(*shapes[t.layout](t.dim)) for t in self.tap_info},
+            taps={t.name: zeros(*before[t.layout], t.dim, *after[t.layout]) for t in self.tap_info},
             tap_masks={t.name: nothing for t in self.tap_info if t.layout == "BTC"},
         )
 

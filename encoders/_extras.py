@@ -17,11 +17,12 @@ def require(module: str, extra: str) -> Any:
         Traceback (most recent call last):
         ImportError: 'no_such_module' is needed here. Install it with `pip install 'plait[image]'`.
     """
+    library = module.partition(".")[0]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        if (error.name or library).partition(".")[0] != library:
             raise
         raise ImportError(
-            f"'{module}' is needed here. Install it with `pip install 'plait[{extra}]'`."
+            f"'{library}' is needed here. Install it with `pip install 'plait[{extra}]'`."
         ) from None

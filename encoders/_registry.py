@@ -37,7 +37,8 @@ class Configurable:
 
         An unregistered class has an empty name, and saving refuses it.
         """
-        return {"name": self.registry_name, **self.__dict__.get("_arguments", {})}
+        own_name = type(self).__dict__.get("registry_name", "")  # not that of a registered parent
+        return {"name": own_name, **self.__dict__.get("_arguments", {})}
 
 
 def _remember(init: Callable[..., None]) -> Callable[..., None]:
@@ -47,7 +48,7 @@ def _remember(init: Callable[..., None]) -> Callable[..., None]:
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         if "_arguments" not in self.__dict__:
             bound = signature.bind(self, *args, **kwargs).arguments
-            own = list(bound)[0]
+            own = next(iter(bound))
             self.__dict__["_arguments"] = {
                 k: v for k, v in bound.items() if k != own and k not in self._not_config
             }

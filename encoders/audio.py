@@ -30,7 +30,7 @@ class _FrameConvStage(nn.Module):
         self.norm = nn.LayerNorm(dim * -(-bands // 2))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        maps = self.conv(clean(x, mask).unflatten(2, (self.in_dim, -1)).transpose(1, 2))
+        maps = self.conv(clean(x, mask).reshape(*x.shape[:2], self.in_dim, -1).transpose(1, 2))
         hidden = self.norm(maps.transpose(1, 2).flatten(2)).relu()
         mask = None if mask is None else mask[:, ::2]
         return clean(hidden, mask), mask

@@ -85,6 +85,7 @@ class View:
 
     def restrict(self, modalities: tuple[str, ...]) -> Self:
         """The same samples with every other modality hidden (absent, not removed)."""
+        _refuse_unknown("modalities", dict.fromkeys(modalities), self.inputs)
         none = torch.zeros_like(next(iter(self.present.values())))
         present = {m: p if m in modalities else none for m, p in self.present.items()}
         return self._unchecked(present=present, all_present=False)
@@ -214,9 +215,9 @@ class Batch(View):
                 )
             if task not in self.labelled:
                 raise ValueError(f"`labelled` should have an entry for '{task}'. `Batch.of` fills it in.")
-            shape = tuple(self.labelled[task].shape)
-            if shape != (self.batch_size,):
-                _check_bool(f"labelled['{task}']", self.labelled[task], tuple(target.shape))
+            whole = self.labelled[task].dim() == 1
+            shape = (self.batch_size,) if whole else tuple(target.shape)
+            _check_bool(f"labelled['{task}']", self.labelled[task], shape)
         for name, view in self.views.items():
             if view.batch_size != self.batch_size:
                 raise ValueError(

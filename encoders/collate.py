@@ -46,8 +46,8 @@ class Collate:
         ValueError: A sample without any modality, an unknown modality, a wrong shape, NaN or infinity.
 
     Example:
-        >>> collate = Collate({"audio": InputSpec((None, 2), sequence=True)}, {"word": TargetSpec((), torch.long)})
-        >>> batch = collate([{"inputs": {"audio": torch.ones(n, 2)}, "targets": {"word": 1}} for n in (1, 3)])
+        >>> collate = Collate({"audio": InputSpec((None, 2), sequence=True)}, {"loud": TargetSpec()})
+        >>> batch = collate([{"inputs": {"audio": torch.ones(n, 2)}, "targets": {"loud": 1}} for n in (1, 3)])
         >>> batch.masks["audio"].tolist()
         [[True, False, False], [True, True, True]]
     """
@@ -123,7 +123,7 @@ class Collate:
                         f"`targets['{task}']` should have shape {spec.shape}. Found {tuple(target.shape)} "
                         f"in the sample with index {i}."
                     )
-                if spec.classes is not None and not bool(((0 <= target) & (target < spec.classes)).all()):
+                if spec.classes is not None and not bool(((target >= 0) & (target < spec.classes)).all()):
                     raise ValueError(
                         f"`targets['{task}']` should be a class from 0 to {spec.classes - 1}. Found "
                         f"{value} in the sample with index {i}. Leave the target out if it is unknown."

@@ -105,7 +105,7 @@ class TimmEncoder(ImageEncoder):
 def _features(timm: Any, model_name: str, **options: Any) -> nn.Module:
     try:
         net: nn.Module = timm.create_model(model_name, features_only=True, **options)
-    except (AttributeError, AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+    except (AttributeError, AssertionError, LookupError, RuntimeError, TypeError) as error:
         raise ValueError(
             f"timm model '{model_name}' could not be made with intermediate features and {options}. timm "
             f"says: {error}. Choose another; most names that `timm.list_models()` gives have features."

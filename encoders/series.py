@@ -102,7 +102,7 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         steps, mask = self.steps(x, mask)
-        return clean(self.project(steps), mask), mask
+        return self.project(steps), mask
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         tokens, mask = taps[self.tap_info[-1].name], tap_masks.get(self.tap_info[-1].name)
@@ -156,8 +156,9 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         steps, mask = self.steps(x, mask)
         filler = -steps.shape[1] % self.patch_size
-        patches = F.pad(steps, (0, 0, 0, filler)).unflatten(1, (-1, self.patch_size)).flatten(2)
+        count = (steps.shape[1] + filler) // self.patch_size
+        patches = F.pad(steps, (0, 0, 0, filler)).reshape(len(x), count, -1)
         if mask is not None:
-            mask = F.pad(mask, (0, filler)).unflatten(1, (-1, self.patch_size)).any(2)
+            mask = F.pad(mask, (0, filler)).reshape(len(x), count, -1).any(2)
         tokens = self.project(patches)
         return clean(tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask), mask

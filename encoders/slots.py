@@ -45,8 +45,11 @@ class Slot:
         if self.rows is not None:
             return x.index_select(0, self.rows.repeat(2) if self.twice else self.rows)
         if self.present is not None:
-            first = self.present.to(torch.uint8).argmax()
-            donor = torch.where(self.present[first], x[first], torch.zeros_like(x[0]))
+            # `index_select`: to index by a tensor would read its value, and so break the graph.
+            first = self.present.to(torch.uint8).argmax(0, keepdim=True)
+            donor = x.index_select(0, first)
+            there = _like(self.present.index_select(0, first), x)
+            donor = torch.where(there, donor, torch.zeros_like(donor))
             return torch.where(_like(self.present, x), x, donor)
         return x
 
@@ -84,7 +87,7 @@ def encode_slot(
     if slot.empty:
         return encoder.empty_output(slot.size, device=x.device)
     packed_mask = None if mask is None else slot.pack(mask)
-    out = encoder(clean(slot.pack(x), packed_mask), packed_mask)
+    out: EncoderOutput = encoder(clean(slot.pack(x), packed_mask), packed_mask)
     if slot.rows is None and slot.present is None:
         return out
     return unpack_output(out, slot)

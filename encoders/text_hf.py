@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class HFTextEncoder(Encoder):
     @property
     def config(self) -> dict[str, Any]:
         """As everywhere, with the architecture, so that nothing has to be looked up again."""
-        return {**super().config, "architecture": self.net.config.to_dict()}
+        architecture = json.loads(self.net.config.to_json_string(use_diff=False))
+        return {**super().config, "architecture": architecture}
 
     @property
     def tokenizer(self) -> Any:
@@ -104,9 +106,7 @@ class HFTextEncoder(Encoder):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         attended = None
         if mask is not None:
-            # Some models count positions over ids that are not padding. A row of padding attends to
-            # itself, since softmax over nothing is NaN in some kernels.
-            x = x.masked_fill(~mask, self.net.config.pad_token_id or 0)
+            # Softmax over nothing is NaN in some kernels: a row without valid ids sees all of them.
             attended = (mask | ~mask.any(1, keepdim=True)).long()
         hidden = self.net(input_ids=x, attention_mask=attended, output_hidden_states=True).hidden_states
         taps = {t.name: clean(h, mask) for t, h in zip(self.tap_info, hidden[1:], strict=True)}

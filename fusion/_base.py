@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -32,7 +33,8 @@ class Fusion(Configurable, nn.Module):
         embed_dim: Size of ``pooled`` (of each candidate, in a decision fusion).
         token_dim: Size of each token, or None for a fusion without tokens.
         rule: How a decision fusion decides; None for the other stages.
-        auxiliary_weight: Weight of the losses of extra heads on ``auxiliary``.
+        auxiliary_dims: Size of each of the ``auxiliary`` vectors, on which the model puts extra heads.
+        auxiliary_weight: Weight of the losses of those heads.
     """
 
     stage: ClassVar[Stage]
@@ -42,6 +44,7 @@ class Fusion(Configurable, nn.Module):
     embed_dim: int
     token_dim: int | None = None
     rule: Rule | None = None
+    auxiliary_dims: Mapping[str, int] = MappingProxyType({})
     auxiliary_weight: float = 0.0
     forward: Callable[..., FusionOutput]
 

@@ -13,10 +13,10 @@ from encoders._create import ENCODERS
 from encoders._named import NamedModules
 from encoders._registry import unknown_name
 from encoders.batch import View
-from encoders.slots import encode_slot
+from encoders.slots import Slot, encode_slot, unpack_output
 from encoders.types import EncoderOutput, InputSpec, TapInfo
 from fusion._base import FUSIONS, Fusion
-from fusion.types import FusionOutput
+from fusion.types import AuxiliaryInfo, FusionOutput
 
 Presence = Mapping[str, Tensor] | None
 
@@ -70,6 +70,7 @@ class FusedEncoder(Encoder):
                     f"'{encoder.fusion.registry_name}', which can only stand outermost."
                 )
         self._configs = [[name, encoder.config] for name, encoder in encoders.items()]
+        self._whole = dict(encoders)  # not registered: an early fusion owns their fronts only
         self.encoders = NamedModules({m: fusion.read(e) for m, e in encoders.items()})
         self.fusion = fusion
         self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
@@ -140,9 +141,20 @@ class FusedEncoder(Encoder):
                 )
         return outputs
 
-    def fuse(self, outputs: Mapping[str, EncoderOutput], present: Presence) -> FusionOutput:
-        """From the encoders' outputs to the fusion's, with what nested fusions add to it."""
-        fused = self.fusion(outputs, present)
+    def fuse(
+        self, outputs: Mapping[str, EncoderOutput], present: Presence, *, hidden: bool = False
+    ) -> FusionOutput:
+        """From the encoders' outputs to the fusion's, with what nested fusions add to it.
+
+        Args:
+            outputs: By modality.
+            present: Which samples have it; None when all do.
+            hidden: Whether absent rows are zeros already, as `encode` leaves those of its view.
+        """
+        seen = outputs
+        if present is not None and not hidden:
+            seen = {m: unpack_output(outputs[m], Slot(len(p), present=p)) for m, p in present.items()}
+        fused = self.fusion(seen, present)
         if not self.nested:
             return fused
         inner = {m: o for m, o in outputs.items() if isinstance(o, FusionOutput)}
@@ -154,17 +166,30 @@ class FusedEncoder(Encoder):
         )
 
     def forward(self, view: View) -> FusionOutput:
-        fused = self.fuse(self.encode(view), self.presence(view))
+        fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
         return replace(fused, taps={"fused": fused.pooled})
 
     def preprocess(self, raw: Any) -> Tensor:
         raise TypeError("a FusedEncoder has no input of its own; preprocess each modality.")
 
     def leaves(self) -> dict[str, Encoder]:
-        """The encoder of each modality, however deep it is nested."""
+        """The encoder of each modality, as it was given, however deep it is nested."""
         found: dict[str, Encoder] = {}
         for name, encoder in self.encoders.items():
-            found |= encoder.leaves() if isinstance(encoder, FusedEncoder) else {name: encoder}
+            found |= encoder.leaves() if isinstance(encoder, FusedEncoder) else {name: self._whole[name]}
+        return found
+
+    def auxiliary_info(self) -> dict[str, AuxiliaryInfo]:
+        """The auxiliary vectors on which heads are wanted, those of nested fusions too."""
+        found: dict[str, AuxiliaryInfo] = {}
+        for name, dim in self.fusion.auxiliary_dims.items():
+            inner = self.encoders[name] if name in self.encoders else self
+            own = inner.modalities if isinstance(inner, FusedEncoder) else (name,)
+            if self.fusion.auxiliary_weight:
+                found[name] = AuxiliaryInfo(dim, self.fusion.auxiliary_weight, own)
+        for name, encoder in self.encoders.items():
+            if isinstance(encoder, FusedEncoder):
+                found |= {f"{name}.{k}": info for k, info in encoder.auxiliary_info().items()}
         return found
 
 

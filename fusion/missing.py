@@ -90,15 +90,18 @@ class SubsetLog(nn.Module):
         size = 2 ** len(self.modalities) if len(self.modalities) <= 16 else 0
         self.register_buffer("seen", torch.zeros(size, dtype=torch.bool))
         self.register_buffer("place", 2 ** torch.arange(len(self.modalities)), persistent=False)
+        self._complete = size == 0
 
     def forward(self, view: View) -> None:
         """Log a training view, check another; a model never trained is not checked."""
-        if len(self.seen) == 0 or torch.compiler.is_compiling() or (view.all_present and not self.training):
+        if self._complete or torch.compiler.is_compiling() or (view.all_present and not self.training):
             return
         present = torch.stack([view.present[m] for m in self.modalities], 1)
         codes = (present * self.place).sum(1)
         if self.training:
             self.seen.index_fill_(0, codes, True)
+            # On another device the question would cost a synchronisation at every step.
+            self._complete = self.seen.device.type == "cpu" and bool(self.seen[1:].all())
             return
         new = codes[~self.seen[codes]]
         if len(new) and bool(self.seen.any()):

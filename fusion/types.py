@@ -15,6 +15,21 @@ Stage = Literal["early", "intermediate", "late", "decision"]
 
 
 @dataclass(frozen=True)
+class AuxiliaryInfo:
+    """An auxiliary vector, known before any forward.
+
+    Args:
+        dim: Its size.
+        weight: Of the losses of the heads on it.
+        modalities: Those that it is made of.
+    """
+
+    dim: int
+    weight: float
+    modalities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class FusionOutput(EncoderOutput):
     """An `EncoderOutput` of several modalities, so that fusions nest, and what else they tell.
 

@@ -39,6 +39,8 @@ class Task(Configurable, nn.Module):
 
     def __init__(self, *, reads: tuple[str, ...] | None = None) -> None:
         super().__init__()
+        if reads is not None and (isinstance(reads, str) or len(reads) == 0):
+            raise ValueError(f"`reads` should be a tuple of one or more modalities. Found {reads!r}.")
         self.reads = None if reads is None else tuple(reads)
 
     def build_head(self, in_dim: int) -> nn.Module:

@@ -8,16 +8,20 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from encoders import Batch
+from encoders._registry import unknown_name
 from tasks.balancing import Balancing
 from tasks.balancing.feature_level import balanced_loss
 from tasks.model import Batches, MultiTaskModel, as_batches
 from tasks.types import TaskOutput
 
+_SCHEDULES = ("constant", "cosine", "one_cycle")
+
 
 class Learner(pl.LightningModule):
-    """A `MultiTaskModel` with AdamW and, optionally, a cosine schedule and a balancing.
+    """A `MultiTaskModel` with AdamW and, optionally, a schedule and a balancing.
 
     Automatic optimization: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
     applies. The loaders give a `Batch`, or several by name (``CombinedLoader``: labelled, unlabelled),
@@ -26,8 +30,10 @@ class Learner(pl.LightningModule):
     Args:
         model: What to train.
         lr: Peak learning rate.
-        weight_decay: Of matrices and filters; never of biases, norms, tokens or weightings.
-        schedule: ``"constant"``, or ``"cosine"`` from the peak to zero over the whole run.
+        weight_decay: Of matrices and filters (parameters called ``weight``); never of biases, norms,
+            tokens, mixing coefficients (α of a cross-stitch) or weightings.
+        schedule: ``"constant"``, ``"cosine"`` (from the peak to zero over the whole run) or
+            ``"one_cycle"`` (up to the peak in the first fifth, then down; Smith & Topin 2018).
         balancing: Weighs what shared parameters receive, from the tasks' gradients.
 
     Raises:
@@ -59,8 +65,8 @@ class Learner(pl.LightningModule):
         balancing: Balancing | None = None,
     ) -> None:
         super().__init__()
-        if schedule not in ("constant", "cosine"):
-            raise ValueError(f"`schedule` should be 'constant' or 'cosine'. Found '{schedule}'.")
+        if schedule not in _SCHEDULES:
+            raise unknown_name("schedule", schedule, _SCHEDULES)
         if balancing is not None and not model.sharing.has_boundary:
             raise TypeError(
                 f"balancing '{balancing.registry_name}' needs a tensor at which the tasks part, and "
@@ -69,7 +75,7 @@ class Learner(pl.LightningModule):
         self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
         self.metrics = nn.ModuleDict()
-        self._before: tuple[int, Tensor] | None = None
+        self._before: tuple[int, list[Tensor]] | None = None
 
     def forward(self, batch: Batch) -> dict[str, TaskOutput]:
         outputs: dict[str, TaskOutput] = self.model(batch)
@@ -83,7 +89,7 @@ class Learner(pl.LightningModule):
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
         if self.model.weighting.second_look:
-            self._before = (self.global_step, torch.get_rng_state())
+            self._before = (self.global_step, _random_state(self.device))
         if self.balancing is None:
             loss, parts = self.model.loss(batch)
         else:
@@ -109,8 +115,9 @@ class Learner(pl.LightningModule):
         batches = as_batches(batch)
         active = self.model.active(batches)
         # The same random numbers as before the step, so that only the step makes the difference.
-        with torch.no_grad(), torch.random.fork_rng():
-            torch.set_rng_state(self._before[1])
+        precision = self.trainer.precision_plugin.train_step_context()
+        with torch.no_grad(), precision, torch.random.fork_rng():
+            _set_random_state(self.device, self._before[1])
             features = [self.model.training_features(b, active) for b in batches]
             losses = self.model.task_losses(batches, features, active)
         self.model.weighting.after_step(losses, active)
@@ -151,16 +158,37 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         apart = {id(p) for p in self.model.weighting.parameters()}
-        trained = [p for p in self.parameters() if p.requires_grad]
-        decayed = [p for p in trained if p.dim() >= 2 and id(p) not in apart]
-        chosen = {id(p) for p in decayed}
+        decayed: list[nn.Parameter] = []
+        spared: list[nn.Parameter] = []
+        for name, p in self.named_parameters():
+            if p.requires_grad:
+                is_weight = p.dim() >= 2 and "weight" in name.rpartition(".")[2] and id(p) not in apart
+                (decayed if is_weight else spared).append(p)
         groups = [
             {"params": decayed, "weight_decay": self.weight_decay},
-            {"params": [p for p in trained if id(p) not in chosen], "weight_decay": 0.0},
+            {"params": spared, "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr)
         if self.schedule == "constant":
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(steps, 1))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
+        steps = max(int(self.trainer.estimated_stepping_batches), 1)
+        scheduler: LRScheduler
+        if self.schedule == "cosine":
+            scheduler = CosineAnnealingLR(optimizer, T_max=steps)
+        else:
+            # One step more, since the scheduler also moves after the last one.
+            scheduler = OneCycleLR(
+                optimizer, self.lr, total_steps=steps + 1, pct_start=0.2, cycle_momentum=False
+            )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return [torch.get_rng_state(), *own]
+
+
+def _set_random_state(device: torch.device, state: list[Tensor]) -> None:
+    torch.set_rng_state(state[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[1], device)

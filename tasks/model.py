@@ -18,6 +18,7 @@ from fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
 from fusion.fused_encoder import total_penalty
 from fusion.levels import encode_by_level
 from fusion.missing import SubsetLog
+from fusion.types import AuxiliaryInfo
 from tasks._base import Task
 from tasks.reduce import agree_on_active, labelled_mean
 from tasks.sharing import Hard, Sharing
@@ -105,7 +106,10 @@ class MultiTaskModel(nn.Module):
                 for t in self.with_head
             }
         )
-        self.auxiliary_heads = NamedModules({t: _auxiliary_heads(tasks[t], fused) for t in self.with_head})
+        self.auxiliary_info = fused.auxiliary_info()
+        self.auxiliary_heads = NamedModules(
+            {t: _auxiliary_heads(tasks[t], self.auxiliary_info) for t in self.with_head}
+        )
 
     @property
     def fused_encoder(self) -> FusedEncoder:
@@ -172,11 +176,11 @@ class MultiTaskModel(nn.Module):
             group = tuple(t for t in tasks if self._reads(t) == reads)
             if reads is None:
                 outputs = column.encode(view) if outputs is None else outputs
-                yield group, column.fuse(outputs, column.presence(view))
+                yield group, column.fuse(outputs, column.presence(view), hidden=True)
                 continue
             hidden = view.restrict(reads)
             if column.nested or column.fusion.exchanges:  # there the other modalities would leak in
-                yield group, column.fuse(column.encode(hidden), column.presence(hidden))
+                yield group, column(hidden)
             else:
                 outputs = column.encode(view) if outputs is None else outputs
                 yield group, column.fuse(outputs, column.presence(hidden))
@@ -230,8 +234,8 @@ class MultiTaskModel(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss with its penalties, and the parts of it."""
         loss = self.weighting(losses, active)
-        detached = losses.detach()
-        parts = {t: detached[k] for k, (t, on) in enumerate(zip(self.tasks, active, strict=True)) if on}
+        values = losses.detach().unbind()
+        parts = {t: value for t, value, on in zip(self.tasks, values, active, strict=True) if on}
         penalty = self.penalty(features)
         if penalty is not None:
             loss, parts["penalty"] = loss + penalty, penalty.detach()
@@ -301,10 +305,9 @@ class MultiTaskModel(nn.Module):
                 elif "" in out and name in out[""]:
                     for part, *term in self._labelled_losses(name, task, batch, views[""], out[""][name]):
                         terms.setdefault(part, []).append((term[0], term[1]))
-            weight = self.fused_encoder.fusion.auxiliary_weight
             for part, found in terms.items():
                 mean = labelled_mean([v for v, _ in found], [known for _, known in found])
-                mean = mean if part == "" else weight * mean
+                mean = mean if part == "" else self.auxiliary_info[part].weight * mean
                 before = losses[k]
                 losses[k] = mean if before is None else before + mean
         device = next(iter(batches[0].inputs.values())).device
@@ -313,8 +316,9 @@ class MultiTaskModel(nn.Module):
     def _labelled_losses(
         self, name: str, task: Task, batch: Batch, features: Features, out: TaskOutput
     ) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-        target = batch.targets[name]
-        known = None if batch.all_labelled else batch.labelled[name]
+        target, known = batch.targets[name], None if batch.all_labelled else batch.labelled[name]
+        if known is not None:  # any value may stand where there is no label
+            target = target.masked_fill(~known.reshape(*known.shape, *[1] * (target.dim() - known.dim())), 0)
         known = _both(known, self.readable(name, features.view))
         if out.candidates is not None and task.log_probabilities(out.candidates) is not None:
             yield "", task.expected_cost(-out.logits, target), known
@@ -407,10 +411,13 @@ def _leaf(leaves: Mapping[str, Encoder], name: str) -> Encoder:
     return leaves[name]
 
 
-def _auxiliary_heads(task: Task, fused: FusedEncoder) -> NamedModules[nn.Module]:
-    if fused.fusion.auxiliary_weight == 0:
-        return NamedModules({})
-    return NamedModules({m: task.build_head(e.embed_dim) for m, e in fused.encoders.items()})
+def _auxiliary_heads(task: Task, wanted: Mapping[str, AuxiliaryInfo]) -> NamedModules[nn.Module]:
+    readable = {
+        name: info
+        for name, info in wanted.items()
+        if task.reads is None or not set(task.reads).isdisjoint(info.modalities)
+    }
+    return NamedModules({name: task.build_head(info.dim) for name, info in readable.items()})
 
 
 def _check_tasks(tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharing) -> None:

@@ -12,8 +12,9 @@ from torch import distributed as dist
 def labelled_mean(values: Sequence[Tensor], labelled: Sequence[Tensor | None]) -> Tensor:
     """The mean of the per-sample losses over labelled units, joined over several batches.
 
-    Under torch.distributed each rank returns its sum over the mean count of all ranks, so that the
-    average of the ranks' gradients, as DDP takes it, is the gradient of the mean over the joined batch.
+    Under torch.distributed every rank returns the mean over the joined batch. Its gradient is that of
+    the rank's own sum over the mean count of all ranks, so that the average of the ranks' gradients, as
+    DDP takes it, is the gradient of that mean, whatever weighting follows.
 
     Args:
         values: Losses of each batch, ``[B]`` or ``[B, ...]``.
@@ -26,21 +27,27 @@ def labelled_mean(values: Sequence[Tensor], labelled: Sequence[Tensor | None]) -
         >>> labelled_mean([torch.tensor([1.0, 5.0])], [torch.tensor([True, False])])
         tensor(1.)
     """
-    if not dist.is_initialized() and len(values) == 1 and labelled[0] is None:
+    distributed = dist.is_initialized()
+    if not distributed and len(values) == 1 and labelled[0] is None:
         return values[0].mean()
-    total, count = values[0].new_zeros(()), values[0].new_zeros(())
-    for value, known in zip(values, labelled, strict=True):
-        if known is None:
-            total, count = total + value.sum(), count + value.numel()
-            continue
-        if known.dim() < value.dim():
-            known = known.reshape(-1, *[1] * (value.dim() - 1)).expand_as(value)
-        total = total + torch.where(known, value, 0).sum()
-        count = count + known.sum()
-    if dist.is_initialized():
-        dist.all_reduce(count)
-        count = count / dist.get_world_size()
-    return total / count.clamp(min=1 / dist.get_world_size() if dist.is_initialized() else 1)
+    sums = [_sum_and_count(value, known) for value, known in zip(values, labelled, strict=True)]
+    total, count = sums[0]
+    for more, also in sums[1:]:
+        total, count = total + more, count + also
+    if not distributed:
+        return total / count.clamp(min=1)
+    joined = torch.stack([total.detach().float(), count])
+    dist.all_reduce(joined)
+    own = total * (dist.get_world_size() / joined[1].clamp(min=1))
+    return own + (joined[0] / joined[1].clamp(min=1) - own).detach()
+
+
+def _sum_and_count(value: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+    if known is None:
+        return value.sum(), value.new_tensor(value.numel(), dtype=torch.float32)
+    if known.dim() < value.dim():
+        known = known.reshape(-1, *[1] * (value.dim() - 1)).expand_as(value)
+    return value.masked_fill(~known, 0).sum(), known.sum(dtype=torch.float32)
 
 
 def agree_on_active(active: Sequence[bool], device: torch.device) -> tuple[bool, ...]:

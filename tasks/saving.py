@@ -48,9 +48,10 @@ def save(model: MultiTaskModel, folder: Path) -> None:
     text = json.dumps(model.config, indent=2)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
-        new = Path(name)
+        new, old = Path(name) / "new", Path(name) / "old"
+        new.mkdir()
         (new / CONFIG).write_text(text)
-        save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(text)})
+        save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(model.config)})
         for i, encoder in enumerate(model.fused_encoder.leaves().values()):
             assets = new / ASSETS / f"{i}"
             assets.mkdir(parents=True)
@@ -58,9 +59,7 @@ def save(model: MultiTaskModel, folder: Path) -> None:
             if not any(assets.iterdir()):
                 shutil.rmtree(assets)
         folder.mkdir(exist_ok=True)
-        shutil.rmtree(folder / ASSETS, ignore_errors=True)
-        for path in new.iterdir():
-            os.replace(path, folder / path.name)
+        _exchange(new, folder, old)
 
 
 def load(source: str | Path) -> MultiTaskModel:
@@ -85,6 +84,8 @@ def load(source: str | Path) -> MultiTaskModel:
         config = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"'{folder / CONFIG}' is not valid JSON ({error}). Is it truncated?") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"'{folder / CONFIG}' should hold a JSON object. Found {type(config).__name__}.")
     for key in config:
         if key not in _KEYS:
             raise unknown_name(f"key in '{folder / CONFIG}'", key, _KEYS)
@@ -96,7 +97,7 @@ def load(source: str | Path) -> MultiTaskModel:
             checksum = (weights.metadata() or {}).get("config")
     except SafetensorError as error:
         raise ValueError(f"'{folder / WEIGHTS}' cannot be read ({error}). Is it truncated?") from None
-    if checksum != _checksum(text):
+    if checksum != _checksum(config):
         raise ValueError(
             f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
             f"from one `save_pretrained`."
@@ -120,8 +121,24 @@ def load(source: str | Path) -> MultiTaskModel:
     return model.eval()
 
 
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _exchange(new: Path, folder: Path, old: Path) -> None:
+    """Move our files in ``folder`` to ``old`` and those of ``new`` in; undo all of it on a fault."""
+    old.mkdir()
+    moves = [(folder / name, old / name) for name in (CONFIG, WEIGHTS, ASSETS) if (folder / name).exists()]
+    moves += [(path, folder / path.name) for path in new.iterdir()]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            os.replace(source, target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            os.replace(target, source)
+        raise
+
+
+def _checksum(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -76,7 +76,7 @@ class TransformerBlock(nn.Module):
 
     def _attend(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         def split(x: Tensor) -> Tensor:
-            return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
         if mask is not None:
             # Softmax over nothing is NaN in some kernels: a row without valid keys sees all of them.

@@ -73,7 +73,7 @@ class Bottleneck(Fusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        states, masks = self._tokens(outputs)
+        states, masks = self._tokens(outputs, present)
         weights = share_of_present(present, self.modalities, states[0])
         shared = self.bottlenecks.to(states[0].dtype).expand(len(weights), -1, -1)
         always = masks[0].new_ones(shared.shape[:2])
@@ -94,12 +94,15 @@ class Bottleneck(Fusion):
             modality_weights=weights,
         )
 
-    def _tokens(self, outputs: Mapping[str, EncoderOutput]) -> tuple[list[Tensor], list[Tensor]]:
+    def _tokens(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Each modality's tokens at the common width, and which of them are valid."""
         states, masks = [], []
         for name, project in zip(self.modalities, self.project, strict=True):
             out = outputs[name]
             z = project(out.pooled.unsqueeze(1) if out.tokens is None else out.tokens)
             states.append(z)
-            masks.append(z.new_ones(z.shape[:2], dtype=torch.bool) if out.mask is None else out.mask)
+            mask = z.new_ones(z.shape[:2], dtype=torch.bool) if out.mask is None else out.mask
+            masks.append(mask if present is None else mask & present[name].unsqueeze(1))
         return states, masks

@@ -50,6 +50,7 @@ class CentralNet(Fusion):
     ) -> None:
         super().__init__(encoders)
         self.embed_dim, self.auxiliary_weight = embed_dim, auxiliary_weight
+        self.auxiliary_dims = {m: e.embed_dim for m, e in encoders.items()}
         depth = min(len(e.tap_info) for e in encoders.values())
         if depth == 0:
             none = [m for m, e in encoders.items() if not e.tap_info]

@@ -36,7 +36,8 @@ def check_shapes(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
         if name in out.tap_masks:
             _check_mask(tap, out.tap_masks[name])
     if mask is not None:
-        assert out.mask is not None and set(out.tap_masks) == set(out.taps)
+        assert out.mask is not None
+        assert set(out.tap_masks) == set(out.taps)
     _assert_finite(out)
 
 
@@ -91,7 +92,9 @@ def check_padding_invariance(encoder: Encoder, samples: Sequence[Tensor], *, pad
         pairs = [(together.tokens, together.mask, alone.tokens)]
         pairs += [(together.taps[n], together.tap_masks[n], alone.taps[n]) for n in together.taps]
         for padded, valid, plain in pairs:
-            assert padded is not None and valid is not None and plain is not None
+            assert padded is not None
+            assert valid is not None
+            assert plain is not None
             _assert_close(padded[row][valid[row]], plain[0])
             assert not padded[row][~valid[row]].any(), "padding should be zero after the encoder"
 
@@ -123,7 +126,8 @@ def check_absent_rows(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
         _assert_finite(out)
         assert not out.pooled[~present].any()
         if out.tokens is not None and not present.all():
-            assert out.mask is not None and not out.mask[~present].any()
+            assert out.mask is not None
+            assert not out.mask[~present].any()
         if present.any():
             alone = _encode(encoder, x[present], None if mask is None else mask[present])
             _assert_close(out.pooled[present], alone.pooled)
@@ -140,11 +144,13 @@ def check_all_masked(encoder: Encoder, x: Tensor, mask: Tensor) -> None:
     """A row without one valid step stays finite, values and gradients."""
     mask = mask.clone()
     mask[0] = False
+    x = x.clone().requires_grad_(x.is_floating_point())
     encoder.eval().zero_grad()
     out = _encode(encoder, x, mask)
     _assert_finite(out)
-    _loss(out.pooled).backward() if out.pooled.requires_grad else None
-    assert all(bool(p.grad.isfinite().all()) for p in encoder.parameters() if p.grad is not None)
+    _loss(out.pooled).backward()
+    grads = [x.grad, *(p.grad for p in encoder.parameters())]
+    assert all(bool(g.isfinite().all()) for g in grads if g is not None)
 
 
 def check_determinism(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
@@ -181,7 +187,8 @@ def check_input_errors(encoder: Encoder, x: Tensor) -> None:
     other = x.long() if spec.dtype.is_floating_point else x.float()
     with pytest.raises(TypeError, match=r"`inputs\['m'\]` should be of type .* Found .* Convert it"):
         spec.check("m", other)
-    assert spec.absent_shape() and len(spec.absent_shape()) == len(spec.shape)
+    assert spec.absent_shape()
+    assert len(spec.absent_shape()) == len(spec.shape)
 
 
 def check_input_level(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
@@ -211,11 +218,13 @@ def check_staged(encoder: StagedEncoder, x: Tensor, mask: Tensor | None) -> None
 def check_empty_output(encoder: Encoder) -> None:
     """What stands for a modality absent from the whole batch: the shapes promised, and zeros."""
     out = encoder.empty_output(2, device=torch.device("cpu"))
-    assert out.pooled.shape == (2, encoder.embed_dim) and not out.pooled.any()
+    assert out.pooled.shape == (2, encoder.embed_dim)
+    assert not out.pooled.any()
     assert (out.tokens is None) == (encoder.token_dim is None)
     if out.tokens is not None:
         assert out.tokens.shape == (2, 1, encoder.token_dim)
-        assert out.mask is not None and not out.mask.any()
+        assert out.mask is not None
+        assert not out.mask.any()
     _check_taps(encoder, out, 2)
 
 
@@ -254,7 +263,8 @@ def _tensors(module: nn.Module) -> set[int]:
 
 def _check_mask(tokens: Tensor, mask: Tensor | None) -> None:
     if mask is not None:
-        assert mask.shape == tokens.shape[:2] and mask.dtype == torch.bool
+        assert mask.shape == tokens.shape[:2]
+        assert mask.dtype == torch.bool
         assert not tokens[~mask].any(), "padding should be zero after the encoder"
 
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from encoders import Encoder, StagedEncoder, create_encoder, list_encoders
 from encoders.slots import encode_slot
@@ -92,7 +93,7 @@ EXAMPLES = {
 
 each = pytest.mark.parametrize("name", EXAMPLES)
 each_and_front = pytest.mark.parametrize(
-    "encoder, batch",
+    ("encoder", "batch"),
     [
         pytest.param(make, example.batch, id=name + suffix)
         for name, example in EXAMPLES.items()
@@ -187,7 +188,7 @@ def test_a_row_of_padding_stays_finite(name: str) -> None:
 @pytest.mark.parametrize("name", ["bytes", "conv", "ft_transformer", "mlp", "series_transformer", "tcn"])
 def test_one_graph_serves_every_subset(name: str) -> None:
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = CompileCounter()
     encoder, (x, mask) = EXAMPLES[name].encoder().eval(), EXAMPLES[name].batch()
     compiled = torch.compile(encode_slot, fullgraph=True, backend=counter)
     for subset in ([1, 1, 1, 1], [0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]):

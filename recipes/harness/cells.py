@@ -1,0 +1,104 @@
+"""Work cut into cells: run side by side, each stored when it ends, none run twice."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+Cell = Mapping[str, Any]
+
+
+class Cells:
+    """The finished cells of a run, one line of JSON each; a line cut short by a kill is run again.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "cells.jsonl"
+        >>> Cells(path).store({"fold": 0}, {"accuracy": 0.9})
+        >>> Cells(path).get({"fold": 0})
+        {'accuracy': 0.9}
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._done: dict[str, Any] = {}
+        if path.exists():
+            # Only a last line without its end can be half-written.
+            whole = path.read_text().rpartition("\n")[0]
+            for line in whole.splitlines():
+                entry = json.loads(line)
+                self._done[_key(entry["cell"])] = entry["result"]
+            path.write_text(whole + "\n" if whole else "")
+
+    def get(self, cell: Cell) -> Any | None:
+        """The result of a cell, or None."""
+        return self._done.get(_key(cell))
+
+    def store(self, cell: Cell, result: Any) -> None:
+        """Keep a result, on disk before this returns."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"cell": cell, "result": result}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._done[_key(cell)] = result
+
+
+def _key(cell: Cell) -> str:
+    return json.dumps(cell, sort_keys=True)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def run_cells(
+    work: Callable[[Cell], Any],
+    cells: Sequence[Cell],
+    done: Cells,
+    *,
+    workers: int,
+    describe: Callable[[Cell], str],
+) -> list[Any]:
+    """Run the cells that are not done yet, with a progress bar, ``workers`` processes at a time.
+
+    Args:
+        work: From a cell to its result (JSON values); importable by name.
+        cells: What to run.
+        done: Where results are kept.
+        workers: Processes, one thread each; 0 runs in this process.
+        describe: A few words on a cell, for the progress bar.
+    """
+    todo = [c for c in cells if done.get(c) is None]
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns) as progress:
+        bar = progress.add_task("", total=len(cells), completed=len(cells) - len(todo))
+
+        def finish(cell: Cell, result: Any) -> None:
+            done.store(cell, result)
+            progress.update(bar, advance=1, description=describe(cell))
+
+        if workers == 0:
+            for cell in todo:
+                finish(cell, work(cell))
+        else:
+            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+            try:
+                running = {pool.submit(work, cell): cell for cell in todo}
+                for future in as_completed(running):
+                    finish(running[future], future.result())
+            finally:
+                pool.shutdown(cancel_futures=True)
+    return [done.get(cell) for cell in cells]

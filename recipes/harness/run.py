@@ -1,0 +1,79 @@
+"""The folder of a run: one a start, with `latest` pointing at the newest."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_NAMED = ("plait", "torch", "pytorch-lightning", "torchmetrics", "torchjd", "scikit-learn", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of what a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _NAMED}}
+
+
+def command() -> str:
+    """The command line of this process, as one would type it."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    name = spec.name.removesuffix(".__main__") if spec else None
+    start = ["python", "-m", name] if name else ["python", sys.argv[0]]
+    return shlex.join([*start, *sys.argv[1:]])
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"cannot write '{path}': {error}. Is the disk full?") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+class RunFolder:
+    """``<root>/<time>/``, made new or, with ``resume``, one that is there already.
+
+    Args:
+        root: ``runs/<recipe>``.
+        resume: The folder of an earlier run, to go on with.
+
+    Raises:
+        FileNotFoundError: There is no such run to resume.
+        ValueError: The run to resume had another config.
+    """
+
+    def __init__(self, root: Path, config: str, *, resume: Path | None = None) -> None:
+        if resume is None:
+            self.path = root / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            self.path.mkdir(parents=True)
+            write_text(self.path / "config.yaml", config)
+        else:
+            self.path = resume.resolve()
+            earlier = self.path / "config.yaml"
+            if not earlier.is_file():
+                raise FileNotFoundError(f"no run to resume in '{resume}': it should hold config.yaml.")
+            if earlier.read_text() != config:
+                raise ValueError(
+                    f"the run in '{resume}' had other options; its '{earlier}' says which. Give the same "
+                    f"ones (--config {earlier}), or start a new run."
+                )
+        self._point_latest(root)
+
+    def _point_latest(self, root: Path) -> None:
+        new = root / f".latest.{os.getpid()}"
+        new.symlink_to(os.path.relpath(self.path, root))
+        os.replace(new, root / "latest")

@@ -1,0 +1,1 @@
+"""Activity recognition at home from sound and wrist movement; see README.md beside this file."""

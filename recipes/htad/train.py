@@ -1,0 +1,190 @@
+"""One cell of the table: choose inside the training fold, train, test once."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch.utils.data import DataLoader
+
+from encoders import Batch, BatchDataset, create_encoder
+from fusion import create_fusion
+from recipes.htad.augment import Augment
+from recipes.htad.config import Config
+from recipes.htad.data import HTAD, MODALITIES, SIZES, folds, inner_splits, load
+from tasks import Classification, Learner, MultiTaskModel, Regression, Task, create_weighting
+
+REFERENCES = {
+    "extra trees": lambda seed: ExtraTreesClassifier(500, random_state=seed),
+    "rbf svm": lambda seed: make_pipeline(StandardScaler(), SVC(C=10)),
+}
+_load = lru_cache(maxsize=1)(load)
+
+
+def run_cell(config: Config, checkpoints: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Work on a cell ``{"row", "protocol", "seed", "fold", "weighting"}``.
+
+    Returns:
+        ``accuracy``, ``predicted`` and ``true`` classes of the test rows, ``strength`` as chosen,
+        ``missing`` (accuracy without each modality), ``weights`` (mean modality weights, if the fusion
+        has them) and ``r2`` of the second task, if there is one.
+    """
+    data = _load(config.data)
+    train, test = folds(data, cell["protocol"], cell["seed"])[cell["fold"]]
+    if cell["row"] in REFERENCES:
+        return _reference(cell, data, train, test)
+    modalities = [cell["row"]] if cell["row"] in MODALITIES else list(MODALITIES)
+    strength = _choose(config, cell, data, train, modalities)
+    model = fit(config, cell, data, train, modalities, strength, config.epochs, trial=0)
+    chosen = _only(data.batch, test, modalities, cell)
+    model.eval()
+    with torch.no_grad():
+        outputs = model(chosen)
+        fused = model.features(chosen).fused["activity"]
+    true = chosen.targets["activity"]
+    result = {
+        "accuracy": _accuracy(outputs["activity"].logits, true),
+        "predicted": outputs["activity"].logits.argmax(1).tolist(),
+        "true": true.tolist(),
+        "strength": strength,
+    }
+    if len(modalities) > 1:
+        result["missing"] = {m: _without(model, chosen, m) for m in modalities}
+    if fused.modality_weights is not None:
+        result["weights"] = dict(zip(modalities, fused.modality_weights.mean(0).tolist(), strict=True))
+    if "motion" in outputs:
+        error = (outputs["motion"].logits - chosen.targets["motion"]).square().sum()
+        spread = (chosen.targets["motion"] - chosen.targets["motion"].mean()).square().sum()
+        result["r2"] = 1 - (error / spread).item()
+    if cell["row"] == cell["keep"] and cell["seed"] == 0:
+        model.save_pretrained(checkpoints / f"{cell['row']}-{cell['protocol']}-fold{cell['fold']}")
+    return result
+
+
+def _choose(config: Config, cell: Mapping[str, Any], data: HTAD, train: np.ndarray, names: list[str]) -> float:
+    """The strength of the training noise with the best accuracy on splits inside the training fold."""
+    if len(config.strengths) == 1:
+        return config.strengths[0]
+    scores = []
+    for strength in config.strengths:
+        found = []
+        for k, (inner, check) in enumerate(inner_splits(data, cell["protocol"], train, cell["seed"])):
+            model = fit(config, cell, data, inner, names, strength, config.inner_epochs, trial=k + 1)
+            batch = _only(data.batch, check, names, cell)
+            model.eval()
+            with torch.no_grad():
+                found.append(_accuracy(model(batch)["activity"].logits, batch.targets["activity"]))
+        scores.append(float(np.mean(found)))
+    return config.strengths[int(np.argmax(scores))]
+
+
+def fit(
+    config: Config,
+    cell: Mapping[str, Any],
+    data: HTAD,
+    rows: np.ndarray,
+    names: list[str],
+    strength: float,
+    epochs: int,
+    *,
+    trial: int,
+) -> MultiTaskModel:
+    """A model trained on some rows; its random numbers depend on the cell and the trial only."""
+    torch.manual_seed(1000 * cell["seed"] + 10 * cell["fold"] + trial)
+    batch = _only(data.batch, rows, names, cell)
+    model = build(config, cell["row"], data.activities, names, cell["weighting"])
+    for name, encoder in model.fused_encoder.leaves().items():
+        encoder.fit(batch.inputs[name])  # type: ignore[operator]
+    dataset = BatchDataset(batch)
+    loader = DataLoader(
+        dataset,
+        batch_size=min(config.batch_size, len(dataset)),
+        shuffle=True,
+        drop_last=True,
+        collate_fn=Augment(batch, strength),
+    )
+    learner = Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
+    _quiet_trainer(epochs).fit(learner, loader)
+    return model
+
+
+def build(
+    config: Config, row: str, activities: list[str], names: list[str], weighting: str | None
+) -> MultiTaskModel:
+    """The model of a row: one MLP a modality, and a fusion (concatenation for a single modality)."""
+    encoders = {
+        m: create_encoder("mlp", SIZES[m], embed_dim=config.width, width=config.width, dropout=config.dropout)
+        for m in names
+    }
+    tasks: dict[str, Task] = {"activity": Classification(activities)}
+    if weighting is not None:
+        tasks["motion"] = Regression(reads=("audio",))
+    return MultiTaskModel(
+        encoders=encoders,
+        fusion=create_fusion("late_concat" if row in MODALITIES else row, encoders, embed_dim=config.width),
+        tasks=tasks,
+        weighting=None if weighting is None else create_weighting(weighting),
+        modality_dropout=config.modality_dropout,
+    )
+
+
+def _quiet_trainer(epochs: int) -> pl.Trainer:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are cut from memory
+    return pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _only(batch: Batch, rows: np.ndarray, names: list[str], cell: Mapping[str, Any]) -> Batch:
+    """Some rows, with the inputs and the targets that the cell's model has."""
+    tasks = ["activity"] if cell["weighting"] is None else ["activity", "motion"]
+    some = batch.select(torch.as_tensor(rows))
+    return Batch.of(
+        {m: some.inputs[m] for m in names},
+        targets={t: some.targets[t] for t in tasks},
+        index=some.index,
+    )
+
+
+def _accuracy(logits: torch.Tensor, true: torch.Tensor) -> float:
+    return (logits.argmax(1) == true).float().mean().item()
+
+
+@torch.no_grad()
+def _without(model: MultiTaskModel, batch: Batch, modality: str) -> float:
+    rest = batch.restrict(tuple(m for m in batch.inputs if m != modality))
+    return _accuracy(model(rest)["activity"].logits, batch.targets["activity"])
+
+
+def _reference(
+    cell: Mapping[str, Any], data: HTAD, train: np.ndarray, test: np.ndarray
+) -> dict[str, Any]:
+    x = torch.cat(list(data.batch.inputs.values()), 1).numpy()
+    y = data.batch.targets["activity"].numpy()
+    model = REFERENCES[cell["row"]](cell["seed"]).fit(x[train], y[train])
+    predicted = model.predict(x[test])
+    return {
+        "accuracy": float((predicted == y[test]).mean()),
+        "predicted": predicted.tolist(),
+        "true": y[test].tolist(),
+    }
+
+

@@ -1,0 +1,167 @@
+"""Every registered fusion against the contract, with one, two and three modalities."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounter
+
+from encoders import View
+from fusion import FusedEncoder, create_fusion, list_fusions
+from tasks import Classification, MultiTaskModel, Regression
+from tests.contracts import fusion_kit as kit
+from tests.parts import MODALITIES, every_subset_of, make_encoders, make_inputs, make_masks, make_view
+
+EXAMPLES: dict[str, dict[str, int]] = {
+    "bottleneck": {"heads": 2, "num_bottlenecks": 2},
+    "central_net": {},
+    "early_concat": {},
+    "gated": {},
+    "late_concat": {},
+    "low_rank": {"rank": 3},
+    "mean_probability": {},
+    "mmtm": {},
+    "multiplicative": {},
+}
+CHECKS = [
+    kit.check_shapes,
+    kit.check_modality_weights_sum_to_one,
+    kit.check_gradient_to_every_parameter,
+    kit.check_config_and_state_round_trip,
+    kit.check_batch_order_equivariance,
+    kit.check_absent_inputs_reach_nothing,
+    kit.check_absent_outputs_reach_nothing,
+    kit.check_padding_invariance,
+    kit.check_determinism,
+    kit.check_bf16_autocast,
+]
+
+each = pytest.mark.parametrize("name", EXAMPLES)
+
+
+def make_fused(name: str, modalities: tuple[str, ...] = MODALITIES, *, dropout: float = 0.1) -> FusedEncoder:
+    encoders = make_encoders(modalities, dropout=dropout)
+    return FusedEncoder(encoders, create_fusion(name, encoders, embed_dim=8, **EXAMPLES[name]))
+
+
+def test_every_fusion_has_an_example() -> None:
+    assert set(EXAMPLES) == set(list_fusions())
+
+
+@each
+@pytest.mark.parametrize("check", CHECKS)
+def test_three_modalities(check: Callable[[FusedEncoder, View], None], name: str) -> None:
+    check(make_fused(name), make_view(14))
+
+
+@each
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("check", [kit.check_shapes, kit.check_absent_inputs_reach_nothing])
+def test_fewer_modalities(check: Callable[[FusedEncoder, View], None], name: str, count: int) -> None:
+    check(make_fused(name, MODALITIES[:count]), make_view(6, MODALITIES[:count]))
+
+
+@each
+@pytest.mark.parametrize("count", [1, 2])
+def test_gradient_to_every_parameter_of_smaller_fusions(name: str, count: int) -> None:
+    view = every_subset_of(MODALITIES[:count], rows=4)  # one modality: only the empty subset lacks it
+    kit.check_gradient_to_every_parameter(make_fused(name, MODALITIES[:count]), view)
+
+
+@each
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_subset(name: str, count: int) -> None:
+    modalities = MODALITIES[:count]
+    kit.check_every_subset(make_fused(name, modalities), every_subset_of(modalities))
+
+
+@each
+def test_modality_absent_from_the_whole_batch(name: str) -> None:
+    fused, view = make_fused(name).eval(), make_view(6, missing=False)
+    for left in itertools.combinations(MODALITIES, 2):
+        hidden = view.restrict(left)
+        out = fused(hidden)
+        kit.assert_finite(out)
+        fused.zero_grad()
+        kit.loss_of(out).backward()
+        kit.assert_finite_gradients(fused)
+
+
+@each
+def test_one_graph_serves_every_subset_and_a_second_the_whole(name: str) -> None:
+    modalities = ("table", "series")
+    encoders = make_encoders(modalities)
+    model = MultiTaskModel(
+        encoders=encoders,
+        fusion=create_fusion(name, encoders, embed_dim=8, **EXAMPLES[name]),
+        tasks={"y": Classification(3), "z": Regression()},
+    ).eval()
+    inputs, masks, rows = make_inputs(4, modalities), make_masks(4, modalities), torch.arange(4)
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(model, fullgraph=True, backend=counter)
+    with torch.no_grad():
+        for subset in [(15, 15), (15, 0), (0, 15), (6, 9), (1, 14)]:
+            bits = [(code >> rows) % 2 == 1 for code in subset]
+            view = View(inputs, masks, dict(zip(modalities, bits, strict=True)), all_present=False)
+            expected = model(view)
+            for task, out in compiled(view).items():
+                torch.testing.assert_close(out.logits, expected[task].logits)
+        assert counter.frame_count == 1
+        compiled(View.of(inputs, masks=masks))
+        compiled(View.of(inputs, masks=masks))
+        assert counter.frame_count == 2
+
+
+def test_a_fused_encoder_compiles_to_one_graph() -> None:
+    fused, view = make_fused("gated").eval(), make_view(7)
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(fused, fullgraph=True, backend=counter)
+    order = torch.arange(7).roll(3)
+    for other in (view, view._unchecked(present={m: p[order] for m, p in view.present.items()})):
+        torch.testing.assert_close(compiled(other).pooled, fused(other).pooled)
+    assert counter.frame_count == 1
+
+
+INNER = [n for n in EXAMPLES if n not in list_fusions(stage="decision")]
+OUTER = [n for n in EXAMPLES if n not in (*list_fusions(stage="early"), "mmtm")]
+
+
+@pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize("inner", INNER)
+def test_fusions_nest(inner: str, outer: str) -> None:
+    pair = make_encoders(("table", "series"))
+    fused = FusedEncoder(pair, create_fusion(inner, pair, embed_dim=8, **EXAMPLES[inner]))
+    trio = {"pair": fused, **make_encoders(("image",))}
+    nested = FusedEncoder(trio, create_fusion(outer, trio, embed_dim=8, **EXAMPLES[outer]))
+    assert nested.modalities == MODALITIES
+    for check in (
+        kit.check_shapes,
+        kit.check_gradient_to_every_parameter,
+        kit.check_config_and_state_round_trip,
+        kit.check_absent_inputs_reach_nothing,
+        kit.check_batch_order_equivariance,
+        kit.check_padding_invariance,
+    ):
+        check(nested, make_view(14))
+    kit.check_every_subset(nested, every_subset_of(MODALITIES))
+
+
+@pytest.mark.parametrize("outer", ["early_concat", "mmtm"])
+def test_what_reads_inside_an_encoder_refuses_a_fused_one_by_name(outer: str) -> None:
+    pair = make_encoders(("table", "series"))
+    trio = {"pair": FusedEncoder(pair, create_fusion("gated", pair)), **make_encoders(("image",))}
+    with pytest.raises(TypeError, match="FusedEncoder"):
+        FusedEncoder(trio, create_fusion(outer, trio))
+
+
+@pytest.mark.parametrize("inner", list_fusions(stage="decision"))
+def test_a_nested_decision_fusion_is_refused_by_name(inner: str) -> None:
+    pair = make_encoders(("table", "series"))
+    trio = {"pair": FusedEncoder(pair, create_fusion(inner, pair)), **make_encoders(("image",))}
+    with pytest.raises(TypeError, match=f"'pair'.*'{inner}'.*outermost"):
+        FusedEncoder(trio, create_fusion("late_concat", trio))

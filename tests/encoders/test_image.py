@@ -1,0 +1,124 @@
+"""Images: raw input, the small net, and the backbones of timm."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from encoders import ConvEncoder, TimmEncoder, create_encoder
+from encoders.taps import as_tokens
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+
+
+def test_every_kind_of_raw_image_reads_the_same() -> None:
+    encoder = ConvEncoder(3, mean=(0.1, 0.2, 0.3), std=0.5)
+    expected = (PIXELS.transpose(2, 0, 1) / 255 - np.array([0.1, 0.2, 0.3])[:, None, None]) / 0.5
+    raws = [
+        Image.fromarray(PIXELS),
+        PIXELS,
+        PIXELS.transpose(2, 0, 1),
+        PIXELS / 255,
+        torch.as_tensor(PIXELS).float() / 255,
+    ]
+    for raw in raws:
+        x = encoder.preprocess(raw)
+        assert x.dtype == torch.float32
+        np.testing.assert_allclose(x, expected, atol=1e-6)
+        encoder.input_spec.check("image", x[None])
+
+
+def test_one_channel() -> None:
+    encoder = ConvEncoder(1)
+    assert encoder.preprocess(PIXELS[..., 0]).shape == (1, 9, 7)
+    assert encoder.preprocess(Image.fromarray(PIXELS)).shape == (1, 9, 7)
+
+
+def test_raw_image_errors() -> None:
+    with pytest.raises(ValueError, match=r"should have 3 channels, first or last. Found shape \(9, 7, 2\)"):
+        ConvEncoder(3).preprocess(PIXELS[..., :2])
+    with pytest.raises(ValueError, match=r"should hold uint8 .* Found torch.int64"):
+        ConvEncoder(3).preprocess(PIXELS.astype(np.int64))
+    with pytest.raises(ValueError, match=r"`mean` should hold one value, or 3 \(`in_chans`\). Found 2"):
+        ConvEncoder(3, mean=(0.5, 0.5))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 9), (28, 28), (33, 64)])
+def test_conv_reads_any_size(size: tuple[int, int]) -> None:
+    encoder = ConvEncoder(1, widths=(4, 10), embed_dim=6)
+    out = encoder(torch.randn(2, 1, *size))
+    tap = out.taps["stage2"]
+    assert tap.shape == (2, 10, -(-size[0] // 4), -(-size[1] // 4))
+    assert out.pooled.shape == (2, 6)
+    assert torch.equal(out.tokens, as_tokens(tap, "BCHW"))
+
+
+def test_input_level_cuts_patches() -> None:
+    x = torch.randn(1, 2, 10, 16)
+    front = ConvEncoder(2).input_level()
+    out = front(x)
+    assert out.tokens.shape == (1, 4, 128)
+    assert torch.equal(out.tokens[0, 1], x[0, :, :8, 8:].flatten())
+    corner = torch.zeros(2, 8, 8)
+    corner[:, :2] = x[0, :, 8:, 8:]
+    assert torch.equal(out.tokens[0, 3], corner.flatten())
+    torch.testing.assert_close(out.pooled.view(2, 8, 8)[0, 0, 0], x[0, 0, :2, :2].mean())
+
+
+def test_timm_taps_are_its_feature_maps() -> None:
+    encoder = create_encoder("timm/resnet18", in_chans=1, out_indices=(1, 3)).eval()
+    assert [(t.name, t.dim) for t in encoder.tap_info] == [("layer1", 64), ("layer3", 256)]
+    x = torch.randn(2, 1, 48, 32)
+    maps, out = encoder.net(x), encoder(x)
+    assert [t.shape[2:] for t in out.taps.values()] == [(12, 8), (3, 2)]
+    assert all(torch.equal(a, b) for a, b in zip(maps, out.taps.values(), strict=True))
+    torch.testing.assert_close(out.pooled, maps[-1].mean((2, 3)))
+    assert encoder.input_spec.shape == (1, None, None)
+    assert encoder.mean == pytest.approx([(0.485 + 0.456 + 0.406) / 3])
+
+
+def test_timm_transformer_reads_the_size_it_was_made_for() -> None:
+    encoder = create_encoder("timm/vit_tiny_patch16_224", image_size=32)
+    assert encoder.input_spec.shape == (3, 32, 32)
+    x = encoder.preprocess(Image.fromarray(PIXELS))
+    out = encoder(x[None])
+    assert out.tokens.shape == (1, 4, 192)
+    assert out.taps["blocks.11"].shape == (1, 192, 2, 2)
+    out.pooled.square().sum().backward()
+    assert all(p.grad is not None for p in encoder.parameters())
+    with pytest.raises(ValueError, match=r"should have shape \[batch, 3, 32, 32\]"):
+        encoder.input_spec.check("image", torch.zeros(1, 3, 48, 48))
+
+
+@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "convnext_atto", "crossvit_tiny_240"])
+def test_timm_taps_have_channels_first_and_names_of_their_own(name: str) -> None:
+    with torch.device("meta"):
+        encoder = TimmEncoder(name)
+        out = encoder(torch.zeros(1, *encoder.input_spec.absent_shape()))
+    assert [t.shape[1] for t in out.taps.values()] == [t.dim for t in encoder.tap_info]
+    assert len({t.name for t in encoder.tap_info}) == len(encoder.tap_info) == len(out.taps)
+
+
+def test_timm_errors() -> None:
+    with pytest.raises(ValueError, match=r"unknown timm model 'resnet81'. Did you mean .*'resnet18'"):
+        create_encoder("timm/resnet81")
+    with pytest.raises(ValueError, match=r"unknown timm model 'zzzzzz'. See `timm.list_models\(\)`"):
+        create_encoder("timm/zzzzzz")
+    with pytest.raises(
+        ValueError, match=r"timm model 'resnet18' could not be made with intermediate features"
+    ):
+        create_encoder("timm/resnet18", out_indices=(17,))
+
+
+def test_pretrained_is_not_saved() -> None:
+    assert "pretrained" not in TimmEncoder("resnet18", pretrained=False).config
+
+
+def test_missing_timm_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(
+        ImportError, match=r"'timm' is needed here. Install it with `pip install 'plait\[image\]'`"
+    ):
+        create_encoder("timm/resnet18")
