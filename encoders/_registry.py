@@ -47,10 +47,11 @@ def _remember(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         if "_arguments" not in self.__dict__:
-            bound = signature.bind(self, *args, **kwargs).arguments
-            own = next(iter(bound))
+            call = signature.bind(self, *args, **kwargs)
+            call.apply_defaults()  # a default that changes later leaves saved models as they were
+            own = next(iter(call.arguments))
             self.__dict__["_arguments"] = {
-                k: v for k, v in bound.items() if k != own and k not in self._not_config
+                k: v for k, v in call.arguments.items() if k != own and k not in self._not_config
             }
         init(self, *args, **kwargs)
 

@@ -165,7 +165,8 @@ class Batch(View):
     """What a loader yields: a `View` with targets, labels, sample ids and other renderings.
 
     Attributes:
-        targets: One tensor ``[B, ...]`` a task; any value stands where there is no label.
+        targets: One tensor ``[B, ...]`` a task; where there is no label, any value that the loss can
+            read (`Batch.of` and `Collate` put zero there).
         labelled: bool, ``[B]`` or the target's shape, True = there is a label.
         index: ``[B]`` sample ids, for error messages and caches.
         views: Other renderings of the same samples (augmented, a modality dropped).
@@ -196,7 +197,10 @@ class Batch(View):
         labelled: Mapping[str, Tensor] | None = None,
         **more: Any,
     ) -> Self:
-        """Build from tensors; a target without an entry in ``labelled`` is labelled throughout."""
+        """Build from tensors; a target without an entry in ``labelled`` is labelled throughout.
+
+        Targets become zero where there is no label, so that whatever stood there reaches no loss.
+        """
         targets, known = dict(targets or {}), dict(labelled or {})
         size = len(next(iter(inputs.values()))) if inputs else 0
         filled = {
@@ -204,7 +208,8 @@ class Batch(View):
         }
         _refuse_unknown("labelled", known, targets)
         batch = super().of(inputs, masks=masks, present=present, targets=targets, labelled=filled, **more)
-        return batch._flagged()
+        batch = batch._flagged()
+        return batch if batch.all_labelled else batch._unchecked(targets=_blanked(targets, filled))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -245,6 +250,14 @@ class Batch(View):
     def with_views(self, **views: View) -> Self:
         """The same batch with other renderings beside it."""
         return replace(self, views={**self.views, **views})
+
+
+def _blanked(targets: Mapping[str, Tensor], labelled: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    blank = {}
+    for task, target in targets.items():
+        known = labelled[task]
+        blank[task] = target.masked_fill(~known.reshape(*known.shape, *[1] * (target.dim() - known.dim())), 0)
+    return blank
 
 
 def _check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:

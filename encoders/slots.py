@@ -27,18 +27,19 @@ class Slot:
 
     @classmethod
     def of(cls, present: Tensor, *, all_present: bool, training: bool) -> Slot:
+        size = present.shape[0]
         if all_present:
-            return cls(len(present))
+            return cls(size)
         if torch.compiler.is_compiling():
-            return cls(len(present), present=present)
+            return cls(size, present=present)
         rows = present.nonzero().squeeze(1)
-        if len(rows) == len(present):
-            return cls(len(present))
-        return cls(len(present), rows=rows, twice=training and len(rows) == 1)
+        if rows.shape[0] == size:
+            return cls(size)
+        return cls(size, rows=rows, twice=training and rows.shape[0] == 1)
 
     @property
     def empty(self) -> bool:
-        return self.rows is not None and len(self.rows) == 0
+        return self.rows is not None and self.rows.shape[0] == 0
 
     def pack(self, x: Tensor) -> Tensor:
         """From the batch to the rows that are encoded."""
@@ -56,7 +57,8 @@ class Slot:
     def unpack(self, x: Tensor) -> Tensor:
         """Back into the batch; absent rows are zeros (False in a mask)."""
         if self.rows is not None:
-            return x.new_zeros(self.size, *x.shape[1:]).index_copy(0, self.rows, x[: len(self.rows)])
+            laid = x.new_zeros(self.size, *x.shape[1:])
+            return laid.index_copy(0, self.rows, x[:1] if self.twice else x)
         if self.present is not None:
             return torch.where(_like(self.present, x), x, torch.zeros_like(x))
         return x

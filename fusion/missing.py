@@ -90,11 +90,15 @@ class SubsetLog(nn.Module):
         size = 2 ** len(self.modalities) if len(self.modalities) <= 16 else 0
         self.register_buffer("seen", torch.zeros(size, dtype=torch.bool))
         self.register_buffer("place", 2 ** torch.arange(len(self.modalities)), persistent=False)
-        self._complete = size == 0
+        self._complete, self._whole = size == 0, False
 
     def forward(self, view: View) -> None:
         """Log a training view, check another; a model never trained is not checked."""
         if self._complete or torch.compiler.is_compiling() or (view.all_present and not self.training):
+            return
+        if view.all_present:
+            if not self._whole:
+                self.seen[-1] = self._whole = True
             return
         present = torch.stack([view.present[m] for m in self.modalities], 1)
         codes = (present * self.place).sum(1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 
 from encoders import Batch, Collate, Encoder, View
 from encoders._named import NamedModules
@@ -20,7 +21,7 @@ from fusion.levels import encode_by_level
 from fusion.missing import SubsetLog
 from fusion.types import AuxiliaryInfo
 from tasks._base import Task
-from tasks.reduce import agree_on_active, labelled_mean
+from tasks.reduce import Term, agree_on_active, labelled_mean
 from tasks.sharing import Hard, Sharing
 from tasks.types import TaskOutput
 from tasks.weighting import Equal, Weighting
@@ -97,6 +98,11 @@ class MultiTaskModel(nn.Module):
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
+        # What every step asks for, looked up once; a tuple is not registered as a second parent.
+        self._first = (fused,)
+        self._owner = {name: task.of or name for name, task in tasks.items()}
+        self._reads = {name: tasks[owner].reads for name, owner in self._owner.items()}
+        self._views = {name: task.views or ("",) for name, task in tasks.items()}
         self.modality_dropout = ModalityDropout(modality_dropout)
         self.subsets = SubsetLog(fused.modalities)
         candidates = len(fused.encoders) if fusion.stage == "decision" else 1
@@ -114,9 +120,7 @@ class MultiTaskModel(nn.Module):
     @property
     def fused_encoder(self) -> FusedEncoder:
         """The encoders and the fusion (of the first task, where each has its own)."""
-        column = self.columns[0]
-        assert isinstance(column, FusedEncoder)
-        return column
+        return self._first[0]
 
     @property
     def collate(self) -> Collate:
@@ -148,9 +152,9 @@ class MultiTaskModel(nn.Module):
         by_task: dict[str, Tensor] = {}
         fused: dict[str, FusionOutput] = {}
         for group, out in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
-            shared = self._share(out, tuple(self.tasks[t].of or t for t in group))
+            shared = self._share(out, tuple(self._owner[t] for t in group))
             for task in group:
-                by_task[task], fused[task] = shared[self.tasks[task].of or task], out
+                by_task[task], fused[task] = shared[self._owner[task]], out
         return Features(view, by_task, fused, {t: out.auxiliary for t, out in fused.items()})
 
     def _share(self, out: FusionOutput, tasks: tuple[str, ...]) -> dict[str, Tensor]:
@@ -166,14 +170,17 @@ class MultiTaskModel(nn.Module):
             columns = [c for c in self.columns if isinstance(c, FusedEncoder)]
             encoded = encode_by_level(columns, view, self.sharing.exchange)
             for task in tasks:
-                owner = self.with_head.index(self.tasks[task].of or task)
-                column, reads = columns[owner], self._reads(task)
+                owner = self.with_head.index(self._owner[task])
+                column, reads = columns[owner], self._reads[task]
                 hidden = view if reads is None else view.restrict(reads)
                 yield (task,), column.fuse(encoded[owner], column.presence(hidden))
             return
         column, outputs = self.fused_encoder, None
-        for reads in dict.fromkeys(self._reads(t) for t in tasks):
-            group = tuple(t for t in tasks if self._reads(t) == reads)
+        groups: dict[tuple[str, ...] | None, list[str]] = {}
+        for task in tasks:
+            groups.setdefault(self._reads[task], []).append(task)
+        for reads, members in groups.items():
+            group = tuple(members)
             if reads is None:
                 outputs = column.encode(view) if outputs is None else outputs
                 yield group, column.fuse(outputs, column.presence(view), hidden=True)
@@ -185,20 +192,16 @@ class MultiTaskModel(nn.Module):
                 outputs = column.encode(view) if outputs is None else outputs
                 yield group, column.fuse(outputs, column.presence(hidden))
 
-    def _reads(self, task: str) -> tuple[str, ...] | None:
-        return self.tasks[self.tasks[task].of or task].reads
-
     def decode(self, features: Features, tasks: Sequence[str]) -> dict[str, TaskOutput]:
         """From the features to the outputs of some tasks."""
         rule = self.fused_encoder.fusion.rule
         outputs = {}
         for name in tasks:
-            owner, x = self.tasks[name].of or name, features.by_task[name]
-            auxiliary = {
-                m: self.auxiliary_heads[owner][m](v)
-                for m, v in features.auxiliary[name].items()
-                if m in self.auxiliary_heads[owner]
-            }
+            owner, x = self._owner[name], features.by_task[name]
+            auxiliary = {}
+            if features.auxiliary[name]:
+                own = self.auxiliary_heads[owner]
+                auxiliary = {m: own[m](v) for m, v in features.auxiliary[name].items() if m in own}
             heads, present = self.heads[owner], features.fused[name].candidate_present
             if rule is None or present is None:
                 outputs[name] = TaskOutput(heads[0](x), auxiliary=auxiliary)
@@ -244,7 +247,7 @@ class MultiTaskModel(nn.Module):
 
     def penalty(self, features: Sequence[Mapping[str, Features]]) -> Tensor | None:
         """What the fusion and the sharing add to the loss; None where they add nothing."""
-        outputs = {id(o): o for views in features for f in views.values() for o in f.fused.values()}
+        outputs = {id(o): o for views in features for f in views.values() for o in f.fused.values() if o.losses}
         own, shared = total_penalty(list(outputs.values())), self.sharing.penalty()
         if own is None or shared is None:
             return own if shared is None else shared
@@ -271,16 +274,16 @@ class MultiTaskModel(nn.Module):
 
     def training_features(self, batch: Batch, active: Sequence[bool]) -> dict[str, Features]:
         """The features of each view of a batch that an active task reads; "" is the batch itself."""
-        wanted: dict[str, list[str]] = {}
-        distributed = torch.distributed.is_initialized()
-        for (name, task), on in zip(self.tasks.items(), active, strict=True):
-            here = name in batch.targets and (distributed or name not in batch.unlabelled)
-            for view in task.views or ("",):
-                if on and (view in batch.views if view else here):
-                    wanted.setdefault(view, []).append(name)
         for name in batch.targets:
-            if name not in self.tasks:
-                raise unknown_name("task in `targets`", name, self.tasks)
+            if name not in self._owner:
+                raise unknown_name("task in `targets`", name, self._owner)
+        wanted: dict[str, list[str]] = {}
+        # A rank without a label takes part all the same where another has one.
+        skipped = frozenset() if dist.is_initialized() else batch.unlabelled
+        for name, on in zip(self._owner, active, strict=True):
+            for view in self._views[name] if on else ():
+                if view in batch.views if view else name in batch.targets and name not in skipped:
+                    wanted.setdefault(view, []).append(name)
         return {v: self.features(batch.views[v] if v else batch, tasks) for v, tasks in wanted.items()}
 
     def task_losses(
@@ -290,47 +293,51 @@ class MultiTaskModel(nn.Module):
         active: Sequence[bool],
     ) -> Tensor:
         """The loss of each task over its labelled samples ``[K]``; zero for inactive ones."""
-        outputs = [
-            {v: self.decode(f, tuple(f.by_task)) for v, f in views.items()} for views in features
-        ]
-        losses: list[Tensor | None] = [None] * len(self.tasks)
-        for k, (name, task) in enumerate(self.tasks.items()):
-            if not active[k]:
-                continue
-            terms: dict[str, list[tuple[Tensor, Tensor | None]]] = {}
-            for batch, views, out in zip(batches, features, outputs, strict=True):
-                if task.views:
-                    if all(v in out for v in task.views):
-                        terms.setdefault("", []).append(self._unlabelled_loss(name, task, views, out))
-                elif "" in out and name in out[""]:
-                    for part, *term in self._labelled_losses(name, task, batch, views[""], out[""][name]):
-                        terms.setdefault(part, []).append((term[0], term[1]))
+        outputs = [{v: self.decode(f, tuple(f.by_task)) for v, f in views.items()} for views in features]
+        losses: list[Tensor | None] = []
+        for (name, task), on in zip(self.tasks.items(), active, strict=True):
+            terms: dict[str, list[Term]] = {}
+            if on:
+                for batch, views, out in zip(batches, features, outputs, strict=True):
+                    if task.views:
+                        if all(v in out for v in task.views):
+                            terms.setdefault("", []).append(self._unlabelled_loss(name, task, views, out))
+                    elif "" in out and name in out[""]:
+                        self._labelled_losses(name, task, batch, views[""], out[""][name], terms)
+            loss = None
             for part, found in terms.items():
                 mean = labelled_mean([v for v, _ in found], [known for _, known in found])
                 mean = mean if part == "" else self.auxiliary_info[part].weight * mean
-                before = losses[k]
-                losses[k] = mean if before is None else before + mean
+                loss = mean if loss is None else loss + mean
+            losses.append(loss)
         device = next(iter(batches[0].inputs.values())).device
         return torch.stack([torch.zeros((), device=device) if x is None else x for x in losses])
 
     def _labelled_losses(
-        self, name: str, task: Task, batch: Batch, features: Features, out: TaskOutput
-    ) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-        target, known = batch.targets[name], None if batch.all_labelled else batch.labelled[name]
-        if known is not None:  # any value may stand where there is no label
-            target = target.masked_fill(~known.reshape(*known.shape, *[1] * (target.dim() - known.dim())), 0)
+        self,
+        name: str,
+        task: Task,
+        batch: Batch,
+        features: Features,
+        out: TaskOutput,
+        terms: dict[str, list[Term]],
+    ) -> None:
+        """Add the losses of the task's heads: the main one's under "", auxiliary ones' under their names."""
+        target = batch.targets[name]
+        known = None if batch.all_labelled else batch.labelled[name]
         known = _both(known, self.readable(name, features.view))
         if out.candidates is not None and task.log_probabilities(out.candidates) is not None:
-            yield "", task.expected_cost(-out.logits, target), known
+            loss = task.expected_cost(-out.logits, target)
         else:
-            yield "", task.loss(out.logits, target), known
+            loss = task.loss(out.logits, target)
+        terms.setdefault("", []).append((loss, known))
         there = features.fused[name].auxiliary_present
-        for modality, logits in out.auxiliary.items():
-            yield modality, task.loss(logits, target), _both(known, there.get(modality))
+        for part, logits in out.auxiliary.items():
+            terms.setdefault(part, []).append((task.loss(logits, target), _both(known, there.get(part))))
 
     def _unlabelled_loss(
         self, name: str, task: Task, views: Mapping[str, Features], out: Mapping[str, Mapping[str, TaskOutput]]
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Term:
         known = None
         for v in task.views:
             known = _both(known, self.readable(name, views[v].view))
@@ -338,7 +345,7 @@ class MultiTaskModel(nn.Module):
 
     def readable(self, task: str, view: View) -> Tensor | None:
         """Which samples have a modality that the task reads ``[B]``; None when all have."""
-        reads = self._reads(task)
+        reads = self._reads[task]
         if reads is None or view.all_present:
             return None
         readable = view.present[reads[0]]

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+Term = tuple[Tensor, Tensor | None]
+"""The loss of each sample, and which of them count (None: all)."""
+
 
 def labelled_mean(values: Sequence[Tensor], labelled: Sequence[Tensor | None]) -> Tensor:
     """The mean of the per-sample losses over labelled units, joined over several batches.
@@ -30,7 +33,7 @@ def labelled_mean(values: Sequence[Tensor], labelled: Sequence[Tensor | None]) -
     distributed = dist.is_initialized()
     if not distributed and len(values) == 1 and labelled[0] is None:
         return values[0].mean()
-    sums = [_sum_and_count(value, known) for value, known in zip(values, labelled, strict=True)]
+    sums = list(map(_sum_and_count, values, labelled))
     total, count = sums[0]
     for more, also in sums[1:]:
         total, count = total + more, count + also

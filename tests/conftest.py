@@ -31,6 +31,17 @@ for contract in (EncoderOutput, FusionOutput):
     check_annotations(contract)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass what Lightning hints of tiny runs in memory, and what it uses of torch that is going."""
+    hints = (
+        "You defined a `validation_step` but",
+        "The '.*' does not have many workers",
+        r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    )
+    for hint in hints:
+        config.addinivalue_line("filterwarnings", f"ignore:{hint}")
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
     torch.manual_seed(0)

@@ -34,7 +34,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Config, str]:
     for name in config.fusions:
         if name not in list_fusions():
             FUSIONS.get(name)
-    for name in ("seeds", "epochs", "inner_epochs", "batch_size", "width"):
+    for name in ("seeds", "epochs", "batch_size", "width"):
         if getattr(config, name) < 1:
             parser.error(f"--{name} should be 1 or more. Found {getattr(config, name)}.")
     if not config.strengths:

@@ -19,8 +19,7 @@ class Config:
         data: The csv file; by default the one that the package multiviewstacking carries.
         seeds: How often everything is repeated, with other splits, initial weights and noise.
         fusions: Names of the fusions to compare.
-        epochs: Passes over the training data for the final fits.
-        inner_epochs: Passes for the fits that only serve to choose.
+        epochs: Passes over the training fold; the fits that only serve to choose take half the steps.
         strengths: Candidates for the strength of the training noise (0 for none); one is chosen
             inside each training fold.
         batch_size: Samples a step.
@@ -48,8 +47,7 @@ class Config:
         ]
     )
     epochs: int = 45
-    inner_epochs: int = 25
-    strengths: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    strengths: list[float] = field(default_factory=lambda: [0.0, 1.5])
     batch_size: int = 128
     width: int = 96
     dropout: float = 0.3

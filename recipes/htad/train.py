@@ -45,8 +45,9 @@ def run_cell(config: Config, checkpoints: Path, cell: Mapping[str, Any]) -> dict
     if cell["row"] in REFERENCES:
         return _reference(cell, data, train, test)
     modalities = [cell["row"]] if cell["row"] in MODALITIES else list(MODALITIES)
-    strength = _choose(config, cell, data, train, modalities)
-    model = fit(config, cell, data, train, modalities, strength, config.epochs, trial=0)
+    steps = config.epochs * max(1, len(train) // config.batch_size)
+    strength = _choose(config, cell, data, train, modalities, steps // 2)
+    model = fit(config, cell, data, train, modalities, strength, steps, trial=0)
     chosen = _only(data.batch, test, modalities, cell)
     model.eval()
     with torch.no_grad():
@@ -72,7 +73,9 @@ def run_cell(config: Config, checkpoints: Path, cell: Mapping[str, Any]) -> dict
     return result
 
 
-def _choose(config: Config, cell: Mapping[str, Any], data: HTAD, train: np.ndarray, names: list[str]) -> float:
+def _choose(
+    config: Config, cell: Mapping[str, Any], data: HTAD, train: np.ndarray, names: list[str], steps: int
+) -> float:
     """The strength of the training noise with the best accuracy on splits inside the training fold."""
     if len(config.strengths) == 1:
         return config.strengths[0]
@@ -80,7 +83,7 @@ def _choose(config: Config, cell: Mapping[str, Any], data: HTAD, train: np.ndarr
     for strength in config.strengths:
         found = []
         for k, (inner, check) in enumerate(inner_splits(data, cell["protocol"], train, cell["seed"])):
-            model = fit(config, cell, data, inner, names, strength, config.inner_epochs, trial=k + 1)
+            model = fit(config, cell, data, inner, names, strength, steps, trial=k + 1)
             batch = _only(data.batch, check, names, cell)
             model.eval()
             with torch.no_grad():
@@ -96,7 +99,7 @@ def fit(
     rows: np.ndarray,
     names: list[str],
     strength: float,
-    epochs: int,
+    steps: int,
     *,
     trial: int,
 ) -> MultiTaskModel:
@@ -115,7 +118,7 @@ def fit(
         collate_fn=Augment(batch, strength),
     )
     learner = Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
-    _quiet_trainer(epochs).fit(learner, loader)
+    _quiet_trainer(steps).fit(learner, loader)
     return model
 
 
@@ -139,11 +142,12 @@ def build(
     )
 
 
-def _quiet_trainer(epochs: int) -> pl.Trainer:
+def _quiet_trainer(steps: int) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are cut from memory
     return pl.Trainer(
-        max_epochs=epochs,
+        max_steps=max(steps, 1),
+        max_epochs=-1,
         accelerator="cpu",
         devices=1,
         logger=False,

@@ -185,7 +185,7 @@ def test_a_row_of_padding_stays_finite(name: str) -> None:
     kit.check_all_masked(EXAMPLES[name].encoder().input_level(), x, mask)
 
 
-@pytest.mark.parametrize("name", ["bytes", "conv", "ft_transformer", "mlp", "series_transformer", "tcn"])
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_one_graph_serves_every_subset(name: str) -> None:
     torch._dynamo.reset()
     counter = CompileCounter()
@@ -193,8 +193,8 @@ def test_one_graph_serves_every_subset(name: str) -> None:
     compiled = torch.compile(encode_slot, fullgraph=True, backend=counter)
     for subset in ([1, 1, 1, 1], [0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]):
         present = torch.tensor(subset, dtype=torch.bool)
+        # Eager first: transformers takes a lock, which no graph holds, in a model's first forward.
+        eager = encode_slot(encoder, x, mask, present, all_present=False)
         out = compiled(encoder, x, mask, present, all_present=False)
-        torch.testing.assert_close(
-            out.pooled, encode_slot(encoder, x, mask, present, all_present=False).pooled
-        )
+        torch.testing.assert_close(out.pooled, eager.pooled)
     assert counter.frame_count == 1

@@ -1,0 +1,119 @@
+"""What benchmarks share: alternating timings, the table, the result file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row: ours beside the peer's, and the ratio peer / ours (above 1: ours is faster).
+
+    Attributes:
+        what: What was done.
+        ours: Median, in ``unit``.
+        peer: Median, in ``unit``.
+        ratio: Median of the ratios of neighbouring runs.
+        unit: Of ours and peer.
+        runs: How many pairs.
+        spread: The middle half of the ratios.
+    """
+
+    what: str
+    ours: float
+    peer: float
+    ratio: float
+    unit: str
+    runs: int
+    spread: tuple[float, float]
+
+
+def alternate(
+    what: str, ours: Callable[[], object], peer: Callable[[], object], *, runs: int, loops: int
+) -> Result:
+    """Time the two in turn, ``loops`` calls a run, after a warm-up."""
+
+    def once(work: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        for _ in range(loops):
+            work()
+        return (time.perf_counter() - start) / loops
+
+    for work in (ours, peer):
+        once(work)
+    pairs = [(once(ours), once(peer)) for _ in range(runs)]
+    ratios = sorted(b / a for a, b in pairs)
+    quarter = statistics.quantiles(ratios, n=4) if runs > 1 else [ratios[0]] * 3
+    return Result(
+        what,
+        round(1e3 * statistics.median(a for a, _ in pairs), 4),
+        round(1e3 * statistics.median(b for _, b in pairs), 4),
+        round(statistics.median(ratios), 4),
+        "ms",
+        runs,
+        (round(quarter[0], 4), round(quarter[2], 4)),
+    )
+
+
+def arguments(name: str, description: str) -> argparse.Namespace:
+    """The options that every benchmark has."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("--quick", action="store_true", help="under a minute, with fewer runs")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent / "results" / f"{name}.json",
+        help="where the result goes (default: %(default)s)",
+    )
+    return parser.parse_args()
+
+
+def report(name: str, rows: list[Result], out: Path, *, packages: tuple[str, ...]) -> None:
+    """Print the table and write the result file."""
+    table = Table(title=name, title_justify="left")
+    for column in ("what", "ours", "peer", "ratio", "spread", "runs"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for r in rows:
+        low, high = r.spread
+        table.add_row(
+            r.what,
+            f"{r.ours:.3f} {r.unit}",
+            f"{r.peer:.3f} {r.unit}",
+            f"{r.ratio:.3f}",
+            f"{low:.3f}-{high:.3f}",
+            str(r.runs),
+        )
+    Console().print(table)
+    result = {
+        "benchmark": name,
+        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "machine": {
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "system": platform.platform(),
+        },
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": [asdict(r) for r in rows],
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}")
+    temporary.write_text(json.dumps(result, indent=2) + "\n")
+    temporary.replace(out)

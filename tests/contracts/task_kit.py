@@ -1,0 +1,134 @@
+"""What tasks, sharings, weightings and balancings owe, as plain functions that raise AssertionError."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._registry import Configurable, Registry
+from fusion import MeanRule, MultiplicativeRule
+from tasks import Balancing, MultiTaskModel, Task, Weighting
+
+
+def check_config_round_trip(part: Configurable, registry: Registry) -> Configurable:
+    """``config`` survives JSON and makes the same part again."""
+    again = registry.build(json.loads(json.dumps(part.config)))
+    assert type(again) is type(part)
+    assert again.config == json.loads(json.dumps(part.config))
+    return again
+
+
+def check_loss_is_per_sample(task: Task, target: Tensor) -> None:
+    """One loss a sample (or an entry of its target), each of its own output and target alone."""
+    output = torch.randn(len(target), task.out_dim)
+    losses = task.loss(output, target)
+    assert losses.shape in (target.shape[:1], target.shape)
+    assert losses.dtype == torch.float32 and bool(losses.isfinite().all()) and bool((losses >= 0).all())
+    for i in range(len(target)):
+        torch.testing.assert_close(task.loss(output[i : i + 1], target[i : i + 1])[0], losses[i])
+    half = task.loss(output.bfloat16(), target)
+    assert half.dtype == torch.float32, "losses are computed in fp32"
+
+
+def check_gradient_to_every_parameter_of_the_head(task: Task, target: Tensor) -> None:
+    head = task.build_head(5)
+    task.loss(head(torch.randn(len(target), 5)), target).sum().backward()
+    assert all(p.grad is not None and bool(p.grad.any()) for p in head.parameters())
+
+
+def check_one_candidate_decides_alone(task: Task, target: Tensor) -> None:
+    """With one candidate, the loss under a decision rule is the task's own."""
+    output = torch.randn(len(target), 1, task.out_dim)
+    log_p = task.log_probabilities(output)
+    if log_p is None:
+        return
+    torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(log_p.shape[:-1]))
+    present = torch.ones(len(target), 1, dtype=torch.bool)
+    for rule in (MeanRule(), MultiplicativeRule(beta=0.5)):
+        loss = task.expected_cost(rule.cost(log_p, present), target)
+        torch.testing.assert_close(loss, task.loss(output[:, 0], target))
+
+
+def check_metrics_and_predictions(task: Task, target: Tensor) -> None:
+    """Metrics take scores and targets of labelled samples; a prediction is plain JSON for each sample."""
+    logits, known = torch.randn(len(target), task.out_dim), torch.ones(len(target), dtype=torch.bool)
+    metrics = task.metrics()
+    task.update_metrics(metrics, logits, target, known)
+    assert all(bool(v.isfinite().all()) for v in metrics.compute().values())
+    answers = task.predict(logits)
+    assert len(answers) == len(target) and json.dumps(answers)
+    unlabelled = task.metrics()
+    rows = torch.arange(len(target)) < len(target) // 2
+    spoiled = torch.where(rows.reshape(-1, *[1] * (target.dim() - 1)), target, torch.zeros_like(target) - 7)
+    task.update_metrics(unlabelled, logits, spoiled, rows)
+    alone = task.metrics()
+    task.update_metrics(alone, logits[rows], target[rows], rows[rows])
+    for name, value in alone.compute().items():
+        torch.testing.assert_close(unlabelled.compute()[name], value)
+
+
+def check_weighting(make: Callable[[], Weighting], tasks: Mapping[str, Task]) -> None:
+    """A finite scalar that every active task's loss pulls on; nothing of an inactive task moves."""
+    active, states = (True, False, True), []
+    for after in (0.0, 1e6):  # what stands for the inactive task in the second look
+        weighting = make()
+        weighting.bind(tasks)
+        losses = torch.tensor([1.5, 0.0, 0.5], requires_grad=True)
+        total = weighting(losses, active)
+        assert total.shape == () and bool(total.isfinite())
+        total.backward()
+        assert bool((losses.grad[[0, 2]] > 0).all()) and bool(losses.grad.isfinite().all())
+        weighting.after_step(torch.tensor([1.0, after, 0.4]), active)
+        states.append({k: v.clone() for k, v in weighting.state_dict().items()})
+    assert all(torch.equal(v, states[1][k]) for k, v in states[0].items())
+
+
+def check_weighting_state_round_trip(make: Callable[[], Weighting], tasks: Mapping[str, Task]) -> None:
+    """A weighting that takes up another's state goes on as that one would have."""
+    one, other = make(), make()
+    for weighting in (one, other):
+        weighting.bind(tasks)
+    everything = (True,) * len(tasks)
+    for _ in range(3):
+        one(torch.rand(len(tasks)) + 1, everything)
+        one.after_step(torch.rand(len(tasks)) + 0.5, everything)
+    other.load_state_dict(one.state_dict(), strict=True)
+    losses, after = torch.rand(len(tasks)) + 1, torch.rand(len(tasks)) + 0.5
+    for _ in range(2):
+        assert torch.equal(one(losses, everything), other(losses, everything))
+        one.after_step(after, everything)
+        other.after_step(after, everything)
+
+
+def check_balancing(balancing: Balancing) -> None:
+    """Finite weights of any Gramian, singular ones too; agreeing tasks are simply added."""
+    torch.manual_seed(0)
+    for size in (1, 2, 4):
+        g = torch.randn(size, 6)
+        for gramian in (g @ g.T, torch.zeros(size, size), torch.ones(size, size)):
+            weights = balancing.weights(gramian)
+            assert weights.shape == (size,) and bool(weights.isfinite().all())
+    torch.testing.assert_close(balancing.weights(torch.tensor([[3.0]])), torch.ones(1))
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor | None]:
+    return {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()}
+
+
+def assert_close_gradients(one: Mapping[str, Tensor | None], other: Mapping[str, Tensor | None]) -> None:
+    for name, a in one.items():
+        b = other[name]
+        assert (a is None) == (b is None), name
+        if a is not None:
+            torch.testing.assert_close(a, b, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def backward(model: MultiTaskModel, batch: object, loss: Callable | None = None) -> dict[str, Tensor | None]:
+    """The gradients of a batch, by the model's own loss or another."""
+    model.zero_grad()
+    total = model.loss(batch)[0] if loss is None else loss(batch)[0]  # type: ignore[arg-type]
+    total.backward()
+    return gradients(model)

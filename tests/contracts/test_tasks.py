@@ -1,0 +1,74 @@
+"""Every registered task against the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from tasks import Classification, Consistency, MultiLabel, Regression, Task, create_task, list_tasks
+from tasks._base import TASKS
+from tests.contracts import task_kit as kit
+
+
+@dataclass(frozen=True)
+class Example:
+    """How to make a task, and targets for it (None for a task without labels)."""
+
+    make: Callable[[], Task]
+    target: Callable[[int], Tensor] | None
+
+
+EXAMPLES = {
+    "classification": Example(
+        lambda: Classification(3, class_weights=[0.5, 1.0, 1.5], label_smoothing=0.1),
+        lambda n: torch.arange(n) % 3,
+    ),
+    "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
+    "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
+    "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
+}
+LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]
+
+
+def test_every_task_has_an_example() -> None:
+    assert set(EXAMPLES) == set(list_tasks())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_config_round_trip(name: str) -> None:
+    task = EXAMPLES[name].make()
+    again = kit.check_config_round_trip(task, TASKS)
+    assert (again.reads, again.of, again.views) == (task.reads, task.of, task.views)
+
+
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize(
+    "check",
+    [
+        kit.check_loss_is_per_sample,
+        kit.check_gradient_to_every_parameter_of_the_head,
+        kit.check_one_candidate_decides_alone,
+        kit.check_metrics_and_predictions,
+    ],
+)
+def test_labelled_task(check: Callable[[Task, Tensor], None], name: str) -> None:
+    example = EXAMPLES[name]
+    assert example.target is not None
+    check(example.make(), example.target(12))
+
+
+def test_an_unknown_task_or_option_is_refused_with_close_matches() -> None:
+    with pytest.raises(ValueError, match="unknown task 'classificaton'. Did you mean 'classification'"):
+        create_task("classificaton", 3)
+    with pytest.raises(ValueError, match="'label_smothing'. Did you mean 'label_smoothing'"):
+        create_task("classification", 3, label_smothing=0.1)
+
+
+@pytest.mark.parametrize("reads", [(), "table"])
+def test_reads_is_a_tuple_of_modalities(reads: object) -> None:
+    with pytest.raises(ValueError, match=r"`reads` should be a tuple of one or more modalities\. Found"):
+        Regression(reads=reads)  # type: ignore[arg-type]

@@ -1,0 +1,38 @@
+"""Every registered weighting against the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks import Classification, MultiLabel, Regression, Weighting, create_weighting, list_weightings
+from tasks.weighting._base import WEIGHTINGS
+from tests.contracts import task_kit
+
+EXAMPLES: dict[str, dict[str, float]] = {"equal": {}, "famo": {"lr": 0.1}, "uncertainty": {}}
+TASKS = {"y": Classification(3), "z": Regression(), "w": MultiLabel(2)}
+
+each = pytest.mark.parametrize("name", EXAMPLES)
+
+
+def make(name: str) -> Weighting:
+    return create_weighting(name, **EXAMPLES[name])
+
+
+def test_every_weighting_has_an_example() -> None:
+    assert set(EXAMPLES) == set(list_weightings())
+
+
+@each
+def test_config_round_trip(name: str) -> None:
+    task_kit.check_config_round_trip(make(name), WEIGHTINGS)
+
+
+@each
+def test_inactive_tasks_neither_count_nor_move(name: str) -> None:
+    """⚑"""
+    task_kit.check_weighting(lambda: make(name), TASKS)
+
+
+@each
+def test_state_round_trip(name: str) -> None:
+    task_kit.check_weighting_state_round_trip(lambda: make(name), TASKS)
