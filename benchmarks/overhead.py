@@ -7,12 +7,8 @@ model packs the present rows, puts in the missing tokens and averages over the l
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
 from collections.abc import Callable, Mapping
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,6 +17,7 @@ from torch.utils.data import DataLoader
 from benchmarks._harness import Result, alternate, arguments, report
 from encoders import Batch, BatchDataset, Encoder, EncoderOutput, InputSpec
 from fusion import LateConcat
+from recipes.harness import quiet_trainer
 from tasks import Classification, Learner, MultiTaskModel
 
 SIZES, CLASSES, WIDTH, DIM, BATCH = {"a": 64, "b": 32}, {"c": 10, "d": 6}, 384, 256, 64
@@ -164,15 +161,7 @@ def lightning_row(what: str, *, runs: int) -> Result:
                 done += 1
 
     learner = Learner(make_model())
-    trainer = pl.Trainer(
-        max_steps=0,
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = quiet_trainer(steps=0)
 
     def go_on(run: Callable[[], None]) -> Callable[[], None]:
         def more() -> None:
@@ -192,12 +181,7 @@ def main() -> None:
     """Measure, print, write."""
     options = arguments("overhead", __doc__ or "")
     torch.set_num_threads(2)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")
     runs = 15 if options.quick else 101
-    with contextlib.suppress(RuntimeError):
-        torch.set_num_interop_threads(1)
     rows = [
         step_row("loss+backward vs hand, same masks", masked=True, runs=runs),
         step_row("loss+backward vs plain, all present", masked=False, runs=runs),

@@ -33,7 +33,8 @@ class Fusion(Configurable, nn.Module):
         embed_dim: Size of ``pooled`` (of each candidate, in a decision fusion).
         token_dim: Size of each token, or None for a fusion without tokens.
         rule: How a decision fusion decides; None for the other stages.
-        auxiliary_dims: Size of each of the ``auxiliary`` vectors, on which the model puts extra heads.
+        auxiliary_dims: Size of each of the ``auxiliary`` vectors, named after the modality that it is
+            of, on which the model puts extra heads.
         auxiliary_weight: Weight of the losses of those heads.
     """
 
@@ -94,7 +95,9 @@ class PooledFusion(Fusion):
         Shape:
             ``[B, D_m]`` each.
         """
-        return self.missing([outputs[m].pooled for m in self.modalities], stack_present(self.modalities, present))
+        return self.missing(
+            [outputs[m].pooled for m in self.modalities], stack_present(self.modalities, present)
+        )
 
 
 FUSIONS: Registry[Fusion] = Registry("fusion")
@@ -116,7 +119,9 @@ def list_fusions(pattern: str = "*", *, stage: Stage | None = None) -> list[str]
     return [n for n in FUSIONS.list(pattern) if stage in (None, FUSIONS.get(n).stage)]
 
 
-def share_of_present(present: Mapping[str, Tensor] | None, modalities: tuple[str, ...], like: Tensor) -> Tensor:
+def share_of_present(
+    present: Mapping[str, Tensor] | None, modalities: tuple[str, ...], like: Tensor
+) -> Tensor:
     """Equal weights over the present modalities ``[B, M]``; over all where none is there."""
     if present is None:
         return like.new_full((len(like), len(modalities)), 1 / len(modalities))

@@ -182,13 +182,13 @@ class FusedEncoder(Encoder):
     def auxiliary_info(self) -> dict[str, AuxiliaryInfo]:
         """The auxiliary vectors on which heads are wanted, those of nested fusions too."""
         found: dict[str, AuxiliaryInfo] = {}
-        for name, dim in self.fusion.auxiliary_dims.items():
-            inner = self.encoders[name] if name in self.encoders else self
-            own = inner.modalities if isinstance(inner, FusedEncoder) else (name,)
-            if self.fusion.auxiliary_weight:
-                found[name] = AuxiliaryInfo(dim, self.fusion.auxiliary_weight, own)
+        weight = self.fusion.auxiliary_weight
         for name, encoder in self.encoders.items():
-            if isinstance(encoder, FusedEncoder):
+            nested = isinstance(encoder, FusedEncoder)
+            if name in self.fusion.auxiliary_dims and weight > 0:
+                own = encoder.modalities if nested else (name,)
+                found[name] = AuxiliaryInfo(self.fusion.auxiliary_dims[name], weight, own)
+            if nested:
                 found |= {f"{name}.{k}": info for k, info in encoder.auxiliary_info().items()}
         return found
 

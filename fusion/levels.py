@@ -101,4 +101,3 @@ def encode_by_level(
         }
         for member, own in zip(members, tracks, strict=True)
     ]
-

@@ -63,9 +63,7 @@ class Classification(Task):
         self.target = TargetSpec((), torch.long, classes=self.out_dim)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        loss = F.cross_entropy(
-            output.float(), target, reduction="none", label_smoothing=self.label_smoothing
-        )
+        loss = F.cross_entropy(output.float(), target, reduction="none", label_smoothing=self.label_smoothing)
         return loss if self.class_weights is None else loss * self.class_weights[target]
 
     def log_probabilities(self, output: Tensor) -> Tensor:

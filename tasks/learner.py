@@ -15,6 +15,7 @@ from encoders._registry import unknown_name
 from tasks.balancing import Balancing
 from tasks.balancing.feature_level import balanced_loss
 from tasks.model import Batches, MultiTaskModel, as_batches
+from tasks.reduce import agree_on_active
 from tasks.types import TaskOutput
 
 _SCHEDULES = ("constant", "cosine", "one_cycle")
@@ -141,7 +142,8 @@ class Learner(pl.LightningModule):
             if readable is not None:
                 known = known & readable.reshape(-1, *[1] * (known.dim() - 1))
             collection = self.metrics[key]
-            task.update_metrics(collection, out.logits, batch.targets[name], known)  # type: ignore[arg-type]
+            if bool(known.any()):
+                task.update_metrics(collection, out.logits, batch.targets[name], known)  # type: ignore[arg-type]
 
     def on_validation_epoch_end(self) -> None:
         self._log_metrics("val")
@@ -150,7 +152,12 @@ class Learner(pl.LightningModule):
         self._log_metrics("test")
 
     def _log_metrics(self, stage: str) -> None:
-        for key, metrics in self.metrics.items():
+        fed = [any(m.update_called for m in own.values()) for own in self.metrics.values()]  # type: ignore[operator]
+        for (key, metrics), is_fed in zip(
+            self.metrics.items(), agree_on_active(fed, self.device), strict=True
+        ):
+            if not is_fed:  # no label in the whole set
+                continue
             name = self.model.with_head[int(key)]
             values = metrics.compute()  # type: ignore[operator]
             self.log_dict({f"{stage}/{name}/{k}": v for k, v in values.items()}, prog_bar=stage == "val")

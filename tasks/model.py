@@ -247,7 +247,9 @@ class MultiTaskModel(nn.Module):
 
     def penalty(self, features: Sequence[Mapping[str, Features]]) -> Tensor | None:
         """What the fusion and the sharing add to the loss; None where they add nothing."""
-        outputs = {id(o): o for views in features for f in views.values() for o in f.fused.values() if o.losses}
+        outputs = {
+            id(o): o for views in features for f in views.values() for o in f.fused.values() if o.losses
+        }
         own, shared = total_penalty(list(outputs.values())), self.sharing.penalty()
         if own is None or shared is None:
             return own if shared is None else shared
@@ -257,7 +259,9 @@ class MultiTaskModel(nn.Module):
         """Which tasks have something to learn from in these batches (on any rank)."""
         flags = [
             any(
-                all(v in b.views for v in task.views) if task.views else t in b.targets and t not in b.unlabelled
+                all(v in b.views for v in task.views)
+                if task.views
+                else t in b.targets and t not in b.unlabelled
                 for b in batches
             )
             for t, task in self.tasks.items()
@@ -336,7 +340,11 @@ class MultiTaskModel(nn.Module):
             terms.setdefault(part, []).append((task.loss(logits, target), _both(known, there.get(part))))
 
     def _unlabelled_loss(
-        self, name: str, task: Task, views: Mapping[str, Features], out: Mapping[str, Mapping[str, TaskOutput]]
+        self,
+        name: str,
+        task: Task,
+        views: Mapping[str, Features],
+        out: Mapping[str, Mapping[str, TaskOutput]],
     ) -> Term:
         known = None
         for v in task.views:
@@ -362,14 +370,16 @@ class MultiTaskModel(nn.Module):
         """
         if isinstance(samples, Mapping):
             return self.predict([samples])[0]
-        leaves, training = self.fused_encoder.leaves(), self.training
+        leaves = self.fused_encoder.leaves()
         raw = [
             {"inputs": {m: _leaf(leaves, m).preprocess(x) for m, x in s.items() if x is not None}}
             for s in samples
         ]
+        training = [module for module in self.modules() if module.training]
         self.eval()
         outputs = self(self.collate(raw).to(next(self.parameters()).device))
-        self.train(training)
+        for module in training:  # one by one: a frozen part was not in training
+            module.training = True
         answers = {t: self.tasks[t].predict(out.logits) for t, out in outputs.items()}
         return [{t: answers[t][i] for t in answers} for i in range(len(samples))]
 

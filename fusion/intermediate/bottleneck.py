@@ -60,7 +60,9 @@ class Bottleneck(Fusion):
         super().__init__(encoders)
         self.embed_dim = self.token_dim = embed_dim
         self.num_bottlenecks = num_bottlenecks
-        self.project = nn.ModuleList([nn.Linear(e.token_dim or e.embed_dim, embed_dim) for e in encoders.values()])
+        self.project = nn.ModuleList(
+            [nn.Linear(e.token_dim or e.embed_dim, embed_dim) for e in encoders.values()]
+        )
         self.bottlenecks = nn.Parameter(torch.randn(num_bottlenecks, embed_dim) * 0.02)
         self.blocks = nn.ModuleList(
             [

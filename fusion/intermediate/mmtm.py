@@ -83,9 +83,7 @@ class MMTM(PooledFusion):
     stage = "intermediate"
     exchanges = True
 
-    def __init__(
-        self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, ratio: float = 4.0
-    ) -> None:
+    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, ratio: float = 4.0) -> None:
         super().__init__(encoders)
         self.embed_dim = embed_dim
         depths = sorted((len(e.tap_info) for e in encoders.values()), reverse=True)

@@ -5,6 +5,7 @@ from recipes.harness.drawing import draw_model
 from recipes.harness.report import Picture, write_report
 from recipes.harness.run import RunFolder, command, versions, write_json
 from recipes.harness.table import Row, print_table
+from recipes.harness.trainer import quiet_trainer
 
 __all__ = [
     "Cells",
@@ -14,6 +15,7 @@ __all__ = [
     "command",
     "draw_model",
     "print_table",
+    "quiet_trainer",
     "run_cells",
     "versions",
     "write_json",

@@ -28,8 +28,13 @@ def draw_model(model: MultiTaskModel) -> str:
         [(type(e).__name__, f"{m}: {_size(e)}") for m, e in column.encoders.items()],
         [(fusion.registry_name, f"{fusion.stage} fusion, {_size(fusion)}")],
         [(model.sharing.registry_name, f"sharing, {_size(model.sharing)}")],
-        [(name, f"{t.kind}" + (f", reads {', '.join(t.reads)}" if t.reads else "")) for name, t in model.tasks.items()],
-        [(model.weighting.registry_name, "weighting"), ],
+        [
+            (name, f"{t.kind}" + (f", reads {', '.join(t.reads)}" if t.reads else ""))
+            for name, t in model.tasks.items()
+        ],
+        [
+            (model.weighting.registry_name, "weighting"),
+        ],
     ]
     tallest = max(len(c) for c in columns)
     height = tallest * (_HEIGHT + _GAP_Y) + _GAP_Y
@@ -41,11 +46,7 @@ def draw_model(model: MultiTaskModel) -> str:
         centres = [top + k * (_HEIGHT + _GAP_Y) + _HEIGHT / 2 for k in range(len(entries))]
         for (title, note), y in zip(entries, centres, strict=True):
             boxes.append(_box(x, y, title, note))
-        pairs = (
-            zip(before, centres, strict=True)
-            if i == 1
-            else [(a, b) for a in before for b in centres]
-        )
+        pairs = zip(before, centres, strict=True) if i == 1 else [(a, b) for a in before for b in centres]
         lines += [_line(x - _GAP_X, a, x, b) for a, b in pairs]
         before = centres
     return (

@@ -58,12 +58,12 @@ class Grid:
 
         def line(cells: Sequence[str], tag: str) -> str:
             return "".join(
-                f'<{tag}{" class=number" if n else ""}>{html.escape(c)}</{tag}>'
+                f"<{tag}{' class=number' if n else ''}>{html.escape(c)}</{tag}>"
                 for c, n in zip(cells, numeric, strict=True)
             )
 
         body = "".join(
-            f'<tr{" class=marked" if i in self.marked else ""}>{line(row, "td")}</tr>'
+            f"<tr{' class=marked' if i in self.marked else ''}>{line(row, 'td')}</tr>"
             for i, row in enumerate(self.rows)
         )
         return f"<table><tr>{line(self.header, 'th')}</tr>{body}</table>"

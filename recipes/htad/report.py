@@ -49,7 +49,10 @@ def report(
     chosen = {p: _of(cells, results, default, p) for p in PROTOCOLS}
     data = load(config.data)
     blocks: list[Block] = [Text(_WHY), Text(_HOW), Heading("Accuracy of the activity")]
-    blocks += [_table(main), Picture(_bars(main), "Accuracy by method and protocol; bars: one standard deviation")]
+    blocks += [
+        _table(main),
+        Picture(_bars(main), "Accuracy by method and protocol; bars: one standard deviation"),
+    ]
     blocks += [Text(_verdict(main)), Heading(f"The default fusion: {default}")]
     blocks.append(Picture(_confusions(chosen, data.activities), "Confusions; each row sums to one"))
     blocks.append(_missing(cells, results, config.fusions))
@@ -143,9 +146,7 @@ def _confusions(chosen: Mapping[str, list[dict[str, Any]]], activities: list[str
     return figure
 
 
-def _missing(
-    cells: Sequence[Mapping[str, Any]], results: Mapping[int, Any], fusions: Sequence[str]
-) -> Grid:
+def _missing(cells: Sequence[Mapping[str, Any]], results: Mapping[int, Any], fusions: Sequence[str]) -> Grid:
     lines = []
     for fusion in fusions:
         line = [fusion]
@@ -154,7 +155,9 @@ def _missing(
             line.append(f"{np.mean([r['accuracy'] for r in own]):.3f}")
             line += [f"{np.mean([r['missing'][m] for r in own]):.3f}" for m in MODALITIES]
         lines.append(line)
-    head = [f"{text}: {what}" for text in PROTOCOLS.values() for what in ("all", *(f"no {m}" for m in MODALITIES))]
+    head = [
+        f"{text}: {what}" for text in PROTOCOLS.values() for what in ("all", *(f"no {m}" for m in MODALITIES))
+    ]
     return Grid(["accuracy with a modality missing at test", *head], lines)
 
 
@@ -182,7 +185,11 @@ def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
     activity = [r for r in rows if r.task == "activity"]
     motion = [r for r in rows if r.task == "motion"]
     lines = [
-        [name, *[_figure(activity, name, p) for p in PROTOCOLS], *[_figure(motion, name, p) for p in PROTOCOLS]]
+        [
+            name,
+            *[_figure(activity, name, p) for p in PROTOCOLS],
+            *[_figure(motion, name, p) for p in PROTOCOLS],
+        ]
         for name in [default, *names]
     ]
     head = [f"{what}, {text}" for what in ("activity", "motion R²") for text in PROTOCOLS.values()]

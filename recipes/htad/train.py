@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.pipeline import make_pipeline
@@ -20,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from encoders import Batch, BatchDataset, create_encoder
 from fusion import create_fusion
+from recipes.harness import quiet_trainer
 from recipes.htad.augment import Augment
 from recipes.htad.config import Config
 from recipes.htad.data import HTAD, MODALITIES, SIZES, folds, inner_splits, load
@@ -118,7 +116,7 @@ def fit(
         collate_fn=Augment(batch, strength),
     )
     learner = Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
-    _quiet_trainer(steps).fit(learner, loader)
+    quiet_trainer(steps=max(steps, 1)).fit(learner, loader)
     return model
 
 
@@ -139,21 +137,6 @@ def build(
         tasks=tasks,
         weighting=None if weighting is None else create_weighting(weighting),
         modality_dropout=config.modality_dropout,
-    )
-
-
-def _quiet_trainer(steps: int) -> pl.Trainer:
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are cut from memory
-    return pl.Trainer(
-        max_steps=max(steps, 1),
-        max_epochs=-1,
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
 
 
@@ -178,9 +161,7 @@ def _without(model: MultiTaskModel, batch: Batch, modality: str) -> float:
     return _accuracy(model(rest)["activity"].logits, batch.targets["activity"])
 
 
-def _reference(
-    cell: Mapping[str, Any], data: HTAD, train: np.ndarray, test: np.ndarray
-) -> dict[str, Any]:
+def _reference(cell: Mapping[str, Any], data: HTAD, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
     x = torch.cat(list(data.batch.inputs.values()), 1).numpy()
     y = data.batch.targets["activity"].numpy()
     model = REFERENCES[cell["row"]](cell["seed"]).fit(x[train], y[train])
@@ -190,5 +171,3 @@ def _reference(
         "predicted": predicted.tolist(),
         "true": y[test].tolist(),
     }
-
-

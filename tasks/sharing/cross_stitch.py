@@ -85,4 +85,4 @@ class CrossStitch(Sharing):
         return mixed
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
-        return {task: fused for task in tasks}
+        return dict.fromkeys(tasks, fused)

@@ -44,4 +44,4 @@ class Hard(Sharing):
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         features = self.trunk(fused)
-        return {task: features for task in tasks}
+        return dict.fromkeys(tasks, features)

@@ -25,14 +25,16 @@ def check_shapes(fused: FusedEncoder, view: View) -> None:
     out = fused.eval()(view)
     assert isinstance(out, FusionOutput)
     assert out.pooled.shape == (size, fusion.embed_dim)
-    assert fused.embed_dim == fusion.embed_dim and out.taps["fused"].shape == out.pooled.shape
+    assert fused.embed_dim == fusion.embed_dim
+    assert out.taps["fused"].shape == out.pooled.shape
     assert (out.tokens is None) == (fusion.token_dim is None)
     if out.tokens is not None:
         assert out.tokens.shape == (size, out.tokens.shape[1], fusion.token_dim)
     assert (fusion.rule is None) == (fusion.stage != "decision") == (out.candidates is None)
     if out.candidates is not None:
         assert out.candidates.shape == (size, count, fusion.embed_dim)
-        assert out.candidate_present is not None and out.candidate_present.shape == (size, count)
+        assert out.candidate_present is not None
+        assert out.candidate_present.shape == (size, count)
         assert out.candidate_present.any(1).all()
     if out.modality_weights is not None:
         assert out.modality_weights.shape == (size, count)
@@ -119,7 +121,8 @@ def check_absent_inputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
         loss_of(out).backward()
         for m, x in inputs.items():
             if x.grad is not None:
-                assert not x.grad[~view.present[m]].any() and bool(x.grad.isfinite().all()), m
+                assert not x.grad[~view.present[m]].any(), m
+                assert bool(x.grad.isfinite().all()), m
         results.append((out, _gradients(fused)))
     _assert_same_results(*results)
 
@@ -137,7 +140,8 @@ def check_absent_outputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
         loss_of(out, auxiliary=False).backward()
         for m, own in outputs.items():
             for grad in [t.grad for t in _tensors(own) if t.grad is not None]:
-                assert not grad[~present[m]].any() and bool(grad.isfinite().all()), m
+                assert not grad[~present[m]].any(), m
+                assert bool(grad.isfinite().all()), m
         results.append((replace(out, auxiliary={}), _gradients(fused)))
     _assert_same_results(*results)
 

@@ -26,7 +26,9 @@ def check_loss_is_per_sample(task: Task, target: Tensor) -> None:
     output = torch.randn(len(target), task.out_dim)
     losses = task.loss(output, target)
     assert losses.shape in (target.shape[:1], target.shape)
-    assert losses.dtype == torch.float32 and bool(losses.isfinite().all()) and bool((losses >= 0).all())
+    assert losses.dtype == torch.float32
+    assert bool(losses.isfinite().all())
+    assert bool((losses >= 0).all())
     for i in range(len(target)):
         torch.testing.assert_close(task.loss(output[i : i + 1], target[i : i + 1])[0], losses[i])
     half = task.loss(output.bfloat16(), target)
@@ -59,7 +61,8 @@ def check_metrics_and_predictions(task: Task, target: Tensor) -> None:
     task.update_metrics(metrics, logits, target, known)
     assert all(bool(v.isfinite().all()) for v in metrics.compute().values())
     answers = task.predict(logits)
-    assert len(answers) == len(target) and json.dumps(answers)
+    assert len(answers) == len(target)
+    assert json.dumps(answers)
     unlabelled = task.metrics()
     rows = torch.arange(len(target)) < len(target) // 2
     spoiled = torch.where(rows.reshape(-1, *[1] * (target.dim() - 1)), target, torch.zeros_like(target) - 7)
@@ -78,9 +81,11 @@ def check_weighting(make: Callable[[], Weighting], tasks: Mapping[str, Task]) ->
         weighting.bind(tasks)
         losses = torch.tensor([1.5, 0.0, 0.5], requires_grad=True)
         total = weighting(losses, active)
-        assert total.shape == () and bool(total.isfinite())
+        assert total.shape == ()
+        assert bool(total.isfinite())
         total.backward()
-        assert bool((losses.grad[[0, 2]] > 0).all()) and bool(losses.grad.isfinite().all())
+        assert bool((losses.grad[[0, 2]] > 0).all())
+        assert bool(losses.grad.isfinite().all())
         weighting.after_step(torch.tensor([1.0, after, 0.4]), active)
         states.append({k: v.clone() for k, v in weighting.state_dict().items()})
     assert all(torch.equal(v, states[1][k]) for k, v in states[0].items())
@@ -110,7 +115,8 @@ def check_balancing(balancing: Balancing) -> None:
         g = torch.randn(size, 6)
         for gramian in (g @ g.T, torch.zeros(size, size), torch.ones(size, size)):
             weights = balancing.weights(gramian)
-            assert weights.shape == (size,) and bool(weights.isfinite().all())
+            assert weights.shape == (size,)
+            assert bool(weights.isfinite().all())
     torch.testing.assert_close(balancing.weights(torch.tensor([[3.0]])), torch.ones(1))
 
 

@@ -155,7 +155,7 @@ def test_fusions_nest(inner: str, outer: str) -> None:
 def test_what_reads_inside_an_encoder_refuses_a_fused_one_by_name(outer: str) -> None:
     pair = make_encoders(("table", "series"))
     trio = {"pair": FusedEncoder(pair, create_fusion("gated", pair)), **make_encoders(("image",))}
-    with pytest.raises(TypeError, match="FusedEncoder"):
+    with pytest.raises(TypeError, match=r"FusedEncoder"):
         FusedEncoder(trio, create_fusion(outer, trio))
 
 

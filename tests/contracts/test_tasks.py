@@ -62,9 +62,9 @@ def test_labelled_task(check: Callable[[Task, Tensor], None], name: str) -> None
 
 
 def test_an_unknown_task_or_option_is_refused_with_close_matches() -> None:
-    with pytest.raises(ValueError, match="unknown task 'classificaton'. Did you mean 'classification'"):
+    with pytest.raises(ValueError, match=r"unknown task 'classificaton'. Did you mean 'classification'"):
         create_task("classificaton", 3)
-    with pytest.raises(ValueError, match="'label_smothing'. Did you mean 'label_smoothing'"):
+    with pytest.raises(ValueError, match=r"'label_smothing'. Did you mean 'label_smoothing'"):
         create_task("classification", 3, label_smothing=0.1)
 
 

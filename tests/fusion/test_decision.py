@@ -25,7 +25,9 @@ def draw(batch: int, count: int, classes: int) -> tuple[Tensor, Tensor]:
 
 @sizes
 @given(batch=st.integers(1, 4), count=st.integers(1, 4), classes=st.integers(2, 4))
-def test_mean_rule_is_minus_the_logarithm_of_the_mean_probability(batch: int, count: int, classes: int) -> None:
+def test_mean_rule_is_minus_the_logarithm_of_the_mean_probability(
+    batch: int, count: int, classes: int
+) -> None:
     log_p, present = draw(batch, count, classes)
     cost = MeanRule().cost(log_p, present)
     for b in range(batch):
@@ -94,7 +96,8 @@ def test_certainty_stays_finite(scale: float, through_weights: bool) -> None:
         logits.log_softmax(-1), torch.ones(2, 2, dtype=torch.bool)
     )
     cost.sum().backward()
-    assert bool(cost.isfinite().all()) and bool(logits.grad.isfinite().all())
+    assert bool(cost.isfinite().all())
+    assert bool(logits.grad.isfinite().all())
 
 
 def test_gradients_pass_through_the_weights_only_when_asked() -> None:

@@ -19,7 +19,11 @@ def linear(layer: torch.nn.Linear, x: Tensor) -> Tensor:
 
 def test_mmtm_unit_is_squeeze_and_excitation_across_modalities() -> None:
     """Joze 2020, eqs. 2-5: ``Z = ReLU(W [S_1; S_2] + b)``, ``h_m ← 2σ(W_m Z + b_m) ⊙ h_m``."""
-    taps = {"image": TapInfo("a", 4, "BCHW"), "series": TapInfo("b", 3, "BTC"), "table": TapInfo("c", 5, "BC")}
+    taps = {
+        "image": TapInfo("a", 4, "BCHW"),
+        "series": TapInfo("b", 3, "BTC"),
+        "table": TapInfo("c", 5, "BC"),
+    }
     unit = TransferUnit(taps, ratio=2.0).double()
     hidden = {"image": torch.randn(2, 4, 3, 2), "series": torch.randn(2, 4, 3), "table": torch.randn(2, 5)}
     hidden = {m: h.double() for m, h in hidden.items()}

@@ -35,7 +35,7 @@ def run(fusion: Fusion, xs: list[Tensor]) -> Tensor:
 def test_low_rank_is_tensor_fusion_with_a_weight_tensor_of_low_rank(
     dims: list[int], batch: int, rank: int, out: int
 ) -> None:
-    """``h = W · ⊗_m [x_m; 1] + b`` with ``W = Σ_r w_r ⊗_m [W_m^(r); b_m^(r)]`` (Z. Liu 2018, eqs. 2, 6, 8)."""
+    """``h = W · ⊗_m [x_m; 1] + b`` with ``W = Σ_r w_r ⊗_m [W_m^(r); b_m^(r)]`` (Z. Liu 2018, eqs. 2-8)."""
     fusion = create_fusion("low_rank", make_encoders(dims), embed_dim=out, rank=rank).double()
     xs = pooled(dims, batch)
     factors = [
@@ -96,7 +96,9 @@ def test_gated_is_the_gated_multimodal_unit(dims: list[int], batch: int, out: in
 def test_late_concat_is_a_linear_map_of_the_joined_vectors(dims: list[int], batch: int) -> None:
     fusion = create_fusion("late_concat", make_encoders(dims), embed_dim=2).double()
     xs = pooled(dims, batch)
-    expected = torch.stack([fusion.project.weight @ torch.cat(row) + fusion.project.bias for row in zip(*xs)])
+    expected = torch.stack(
+        [fusion.project.weight @ torch.cat(row) + fusion.project.bias for row in zip(*xs, strict=True)]
+    )
     torch.testing.assert_close(run(fusion, xs), expected)
 
 

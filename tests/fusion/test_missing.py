@@ -52,7 +52,8 @@ def test_dropout_hides_and_does_not_rescale() -> None:
     view = make_view(8, missing=False)
     dropped = ModalityDropout(0.5).train()(view)
     assert all(dropped.inputs[m] is x for m, x in view.inputs.items())
-    assert not dropped.all_present and any(not p.all() for p in dropped.present.values())
+    assert not dropped.all_present
+    assert any(not p.all() for p in dropped.present.values())
 
 
 def test_dropout_is_for_training_and_for_several_modalities() -> None:
@@ -62,7 +63,7 @@ def test_dropout_is_for_training_and_for_several_modalities() -> None:
     single = make_view(8, ("table",), missing=False)
     assert ModalityDropout(0.5).train()(single) is single
     for p in (-0.1, 1.0):
-        with pytest.raises(ValueError, match="modality dropout should be from 0 to less than 1"):
+        with pytest.raises(ValueError, match=r"modality dropout should be from 0 to less than 1"):
             ModalityDropout(p)
 
 
@@ -81,7 +82,8 @@ def test_a_token_stands_where_its_modality_is_absent() -> None:
     values = [torch.randn(2, 2), torch.randn(2, 3)]
     present = [torch.tensor([True, False]), torch.tensor([True, True])]
     a, b = missing(values, present)
-    assert torch.equal(a[0], values[0][0]) and torch.equal(a[1], missing.tokens[0])
+    assert torch.equal(a[0], values[0][0])
+    assert torch.equal(a[1], missing.tokens[0])
     assert torch.equal(b, values[1])
     assert all(x is y for x, y in zip(missing(values, None), values, strict=True))
 
@@ -107,7 +109,7 @@ def test_the_log_is_saved_with_the_model() -> None:
     log, again = SubsetLog(M), SubsetLog(M)
     log.train()(rows("abc"))
     again.load_state_dict(log.state_dict())
-    with pytest.warns(UserWarning, match="'a'"):
+    with pytest.warns(UserWarning, match=r"'a'"):
         again.eval()(rows("a"))
 
 
@@ -115,7 +117,7 @@ def test_the_model_warns_and_modality_dropout_spares_it() -> None:
     whole, partial = make_batch(64, missing=False), make_batch(6)
     model = make_model().train()
     model.loss(whole)
-    with pytest.warns(UserWarning, match="no training sample had just"):
+    with pytest.warns(UserWarning, match=r"no training sample had just"):
         model.eval()(partial)
     model = make_model(modality_dropout=0.3).train()
     model.loss(whole)

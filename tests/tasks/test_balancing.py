@@ -55,17 +55,25 @@ def whole_batch(**more: Any) -> Batch:
 
 
 def with_views() -> Batch:
-    return whole_batch().with_views(weak=make_view(SIZE, MODALITIES[:2]), strong=make_view(SIZE, MODALITIES[:2]))
+    return whole_batch().with_views(
+        weak=make_view(SIZE, MODALITIES[:2]), strong=make_view(SIZE, MODALITIES[:2])
+    )
 
 
 CASES = {
     "plain": lambda: (make_model("gated", tasks()), whole_batch()),
     "trunk": lambda: (make_model("gated", tasks(), sharing=Hard(depth=1, dropout=0.0)), whole_batch()),
     "decision": lambda: (make_model("multiplicative", tasks()), whole_batch()),
-    "reads": lambda: (make_model("gated", {"y": Classification(3), "z": Regression(reads=("table",))}), whole_batch()),
+    "reads": lambda: (
+        make_model("gated", {"y": Classification(3), "z": Regression(reads=("table",))}),
+        whole_batch(),
+    ),
     "auxiliary": lambda: (make_model("central_net", tasks()), whole_batch()),
     "mmtm": lambda: (make_model("mmtm", tasks()), whole_batch()),
-    "uncertainty": lambda: (make_model("gated", tasks(), weighting=create_weighting("uncertainty")), whole_batch()),
+    "uncertainty": lambda: (
+        make_model("gated", tasks(), weighting=create_weighting("uncertainty")),
+        whole_batch(),
+    ),
     "no label": lambda: (
         make_model("gated", tasks()),
         whole_batch(labelled={"z": torch.zeros(SIZE, dtype=torch.bool)}),
@@ -92,7 +100,9 @@ def test_weights_of_one_give_exactly_the_ordinary_gradient(case: str) -> None:
 
 
 def head_parameters(model: MultiTaskModel) -> set[str]:
-    return {n for n, _ in model.named_parameters() if n.startswith(("heads.", "auxiliary_heads.", "weighting."))}
+    return {
+        n for n, _ in model.named_parameters() if n.startswith(("heads.", "auxiliary_heads.", "weighting."))
+    }
 
 
 @each_case
@@ -131,7 +141,8 @@ def test_a_task_without_labels_has_no_row_in_the_gramian() -> None:
     model, batch = CASES["no label"]()
     rule = Fixed()
     balanced_loss(model, rule, batch)
-    assert rule.gramian.shape == (1, 1) and bool(rule.gramian > 0)
+    assert rule.gramian.shape == (1, 1)
+    assert bool(rule.gramian > 0)
     backward(model, batch, lambda b: balanced_loss(model, PCGrad(), b))
     assert all(p.grad is None for p in model.heads["z"].parameters())
 
@@ -188,7 +199,7 @@ def test_cross_stitch_has_no_boundary_and_is_refused_by_name() -> None:
     model = make_model("gated", tasks(), sharing=CrossStitch())
     with pytest.raises(TypeError, match=r"balancing 'pcgrad' .* sharing 'cross_stitch' has none"):
         Learner(model, balancing=PCGrad())
-    with pytest.raises(TypeError, match="sharing 'cross_stitch' has none"):
+    with pytest.raises(TypeError, match=r"sharing 'cross_stitch' has none"):
         balanced_loss(model, PCGrad(), whole_batch())
 
 

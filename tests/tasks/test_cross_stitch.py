@@ -22,9 +22,7 @@ def make(own: float = 0.9, fusion: str = "gated", modalities: tuple[str, ...] = 
     return make_model(fusion, tasks, modalities=modalities, sharing=CrossStitch(own=own))
 
 
-@pytest.mark.parametrize(
-    ("layout", "shape"), [("BC", (2, 5)), ("BTC", (2, 3, 5)), ("BCHW", (2, 5, 3, 4))]
-)
+@pytest.mark.parametrize(("layout", "shape"), [("BC", (2, 5)), ("BTC", (2, 3, 5)), ("BCHW", (2, 5, 3, 4))])
 def test_unit_mixes_each_channel_by_its_own_matrix(layout: str, shape: tuple[int, ...]) -> None:
     """``h_t^c ← Σ_s α_ts^c h_s^c``, in every layout of taps."""
     unit = StitchUnit(3, TapInfo("tap", 5, layout), own=0.9)  # type: ignore[arg-type]
@@ -134,5 +132,5 @@ def test_deep_copies_are_independent() -> None:
 
 @pytest.mark.parametrize("own", [0.0, 1.5])
 def test_own_is_a_share(own: float) -> None:
-    with pytest.raises(ValueError, match="`own` should be more than 0 and at most 1"):
+    with pytest.raises(ValueError, match=r"`own` should be more than 0 and at most 1"):
         CrossStitch(own=own)

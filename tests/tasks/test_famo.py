@@ -137,9 +137,7 @@ def test_training_resumes_exactly(tmp_path: Any) -> None:
         tasks = {"y": Classification(3), "z": Regression()}
         return Learner(make_model("gated", tasks, weighting=create_weighting("famo", lr=0.1)), lr=0.01)
 
-    batch: Batch = make_batch(
-        16, targets={"y": torch.arange(16) % 3, "z": torch.randn(16, 1)}, missing=False
-    )
+    batch: Batch = make_batch(16, targets={"y": torch.arange(16) % 3, "z": torch.randn(16, 1)}, missing=False)
     data = BatchDataset(batch)
     loader = DataLoader(data, batch_size=8, collate_fn=data.collate)
     straight, first, resumed = learner(), learner(), learner()

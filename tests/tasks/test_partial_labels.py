@@ -42,7 +42,8 @@ def test_six_hundred_partly_labelled_labels_are_one_masked_head() -> None:
     assert head.weight.shape == (600, 8)
     loss.backward()
     never = ~known.any(0)
-    assert bool(never.any()) and not head.weight.grad[never].any()
+    assert bool(never.any())
+    assert not head.weight.grad[never].any()
 
 
 def test_nan_in_a_target_is_a_missing_label_to_collate() -> None:
@@ -93,7 +94,9 @@ def test_any_value_may_stand_where_there_is_no_label(fusion: str) -> None:
 @pytest.mark.parametrize("weighting", ["equal", "uncertainty", "famo"])
 @pytest.mark.parametrize("fusion", ["gated", "multiplicative", "central_net"])
 @pytest.mark.parametrize("balanced", [False, True])
-def test_a_task_without_a_label_leaves_its_parameters_alone(balanced: bool, fusion: str, weighting: str) -> None:
+def test_a_task_without_a_label_leaves_its_parameters_alone(
+    balanced: bool, fusion: str, weighting: str
+) -> None:
     """⚑ Neither weight decay nor the momentum of earlier steps moves them."""
     model = make(fusion, weighting=create_weighting(weighting))
     optimizer = Learner(model, lr=0.1, weight_decay=0.5).configure_optimizers()
@@ -119,18 +122,21 @@ def test_a_task_without_a_label_leaves_its_parameters_alone(balanced: bool, fusi
 def test_a_task_without_a_label_contributes_exactly_zero() -> None:
     model = make().eval()
     loss, parts = model.loss(two_tasks(torch.zeros(SIZE, dtype=torch.bool)))
-    assert set(parts) == {"y", "loss"} and torch.equal(loss, parts["y"])
+    assert set(parts) == {"y", "loss"}
+    assert torch.equal(loss, parts["y"])
 
 
 def test_a_batch_with_no_label_at_all_is_a_clear_error() -> None:
     nobody = torch.zeros(SIZE, dtype=torch.bool)
     batch = make_batch(SIZE, targets={"y": torch.zeros(SIZE).long()}, labelled={"y": nobody})
     for empty in (batch, make_batch(SIZE, targets={})):
-        with pytest.raises(ValueError, match=r"a label \(or the views\) of at least one of the tasks \['y', 'z'\]"):
+        with pytest.raises(
+            ValueError, match=r"a label \(or the views\) of at least one of the tasks \['y', 'z'\]"
+        ):
             make().loss(empty)
 
 
 def test_a_target_of_no_task_is_an_error_with_close_matches() -> None:
     batch = make_batch(SIZE, targets={"y": torch.zeros(SIZE).long(), "yy": torch.zeros(SIZE)})
-    with pytest.raises(ValueError, match="unknown task in `targets` 'yy'. Did you mean 'y'"):
+    with pytest.raises(ValueError, match=r"unknown task in `targets` 'yy'. Did you mean 'y'"):
         make().loss(batch)

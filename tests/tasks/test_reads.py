@@ -29,7 +29,9 @@ def nested(inner: str) -> MultiTaskModel:
     return MultiTaskModel(encoders=trio, fusion=fusion, tasks=tasks(), modality_dropout=0)
 
 
-MODELS = {name: (lambda name=name: make_model(name, tasks(), modalities=MODALITIES)) for name in list_fusions()}
+MODELS = {
+    name: (lambda name=name: make_model(name, tasks(), modalities=MODALITIES)) for name in list_fusions()
+}
 MODELS |= {f"bottleneck of {inner}": (lambda inner=inner: nested(inner)) for inner in INNER}
 MODELS["cross_stitch"] = lambda: make_model(
     "bottleneck", tasks(), modalities=MODALITIES, sharing=CrossStitch()
@@ -62,8 +64,9 @@ def test_its_loss_sends_no_gradient_to_the_others(name: str) -> None:
         for hidden in ("series", "image"):
             grads = [p.grad for p in leaves[hidden].parameters() if p.grad is not None]
             assert not any(bool(g.any()) for g in grads)
-    grads = [p.grad for c in model.columns for p in c.leaves()["table"].parameters()]
-    assert any(g is not None and bool(g.any()) for g in grads) or name == "early_concat"
+    if "early_concat" not in name:  # whose front of a table has no parameters
+        grads = [p.grad for c in model.columns for p in c.leaves()["table"].parameters()]
+        assert any(g is not None and bool(g.any()) for g in grads)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -97,5 +100,7 @@ def test_a_fusion_with_unimodal_losses_puts_none_on_what_the_task_may_not_read()
 
 
 def test_an_unknown_modality_is_refused_with_close_matches() -> None:
-    with pytest.raises(ValueError, match="unknown modality that task 'z' reads 'tabel'. Did you mean 'table'"):
+    with pytest.raises(
+        ValueError, match=r"unknown modality that task 'z' reads 'tabel'. Did you mean 'table'"
+    ):
         make_model("gated", tasks(("tabel",)))

@@ -28,7 +28,9 @@ def bound() -> Uncertainty:
     s=st.lists(st.floats(-3, 3), min_size=3, max_size=3),
     active=st.lists(st.booleans(), min_size=3, max_size=3).filter(any),
 )
-def test_formula_with_a_half_for_regression_only(losses: list[float], s: list[float], active: list[bool]) -> None:
+def test_formula_with_a_half_for_regression_only(
+    losses: list[float], s: list[float], active: list[bool]
+) -> None:
     """Regression ``½ e^{−s} L + ½ s``, classification ``e^{−s} L + ½ s``. Trap: ½ for both."""
     weighting = bound()
     with torch.no_grad():

@@ -1,0 +1,134 @@
+"""Two ranks take the step that one process takes on their joined batch."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch import multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+from encoders import Batch
+from tasks import Classification, MultiLabel, MultiTaskModel, PCGrad, Regression, create_weighting
+from tasks.balancing.feature_level import balanced_loss
+from tasks.reduce import agree_on_active, labelled_mean
+from tests.parts import make_batch, make_model
+
+RANKS, SIZE, LIMIT_S = 2, 12, 90
+WEIGHTINGS = ("equal", "uncertainty", "famo")
+CASES = [(w, False) for w in WEIGHTINGS] + [("equal", True)]
+
+
+def make(weighting: str) -> MultiTaskModel:
+    torch.manual_seed(0)
+    tasks = {"y": Classification(3), "z": Regression(2), "w": MultiLabel(3)}
+    return make_model("gated", tasks, weighting=create_weighting(weighting))
+
+
+def joined_batch() -> Batch:
+    """Of the first rank's half, none is labelled for z; of the second's, most; w in single entries."""
+    torch.manual_seed(1)
+    rows = torch.arange(SIZE)
+    return make_batch(
+        SIZE,
+        targets={"y": rows % 3, "z": torch.randn(SIZE, 2), "w": (torch.rand(SIZE, 3) > 0.5).float()},
+        labelled={"y": rows % 5 < 3, "z": rows > 6, "w": torch.rand(SIZE, 3) > 0.4 + 0.04 * rows[:, None]},
+    )
+
+
+class Step(nn.Module):
+    """What DDP wraps: the loss of a batch."""
+
+    def __init__(self, model: MultiTaskModel, *, balanced: bool) -> None:
+        super().__init__()
+        self.model, self.balanced = model, balanced
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        return balanced_loss(self.model, PCGrad(), batch) if self.balanced else self.model.loss(batch)
+
+
+def step(case: tuple[str, bool], batch: Batch, seed: int) -> dict[str, Any]:
+    weighting, balanced = case
+    model = make(weighting)
+    torch.manual_seed(seed)  # ranks differ in the random orders that they draw
+    module: nn.Module = Step(model, balanced=balanced)
+    if dist.is_initialized():
+        module = DistributedDataParallel(module, find_unused_parameters=True)
+    loss, parts = module(batch)
+    loss.backward()
+    return {
+        "loss": loss.detach(),
+        "parts": parts,
+        "gradients": {n: p.grad for n, p in model.named_parameters()},
+        "state": {n: b.clone() for n, b in model.weighting.named_buffers()},
+    }
+
+
+def work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=RANKS)
+    half = joined_batch().select(torch.arange(SIZE).chunk(RANKS)[rank])
+    results: dict[Any, Any] = {case: step(case, half, seed=10 + rank) for case in CASES}
+    x = torch.tensor([1.0, 2.0, 3.0, 6.0][2 * rank : 2 * rank + 2], requires_grad=True)
+    mean = labelled_mean([x], [torch.tensor([rank == 0, True])])
+    mean.backward()
+    nothing = labelled_mean([x], [torch.zeros(2, dtype=torch.bool)])
+    results["mean"], results["slope"], results["nothing"] = mean.detach(), x.grad, nothing.detach()
+    results["active"] = agree_on_active((rank == 0, rank == 1, False), torch.device("cpu"))
+    torch.save(results, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, Any]]:
+    folder: Path = tmp_path_factory.mktemp("ranks")
+    context = mp.spawn(work, (str(folder),), nprocs=RANKS, join=False)
+    deadline = time.monotonic() + LIMIT_S
+    while not context.join(timeout=1):
+        if time.monotonic() > deadline:
+            for process in context.processes:
+                process.kill()
+            pytest.fail(f"the ranks were not done after {LIMIT_S} s")
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}{'-pcgrad' if c[1] else ''}")
+def test_the_gradient_is_that_of_the_joined_batch(
+    ranks: list[dict[Any, Any]], case: tuple[str, bool]
+) -> None:
+    """⚑ Counts are summed across ranks, and ⚑ all ranks take PCGrad's weights from the first."""
+    expected = step(case, joined_batch(), seed=10)
+    for rank in ranks:
+        torch.testing.assert_close(rank[case]["loss"], expected["loss"])
+        torch.testing.assert_close(rank[case]["parts"], expected["parts"])
+        torch.testing.assert_close(rank[case]["state"], expected["state"])
+        for name, gradient in expected["gradients"].items():
+            torch.testing.assert_close(rank[case]["gradients"][name], gradient, msg=name)
+
+
+def test_pcgrad_weights_agree_across_ranks(ranks: list[dict[Any, Any]]) -> None:
+    """⚑ Random orders differ between ranks, and matter for these gradients."""
+    weights = [
+        torch.stack([r["equal", True]["parts"][f"weight/{t}"] for t in ("y", "z", "w")]) for r in ranks
+    ]
+    assert torch.equal(*weights)
+    own = {tuple(step(("equal", True), joined_batch(), seed)["parts"][f"weight/{t}"].item() for t in "yzw")
+           for seed in range(10, 20)}  # fmt: skip
+    assert len(own) > 1, "choose a batch whose gradients conflict"
+
+
+def test_the_mean_is_over_all_ranks(ranks: list[dict[Any, Any]]) -> None:
+    for rank in ranks:
+        assert rank["mean"].item() == pytest.approx((1 + 2 + 6) / 3)
+        assert rank["nothing"].item() == 0
+    # Averaged by DDP over two ranks, each known unit has a third.
+    assert torch.cat([r["slope"] for r in ranks]).tolist() == pytest.approx([2 / 3, 2 / 3, 0, 2 / 3])
+
+
+def test_a_task_is_active_where_any_rank_has_a_label(ranks: list[dict[Any, Any]]) -> None:
+    assert [r["active"] for r in ranks] == [(True, True, False)] * RANKS
