@@ -49,6 +49,7 @@ class FusedEncoder(Encoder):
     """
 
     encoders: NamedModules[Encoder]
+    fusion: Fusion
 
     def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
         super().__init__()
@@ -184,11 +185,10 @@ class FusedEncoder(Encoder):
         found: dict[str, AuxiliaryInfo] = {}
         weight = self.fusion.auxiliary_weight
         for name, encoder in self.encoders.items():
-            nested = isinstance(encoder, FusedEncoder)
+            own = encoder.modalities if isinstance(encoder, FusedEncoder) else (name,)
             if name in self.fusion.auxiliary_dims and weight > 0:
-                own = encoder.modalities if nested else (name,)
                 found[name] = AuxiliaryInfo(self.fusion.auxiliary_dims[name], weight, own)
-            if nested:
+            if isinstance(encoder, FusedEncoder):
                 found |= {f"{name}.{k}": info for k, info in encoder.auxiliary_info().items()}
         return found
 

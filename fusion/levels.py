@@ -49,6 +49,7 @@ def encode_by_level(
     Args:
         members: Each has its own encoders of the same modalities. After a level, the fusion of each
             may exchange between its modalities (MMTM).
+        view: What to encode.
         across: Exchanges one modality between the members (cross-stitch): called with the modality,
             the level (from the deepest, -1) and the hidden state of each member.
 

@@ -39,7 +39,7 @@ class Task(Configurable, nn.Module):
 
     def __init__(self, *, reads: tuple[str, ...] | None = None) -> None:
         super().__init__()
-        if reads is not None and (isinstance(reads, str) or len(reads) == 0):
+        if reads is not None and len(reads) == 0:
             raise ValueError(f"`reads` should be a tuple of one or more modalities. Found {reads!r}.")
         self.reads = None if reads is None else tuple(reads)
 

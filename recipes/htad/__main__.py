@@ -21,7 +21,7 @@ from recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, load
 from recipes.htad.report import report
 from recipes.htad.train import REFERENCES, run_cell
 
-ABLATION = {None: "activity alone", "equal": "with motion, equal", "uncertainty": "with motion, uncertainty"}
+ABLATION = {None: "activity alone", "uncertainty": "with motion"}
 
 
 def parse(arguments: list[str] | None = None) -> tuple[Config, str]:

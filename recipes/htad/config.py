@@ -38,15 +38,15 @@ class Config:
     fusions: list[str] = field(
         default_factory=lambda: [
             "early_concat",
-            "bottleneck",
             "central_net",
+            "mmtm",
             "late_concat",
             "gated",
             "mean_probability",
             "multiplicative",
         ]
     )
-    epochs: int = 45
+    epochs: int = 36
     strengths: list[float] = field(default_factory=lambda: [0.0, 1.5])
     batch_size: int = 128
     width: int = 96
