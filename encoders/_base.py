@@ -45,6 +45,13 @@ class Encoder(Configurable, nn.Module):
             f"Use an intermediate, late or decision fusion."
         )
 
+    def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Take what preprocessing needs (means and scales) from training data; most need nothing.
+
+        Shape:
+            x ``[N, ...]`` as `input_spec` says, mask ``[N, T]``.
+        """
+
     def preprocess(self, raw: Any) -> Tensor:
         """One raw sample (an array, a list; what else is up to the encoder) as `input_spec` says."""
         return torch.as_tensor(raw, dtype=self.input_spec.dtype)

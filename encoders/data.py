@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
@@ -15,6 +16,7 @@ class BatchDataset(Dataset[Batch]):
 
     Args:
         batch: All samples.
+        transform: Applied to each batch that is drawn, such as training noise.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -24,19 +26,20 @@ class BatchDataset(Dataset[Batch]):
         [4, 4, 2]
     """
 
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
+    def __init__(self, batch: Batch, *, transform: Callable[[Batch], Batch] | None = None) -> None:
+        self.batch, self.transform = batch, transform
 
     def __len__(self) -> int:
         return self.batch.batch_size
 
     def __getitem__(self, row: int) -> Batch:
-        return self.batch.select(torch.tensor([row]))
+        return self.__getitems__([row])
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
-        return self.batch.select(torch.as_tensor(rows))
+        drawn = self.batch.select(torch.as_tensor(rows))
+        return drawn if self.transform is None else self.transform(drawn)
 
     @staticmethod
-    def collate(batch: Batch) -> Batch:
-        """What `__getitems__` gave is a batch already."""
+    def collate(batch: Any) -> Any:
+        """What `__getitems__` gave is a batch already, not a list of samples."""
         return batch

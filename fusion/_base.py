@@ -95,9 +95,9 @@ class PooledFusion(Fusion):
         Shape:
             ``[B, D_m]`` each.
         """
-        return self.missing(
-            [outputs[m].pooled for m in self.modalities], stack_present(self.modalities, present)
-        )
+        there = stack_present(self.modalities, present)
+        vectors: list[Tensor] = self.missing([outputs[m].pooled for m in self.modalities], there)
+        return vectors
 
 
 FUSIONS: Registry[Fusion] = Registry("fusion")

@@ -155,7 +155,7 @@ class FusedEncoder(Encoder):
         seen = outputs
         if present is not None and not hidden:
             seen = {m: unpack_output(outputs[m], Slot(len(p), present=p)) for m, p in present.items()}
-        fused = self.fusion(seen, present)
+        fused: FusionOutput = self.fusion(seen, present)
         if not self.nested:
             return fused
         inner = {m: o for m, o in outputs.items() if isinstance(o, FusionOutput)}

@@ -83,6 +83,7 @@ class SubsetLog(nn.Module):
     """
 
     seen: Tensor
+    place: Tensor
 
     def __init__(self, modalities: Sequence[str]) -> None:
         super().__init__()

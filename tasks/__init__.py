@@ -1,5 +1,7 @@
 """Tasks: what is learned, what the tasks share, how their losses become one step."""
 
+from typing import TYPE_CHECKING
+
 from tasks._base import Task, create_task, list_tasks, register_task
 from tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
 from tasks.classification import Classification
@@ -18,6 +20,9 @@ from tasks.weighting import (
     list_weightings,
     register_weighting,
 )
+
+if TYPE_CHECKING:
+    from tasks.learner import Learner
 
 __all__ = [
     "FAMO",

@@ -159,7 +159,8 @@ class MultiTaskModel(nn.Module):
 
     def _share(self, out: FusionOutput, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         if out.candidates is None:
-            return self.sharing(out.pooled, tasks)
+            features: dict[str, Tensor] = self.sharing(out.pooled, tasks)
+            return features
         flat = self.sharing(out.candidates.flatten(0, 1), tasks)
         shared = {id(x): x.unflatten(0, out.candidates.shape[:2]) for x in flat.values()}
         return {task: shared[id(x)] for task, x in flat.items()}
@@ -360,6 +361,18 @@ class MultiTaskModel(nn.Module):
         for m in reads[1:]:
             readable = readable | view.present[m]
         return readable
+
+    def fit_preprocessing(self, view: View) -> None:
+        """Give the encoders the training data's means and scales, where they use any.
+
+        Args:
+            view: The training inputs; what is absent is left out.
+        """
+        for column in self.columns:
+            assert isinstance(column, FusedEncoder)
+            for name, encoder in column.leaves().items():
+                rows, mask = view.present[name], view.masks.get(name)
+                encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])
 
     @torch.no_grad()
     def predict(self, samples: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:

@@ -83,7 +83,7 @@ class Bottleneck(Fusion):
         for blocks in self.blocks:
             mixed = [
                 block(torch.cat([z, shared], 1), mask)
-                for block, z, mask in zip(blocks, states, padded, strict=True)
+                for block, z, mask in zip(blocks.children(), states, padded, strict=True)
             ]
             states = [z[:, : -self.num_bottlenecks] for z in mixed]
             written = torch.stack([z[:, -self.num_bottlenecks :] for z in mixed], 1)

@@ -70,10 +70,10 @@ class CentralNet(Fusion):
     ) -> FusionOutput:
         there = stack_present(self.modalities, present)
         central = outputs[self.modalities[0]].pooled.new_zeros(1, self.embed_dim)
-        for level, layer in enumerate(self.layers):
+        for level, (project, layer) in enumerate(zip(self.project, self.layers, strict=True)):
             own = [
                 linear(_read(outputs[m], taps[level]))
-                for m, taps, linear in zip(self.modalities, self.taps, self.project[level], strict=True)
+                for m, taps, linear in zip(self.modalities, self.taps, project.children(), strict=True)
             ]
             own = self.missing[level](own, there)
             total = torch.einsum("mbe,m->be", torch.stack(own), self.alpha[level, :-1])

@@ -6,7 +6,7 @@ import html
 
 from tasks import MultiTaskModel
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 58, 60, 18
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 200, 64, 44, 18
 
 
 def draw_model(model: MultiTaskModel) -> str:
@@ -23,9 +23,9 @@ def draw_model(model: MultiTaskModel) -> str:
         True
     """
     column, fusion = model.fused_encoder, model.fused_encoder.fusion
-    columns = [
+    columns: list[list[tuple[str, str]]] = [
         [(m, "modality") for m in column.encoders],
-        [(type(e).__name__, f"{m}: {_size(e)}") for m, e in column.encoders.items()],
+        [(type(e).__name__, _size(e)) for e in column.encoders.values()],
         [(fusion.registry_name, f"{fusion.stage} fusion, {_size(fusion)}")],
         [(model.sharing.registry_name, f"sharing, {_size(model.sharing)}")],
         [
@@ -39,7 +39,9 @@ def draw_model(model: MultiTaskModel) -> str:
     tallest = max(len(c) for c in columns)
     height = tallest * (_HEIGHT + _GAP_Y) + _GAP_Y
     width = len(columns) * (_WIDTH + _GAP_X) - _GAP_X + 2
-    boxes, lines, before = [], [], []
+    boxes: list[str] = []
+    lines: list[str] = []
+    before: list[float] = []
     for i, entries in enumerate(columns):
         x = 1 + i * (_WIDTH + _GAP_X)
         top = (height - len(entries) * (_HEIGHT + _GAP_Y) + _GAP_Y) / 2
@@ -64,9 +66,9 @@ def _box(x: float, y: float, title: str, note: str) -> str:
     return (
         f'<rect x="{x:g}" y="{y - _HEIGHT / 2:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" '
         f'fill="#eaf3ff" stroke="#3b76c4"/>'
-        f'<text x="{x + _WIDTH / 2:g}" y="{y - 4:g}" text-anchor="middle" font-size="16" '
+        f'<text x="{x + _WIDTH / 2:g}" y="{y - 4:g}" text-anchor="middle" font-size="17" '
         f'font-weight="600" fill="#1b1f24">{html.escape(title)}</text>'
-        f'<text x="{x + _WIDTH / 2:g}" y="{y + 16:g}" text-anchor="middle" font-size="12" '
+        f'<text x="{x + _WIDTH / 2:g}" y="{y + 16:g}" text-anchor="middle" font-size="13" '
         f'fill="#57606a">{html.escape(note)}</text>'
     )
 

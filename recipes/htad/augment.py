@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -23,9 +24,13 @@ class Augment:
         train: The training set; scales are taken from it.
         strength: Deviation of the offset in units of each feature's own; a feature is dropped with
             probability 0.4 times this.
+        without: Kinds of noise to leave out, of `KINDS`; for ablations.
     """
 
-    def __init__(self, train: Batch, strength: float) -> None:
+    KINDS = ("shuffle", "offset", "dropout")
+
+    def __init__(self, train: Batch, strength: float, *, without: Collection[str] = ()) -> None:
+        self.kinds = {kind for kind in self.KINDS if kind not in without}
         self.strength = strength
         self.mean = {m: x.mean(0) for m, x in train.inputs.items()}
         self.scale = {m: x.std(0) for m, x in train.inputs.items()}
@@ -34,16 +39,17 @@ class Augment:
         inputs = dict(batch.inputs)
         if "audio" in inputs:
             inputs["audio"] = self._audio(inputs["audio"])
-        if self.strength:
+        if self.strength and "dropout" in self.kinds:
             for m, x in inputs.items():
                 inputs[m] = torch.where(torch.rand_like(x) < 0.4 * self.strength, self.mean[m], x)
         return replace(batch, inputs=inputs)
 
     def _audio(self, x: Tensor) -> Tensor:
-        frames = x.unflatten(1, (FRAMES, -1))
-        order = torch.rand(len(x), FRAMES).argsort(1)
-        frames = frames.gather(1, order.unsqueeze(2).expand_as(frames))
-        if self.strength:
-            scale = self.scale["audio"].unflatten(0, (FRAMES, -1)).mean(0)
+        frames = x.reshape(len(x), FRAMES, -1)
+        if "shuffle" in self.kinds:
+            order = torch.rand(len(x), FRAMES).argsort(1)
+            frames = frames.gather(1, order.unsqueeze(2).expand_as(frames))
+        if self.strength and "offset" in self.kinds:
+            scale = self.scale["audio"].reshape(FRAMES, -1).mean(0)
             frames = frames + self.strength * scale * torch.randn(len(x), 1, frames.shape[2])
         return frames.flatten(1)

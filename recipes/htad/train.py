@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,14 @@ from recipes.htad.config import Config
 from recipes.htad.data import HTAD, MODALITIES, SIZES, folds, inner_splits, load
 from tasks import Classification, Learner, MultiTaskModel, Regression, Task, create_weighting
 
-REFERENCES = {
-    "extra trees": lambda seed: ExtraTreesClassifier(500, random_state=seed),
+_CLASSIFIERS = {
+    "extra trees": lambda seed: ExtraTreesClassifier(300, random_state=seed),
     "rbf svm": lambda seed: make_pipeline(StandardScaler(), SVC(C=10)),
+}
+REFERENCES = {
+    name if len(modalities) > 1 else f"{name}, {modalities[0]}": (name, modalities)
+    for name in _CLASSIFIERS
+    for modalities in (*[(m,) for m in MODALITIES], tuple(MODALITIES))
 }
 _load = lru_cache(maxsize=1)(load)
 
@@ -100,20 +105,20 @@ def fit(
     steps: int,
     *,
     trial: int,
+    without: Collection[str] = (),
 ) -> MultiTaskModel:
     """A model trained on some rows; its random numbers depend on the cell and the trial only."""
     torch.manual_seed(1000 * cell["seed"] + 10 * cell["fold"] + trial)
     batch = _only(data.batch, rows, names, cell)
     model = build(config, cell["row"], data.activities, names, cell["weighting"])
-    for name, encoder in model.fused_encoder.leaves().items():
-        encoder.fit(batch.inputs[name])  # type: ignore[operator]
-    dataset = BatchDataset(batch)
+    model.fit_preprocessing(batch)
+    dataset = BatchDataset(batch, transform=Augment(batch, strength, without=without))
     loader = DataLoader(
         dataset,
         batch_size=min(config.batch_size, len(dataset)),
         shuffle=True,
         drop_last=True,
-        collate_fn=Augment(batch, strength),
+        collate_fn=dataset.collate,
     )
     learner = Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
     quiet_trainer(steps=max(steps, 1)).fit(learner, loader)
@@ -162,9 +167,10 @@ def _without(model: MultiTaskModel, batch: Batch, modality: str) -> float:
 
 
 def _reference(cell: Mapping[str, Any], data: HTAD, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
-    x = torch.cat(list(data.batch.inputs.values()), 1).numpy()
+    name, modalities = REFERENCES[cell["row"]]
+    x = torch.cat([data.batch.inputs[m] for m in modalities], 1).numpy()
     y = data.batch.targets["activity"].numpy()
-    model = REFERENCES[cell["row"]](cell["seed"]).fit(x[train], y[train])
+    model = _CLASSIFIERS[name](cell["seed"]).fit(x[train], y[train])
     predicted = model.predict(x[test])
     return {
         "accuracy": float((predicted == y[test]).mean()),

@@ -77,7 +77,7 @@ def test_flags() -> None:
     rest = batch.select(torch.tensor([3, 1]))
     assert rest.unlabelled == {"y"}
     assert not rest.all_labelled
-    assert rest.targets["y"].tolist() == [3, 1]
+    assert rest.targets["y"].tolist() == [0, 0]  # blank where there is no label
     assert rest.present["a"].tolist() == [False, False]
 
 

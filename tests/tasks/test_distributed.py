@@ -43,15 +43,28 @@ def joined_batch() -> Batch:
     )
 
 
+class Recording(PCGrad):
+    """Keeps the Gramian that it was asked about."""
+
+    gramian: Tensor
+
+    def weights(self, gramian: Tensor) -> Tensor:
+        self.gramian = gramian.clone()
+        return super().weights(gramian)
+
+
 class Step(nn.Module):
     """What DDP wraps: the loss of a batch."""
 
     def __init__(self, model: MultiTaskModel, *, balanced: bool) -> None:
         super().__init__()
-        self.model, self.balanced = model, balanced
+        self.model, self.balancing = model, Recording() if balanced else None
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        return balanced_loss(self.model, PCGrad(), batch) if self.balanced else self.model.loss(batch)
+        if self.balancing is None:
+            return self.model.loss(batch)
+        loss, parts = balanced_loss(self.model, self.balancing, batch)
+        return loss, parts | {"gramian": self.balancing.gramian}
 
 
 def step(case: tuple[str, bool], batch: Batch, seed: int) -> dict[str, Any]:

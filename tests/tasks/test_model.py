@@ -7,7 +7,16 @@ import torch
 
 from encoders import Batch, View
 from fusion import create_fusion, list_fusions
-from tasks import Classification, Consistency, MultiLabel, MultiTaskModel, Regression, create_weighting
+from tasks import (
+    Classification,
+    Consistency,
+    CrossStitch,
+    Hard,
+    MultiLabel,
+    MultiTaskModel,
+    Regression,
+    create_weighting,
+)
 from tests.contracts import fusion_kit
 from tests.contracts.task_kit import backward
 from tests.parts import MODALITIES, make_batch, make_encoders, make_inputs, make_model, make_view
@@ -134,6 +143,23 @@ def test_penalties_of_the_fusion_are_added_once() -> None:
     loss, parts = model.loss(batch)
     torch.testing.assert_close(loss, without + parts["penalty"])
     torch.testing.assert_close(parts["penalty"], model.fused_encoder(batch).losses["size"].mean())
+
+
+@pytest.mark.parametrize("sharing", [Hard, CrossStitch])
+def test_preprocessing_is_fitted_on_what_is_present(sharing: type) -> None:
+    """In every column of encoders; what is absent or padding is left out."""
+    model, batch = make("late_concat", sharing=sharing()), full_batch()
+    spoiled = {
+        m: torch.where(batch.present[m].reshape(-1, *[1] * (x.dim() - 1)), x, 1e6)
+        for m, x in batch.inputs.items()
+    }
+    model.fit_preprocessing(batch._unchecked(inputs=spoiled))
+    for column in model.columns:
+        assert all(column.leaves()[m] is e for m, e in column.encoders.items())
+        table = batch.inputs["table"][batch.present["table"]]
+        torch.testing.assert_close(column.encoders["table"].features.standardise.mean, table.mean(0))
+        steps = batch.inputs["series"][batch.present["series"][:, None] & batch.masks["series"]]
+        torch.testing.assert_close(column.encoders["series"].steps.standardise.mean, steps.mean(0))
 
 
 def test_models_without_a_head_are_refused() -> None:
