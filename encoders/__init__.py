@@ -11,6 +11,7 @@ from encoders.image import ConvEncoder
 from encoders.image_timm import TimmEncoder
 from encoders.series import SeriesTransformerEncoder, TCNEncoder
 from encoders.tabular import FTTransformerEncoder, MLPEncoder
+from encoders.taps import as_tokens, pool
 from encoders.text import ByteTransformerEncoder
 from encoders.text_hf import HFTextEncoder
 from encoders.types import EncoderOutput, InputSpec, TapInfo
@@ -38,7 +39,9 @@ __all__ = [
     "TargetSpec",
     "TimmEncoder",
     "View",
+    "as_tokens",
     "create_encoder",
     "list_encoders",
+    "pool",
     "register_encoder",
 ]
