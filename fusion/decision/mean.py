@@ -16,6 +16,7 @@ class MeanRule:
     """``cost^y = −log (1/K) Σ_i p_i^y``: the negative logarithm of the mean probability.
 
     Example:
+        >>> import torch
         >>> p = torch.tensor([[[0.9, 0.1], [0.5, 0.5]]])
         >>> MeanRule().cost(p.log(), torch.ones(1, 2, dtype=torch.bool)).neg().exp()
         tensor([[0.7000, 0.3000]])
@@ -43,7 +44,7 @@ class MeanProbability(CandidateFusion):
         ``candidates [B, M, embed_dim]``.
 
     Example:
-        >>> from encoders import EncoderOutput, create_encoder
+        >>> import torch; from encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MeanProbability(encoders, embed_dim=16)(out).candidates.shape
