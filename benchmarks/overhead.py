@@ -1,8 +1,8 @@
 """What the library costs beside the same model and the same loop written by hand.
 
 Two modalities, two tasks, about 1 M parameters, batch 64, two threads. The peer is plain PyTorch: the same
-layers with the same weights. ``same masks``: 30 % of each modality and 20 % of the labels missing, the hand-written
-model packs the present rows, puts in the missing tokens and averages over the labels, as ours does.
+layers with the same weights. ``same masks``: 30 % of each modality and 20 % of the labels missing; the
+hand-written model packs the present rows, puts in the missing tokens and averages over the labels, as ours.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from recipes.harness.cells import Cells, run_cells
 from recipes.harness.drawing import draw_model
 from recipes.harness.report import Picture, write_report
-from recipes.harness.run import RunFolder, command, versions, write_json
+from recipes.harness.run import RunFolder, command, machine, versions, write_json
 from recipes.harness.table import Row, print_table
 from recipes.harness.trainer import quiet_trainer
 
@@ -14,6 +14,7 @@ __all__ = [
     "RunFolder",
     "command",
     "draw_model",
+    "machine",
     "print_table",
     "quiet_trainer",
     "run_cells",

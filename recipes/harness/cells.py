@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from recipes.harness.run import write_text
+
 Cell = Mapping[str, Any]
 
 
@@ -36,7 +38,7 @@ class Cells:
             for line in whole.splitlines():
                 entry = json.loads(line)
                 self._done[_key(entry["cell"])] = entry["result"]
-            path.write_text(whole + "\n" if whole else "")
+            write_text(path, whole + "\n" if whole else "")
 
     def get(self, cell: Cell) -> Any | None:
         """The result of a cell, or None."""

@@ -20,6 +20,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _NAMED}}
 
 
+def machine() -> dict[str, str | int | None]:
+    """What the process runs on."""
+    return {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()}
+
+
 def command() -> str:
     """The command line of this process, as one would type it."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
@@ -59,6 +64,8 @@ class RunFolder:
     def __init__(self, root: Path, config: str, *, resume: Path | None = None) -> None:
         if resume is None:
             self.path = root / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            if self.path.exists():  # started in the same second
+                self.path = self.path.with_name(f"{self.path.name}_{os.getpid()}")
             self.path.mkdir(parents=True)
             write_text(self.path / "config.yaml", config)
         else:

@@ -15,8 +15,8 @@ class Row:
 
     Attributes:
         name: Of the method.
-        stage: ``"single"``, ``"early"``, ``"intermediate"``, ``"late"``, ``"decision"``,
-            ``"reference"`` or ``"ablation"``.
+        stage: ``"single"``, ``"early"``, ``"intermediate"``, ``"late"``, ``"decision"`` or
+            ``"reference"``.
         default: Whether it is the recipe's declared choice.
         protocol: How data were split.
         task: What was predicted.
@@ -24,6 +24,7 @@ class Row:
         mean: Over ``scores``.
         std: Of ``scores``, over folds and seeds.
         scores: One a fold, seed by seed.
+        ablation: Whether it only shows what a part does; tables keep such rows apart.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Row:
     mean: float
     std: float
     scores: Sequence[float] = field(default_factory=list)
+    ablation: bool = False
+
+    @property
+    def group(self) -> str:
+        """Under which heading a table shows it."""
+        return "ablation" if self.ablation else self.stage
 
 
 def print_table(rows: Sequence[Row], *, title: str, protocols: dict[str, str]) -> None:
@@ -46,14 +53,14 @@ def print_table(rows: Sequence[Row], *, title: str, protocols: dict[str, str]) -
         table.add_column(text, justify="right")
     best = {p: max((r.mean for r in rows if r.protocol == p), default=0.0) for p in protocols}
     seen = ""
-    for stage, name, default in dict.fromkeys((r.stage, r.name, r.default) for r in rows):
+    for group, name, default in dict.fromkeys((r.group, r.name, r.default) for r in rows):
         cells = []
         for p in protocols:
-            found = [r for r in rows if (r.name, r.stage, r.protocol) == (name, stage, p)]
+            found = [r for r in rows if (r.name, r.group, r.protocol) == (name, group, p)]
             text = f"{found[0].mean:.3f} ± {found[0].std:.3f}" if found else ""
             cells.append(f"[bold]{text}[/bold]" if found and found[0].mean == best[p] else text)
-        if stage != seen and seen:
+        if group != seen and seen:
             table.add_section()
-        table.add_row("" if stage == seen else stage, f"{name} (default)" if default else name, *cells)
-        seen = stage
+        table.add_row("" if group == seen else group, f"{name} (default)" if default else name, *cells)
+        seen = group
     Console().print(table)

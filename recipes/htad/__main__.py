@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,17 @@ from rich.console import Console
 
 from fusion import list_fusions
 from fusion._base import FUSIONS
-from recipes.harness import Cells, Row, RunFolder, command, print_table, run_cells, versions, write_json
+from recipes.harness import (
+    Cells,
+    Row,
+    RunFolder,
+    command,
+    machine,
+    print_table,
+    run_cells,
+    versions,
+    write_json,
+)
 from recipes.htad.config import DEFAULT_FUSION, Config
 from recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, load
 from recipes.htad.report import report
@@ -26,7 +37,9 @@ ABLATION = {None: "activity alone", "uncertainty": "with motion"}
 
 def parse(arguments: list[str] | None = None) -> tuple[Config, str]:
     """The options, and the same as YAML."""
-    parser = ArgumentParser(prog="python -m recipes.htad", description=Config.__doc__, version="0.1.0")
+    parser = ArgumentParser(
+        prog="python -m recipes.htad", description=Config.__doc__, version="0.1.0", allow_abbrev=False
+    )
     parser.add_argument("--config", action="config", help="YAML file with any of these options.")
     parser.add_class_arguments(Config)
     parsed = parser.parse_args(arguments)
@@ -37,8 +50,9 @@ def parse(arguments: list[str] | None = None) -> tuple[Config, str]:
     for name in ("seeds", "epochs", "batch_size", "width"):
         if getattr(config, name) < 1:
             parser.error(f"--{name} should be 1 or more. Found {getattr(config, name)}.")
-    if not config.strengths:
-        parser.error("--strengths should hold at least one candidate.")
+    for name in ("fusions", "strengths"):
+        if not getattr(config, name):
+            parser.error(f"--{name} should hold at least one. Found [].")
     kept = parsed.clone()
     for name in ("config", "resume"):  # where it came from is not part of what was asked
         kept.pop(name, None)
@@ -73,10 +87,10 @@ def summarise(cells: list[dict[str, Any]], results: Mapping[int, Any]) -> list[R
             scores = [results[i][key] for i in members if key in results[i]]
             if scores:
                 mean, std = float(np.mean(scores)), float(np.std(scores, ddof=1))
-                stage = "ablation" if weighting else _stage(row)
-                rows.append(Row(name, stage, default, protocol, task, metric, mean, std, scores))
+                figure = (protocol, task, metric, mean, std, scores)
+                rows.append(Row(name, _stage(row), default, *figure, ablation=weighting is not None))
     order = ["single", "early", "intermediate", "late", "decision", "reference", "ablation"]
-    return sorted(rows, key=lambda r: order.index(r.stage))
+    return sorted(rows, key=lambda r: order.index(r.group))
 
 
 def _stage(row: str) -> str:
@@ -90,9 +104,9 @@ def main(arguments: list[str] | None = None) -> Path:
     config, text = parse(arguments)
     console = Console()
     console.print(f"[dim]{LICENCE}[/dim]")
+    cells = all_cells(config)  # before the folder: without data there is no run
     folder = RunFolder(config.output, text, resume=config.resume)
     console.print(f"Writing to {folder.path}")
-    cells = all_cells(config)
     done = Cells(folder.path / "cells.jsonl")
     work = partial(run_cell, config, folder.path / "checkpoints")
     results = dict(enumerate(run_cells(work, cells, done, workers=config.workers, describe=_describe)))
@@ -102,6 +116,8 @@ def main(arguments: list[str] | None = None) -> Path:
         {
             "command": command(),
             "versions": versions(),
+            "machine": machine(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "seeds": list(range(config.seeds)),
             "licence": LICENCE,
             "std": "over folds and seeds",

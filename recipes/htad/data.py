@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -89,7 +90,6 @@ def load(path: Path | None = None) -> HTAD:
         },
         index=torch.arange(len(rows)),
     )
-    batch.check_finite()
     return HTAD(batch, activities, np.repeat(np.arange(len(_RECORDINGS)), _RECORDINGS))
 
 
@@ -98,11 +98,14 @@ def _numbers(path: Path, rows: list[dict[str, str]], names: list[str]) -> Tensor
     for i, row in enumerate(rows):
         for j, name in enumerate(names):
             try:
-                values[i, j] = float(row[name])
+                value = float(row[name])
             except (TypeError, ValueError):
+                value = math.nan
+            if not math.isfinite(value):
                 raise ValueError(
                     f"'{path}', row {i + 2}, column '{name}' should be a number. Found '{row[name]}'."
-                ) from None
+                )
+            values[i, j] = value
     return values
 
 

@@ -44,7 +44,7 @@ def report(
 ) -> None:
     """Write ``report.html``."""
     activity = [r for r in rows if r.task == "activity"]
-    main = [r for r in activity if r.stage != "ablation"]
+    main = [r for r in activity if not r.ablation]
     default = next(r.name for r in rows if r.default)
     chosen = {p: _of(cells, results, default, p) for p in PROTOCOLS}
     data = load(config.data)
@@ -181,7 +181,7 @@ def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
         "give the answer away. The table shows what this does to the activity, and how much of the motion's "
         "variance the sound explains."
     )
-    names = list(dict.fromkeys(r.name for r in rows if r.stage == "ablation"))
+    names = list(dict.fromkeys(r.name for r in rows if r.ablation))
     activity = [r for r in rows if r.task == "activity"]
     motion = [r for r in rows if r.task == "motion"]
     lines = [

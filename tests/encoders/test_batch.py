@@ -122,4 +122,4 @@ def test_a_dataset_serves_whole_batches() -> None:
     served = list(DataLoader(data, batch_size=3, collate_fn=data.collate))
     assert [b.index.tolist() for b in served] == [[0, 1, 2], [3]]
     assert len(data) == 4
-    assert data[2].targets["y"].tolist() == [2]
+    assert data[2].index.tolist() == [2]

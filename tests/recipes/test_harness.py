@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from matplotlib.figure import Figure
+
+from recipes.harness import Cells, Row, RunFolder, draw_model, print_table, run_cells, write_report
+from recipes.harness.report import Grid, Heading, Picture, Text
+from recipes.harness.run import command, versions, write_text
+from tasks import Classification, Regression, create_weighting
+from tests.parts import make_model
+
+ROW = Row("gated", "late", True, "same", "activity", "accuracy", 0.9, 0.02, [0.88, 0.92])
+
+
+def double(cell: dict[str, Any]) -> dict[str, Any]:
+    return {"twice": 2 * cell["x"]}
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def no_work(cell: Any) -> None:
+    raise AssertionError(f"{cell} was done already")
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A file of three finished cells."""
+    path = tmp_path / "cells.jsonl"
+    cells = Cells(path)
+    for x in range(3):
+        cells.store({"x": x}, {"twice": 2 * x})
+    return path
+
+
+# Cells
+
+
+def test_a_result_is_on_disk_when_store_returns(three: Path) -> None:
+    assert [Cells(three).get({"x": x}) for x in range(4)] == [{"twice": 0}, {"twice": 2}, {"twice": 4}, None]
+
+
+def test_the_order_of_a_cells_keys_does_not_matter(tmp_path: Path) -> None:
+    cells = Cells(tmp_path / "cells.jsonl")
+    cells.store({"a": 1, "b": 2}, {"r": 3})
+    assert Cells(cells.path).get({"b": 2, "a": 1}) == {"r": 3}
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_a_line_cut_short_by_a_kill_is_run_again(three: Path, cut: int) -> None:
+    three.write_text(three.read_text()[:-cut])
+    cells = Cells(three)
+    assert [cells.get({"x": x}) for x in range(3)] == [{"twice": 0}, {"twice": 2}, None]
+    cells.store({"x": 2}, {"twice": 4})
+    assert [json.loads(line)["cell"]["x"] for line in three.read_text().splitlines()] == [0, 1, 2]
+
+
+def test_opening_on_a_full_disk_loses_no_cell(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = three.read_text()
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="Is the disk full"):
+        Cells(three)
+    assert three.read_text() == before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_run_cells_gives_results_in_order_and_skips_what_is_done(tmp_path: Path, workers: int) -> None:
+    done = Cells(tmp_path / "cells.jsonl")
+    done.store({"x": 1}, {"twice": "kept"})
+    cells = [{"x": x} for x in range(3)]
+    found = run_cells(double, cells, done, workers=workers, describe=str)
+    assert found == [{"twice": 0}, {"twice": "kept"}, {"twice": 4}]
+    assert run_cells(no_work, cells, Cells(done.path), workers=0, describe=str) == found
+
+
+def test_cells_finished_before_a_failure_are_kept(tmp_path: Path) -> None:
+    done = Cells(tmp_path / "cells.jsonl")
+    with pytest.raises(TypeError):
+        run_cells(double, [{"x": 1}, {"x": None}], done, workers=0, describe=str)
+    assert Cells(done.path).get({"x": 1}) == {"twice": 2}
+
+
+# Run folders and files
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.json"
+    write_text(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr("recipes.harness.run.os.replace", full_disk)
+        with pytest.raises(OSError, match=r"cannot write '.*metrics.json'.*No space left.*disk full"):
+            write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_latest_points_at_the_newest_run(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    first, second = RunFolder(root, "a: 1\n"), RunFolder(root, "a: 2\n")
+    assert first.path != second.path  # though started in the same second
+    assert (root / "latest").is_symlink()
+    assert (root / "latest" / "config.yaml").read_text() == "a: 2\n"
+    RunFolder(root, "a: 1\n", resume=first.path)
+    assert (root / "latest").resolve() == first.path.resolve()
+
+
+def test_latest_survives_a_move_of_the_whole_folder(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "runs", "a: 1\n")
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / "latest" / "config.yaml").read_text() == "a: 1\n"
+
+
+def test_a_run_resumes_through_latest(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "a: 1\n")
+    assert RunFolder(tmp_path, "a: 1\n", resume=tmp_path / "latest").path == run.path.resolve()
+    assert (tmp_path / "latest").resolve() == run.path.resolve()
+
+
+def test_resuming_what_is_not_there_or_had_other_options_is_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "a: 1\n")
+    with pytest.raises(FileNotFoundError, match="no run to resume in '.*nowhere'"):
+        RunFolder(tmp_path, "a: 1\n", resume=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"had other options; its '.*config.yaml' says which"):
+        RunFolder(tmp_path, "a: 2\n", resume=run.path)
+
+
+def test_versions_and_command_say_what_ran() -> None:
+    assert {"python", "plait", "torch"} <= set(versions())
+    assert command().startswith("python ")
+
+
+# Report, drawing and table
+
+
+def test_the_report_escapes_html() -> None:
+    odd = '<b>&"'
+    for block in (Text(odd), Heading(odd), Grid([odd], [[odd]]), Picture("<svg/>", odd)):
+        assert "<b>" not in block.to_html()
+        assert "&lt;b&gt;&amp;" in block.to_html()
+
+
+def test_a_figure_is_embedded_with_its_caption_as_text() -> None:
+    drawn = Picture(Figure(figsize=(1, 1)), '"<quoted>"').to_html()
+    assert 'alt="&quot;&lt;quoted&gt;&quot;" src="data:image/png;base64,' in drawn
+
+
+def test_a_grid_marks_rows_and_aligns_numbers() -> None:
+    table = ElementTree.fromstring(
+        Grid(["name", "score"], [["a", "0.9"], ["b", ""]], frozenset({1}))
+        .to_html()
+        .replace("=number", '="n"')
+        .replace("=marked", '="m"')
+    )
+    header, a, b = table
+    assert [cell.get("class") for row in (header, a, b) for cell in row] == [None, "n"] * 3
+    assert [row.get("class") for row in (header, a, b)] == [None, None, "m"]
+
+
+def test_the_title_of_a_report_is_escaped(tmp_path: Path) -> None:
+    write_report(tmp_path / "r.html", title="a < b", blocks=[])
+    assert (tmp_path / "r.html").read_text().count("a &lt; b") == 2
+
+
+@pytest.mark.parametrize("fusion", ["gated", "mmtm", "multiplicative"])
+def test_a_model_is_drawn_as_well_formed_xml_with_all_its_parts(fusion: str) -> None:
+    tasks = {"a<b>&": Classification(3), "speed": Regression(reads=("series",))}
+    model = make_model(fusion, tasks, weighting=create_weighting("uncertainty"))
+    root = ElementTree.fromstring(draw_model(model))
+    words = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"table", "series", fusion, "hard", "a<b>&", "regression, reads series", "uncertainty"} <= set(
+        words
+    )
+
+
+def test_the_drawing_stays_inside_its_box() -> None:
+    root = ElementTree.fromstring(
+        draw_model(make_model(tasks={f"t{i}": Classification(2) for i in range(5)}))
+    )
+    _, _, width, height = (float(x) for x in root.attrib["viewBox"].split())
+    for box in root.iter("{http://www.w3.org/2000/svg}rect"):
+        x, y, w, h = (float(box.attrib[k]) for k in ("x", "y", "width", "height"))
+        assert x >= 0
+        assert y >= 0
+        assert x + w <= width
+        assert y + h <= height
+
+
+def test_the_table_shows_every_method_once_and_marks_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    other = Row("gated with motion", "late", False, "new", "activity", "accuracy", 0.7, 0.1, ablation=True)
+    print_table([ROW, other], title="T", protocols={"same": "same", "new": "new"})
+    shown = capsys.readouterr().out
+    assert shown.count("gated (default)") == shown.count("gated with motion") == 1
+    assert shown.count("0.900 ± 0.020") == shown.count("0.700 ± 0.100") == 1
+    assert shown.index("late") < shown.index("ablation")
