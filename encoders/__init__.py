@@ -4,7 +4,7 @@ from encoders._base import Encoder, StagedEncoder
 from encoders._create import create_encoder, list_encoders, register_encoder
 from encoders._registry import Configurable, Registry
 from encoders.audio import LogMelConvEncoder
-from encoders.batch import Batch, View
+from encoders.batch import Batch
 from encoders.collate import Collate, Sample, TargetSpec
 from encoders.data import BatchDataset
 from encoders.image import ConvEncoder
@@ -15,6 +15,7 @@ from encoders.taps import as_tokens, pool
 from encoders.text import ByteTransformerEncoder
 from encoders.text_hf import HFTextEncoder
 from encoders.types import EncoderOutput, InputSpec, TapInfo
+from encoders.view import View
 
 __all__ = [
     "Batch",

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from encoders._registry import unknown_name
-from encoders.batch import Batch, View
+from encoders.batch import Batch
 from encoders.types import InputSpec
+from encoders.view import View
 
 Sample = Mapping[str, Any]
 
@@ -29,6 +30,27 @@ class TargetSpec:
     shape: tuple[int, ...] = ()
     dtype: torch.dtype = torch.float32
     classes: int | None = None
+
+    def check(self, name: str, target: Tensor) -> None:
+        """Refuse a batch of targets of another shape or kind; a wrong shape would broadcast silently.
+
+        Raises:
+            ValueError: The shape is wrong.
+            TypeError: The dtype is of the wrong kind.
+        """
+        if target.shape[1:] == self.shape and target.dtype == self.dtype:
+            return
+        if target.shape[1:] != self.shape:
+            shape = ", ".join(["batch", *map(str, self.shape)])
+            hint = " Try `y.unsqueeze(1)`." if (*target.shape[1:], 1) == self.shape else ""
+            raise ValueError(
+                f"`targets['{name}']` should have shape [{shape}]. Found {(*target.shape,)}.{hint}"
+            )
+        if not (self.dtype.is_floating_point and target.is_floating_point()):
+            raise TypeError(
+                f"`targets['{name}']` should be of type {self.dtype}. Found {target.dtype}. "
+                f"Convert it with `.to({self.dtype})`."
+            )
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from encoders._base import Encoder
 from encoders._create import ENCODERS
 from encoders._named import NamedModules
 from encoders._registry import unknown_name
-from encoders.batch import View
 from encoders.slots import Slot, encode_slot, unpack_output
 from encoders.types import EncoderOutput, InputSpec, TapInfo
+from encoders.view import View
 from fusion._base import FUSIONS, Fusion
 from fusion.types import AuxiliaryInfo, FusionOutput
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from encoders._base import StagedEncoder
-from encoders.batch import View
 from encoders.slots import Slot, clean, unpack_output
 from encoders.types import EncoderOutput
+from encoders.view import View
 
 if TYPE_CHECKING:
     from fusion.fused_encoder import FusedEncoder

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from encoders.batch import View
+from encoders.view import View
 
 
 class MissingTokens(nn.Module):

@@ -6,8 +6,9 @@ from tasks._base import Task, create_task, list_tasks, register_task
 from tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
 from tasks.classification import Classification
 from tasks.consistency import Consistency
-from tasks.model import Features, MultiTaskModel
+from tasks.model import MultiTaskModel
 from tasks.multilabel import MultiLabel
+from tasks.network import Features
 from tasks.regression import Regression
 from tasks.sharing import CrossStitch, Hard, Sharing, create_sharing, list_sharings, register_sharing
 from tasks.types import TaskOutput

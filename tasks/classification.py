@@ -63,7 +63,16 @@ class Classification(Task):
         self.target = TargetSpec((), torch.long, classes=self.out_dim)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        loss = F.cross_entropy(output.float(), target, reduction="none", label_smoothing=self.label_smoothing)
+        try:
+            loss = F.cross_entropy(
+                output.float(), target, reduction="none", label_smoothing=self.label_smoothing
+            )
+        except IndexError:  # on the CPU; a GPU stops with an assertion of its own
+            raise ValueError(
+                f"the target of a classification of {self.out_dim} classes should be from 0 to "
+                f"{self.out_dim - 1}. Found {int(target.min())} to {int(target.max())}. Mark samples "
+                f"without a class in `labelled`."
+            ) from None
         return loss if self.class_weights is None else loss * self.class_weights[target]
 
     def log_probabilities(self, output: Tensor) -> Tensor:

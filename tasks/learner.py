@@ -14,7 +14,8 @@ from encoders import Batch
 from encoders._registry import unknown_name
 from tasks.balancing import Balancing
 from tasks.balancing.feature_level import balanced_loss
-from tasks.model import Batches, MultiTaskModel, as_batches
+from tasks.losses import Batches, as_batches
+from tasks.model import MultiTaskModel
 from tasks.reduce import agree_on_active
 from tasks.types import TaskOutput
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,10 @@ ABLATION = {None: "activity alone", "uncertainty": "with motion"}
 def parse(arguments: list[str] | None = None) -> tuple[Config, str]:
     """The options, and the same as YAML."""
     parser = ArgumentParser(
-        prog="python -m recipes.htad", description=Config.__doc__, version="0.1.0", allow_abbrev=False
+        prog="python -m recipes.htad",
+        description=Config.__doc__,
+        version=version("plait"),
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="YAML file with any of these options.")
     parser.add_class_arguments(Config)

@@ -13,7 +13,9 @@ from torch import distributed as dist
 from tasks.balancing._base import Balancing
 
 if TYPE_CHECKING:
-    from tasks.model import Batches, Features, MultiTaskModel
+    from tasks.losses import Batches
+    from tasks.model import MultiTaskModel
+    from tasks.network import Features
 
 
 def balanced_loss(
@@ -35,7 +37,7 @@ def balanced_loss(
     Raises:
         TypeError: The model's sharing has no common boundary.
     """
-    from tasks.model import as_batches
+    from tasks.losses import as_batches
 
     if not model.sharing.has_boundary:
         raise TypeError(

@@ -125,7 +125,7 @@ def test_a_run_resumes_through_latest(tmp_path: Path) -> None:
 
 def test_resuming_what_is_not_there_or_had_other_options_is_refused(tmp_path: Path) -> None:
     run = RunFolder(tmp_path, "a: 1\n")
-    with pytest.raises(FileNotFoundError, match="no run to resume in '.*nowhere'"):
+    with pytest.raises(FileNotFoundError, match=r"no run to resume in '.*nowhere'"):
         RunFolder(tmp_path, "a: 1\n", resume=tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"had other options; its '.*config.yaml' says which"):
         RunFolder(tmp_path, "a: 2\n", resume=run.path)
@@ -152,15 +152,9 @@ def test_a_figure_is_embedded_with_its_caption_as_text() -> None:
 
 
 def test_a_grid_marks_rows_and_aligns_numbers() -> None:
-    table = ElementTree.fromstring(
-        Grid(["name", "score"], [["a", "0.9"], ["b", ""]], frozenset({1}))
-        .to_html()
-        .replace("=number", '="n"')
-        .replace("=marked", '="m"')
-    )
-    header, a, b = table
-    assert [cell.get("class") for row in (header, a, b) for cell in row] == [None, "n"] * 3
-    assert [row.get("class") for row in (header, a, b)] == [None, None, "m"]
+    table = Grid(["name", "score"], [["a", "0.9"], ["b", ""]], frozenset({1})).to_html()
+    assert "<tr><td>a</td><td class=number>0.9</td></tr>" in table
+    assert "<tr class=marked><td>b</td><td class=number></td></tr>" in table
 
 
 def test_the_title_of_a_report_is_escaped(tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""What the network learns from: the losses of the tasks, and one loss of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from encoders import Batch
+from encoders._registry import unknown_name
+from fusion.fused_encoder import total_penalty
+from tasks._base import Task
+from tasks.network import Features, Network
+from tasks.reduce import Term, agree_on_active, labelled_mean
+from tasks.types import TaskOutput
+
+Batches = Batch | Mapping[str, Batch] | Sequence[Batch]
+
+
+class LossNetwork(Network):
+    """A network with its losses; see `tasks.MultiTaskModel`."""
+
+    def loss(self, batch: Batches) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, or of several (labelled, unlabelled) together.
+
+        Returns:
+            The weighted loss, and its parts, detached: the loss of each task that is active (has a
+            label somewhere in the batch), the total, and ``penalty`` where there is one.
+
+        Raises:
+            ValueError: No task has anything to learn from the batch.
+        """
+        batches = as_batches(batch)
+        active = self.active(batches)
+        features = [self.training_features(b, active) for b in batches]
+        losses = self.task_losses(batches, features, active)
+        return self.total(losses, active, features)
+
+    def total(
+        self, losses: Tensor, active: tuple[bool, ...], features: Sequence[Mapping[str, Features]]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted loss with its penalties, and the parts of it."""
+        loss = self.weighting(losses, active)
+        values = losses.detach().unbind()
+        parts = {t: value for t, value, on in zip(self.tasks, values, active, strict=True) if on}
+        penalty = self.penalty(features)
+        if penalty is not None:
+            loss, parts["penalty"] = loss + penalty, penalty.detach()
+        parts["loss"] = loss.detach()
+        return loss, parts
+
+    def penalty(self, features: Sequence[Mapping[str, Features]]) -> Tensor | None:
+        """What the fusion and the sharing add to the loss; None where they add nothing."""
+        outputs = {
+            id(o): o for views in features for f in views.values() for o in f.fused.values() if o.losses
+        }
+        own, shared = total_penalty(list(outputs.values())), self.sharing.penalty()
+        if own is None or shared is None:
+            return own if shared is None else shared
+        return own + shared
+
+    def active(self, batches: Sequence[Batch]) -> tuple[bool, ...]:
+        """Which tasks have something to learn from in these batches (on any rank)."""
+        flags = [
+            any(
+                all(v in b.views for v in task.views)
+                if task.views
+                else t in b.targets and t not in b.unlabelled
+                for b in batches
+            )
+            for t, task in self.tasks.items()
+        ]
+        device = next(iter(batches[0].inputs.values())).device
+        active = agree_on_active(flags, device)
+        if not any(active):
+            raise ValueError(
+                f"the batch should have a label (or the views) of at least one of the tasks "
+                f"{list(self.tasks)}. Found targets {sorted({t for b in batches for t in b.targets})} "
+                f"without a label, and views {sorted({v for b in batches for v in b.views})}."
+            )
+        return active
+
+    def training_features(self, batch: Batch, active: Sequence[bool]) -> dict[str, Features]:
+        """The features of each view of a batch that an active task reads; "" is the batch itself."""
+        for name, target in batch.targets.items():
+            if name not in self._targets:
+                raise unknown_name("task in `targets`", name, self._targets)
+            self._targets[name].check(name, target)
+        wanted: dict[str, list[str]] = {}
+        # A rank without a label takes part all the same where another has one.
+        skipped = frozenset() if dist.is_initialized() else batch.unlabelled
+        for name, on in zip(self._owner, active, strict=True):
+            for view in self._views[name] if on else ():
+                if view in batch.views if view else name in batch.targets and name not in skipped:
+                    wanted.setdefault(view, []).append(name)
+        return {v: self.features(batch.views[v] if v else batch, tasks) for v, tasks in wanted.items()}
+
+    def task_losses(
+        self,
+        batches: Sequence[Batch],
+        features: Sequence[Mapping[str, Features]],
+        active: Sequence[bool],
+    ) -> Tensor:
+        """The loss of each task over its labelled samples ``[K]``; zero for inactive ones."""
+        outputs = [{v: self.decode(f, tuple(f.by_task)) for v, f in views.items()} for views in features]
+        losses: list[Tensor | None] = []
+        for (name, task), on in zip(self.tasks.items(), active, strict=True):
+            terms: dict[str, list[Term]] = {}
+            if on:
+                for batch, views, out in zip(batches, features, outputs, strict=True):
+                    if task.views:
+                        if all(v in out for v in task.views):
+                            terms.setdefault("", []).append(self._unlabelled_loss(name, task, views, out))
+                    elif "" in out and name in out[""]:
+                        self._labelled_losses(name, task, batch, views[""], out[""][name], terms)
+            loss = None
+            for part, found in terms.items():
+                mean = labelled_mean([v for v, _ in found], [known for _, known in found])
+                mean = mean if part == "" else self.auxiliary_info[part].weight * mean
+                loss = mean if loss is None else loss + mean
+            losses.append(loss)
+        device = next(iter(batches[0].inputs.values())).device
+        return torch.stack([torch.zeros((), device=device) if x is None else x for x in losses])
+
+    def _labelled_losses(
+        self,
+        name: str,
+        task: Task,
+        batch: Batch,
+        features: Features,
+        out: TaskOutput,
+        terms: dict[str, list[Term]],
+    ) -> None:
+        """Add the losses of the task's heads: the main one's under "", auxiliary ones' under their names."""
+        target = batch.targets[name]
+        known = None if batch.all_labelled else batch.labelled[name]
+        known = _both(known, self.readable(name, features.view))
+        if out.candidates is not None and task.log_probabilities(out.candidates) is not None:
+            loss = task.expected_cost(-out.logits, target)
+        else:
+            loss = task.loss(out.logits, target)
+        terms.setdefault("", []).append((loss, known))
+        there = features.fused[name].auxiliary_present
+        for part, logits in out.auxiliary.items():
+            terms.setdefault(part, []).append((task.loss(logits, target), _both(known, there.get(part))))
+
+    def _unlabelled_loss(
+        self,
+        name: str,
+        task: Task,
+        views: Mapping[str, Features],
+        out: Mapping[str, Mapping[str, TaskOutput]],
+    ) -> Term:
+        known = None
+        for v in task.views:
+            known = _both(known, self.readable(name, views[v].view))
+        return task.agreement(*[out[v][name].logits for v in task.views]), known
+
+
+def as_batches(batch: Batches) -> list[Batch]:
+    """One batch, several by loader, or several in a row, as a list."""
+    if isinstance(batch, Batch):
+        return [batch]
+    return list(batch.values() if isinstance(batch, Mapping) else batch)
+
+
+def _both(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a & b.reshape(-1, *[1] * (a.dim() - 1))

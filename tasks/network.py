@@ -1,0 +1,217 @@
+"""The forward pass: encoders, a fusion, a sharing and heads."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from encoders import Encoder, View
+from encoders._named import NamedModules
+from encoders._registry import unknown_name
+from fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
+from fusion.levels import encode_by_level
+from fusion.missing import SubsetLog
+from fusion.types import AuxiliaryInfo
+from tasks._base import Task
+from tasks.sharing import Hard, Sharing
+from tasks.types import TaskOutput
+from tasks.weighting import Equal, Weighting
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the heads read: the tensors at which the tasks part.
+
+    Attributes:
+        view: The inputs, after modality dropout.
+        by_task: ``[B, D]`` for each task; ``[B, K, D]`` under a decision fusion. Tasks that see the
+            same modalities through the same trunk share one tensor.
+        fused: The fusion's output for each task.
+        auxiliary: The fusion's auxiliary vectors for each task.
+    """
+
+    view: View
+    by_task: Mapping[str, Tensor]
+    fused: Mapping[str, FusionOutput]
+    auxiliary: Mapping[str, Mapping[str, Tensor]]
+
+
+class Network(nn.Module):
+    """From a view of a batch to the outputs of the tasks; see `tasks.MultiTaskModel`."""
+
+    def __init__(
+        self,
+        *,
+        encoders: Mapping[str, Encoder],
+        fusion: Fusion,
+        tasks: Mapping[str, Task],
+        sharing: Sharing | None = None,
+        weighting: Weighting | None = None,
+        modality_dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        fused = FusedEncoder(encoders, fusion)
+        self.tasks = NamedModules(tasks)
+        self.with_head = tuple(name for name, task in tasks.items() if task.of is None)
+        self.sharing = sharing or Hard()
+        self.weighting = weighting or Equal()
+        _check_tasks(tasks, fused, self.sharing)
+        self.sharing.bind(self.with_head, fused.embed_dim, dict(fused.encoders.items()))
+        self.weighting.bind(tasks)
+        # One set of encoders for all tasks, or one for each.
+        copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
+        self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
+        # What every step asks for, looked up once; a tuple is not registered as a second parent.
+        self._first = (fused,)
+        self._owner = {name: task.of or name for name, task in tasks.items()}
+        self._reads = {name: tasks[owner].reads for name, owner in self._owner.items()}
+        self._targets = {name: task.target for name, task in tasks.items() if task.target is not None}
+        self._views = {name: task.views or ("",) for name, task in tasks.items()}
+        self.modality_dropout = ModalityDropout(modality_dropout)
+        self.subsets = SubsetLog(fused.modalities)
+        candidates = len(fused.encoders) if fusion.stage == "decision" else 1
+        self.heads = NamedModules(
+            {
+                t: nn.ModuleList([tasks[t].build_head(self.sharing.out_dim) for _ in range(candidates)])
+                for t in self.with_head
+            }
+        )
+        self.auxiliary_info = fused.auxiliary_info()
+        self.auxiliary_heads = NamedModules(
+            {t: _auxiliary_heads(tasks[t], self.auxiliary_info) for t in self.with_head}
+        )
+
+    @property
+    def fused_encoder(self) -> FusedEncoder:
+        """The encoders and the fusion (of the first task, where each has its own)."""
+        return self._first[0]
+
+    def forward(self, data: View | Mapping[str, Tensor]) -> dict[str, TaskOutput]:
+        """The output of each task that has a head.
+
+        Args:
+            data: A `Batch`, a `View`, or just the inputs by modality.
+        """
+        return self.decode(self.features(self._view(data)), self.with_head)
+
+    def _view(self, data: View | Mapping[str, Tensor]) -> View:
+        if isinstance(data, View):
+            return data
+        view = View.of(data)
+        specs = self.fused_encoder.input_specs
+        view.check_finite(frozenset(m for m, spec in specs.items() if spec.allows_nan))
+        return view
+
+    def features(self, view: View, tasks: Sequence[str] | None = None) -> Features:
+        """Everything up to the point where the tasks part, for some tasks or all with heads."""
+        self.fused_encoder.check(view)
+        view = self.modality_dropout(view)
+        self.subsets(view)
+        by_task: dict[str, Tensor] = {}
+        fused: dict[str, FusionOutput] = {}
+        for group, out in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
+            shared = self._share(out, tuple(self._owner[t] for t in group))
+            for task in group:
+                by_task[task], fused[task] = shared[self._owner[task]], out
+        return Features(view, by_task, fused, {t: out.auxiliary for t, out in fused.items()})
+
+    def _share(self, out: FusionOutput, tasks: tuple[str, ...]) -> dict[str, Tensor]:
+        if out.candidates is None:
+            features: dict[str, Tensor] = self.sharing(out.pooled, tasks)
+            return features
+        flat = self.sharing(out.candidates.flatten(0, 1), tasks)
+        shared = {id(x): x.unflatten(0, out.candidates.shape[:2]) for x in flat.values()}
+        return {task: shared[id(x)] for task, x in flat.items()}
+
+    def _fuse(self, view: View, tasks: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
+        """The fused output of each group of tasks that read the same through the same encoders."""
+        if self.sharing.per_task_encoders:
+            columns = [c for c in self.columns if isinstance(c, FusedEncoder)]
+            encoded = encode_by_level(columns, view, self.sharing.exchange)
+            for task in tasks:
+                owner = self.with_head.index(self._owner[task])
+                column, reads = columns[owner], self._reads[task]
+                hidden = view if reads is None else view.restrict(reads)
+                yield (task,), column.fuse(encoded[owner], column.presence(hidden))
+            return
+        column, outputs = self.fused_encoder, None
+        groups: dict[tuple[str, ...] | None, list[str]] = {}
+        for task in tasks:
+            groups.setdefault(self._reads[task], []).append(task)
+        for reads, members in groups.items():
+            group = tuple(members)
+            if reads is None:
+                outputs = column.encode(view) if outputs is None else outputs
+                yield group, column.fuse(outputs, column.presence(view), hidden=True)
+                continue
+            hidden = view.restrict(reads)
+            if column.nested or column.fusion.exchanges:  # there the other modalities would leak in
+                yield group, column(hidden)
+            else:
+                outputs = column.encode(view) if outputs is None else outputs
+                yield group, column.fuse(outputs, column.presence(hidden))
+
+    def decode(self, features: Features, tasks: Sequence[str]) -> dict[str, TaskOutput]:
+        """From the features to the outputs of some tasks."""
+        rule = self.fused_encoder.fusion.rule
+        outputs = {}
+        for name in tasks:
+            owner, x = self._owner[name], features.by_task[name]
+            auxiliary = {}
+            if features.auxiliary[name]:
+                own = self.auxiliary_heads[owner]
+                auxiliary = {m: own[m](v) for m, v in features.auxiliary[name].items() if m in own}
+            heads, present = self.heads[owner], features.fused[name].candidate_present
+            if rule is None or present is None:
+                outputs[name] = TaskOutput(heads[0](x), auxiliary=auxiliary)
+                continue
+            candidates = torch.stack([head(x[:, k]) for k, head in enumerate(heads)], 1)
+            log_p = self.tasks[owner].log_probabilities(candidates)
+            if log_p is None:
+                share = present.to(candidates.dtype) / present.sum(1, keepdim=True)
+                logits = torch.einsum("bk...,bk->b...", candidates, share)
+            else:
+                logits = -rule.cost(log_p, present)
+            outputs[name] = TaskOutput(logits, candidates, present, auxiliary)
+        return outputs
+
+    def readable(self, task: str, view: View) -> Tensor | None:
+        """Which samples have a modality that the task reads ``[B]``; None when all have."""
+        reads = self._reads[task]
+        if reads is None or view.all_present:
+            return None
+        readable = view.present[reads[0]]
+        for m in reads[1:]:
+            readable = readable | view.present[m]
+        return readable
+
+
+def _auxiliary_heads(task: Task, wanted: Mapping[str, AuxiliaryInfo]) -> NamedModules[nn.Module]:
+    readable = {
+        name: info
+        for name, info in wanted.items()
+        if task.reads is None or not set(task.reads).isdisjoint(info.modalities)
+    }
+    return NamedModules({name: task.build_head(info.dim) for name, info in readable.items()})
+
+
+def _check_tasks(tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharing) -> None:
+    if not any(task.of is None for task in tasks.values()):
+        raise ValueError("a model needs at least one task with a head. Found none.")
+    for name, task in tasks.items():
+        for modality in task.reads or ():
+            if modality not in fused.modalities:
+                raise unknown_name(f"modality that task '{name}' reads", modality, fused.modalities)
+        if task.of is not None:
+            if task.of not in tasks:
+                raise unknown_name(f"task that '{name}' is of", task.of, tasks)
+            task.check(tasks[task.of])
+        if task.reads is not None and sharing.per_task_encoders and fused.fusion.exchanges:
+            raise TypeError(
+                f"task '{name}' reads {task.reads} alone, which fusion '{fused.fusion.registry_name}' "
+                f"with sharing '{sharing.registry_name}' cannot keep apart. Choose another of the two."
+            )

@@ -1,0 +1,102 @@
+"""What the tree promises: packages, methods and their documents agree."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from encoders._create import ENCODERS
+from encoders._registry import Registry
+from fusion._base import FUSIONS
+from tasks._base import TASKS
+from tasks.balancing._base import BALANCINGS
+from tasks.sharing._base import SHARINGS
+from tasks.weighting._base import WEIGHTINGS
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("encoders", "fusion", "tasks", "recipes")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+REGISTRIES = {"fusion": FUSIONS, "sharing": SHARINGS, "weighting": WEIGHTINGS, "balancing": BALANCINGS}
+REGISTRIES |= {"encoders": ENCODERS, "tasks": TASKS}
+METHODS = [(where, name) for where, registry in REGISTRIES.items() for name in registry.list()]
+
+
+def shipped(where: str, name: str) -> bool:
+    """Whether the library registered it; tests register methods of their own."""
+    return REGISTRIES[where].get(name).__module__.partition(".")[0] in PACKAGES
+
+
+@pytest.fixture(params=METHODS, ids="/".join)
+def method(request: pytest.FixtureRequest) -> tuple[str, str]:
+    if not shipped(*request.param):
+        pytest.skip("registered by a test")
+    where, name = request.param
+    return where, name
+
+
+def test_pyproject_names_every_package_on_disk() -> None:
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(found)
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    folders = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_is_typed_and_exports_what_is_there(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
+    module = __import__(package)
+    names = getattr(module, "__all__", [])
+    assert len(set(names)) == len(names)
+    assert all(hasattr(module, name) for name in names)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_is_over_250_lines(package: str) -> None:
+    long = {p: len(p.read_text().splitlines()) for p in (ROOT / package).rglob("*.py")}
+    assert {str(p.relative_to(ROOT)): n for p, n in long.items() if n > 250} == {}
+
+
+def test_every_method_has_its_line_in_the_docs(method: tuple[str, str]) -> None:
+    assert names_it((ROOT / "docs" / "methods.md").read_text(), *method)
+
+
+def test_every_method_is_in_the_box_of_the_readme(method: tuple[str, str]) -> None:
+    where, _ = method
+    row = next(
+        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {where} |")
+    )
+    assert names_it(row, *method)
+
+
+def test_every_method_has_an_example_and_a_description(method: tuple[str, str]) -> None:
+    where, name = method
+    text = inspect.getdoc(REGISTRIES[where].get(name)) or ""
+    assert ">>>" in text
+
+
+@pytest.mark.parametrize("recipe", sorted(p.parent.name for p in (ROOT / "recipes").glob("*/__main__.py")))
+def test_every_recipe_is_documented_and_whole(recipe: str) -> None:
+    folder = ROOT / "recipes" / recipe
+    parts = ["README.md", "config.py", "data.py", "train.py", "__main__.py"]
+    assert [p for p in parts if not (folder / p).is_file()] == []
+    assert list(folder.glob("*.yaml"))
+    assert f"`{recipe}`" in (ROOT / "docs" / "methods.md").read_text()
+    assert f"`{recipe}`" in (ROOT / "README.md").read_text()
+
+
+def names_it(text: str, where: str, name: str) -> bool:
+    """Whether a document names the method, in backticks: ``timm/<name>`` for a family, tasks by class."""
+    known: Registry = REGISTRIES[where]
+    names = {name, known.get(name).__name__} if where == "tasks" else {name}
+    return any(re.search(rf"`{re.escape(n)}{'[^`]+' if n.endswith('/') else ''}`", text) for n in names)
