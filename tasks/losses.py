@@ -137,10 +137,7 @@ class LossNetwork(Network):
         target = batch.targets[name]
         known = None if batch.all_labelled else batch.labelled[name]
         known = _both(known, self.readable(name, features.view))
-        if out.candidates is not None and task.log_probabilities(out.candidates) is not None:
-            loss = task.expected_cost(-out.logits, target)
-        else:
-            loss = task.loss(out.logits, target)
+        loss = task.loss(out.logits, target) if out.cost is None else task.expected_cost(out.cost, target)
         terms.setdefault("", []).append((loss, known))
         there = features.fused[name].auxiliary_present
         for part, logits in out.auxiliary.items():

@@ -173,10 +173,11 @@ class Network(nn.Module):
             log_p = self.tasks[owner].log_probabilities(candidates)
             if log_p is None:
                 share = present.to(candidates.dtype) / present.sum(1, keepdim=True)
-                logits = torch.einsum("bk...,bk->b...", candidates, share)
+                logits, cost = torch.einsum("bk...,bk->b...", candidates, share), None
             else:
-                logits = -rule.cost(log_p, present)
-            outputs[name] = TaskOutput(logits, candidates, present, auxiliary)
+                cost = rule.cost(log_p, present)
+                logits = -cost
+            outputs[name] = TaskOutput(logits, candidates, present, cost, auxiliary)
         return outputs
 
     def readable(self, task: str, view: View) -> Tensor | None:

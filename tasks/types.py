@@ -17,6 +17,8 @@ class TaskOutput:
             regression. Under a decision fusion, minus the cost of each alternative.
         candidates: Under a decision fusion, the output of each candidate's head.
         candidate_present: Which candidates are there.
+        cost: Under a decision fusion, the cost of each alternative; None for a task without
+            alternatives.
         auxiliary: The outputs of the extra heads that the fusion asked for.
 
     Shape:
@@ -27,4 +29,5 @@ class TaskOutput:
     logits: Tensor
     candidates: Tensor | None = None
     candidate_present: Tensor | None = None
+    cost: Tensor | None = None
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)

@@ -125,7 +125,7 @@ def test_held_out_rows_are_read_once_after_all_is_trained(
         return only(batch, rows, *more)
 
     monkeypatch.setattr(train, "_only", watched)
-    train.run_cell(Config(epochs=1, width=8, strengths=[0.0, 1.5]), tmp_path, cell("gated", protocol))
+    train.run_cell(Config(epochs=2, width=8, strengths=[0.0, 1.5]), tmp_path, cell("gated", protocol))
     assert len(read) > 4
     assert read == [False] * (len(read) - 1) + [True]
 
@@ -243,6 +243,12 @@ def test_the_default_model_overfits(data: HTAD) -> None:
     with torch.no_grad():
         predicted = model(some)["activity"].logits.argmax(1)
     assert (predicted == some.targets["activity"]).float().mean() > 0.98
+
+
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_a_run_of_few_steps_trains(data: HTAD, steps: int) -> None:
+    """`--epochs 1` takes four steps where it chooses."""
+    train.fit(Config(width=8), cell(), data, np.arange(128), list(MODALITIES), 0.0, steps, trial=0)
 
 
 @pytest.mark.parametrize("weighting", [None, "uncertainty"])
