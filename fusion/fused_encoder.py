@@ -98,7 +98,9 @@ class FusedEncoder(Encoder):
 
     def presence(self, view: View) -> Presence:
         """For each of the fusion's modalities, which samples have it; None when all do."""
-        return None if view.all_present else self._present(view)
+        if view.all_present:
+            return None
+        return self._present(view) if self.nested else view.present
 
     def _present(self, view: View) -> dict[str, Tensor]:
         present = {}
@@ -131,16 +133,18 @@ class FusedEncoder(Encoder):
             from fusion.levels import encode_by_level
 
             return encode_by_level([self], view)[0]
-        outputs: dict[str, EncoderOutput] = {}
-        for name, encoder in self.encoders.items():
-            if isinstance(encoder, FusedEncoder):
-                outputs[name] = encoder(view)
-            else:
-                mask, present = view.masks.get(name), view.present[name]
-                outputs[name] = encode_slot(
-                    encoder, view.inputs[name], mask, present, all_present=view.all_present
-                )
-        return outputs
+        return {
+            name: encoder(view)
+            if isinstance(encoder, FusedEncoder)
+            else encode_slot(
+                encoder,
+                view.inputs[name],
+                view.masks.get(name),
+                view.present[name],
+                all_present=view.all_present,
+            )
+            for name, encoder in self.encoders.items()
+        }
 
     def fuse(
         self, outputs: Mapping[str, EncoderOutput], present: Presence, *, hidden: bool = False

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 
 from encoders._registry import Configurable, Registry
 from encoders.collate import TargetSpec
+
+if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
+    from torchmetrics import MetricCollection
 
 
 class Task(Configurable, nn.Module):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from encoders.collate import TargetSpec
 from tasks._base import Task, register_task
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 @register_task("classification")
@@ -85,6 +86,9 @@ class Classification(Task):
         return loss if self.class_weights is None else loss * self.class_weights[target]
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+        from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
         return MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(self.out_dim, average="micro"),

@@ -184,9 +184,10 @@ class Learner(pl.LightningModule):
         if self.schedule == "cosine":
             scheduler = CosineAnnealingLR(optimizer, T_max=steps)
         else:
-            # One step more, since the scheduler also moves after the last one.
+            # One step more, since the scheduler also moves after the last one; a rise of a step at least.
+            rise = max(0.2, 2 / (steps + 1))
             scheduler = OneCycleLR(
-                optimizer, self.lr, total_steps=steps + 1, pct_start=0.2, cycle_momentum=False
+                optimizer, self.lr, total_steps=steps + 1, pct_start=rise, cycle_momentum=False
             )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

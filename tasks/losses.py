@@ -121,8 +121,7 @@ class LossNetwork(Network):
                 mean = mean if part == "" else self.auxiliary_info[part].weight * mean
                 loss = mean if loss is None else loss + mean
             losses.append(loss)
-        device = next(iter(batches[0].inputs.values())).device
-        return torch.stack([torch.zeros((), device=device) if x is None else x for x in losses])
+        return torch.stack([_zero(batches[0]) if x is None else x for x in losses])
 
     def _labelled_losses(
         self,
@@ -161,6 +160,10 @@ def as_batches(batch: Batches) -> list[Batch]:
     if isinstance(batch, Batch):
         return [batch]
     return list(batch.values() if isinstance(batch, Mapping) else batch)
+
+
+def _zero(batch: Batch) -> Tensor:
+    return torch.zeros((), device=next(iter(batch.inputs.values())).device)
 
 
 def _both(a: Tensor | None, b: Tensor | None) -> Tensor | None:

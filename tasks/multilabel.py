@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MultilabelAccuracy
 
 from encoders.collate import TargetSpec
 from tasks._base import Task, register_task
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 @register_task("multilabel")
@@ -53,6 +54,9 @@ class MultiLabel(Task):
         return torch.where(target > 0.5, cost[..., 1], cost[..., 0])
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+        from torchmetrics.classification import MultilabelAccuracy
+
         return MetricCollection(
             {"accuracy": MultilabelAccuracy(self.out_dim, average="micro", ignore_index=-1)}
         )

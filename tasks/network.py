@@ -70,6 +70,7 @@ class Network(nn.Module):
         self._owner = {name: task.of or name for name, task in tasks.items()}
         self._reads = {name: tasks[owner].reads for name, owner in self._owner.items()}
         self._targets = {name: task.target for name, task in tasks.items() if task.target is not None}
+        self._groups: dict[tuple[str, ...], list[tuple[tuple[str, ...] | None, tuple[str, ...]]]] = {}
         self._views = {name: task.views or ("",) for name, task in tasks.items()}
         self.modality_dropout = ModalityDropout(modality_dropout)
         self.subsets = SubsetLog(fused.modalities)
@@ -139,11 +140,12 @@ class Network(nn.Module):
                 yield (task,), column.fuse(encoded[owner], column.presence(hidden))
             return
         column, outputs = self.fused_encoder, None
-        groups: dict[tuple[str, ...] | None, list[str]] = {}
-        for task in tasks:
-            groups.setdefault(self._reads[task], []).append(task)
-        for reads, members in groups.items():
-            group = tuple(members)
+        if tasks not in self._groups:
+            groups: dict[tuple[str, ...] | None, list[str]] = {}
+            for task in tasks:
+                groups.setdefault(self._reads[task], []).append(task)
+            self._groups[tasks] = [(reads, tuple(group)) for reads, group in groups.items()]
+        for reads, group in self._groups[tasks]:
             if reads is None:
                 outputs = column.encode(view) if outputs is None else outputs
                 yield group, column.fuse(outputs, column.presence(view), hidden=True)
@@ -162,7 +164,7 @@ class Network(nn.Module):
         for name in tasks:
             owner, x = self._owner[name], features.by_task[name]
             auxiliary = {}
-            if features.auxiliary[name]:
+            if self.auxiliary_info:
                 own = self.auxiliary_heads[owner]
                 auxiliary = {m: own[m](v) for m, v in features.auxiliary[name].items() if m in own}
             heads, present = self.heads[owner], features.fused[name].candidate_present

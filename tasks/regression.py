@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
 
 from encoders.collate import TargetSpec
 from tasks._base import Task, register_task
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 @register_task("regression")
@@ -44,6 +46,8 @@ class Regression(Task):
         return (output.float() - target.float()).square()
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
+
         return MetricCollection({"r2": R2Score(), "mae": MeanAbsoluteError()})
 
     def scores(self, logits: Tensor) -> Tensor:

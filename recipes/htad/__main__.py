@@ -58,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Config, str]:
         if not getattr(config, name):
             parser.error(f"--{name} should hold at least one. Found [].")
     kept = parsed.clone()
-    for name in ("config", "resume"):  # where it came from is not part of what was asked
+    for name in ("config", "resume", "output", "workers"):  # they change nothing of the result
         kept.pop(name, None)
     return config, parser.dump(kept, skip_validation=True)
 
