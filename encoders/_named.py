@@ -43,7 +43,7 @@ class NamedModules(nn.Module, Generic[M]):
         return len(self.names)
 
     def items(self) -> list[tuple[str, M]]:
-        return [(name, self[name]) for name in self.names]
+        return list(zip(self.names, self._modules.values(), strict=True))  # type: ignore[arg-type]
 
     def values(self) -> list[M]:
-        return [self[name] for name in self.names]
+        return list(self._modules.values())  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -85,7 +84,10 @@ def encode_slot(
     Shape:
         x ``[B, ...]``, mask ``[B, T]``, present ``[B]``.
     """
-    slot = Slot.of(present, all_present=all_present, training=encoder.training)
+    if all_present:
+        whole: EncoderOutput = encoder(clean(x, mask), mask)
+        return whole
+    slot = Slot.of(present, all_present=False, training=encoder.training)
     if slot.empty:
         return encoder.empty_output(slot.size, device=x.device)
     packed_mask = None if mask is None else slot.pack(mask)
@@ -104,10 +106,6 @@ def unpack_output(out: EncoderOutput, slot: Slot) -> EncoderOutput:
         pooled=slot.unpack(out.pooled),
         tokens=None if out.tokens is None else slot.unpack(out.tokens),
         mask=None if mask is None else slot.unpack(mask),
-        taps=_unpack_all(out.taps, slot),
-        tap_masks=_unpack_all(out.tap_masks, slot),
+        taps={name: slot.unpack(tap) for name, tap in out.taps.items()} if out.taps else out.taps,
+        tap_masks={name: slot.unpack(m) for name, m in out.tap_masks.items()} if out.tap_masks else {},
     )
-
-
-def _unpack_all(values: Mapping[str, Tensor], slot: Slot) -> dict[str, Tensor]:
-    return {name: slot.unpack(value) for name, value in values.items()}

@@ -80,6 +80,9 @@ class SubsetLog(nn.Module):
 
     Args:
         modalities: In a fixed order; above 16 nothing is logged, since the log is one bit a subset.
+
+    Attributes:
+        complete: Whether every subset is logged, so that there is nothing more to do.
     """
 
     seen: Tensor
@@ -91,11 +94,11 @@ class SubsetLog(nn.Module):
         size = 2 ** len(self.modalities) if len(self.modalities) <= 16 else 0
         self.register_buffer("seen", torch.zeros(size, dtype=torch.bool))
         self.register_buffer("place", 2 ** torch.arange(len(self.modalities)), persistent=False)
-        self._complete, self._whole = size == 0, False
+        self.complete, self._whole = size == 0, False
 
     def forward(self, view: View) -> None:
         """Log a training view, check another; a model never trained is not checked."""
-        if self._complete or torch.compiler.is_compiling() or (view.all_present and not self.training):
+        if self.complete or torch.compiler.is_compiling() or (view.all_present and not self.training):
             return
         if view.all_present:
             if not self._whole:
@@ -106,7 +109,7 @@ class SubsetLog(nn.Module):
         if self.training:
             self.seen.index_fill_(0, codes, True)
             # On another device the question would cost a synchronisation at every step.
-            self._complete = self.seen.device.type == "cpu" and bool(self.seen[1:].all())
+            self.complete = self.seen.device.type == "cpu" and bool(self.seen[1:].all())
             return
         new = codes[~self.seen[codes]]
         if len(new) and bool(self.seen.any()):

@@ -63,15 +63,13 @@ class LossNetwork(Network):
 
     def active(self, batches: Sequence[Batch]) -> tuple[bool, ...]:
         """Which tasks have something to learn from in these batches (on any rank)."""
-        flags = [
-            any(
-                all(v in b.views for v in task.views)
-                if task.views
-                else t in b.targets and t not in b.unlabelled
-                for b in batches
-            )
-            for t, task in self.tasks.items()
-        ]
+        flags = []
+        for name, views in self._views.items():
+            on = False
+            for b in batches:
+                here = name in b.targets and name not in b.unlabelled
+                on = on or (here if views == ("",) else b.views.keys() >= set(views))
+            flags.append(on)
         device = next(iter(batches[0].inputs.values())).device
         active = agree_on_active(flags, device)
         if not any(active):
@@ -90,7 +88,7 @@ class LossNetwork(Network):
             self._targets[name].check(name, target)
         wanted: dict[str, list[str]] = {}
         # A rank without a label takes part all the same where another has one.
-        skipped = frozenset() if dist.is_initialized() else batch.unlabelled
+        skipped = batch.unlabelled if batch.unlabelled and not dist.is_initialized() else frozenset()
         for name, on in zip(self._owner, active, strict=True):
             for view in self._views[name] if on else ():
                 if view in batch.views if view else name in batch.targets and name not in skipped:

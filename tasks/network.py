@@ -65,8 +65,7 @@ class Network(nn.Module):
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
-        # What every step asks for, looked up once; a tuple is not registered as a second parent.
-        self._first = (fused,)
+        # What every step asks for, looked up once.
         self._owner = {name: task.of or name for name, task in tasks.items()}
         self._reads = {name: tasks[owner].reads for name, owner in self._owner.items()}
         self._targets = {name: task.target for name, task in tasks.items() if task.target is not None}
@@ -74,6 +73,8 @@ class Network(nn.Module):
         self._views = {name: task.views or ("",) for name, task in tasks.items()}
         self.modality_dropout = ModalityDropout(modality_dropout)
         self.subsets = SubsetLog(fused.modalities)
+        # A tuple is not registered as a second parent.
+        self._first = (fused, self.modality_dropout, self.subsets)
         candidates = len(fused.encoders) if fusion.stage == "decision" else 1
         self.heads = NamedModules(
             {
@@ -109,16 +110,21 @@ class Network(nn.Module):
 
     def features(self, view: View, tasks: Sequence[str] | None = None) -> Features:
         """Everything up to the point where the tasks part, for some tasks or all with heads."""
-        self.fused_encoder.check(view)
-        view = self.modality_dropout(view)
-        self.subsets(view)
+        column, dropout, subsets = self._first
+        column.check(view)
+        if self.training and dropout.p:
+            view = dropout(view)
+        if not subsets.complete:
+            subsets(view)
         by_task: dict[str, Tensor] = {}
         fused: dict[str, FusionOutput] = {}
+        owner = self._owner
         for group, out in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
-            shared = self._share(out, tuple(self._owner[t] for t in group))
+            shared = self._share(out, tuple([owner[t] for t in group]))
             for task in group:
-                by_task[task], fused[task] = shared[self._owner[task]], out
-        return Features(view, by_task, fused, {t: out.auxiliary for t, out in fused.items()})
+                by_task[task], fused[task] = shared[owner[task]], out
+        auxiliary = {t: out.auxiliary for t, out in fused.items()} if self.auxiliary_info else {}
+        return Features(view, by_task, fused, auxiliary)
 
     def _share(self, out: FusionOutput, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         if out.candidates is None:
@@ -139,7 +145,7 @@ class Network(nn.Module):
                 hidden = view if reads is None else view.restrict(reads)
                 yield (task,), column.fuse(encoded[owner], column.presence(hidden))
             return
-        column, outputs = self.fused_encoder, None
+        column, outputs = self._first[0], None
         if tasks not in self._groups:
             groups: dict[tuple[str, ...] | None, list[str]] = {}
             for task in tasks:
@@ -159,7 +165,7 @@ class Network(nn.Module):
 
     def decode(self, features: Features, tasks: Sequence[str]) -> dict[str, TaskOutput]:
         """From the features to the outputs of some tasks."""
-        rule = self.fused_encoder.fusion.rule
+        rule = self._first[0].fusion.rule
         outputs = {}
         for name in tasks:
             owner, x = self._owner[name], features.by_task[name]
@@ -169,7 +175,7 @@ class Network(nn.Module):
                 auxiliary = {m: own[m](v) for m, v in features.auxiliary[name].items() if m in own}
             heads, present = self.heads[owner], features.fused[name].candidate_present
             if rule is None or present is None:
-                outputs[name] = TaskOutput(heads[0](x), auxiliary=auxiliary)
+                outputs[name] = TaskOutput(next(iter(heads))(x), auxiliary=auxiliary)
                 continue
             candidates = torch.stack([head(x[:, k]) for k, head in enumerate(heads)], 1)
             log_p = self.tasks[owner].log_probabilities(candidates)

@@ -33,9 +33,9 @@ def labelled_mean(values: Sequence[Tensor], labelled: Sequence[Tensor | None]) -
     distributed = dist.is_initialized()
     if not distributed and len(values) == 1 and labelled[0] is None:
         return values[0].mean()
-    sums = list(map(_sum_and_count, values, labelled))
-    total, count = sums[0]
-    for more, also in sums[1:]:
+    total, count = _sum_and_count(values[0], labelled[0])
+    for value, known in zip(values[1:], labelled[1:], strict=True):
+        more, also = _sum_and_count(value, known)
         total, count = total + more, count + also
     if not distributed:
         return total / count.clamp(min=1)

@@ -43,5 +43,5 @@ class Hard(Sharing):
         self.trunk = nn.Sequential(*blocks, nn.LayerNorm(in_dim)) if blocks else nn.Sequential()
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
-        features = self.trunk(fused)
+        features = self.trunk(fused) if self.depth else fused
         return dict.fromkeys(tasks, features)
