@@ -100,7 +100,8 @@ class FusedEncoder(Encoder):
         """For each of the fusion's modalities, which samples have it; None when all do."""
         if view.all_present:
             return None
-        return self._present(view) if self.nested else view.present
+        plain = not self.nested and len(view.present) == len(self.modalities)
+        return view.present if plain else self._present(view)
 
     def _present(self, view: View) -> dict[str, Tensor]:
         present = {}
