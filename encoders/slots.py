@@ -38,6 +38,7 @@ class Slot:
 
     @property
     def empty(self) -> bool:
+        """Whether no row has the modality."""
         return self.rows is not None and self.rows.shape[0] == 0
 
     def pack(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from encoders._base import Encoder
@@ -207,7 +208,6 @@ def _prefixed(inner: Mapping[str, FusionOutput], what: str) -> dict[str, Tensor]
     return {f"{m}.{k}": v for m, o in inner.items() for k, v in getattr(o, what).items()}
 
 
-def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor | None:
-    """The mean over samples of the fusions' own penalties, summed; None where there are none."""
-    values = [value.mean() for out in outputs for value in out.losses.values()]
-    return sum(values[1:], values[0]) if values else None
+def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
+    """The mean over samples of the fusions' own penalties, summed."""
+    return torch.stack([value.mean() for out in outputs for value in out.losses.values()]).sum()

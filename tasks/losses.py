@@ -53,13 +53,12 @@ class LossNetwork(Network):
 
     def penalty(self, features: Sequence[Mapping[str, Features]]) -> Tensor | None:
         """What the fusion and the sharing add to the loss; None where they add nothing."""
-        outputs = {
-            id(o): o for views in features for f in views.values() for o in f.fused.values() if o.losses
-        }
-        own, shared = total_penalty(list(outputs.values())), self.sharing.penalty()
-        if own is None or shared is None:
-            return own if shared is None else shared
-        return own + shared
+        outputs = [o for views in features for f in views.values() for o in f.fused.values() if o.losses]
+        shared = self.sharing.penalty()
+        if not outputs:
+            return shared
+        own = total_penalty(list({id(o): o for o in outputs}.values()))  # tasks may share an output
+        return own if shared is None else own + shared
 
     def active(self, batches: Sequence[Batch]) -> tuple[bool, ...]:
         """Which tasks have something to learn from in these batches (on any rank)."""
@@ -70,8 +69,9 @@ class LossNetwork(Network):
                 here = name in b.targets and name not in b.unlabelled
                 on = on or (here if views == ("",) else b.views.keys() >= set(views))
             flags.append(on)
-        device = next(iter(batches[0].inputs.values())).device
-        active = agree_on_active(flags, device)
+        active = tuple(flags)
+        if dist.is_initialized():
+            active = agree_on_active(flags, next(iter(batches[0].inputs.values())).device)
         if not any(active):
             raise ValueError(
                 f"the batch should have a label (or the views) of at least one of the tasks "
