@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -11,7 +9,6 @@ from encoders._base import Encoder
 from encoders.types import EncoderOutput
 
 
-@dataclass(frozen=True)
 class Slot:
     """Which rows of a modality are encoded, and how to lay them back into the batch.
 
@@ -19,10 +16,13 @@ class Slot:
     statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of a present one.
     """
 
-    size: int
-    rows: Tensor | None = None
-    present: Tensor | None = None
-    twice: bool = False  # a single row is encoded twice in training, for its batch statistics
+    __slots__ = ("present", "rows", "size", "twice")
+
+    def __init__(
+        self, size: int, rows: Tensor | None = None, present: Tensor | None = None, twice: bool = False
+    ) -> None:
+        self.size, self.rows, self.present = size, rows, present
+        self.twice = twice  # a single row is encoded twice in training, for its batch statistics
 
     @classmethod
     def of(cls, present: Tensor, *, all_present: bool, training: bool) -> Slot:

@@ -118,16 +118,20 @@ class FusedEncoder(Encoder):
 
     def check(self, view: View) -> None:
         """Refuse a view that the encoders cannot read; names what is wrong and the likely mend."""
+        if view.inputs.keys() != self.input_specs.keys():
+            self._refuse_names(view)
+        for name, spec in self.input_specs.items():
+            spec.check(name, view.inputs[name])
+
+    def _refuse_names(self, view: View) -> None:
         for name in view.inputs:
             if name not in self.input_specs:
                 raise unknown_name("modality", name, self.input_specs)
-        for name, spec in self.input_specs.items():
-            if name not in view.inputs:
-                raise ValueError(
-                    f"`inputs` should hold '{name}'. Found {sorted(view.inputs)}. A missing modality "
-                    f"keeps its place: zeros, with False in `present['{name}']`."
-                )
-            spec.check(name, view.inputs[name])
+        missing = next(name for name in self.input_specs if name not in view.inputs)
+        raise ValueError(
+            f"`inputs` should hold '{missing}'. Found {sorted(view.inputs)}. A missing modality "
+            f"keeps its place: zeros, with False in `present['{missing}']`."
+        )
 
     def encode(self, view: View) -> dict[str, EncoderOutput]:
         """The outputs of the encoders, before fusion."""

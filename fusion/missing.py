@@ -34,7 +34,7 @@ class MissingTokens(nn.Module):
         if present is None:
             return list(values)
         return [
-            torch.where(p.unsqueeze(1), x, token.to(x.dtype))
+            torch.where(p.unsqueeze(1), x, token if token.dtype == x.dtype else token.to(x.dtype))
             for x, p, token in zip(values, present, self.tokens, strict=True)
         ]
 

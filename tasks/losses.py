@@ -113,13 +113,18 @@ class LossNetwork(Network):
                             terms.setdefault("", []).append(self._unlabelled_loss(name, task, views, out))
                     elif "" in out and name in out[""]:
                         self._labelled_losses(name, task, batch, views[""], out[""][name], terms)
-            loss = None
-            for part, found in terms.items():
-                mean = labelled_mean([v for v, _ in found], [known for _, known in found])
-                mean = mean if part == "" else self.auxiliary_info[part].weight * mean
-                loss = mean if loss is None else loss + mean
-            losses.append(loss)
+            losses.append(self._joined(terms) if terms else None)
         return torch.stack([_zero(batches[0]) if x is None else x for x in losses])
+
+    def _joined(self, terms: Mapping[str, Sequence[Term]]) -> Tensor:
+        """A task's loss: the main head's, and those of auxiliary heads by their weights."""
+        joined = None
+        for part, found in terms.items():
+            mean = labelled_mean([v for v, _ in found], [known for _, known in found])
+            mean = mean if part == "" else self.auxiliary_info[part].weight * mean
+            joined = mean if joined is None else joined + mean
+        assert joined is not None
+        return joined
 
     def _labelled_losses(
         self,

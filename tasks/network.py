@@ -67,6 +67,7 @@ class Network(nn.Module):
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
         # What every step asks for, looked up once.
         self._owner = {name: task.of or name for name, task in tasks.items()}
+        self._all_own_heads = all(task.of is None for task in tasks.values())
         self._reads = {name: tasks[owner].reads for name, owner in self._owner.items()}
         self._targets = {name: task.target for name, task in tasks.items() if task.target is not None}
         self._groups: dict[tuple[str, ...], list[tuple[tuple[str, ...] | None, tuple[str, ...]]]] = {}
@@ -120,11 +121,15 @@ class Network(nn.Module):
         fused: dict[str, FusionOutput] = {}
         owner = self._owner
         for group, out in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
-            shared = self._share(out, tuple([owner[t] for t in group]))
+            shared = self._share(out, self._heads_of(group))
             for task in group:
                 by_task[task], fused[task] = shared[owner[task]], out
         auxiliary = {t: out.auxiliary for t, out in fused.items()} if self.auxiliary_info else {}
         return Features(view, by_task, fused, auxiliary)
+
+    def _heads_of(self, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        """The tasks whose heads these tasks use."""
+        return tasks if self._all_own_heads else tuple(self._owner[t] for t in tasks)
 
     def _share(self, out: FusionOutput, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         if out.candidates is None:
