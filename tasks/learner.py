@@ -176,7 +176,11 @@ class Learner(pl.LightningModule):
             {"params": decayed, "weight_decay": self.weight_decay},
             {"params": spared, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr, fused=True)
+        # Lightning refuses to clip in mixed precision beside a fused optimizer.
+        attached = self._trainer
+        clips = attached is not None and bool(attached.gradient_clip_val)
+        fused = not (clips and "mixed" in str(attached.precision))
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr, fused=fused)
         if self.schedule == "constant":
             return optimizer
         steps = max(int(self.trainer.estimated_stepping_batches), 1)

@@ -6,7 +6,7 @@ import html
 
 from tasks import MultiTaskModel
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 200, 64, 44, 18
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 212, 64, 36, 18
 
 
 def draw_model(model: MultiTaskModel) -> str:
@@ -26,7 +26,7 @@ def draw_model(model: MultiTaskModel) -> str:
     columns: list[list[tuple[str, str]]] = [
         [(m, "modality") for m in column.encoders],
         [(type(e).__name__, _size(e)) for e in column.encoders.values()],
-        [(fusion.registry_name, f"{fusion.stage} fusion, {_size(fusion)}")],
+        [(fusion.registry_name, f"{fusion.stage}, {_size(fusion)}")],
         [(model.sharing.registry_name, f"sharing, {_size(model.sharing)}")],
         [
             (name, f"{t.kind}" + (f", reads {', '.join(t.reads)}" if t.reads else ""))
