@@ -29,7 +29,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "no feature dropout": {"without": ("dropout",)},
     "no offset, no feature dropout": {"without": ("offset", "dropout")},
     "no modality dropout": {"config": {"modality_dropout": 0.0}},
-    "late_concat instead": {"row": "late_concat"},
+    "concat instead": {"row": "concat"},
 }
 
 

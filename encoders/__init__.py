@@ -9,11 +9,14 @@ from encoders.collate import Collate, Sample, TargetSpec
 from encoders.data import BatchDataset
 from encoders.image import ConvEncoder
 from encoders.image_timm import TimmEncoder
+from encoders.loader import ResumableLoader
+from encoders.preprocessing import Preprocessing
 from encoders.series import SeriesTransformerEncoder, TCNEncoder
 from encoders.tabular import FTTransformerEncoder, MLPEncoder
 from encoders.taps import as_tokens, pool
 from encoders.text import ByteTransformerEncoder
 from encoders.text_hf import HFTextEncoder
+from encoders.transforms import Transforms
 from encoders.types import EncoderOutput, InputSpec, TapInfo
 from encoders.view import View
 
@@ -31,7 +34,9 @@ __all__ = [
     "InputSpec",
     "LogMelConvEncoder",
     "MLPEncoder",
+    "Preprocessing",
     "Registry",
+    "ResumableLoader",
     "Sample",
     "SeriesTransformerEncoder",
     "StagedEncoder",
@@ -39,6 +44,7 @@ __all__ = [
     "TapInfo",
     "TargetSpec",
     "TimmEncoder",
+    "Transforms",
     "View",
     "as_tokens",
     "create_encoder",

@@ -52,6 +52,10 @@ class Encoder(Configurable, nn.Module):
             x ``[N, ...]`` as `input_spec` says, mask ``[N, T]``.
         """
 
+    def read(self, raw: Any) -> Any:
+        """A raw sample as transforms work on it: an image or a waveform of a path; most need nothing."""
+        return raw
+
     def preprocess(self, raw: Any) -> Tensor:
         """One raw sample (an array, a list; what else is up to the encoder) as `input_spec` says."""
         return torch.as_tensor(raw, dtype=self.input_spec.dtype)

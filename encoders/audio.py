@@ -101,6 +101,10 @@ class LogMelConvEncoder(StagedEncoder):
         """
         self.logmel.fit(x, mask)
 
+    def read(self, raw: Any) -> Tensor:
+        """As `preprocess`."""
+        return self.preprocess(raw)
+
     def preprocess(self, raw: Any) -> Tensor:
         """A waveform, a pair of a waveform and its rate (it is resampled), or a path."""
         return load_waveform(raw, self.logmel.sample_rate)

@@ -42,7 +42,7 @@ class FusedEncoder(Encoder):
         >>> pair = {"a": create_encoder("mlp", 3, embed_dim=8), "b": create_encoder("mlp", 5, embed_dim=8)}
         >>> inner = FusedEncoder(pair, create_fusion("gated", pair, embed_dim=8))
         >>> trio = {"ab": inner, "c": create_encoder("mlp", 2, embed_dim=8)}
-        >>> outer = FusedEncoder(trio, create_fusion("late_concat", trio, embed_dim=16))
+        >>> outer = FusedEncoder(trio, create_fusion("concat", trio, embed_dim=16))
         >>> outer.modalities
         ('a', 'b', 'c')
         >>> outer(View.of({m: torch.randn(4, d) for m, d in {"a": 3, "b": 5, "c": 2}.items()})).pooled.shape

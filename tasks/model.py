@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from encoders import Collate, Encoder, View
-from encoders._registry import unknown_name
+from encoders import Collate, Preprocessing, View
 from fusion import FusedEncoder
 from tasks.losses import LossNetwork
 
@@ -24,6 +23,7 @@ class MultiTaskModel(LossNetwork):
         sharing: What the tasks have in common; by default all but the heads.
         weighting: How their losses become one; by default their sum.
         modality_dropout: Probability of hiding each modality of a sample in training, never all.
+        transforms: By modality: what is done to raw samples before the encoder's preprocessing.
 
     Raises:
         TypeError: Parts that cannot work together, named.
@@ -48,6 +48,10 @@ class MultiTaskModel(LossNetwork):
         """Makes a `Batch` of a list of samples; give it to a DataLoader."""
         return Collate(self.fused_encoder.input_specs, self._targets)
 
+    def preprocessing(self, *, training: bool = False) -> Preprocessing:
+        """Turns raw samples into what `collate` reads; augments them in training."""
+        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
+
     def fit_preprocessing(self, view: View) -> None:
         """Give the encoders the training data's means and scales, where they use any.
 
@@ -69,11 +73,8 @@ class MultiTaskModel(LossNetwork):
         """
         if isinstance(samples, Mapping):
             return self.predict([samples])[0]
-        leaves = self.fused_encoder.leaves()
-        raw = [
-            {"inputs": {m: _leaf(leaves, m).preprocess(x) for m, x in s.items() if x is not None}}
-            for s in samples
-        ]
+        preprocess = self.preprocessing()
+        raw = [preprocess({"inputs": s}) for s in samples]
         training = [module for module in self.modules() if module.training]
         self.eval()
         outputs = self(self.collate(raw).to(next(self.parameters()).device))
@@ -92,6 +93,7 @@ class MultiTaskModel(LossNetwork):
             "sharing": self.sharing.config,
             "weighting": self.weighting.config,
             "modality_dropout": self.modality_dropout.p,
+            "transforms": [[name, own.config] for name, own in self.transforms.items()],
         }
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -106,9 +108,3 @@ class MultiTaskModel(LossNetwork):
         from tasks.saving import load
 
         return load(folder)
-
-
-def _leaf(leaves: Mapping[str, Encoder], name: str) -> Encoder:
-    if name not in leaves:
-        raise unknown_name("modality", name, leaves)
-    return leaves[name]

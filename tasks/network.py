@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from encoders import Encoder, View
+from encoders import Encoder, Transforms, View
 from encoders._named import NamedModules
 from encoders._registry import unknown_name
 from fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
@@ -52,6 +52,7 @@ class Network(nn.Module):
         sharing: Sharing | None = None,
         weighting: Weighting | None = None,
         modality_dropout: float = 0.3,
+        transforms: Mapping[str, Transforms] | None = None,
     ) -> None:
         super().__init__()
         fused = FusedEncoder(encoders, fusion)
@@ -73,6 +74,10 @@ class Network(nn.Module):
         self._groups: dict[tuple[str, ...], list[tuple[tuple[str, ...] | None, tuple[str, ...]]]] = {}
         self._views = {name: task.views or ("",) for name, task in tasks.items()}
         self.modality_dropout = ModalityDropout(modality_dropout)
+        self.transforms = dict(transforms or {})
+        for modality in self.transforms:
+            if modality not in fused.leaves():
+                raise unknown_name("modality of `transforms`", modality, fused.leaves())
         self.subsets = SubsetLog(fused.modalities)
         # A tuple is not registered as a second parent.
         self._first = (fused, self.modality_dropout, self.subsets)

@@ -15,6 +15,7 @@ from huggingface_hub import snapshot_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 
+from encoders import Transforms
 from encoders._registry import unknown_name
 from fusion._base import FUSIONS
 from fusion.fused_encoder import build_encoder
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tasks.model import MultiTaskModel
 
 CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
-_KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout")
+_KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout", "transforms")
 
 
 def save(model: MultiTaskModel, folder: Path) -> None:
@@ -110,6 +111,7 @@ def load(source: str | Path) -> MultiTaskModel:
         sharing=SHARINGS.build(config["sharing"]),
         weighting=WEIGHTINGS.build(config["weighting"]),
         modality_dropout=config["modality_dropout"],
+        transforms={name: Transforms(**own) for name, own in config["transforms"]},
     )
     try:
         load_model(model, str(folder / WEIGHTS), strict=True)

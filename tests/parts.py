@@ -81,7 +81,7 @@ def make_batch(
 
 
 def make_model(
-    fusion: str = "late_concat",
+    fusion: str = "concat",
     tasks: Mapping[str, Task] | None = None,
     *,
     modalities: Sequence[str] = ("table", "series"),

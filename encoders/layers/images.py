@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders._base import Encoder
+from encoders._extras import require
 from encoders.types import EncoderOutput, InputSpec
 
 
@@ -52,6 +54,25 @@ def image_to_tensor(raw: Any, in_chans: int, mean: Sequence[float], std: Sequenc
     elif not x.is_floating_point():
         raise ValueError(f"an image should hold uint8 (0 to 255) or floats (0 to 1). Found {x.dtype}.")
     return (x.float() - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
+
+
+def read_image(raw: Any, in_chans: int) -> Any:
+    """The path of an image as a PIL image, in grey or RGB; other values as they are.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not an image; the file is named.
+    """
+    if not isinstance(raw, (str, Path)):
+        return raw
+    pillow = require("PIL.Image", "image")
+    try:
+        with pillow.open(raw) as image:
+            return image.convert({1: "L", 3: "RGB"}.get(in_chans))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no image '{raw}'. Is the path relative to another folder?") from None
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"'{raw}' cannot be read as an image ({error}). Is it empty or damaged?") from None
 
 
 def per_channel(name: str, values: Sequence[float] | float, in_chans: int) -> tuple[float, ...]:
@@ -114,9 +135,13 @@ class ImageEncoder(Encoder):
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def read(self, raw: Any) -> Any:
+        """The path of an image as a PIL image with the encoder's channels; other values as they are."""
+        return read_image(raw, len(self.mean))
+
     def preprocess(self, raw: Any) -> Tensor:
-        """A PIL image or an array (uint8 or floats, channels first or last), normalised."""
-        return image_to_tensor(raw, len(self.mean), self.mean, self.std)
+        """A path, a PIL image or an array (uint8 or floats, channels first or last), normalised."""
+        return image_to_tensor(self.read(raw), len(self.mean), self.mean, self.std)
 
     def input_level(self) -> Encoder:
         return ImageInputLevel(len(self.mean), self.input_spec)

@@ -13,7 +13,7 @@ from fusion._base import PooledFusion, register_fusion
 from fusion.types import FusionOutput
 
 
-@register_fusion("late_concat")
+@register_fusion("concat")
 class LateConcat(PooledFusion):
     """Concatenates the pooled vectors and maps them linearly: ``h = W [x_1; …; x_M] + b``.
 

@@ -40,7 +40,7 @@ class Config:
             "early_concat",
             "central_net",
             "mmtm",
-            "late_concat",
+            "concat",
             "gated",
             "mean_probability",
             "multiplicative",

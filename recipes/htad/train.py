@@ -138,7 +138,7 @@ def build(
         tasks["motion"] = Regression(reads=("audio",))
     return MultiTaskModel(
         encoders=encoders,
-        fusion=create_fusion("late_concat" if row in MODALITIES else row, encoders, embed_dim=config.width),
+        fusion=create_fusion("concat" if row in MODALITIES else row, encoders, embed_dim=config.width),
         tasks=tasks,
         weighting=None if weighting is None else create_weighting(weighting),
         modality_dropout=config.modality_dropout,

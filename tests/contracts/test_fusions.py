@@ -20,7 +20,7 @@ EXAMPLES: dict[str, dict[str, int]] = {
     "central_net": {},
     "early_concat": {},
     "gated": {},
-    "late_concat": {},
+    "concat": {},
     "low_rank": {"rank": 3},
     "mean_probability": {},
     "mmtm": {},
@@ -164,4 +164,4 @@ def test_a_nested_decision_fusion_is_refused_by_name(inner: str) -> None:
     pair = make_encoders(("table", "series"))
     trio = {"pair": FusedEncoder(pair, create_fusion(inner, pair)), **make_encoders(("image",))}
     with pytest.raises(TypeError, match=f"'pair'.*'{inner}'.*outermost"):
-        FusedEncoder(trio, create_fusion("late_concat", trio))
+        FusedEncoder(trio, create_fusion("concat", trio))

@@ -13,7 +13,7 @@ from tests.parts import MODALITIES, make_encoders, make_inputs, make_masks, make
 
 def fused(modalities: tuple[str, ...] = MODALITIES) -> FusedEncoder:
     encoders = make_encoders(modalities)
-    return FusedEncoder(encoders, create_fusion("late_concat", encoders, embed_dim=8))
+    return FusedEncoder(encoders, create_fusion("concat", encoders, embed_dim=8))
 
 
 def test_a_fusion_made_for_other_modalities_is_refused() -> None:

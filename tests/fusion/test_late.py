@@ -94,7 +94,7 @@ def test_gated_is_the_gated_multimodal_unit(dims: list[int], batch: int, out: in
 @sizes
 @given(dims=dims, batch=st.integers(1, 3))
 def test_late_concat_is_a_linear_map_of_the_joined_vectors(dims: list[int], batch: int) -> None:
-    fusion = create_fusion("late_concat", make_encoders(dims), embed_dim=2).double()
+    fusion = create_fusion("concat", make_encoders(dims), embed_dim=2).double()
     xs = pooled(dims, batch)
     expected = torch.stack(
         [fusion.project.weight @ torch.cat(row) + fusion.project.bias for row in zip(*xs, strict=True)]
@@ -102,7 +102,7 @@ def test_late_concat_is_a_linear_map_of_the_joined_vectors(dims: list[int], batc
     torch.testing.assert_close(run(fusion, xs), expected)
 
 
-@pytest.mark.parametrize("name", ["late_concat", "gated", "low_rank"])
+@pytest.mark.parametrize("name", ["concat", "gated", "low_rank"])
 def test_an_absent_modality_is_replaced_by_its_token(name: str) -> None:
     fusion = create_fusion(name, make_encoders([2, 3]), embed_dim=4)
     a, b = torch.randn(2, 2), torch.randn(2, 3)

@@ -49,7 +49,7 @@ def test_without_weight_there_are_no_extra_heads() -> None:
     assert set(model.loss(make_batch(SIZE, MODALITIES, targets=TARGETS))[1]) == {"y", "z", "loss"}
 
 
-@pytest.mark.parametrize("outer", ["late_concat", "central_net", "multiplicative"])
+@pytest.mark.parametrize("outer", ["concat", "central_net", "multiplicative"])
 def test_they_train_in_a_nested_fusion_too(outer: str) -> None:
     pair = make_encoders(("table", "series"))
     inner = FusedEncoder(pair, create_fusion("central_net", pair, embed_dim=8, auxiliary_weight=0.5))

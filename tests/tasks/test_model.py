@@ -148,7 +148,7 @@ def test_penalties_of_the_fusion_are_added_once() -> None:
 @pytest.mark.parametrize("sharing", [Hard, CrossStitch])
 def test_preprocessing_is_fitted_on_what_is_present(sharing: type) -> None:
     """In every column of encoders; what is absent or padding is left out."""
-    model, batch = make("late_concat", sharing=sharing()), full_batch()
+    model, batch = make("concat", sharing=sharing()), full_batch()
     spoiled = {
         m: torch.where(batch.present[m].reshape(-1, *[1] * (x.dim() - 1)), x, 1e6)
         for m, x in batch.inputs.items()

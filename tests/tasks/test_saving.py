@@ -177,7 +177,7 @@ def test_a_truncated_config_is_refused(saved: Path, text: str) -> None:
 
 def test_weights_of_another_model_are_refused(saved: Path, tmp_path: Path) -> None:
     """⚑ The hub mixin accepts them silently."""
-    make("late_concat").save_pretrained(tmp_path / "other")
+    make("concat").save_pretrained(tmp_path / "other")
     os.replace(tmp_path / "other/model.safetensors", saved / "model.safetensors")
     with pytest.raises(ValueError, match=r"was saved with another config"):
         MultiTaskModel.from_pretrained(saved)
@@ -232,7 +232,7 @@ def with_assets(monkeypatch: pytest.MonkeyPatch) -> type[WithAssets]:
     return WithAssets
 
 
-def make_with_assets(word: str, fusion: str = "late_concat") -> MultiTaskModel:
+def make_with_assets(word: str, fusion: str = "concat") -> MultiTaskModel:
     torch.manual_seed(len(word))
     encoders = {"a.b": create_encoder("with_assets", 3), "type": create_encoder("mlp", 2)}
     encoders["a.b"].word = word  # type: ignore[attr-defined]
@@ -241,7 +241,7 @@ def make_with_assets(word: str, fusion: str = "late_concat") -> MultiTaskModel:
     )
 
 
-@pytest.mark.parametrize("fusion", ["late_concat", "early_concat"])
+@pytest.mark.parametrize("fusion", ["concat", "early_concat"])
 def test_assets_are_saved_with_the_model(with_assets: Any, fusion: str, tmp_path: Path) -> None:
     make_with_assets("first", fusion).save_pretrained(tmp_path)
     assert MultiTaskModel.from_pretrained(tmp_path).fused_encoder.leaves()["a.b"].word == "first"
