@@ -2,71 +2,60 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sized
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
-from torch import distributed as dist
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, IterableDataset
 
-
-@dataclass(frozen=True)
-class _Draw:
-    """Which rows make a batch, and the key of its random numbers."""
-
-    rows: tuple[int, ...]
-    key: tuple[int, ...]
-
-
-class _Keyed(Dataset[Any]):
-    """A dataset whose random numbers depend on the batch, and not on the worker that makes it."""
-
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
-
-    def __getitems__(self, draw: _Draw) -> Any:
-        before = torch.get_rng_state(), random.getstate(), np.random.get_state()
-        words = np.random.SeedSequence(draw.key).generate_state(3)
-        torch.manual_seed(int(words[0]))
-        random.seed(int(words[1]))
-        np.random.seed(int(words[2]))
-        try:
-            if hasattr(self.dataset, "__getitems__"):
-                return self.dataset.__getitems__(list(draw.rows))
-            return [self.dataset[row] for row in draw.rows]
-        finally:
-            torch.set_rng_state(before[0])
-            random.setstate(before[1])
-            np.random.set_state(before[2])
+from encoders._order import Drawn, Order, rank_and_ranks
+from encoders._stream import Stream
 
 
 class ResumableLoader:
     """A DataLoader that goes on, after a kill, with the batch that was due.
 
-    The order and the random numbers of a batch are keyed by (seed, epoch, batch), so they are the same
-    with any number of workers, and the loader's state is a count of delivered batches. Lightning saves
-    and restores it. Under several ranks each takes its share of every batch.
+    The order and the random numbers of a batch are keyed by (seed, epoch, pass, batch, rank), so they are
+    the same with any number of workers, and the loader's state is a count of delivered batches. Lightning
+    saves and restores it. Under several ranks each takes its share of every batch of ``batch_size`` times
+    ranks, and all take as many steps; a last batch too small to give every rank a sample joins the one
+    before.
+
+    A dataset without indices, such as a stream of WebDataset shards, is read through `Stream`, which says
+    what it must have.
 
     Args:
         dataset: Samples by index; one that has ``__getitems__`` gives whole batches.
         batch_size: Samples a batch, on each rank.
         collate_fn: From a list of samples to a batch, such as ``model.collate``.
         seed: Of the order and of the samples' random numbers.
-        shuffle: Whether the order changes from epoch to epoch.
+        shuffle: Whether order and random numbers change from pass to pass; without it, as for validation,
+            every pass of an epoch is the same.
         drop_last: Whether a last, smaller batch is left out.
         num_workers: Processes that prepare batches.
 
     Attributes:
         waited_s: Seconds that the consumer has waited for batches, in all.
+
+    Raises:
+        ValueError: A batch of no samples, a negative seed, or no batch at all.
+        RuntimeError: A worker died.
+
+    Example:
+        >>> make = lambda: ResumableLoader(range(10), batch_size=4, collate_fn=list, seed=7)
+        >>> loader = make()
+        >>> batches = iter(loader)
+        >>> state = next(batches) and loader.state_dict()  # a kill; a new process:
+        >>> again = make()
+        >>> again.load_state_dict(state)
+        >>> list(again) == list(batches)
+        True
     """
 
     def __init__(
         self,
-        dataset: Sized,
+        dataset: Any,
         *,
         batch_size: int,
         collate_fn: Callable[[Any], Any],
@@ -75,71 +64,106 @@ class ResumableLoader:
         drop_last: bool = False,
         num_workers: int = 0,
     ) -> None:
+        if batch_size < 1 or seed < 0:
+            raise ValueError(
+                f"`batch_size` should be 1 or more, and `seed` 0 or more. Found {batch_size}, {seed}."
+            )
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last
         self.waited_s = 0.0
         self.epoch, self.cycle, self.delivered = 0, -1, 0
         self._resumed = False
-        self.batch_sampler = self  # Lightning tells the epoch to `sampler`s of this attribute
-        self.sampler = self
-        self._loader = DataLoader(
-            _Keyed(dataset),
-            batch_sampler=_Order(self),
-            collate_fn=collate_fn,
-            num_workers=num_workers,
-            generator=torch.Generator(),
-            persistent_workers=False,
-        )
+        self.batch_sampler = _Due(self)
+        self._batches: Iterable[Any]
+        if isinstance(dataset, IterableDataset):
+            self._batches = Stream(self, collate_fn, num_workers)
+        else:
+            self._batches = DataLoader(
+                Drawn(dataset, collate_fn),
+                batch_sampler=self.batch_sampler,
+                collate_fn=_unchanged,
+                num_workers=num_workers,
+                generator=torch.Generator(),  # else each pass would draw from the model's random numbers
+                persistent_workers=num_workers > 0,
+                pin_memory=torch.cuda.is_available(),
+            )
+        if len(self) == 0:
+            raise ValueError(
+                f"the dataset should fill a batch of {batch_size} on each of {rank_and_ranks()[1]} ranks. "
+                f"Found {len(dataset)} samples. Make batches smaller, or leave `drop_last` out."
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Start an epoch, unless it is the one that a restored state is in the midst of."""
         if epoch != self.epoch:
             self.epoch, self.cycle, self.delivered, self._resumed = epoch, -1, 0, False
 
+    def order(self) -> Order:
+        """Of the current pass."""
+        key = (self.seed, self.epoch, self.cycle if self.shuffle else 0)
+        return Order(len(self.dataset), self.batch_size, self.drop_last, self.shuffle, key)
+
     def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.epoch, "cycle": self.cycle, "delivered": self.delivered, "seed": self.seed}
+        return {"epoch": self.epoch, "cycle": self.cycle, "delivered": self.delivered, **self._same()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: It is of a loader with another dataset, batch size, seed or order.
+        """
+        for name, own in self._same().items():
+            if state.get(name) != own:
+                raise ValueError(
+                    f"a loader should go on with what it began with. Found {name.replace('_', ' ')} "
+                    f"{own} in place of {state.get(name)}. Restore it, or start a new run."
+                )
         self.epoch, self.cycle, self.delivered = state["epoch"], state["cycle"], state["delivered"]
         self._resumed = True
 
+    def _same(self) -> dict[str, int]:
+        return {
+            "seed": self.seed,
+            "size": len(self.dataset),
+            "samples_a_step": self.batch_size * rank_and_ranks()[1],
+            "shuffle": int(self.shuffle),
+            "drop_last": int(self.drop_last),
+        }
+
     def __len__(self) -> int:
-        size, ranks = len(self.dataset), _ranks()[1]
-        whole = self.batch_size * ranks
-        return size // whole if self.drop_last else -(-size // whole)
+        return len(self._batches) if isinstance(self._batches, Stream) else len(self.order())
 
     def __iter__(self) -> Iterator[Any]:
+        # Lightning calls this before it tells the epoch, so all is looked up at the first batch.
         if not self._resumed:
             self.cycle, self.delivered = self.cycle + 1, 0
         self._resumed = False
-        batches = iter(self._loader)
-        while True:
+        batches = iter(self._batches)
+        while self.delivered < len(self):
             start = time.perf_counter()
-            batch = next(batches, None)
+            batch = self._next(batches)
             self.waited_s += time.perf_counter() - start
-            if batch is None:
-                return
             self.delivered += 1
             yield batch
 
+    def _next(self, batches: Iterator[Any]) -> Any:
+        try:
+            return next(batches)
+        except RuntimeError as error:
+            if "exited unexpectedly" in str(error) or "is killed by signal" in str(error):
+                error.add_note("A worker of the loader died: out of memory? num_workers=0 shows more.")
+            raise
 
-class _Order:
-    """The rows of each batch that is still due in this epoch."""
+
+class _Due:
+    """The draws that are still due in the loader's current pass."""
 
     def __init__(self, loader: ResumableLoader) -> None:
-        self.loader = loader
+        self.sampler = loader  # what Lightning tells the epoch
 
-    def __iter__(self) -> Iterator[_Draw]:
-        own = self.loader
-        rank, ranks = _ranks()
-        key = (own.seed, own.epoch, own.cycle)
-        size = len(own.dataset)
-        order = np.random.default_rng(key).permutation(size) if own.shuffle else np.arange(size)
-        whole = own.batch_size * ranks
-        for batch in range(own.delivered, len(own)):
-            rows = np.array_split(order[batch * whole : (batch + 1) * whole], ranks)[rank]
-            yield _Draw(tuple(rows.tolist()), (*key, batch, rank))
+    def __iter__(self) -> Iterator[Any]:
+        return self.sampler.order().draws(self.sampler.delivered)
 
 
-def _ranks() -> tuple[int, int]:
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+def _unchanged(batch: Any) -> Any:
+    return batch

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
 
 from encoders._base import Encoder
 from encoders._registry import unknown_name
@@ -15,15 +18,41 @@ from encoders.transforms import Transforms
 class Preprocessing:
     """Reads the inputs of a raw sample: decodes files, transforms, and makes tensors.
 
+    A modality that is left out, or None, stays out.
+
     Args:
         encoders: By modality; each knows how to read its own.
-        transforms: By modality; what is done in between.
+        transforms: By modality; what is done after `Encoder.read` and before `Encoder.preprocess`.
         training: Whether to augment.
+
+    Raises:
+        ValueError: An unknown modality; or a raw value that its encoder cannot read, with the modality
+            and the sample's index.
+        TypeError: Transforms of a modality that has none (text, tables, series).
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> resize = Transforms([{"name": "torchvision/Resize", "size": [8, 8]}])
+        >>> preprocess = Preprocessing({"image": create_encoder("conv", 1)}, {"image": resize})
+        >>> import numpy as np
+        >>> sample = preprocess({"inputs": {"image": np.zeros((20, 30), np.uint8)}, "targets": {"y": 1}})
+        >>> sample["inputs"]["image"].shape, sample["targets"]
+        (torch.Size([1, 8, 8]), {'y': 1})
     """
 
     encoders: Mapping[str, Encoder]
     transforms: Mapping[str, Transforms] = field(default_factory=dict)
     training: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.transforms:
+            if name not in self.encoders:
+                raise unknown_name("modality of `transforms`", name, self.encoders)
+            if type(self.encoders[name]).read is Encoder.read:
+                raise TypeError(
+                    f"`transforms` should be of images or recordings. Found '{name}', whose encoder is "
+                    f"{type(self.encoders[name]).__name__}. Change other inputs in the dataset."
+                )
 
     def __call__(self, sample: Sample) -> Sample:
         inputs = {}
@@ -32,8 +61,18 @@ class Preprocessing:
                 raise unknown_name("modality", name, self.encoders)
             if raw is None:
                 continue
-            encoder = self.encoders[name]
-            if name in self.transforms:
-                raw = self.transforms[name](encoder.read(raw), training=self.training)
-            inputs[name] = encoder.preprocess(raw)
+            try:
+                inputs[name] = self._read(name, raw)
+            except (ValueError, TypeError, OSError) as error:
+                # Not of the error's own class, whose constructor may ask for more than a message.
+                kinds = (FileNotFoundError, OSError, TypeError, ValueError)
+                kind = next(k for k in kinds if isinstance(error, k))
+                which = f"the sample with index {sample['index']}" if "index" in sample else "a sample"
+                raise kind(f"`inputs['{name}']` of {which}: {error}") from error
         return {**sample, "inputs": inputs}
+
+    def _read(self, name: str, raw: Any) -> Tensor:
+        encoder = self.encoders[name]
+        if name in self.transforms:
+            raw = self.transforms[name](encoder.read(raw), training=self.training)
+        return encoder.preprocess(raw)

@@ -1,5 +1,6 @@
 """Tasks: what is learned, what the tasks share, how their losses become one step."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tasks._base import Task, create_task, list_tasks, register_task
@@ -24,6 +25,7 @@ from tasks.weighting import (
 
 if TYPE_CHECKING:
     from tasks.learner import Learner
+    from tasks.training import Fitted, fit
 
 __all__ = [
     "FAMO",
@@ -33,6 +35,7 @@ __all__ = [
     "CrossStitch",
     "Equal",
     "Features",
+    "Fitted",
     "Hard",
     "Learner",
     "MultiLabel",
@@ -48,6 +51,7 @@ __all__ = [
     "create_sharing",
     "create_task",
     "create_weighting",
+    "fit",
     "list_balancings",
     "list_sharings",
     "list_tasks",
@@ -59,10 +63,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # Lightning is heavy: it is imported with the Learner, not with the package.
-    if name == "Learner":
-        from tasks.learner import Learner
+_LAZY = {"Learner": "tasks.learner", "Fitted": "tasks.training", "fit": "tasks.training"}
 
-        return Learner
+
+def __getattr__(name: str) -> object:
+    # Lightning is heavy: it is imported with what trains, not with the package.
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'tasks' has no attribute '{name}'")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from encoders import Batch
 from encoders._registry import unknown_name
@@ -16,18 +14,20 @@ from tasks.balancing import Balancing
 from tasks.balancing.feature_level import balanced_loss
 from tasks.losses import Batches, as_batches
 from tasks.model import MultiTaskModel
+from tasks.optimization import SCHEDULES, make_schedule, parameter_groups
+from tasks.parts import part_of_each
 from tasks.reduce import agree_on_active
+from tasks.resuming import Resuming
 from tasks.types import TaskOutput
 
-_SCHEDULES = ("constant", "cosine", "one_cycle")
 
-
-class Learner(pl.LightningModule):
-    """A `MultiTaskModel` with AdamW and, optionally, a schedule and a balancing.
+class Learner(Resuming):
+    """A `MultiTaskModel` with AdamW and, optionally, a schedule and a balancing; `tasks.fit` trains it.
 
     Automatic optimization: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
     applies. The loaders give a `Batch`, or several by name (``CombinedLoader``: labelled, unlabelled),
-    which then make one step. Logged: ``train/<task>``, ``train/loss``, ``val/<task>/<metric>``.
+    which then make one step. Logged: ``train/<task>``, ``train/loss``, ``val/<task>/<metric>``. Its
+    checkpoints hold all that a `ResumableLoader`'s run needs to go on exactly.
 
     Args:
         model: What to train.
@@ -36,10 +36,15 @@ class Learner(pl.LightningModule):
             tokens, mixing coefficients (α of a cross-stitch) or weightings.
         schedule: ``"constant"``, ``"cosine"`` (from the peak to zero over the whole run) or
             ``"one_cycle"`` (up to the peak in the first fifth, then down; Smith & Topin 2018).
+        warmup: Share of the steps in which a constant or cosine rate first rises linearly.
+        lr_scale: By part of the model, what its learning rate is multiplied by. Parts are the
+            modalities, ``"fusion"``, ``"sharing"``, ``"weighting"``, ``"heads"``, ``"heads.<task>"``.
+        freeze: Parts that stay as they are: no gradients, norm statistics fixed, no dropout.
         balancing: Weighs what shared parameters receive, from the tasks' gradients.
 
     Raises:
         TypeError: The balancing needs a boundary that the model's sharing does not have.
+        ValueError: An unknown schedule or part, or numbers out of range.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -52,6 +57,7 @@ class Learner(pl.LightningModule):
         >>> data = BatchDataset(Batch.of(
         ...     {"a": torch.randn(64, 3), "b": torch.randn(64, 5)}, targets={"y": torch.arange(64) % 2}
         ... ))
+        >>> import pytorch_lightning as pl
         >>> trainer = pl.Trainer(max_epochs=1, accelerator="cpu", logger=False,
         ...     enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
         >>> trainer.fit(Learner(model), DataLoader(data, batch_size=32, collate_fn=data.collate))
@@ -64,62 +70,104 @@ class Learner(pl.LightningModule):
         lr: float = 1e-3,
         weight_decay: float = 0.01,
         schedule: str = "constant",
+        warmup: float = 0.0,
+        lr_scale: Mapping[str, float] | None = None,
+        freeze: Sequence[str] = (),
         balancing: Balancing | None = None,
     ) -> None:
         super().__init__()
-        if schedule not in _SCHEDULES:
-            raise unknown_name("schedule", schedule, _SCHEDULES)
+        if schedule not in SCHEDULES:
+            raise unknown_name("schedule", schedule, SCHEDULES)
+        if not 0 <= warmup < 1 or (warmup and schedule == "one_cycle"):
+            raise ValueError(
+                f"`warmup` should be from 0 to less than 1, and 0 with 'one_cycle', which has its own. "
+                f"Found {warmup} with '{schedule}'."
+            )
+        scales = dict(lr_scale or {})
+        if any(scale <= 0 for scale in scales.values()):
+            raise ValueError(f"`lr_scale` should be more than 0. Found {scales}. `freeze` stops a part.")
         if balancing is not None and not model.sharing.has_boundary:
             raise TypeError(
                 f"balancing '{balancing.registry_name}' needs a tensor at which the tasks part, and "
                 f"sharing '{model.sharing.registry_name}' has none. Use another sharing, such as 'hard'."
             )
         self.model, self.balancing = model, balancing
-        self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
+        self.lr, self.weight_decay, self.schedule, self.warmup = lr, weight_decay, schedule, warmup
+        self.lr_scale = scales
+        self.options = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "schedule": schedule,
+            "warmup": warmup,
+            "lr_scale": scales,
+            "freeze": list(freeze),
+            "balancing": None if balancing is None else balancing.registry_name,
+        }
+        part_of_each(model, scales)
+        frozen = part_of_each(model, freeze)
+        self._frozen = [m for m in model.modules() if id(m) in frozen]
+        for p in model.parameters():
+            if id(p) in frozen:
+                p.requires_grad_(False)
         self.metrics = nn.ModuleDict()
-        self._before: tuple[int, list[Tensor]] | None = None
+        self._look: tuple[list[Batch], list[Tensor]] | None = None
+        self.train(self.training)
 
     def forward(self, batch: Batch) -> dict[str, TaskOutput]:
         outputs: dict[str, TaskOutput] = self.model(batch)
         return outputs
 
+    def train(self, mode: bool = True) -> Learner:
+        super().train(mode)
+        for module in self._frozen:
+            module.training = False
+        return self
+
     def on_train_epoch_start(self) -> None:
+        self.train()  # whoever called the model's own `train` woke what is frozen
         for part in self.modules():
             hook = getattr(part, "on_epoch_start", None)
             if hook is not None:
                 hook(self.current_epoch)
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
+        batches = as_batches(batch)
         if self.model.weighting.second_look:
-            self._before = (self.global_step, _random_state(self.device))
+            self._look = batches, _random_state(self.device)
         if self.balancing is None:
-            loss, parts = self.model.loss(batch)
+            loss, parts = self.model.loss(batches)
         else:
-            loss, parts = balanced_loss(self.model, self.balancing, batch)
-        if self.global_step % self.trainer.log_every_n_steps == 0:
-            self._log_parts(parts, as_batches(batch))
+            loss, parts = balanced_loss(self.model, self.balancing, batches)
+        every = self.trainer.log_every_n_steps
+        if self.global_step % every == 0:
+            self._refuse_infinite(parts)
+        if (self.global_step + 1) % every == 0:  # then the loggers ask
+            self._log_parts(parts, sum(b.batch_size for b in batches))
         return loss
 
-    def _log_parts(self, parts: Mapping[str, Tensor], batches: list[Batch]) -> None:
+    def _refuse_infinite(self, parts: Mapping[str, Tensor]) -> None:
         for name, value in parts.items():
             if not bool(torch.isfinite(value)):
                 raise ValueError(
                     f"the training loss should be finite. Found {value.item()} in '{name}' at step "
                     f"{self.global_step}. Lower the learning rate, or clip gradients."
                 )
-        size = sum(b.batch_size for b in batches)
+
+    def _log_parts(self, parts: Mapping[str, Tensor], size: int) -> None:
         self.log("loss", parts["loss"], prog_bar=True, logger=False, batch_size=size)
         self.log_dict({f"train/{k}": v for k, v in parts.items()}, batch_size=size)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batches, batch_idx: int) -> None:
-        if self._before is None or self.global_step == self._before[0]:
-            return  # nothing asked for, or gradients are still being accumulated
-        batches = as_batches(batch)
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self._look is None:
+            return
+        # Here, and not after the batch: a checkpoint may be written before that.
+        (batches, state), self._look = self._look, None
         active = self.model.active(batches)
         # The same random numbers as before the step, so that only the step makes the difference.
         precision = self.trainer.precision_plugin.train_step_context()
         with torch.no_grad(), precision, torch.random.fork_rng():
-            _set_random_state(self.device, self._before[1])
+            _set_random_state(self.device, state)
             features = [self.model.training_features(b, active) for b in batches]
             losses = self.model.task_losses(batches, features, active)
         self.model.weighting.after_step(losses, active)
@@ -165,35 +213,19 @@ class Learner(pl.LightningModule):
         self.metrics.clear()
 
     def configure_optimizers(self) -> Any:
-        apart = {id(p) for p in self.model.weighting.parameters()}
-        decayed: list[nn.Parameter] = []
-        spared: list[nn.Parameter] = []
-        for name, p in self.named_parameters():
-            if p.requires_grad:
-                is_weight = p.dim() >= 2 and "weight" in name.rpartition(".")[2] and id(p) not in apart
-                (decayed if is_weight else spared).append(p)
-        groups = [
-            {"params": decayed, "weight_decay": self.weight_decay},
-            {"params": spared, "weight_decay": 0.0},
-        ]
+        groups = parameter_groups(
+            self.model, lr=self.lr, weight_decay=self.weight_decay, lr_scale=self.lr_scale
+        )
         # Lightning refuses to clip in mixed precision beside a fused optimizer.
         attached = self._trainer
         clips = attached is not None and bool(attached.gradient_clip_val)
         fused = not (clips and "mixed" in str(attached.precision))
-        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr, fused=fused)
-        if self.schedule == "constant":
+        optimizer = torch.optim.AdamW(groups, fused=fused)
+        if self.schedule == "constant" and not self.warmup:
             return optimizer
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        scheduler: LRScheduler
-        if self.schedule == "cosine":
-            scheduler = CosineAnnealingLR(optimizer, T_max=steps)
-        else:
-            # One step more, since the scheduler also moves after the last one; a rise of a step at least.
-            rise = max(0.2, 2 / (steps + 1))
-            scheduler = OneCycleLR(
-                optimizer, self.lr, total_steps=steps + 1, pct_start=rise, cycle_momentum=False
-            )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        schedule = make_schedule(optimizer, self.schedule, steps=steps, warmup=self.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

@@ -6,8 +6,10 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from encoders._extras import require
+from encoders.features._frames import band_energies, check_length, check_spans, frame_mask
 from encoders.layers.standardise import Standardise
 from encoders.slots import clean
 
@@ -50,11 +52,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.sample_rate = sample_rate
         self.window, self.hop = round(window_s * sample_rate), round(hop_s * sample_rate)
-        if self.hop < 1 or self.window < 2:
-            raise ValueError(
-                f"`hop_s` and `window_s` should span samples at {sample_rate} Hz. Found {self.hop} and "
-                f"{self.window}. Are they in milliseconds? They are read as seconds."
-            )
+        check_spans(self.window, self.hop, sample_rate)
         # Bins closer than half the lowest band is wide, so that no band falls between two of them.
         mel_step = 2595 * math.log10(1 + sample_rate / 1400) / (n_mels + 1)
         lowest_hz = 700 * (10 ** (mel_step / 2595) - 1)
@@ -62,7 +60,8 @@ class LogMel(nn.Module):
         functional = require("torchaudio.functional", "audio")
         bands = functional.melscale_fbanks(self.n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate)
         self.register_buffer("bands", bands, persistent=False)
-        self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
+        taper = F.pad(torch.hann_window(self.window), (0, self.n_fft - self.window))
+        self.register_buffer("taper", taper, persistent=False)
         self.standardise = Standardise(n_mels)
 
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
@@ -74,22 +73,10 @@ class LogMel(nn.Module):
         return clean(self.standardise(frames), mask), mask
 
     def _frames(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        self._check_length(x, mask)
+        check_length(x, mask, self.window, self.sample_rate)
         # Energies span more decades than half precision holds.
         with torch.autocast(x.device.type, enabled=False):
-            framed = x.float().unfold(1, self.window, self.hop) * self.taper
-            energy = torch.fft.rfft(framed, self.n_fft).abs().square() @ self.bands
-        return (energy + 1e-6).log(), None if mask is None else mask[:, self.window - 1 :: self.hop]
-
-    def _check_length(self, x: Tensor, mask: Tensor | None) -> None:
-        short = x.shape[1] if x.shape[1] < self.window else None
-        if mask is not None and mask.device.type == "cpu" and not torch.compiler.is_compiling():
-            lengths = mask.sum(1)
-            partial = lengths[(lengths > 0) & (lengths < self.window)]
-            short = int(partial.min()) if len(partial) else short
-        if short is not None:
-            raise ValueError(
-                f"a recording should last at least one window, {self.window / self.sample_rate:g} s. Found "
-                f"{short / self.sample_rate:g} s ({short} samples at {self.sample_rate} Hz). "
-                f"Leave it out, or shorten `window_s`."
-            )
+            x = F.pad(clean(x.float(), mask), (0, self.n_fft - self.window))
+            taper = self.taper.float()
+            energy = band_energies(x, self.n_fft, self.hop, taper.mul, self.bands)
+        return (energy + 1e-6).log(), frame_mask(mask, self.window, self.hop)

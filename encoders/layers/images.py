@@ -1,78 +1,18 @@
-"""What the image encoders share: reading raw images, and the front for early fusion."""
+"""What the image encoders share, and their front for early fusion."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders._base import Encoder
-from encoders._extras import require
+from encoders.layers.raw_images import image_to_tensor, read_image
 from encoders.types import EncoderOutput, InputSpec
-
-
-def image_to_tensor(raw: Any, in_chans: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """A raw image as normalised floats, channels first.
-
-    Args:
-        raw: A PIL image, or an array or tensor ``[H, W, C]``, ``[C, H, W]`` or (for one channel)
-            ``[H, W]``; uint8 from 0 to 255, or floats from 0 to 1.
-        in_chans: Number of channels wanted; a PIL image is converted to it.
-        mean: Subtracted, one value a channel.
-        std: Divided by, one value a channel.
-
-    Shape:
-        Result ``[in_chans, H, W]``.
-
-    Raises:
-        ValueError: The channels are not ``in_chans``, or the values are neither uint8 nor floats.
-
-    Example:
-        >>> image_to_tensor(np.full((2, 2, 3), 255, np.uint8), 3, (0.5,) * 3, (0.5,) * 3)[0].tolist()
-        [[1.0, 1.0], [1.0, 1.0]]
-    """
-    if hasattr(raw, "convert"):
-        raw = np.array(raw.convert("L") if in_chans == 1 else raw.convert("RGB") if in_chans == 3 else raw)
-    x = torch.as_tensor(raw)
-    if x.dim() == 2:
-        x = x.unsqueeze(0)
-    if x.dim() != 3 or in_chans not in (x.shape[0], x.shape[-1]):
-        raise ValueError(
-            f"an image should have {in_chans} channels, first or last. Found shape {(*x.shape,)}. "
-            f"Convert it, or make the encoder with `in_chans` to match."
-        )
-    if x.shape[0] != in_chans:
-        x = x.movedim(-1, 0)
-    if x.dtype == torch.uint8:
-        x = x.float() / 255
-    elif not x.is_floating_point():
-        raise ValueError(f"an image should hold uint8 (0 to 255) or floats (0 to 1). Found {x.dtype}.")
-    return (x.float() - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
-
-
-def read_image(raw: Any, in_chans: int) -> Any:
-    """The path of an image as a PIL image, in grey or RGB; other values as they are.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not an image; the file is named.
-    """
-    if not isinstance(raw, (str, Path)):
-        return raw
-    pillow = require("PIL.Image", "image")
-    try:
-        with pillow.open(raw) as image:
-            return image.convert({1: "L", 3: "RGB"}.get(in_chans))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no image '{raw}'. Is the path relative to another folder?") from None
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"'{raw}' cannot be read as an image ({error}). Is it empty or damaged?") from None
 
 
 def per_channel(name: str, values: Sequence[float] | float, in_chans: int) -> tuple[float, ...]:
@@ -136,12 +76,12 @@ class ImageEncoder(Encoder):
     std: tuple[float, ...]
 
     def read(self, raw: Any) -> Any:
-        """The path of an image as a PIL image with the encoder's channels; other values as they are."""
+        """A path, a PIL image or an array, as an image that transforms work on; see `read_image`."""
         return read_image(raw, len(self.mean))
 
     def preprocess(self, raw: Any) -> Tensor:
         """A path, a PIL image or an array (uint8 or floats, channels first or last), normalised."""
-        return image_to_tensor(self.read(raw), len(self.mean), self.mean, self.std)
+        return image_to_tensor(raw, len(self.mean), self.mean, self.std)
 
     def input_level(self) -> Encoder:
         return ImageInputLevel(len(self.mean), self.input_spec)

@@ -1,12 +1,15 @@
-"""The table of a recipe: one row a method, one figure a protocol."""
+"""The table of a recipe: one row a method, one figure a task and protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
+
+Columns = Mapping[tuple[str, str], str]
+"""By task and protocol, the words for them."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Row:
         std: Of ``scores``, over folds and seeds.
         scores: One a fold, seed by seed.
         ablation: Whether it only shows what a part does; tables keep such rows apart.
+        interval: Of an accuracy, 95 % by `recipes.harness.bootstrap`.
+        difference: To plain concatenation, its mean and its interval by the paired bootstrap.
+        seconds: Of training, in all seeds together.
     """
 
     name: str
@@ -37,30 +43,62 @@ class Row:
     std: float
     scores: Sequence[float] = field(default_factory=list)
     ablation: bool = False
+    interval: Sequence[float] | None = None
+    difference: Sequence[float] | None = None
+    seconds: float | None = None
 
     @property
     def group(self) -> str:
         """Under which heading a table shows it."""
         return "ablation" if self.ablation else self.stage
 
+    @property
+    def text(self) -> str:
+        """The figure as tables show it."""
+        return f"{self.mean:.3f} ± {self.std:.3f}"
 
-def print_table(rows: Sequence[Row], *, title: str, protocols: dict[str, str]) -> None:
-    """Show the rows, a method a line and a protocol a column; the best of each column is bold."""
+
+def columns_of(rows: Sequence[Row], protocols: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """What the rows' table has in its columns: only what distinguishes them is named."""
+    seen = dict.fromkeys((r.task, r.metric, r.protocol) for r in rows)
+    one_task, one_protocol = (len({key[i] for key in seen}) == 1 for i in (0, 2))
+    words = {}
+    for task, metric, protocol in seen:
+        what = [] if one_task and not one_protocol else [f"{task} {_METRICS.get(metric, metric)}"]
+        words[task, protocol] = ", ".join([*what, *([] if one_protocol else [protocols[protocol]])])
+    return words
+
+
+def methods_of(rows: Sequence[Row]) -> list[tuple[str, str, bool]]:
+    """Group, name and whether it is the default, of each method once."""
+    return list(dict.fromkeys((r.group, r.name, r.default) for r in rows))
+
+
+def find(rows: Sequence[Row], name: str, column: tuple[str, str]) -> Row | None:
+    """The row of a method in a column."""
+    return next((r for r in rows if r.name == name and (r.task, r.protocol) == column), None)
+
+
+def print_table(rows: Sequence[Row], *, title: str, columns: Columns) -> None:
+    """Show the rows, a method a line; the best of each column is bold."""
     table = Table(title=title, title_justify="left")
     table.add_column("stage")
     table.add_column("method")
-    for text in protocols.values():
+    for text in columns.values():
         table.add_column(text, justify="right")
-    best = {p: max((r.mean for r in rows if r.protocol == p), default=0.0) for p in protocols}
+    best = {c: max((r.mean for r in rows if (r.task, r.protocol) == c), default=0.0) for c in columns}
     seen = ""
-    for group, name, default in dict.fromkeys((r.group, r.name, r.default) for r in rows):
+    for group, name, default in methods_of(rows):
         cells = []
-        for p in protocols:
-            found = [r for r in rows if (r.name, r.group, r.protocol) == (name, group, p)]
-            text = f"{found[0].mean:.3f} ± {found[0].std:.3f}" if found else ""
-            cells.append(f"[bold]{text}[/bold]" if found and found[0].mean == best[p] else text)
+        for column in columns:
+            row = find(rows, name, column)
+            text = row.text if row else ""
+            cells.append(f"[bold]{text}[/bold]" if row and row.mean == best[column] else text)
         if group != seen and seen:
             table.add_section()
         table.add_row("" if group == seen else group, f"{name} (default)" if default else name, *cells)
         seen = group
     Console().print(table)
+
+
+_METRICS = {"r2": "R²", "f1_macro": "macro F1"}

@@ -77,7 +77,7 @@ def test_a_cosine_runs_from_the_peak_to_zero() -> None:
     trainer.fit(learner, loader(make_data()))
     (scheduler,) = (c.scheduler for c in trainer.lr_scheduler_configs)
     assert scheduler.base_lrs[0] == 0.1
-    assert scheduler.T_max == trainer.global_step == 8
+    assert scheduler.last_epoch == trainer.global_step == 8
     assert scheduler.get_last_lr()[0] == pytest.approx(0, abs=1e-9)
     with pytest.raises(ValueError, match=r"unknown schedule 'linear'"):
         Learner(make_model(), schedule="linear")

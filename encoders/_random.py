@@ -1,0 +1,41 @@
+"""Random numbers that depend on a key, and leave the process's own alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def random_state() -> tuple[Any, ...]:
+    """The states of torch's (on the CPU), Python's and NumPy's generators."""
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def set_random_state(state: tuple[Any, ...]) -> None:
+    torch.set_rng_state(state[0])
+    random.setstate(state[1])
+    np.random.set_state(state[2])
+
+
+def seed_by(key: Sequence[int]) -> None:
+    """Seed the three generators by a key; unlike `torch.manual_seed`, no GPU's."""
+    words = np.random.SeedSequence(key).generate_state(3)
+    torch.default_generator.manual_seed(int(words[0]))
+    random.seed(int(words[1]))
+    np.random.seed(int(words[2]))
+
+
+@contextmanager
+def keyed(key: Sequence[int]) -> Iterator[None]:
+    """Within, random numbers are those of the key; afterwards, those that were due."""
+    before = random_state()
+    seed_by(key)
+    try:
+        yield
+    finally:
+        set_random_state(before)

@@ -1,0 +1,104 @@
+"""Frames of waveforms, and the energy in their mel bands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Windowed = Callable[[Tensor], Tensor]
+
+CACHED = 2**19
+"""Numbers in the frames that a processor transforms at a time; more of them leave its cache."""
+
+
+def check_length(x: Tensor, mask: Tensor | None, window: int, sample_rate: int) -> None:
+    """Refuse a recording that has no whole frame; a row without any sample stays.
+
+    Shape:
+        x ``[B, T]``, mask ``[B, T]``.
+
+    Raises:
+        ValueError: A recording is shorter than one window (lengths are looked at on the CPU only).
+    """
+    short = x.shape[1] if x.shape[1] < window else None
+    if mask is not None and mask.device.type == "cpu" and not torch.compiler.is_compiling():
+        lengths = mask.sum(1)
+        partial = lengths[(lengths > 0) & (lengths < window)]
+        short = int(partial.min()) if len(partial) else short
+    if short is not None:
+        raise ValueError(
+            f"a recording should last at least one window, {window / sample_rate:g} s. Found "
+            f"{short / sample_rate:g} s ({short} samples at {sample_rate} Hz). "
+            f"Leave it out, or shorten `window_s`."
+        )
+
+
+def check_spans(window: int, hop: int, sample_rate: int) -> None:
+    """Refuse frames without samples.
+
+    Raises:
+        ValueError: The window has fewer than two, or the hop has none.
+    """
+    if hop < 1 or window < 2:
+        raise ValueError(
+            f"`hop_s` and `window_s` should span samples at {sample_rate} Hz. Found {hop} and "
+            f"{window}. Are they in milliseconds? They are read as seconds."
+        )
+
+
+def frame_mask(mask: Tensor | None, window: int, hop: int) -> Tensor | None:
+    """Valid are the frames of which every sample is: their last one tells."""
+    return None if mask is None else mask[:, window - 1 :: hop]
+
+
+def band_energies(x: Tensor, length: int, hop: int, windowed: Windowed, bands: Tensor) -> Tensor:
+    """Energy of each frame in each band, by one Fourier transform a frame.
+
+    On a processor the frames go in pieces that stay in its cache, which is what a loop over recordings
+    gets for nothing. A graph, or an accelerator, takes them at once; so does what is differentiated, as
+    all of it is kept for the way back.
+
+    Args:
+        x: Waveforms.
+        length: Samples that ``windowed`` reads of each frame.
+        hop: Samples between frames.
+        windowed: From frames ``[B, F, length]`` to what is transformed, ``[B, F, n_fft]``.
+        bands: Weight of each frequency in each band, from 0 Hz up; frequencies above are left out.
+
+    Shape:
+        x ``[B, T]``, bands ``[frequencies, n_mels]``, result ``[B, F, n_mels]``.
+    """
+    frames = x.unfold(1, length, hop)
+    step = frames.shape[1]
+    if x.device.type == "cpu" and not (torch.compiler.is_compiling() or _differentiated(x)):
+        step = max(1, CACHED // max(1, len(x) * length))
+    energies = []
+    for start in range(0, frames.shape[1], step):
+        spectrum = torch.fft.rfft(windowed(frames[:, start : start + step]))
+        parts = torch.view_as_real(spectrum[..., : len(bands)])
+        energy = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
+        energies.append(exact_product(energy, bands))
+    return torch.cat(energies, 1)
+
+
+def _differentiated(x: Tensor) -> bool:
+    return torch.is_grad_enabled() and x.requires_grad
+
+
+def exact_product(x: Tensor, matrix: Tensor) -> Tensor:
+    """``x @ matrix`` to the precision of float32, whatever the settings let a product of float32 lose.
+
+    Where they let it lose some (TF32, bfloat16), or cannot be asked as in a graph, it is in float64.
+    """
+    if x.dtype == torch.float32 and x.device.type in ("cpu", "cuda") and _may_lose_digits(x.device.type):
+        return (x.double() @ matrix.double()).float()
+    return x @ matrix.to(x.dtype)
+
+
+def _may_lose_digits(device: str) -> bool:
+    if torch.compiler.is_compiling():
+        return True
+    products = torch.backends.mkldnn.matmul if device == "cpu" else torch.backends.cuda.matmul
+    return products.fp32_precision not in ("none", "ieee")

@@ -1,0 +1,150 @@
+"""What the front-ends of Kaldi share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from encoders._extras import require
+from encoders._registry import unknown_name
+from encoders.features._frames import band_energies, check_length, check_spans, frame_mask
+from encoders.slots import clean
+from encoders.taps import masked_mean
+
+FLOOR = torch.finfo(torch.float32).eps
+"""Energies below it count as it, before the logarithm."""
+
+WINDOWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "blackman": lambda turn: 0.42 - 0.5 * turn.cos() + 0.08 * (2 * turn).cos(),
+    "hamming": lambda turn: 0.54 - 0.46 * turn.cos(),
+    "hanning": lambda turn: 0.5 - 0.5 * turn.cos(),
+    "povey": lambda turn: (0.5 - 0.5 * turn.cos()) ** 0.85,
+    "rectangular": torch.ones_like,
+}
+
+
+class KaldiFrontEnd(nn.Module):
+    """Log-mel energies of frames, as Kaldi computes them.
+
+    From each frame its mean is subtracted, then ``preemphasis`` times the sample before (the first is
+    its own predecessor); the rest is windowed, and padded to a power of two for the Fourier transform.
+
+    Constants keep float32 when the model is cast to another type: energies span more decades than half
+    precision holds.
+    """
+
+    taper: Tensor
+    bands: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        n_mels: int,
+        window_s: float,
+        hop_s: float,
+        low_hz: float,
+        high_hz: float | None,
+        preemphasis: float,
+        window_type: str,
+        mean_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.sample_rate, self.preemphasis, self.mean_norm = sample_rate, preemphasis, mean_norm
+        # Kaldi cuts; the small term undoes products such as 0.029 * 1000 = 28.999….
+        self.window, self.hop = (int(s * sample_rate + 1e-6) for s in (window_s, hop_s))
+        check_spans(self.window, self.hop, sample_rate)
+        if not 0 <= preemphasis <= 1:
+            raise ValueError(f"`preemphasis` should be from 0 to 1. Found {preemphasis}.")
+        if window_type not in WINDOWS:
+            raise unknown_name("window type", window_type, WINDOWS)
+        n_fft = 2 ** math.ceil(math.log2(self.window))
+        turn = 2 * torch.pi * torch.arange(self.window, dtype=torch.float64) / (self.window - 1)
+        taper = F.pad(WINDOWS[window_type](turn), (0, n_fft - self.window)).float()
+        self._constants: dict[str, Tensor] = {}
+        self.keep("taper", taper)
+        self.keep("bands", mel_bands(n_mels, n_fft, sample_rate, low_hz, high_hz))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        check_length(x, mask, self.window, self.sample_rate)
+        with torch.autocast(x.device.type, enabled=False):
+            x = clean(x if x.dtype == torch.float64 else x.float(), mask)
+            frames = self.features(x)
+            mask = frame_mask(mask, self.window, self.hop)
+            if self.mean_norm:
+                frames = frames - masked_mean(clean(frames, mask), mask).unsqueeze(1)
+        return clean(frames, mask), mask
+
+    def keep(self, name: str, value: Tensor) -> None:
+        """A constant that follows the model to its device, and to no other type."""
+        self._constants[name] = value
+        self.register_buffer(name, value.clone(), persistent=False)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The frames of whole waveforms.
+
+        Shape:
+            ``[B, T]`` to ``[B, F, n]``.
+        """
+        raise NotImplementedError
+
+    def log_mels(self, x: Tensor) -> Tensor:
+        """Logarithm of the energy in each mel band.
+
+        Shape:
+            ``[B, T]`` to ``[B, F, n_mels]``.
+        """
+        n_fft = len(self.taper)
+        x = F.pad(x, (1, n_fft - self.window))  # a frame, the sample before it, and what the window hides
+        return band_energies(x, n_fft + 1, self.hop, self._windowed, self.bands).clamp_min(FLOOR).log()
+
+    def _windowed(self, frames: Tensor) -> Tensor:
+        # In Kaldi's order, so that float32 rounds alike: quiet bands beside loud ones show it.
+        frames = frames - frames[..., 1 : self.window + 1].mean(-1, keepdim=True)
+        frames[..., 0] = frames[..., 1]
+        emphasised = frames[..., 1:] - self.preemphasis * frames[..., :-1]
+        return emphasised.mul_(self.taper)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        for name, value in self._constants.items():
+            self._buffers[name] = value.to(getattr(self, name).device)
+        return self
+
+
+def mel_bands(n_mels: int, n_fft: int, sample_rate: int, low_hz: float, high_hz: float | None) -> Tensor:
+    """Kaldi's triangles; frequencies above the last are left out.
+
+    Shape:
+        Result ``[frequencies, n_mels]``.
+
+    Raises:
+        ValueError: The edges are not in order, or a band falls between two frequencies of the transform.
+        ImportError: torchaudio is not installed.
+    """
+    high_hz = sample_rate / 2 if high_hz is None else high_hz
+    if not 0 <= low_hz < high_hz <= sample_rate / 2:
+        raise ValueError(
+            f"`low_hz` and `high_hz` should lie in order from 0 to {sample_rate / 2:g} Hz, half the sample "
+            f"rate. Found {low_hz:g} and {high_hz:g}."
+        )
+    if n_mels < 4:
+        raise ValueError(f"`n_mels` should be at least 4. Found {n_mels}.")
+    kaldi = require("torchaudio.compliance.kaldi", "audio")
+    bands: Tensor = kaldi.get_mel_banks(
+        n_mels, n_fft, float(sample_rate), low_hz, high_hz, 100.0, -500.0, 1.0
+    )[0]
+    empty = int((bands.sum(1) == 0).sum())
+    if empty:
+        raise ValueError(
+            f"`n_mels` should leave each band a frequency of the transform, of which there are "
+            f"{n_fft // 2} at {sample_rate} Hz. Found {empty} of {n_mels} bands empty. "
+            f"Take fewer bands, or a longer `window_s`."
+        )
+    last = int(bands.sum(0).nonzero().max())
+    return bands.T[: last + 1].contiguous()

@@ -1,0 +1,139 @@
+"""``python -m recipes.<name>``: fill the table, show it, write the run folder."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import inspect
+import io
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from fusion import list_fusions
+from fusion._base import FUSIONS
+from recipes.harness.cells import Cells, run_cells
+from recipes.harness.page import write_page
+from recipes.harness.recipe import C, Recipe
+from recipes.harness.run import RunFolder, command, machine, versions, write_json, write_text
+from recipes.harness.summary import summarise, waiting
+from recipes.harness.table import Row, columns_of, print_table
+
+_OF_THE_RUN = ("config", "resume", "output", "workers")  # they change nothing of the result
+
+
+def parse(recipe: Recipe[C], arguments: Sequence[str] | None = None) -> tuple[C, str]:
+    """The options, and the same as YAML."""
+    description, _, _ = (inspect.getdoc(recipe.config) or "").partition("\n\nArgs:")
+    parser = ArgumentParser(
+        prog=f"python -m recipes.{recipe.name}",
+        description=description,
+        version=version("plait"),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="config", help="YAML file with any of these options.")
+    parser.add_class_arguments(recipe.config)
+    parsed = parser.parse_args(arguments)
+    config = recipe.config(**{f.name: parsed[f.name] for f in dataclasses.fields(recipe.config)})
+    for name in config.fusions:
+        if name not in list_fusions():
+            FUSIONS.get(name)
+    try:
+        config.check()
+    except ValueError as error:
+        parser.error(str(error))
+    kept = parsed.clone()
+    for name in _OF_THE_RUN:
+        kept.pop(name, None)
+    return config, parser.dump(kept, skip_validation=True)
+
+
+def run(recipe: Recipe[Any], arguments: Sequence[str] | None = None) -> Path:
+    """Run a recipe with these arguments, by default the command line's; returns the run folder."""
+    config, text = parse(recipe, arguments)
+    cells = recipe.cells(config)  # before the folder: without data there is no run
+    folder = RunFolder(config.output, text, resume=config.resume).path
+    fill(recipe, config, cells, folder)
+    return folder
+
+
+def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folder: Path) -> list[Row]:
+    """Run the cells that the folder does not have yet, show the table and write what the folder holds."""
+    console = Console()
+    console.print(f"[dim]{recipe.licence}[/dim]")
+    console.print(f"Writing to {folder}")
+    results = run_cells(
+        partial(recipe.run_cell, config, folder),
+        cells,
+        Cells(folder / "cells.jsonl"),
+        workers=config.workers,
+        describe=partial(_describe, recipe),
+    )
+    rows = summarise(recipe, config, cells, results)
+    waited = waiting(results)
+    write_json(
+        folder / "metrics.json",
+        {
+            "command": command(),
+            "versions": versions(),
+            "machine": machine(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seeds": list(range(config.seeds)),
+            "licence": recipe.licence,
+            "std": f"over {recipe.spread}",
+            "interval": "95 %, bootstrap over seeds and test units",
+            "waiting": waited,
+            "table": [dataclasses.asdict(r) for r in rows],
+        },
+    )
+    write_text(folder / "table.csv", _csv(rows))
+    main = [r for r in rows if not r.ablation]
+    columns = columns_of(main, recipe.protocols)
+    print_table([r for r in rows if (r.task, r.protocol) in columns], title=recipe.title, columns=columns)
+    if waited is not None:
+        console.print(f"Waited for data {waited[0]:.1%} of the training time, {waited[1]:.1%} in the worst cell.")
+    write_page(recipe, config, folder / "report.html", rows, cells, results)
+    console.print(f"Report: {folder / 'report.html'}")
+    return rows
+
+
+def run_command(work: Callable[[], object], *, again: str) -> None:
+    """Run a command; a known error, or Ctrl-C, ends it in one line.
+
+    Args:
+        work: The command.
+        again: How to go on after an interruption.
+    """
+    try:
+        work()
+    except (ValueError, OSError, TypeError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; {again}")
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    file = io.StringIO()
+    names = [f.name for f in dataclasses.fields(Row)]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        values = [getattr(row, name) for name in names]
+        writer.writerow([" ".join(map(str, v)) if isinstance(v, (list, tuple)) else v for v in values])
+    return file.getvalue()
+
+
+def _describe(recipe: Recipe[Any], cell: Mapping[str, Any]) -> str:
+    words = [recipe.ablation(cell) or cell["row"], f"seed {cell['seed'] + 1}"]
+    if len(recipe.protocols) > 1:
+        words.append(recipe.protocols[cell["protocol"]])
+    if "fold" in cell:
+        words.append(f"fold {cell['fold'] + 1}")
+    return ", ".join(words)

@@ -1,0 +1,171 @@
+"""What a recipe is: one dataset and one choice of parts, which the harness trains, tests and reports."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from encoders import Encoder
+from fusion import create_fusion
+from recipes.harness.options import Options
+from tasks import MultiTaskModel, Task, create_weighting
+
+if TYPE_CHECKING:
+    from recipes.harness.report import Block
+    from recipes.harness.summary import Row
+    from tasks import Learner
+
+C = TypeVar("C", bound=Options)
+Cell = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The data of one seed, reduced to the modalities that were asked for.
+
+    Each is a `BatchDataset` (its ``transform`` makes noise anew each epoch), or any dataset of samples,
+    which ``model.collate`` then joins.
+
+    Attributes:
+        train: What the weights are fitted on.
+        validation: Cut from the training data: epochs and options are chosen on it.
+        test: Read once a cell, after everything is chosen.
+        units: For each test sample the number of what it was cut from (a video, an utterance used in
+            several pairs): the bootstrap draws whole units. None when samples are independent.
+    """
+
+    train: Any
+    validation: Any
+    test: Any
+    units: Sequence[int] | None = None
+
+
+class Recipe(ABC, Generic[C]):
+    """One dataset and one choice of parts; a recipe's ``train.py`` ends in ``RECIPE = Mine()``.
+
+    A recipe must define `modalities`, `metrics`, `data`, `encoders` and `tasks`, and gets the command
+    line, the table, resuming and the report: ``__main__.py`` calls ``run_command(RECIPE)``. All of
+    these are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`,
+    which may read files: keep what it read in an ``lru_cache``. Objects are made in worker processes:
+    a recipe holds no state.
+
+    A cell is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
+    `run_cell` trains it, by default as `recipes.harness.cell` does: each of `candidates` is trained
+    with early stopping on ``monitor``; the best on validation is tested. Its result has
+
+    - ``tasks``: by task ``score`` (its metric on the test data) and, for an accuracy, ``correct``
+      (0 or 1 for each test sample);
+    - ``units``: as in `Splits`, the sample's own number when None;
+    - ``missing``: by modality left out, by task, the score without it;
+    - ``weights``: by modality the mean weight, where the fusion has any;
+    - ``chosen`` (the candidate), ``seconds``, ``steps`` and ``waiting`` (the share of the training
+      time spent waiting for data).
+
+    Attributes:
+        name: Of its folder: ``python -m recipes.<name>``.
+        title: Of the table and the report.
+        licence: Of the data, shown by each run.
+        about: Paragraphs that open the report: what the data are, how they are split.
+        config: The class of its options.
+        default_fusion: The declared choice; its models of seed 0 are kept.
+        monitor: What is chosen by on the validation data, such as ``"val/digit/accuracy"``; higher is
+            better.
+        protocols: How the data are split, with the words for it.
+        spread: What standard deviations are over.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    licence: ClassVar[str]
+    about: ClassVar[tuple[str, ...]] = ()
+    config: type[C]
+    default_fusion: ClassVar[str] = "concat"
+    monitor: ClassVar[str]
+    protocols: ClassVar[Mapping[str, str]] = {"test": "test set"}
+    spread: ClassVar[str] = "seeds"
+
+    @abstractmethod
+    def modalities(self, config: C) -> tuple[str, ...]:
+        """All of them, in the order in which models have them."""
+
+    @abstractmethod
+    def metrics(self, config: C) -> Mapping[str, str]:
+        """The tasks of the table, each with the metric shown, one of ``task.metrics()``."""
+
+    @abstractmethod
+    def data(self, config: C, names: Sequence[str], seed: int) -> Splits:
+        """Training, validation and test data with the modalities ``names`` only."""
+
+    @abstractmethod
+    def encoders(self, config: C, names: Sequence[str]) -> dict[str, Encoder]:
+        """New, untrained encoders of the modalities ``names``, in that order."""
+
+    @abstractmethod
+    def tasks(self, config: C, names: Sequence[str]) -> dict[str, Task]:
+        """New tasks, less those that the modalities ``names`` say nothing about."""
+
+    def build(self, config: C, names: Sequence[str], fusion: str) -> MultiTaskModel:
+        """A new, untrained model of some modalities."""
+        encoders = self.encoders(config, names)
+        return MultiTaskModel(
+            encoders=encoders,
+            fusion=create_fusion(fusion, encoders, embed_dim=config.width),
+            tasks=self.tasks(config, names),
+            weighting=create_weighting("equal"),
+            modality_dropout=config.modality_dropout if len(names) > 1 else 0.0,
+        )
+
+    def learner(self, config: C, model: MultiTaskModel) -> Learner:
+        """What trains the model."""
+        from tasks import Learner
+
+        return Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
+
+    def training(self, config: C) -> Mapping[str, Any]:
+        """Further arguments of `tasks.fit`."""
+        return {"epochs": config.epochs, "accelerator": "cpu"}
+
+    def candidates(self, config: C) -> Sequence[Mapping[str, Any]]:
+        """Options to choose among on the validation data, each as changes to the config."""
+        return ({},)
+
+    def references(self, config: C) -> Mapping[str, Any]:
+        """Rows that are no model of Plait, by name; `run_reference` knows what the values say."""
+        return {}
+
+    def run_reference(self, config: C, cell: Cell) -> dict[str, Any]:
+        """The result of a reference's cell."""
+        raise NotImplementedError(cell["row"])
+
+    def cells(self, config: C) -> list[dict[str, Any]]:
+        """Every cell of the table; the long ones first, so that the workers end together."""
+        rows = [*config.fusions, *self.modalities(config), *self.references(config)]
+        return [
+            {"row": row, "protocol": protocol, "seed": seed}
+            for seed in range(config.seeds)
+            for row in rows
+            for protocol in self.protocols
+        ]
+
+    def run_cell(self, config: C, folder: Path, cell: Cell) -> dict[str, Any]:
+        """Work on one cell; see the class for what the result has."""
+        from recipes.harness.cell import run_cell
+
+        return run_cell(self, config, folder, cell)
+
+    def declared(self, config: C) -> str:
+        """The default fusion, or the first of those asked for when it is not among them."""
+        return self.default_fusion if self.default_fusion in config.fusions else config.fusions[0]
+
+    def ablation(self, cell: Cell) -> str | None:
+        """For a cell that only shows what a part does: the name of its row; tables keep it apart."""
+        return None
+
+    def sections(
+        self, config: C, rows: Sequence[Row], cells: Sequence[Cell], results: Sequence[Any]
+    ) -> list[Block]:
+        """More blocks for the report."""
+        return []

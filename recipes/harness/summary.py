@@ -1,0 +1,94 @@
+"""From the results of cells to the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fusion._base import FUSIONS
+from recipes.harness.bootstrap import interval, replicates
+from recipes.harness.options import Options
+from recipes.harness.recipe import Recipe
+from recipes.harness.table import Row
+
+_ORDER = ("single", "early", "intermediate", "late", "decision", "reference", "ablation")
+_BASELINE = "concat"
+
+
+def summarise(
+    recipe: Recipe[Any],
+    config: Options,
+    cells: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],
+) -> list[Row]:
+    """A row for each method, protocol and task, grouped by stage."""
+    groups: dict[tuple[str, str | None, str], list[int]] = {}
+    for i, cell in enumerate(cells):
+        groups.setdefault((cell["row"], recipe.ablation(cell), cell["protocol"]), []).append(i)
+    redrawn = {
+        (key, task): _replicates([cells[i] for i in members], [results[i] for i in members], task)
+        for key, members in groups.items()
+        for task in recipe.metrics(config)
+    }
+    rows = []
+    for (row, ablation, protocol), members in groups.items():
+        own = [results[i] for i in members]
+        for task, metric in recipe.metrics(config).items():
+            scores = [r["tasks"][task]["score"] for r in own if task in r["tasks"]]
+            if not scores:
+                continue
+            values = redrawn[(row, ablation, protocol), task]
+            plain = redrawn.get(((_BASELINE, None, protocol), task))
+            baseline = [results[i] for i in groups.get((_BASELINE, None, protocol), [])]
+            gain = None
+            if values is not None and plain is not None and row != _BASELINE:
+                reached = float(np.mean([r["tasks"][task]["score"] for r in baseline]))
+                gain = [float(np.mean(scores)) - reached, *interval(values - plain)]
+            rows.append(
+                Row(
+                    name=ablation or row,
+                    stage=_stage(recipe, config, row),
+                    default=row == recipe.declared(config) and ablation is None,
+                    protocol=protocol,
+                    task=task,
+                    metric=metric,
+                    mean=float(np.mean(scores)),
+                    std=float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0,
+                    scores=scores,
+                    ablation=ablation is not None,
+                    interval=None if values is None else interval(values),
+                    difference=gain,
+                    seconds=sum(r.get("seconds", 0.0) for r in own),
+                )
+            )
+    return sorted(rows, key=lambda r: _ORDER.index(r.group))
+
+
+def waiting(results: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """The share of the training time spent waiting for data: over all cells, and in the worst."""
+    own = [(r["waiting"], r["seconds"]) for r in results if "waiting" in r]
+    if not own:
+        return None
+    return sum(w * s for w, s in own) / sum(s for _, s in own), max(w for w, _ in own)
+
+
+def _stage(recipe: Recipe[Any], config: Options, row: str) -> str:
+    if row in recipe.modalities(config):
+        return "single"
+    return "reference" if row in recipe.references(config) else FUSIONS.get(row).stage
+
+
+def _replicates(
+    cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], task: str
+) -> np.ndarray | None:
+    """Of a method's accuracy; the folds of a seed are joined. None for what is no accuracy."""
+    if any("correct" not in r["tasks"].get(task, {}) for r in results):
+        return None
+    correct: dict[int, list[int]] = {}
+    units: dict[int, list[int]] = {}
+    for cell, result in zip(cells, results, strict=True):
+        correct.setdefault(cell["seed"], []).extend(result["tasks"][task]["correct"])
+        units.setdefault(cell["seed"], []).extend(result["units"])
+    return replicates([np.array(c) for c in correct.values()], [np.array(u) for u in units.values()])

@@ -1,0 +1,61 @@
+"""The model of a schema: an encoder an input, a task a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from encoders import Encoder
+from fusion import create_fusion
+from recipes.table.schema import Schema
+from tasks import MultiTaskModel, Task, create_weighting
+
+T = TypeVar("T")
+
+
+def make_encoders(schema: Schema) -> dict[str, Encoder]:
+    """New encoders, one for each input.
+
+    Raises:
+        ValueError: An encoder's name or option is unknown; the input is named.
+    """
+    return {name: _named(part.make_encoder, f"inputs.{name}") for name, part in schema.inputs.items()}
+
+
+def make_tasks(schema: Schema) -> dict[str, Task]:
+    """New tasks, one for each target."""
+    return {name: _named(target.make_task, f"targets.{name}") for name, target in schema.targets.items()}
+
+
+def build_model(schema: Schema, *, fusion: str, width: int, modality_dropout: float) -> MultiTaskModel:
+    """A new model; the losses of several targets are weighted by their uncertainty.
+
+    Args:
+        schema: With nothing left open.
+        fusion: Its name; a single input needs none, and is mapped linearly.
+        width: Of the fusion.
+        modality_dropout: Probability of hiding an input, where there are several.
+
+    Raises:
+        ValueError: An unknown name or option; which part of the schema it is in, is named.
+    """
+    encoders, tasks = make_encoders(schema), make_tasks(schema)
+    several = len(encoders) > 1
+    transforms = {
+        name: _named(part.make_transforms, f"inputs.{name}") for name, part in schema.inputs.items()
+    }
+    return MultiTaskModel(
+        encoders=encoders,
+        fusion=create_fusion(fusion if several else "concat", encoders, embed_dim=width),
+        tasks=tasks,
+        weighting=create_weighting("uncertainty" if len(tasks) > 1 else "equal"),
+        modality_dropout=modality_dropout if several else 0.0,
+        transforms={name: own for name, own in transforms.items() if own is not None},
+    )
+
+
+def _named(make: Callable[[], T], where: str) -> T:
+    try:
+        return make()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where}: {error}") from None

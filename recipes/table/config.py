@@ -1,0 +1,50 @@
+"""Options of the recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Config:
+    """Trains a model on a table of your own: images, sound, texts, numbers, categories, series.
+
+    Args:
+        data: A .csv, a .parquet, a folder that holds one folder of files for each class, or shards
+            ("shards/train-{000000..000003}.tar").
+        schema: YAML file that says what the columns are; a folder for each class needs none.
+        guess_schema: Write a first schema to this file, for you to edit, and do not train.
+        target: The column to learn, for --guess-schema.
+        skip_bad_rows: Leave out rows that cannot be used, and list them in bad_rows.csv.
+        fusion: Name of the fusion, where there are several inputs.
+        epochs: Passes over the training rows; the best one on the validation rows is kept.
+        batch_size: Rows a step.
+        lr: Peak learning rate of the one-cycle schedule.
+        weight_decay: Of matrices.
+        width: Of the fusion.
+        modality_dropout: Probability of hiding an input of a row in training.
+        precision: "32-true", "bf16-mixed" or "16-mixed".
+        seed: Of initial weights, order and augmentation.
+        workers: Processes that read files.
+        output: Where run folders go.
+        resume: Folder of an interrupted run to go on with; it knows its options.
+    """
+
+    data: str = ""
+    schema: Path | None = None
+    guess_schema: Path | None = None
+    target: str | None = None
+    skip_bad_rows: bool = False
+    fusion: str = "gated"
+    epochs: int = 20
+    batch_size: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    width: int = 128
+    modality_dropout: float = 0.2
+    precision: str = "32-true"
+    seed: int = 0
+    workers: int = 2
+    output: Path = Path("runs/table")
+    resume: Path | None = None

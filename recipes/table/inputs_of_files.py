@@ -1,0 +1,131 @@
+"""Inputs whose column names files: images, sound, series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+from encoders import Encoder, Transforms
+from recipes.table import media
+from recipes.table.input import Input
+from recipes.table.parse import PartError
+from recipes.table.row import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInput(Input):
+    """Paths of images.
+
+    Args:
+        column: Where the paths are.
+        size: Side in pixels to which every image is resized.
+        channels: 3 for colour, 1 for grey.
+        encoder: A name, or a mapping with a name and options.
+        transforms: Instead of resizing to a square.
+        augment: Done before that, in training only.
+    """
+
+    kind: ClassVar[str] = "image"
+    file: ClassVar[bool] = True
+    column: str
+    size: int = 64
+    channels: int = 3
+    encoder: str | dict[str, Any] = "conv"
+    transforms: list[dict[str, Any]] | None = None
+    augment: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def column_names(self) -> list[str]:
+        return [self.column]
+
+    def value(self, row: Row) -> Any:
+        return media.open_image(row.file(self.column))
+
+    def check(self, row: Row, *, decode: bool) -> str | None:
+        media.check_image(row.file(self.column), decode=decode)
+        return None
+
+    def make_encoder(self) -> Encoder:
+        return self._encoder(in_chans=self.channels, image_size=self.size)
+
+    def make_transforms(self) -> Transforms | None:
+        resize = {"name": "torchvision/Resize", "size": [self.size, self.size]}
+        always = [resize] if self.transforms is None else self.transforms
+        return Transforms(always=always, augment=self.augment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioInput(Input):
+    """Paths of sound files; several channels are averaged, other rates are resampled.
+
+    Args:
+        column: Where the paths are.
+        sample_rate: In Hz, at which the encoder works.
+        encoder: A name, or a mapping with a name and options.
+        transforms: Done to every waveform.
+        augment: Done before that, in training only.
+    """
+
+    kind: ClassVar[str] = "audio"
+    file: ClassVar[bool] = True
+    column: str
+    sample_rate: int
+    encoder: str | dict[str, Any] = "logmel_conv"
+    transforms: list[dict[str, Any]] = field(default_factory=list)
+    augment: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def column_names(self) -> list[str]:
+        return [self.column]
+
+    def value(self, row: Row) -> Any:
+        return media.open_sound(row.file(self.column))
+
+    def check(self, row: Row, *, decode: bool) -> str | None:
+        rate = media.check_sound(row.file(self.column), decode=decode)
+        return None if rate in (None, self.sample_rate) else f"not at {self.sample_rate} Hz, so resampled"
+
+    def make_encoder(self) -> Encoder:
+        return self._encoder(sample_rate=self.sample_rate)
+
+    def make_transforms(self) -> Transforms | None:
+        return Transforms(always=self.transforms, augment=self.augment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesInput(Input):
+    """Paths of series: ``.npy`` or ``.csv`` files of [time, channels].
+
+    Args:
+        column: Where the paths are.
+        channels: How many each has; None takes those of the first training file.
+        encoder: A name, or a mapping with a name and options.
+    """
+
+    kind: ClassVar[str] = "series"
+    file: ClassVar[bool] = True
+    column: str
+    channels: int | None = None
+    encoder: str | dict[str, Any] = "tcn"
+
+    @property
+    def column_names(self) -> list[str]:
+        return [self.column]
+
+    def value(self, row: Row) -> Any:
+        return media.read_series(row.file(self.column), self.channels)
+
+    def complete(self, rows: Iterable[Row]) -> Self:
+        if self.channels is not None:
+            return self
+        first = next((row for row in rows if row.text(self.column)), None)
+        if first is None:
+            raise PartError(f"column '{self.column}' should name a file in some training row. Found none.")
+        try:
+            return replace(self, channels=media.read_series(first.file(self.column), None).shape[1])
+        except media.UNREADABLE as error:
+            raise first.bad(self.column, f"should name a series: {error}") from None
+
+    def make_encoder(self) -> Encoder:
+        return self._encoder(in_channels=self.channels)

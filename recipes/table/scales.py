@@ -1,0 +1,109 @@
+"""Means and scales of the training data: of the inputs, for the encoders, and of the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from encoders import Batch, Sample
+from recipes.table.errors import BadCell
+from recipes.table.parts import Parts
+from recipes.table.schema import Schema
+from tasks import MultiTaskModel
+
+MAX_ROWS, MAX_VALUES = 1000, 20_000_000
+"""How much of the training data is read for its statistics: rows, and numbers in them."""
+_WITH_STATISTICS = ("audio", "series", "table")
+
+
+def fit_inputs(model: MultiTaskModel, parts: Parts, *, seed: int) -> int:
+    """Give the encoders means and scales from a random sample of training rows; images need none.
+
+    Returns:
+        How many rows were read: at most 1,000, or as many as hold 20 million numbers.
+    """
+    schema = parts.schema
+    wanted = {name: part for name, part in schema.inputs.items() if part.kind in _WITH_STATISTICS}
+    if not wanted:
+        return 0
+    few = Schema(wanted, schema.targets, schema.split)
+    samples: list[Sample] = []
+    values = 0
+    for sample in _some(parts, few, model.preprocessing(), seed):
+        samples.append(sample)
+        values += sum(x.numel() for x in sample["inputs"].values())
+        if len(samples) == MAX_ROWS or values > MAX_VALUES:
+            break
+    if samples:
+        model.fit_preprocessing(model.collate([{"inputs": s["inputs"]} for s in samples]))
+    return len(samples)
+
+
+def _some(parts: Parts, schema: Schema, preprocess: Callable[[Sample], Sample], seed: int) -> Iterator[Sample]:
+    """Training samples in random order, less those that lack all of the schema's inputs."""
+    data: Any = parts.open("train", preprocess=preprocess, schema=schema, seed=seed)
+    if parts.source is None:
+        yield from data
+        return
+    for i in np.random.default_rng(seed).permutation(len(data)):
+        try:
+            yield data[int(i)]
+        except BadCell as error:
+            if error.column:
+                raise
+
+
+@dataclass(frozen=True)
+class TargetScales:
+    """Collates with number targets standardised, so that no unit of measurement sets the step size.
+
+    Args:
+        collate: ``model.collate``.
+        scales: By target, the mean and the standard deviation of each number.
+    """
+
+    collate: Callable[[Sequence[Sample]], Batch]
+    scales: dict[str, tuple[Tensor, Tensor]]
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        batch = self.collate(samples)
+        scaled = {t: (batch.targets[t] - mean) / std for t, (mean, std) in self.scales.items()}
+        return replace(batch, targets={**batch.targets, **scaled})
+
+    @classmethod
+    def fit(cls, model: MultiTaskModel, parts: Parts, *, seed: int) -> TargetScales:
+        """From training rows, all of a table's, or the first 1,000 of shards."""
+        numbers = {name: t for name, t in parts.schema.targets.items() if t.kind == "number"}
+        found: dict[str, list[Any]] = {name: [] for name in numbers}
+        if parts.source is not None:
+            for row in parts.source.rows(parts.rows["train"]):
+                for name, target in numbers.items():
+                    found[name].append(target.value(row))
+        else:
+            data: Any = parts.open("train", seed=seed)
+            for sample, _ in zip(data, range(MAX_ROWS if numbers else 0), strict=False):
+                for name in numbers:
+                    found[name].append(sample["targets"].get(name))
+        return cls(model.collate, {name: _mean_and_std(values) for name, values in found.items()})
+
+    @torch.no_grad()
+    def into_units(self, model: MultiTaskModel) -> None:
+        """Put the scales into the trained heads, whose outputs are then in the targets' own units."""
+        for name, (mean, std) in self.scales.items():
+            heads = [*model.heads[name], *model.auxiliary_heads[name].values()]  # type: ignore[misc]
+            for head in heads:
+                assert isinstance(head, nn.Linear)
+                head.weight.mul_(std[:, None].to(head.weight))
+                head.bias.mul_(std.to(head.bias)).add_(mean.to(head.bias))
+
+
+def _mean_and_std(values: list[Any]) -> tuple[Tensor, Tensor]:
+    x = np.array([v for v in values if v is not None], dtype=np.float64)
+    mean, std = np.nanmean(x, 0), np.nanstd(x, 0)
+    std = np.where(std > 0, std, 1.0)
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)

@@ -1,0 +1,39 @@
+"""Logs of a training that go on where its checkpoint does."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from pathlib import Path
+
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from tasks.checkpoints import read_checkpoint
+
+
+def make_loggers(folder: Path, checkpoint: Path | None) -> list[Logger]:
+    """Loggers to ``metrics.csv`` and to TensorBoard's events.
+
+    Args:
+        folder: Where to.
+        checkpoint: From where the training goes on; what was logged after it is dropped.
+    """
+    step = None if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
+    table = CSVLogger(folder, name="", version="")
+    if rank_zero_only.rank == 0:
+        _keep(table, folder / "metrics.csv", step or 0)
+    return [table, TensorBoardLogger(folder, name="", version="tensorboard", purge_step=step)]
+
+
+def _keep(logger: CSVLogger, path: Path, step: int) -> None:
+    """Give the logger the rows of earlier steps; it would delete the file."""
+    rows = []
+    if path.exists():
+        with path.open(newline="") as file:
+            rows = [r for r in csv.DictReader(file) if int(r["step"]) < step]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+        writer = logger.experiment
+    writer.metrics = [{k: v for k, v in row.items() if v != ""} for row in rows]
+    writer.save()
