@@ -4,6 +4,7 @@ from encoders._base import Encoder, StagedEncoder
 from encoders._create import create_encoder, list_encoders, register_encoder
 from encoders._registry import Configurable, Registry
 from encoders.audio import LogMelConvEncoder
+from encoders.audio_hf import HFAudioEncoder
 from encoders.batch import Batch
 from encoders.collate import Collate, Sample, TargetSpec
 from encoders.data import BatchDataset
@@ -30,6 +31,7 @@ __all__ = [
     "Encoder",
     "EncoderOutput",
     "FTTransformerEncoder",
+    "HFAudioEncoder",
     "HFTextEncoder",
     "InputSpec",
     "LogMelConvEncoder",

@@ -94,7 +94,7 @@ class TimmEncoder(ImageEncoder):
         return EncoderOutput(pool(maps[-1], "BCHW"), as_tokens(maps[-1], "BCHW"), taps=taps)
 
     def preprocess(self, raw: Any) -> Tensor:
-        """As `ConvEncoder.preprocess`, resized where the model reads one size only."""
+        """A path, a PIL image or an array, normalised; resized where the model reads one size only."""
         x = super().preprocess(raw)
         height, width = self.input_spec.shape[1:]
         if height is None or width is None or x.shape[1:] == (height, width):

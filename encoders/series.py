@@ -157,8 +157,8 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         steps, mask = self.steps(x, mask)
         filler = -steps.shape[1] % self.patch_size
         count = (steps.shape[1] + filler) // self.patch_size
-        patches = F.pad(steps, (0, 0, 0, filler)).reshape(len(x), count, -1)
+        patches = F.pad(steps, (0, 0, 0, filler)).reshape(x.shape[0], count, -1)
         if mask is not None:
-            mask = F.pad(mask, (0, filler)).reshape(len(x), count, -1).any(2)
+            mask = F.pad(mask, (0, filler)).reshape(x.shape[0], count, -1).any(2)
         tokens = self.project(patches)
         return clean(tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask), mask

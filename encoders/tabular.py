@@ -160,7 +160,7 @@ class FTTransformerEncoder(_TableEncoder):
         tokens = values.unsqueeze(-1) * self.weight + missing.unsqueeze(-1) * self.missing
         if categories is not None:
             tokens = torch.cat([tokens, categories], 1)
-        return torch.cat([self.cls.expand(len(x), 1, -1), tokens + self.bias], 1), None
+        return torch.cat([self.cls.expand(x.shape[0], 1, -1), tokens + self.bias], 1), None
 
     def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         return self.stages[level](hidden), None

@@ -124,7 +124,7 @@ def share_of_present(
 ) -> Tensor:
     """Equal weights over the present modalities ``[B, M]``; over all where none is there."""
     if present is None:
-        return like.new_full((len(like), len(modalities)), 1 / len(modalities))
+        return like.new_full((like.shape[0], len(modalities)), 1 / len(modalities))
     there = torch.stack([present[m] for m in modalities], 1)
     there = (there | ~there.any(1, keepdim=True)).to(like.dtype)
     return there / there.sum(1, keepdim=True)

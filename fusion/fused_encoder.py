@@ -164,7 +164,7 @@ class FusedEncoder(Encoder):
         """
         seen = outputs
         if present is not None and not hidden:
-            seen = {m: unpack_output(outputs[m], Slot(len(p), present=p)) for m, p in present.items()}
+            seen = {m: unpack_output(outputs[m], Slot(p.shape[0], present=p)) for m, p in present.items()}
         fused: FusionOutput = self.fusion(seen, present)
         if not self.nested:
             return fused

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from encoders import Collate, Preprocessing, View
 from fusion import FusedEncoder
@@ -30,7 +28,7 @@ class MultiTaskModel(LossNetwork):
         ValueError: A task reads an unknown modality, or uses the head of an unknown task.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
+        >>> import torch; from encoders import create_encoder; from fusion import create_fusion
         >>> from tasks import Classification, Regression
         >>> encoders = {"audio": create_encoder("mlp", 36), "motion": create_encoder("mlp", 16)}
         >>> model = MultiTaskModel(
@@ -64,24 +62,31 @@ class MultiTaskModel(LossNetwork):
                 rows, mask = view.present[name], view.masks.get(name)
                 encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])
 
-    @torch.no_grad()
-    def predict(self, samples: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
+    def predict(
+        self, samples: Mapping[str, Any] | Iterable[Mapping[str, Any]], *, batch_size: int = 64
+    ) -> Any:
         """Plain answers for raw samples ``{modality: raw value}``; a modality may be left out.
 
+        What is raw is up to the encoder: the path of an image or a recording, a PIL image, an array, a
+        pair of a waveform and its rate, a string, a list of cells. The model's mode stays as it is.
+
+        Args:
+            samples: One sample, or any number of them.
+            batch_size: Samples that are encoded together; the answers do not depend on it.
+
         Returns:
-            ``{task: answer}`` for one sample, a list of them for a list.
+            ``{task: answer}`` for one sample, a list of them otherwise. An answer has a ``label`` (or
+            ``labels``) and ``probabilities``, or a ``value``.
+
+        Raises:
+            ValueError: A value that cannot be read, an unknown modality, or a sample without any; the
+                sample's index and the modality are named.
         """
+        from tasks.predicting import predict
+
         if isinstance(samples, Mapping):
-            return self.predict([samples])[0]
-        preprocess = self.preprocessing()
-        raw = [preprocess({"inputs": s}) for s in samples]
-        training = [module for module in self.modules() if module.training]
-        self.eval()
-        outputs = self(self.collate(raw).to(next(self.parameters()).device))
-        for module in training:  # one by one: a frozen part was not in training
-            module.training = True
-        answers = {t: self.tasks[t].predict(out.logits) for t, out in outputs.items()}
-        return [{t: answers[t][i] for t in answers} for i in range(len(samples))]
+            return predict(self, [samples], batch_size=1)[0]
+        return predict(self, samples, batch_size=batch_size)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -96,15 +101,64 @@ class MultiTaskModel(LossNetwork):
             "transforms": [[name, own.config] for name, own in self.transforms.items()],
         }
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write config, weights and what the encoders need to read raw samples; see `tasks.saving`."""
+    def save_pretrained(
+        self, folder: str | Path, *, license: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Write config, weights, what the encoders need to read raw samples, and a model card.
+
+        Args:
+            folder: Made if it is not there. A fault leaves what was in it.
+            license: Of the weights, for the card, as the hub names it ("apache-2.0").
+            metrics: For the card, such as ``trainer.test(...)[0]``.
+
+        Raises:
+            ValueError: A part of the model is of a class that is not registered.
+            OSError: The files cannot be written (the disk is full).
+        """
         from tasks.saving import save
 
-        save(self, Path(folder))
+        save(self, Path(folder), license=license, metrics=metrics)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        license: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> str:
+        """Put what `save_pretrained` writes into a repository of the Hugging Face hub.
+
+        Args:
+            repo_id: ``"user/name"``; made if it is not there.
+            private: Whether a new repository is private; the account's default when None.
+            token: Of the account; the one that ``hf auth login`` stored when None.
+            license: As in `save_pretrained`.
+            metrics: As in `save_pretrained`.
+
+        Returns:
+            The address of the commit.
+        """
+        from tasks.hub import push
+
+        return push(self, repo_id, private=private, token=token, license=license, metrics=metrics)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> MultiTaskModel:
-        """Read what `save_pretrained` wrote, from a folder or a repository of the Hugging Face hub."""
+    def from_pretrained(
+        cls, folder: str | Path, *, revision: str | None = None, token: str | None = None
+    ) -> MultiTaskModel:
+        """Read what `save_pretrained` wrote, from a folder or a repository of the Hugging Face hub.
+
+        Args:
+            folder: A folder, or ``"user/name"`` on the hub.
+            revision: Branch, tag or commit of the repository.
+            token: For a private repository; the one that ``hf auth login`` stored when None.
+
+        Raises:
+            FileNotFoundError: There is no such folder, or a file is missing in it.
+            ValueError: A truncated file, an unknown key, or weights of another model.
+        """
         from tasks.saving import load
 
-        return load(folder)
+        return load(folder, revision=revision, token=token)

@@ -7,11 +7,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import snapshot_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 
@@ -20,24 +19,33 @@ from encoders._registry import unknown_name
 from fusion._base import FUSIONS
 from fusion.fused_encoder import build_encoder
 from tasks._base import TASKS
+from tasks.card import CARD, is_ours, model_card
+from tasks.hub import ASSETS, CONFIG, WEIGHTS, download
 from tasks.sharing._base import SHARINGS
 from tasks.weighting._base import WEIGHTINGS
 
 if TYPE_CHECKING:
     from tasks.model import MultiTaskModel
 
-CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
 _KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout", "transforms")
 
 
-def save(model: MultiTaskModel, folder: Path) -> None:
-    """Write ``config.json``, ``model.safetensors`` and ``assets/<modality>/``.
+def save(
+    model: MultiTaskModel,
+    folder: Path,
+    *,
+    license: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> None:
+    """Write ``config.json``, ``model.safetensors``, ``assets/<modality>/`` and the card ``README.md``.
 
     All is written beside the folder first and moved in at the end, so that a fault leaves what was
-    there. The weights carry the checksum of their config.
+    there. The weights carry the checksum of their config. A ``README.md`` that is not of this library
+    stays.
 
     Raises:
         ValueError: A part of the model is of a class that is not registered; it is named.
+        OSError: The files cannot be written.
     """
     for part in _parts(model.config):
         if not part["name"]:
@@ -46,24 +54,37 @@ def save(model: MultiTaskModel, folder: Path) -> None:
                 f"the options {sorted(set(part) - {'name'})}. Put the register decorator of its kind "
                 f"(`register_encoder` ...) above the class."
             )
-    text = json.dumps(model.config, indent=2)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
-        new, old = Path(name) / "new", Path(name) / "old"
-        new.mkdir()
-        (new / CONFIG).write_text(text)
-        save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(model.config)})
-        for i, encoder in enumerate(model.fused_encoder.leaves().values()):
-            assets = new / ASSETS / f"{i}"
-            assets.mkdir(parents=True)
-            encoder.save_assets(assets)
-            if not any(assets.iterdir()):
-                shutil.rmtree(assets)
-        folder.mkdir(exist_ok=True)
-        _exchange(new, folder, old)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
+            new, old = Path(name) / "new", Path(name) / "old"
+            new.mkdir()
+            _write(model, new)
+            if is_ours(folder / CARD):
+                card = model_card(model, license=license, metrics=metrics)
+                (new / CARD).write_text(card, encoding="utf-8")
+            folder.mkdir(exist_ok=True)
+            _exchange(new, folder, old)
+    except (OSError, SafetensorError) as error:
+        size = sum(x.nbytes for x in model.state_dict().values()) / 1e6
+        raise OSError(
+            f"a model of {size:.1f} MB could not be written to '{folder}': {error}. What was there is as it "
+            f"was. Is the disk full, or may you not write there?"
+        ) from error
 
 
-def load(source: str | Path) -> MultiTaskModel:
+def _write(model: MultiTaskModel, new: Path) -> None:
+    (new / CONFIG).write_text(json.dumps(model.config, indent=2))
+    save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(model.config)})
+    for i, encoder in enumerate(model.fused_encoder.leaves().values()):
+        assets = new / ASSETS / f"{i}"
+        assets.mkdir(parents=True)
+        encoder.save_assets(assets)
+        if not any(assets.iterdir()):
+            shutil.rmtree(assets)
+
+
+def load(source: str | Path, *, revision: str | None = None, token: str | None = None) -> MultiTaskModel:
     """Make the model that `save` wrote, from a folder or a hub repository's name.
 
     Raises:
@@ -76,7 +97,7 @@ def load(source: str | Path) -> MultiTaskModel:
     if not folder.is_dir():
         if folder.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
             raise FileNotFoundError(f"no folder '{source}'. Give one that `save_pretrained` wrote.")
-        folder = Path(snapshot_download(str(source)))
+        folder = download(str(source), revision=revision, token=token)
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' should hold {name}. Give a folder of `save_pretrained`.")
@@ -126,7 +147,8 @@ def load(source: str | Path) -> MultiTaskModel:
 def _exchange(new: Path, folder: Path, old: Path) -> None:
     """Move our files in ``folder`` to ``old`` and those of ``new`` in; undo all of it on a fault."""
     old.mkdir()
-    moves = [(folder / name, old / name) for name in (CONFIG, WEIGHTS, ASSETS) if (folder / name).exists()]
+    ours = {CONFIG, WEIGHTS, ASSETS, *(path.name for path in new.iterdir())}
+    moves = [(folder / name, old / name) for name in sorted(ours) if (folder / name).exists()]
     moves += [(path, folder / path.name) for path in new.iterdir()]
     done: list[tuple[Path, Path]] = []
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ CACHED = 2**19
 """Numbers in the frames that a processor transforms at a time; more of them leave its cache."""
 
 
-def check_length(x: Tensor, mask: Tensor | None, window: int, sample_rate: int) -> None:
+def check_length(
+    x: Tensor, mask: Tensor | None, window: int, sample_rate: int, mend: str = "shorten `window_s`"
+) -> None:
     """Refuse a recording that has no whole frame; a row without any sample stays.
 
     Shape:
@@ -31,7 +34,7 @@ def check_length(x: Tensor, mask: Tensor | None, window: int, sample_rate: int) 
         raise ValueError(
             f"a recording should last at least one window, {window / sample_rate:g} s. Found "
             f"{short / sample_rate:g} s ({short} samples at {sample_rate} Hz). "
-            f"Leave it out, or shorten `window_s`."
+            f"Leave it out, or {mend}."
         )
 
 
@@ -100,5 +103,5 @@ def exact_product(x: Tensor, matrix: Tensor) -> Tensor:
 def _may_lose_digits(device: str) -> bool:
     if torch.compiler.is_compiling():
         return True
-    products = torch.backends.mkldnn.matmul if device == "cpu" else torch.backends.cuda.matmul
-    return products.fp32_precision not in ("none", "ieee")
+    backend: Any = torch.backends.mkldnn if device == "cpu" else torch.backends.cuda
+    return backend.matmul.fp32_precision not in ("none", "ieee")

@@ -19,13 +19,20 @@ from encoders.taps import masked_mean
 FLOOR = torch.finfo(torch.float32).eps
 """Energies below it count as it, before the logarithm."""
 
-WINDOWS: dict[str, Callable[[Tensor], Tensor]] = {
-    "blackman": lambda turn: 0.42 - 0.5 * turn.cos() + 0.08 * (2 * turn).cos(),
-    "hamming": lambda turn: 0.54 - 0.46 * turn.cos(),
-    "hanning": lambda turn: 0.5 - 0.5 * turn.cos(),
-    "povey": lambda turn: (0.5 - 0.5 * turn.cos()) ** 0.85,
-    "rectangular": torch.ones_like,
+
+def _blackman(size: int) -> Tensor:
+    turn = 2 * math.pi / (size - 1) * torch.arange(size, dtype=torch.float32)
+    return 0.42 - 0.5 * turn.cos() + 0.08 * (2 * turn).cos()
+
+
+WINDOWS: dict[str, Callable[[int], Tensor]] = {
+    "blackman": _blackman,
+    "hamming": lambda size: torch.hamming_window(size, periodic=False, dtype=torch.float32),
+    "hanning": lambda size: torch.hann_window(size, periodic=False, dtype=torch.float32),
+    "povey": lambda size: torch.hann_window(size, periodic=False, dtype=torch.float32).pow(0.85),
+    "rectangular": lambda size: torch.ones(size, dtype=torch.float32),
 }
+"""Symmetric, and in float32 from the start: see `KaldiFrontEnd._windowed`."""
 
 
 class KaldiFrontEnd(nn.Module):
@@ -64,8 +71,7 @@ class KaldiFrontEnd(nn.Module):
         if window_type not in WINDOWS:
             raise unknown_name("window type", window_type, WINDOWS)
         n_fft = 2 ** math.ceil(math.log2(self.window))
-        turn = 2 * torch.pi * torch.arange(self.window, dtype=torch.float64) / (self.window - 1)
-        taper = F.pad(WINDOWS[window_type](turn), (0, n_fft - self.window)).float()
+        taper = F.pad(WINDOWS[window_type](self.window), (0, n_fft - self.window))
         self._constants: dict[str, Tensor] = {}
         self.keep("taper", taper)
         self.keep("bands", mel_bands(n_mels, n_fft, sample_rate, low_hz, high_hz))
@@ -111,7 +117,7 @@ class KaldiFrontEnd(nn.Module):
         return emphasised.mul_(self.taper)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, value in self._constants.items():
             self._buffers[name] = value.to(getattr(self, name).device)
         return self

@@ -1,4 +1,4 @@
-"""Reading one recording."""
+"""Reading one recording, or a part of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor
 from encoders._extras import require
 
 
-def load_waveform(raw: Any, sample_rate: int) -> Tensor:
+def load_waveform(
+    raw: Any, sample_rate: int, *, start_s: float = 0.0, duration_s: float | None = None
+) -> Tensor:
     """A recording as one channel of floats at the wanted rate.
 
     Args:
@@ -19,24 +21,48 @@ def load_waveform(raw: Any, sample_rate: int) -> Tensor:
             and its own rate, or the path of an audio file. Integers are scaled to -1 to 1; several
             channels, last, are averaged.
         sample_rate: In Hz.
+        start_s: Where the part begins; a file is read from there, and not before.
+        duration_s: How long the part lasts; to the end when None.
 
     Shape:
         Result ``[T]``.
 
+    Units:
+        ``sample_rate`` in Hz, ``start_s`` and ``duration_s`` in seconds.
+
     Raises:
-        ValueError: The waveform has neither one axis nor channels last.
+        ValueError: The waveform has neither one axis nor channels last, or no sample, or a sample that is
+            no number; the file cannot be read; the part is not within the recording.
+        FileNotFoundError: There is no such file.
         ImportError: A path without soundfile, or another rate without torchaudio.
 
     Example:
         >>> load_waveform([0.0, 0.5], 8000)
         tensor([0.0000, 0.5000])
+        >>> load_waveform(torch.arange(8) / 8, 4, start_s=0.5, duration_s=0.5)
+        tensor([0.2500, 0.3750])
     """
-    rate = sample_rate
     if isinstance(raw, (str, Path)):
-        raw, rate = require("soundfile", "audio").read(raw, dtype="float32")
-    elif isinstance(raw, tuple) and len(raw) == 2:
-        raw, rate = raw
-    x = torch.as_tensor(raw)
+        of = f" of '{raw}'"
+        x, rate = _read(Path(raw), start_s, duration_s)
+    else:
+        of = ""
+        raw, rate = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, sample_rate)
+        x = _one_channel(torch.as_tensor(raw))
+        x = x[_part(len(x), rate, start_s, duration_s, of)]
+    if not len(x):
+        raise ValueError(f"a waveform should have samples. Found none{of}. Leave it out.")
+    bad = int((~x.isfinite()).sum())
+    if bad:
+        raise ValueError(
+            f"a waveform should be finite. Found NaN or infinity in {bad} samples{of}. Repair it."
+        )
+    if rate != sample_rate:
+        x = require("torchaudio", "audio").functional.resample(x, int(rate), sample_rate)
+    return x
+
+
+def _one_channel(x: Tensor) -> Tensor:
     if not x.is_floating_point():
         x = x.float() / -torch.iinfo(x.dtype).min
     if x.dim() == 2 and x.shape[1] < x.shape[0]:
@@ -46,7 +72,39 @@ def load_waveform(raw: Any, sample_rate: int) -> Tensor:
             f"a waveform should have shape [time] or [time, channels]. Found {(*x.shape,)}. "
             f"Are channels first? Try `x.T`."
         )
-    x = x.float()
-    if rate != sample_rate:
-        x = require("torchaudio", "audio").functional.resample(x, int(rate), sample_rate)
-    return x
+    return x.float()
+
+
+def _read(path: Path, start_s: float, duration_s: float | None) -> tuple[Tensor, int]:
+    """The part of a file as one channel, and its rate; nothing before the part is decoded."""
+    soundfile = require("soundfile", "audio")
+    if not path.is_file():
+        raise FileNotFoundError(f"there should be an audio file at '{path}'. Found none. Is the path right?")
+    try:
+        with soundfile.SoundFile(path) as file:
+            part = _part(file.frames, file.samplerate, start_s, duration_s, f" of '{path}'")
+            file.seek(part.start)
+            x = file.read(part.stop - part.start, dtype="float32", always_2d=True)
+            rate = int(file.samplerate)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"'{path}' should be an audio file that libsndfile reads. Found {path.stat().st_size} bytes, "
+            f"of which it says: {error.error_string} Is it whole? Convert other formats to WAV, FLAC or Ogg."
+        ) from None
+    if len(x) < part.stop - part.start:
+        raise ValueError(
+            f"'{path}' should hold {part.stop - part.start} samples from {start_s:g} s on. Found {len(x)}. "
+            f"Was the file cut? Fetch it again."
+        )
+    return torch.from_numpy(x).mean(1), rate
+
+
+def _part(length: int, rate: float, start_s: float, duration_s: float | None, of: str) -> slice:
+    start = round(start_s * rate)
+    stop = length if duration_s is None else start + round(duration_s * rate)
+    if not 0 <= start <= stop <= length:
+        raise ValueError(
+            f"`start_s` and `duration_s` should lie within the {length / rate:g} s{of}. Found {start_s:g} s "
+            f"and {'the rest' if duration_s is None else f'{duration_s:g} s'}. Are they in seconds?"
+        )
+    return slice(start, stop)

@@ -41,7 +41,7 @@ class MultiplicativeRule:
         """See `fusion.types.Rule`; absent candidates do not count."""
         log_p = log_p.float()
         shape = (*present.shape, *[1] * (log_p.dim() - 2))
-        there, k = present.reshape(shape), present.sum(1).reshape(len(present), 1, *shape[2:])
+        there, k = present.reshape(shape), present.sum(1).reshape(present.shape[0], 1, *shape[2:])
         p = log_p if self.through_weights else log_p.detach()
         # log(1 - p), by the form that is exact on either side of p = 1/2; bounded below where p = 1.
         rest = torch.where(

@@ -77,7 +77,7 @@ class Bottleneck(Fusion):
     ) -> FusionOutput:
         states, masks = self._tokens(outputs, present)
         weights = share_of_present(present, self.modalities, states[0])
-        shared = self.bottlenecks.to(states[0].dtype).expand(len(weights), -1, -1)
+        shared = self.bottlenecks.to(states[0].dtype).expand(weights.shape[0], -1, -1)
         always = masks[0].new_ones(shared.shape[:2])
         padded = [torch.cat([m, always], 1) for m in masks]
         for blocks in self.blocks:

@@ -37,14 +37,14 @@ class TransferUnit(nn.Module):
         present: Mapping[str, Tensor] | None,
     ) -> dict[str, Tensor]:
         some = next(iter(hidden.values()))
-        nobody = torch.zeros(len(some), dtype=torch.bool, device=some.device)
+        nobody = torch.zeros(some.shape[0], dtype=torch.bool, device=some.device)
         squeezed, there = [], []
         for m, tap in self.taps.items():
             if m in hidden:
                 squeezed.append(pool(hidden[m], tap.layout, masks.get(m)))
                 there.append(~nobody if present is None else present[m])
             else:
-                squeezed.append(some.new_zeros(len(some), tap.dim))
+                squeezed.append(some.new_zeros(some.shape[0], tap.dim))
                 there.append(nobody)
         z = self.squeeze(torch.cat(self.missing(squeezed, there), 1)).relu()
         out = {}

@@ -1,23 +1,40 @@
-"""What recipes share: the run folder, cells that resume, the table and the report."""
+"""What recipes share: options, cells that resume, training, the table and the report."""
 
 from recipes.harness.cells import Cells, run_cells
+from recipes.harness.command import fill, parse, run, run_command
 from recipes.harness.drawing import draw_model
-from recipes.harness.report import Picture, write_report
+from recipes.harness.find import find_recipe, list_recipes
+from recipes.harness.options import Options
+from recipes.harness.recipe import Recipe, Splits
+from recipes.harness.report import Block, Grid, Heading, Picture, Text, write_report
 from recipes.harness.run import RunFolder, command, machine, versions, write_json
 from recipes.harness.table import Row, print_table
 from recipes.harness.trainer import quiet_trainer
 
 __all__ = [
+    "Block",
     "Cells",
+    "Grid",
+    "Heading",
+    "Options",
     "Picture",
+    "Recipe",
     "Row",
     "RunFolder",
+    "Splits",
+    "Text",
     "command",
     "draw_model",
+    "fill",
+    "find_recipe",
+    "list_recipes",
     "machine",
+    "parse",
     "print_table",
     "quiet_trainer",
+    "run",
     "run_cells",
+    "run_command",
     "versions",
     "write_json",
     "write_report",

@@ -25,9 +25,7 @@ _BATCH = 512
 _FIT_ON = 2000
 
 
-def run_cell(
-    recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping[str, Any]
-) -> dict[str, Any]:
+def run_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a cell, as `Recipe` says.
 
     Checkpoints lie in ``folder/training`` until the cell is done, so that a killed one goes on from

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -16,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from recipes.harness.run import write_text
 
 Cell = Mapping[str, Any]
+_SILENCE_S = 20.0
 
 
 class Cells:
@@ -57,8 +61,18 @@ def _key(cell: Cell) -> str:
     return json.dumps(cell, sort_keys=True)
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    """One thread, silent on Ctrl-C, and gone when the process that gives out the cells is gone."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def run_cells(
@@ -79,6 +93,7 @@ def run_cells(
         describe: A few words on a cell, for the progress bar.
     """
     todo = [c for c in cells if done.get(c) is None]
+    shown = time.monotonic()
     columns = (
         TextColumn("{task.description:<44}"),
         BarColumn(),
@@ -89,18 +104,29 @@ def run_cells(
         bar = progress.add_task("", total=len(cells), completed=len(cells) - len(todo))
 
         def finish(cell: Cell, result: Any) -> None:
+            nonlocal shown
             done.store(cell, result)
             progress.update(bar, advance=1, description=describe(cell))
+            # Where there is no bar to move, as in a log.
+            if not progress.console.is_terminal and time.monotonic() - shown > _SILENCE_S:
+                shown = time.monotonic()
+                state = progress.tasks[bar]
+                progress.console.print(f"{state.completed:.0f} of {state.total:.0f}: {state.description}")
 
         if workers == 0:
             for cell in todo:
                 finish(cell, work(cell))
         else:
-            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+            others = set(active_children())
+            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
             try:
                 running = {pool.submit(work, cell): cell for cell in todo}
                 for future in as_completed(running):
                     finish(running[future], future.result())
+            except BaseException:
+                for worker in set(active_children()) - others:
+                    worker.terminate()
+                raise
             finally:
                 pool.shutdown(cancel_futures=True)
     return [done.get(cell) for cell in cells]

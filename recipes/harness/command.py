@@ -98,7 +98,9 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
     columns = columns_of(main, recipe.protocols)
     print_table([r for r in rows if (r.task, r.protocol) in columns], title=recipe.title, columns=columns)
     if waited is not None:
-        console.print(f"Waited for data {waited[0]:.1%} of the training time, {waited[1]:.1%} in the worst cell.")
+        console.print(
+            f"Waited for data {waited[0]:.1%} of the training time, {waited[1]:.1%} in the worst cell."
+        )
     write_page(recipe, config, folder / "report.html", rows, cells, results)
     console.print(f"Report: {folder / 'report.html'}")
     return rows

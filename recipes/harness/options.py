@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+
 @dataclass
 class Options:
     """What a recipe's own ``Config`` extends; its docstring explains them all, for ``--help``.

@@ -54,19 +54,25 @@ class RunFolder:
 
     Args:
         root: ``runs/<recipe>``.
+        config: The options, kept as ``config.yaml``.
         resume: The folder of an earlier run, to go on with.
+        name: Of the folder instead of the time; one that is there already is gone on with.
 
     Raises:
         FileNotFoundError: There is no such run to resume.
         ValueError: The run to resume had another config.
     """
 
-    def __init__(self, root: Path, config: str, *, resume: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, config: str, *, resume: Path | None = None, name: str | None = None
+    ) -> None:
+        if name is not None and (root / name / "config.yaml").is_file():
+            resume = root / name
         if resume is None:
-            self.path = root / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            if self.path.exists():  # started in the same second
+            self.path = root / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+            if name is None and self.path.exists():  # started in the same second
                 self.path = self.path.with_name(f"{self.path.name}_{os.getpid()}")
-            self.path.mkdir(parents=True)
+            self.path.mkdir(parents=True, exist_ok=name is not None)
             write_text(self.path / "config.yaml", config)
         else:
             self.path = resume.resolve()

@@ -104,6 +104,7 @@ def make_sample(
             value = part.value(row)
             if value is not None and preprocess is not None:
                 value = preprocess({"inputs": {name: value}})["inputs"][name]
+                part.check_ready(value)
         except BadCell:
             raise
         except UNREADABLE as error:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def _is_number(text: str) -> bool:
 
 def _counts_up(texts: Iterable[str]) -> bool:
     numbers = [float(text) for text in texts]
-    return all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    return all(b - a == 1 for a, b in pairwise(numbers))
 
 
 def _most_common_rate(paths: list[Path]) -> int:
@@ -183,13 +184,15 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
         FileExistsError: There is such a file already.
     """
     if path.exists():
-        raise FileExistsError(f"'{path}' is there already, and may be edited. Name another file, or remove it.")
+        raise FileExistsError(
+            f"'{path}' is there already, and may be edited. Name another file, or remove it."
+        )
     lines = [
         f"# Guessed from {data}. Edit it, then: python -m recipes.table --data {data} --schema {path}",
         "# Inputs: image, audio, text, table, series. Targets: class, multilabel, number.",
         "# Every name on the left of an input or a target is yours to choose; the model will have it.",
         "# Each column:",
         *(f"#   {name}: {reason}" for name, reason in guess.reasons.items()),
-        yaml.safe_dump(guess.raw, sort_keys=False, allow_unicode=True, width=100),
+        yaml.safe_dump(guess.raw, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),
     ]
     write_text(path, "\n".join(lines))

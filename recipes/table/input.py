@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from torch import Tensor
+
 from encoders import Encoder, Transforms, create_encoder
 from encoders._create import ENCODERS
 from recipes.table.parse import PartError
@@ -46,6 +48,13 @@ class Input:
         """
         self.value(row)
         return None
+
+    def check_ready(self, x: Tensor) -> None:
+        """Refuse a preprocessed value that the encoder could not read.
+
+        Raises:
+            ValueError: It is too short.
+        """
 
     def make_encoder(self) -> Encoder:
         raise NotImplementedError

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
+from torch import Tensor
+
 from encoders import Encoder, Transforms
 from recipes.table import media
 from recipes.table.input import Input
 from recipes.table.parse import PartError
 from recipes.table.row import Row
+
+_WINDOW_S = 0.025  # of the front-ends of sound, where the options do not say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +87,21 @@ class AudioInput(Input):
         return media.open_sound(row.file(self.column))
 
     def check(self, row: Row, *, decode: bool) -> str | None:
-        rate = media.check_sound(row.file(self.column), decode=decode)
-        return None if rate in (None, self.sample_rate) else f"not at {self.sample_rate} Hz, so resampled"
+        found = media.check_sound(row.file(self.column), decode=decode)
+        if found is None:
+            return None
+        seconds, rate = found
+        self._check_seconds(seconds)
+        return None if rate == self.sample_rate else f"not at {self.sample_rate} Hz, so resampled"
+
+    def check_ready(self, x: Tensor) -> None:
+        self._check_seconds(len(x) / self.sample_rate)
+
+    def _check_seconds(self, seconds: float) -> None:
+        options = self.encoder if isinstance(self.encoder, dict) else {}
+        window = options.get("window_s", _WINDOW_S)
+        if seconds < window:
+            raise ValueError(f"it should last at least one window of {window:g} s. Found {seconds:g} s.")
 
     def make_encoder(self) -> Encoder:
         return self._encoder(sample_rate=self.sample_rate)

@@ -37,8 +37,8 @@ def open_sound(file: File) -> Any:
     return require("soundfile", "audio").read(file, dtype="float32")
 
 
-def check_sound(file: File, *, decode: bool) -> int | None:
-    """Refuse what is no sound, or silent for want of samples; the rate in Hz of what is."""
+def check_sound(file: File, *, decode: bool) -> tuple[float, int] | None:
+    """Refuse what is no sound, or holds no samples; the seconds and the rate in Hz of what is."""
     if file is None:
         return None
     _look(file)
@@ -48,7 +48,7 @@ def check_sound(file: File, *, decode: bool) -> int | None:
         raise ValueError("it holds no samples.")
     if decode:
         soundfile.read(file)
-    return int(info.samplerate)
+    return info.frames / info.samplerate, int(info.samplerate)
 
 
 def read_series(file: File, channels: int | None) -> Any:

@@ -44,7 +44,9 @@ def fit_inputs(model: MultiTaskModel, parts: Parts, *, seed: int) -> int:
     return len(samples)
 
 
-def _some(parts: Parts, schema: Schema, preprocess: Callable[[Sample], Sample], seed: int) -> Iterator[Sample]:
+def _some(
+    parts: Parts, schema: Schema, preprocess: Callable[[Sample], Sample], seed: int
+) -> Iterator[Sample]:
     """Training samples in random order, less those that lack all of the schema's inputs."""
     data: Any = parts.open("train", preprocess=preprocess, schema=schema, seed=seed)
     if parts.source is None:
@@ -95,7 +97,7 @@ class TargetScales:
     def into_units(self, model: MultiTaskModel) -> None:
         """Put the scales into the trained heads, whose outputs are then in the targets' own units."""
         for name, (mean, std) in self.scales.items():
-            heads = [*model.heads[name], *model.auxiliary_heads[name].values()]  # type: ignore[misc]
+            heads = [*model.heads[name], *model.auxiliary_heads[name].values()]
             for head in heads:
                 assert isinstance(head, nn.Linear)
                 head.weight.mul_(std[:, None].to(head.weight))

@@ -142,4 +142,7 @@ def read_schema(path: str | Path) -> Schema:
 
 def write_schema(path: str | Path, schema: Schema) -> None:
     """Write a YAML file."""
-    write_text(Path(path), yaml.safe_dump(schema.to_dict(), sort_keys=False, allow_unicode=True))
+    write_text(
+        Path(path),
+        yaml.safe_dump(schema.to_dict(), sort_keys=False, allow_unicode=True, default_flow_style=None),
+    )

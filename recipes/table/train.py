@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,9 @@ from tasks import Fitted, Learner, MultiTaskModel, fit
 _CHECKPOINT_EVERY = 500  # steps
 
 
-def train(config: Config, parts: Parts, folder: Path, *, say: Callable[[str], None]) -> tuple[MultiTaskModel, Fitted]:
+def train(
+    config: Config, parts: Parts, folder: Path, *, say: Callable[[str], None]
+) -> tuple[MultiTaskModel, Fitted]:
     """A trained model, whose numbers are in the targets' units.
 
     Args:
@@ -29,6 +32,7 @@ def train(config: Config, parts: Parts, folder: Path, *, say: Callable[[str], No
         folder: For checkpoints and logs; with ``config.resume`` a training in it is gone on with.
         say: Tells the user what is worth knowing.
     """
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.manual_seed(config.seed)
     model = build_model(
         parts.schema, fusion=config.fusion, width=config.width, modality_dropout=config.modality_dropout
@@ -66,7 +70,9 @@ def train(config: Config, parts: Parts, folder: Path, *, say: Callable[[str], No
     return model.eval(), fitted
 
 
-def make_loader(parts: Parts, part: str, model: MultiTaskModel, collate: Any, config: Config) -> DataLoader[Any]:
+def make_loader(
+    parts: Parts, part: str, model: MultiTaskModel, collate: Any, config: Config
+) -> DataLoader[Any]:
     """The batches of a part, in order, without augmentation."""
     data = parts.open(part, preprocess=model.preprocessing())
     return DataLoader(data, batch_size=config.batch_size, collate_fn=collate, num_workers=config.workers)

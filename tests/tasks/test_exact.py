@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def test_a_run_goes_on_exactly_from_each_of_its_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
     options = VARIANTS[variant]
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # a busy disk would take its time
     with monkeypatch.context() as patched:
         kept = Kept(tmp_path / "whole", patched)
         fitted, state = run(tmp_path / "whole", resume=False, **options)

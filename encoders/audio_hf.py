@@ -1,0 +1,157 @@
+"""The audio models of transformers as encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders.features import load_waveform
+from encoders.features._frames import check_length
+from encoders.hf import HFEncoder
+from encoders.layers.audio import ConvSteps, Frames, first, silence_after
+from encoders.layers.steps import StepsInputLevel
+from encoders.slots import clean
+from encoders.taps import masked_mean
+from encoders.types import EncoderOutput, InputSpec
+
+FRAME_SIZES = ("num_mel_bins", "feature_projection_input_dim", "input_feat_per_channel")
+"""How configurations of transformers call the size of a frame."""
+
+
+class HFAudioEncoder(HFEncoder):
+    """Any audio encoder that transformers' ``AutoModel`` can make; see `HFEncoder`.
+
+    Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
+    Models of the wav2vec 2.0 family (HuBERT, WavLM, data2vec, …) read waveforms; others (Whisper, the
+    Audio Spectrogram Transformer, wav2vec2-BERT, …) read the frames that their own feature extractor
+    makes in `preprocess`. ``pooled`` is the mean of the valid tokens.
+
+    What the architecture makes of padding:
+
+    - Of the wav2vec 2.0 family, models with ``feat_extract_norm="group"`` (wav2vec2-base) normalise over
+      time, padding included. As transformers says, they get zeros and no attention mask, so a recording
+      gives something else in longer company. Those with ``"layer"`` do not.
+    - Whisper reads 30 s, always. Shorter recordings are filled up with silence here; the tokens that are
+      given stand for the recording.
+    - The Audio Spectrogram Transformer reads a fixed length as well, which its extractor makes.
+
+    SpecAugment and LayerDrop are off: to augment is up to the data, and each tap is always there.
+
+    Args:
+        model_name: Name on the hub, or path of a folder: ``create_encoder("hf/facebook/wav2vec2-base")``.
+        pretrained: Whether to load weights now; otherwise they are random.
+        architecture: The model's configuration as transformers writes it. It is part of ``config``, so
+            that a saved encoder is made again, without weights, from nothing else.
+
+    Shape:
+        waveforms ``[B, T]`` or frames ``[B, T, n]``, mask ``[B, T]``; pooled ``[B, hidden]``, tokens and
+        taps ``[B, T', hidden]``.
+
+    Raises:
+        ValueError: The model reads neither, or a recording is too short or too long for it.
+        ImportError: transformers is not installed.
+        OSError: There is no such model, or it has no safetensors.
+
+    Example:
+        >>> import torch
+        >>> sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "conv_dim": [8] * 7}
+        >>> sizes |= {"intermediate_size": 32, "num_conv_pos_embedding_groups": 2}
+        >>> encoder = HFAudioEncoder("tiny", architecture={"model_type": "wav2vec2", **sizes})
+        >>> encoder(torch.randn(2, 16000)).tokens.shape
+        torch.Size([2, 49, 16])
+    """
+
+    registry_name: ClassVar[str] = "hf/"
+    reads: ClassVar[tuple[str, ...]] = ("input_values", "input_features")
+    _asset: ClassVar[str] = "AutoFeatureExtractor"
+
+    def __init__(
+        self, model_name: str, *, pretrained: bool = True, architecture: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(model_name, pretrained=pretrained, architecture=architecture)
+        known = self.net.config
+        self.filled_to = 2 * known.max_source_positions if known.model_type == "whisper" else None
+        self.attends = self.filled_to is None and getattr(known, "feat_extract_norm", "layer") != "group"
+        self.steps: ConvSteps | Frames = Frames()
+        size = next((getattr(known, name) for name in FRAME_SIZES if hasattr(known, name)), None)
+        if hasattr(self.net, "feature_extractor") and not hasattr(known, "squeeze_factor"):
+            self.steps = ConvSteps(self.net.feature_extractor, known.conv_kernel, known.conv_stride)
+            self.input_spec = InputSpec((None,), sequence=True, stand_in=(self.steps.window,))
+        elif size is None:
+            raise ValueError(
+                f"'hf/' should be given an audio model that reads frames, or waveforms at one rate. Found "
+                f"'{model_name}', a {known.model_type}. Try wav2vec2, HuBERT, WavLM, Whisper or AST."
+            )
+        elif known.model_type == "audio-spectrogram-transformer":
+            self.input_spec = InputSpec((known.max_length, size))
+        else:
+            self.input_spec = InputSpec((None, size), sequence=True)
+
+    def _settle(self, known: Any) -> None:
+        off = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0, "encoder_layerdrop": 0.0}
+        for name, value in {**off, "add_adapter": False}.items():
+            if hasattr(known, name):
+                setattr(known, name, value)
+
+    @property
+    def extractor(self) -> Any:
+        """The feature extractor of transformers.
+
+        Raises:
+            RuntimeError: The encoder was made from an architecture and no assets are loaded.
+        """
+        return self._reader("feature extractor")
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        length, x = x.shape[1], clean(x, mask)
+        if isinstance(self.steps, ConvSteps):
+            rate = 16_000 if self._raw_reader is None else self._raw_reader.sampling_rate
+            check_length(x, mask, self.steps.window, rate, "pad it with silence")
+        if self.filled_to is not None:
+            x = silence_after(x, mask, self.filled_to).transpose(1, 2)
+        options: dict[str, Any] = {"output_hidden_states": True}
+        if mask is not None and self.attends:
+            # Softmax over nothing is NaN in some kernels: a row without valid steps sees all of them.
+            options["attention_mask"] = (mask | ~mask.any(1, keepdim=True)).long()
+        out = self.net(x, **options)
+        hidden = [*out.hidden_states[1:-1], out.last_hidden_state]
+        if self.filled_to is not None:
+            hidden = [h[:, : self._lengths(length)] for h in hidden]
+        valid = None if mask is None else first(self._lengths(mask.sum(1)), hidden[-1].shape[1])
+        taps = {t.name: clean(h, valid) for t, h in zip(self.tap_info, hidden, strict=True)}
+        tokens = taps[self.tap_info[-1].name]
+        tap_masks = {} if valid is None else dict.fromkeys(taps, valid)
+        return EncoderOutput(masked_mean(tokens, valid), tokens, valid, taps, tap_masks)
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """A waveform, a pair of a waveform and its rate (it is resampled), or a path, as the model reads it.
+
+        Whisper and the Audio Spectrogram Transformer cut what is longer than they read.
+        """
+        rate = self.extractor.sampling_rate
+        wave = load_waveform(raw, rate).numpy()
+        read = self.extractor(wave, sampling_rate=rate, return_tensors="pt", return_attention_mask=True)
+        x: Tensor = read[self.net.main_input_name][0]
+        if self.filled_to is not None:
+            # Frames are centred, so two more hear the end; the others are silence, which `forward` adds.
+            x = x.T[: int(read["attention_mask"].sum()) + 2]
+        elif self.input_spec.sequence and "attention_mask" in read:
+            x = x[: int(read["attention_mask"].sum())]
+        return x.contiguous()
+
+    def input_level(self) -> Encoder:
+        waves = isinstance(self.steps, ConvSteps)
+        dim = self.net.config.conv_dim[-1] if waves else self.input_spec.shape[-1]
+        return StepsInputLevel(self.steps, int(dim or 0), self.input_spec)
+
+    def _lengths(self, steps: Any) -> Any:
+        """Tokens that so many samples or frames give."""
+        if isinstance(self.steps, ConvSteps):
+            return self.steps.lengths(steps)
+        for name in ("_get_feat_extract_output_lengths", "_get_subsampling_output_length"):
+            if hasattr(self.net, name):
+                return getattr(self.net, name)(steps)
+        return steps

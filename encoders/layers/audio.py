@@ -1,0 +1,90 @@
+"""The steps that audio models of transformers start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from encoders.slots import clean
+
+
+class ConvSteps(nn.Module):
+    """Waveforms through the convolutions of wav2vec 2.0.
+
+    Source: Baevski et al., "wav2vec 2.0", NeurIPS 2020, §2.
+
+    Args:
+        net: The convolutions, shared with the encoder; ``[B, T]`` to ``[B, C, T']``.
+        kernels: Of each of them.
+        strides: Of each of them.
+
+    Shape:
+        x ``[B, T]``, mask ``[B, T]``; steps ``[B, T', C]`` and their mask.
+
+    Example:
+        >>> ConvSteps(nn.Identity(), kernels=(10, 3), strides=(5, 2)).lengths(torch.tensor([20, 40]))
+        tensor([1, 3])
+    """
+
+    def __init__(self, net: nn.Module, kernels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__()
+        self.net = net
+        self.layers = tuple(zip(kernels, strides, strict=True))
+        self.window = 1
+        for kernel, stride in reversed(self.layers):
+            self.window = (self.window - 1) * stride + kernel
+
+    def lengths(self, samples: Tensor) -> Tensor:
+        """Steps that so many samples give; none where it is below 1."""
+        for kernel, stride in self.layers:
+            samples = (samples - kernel) // stride + 1
+        return samples
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        steps: Tensor = self.net(clean(x, mask)).transpose(1, 2)
+        if mask is None:
+            return steps, None
+        mask = first(self.lengths(mask.sum(1)), steps.shape[1])
+        return clean(steps, mask), mask
+
+
+class Frames(nn.Module):
+    """Frames as they are; zeros in the padding."""
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return clean(x, mask), mask
+
+
+def first(lengths: Tensor, size: int) -> Tensor:
+    """The mask of sequences of these lengths.
+
+    Shape:
+        ``[B]`` to ``[B, size]``.
+    """
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def silence_after(x: Tensor, mask: Tensor | None, size: int) -> Tensor:
+    """Fill the frames of Whisper up with what its feature extractor makes of silence.
+
+    Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022: powers in
+    log10, from -10 up and at most 8 below the largest of the recording, then ``(x + 4) / 4``.
+
+    Shape:
+        x ``[B, T, n]``, mask ``[B, T]``, result ``[B, size, n]``.
+
+    Raises:
+        ValueError: There are more frames already.
+    """
+    if x.shape[1] > size:
+        raise ValueError(
+            f"a recording should have at most {size} frames. Found {x.shape[1]}. Cut it into parts, as "
+            f"`load_waveform` reads them with `start_s` and `duration_s`."
+        )
+    valid = x if mask is None else x.masked_fill(~mask.unsqueeze(-1), -torch.inf)
+    level = (valid.amax((1, 2), keepdim=True) - 2).clamp(min=-1.5)
+    if mask is not None:
+        x = torch.where(mask.unsqueeze(-1), x, level)
+    return torch.cat([x, level.expand(len(x), size - x.shape[1], x.shape[2])], 1)

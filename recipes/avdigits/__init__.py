@@ -1,0 +1,1 @@
+"""Spoken and written digits; see README.md beside this file."""

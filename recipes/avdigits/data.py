@@ -1,0 +1,155 @@
+"""Pairs of a written and a spoken digit, by the official splits of both datasets."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from encoders import Batch, BatchDataset
+from encoders._extras import require
+from recipes.avdigits.config import Config
+from recipes.avdigits.files import MNIST, find_files, read_idx, recordings
+from recipes.avdigits.noise import Render, remove_energy
+from recipes.harness import Splits
+
+LICENCE = (
+    "MNIST (LeCun, Cortes, Burges) is under CC BY-SA 3.0, the Free Spoken Digit Dataset (Jackson et al.) under "
+    "CC BY-SA 4.0."
+)
+MODALITIES = ("image", "speech")
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+SAMPLE_RATE = 8000
+SECONDS = 1.0
+Split = Literal["train", "validation", "test"]
+# Of the utterances of a digit by a speaker, numbered 0 to 49; the test ones are the official ones.
+_NUMBERS: dict[Split, range] = {"test": range(5), "validation": range(5, 10), "train": range(10, 50)}
+_VALIDATION_IMAGES = 1 / 6  # the last ones of the training images
+_SEEDS = {"validation": 1, "test": 2}  # of the pairs and the noise that stay
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one split has: images less most of their energy, utterances, and what they are.
+
+    Shape:
+        images ``[N, 1, 28, 28]``, digits ``[N]``; speech ``[U, 8000]``, said ``[U]``, speakers ``[U]``.
+    """
+
+    images: Tensor
+    digits: np.ndarray
+    speech: Tensor
+    said: np.ndarray
+    speakers: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def load(folder: Path) -> dict[Split, Part]:
+    """Read both datasets.
+
+    Raises:
+        OSError: A file is missing and cannot be downloaded.
+        ValueError: A file is damaged.
+    """
+    files = find_files(folder)
+    train_images, train_digits, test_images, test_digits = (read_idx(files.images / name) for name in MNIST)
+    images = train_images.reshape(len(train_images), -1).astype(np.float32) / 255
+    tested = test_images.reshape(len(test_images), -1).astype(np.float32) / 255
+    cut = len(images) - round(_VALIDATION_IMAGES * len(images))
+    seen: dict[Split, tuple[np.ndarray, np.ndarray]] = {
+        "train": (images[:cut], train_digits[:cut]),
+        "validation": (images[cut:], train_digits[cut:]),
+        "test": (tested, test_digits),
+    }
+    said, speakers, numbers, speech = _read_speech(files.speech)
+    parts: dict[Split, Part] = {}
+    for split, (own, digits) in seen.items():
+        rows = np.isin(numbers, _NUMBERS[split])
+        rest = torch.from_numpy(remove_energy(own, images[:cut])).reshape(-1, 1, *train_images.shape[1:])
+        parts[split] = Part(rest, digits, torch.from_numpy(speech[rows]), said[rows], speakers[rows])
+    return parts
+
+
+def _read_speech(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Digit, speaker, number and the first second of each recording, silence after its end."""
+    soundfile = require("soundfile", "audio")
+    said, speakers, numbers, speech = [], [], [], []
+    for digit, speaker, number, content in recordings(path):
+        name = f"{digit}_{speaker}_{number}.wav"
+        if speaker not in SPEAKERS:
+            raise ValueError(f"'{name}' in '{path}' should be by one of {SPEAKERS}. Found '{speaker}'.")
+        wave, rate = soundfile.read(io.BytesIO(content), dtype="float32")
+        if rate != SAMPLE_RATE or wave.ndim != 1:
+            raise ValueError(
+                f"'{name}' in '{path}' should have one channel at {SAMPLE_RATE} Hz. Found the shape "
+                f"{wave.shape} at {rate} Hz."
+            )
+        second = np.zeros(round(SECONDS * SAMPLE_RATE), dtype=np.float32)
+        second[: len(wave)] = wave[: len(second)]
+        said.append(int(digit))
+        speakers.append(SPEAKERS.index(speaker))
+        numbers.append(number)
+        speech.append(second)
+    return np.array(said), np.array(speakers), np.array(numbers), np.array(speech)
+
+
+def pair(part: Part, count: int, seed: int) -> Batch:
+    """Numbers of images, each once, with those of utterances of the same digit, each about as often.
+
+    Raises:
+        ValueError: There are fewer images than pairs.
+    """
+    if count > len(part.digits):
+        raise ValueError(f"--pairs and --test_pairs should be at most {len(part.digits)}. Found {count}.")
+    rng = np.random.default_rng(seed)
+    images = rng.permutation(len(part.digits))[:count]
+    speech = np.empty(count, dtype=np.int64)
+    for digit in np.unique(part.digits):
+        where = np.flatnonzero(part.digits[images] == digit)
+        speech[where] = np.resize(rng.permutation(np.flatnonzero(part.said == digit)), len(where))
+    return Batch.of(
+        {"image": torch.from_numpy(images), "speech": torch.from_numpy(speech)},
+        targets={
+            "digit": torch.from_numpy(part.digits[images].astype(np.int64)),
+            "speaker": torch.from_numpy(part.speakers[speech]),
+        },
+        index=torch.from_numpy(images),
+    )
+
+
+def splits(config: Config, names: Sequence[str], seed: int) -> Splits:
+    """Training pairs of this seed, noise anew each epoch; validation and test pairs that stay."""
+    folder = Path("data") if config.data is None else config.data
+    part = load(folder)["train"]
+    render = Render(part.images, part.speech, noise=config.noise, voices=config.voices)
+    train = BatchDataset(_only(pair(part, config.pairs, seed), names), transform=render)
+    fixed = {split: _fixed(folder, split, config.test_pairs, config.noise, config.voices) for split in _SEEDS}
+    return Splits(
+        train,
+        BatchDataset(_only(fixed["validation"][0], names)),
+        BatchDataset(_only(fixed["test"][0], names)),
+        units=fixed["test"][1],
+    )
+
+
+@lru_cache(maxsize=4)
+def _fixed(folder: Path, split: Split, count: int, noise: float, voices: int) -> tuple[Batch, list[int]]:
+    """Pairs of a split with noise drawn once, and the utterance of each."""
+    part = load(folder)[split]
+    batch = pair(part, count, _SEEDS[split])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEEDS[split])
+        rendered = Render(part.images, part.speech, noise=noise, voices=voices)(batch)
+    return rendered, batch.inputs["speech"].tolist()
+
+
+def _only(batch: Batch, names: Sequence[str]) -> Batch:
+    targets = {t: y for t, y in batch.targets.items() if t == "digit" or "speech" in names}
+    return Batch.of({m: batch.inputs[m] for m in names}, targets=targets, index=batch.index)

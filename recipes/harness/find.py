@@ -1,0 +1,34 @@
+"""Recipes by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import recipes
+from encoders._registry import unknown_name
+from recipes.harness.recipe import Recipe
+
+
+def list_recipes() -> list[str]:
+    """The names of the recipes, in order.
+
+    Example:
+        >>> "htad" in list_recipes()
+        True
+    """
+    (folder,) = recipes.__path__
+    return sorted(path.parent.name for path in Path(folder).glob("*/__main__.py"))
+
+
+def find_recipe(name: str) -> Recipe[Any]:
+    """The recipe of a name.
+
+    Raises:
+        ValueError: There is none; close names are listed.
+    """
+    if name not in list_recipes():
+        raise unknown_name("recipe", name, list_recipes())
+    recipe: Recipe[Any] = import_module(f"recipes.{name}.train").RECIPE
+    return recipe

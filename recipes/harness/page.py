@@ -1,0 +1,169 @@
+"""The report of a run: what every recipe has, around what a recipe adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipes.harness.bars import bars
+from recipes.harness.drawing import draw_model
+from recipes.harness.options import Options
+from recipes.harness.recipe import Recipe
+from recipes.harness.report import Block, Grid, Heading, Picture, Text, write_report
+from recipes.harness.run import command, versions
+from recipes.harness.summary import waiting
+from recipes.harness.table import Columns, Row, columns_of, find, methods_of
+
+Cells = Sequence[Mapping[str, Any]]
+
+_INTERVALS = (
+    "In brackets: 95 % intervals by the bootstrap, which draws seeds and test units with replacement, the units "
+    "once for all seeds, since these share the test data. The last columns are the difference to plain "
+    "concatenation with the interval of the paired bootstrap; one that does not hold 0 is a difference that "
+    "another test set of this kind, and other seeds, would likely show too."
+)
+
+
+def write_page(
+    recipe: Recipe[Any], config: Options, path: Path, rows: Sequence[Row], cells: Cells, results: Cells
+) -> None:
+    """Write ``report.html``."""
+    main = [r for r in rows if not r.ablation]
+    columns = columns_of(main, recipe.protocols)
+    blocks: list[Block] = [Text(text) for text in recipe.about]
+    blocks += [Heading("Results"), Text(f"Mean ± standard deviation over {recipe.spread}.")]
+    blocks += [_table(main, columns)]
+    if any(r.interval for r in main):
+        blocks += [_intervals(main, columns), Text(_INTERVALS)]
+    blocks.append(
+        Picture(bars(main, columns), f"By method; bars: one standard deviation over {recipe.spread}")
+    )
+    blocks += _missing(recipe, config, columns, cells, results)
+    blocks += _weights(recipe, config, cells, results)
+    blocks += recipe.sections(config, rows, cells, results)
+    declared = recipe.declared(config)
+    model = recipe.build(config, recipe.modalities(config), declared)
+    blocks += [Heading(f"The model: {declared}")]
+    blocks.append(Picture(draw_model(model), "From input to loss"))
+    blocks += [Heading("Training"), *_training(recipe, main, cells, results)]
+    blocks += [Heading("Data"), Text(recipe.licence), Heading("This run"), Text(command())]
+    blocks.append(Text(", ".join(f"{name} {version}" for name, version in versions().items())))
+    write_report(path, title=recipe.title, blocks=blocks)
+
+
+def _label(name: str, default: bool) -> str:
+    return f"{name} (default)" if default else name
+
+
+def _table(rows: Sequence[Row], columns: Columns) -> Grid:
+    methods = methods_of(rows)
+    lines = [
+        [group, _label(name, default)]
+        + [own.text if (own := find(rows, name, column)) else "" for column in columns]
+        for group, name, default in methods
+    ]
+    marked = frozenset(i for i, (_, _, default) in enumerate(methods) if default)
+    return Grid(["stage", "method", *columns.values()], lines, marked)
+
+
+def _intervals(rows: Sequence[Row], columns: Columns) -> Grid:
+    lines = []
+    for _, name, default in methods_of(rows):
+        own = [find(rows, name, column) for column in columns]
+        lines.append(
+            [
+                _label(name, default),
+                *[
+                    f"{r.mean:.3f} [{r.interval[0]:.3f}, {r.interval[1]:.3f}]" if r and r.interval else ""
+                    for r in own
+                ],
+                *[
+                    "{:+.3f} [{:+.3f}, {:+.3f}]".format(*r.difference) if r and r.difference else ""
+                    for r in own
+                ],
+            ]
+        )
+    words = list(columns.values())
+    return Grid(["method", *words, *[f"{text}: against concat" for text in words]], lines)
+
+
+def _missing(
+    recipe: Recipe[Any], config: Options, columns: Columns, cells: Cells, results: Cells
+) -> list[Block]:
+    """The score with each modality left out; blank for a task that cannot be told without it."""
+    modalities = recipe.modalities(config)
+    lines = []
+    for fusion in config.fusions:
+        line = [fusion]
+        for task, protocol in columns:
+            own = _of(recipe, cells, results, fusion, protocol)
+            line.append(_mean([r["tasks"].get(task, {}).get("score") for r in own]))
+            line += [_mean([r.get("missing", {}).get(m, {}).get(task) for r in own]) for m in modalities]
+        if any(line[1:]):
+            lines.append(line)
+    head = [
+        f"{text}: {what}" for text in columns.values() for what in ("all", *(f"no {m}" for m in modalities))
+    ]
+    if not lines:
+        return []
+    return [Heading("With a modality missing at test"), Grid(["fusion", *head], lines)]
+
+
+def _weights(recipe: Recipe[Any], config: Options, cells: Cells, results: Cells) -> list[Block]:
+    lines = []
+    for fusion in config.fusions:
+        for protocol, text in recipe.protocols.items():
+            own = [r["weights"] for r in _of(recipe, cells, results, fusion, protocol) if "weights" in r]
+            if own:
+                lines.append([fusion, text, *[_mean([w[m] for w in own]) for m in recipe.modalities(config)]])
+    head = ["modality weights (those fusions that have them)", "protocol", *recipe.modalities(config)]
+    return [Grid(head, lines)] if lines else []
+
+
+def _training(recipe: Recipe[Any], rows: Sequence[Row], cells: Cells, results: Cells) -> list[Block]:
+    lines = []
+    for _, name, default in methods_of(rows):
+        own = [
+            r
+            for protocol in recipe.protocols
+            for r in _of(recipe, cells, results, name, protocol)
+            if "waiting" in r
+        ]
+        if own:
+            seconds = [r["seconds"] for r in own]
+            chosen = [", ".join(f"{k} {v:g}" for k, v in r["chosen"].items()) for r in own]
+            counts = "; ".join(f"{c}: {chosen.count(c)}×" for c in dict.fromkeys(chosen) if c)
+            waited = f"{np.mean([r['waiting'] for r in own]):.1%}"
+            lines.append(
+                [_label(name, default), f"{np.mean(seconds):.1f}", f"{sum(seconds) / 60:.1f}", waited, counts]
+            )
+    waited_in_all = waiting(results)
+    if waited_in_all is None:
+        return []
+    head = ["method", "seconds a cell", "minutes in all", "waited for data", "chosen on validation data"]
+    return [
+        Text(
+            f"Waiting for data took {waited_in_all[0]:.1%} of the training time, {waited_in_all[1]:.1%} in the "
+            f"worst cell. Times are of one thread, with what runs beside it."
+        ),
+        Grid(head, lines),
+    ]
+
+
+def _of(
+    recipe: Recipe[Any], cells: Cells, results: Cells, row: str, protocol: str
+) -> list[Mapping[str, Any]]:
+    """The results of a method under a protocol, ablations left out."""
+    return [
+        result
+        for cell, result in zip(cells, results, strict=True)
+        if (cell["row"], cell["protocol"]) == (row, protocol) and recipe.ablation(cell) is None
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [v for v in values if v is not None]
+    return f"{np.mean(known):.3f}" if known else ""

@@ -1,0 +1,110 @@
+"""A model of a fixed set of modalities, as a function of tensors: what can be exported."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from encoders import Encoder, EncoderOutput, StagedEncoder, View
+from fusion import FusedEncoder
+
+if TYPE_CHECKING:
+    from tasks.model import MultiTaskModel
+
+
+def mask_of(modality: str) -> str:
+    """What the mask of a sequence is called among the inputs."""
+    return f"{modality}_mask"
+
+
+class FixedModel(nn.Module):
+    """A copy of a model that is given the same modalities of every sample, and no others.
+
+    Args:
+        model: Copied to the CPU, in float32 and eval mode.
+        modalities: Those that every sample has.
+
+    Shape:
+        Inputs by modality, and for each sequence its mask ``<modality>_mask`` ``[B, T]``; outputs by
+        task, what `Task.scores` gives: probabilities of a classification, values of a regression.
+    """
+
+    def __init__(self, model: MultiTaskModel, modalities: tuple[str, ...]) -> None:
+        super().__init__()
+        self.net = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        self.modalities = modalities
+        self.specs = dict(model.fused_encoder.input_specs)
+        self.whole = set(modalities) == set(self.specs)
+        self._view = View.of({"": torch.zeros(1)})
+
+    def names(self) -> list[str]:
+        """The names of the inputs, in their order."""
+        return [n for m in self.modalities for n in (m, mask_of(m))[: 1 + self.specs[m].sequence]]
+
+    @torch.no_grad()
+    def reference(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the model says, by the path that it takes in training and prediction."""
+        return self._scores(View.of(**self._fields(inputs)))
+
+    def leave_out(self) -> None:
+        """Drop the encoders of the other modalities; nothing is computed for them any more."""
+        for column in self.net.columns:
+            assert isinstance(column, FusedEncoder)
+            _leave_out(column, self.modalities)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # Not `View.of`, which looks at values: while a graph is traced there are none.
+        return self._scores(self._view._unchecked(**self._fields(inputs), all_present=self.whole))
+
+    def _scores(self, view: View) -> dict[str, Tensor]:
+        return {t: self.net.tasks[t].scores(out.logits) for t, out in self.net(view).items()}
+
+    def _fields(self, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """What a `View` is made of in which the other modalities are absent."""
+        size = inputs[self.modalities[0]].shape[0]
+        x, masks, present = {}, {}, {}
+        for name, spec in self.specs.items():
+            here, absent = name in self.modalities, spec.absent_shape()
+            x[name] = inputs[name] if here else torch.zeros(size, *absent, dtype=spec.dtype)
+            if spec.sequence:
+                nothing = torch.zeros(size, absent[0], dtype=torch.bool)
+                masks[name] = inputs[mask_of(name)] if here else nothing
+            present[name] = torch.full((size,), here)
+        return {"inputs": x, "masks": masks, "present": present}
+
+
+class _Absent(StagedEncoder):
+    """Stands in the place of an encoder whose modality no sample has."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.input_spec, self.tap_info = encoder.input_spec, encoder.tap_info
+        self.embed_dim, self.token_dim = encoder.embed_dim, encoder.token_dim
+
+    def _nothing(self, x: Tensor) -> EncoderOutput:
+        return self.empty_output(x.shape[0], device=x.device)
+
+    def stem(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return x, mask
+
+    def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        nothing, tap = self._nothing(hidden), self.tap_info[level].name
+        return nothing.taps[tap], nothing.tap_masks.get(tap)
+
+    def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
+        return self._nothing(next(iter(taps.values())))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        return self._nothing(x)
+
+
+def _leave_out(fused: FusedEncoder, modalities: tuple[str, ...]) -> None:
+    for name, encoder in fused.encoders.items():
+        if isinstance(encoder, FusedEncoder):
+            _leave_out(encoder, modalities)
+        elif name not in modalities:
+            setattr(fused.encoders, fused.encoders._key[name], _Absent(encoder))

@@ -1,0 +1,117 @@
+"""The model card: what a model reads, what it predicts, and how to use it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huggingface_hub import ModelCardData
+
+from encoders._base import Encoder
+from tasks._base import Task
+
+if TYPE_CHECKING:
+    from tasks.model import MultiTaskModel
+
+CARD = "README.md"
+_MARK = "<!-- Written by Plait. Without this line the file is yours, and is never overwritten. -->"
+
+_USE = """
+```python
+from tasks import MultiTaskModel
+
+model = MultiTaskModel.from_pretrained("{source}")
+answer = model.predict({{{inputs}}})
+```
+
+`...` stands for a raw value, as above; any modality but one may be left out. Many samples: give a list of such
+mappings. Preprocessing is part of the model.
+"""
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a card may be written there: there is none yet, or one of this library."""
+    return not path.is_file() or _MARK in path.read_text(encoding="utf-8", errors="replace")
+
+
+def model_card(
+    model: MultiTaskModel,
+    *,
+    source: str = "path/of/this/folder",
+    license: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> str:
+    """The card as Markdown, with the hub's metadata at its head.
+
+    Args:
+        model: What it is about.
+        source: What to give to ``from_pretrained``.
+        license: As the hub names it; left out when None.
+        metrics: Figures to show, if any.
+
+    Example:
+        >>> from encoders import create_encoder; from fusion import create_fusion
+        >>> from tasks import Classification, MultiTaskModel
+        >>> encoders = {"row": create_encoder("mlp", 3)}
+        >>> tasks = {"animal": Classification(["cat", "dog"])}
+        >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("gated", encoders), tasks=tasks)
+        >>> [line for line in model_card(model).splitlines() if "animal" in line]
+        ['| animal | classification | cat, dog | all |']
+    """
+    leaves = model.fused_encoder.leaves()
+    data = ModelCardData(
+        license=license, library_name="plait", tags=["plait", "multimodal", "multi-task-learning"]
+    )
+    parts = {
+        "fusion": model.fused_encoder.fusion.registry_name,
+        "fused vector": f"{model.fused_encoder.embed_dim} numbers",
+        "sharing": model.sharing.registry_name,
+        "weighting": model.weighting.registry_name,
+        "modality dropout": f"{model.modality_dropout.p:g}",
+        "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
+    }
+    sections = [
+        f"---\n{data.to_yaml()}\n---\n\n{_MARK}",
+        "# " + " + ".join(map(_cell, leaves)) + " → " + ", ".join(map(_cell, model.with_head)),
+        "A multi-modal, multi-task model, made with Plait.",
+        "## Reads",
+        _table(("modality", "encoder", "a raw value", "transforms"), _inputs(model, leaves)),
+        "## Predicts",
+        _table(("task", "kind", "answers", "reads"), [_task(n, model.tasks[n]) for n in model.with_head]),
+        "## Parts",
+        _table(("part", "value"), list(parts.items())),
+        "## Use",
+        _USE.format(source=source, inputs=", ".join(f"{name!r}: ..." for name in leaves)).strip(),
+    ]
+    if metrics:
+        rows = [(name, f"{float(value):.4g}") for name, value in metrics.items()]
+        sections += ["## Metrics", _table(("metric", "value"), rows)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _inputs(model: MultiTaskModel, leaves: Mapping[str, Encoder]) -> list[tuple[str, ...]]:
+    rows = []
+    for name, encoder in leaves.items():
+        own = model.transforms.get(name)
+        used = [t["name"] for t in (*own.config["augment"], *own.config["always"])] if own else []
+        reads = (inspect.getdoc(encoder.preprocess) or "").partition("\n")[0]
+        called = str(encoder.config.get("model_name", ""))  # a family's name ends in "/"
+        rows.append((name, encoder.registry_name + called, reads, ", ".join(used) or "none"))
+    return rows
+
+
+def _task(name: str, task: Task) -> tuple[str, ...]:
+    names: Sequence[str] = getattr(task, "classes", None) or getattr(task, "labels", None) or ()
+    shown = ", ".join(names[:20]) + (f" … ({len(names)} in all)" if len(names) > 20 else "")
+    return name, task.kind, shown or f"numbers: {task.out_dim}", ", ".join(task.reads or ()) or "all"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,191 @@
+"""Trained models as `torch.export` programs and as ONNX files, checked against the model."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from encoders import View
+from encoders._extras import require
+from encoders._registry import unknown_name
+from tasks._examples import Inputs, examples
+from tasks._fixed import FixedModel, mask_of
+from tasks.model import MultiTaskModel
+
+
+def export_program(
+    model: MultiTaskModel, *, modalities: Sequence[str] | None = None, example: View | None = None
+) -> ExportedProgram:
+    """A model as one graph without Python, for samples that have the same modalities.
+
+    ``program.module()`` takes one mapping: the tensors of the modalities, as `Batch.inputs` holds them,
+    and for each sequence its mask ``<modality>_mask`` (True = valid). It gives a tensor a task: what
+    `Task.scores` gives, that is probabilities, or the values of a regression. Batches may have any size
+    and sequences any length; images have the size of the example where an operation needs that.
+    Preprocessing is not part of it: ``model.preprocessing()`` and ``model.collate`` make the tensors.
+    Source: `torch.export`; ``torch.export.save(program, "model.pt2")`` writes it.
+
+    Args:
+        model: Stays as it is; exported in float32 and eval mode, for the CPU.
+        modalities: Those that every sample has; the others are absent. All when None.
+        example: A batch as the model sees them, on which graph and model are compared; made up from the
+            encoders' input specs when None.
+
+    Raises:
+        ValueError: An unknown modality, or a model of which no graph can be made; the reason is given.
+        RuntimeError: The graph does not give the model's answers; the largest difference is given.
+
+    Example:
+        >>> from encoders import create_encoder; from fusion import create_fusion
+        >>> from tasks import Classification
+        >>> encoders = {"row": create_encoder("mlp", 3), "motion": create_encoder("tcn", 2)}
+        >>> model = MultiTaskModel(
+        ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(4)}
+        ... )
+        >>> graph = export_program(model, modalities=["row"]).module()
+        >>> graph({"row": torch.randn(5, 3)})["y"].shape
+        torch.Size([5, 4])
+    """
+    return _export(model, modalities, example)[0]
+
+
+def export_onnx(
+    model: MultiTaskModel,
+    path: str | Path,
+    *,
+    modalities: Sequence[str] | None = None,
+    example: View | None = None,
+) -> None:
+    """A model as an ONNX file, for samples that have the same modalities.
+
+    Inputs and outputs are named as those of `export_program`; the model's ``config``, with the names of
+    the classes, is in the file's metadata under ``plait``. A model above 2 GB puts its weights beside the
+    file, in ``<name>.data``. What was at ``path`` stays until the new file is whole and checked.
+    Source: ``torch.onnx`` and ONNX Runtime, which runs the check.
+
+    Args:
+        model: As in `export_program`.
+        path: Of the file; its folder is made if it is not there.
+        modalities: As in `export_program`.
+        example: As in `export_program`.
+
+    Raises:
+        ValueError: As `export_program`; an operation that ONNX or its runtime does not have; an input
+            and an output of the same name.
+        RuntimeError: ONNX Runtime does not give the model's answers.
+        ImportError: The extra ``onnx`` is not installed.
+    """
+    for module in ("onnx", "onnxscript"):
+        require(module, "onnx")
+    runtime = require("onnxruntime", "onnx")
+    program, fixed, trials = _export(model, modalities, example)
+    names, outputs = fixed.names(), list(trials[0][1])
+    if len({*names, *outputs}) < len(names) + len(outputs):
+        raise ValueError(f"inputs and outputs should differ in name for ONNX. Found {names} and {outputs}.")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        try:
+            graph = torch.onnx.export(
+                # ONNX Runtime has no choice between truth values.
+                program.run_decompositions({torch.ops.aten.where.self: _where}),
+                dynamo=True,
+                input_names=names,
+                output_names=outputs,
+                verbose=False,
+            )
+            assert graph is not None  # it is None for the exporter before dynamo
+            graph.model.metadata_props["plait"] = json.dumps(model.config)
+            graph.save(Path(folder) / path.name)
+            session = runtime.InferenceSession(Path(folder) / path.name, providers=["CPUExecutionProvider"])
+        except Exception as error:  # of many classes, of torch, onnx, onnxscript and the runtime
+            raise ValueError(f"the model cannot be written as ONNX: {_reason(error)}") from error
+
+        def run(inputs: Inputs) -> Inputs:
+            found = session.run(outputs, {n: inputs[n].numpy() for n in names})
+            return {t: torch.from_numpy(x) for t, x in zip(outputs, found, strict=True)}
+
+        _compare("ONNX Runtime", run, trials)
+        for part in sorted(Path(folder).iterdir(), reverse=True):  # weights first
+            os.replace(part, path.parent / part.name)
+
+
+def _export(
+    model: MultiTaskModel, modalities: Sequence[str] | None, example: View | None
+) -> tuple[ExportedProgram, FixedModel, list[tuple[Inputs, Inputs]]]:
+    """The program, the model it is of, and pairs of inputs and answers."""
+    known = model.fused_encoder.modalities
+    chosen = known if modalities is None else tuple(modalities)
+    for name in chosen:
+        if name not in known:
+            raise unknown_name("modality", name, known)
+    if not chosen:
+        raise ValueError(f"`modalities` should name one or more of {list(known)}. Found none.")
+    fixed = FixedModel(model, tuple(m for m in known if m in chosen))
+    trials = _trials(fixed, example)
+    fixed.leave_out()
+    program = _trace(fixed, trials[0][0])
+    try:
+        _compare("the exported program", program.module(), trials)
+    except AssertionError as error:  # a guard of the graph
+        raise ValueError(f"no graph can be made that takes all of the example: {_reason(error)}") from error
+    return program, fixed, trials
+
+
+def _trials(fixed: FixedModel, example: View | None) -> list[tuple[Inputs, Inputs]]:
+    try:
+        return [(x, fixed.reference(x)) for x in examples(fixed.specs, fixed.modalities, example)]
+    except ValueError as error:
+        if example is not None:
+            raise
+        raise ValueError(
+            f"the model refuses the example that was made up ({error}). Give `example`."
+        ) from error
+
+
+def _trace(fixed: FixedModel, inputs: Inputs) -> ExportedProgram:
+    shapes: dict[str, dict[int, object]] = {name: {0: Dim.DYNAMIC} for name in fixed.names()}
+    for name in fixed.modalities:
+        spec = fixed.specs[name]
+        shapes[name] |= {i + 1: Dim.AUTO for i, size in enumerate(spec.shape) if size is None}
+        if spec.sequence:
+            shapes[name][1] = shapes[mask_of(name)][1] = Dim.DYNAMIC
+    try:
+        return torch.export.export(fixed, (inputs,), dynamic_shapes=(shapes,))
+    except Exception:  # parts that ask for the `len` of a tensor fix the size of the batch there
+        try:
+            return torch.export.export(fixed, (inputs,), dynamic_shapes=(shapes,), strict=True)
+        except Exception as error:
+            raise ValueError(f"no graph can be made of the model: {_reason(error)}") from error
+
+
+def _compare(
+    what: str, run: Callable[[Inputs], Mapping[str, Tensor]], trials: Sequence[tuple[Inputs, Inputs]]
+) -> None:
+    for inputs, expected in trials:
+        found = run(inputs)
+        for task, want in expected.items():
+            difference = (found[task] - want).abs()
+            if not bool((difference <= 1e-4 + 1e-4 * want.abs()).all()):  # NaN is not
+                raise RuntimeError(
+                    f"{what} should give the model's answers. Found a difference of up to "
+                    f"{difference.max().item():g} for task '{task}'."
+                )
+
+
+def _where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return (condition & a) | (~condition & b) if a.dtype == torch.bool else NotImplemented
+
+
+def _reason(error: BaseException) -> str:
+    """The message of the first of a chain of errors, without what follows its first paragraph."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).strip().partition("\n\n")[0].split())

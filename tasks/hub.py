@@ -1,0 +1,68 @@
+"""Models on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from tasks.card import CARD, is_ours, model_card
+
+if TYPE_CHECKING:
+    from tasks.model import MultiTaskModel
+
+CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
+
+
+def push(
+    model: MultiTaskModel,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    license: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> str:
+    """Upload what `save_pretrained` writes; see `tasks.MultiTaskModel.push_to_hub`.
+
+    A card in the repository that is not of this library stays.
+    """
+    if repo_id.count("/") != 1:
+        raise ValueError(f"`repo_id` should be 'user/name'. Found '{repo_id}'.")
+    api = HfApi(token=token)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "model"
+        model.save_pretrained(folder)  # a model that cannot be saved leaves nothing on the hub
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        if api.file_exists(repo_id, CARD) and not is_ours(Path(api.hf_hub_download(repo_id, CARD))):
+            (folder / CARD).unlink()
+        else:
+            card = model_card(model, source=repo_id, license=license, metrics=metrics)
+            (folder / CARD).write_text(card, encoding="utf-8")
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            commit_message="Upload model",
+            delete_patterns=f"{ASSETS}/*",  # of a model that was there before
+        )
+    return commit.commit_url
+
+
+def download(repo_id: str, *, revision: str | None, token: str | None) -> Path:
+    """Fetch the files of a model, and no others, into the hub's cache.
+
+    Raises:
+        FileNotFoundError: There is no such repository, or it cannot be reached.
+    """
+    ours = [CONFIG, WEIGHTS, f"{ASSETS}/*"]
+    try:
+        return Path(snapshot_download(repo_id, revision=revision, token=token, allow_patterns=ours))
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise FileNotFoundError(
+            f"no folder '{repo_id}', nor could it be had from the hub: {error} Is the name right? Is a "
+            f"`token` needed?"
+        ) from error

@@ -1,0 +1,65 @@
+"""Answers for raw samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from encoders import InputSpec, Preprocessing, Sample
+
+if TYPE_CHECKING:
+    from tasks.model import MultiTaskModel
+
+Answer = dict[str, Mapping[str, Any]]
+
+
+@torch.no_grad()
+def predict(model: MultiTaskModel, samples: Iterable[Mapping[str, Any]], *, batch_size: int) -> list[Answer]:
+    """The answers for raw samples, in their order; see `tasks.MultiTaskModel.predict`."""
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` should be 1 or more. Found {batch_size}.")
+    preprocess, collate = model.preprocessing(), model.collate
+    device = next(model.parameters()).device
+    training = [module for module in model.modules() if module.training]
+    answers: list[Answer] = []
+    model.eval()
+    try:
+        for chunk in _chunks(_prepared(preprocess, samples), batch_size):
+            own: list[Answer] = [{} for _ in chunk]
+            for rows in _of_one_size(chunk, model.fused_encoder.input_specs):
+                outputs = model(collate([chunk[row] for row in rows]).to(device))
+                for task, out in outputs.items():
+                    for row, answer in zip(rows, model.tasks[task].predict(out.logits), strict=True):
+                        own[row][task] = answer
+            answers += own
+    finally:
+        for module in training:  # one by one: a frozen part was not in training
+            module.training = True
+    return answers
+
+
+def _prepared(preprocess: Preprocessing, samples: Iterable[Mapping[str, Any]]) -> Iterator[Sample]:
+    for index, sample in enumerate(samples):
+        if not isinstance(sample, Mapping):
+            raise TypeError(
+                f"`samples` should hold a mapping from modality to raw value for each sample. Found "
+                f"{type(sample).__name__} for the sample with index {index}."
+            )
+        yield preprocess({"inputs": sample, "index": index})
+
+
+def _chunks(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    while chunk := list(islice(samples, size)):
+        yield chunk
+
+
+def _of_one_size(chunk: Sequence[Sample], specs: Mapping[str, InputSpec]) -> list[list[int]]:
+    """Rows that fit into one batch, which may differ in length, and not in the size of an image."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for row, sample in enumerate(chunk):
+        sizes = ((m, tuple(x.shape[specs[m].sequence :])) for m, x in sample["inputs"].items())
+        groups.setdefault(tuple(sorted(sizes)), []).append(row)
+    return list(groups.values())
