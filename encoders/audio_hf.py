@@ -33,7 +33,8 @@ class HFAudioEncoder(HFEncoder):
 
     - Of the wav2vec 2.0 family, models with ``feat_extract_norm="group"`` (wav2vec2-base) normalise over
       time, padding included. As transformers says, they get zeros and no attention mask, so a recording
-      gives something else in longer company. Those with ``"layer"`` do not.
+      gives something else in longer company. Those with ``"layer"`` do not, unless transformers lets
+      later convolutions see the padding (data2vec, Conformers; of frames, Speech2Text).
     - Whisper reads 30 s, always. Shorter recordings are filled up with silence here; the tokens that are
       given stand for the recording.
     - The Audio Spectrogram Transformer reads a fixed length as well, which its extractor makes.
@@ -43,8 +44,7 @@ class HFAudioEncoder(HFEncoder):
     Args:
         model_name: Name on the hub, or path of a folder: ``create_encoder("hf/facebook/wav2vec2-base")``.
         pretrained: Whether to load weights now; otherwise they are random.
-        architecture: The model's configuration as transformers writes it. It is part of ``config``, so
-            that a saved encoder is made again, without weights, from nothing else.
+        architecture: See `HFEncoder`.
 
     Shape:
         waveforms ``[B, T]`` or frames ``[B, T, n]``, mask ``[B, T]``; pooled ``[B, hidden]``, tokens and
@@ -80,7 +80,7 @@ class HFAudioEncoder(HFEncoder):
         if hasattr(self.net, "feature_extractor") and not hasattr(known, "squeeze_factor"):
             self.steps = ConvSteps(self.net.feature_extractor, known.conv_kernel, known.conv_stride)
             self.input_spec = InputSpec((None,), sequence=True, stand_in=(self.steps.window,))
-        elif size is None:
+        elif size is None or hasattr(known, "conv_stride"):
             raise ValueError(
                 f"'hf/' should be given an audio model that reads frames, or waveforms at one rate. Found "
                 f"'{model_name}', a {known.model_type}. Try wav2vec2, HuBERT, WavLM, Whisper or AST."

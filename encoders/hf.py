@@ -81,6 +81,11 @@ class HFEncoder(Encoder):
         auto = require("transformers", "text")
         self._raw_reader: Any = None
         known = _known(auto, model_name, architecture)
+        if not hasattr(known, "num_hidden_layers"):
+            raise ValueError(
+                f"'hf/' should be given a model with hidden layers, its taps. Found '{model_name}', a "
+                f"{known.model_type}. Is it a codec, or a wrapper around an encoder?"
+            )
         self._settle(known)
         if architecture is None:
             self._raw_reader = getattr(auto, self._asset).from_pretrained(model_name, trust_remote_code=False)

@@ -84,7 +84,6 @@ class ResumableLoader:
                 collate_fn=_unchanged,
                 num_workers=num_workers,
                 generator=torch.Generator(),  # else each pass would draw from the model's random numbers
-                persistent_workers=num_workers > 0,
                 pin_memory=torch.cuda.is_available(),
             )
         if len(self) == 0:
@@ -119,7 +118,7 @@ class ResumableLoader:
                     f"{own} in place of {state.get(name)}. Restore it, or start a new run."
                 )
         self.epoch, self.cycle, self.delivered = state["epoch"], state["cycle"], state["delivered"]
-        self._resumed = True
+        self._resumed = self.cycle >= 0
 
     def _same(self) -> dict[str, int]:
         return {

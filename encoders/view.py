@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
@@ -168,4 +169,6 @@ def check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
 def refuse_unknown(what: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ValueError(f"`{what}` should name only {sorted(known)}. Found {unknown}.")
+        close = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ValueError(f"`{what}` should name only {sorted(known)}. Found {unknown}.{hint}")

@@ -24,6 +24,8 @@ from tasks.weighting import (
 )
 
 if TYPE_CHECKING:
+    from tasks.export import export_program
+    from tasks.onnx_export import export_onnx
     from tasks.learner import Learner
     from tasks.training import Fitted, fit
 
@@ -51,6 +53,8 @@ __all__ = [
     "create_sharing",
     "create_task",
     "create_weighting",
+    "export_onnx",
+    "export_program",
     "fit",
     "list_balancings",
     "list_sharings",
@@ -63,11 +67,17 @@ __all__ = [
 ]
 
 
-_LAZY = {"Learner": "tasks.learner", "Fitted": "tasks.training", "fit": "tasks.training"}
+_LAZY = {
+    "Learner": "tasks.learner",
+    "Fitted": "tasks.training",
+    "fit": "tasks.training",
+    "export_program": "tasks.export",
+    "export_onnx": "tasks.onnx_export",
+}
 
 
 def __getattr__(name: str) -> object:
-    # Lightning is heavy: it is imported with what trains, not with the package.
+    # Lightning and the exporters are heavy: they are imported when asked for, not with the package.
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'tasks' has no attribute '{name}'")

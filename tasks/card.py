@@ -26,8 +26,8 @@ model = MultiTaskModel.from_pretrained("{source}")
 answer = model.predict({{{inputs}}})
 ```
 
-`...` stands for a raw value, as above; any modality but one may be left out. Many samples: give a list of such
-mappings. Preprocessing is part of the model.
+`...` stands for a raw value, as above; any modality but one may be left out. Give a list of such mappings for
+many samples. Preprocessing is part of the model.
 """
 
 
@@ -92,7 +92,7 @@ def model_card(
 
 
 def _inputs(model: MultiTaskModel, leaves: Mapping[str, Encoder]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, encoder in leaves.items():
         own = model.transforms.get(name)
         used = [t["name"] for t in (*own.config["augment"], *own.config["always"])] if own else []

@@ -15,6 +15,9 @@ from tasks._base import Task, register_task
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
+_NO_CLASS = torch.iinfo(torch.long).min
+"""For torch's ``ignore_index``, by default -100: a target that is wrong should not cost nothing."""
+
 
 @register_task("classification")
 class Classification(Task):
@@ -66,21 +69,31 @@ class Classification(Task):
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         try:
             loss = F.cross_entropy(
-                output.float(), target, reduction="none", label_smoothing=self.label_smoothing
+                output.float(),
+                target,
+                reduction="none",
+                label_smoothing=self.label_smoothing,
+                ignore_index=_NO_CLASS,
             )
         except IndexError:  # on the CPU; a GPU stops with an assertion of its own
-            raise ValueError(
-                f"the target of a classification of {self.out_dim} classes should be from 0 to "
-                f"{self.out_dim - 1}. Found {int(target.min())} to {int(target.max())}. Mark samples "
-                f"without a class in `labelled`."
-            ) from None
+            raise self._outside(target) from None
         return loss if self.class_weights is None else loss * self.class_weights[target]
 
     def log_probabilities(self, output: Tensor) -> Tensor:
         return output.float().log_softmax(-1)
 
+    def _outside(self, target: Tensor) -> ValueError:
+        return ValueError(
+            f"the target of a classification of {self.out_dim} classes should be from 0 to "
+            f"{self.out_dim - 1}. Found {int(target.min())} to {int(target.max())}. Mark samples "
+            f"without a class in `labelled`."
+        )
+
     def expected_cost(self, cost: Tensor, target: Tensor) -> Tensor:
-        loss = cost.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        try:
+            loss = cost.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        except RuntimeError:  # as above; the shapes are known to agree
+            raise self._outside(target) from None
         if self.label_smoothing:
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * cost.mean(-1)
         return loss if self.class_weights is None else loss * self.class_weights[target]

@@ -1,19 +1,14 @@
-"""Trained models as `torch.export` programs and as ONNX files, checked against the model."""
+"""Trained models as `torch.export` programs, checked against the model."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from encoders import View
-from encoders._extras import require
 from encoders._registry import unknown_name
 from tasks._examples import Inputs, examples
 from tasks._fixed import FixedModel, mask_of
@@ -53,74 +48,13 @@ def export_program(
         >>> graph({"row": torch.randn(5, 3)})["y"].shape
         torch.Size([5, 4])
     """
-    return _export(model, modalities, example)[0]
+    return checked_program(model, modalities, example)[0]
 
 
-def export_onnx(
-    model: MultiTaskModel,
-    path: str | Path,
-    *,
-    modalities: Sequence[str] | None = None,
-    example: View | None = None,
-) -> None:
-    """A model as an ONNX file, for samples that have the same modalities.
-
-    Inputs and outputs are named as those of `export_program`; the model's ``config``, with the names of
-    the classes, is in the file's metadata under ``plait``. A model above 2 GB puts its weights beside the
-    file, in ``<name>.data``. What was at ``path`` stays until the new file is whole and checked.
-    Source: ``torch.onnx`` and ONNX Runtime, which runs the check.
-
-    Args:
-        model: As in `export_program`.
-        path: Of the file; its folder is made if it is not there.
-        modalities: As in `export_program`.
-        example: As in `export_program`.
-
-    Raises:
-        ValueError: As `export_program`; an operation that ONNX or its runtime does not have; an input
-            and an output of the same name.
-        RuntimeError: ONNX Runtime does not give the model's answers.
-        ImportError: The extra ``onnx`` is not installed.
-    """
-    for module in ("onnx", "onnxscript"):
-        require(module, "onnx")
-    runtime = require("onnxruntime", "onnx")
-    program, fixed, trials = _export(model, modalities, example)
-    names, outputs = fixed.names(), list(trials[0][1])
-    if len({*names, *outputs}) < len(names) + len(outputs):
-        raise ValueError(f"inputs and outputs should differ in name for ONNX. Found {names} and {outputs}.")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        try:
-            graph = torch.onnx.export(
-                # ONNX Runtime has no choice between truth values.
-                program.run_decompositions({torch.ops.aten.where.self: _where}),
-                dynamo=True,
-                input_names=names,
-                output_names=outputs,
-                verbose=False,
-            )
-            assert graph is not None  # it is None for the exporter before dynamo
-            graph.model.metadata_props["plait"] = json.dumps(model.config)
-            graph.save(Path(folder) / path.name)
-            session = runtime.InferenceSession(Path(folder) / path.name, providers=["CPUExecutionProvider"])
-        except Exception as error:  # of many classes, of torch, onnx, onnxscript and the runtime
-            raise ValueError(f"the model cannot be written as ONNX: {_reason(error)}") from error
-
-        def run(inputs: Inputs) -> Inputs:
-            found = session.run(outputs, {n: inputs[n].numpy() for n in names})
-            return {t: torch.from_numpy(x) for t, x in zip(outputs, found, strict=True)}
-
-        _compare("ONNX Runtime", run, trials)
-        for part in sorted(Path(folder).iterdir(), reverse=True):  # weights first
-            os.replace(part, path.parent / part.name)
-
-
-def _export(
+def checked_program(
     model: MultiTaskModel, modalities: Sequence[str] | None, example: View | None
 ) -> tuple[ExportedProgram, FixedModel, list[tuple[Inputs, Inputs]]]:
-    """The program, the model it is of, and pairs of inputs and answers."""
+    """The program, the model that it is made of, and pairs of inputs and that model's answers."""
     known = model.fused_encoder.modalities
     chosen = known if modalities is None else tuple(modalities)
     for name in chosen:
@@ -133,9 +67,9 @@ def _export(
     fixed.leave_out()
     program = _trace(fixed, trials[0][0])
     try:
-        _compare("the exported program", program.module(), trials)
+        compare("the exported program", program.module(), trials)
     except AssertionError as error:  # a guard of the graph
-        raise ValueError(f"no graph can be made that takes all of the example: {_reason(error)}") from error
+        raise ValueError(f"no graph can be made that takes all of the example: {reason(error)}") from error
     return program, fixed, trials
 
 
@@ -163,12 +97,17 @@ def _trace(fixed: FixedModel, inputs: Inputs) -> ExportedProgram:
         try:
             return torch.export.export(fixed, (inputs,), dynamic_shapes=(shapes,), strict=True)
         except Exception as error:
-            raise ValueError(f"no graph can be made of the model: {_reason(error)}") from error
+            raise ValueError(f"no graph can be made of the model: {reason(error)}") from error
 
 
-def _compare(
+def compare(
     what: str, run: Callable[[Inputs], Mapping[str, Tensor]], trials: Sequence[tuple[Inputs, Inputs]]
 ) -> None:
+    """Refuse answers that are not the model's.
+
+    Raises:
+        RuntimeError: They differ by more than 1e-4, absolute and relative; the largest difference is given.
+    """
     for inputs, expected in trials:
         found = run(inputs)
         for task, want in expected.items():
@@ -180,11 +119,7 @@ def _compare(
                 )
 
 
-def _where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return (condition & a) | (~condition & b) if a.dtype == torch.bool else NotImplemented
-
-
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The message of the first of a chain of errors, without what follows its first paragraph."""
     while error.__cause__ is not None:
         error = error.__cause__

@@ -16,7 +16,7 @@ from tasks.losses import Batches, as_batches
 from tasks.model import MultiTaskModel
 from tasks.optimization import SCHEDULES, make_schedule, parameter_groups
 from tasks.parts import part_of_each
-from tasks.reduce import agree_on_active
+from tasks.reduce import of_all_ranks
 from tasks.resuming import Resuming
 from tasks.types import TaskOutput
 
@@ -179,20 +179,22 @@ class Learner(Resuming):
         self._update_metrics(batch)
 
     def _update_metrics(self, batch: Batch) -> None:
-        outputs = self.model(batch)
-        for i, (name, out) in enumerate(outputs.items()):
+        for i, (name, out) in enumerate(self.model(batch).items()):
             if name not in batch.targets:
                 continue
             task, key = self.model.tasks[name], str(i)
             if key not in self.metrics:
                 self.metrics[key] = task.metrics().to(out.logits.device)
+                for metric in self.metrics[key].values():  # type: ignore[operator]
+                    # Ranks exchange what metrics read, not their states: one without a label has others.
+                    metric.sync_on_compute = False
             known = batch.labelled[name]
             readable = self.model.readable(name, batch)
             if readable is not None:
                 known = known & readable.reshape(-1, *[1] * (known.dim() - 1))
-            collection = self.metrics[key]
+            logits, target, known = of_all_ranks(out.logits, batch.targets[name], known)
             if bool(known.any()):
-                task.update_metrics(collection, out.logits, batch.targets[name], known)  # type: ignore[arg-type]
+                task.update_metrics(self.metrics[key], logits, target, known)  # type: ignore[arg-type]
 
     def on_validation_epoch_end(self) -> None:
         self._log_metrics("val")
@@ -201,12 +203,9 @@ class Learner(Resuming):
         self._log_metrics("test")
 
     def _log_metrics(self, stage: str) -> None:
-        fed = [any(m.update_called for m in own.values()) for own in self.metrics.values()]  # type: ignore[operator]
-        for (key, metrics), is_fed in zip(
-            self.metrics.items(), agree_on_active(fed, self.device), strict=True
-        ):
-            if not is_fed:  # no label in the whole set
-                continue
+        for key, metrics in self.metrics.items():
+            if not any(metric.update_called for metric in metrics.values()):  # type: ignore[operator]
+                continue  # no label in the whole set
             name = self.model.with_head[int(key)]
             values = metrics.compute()  # type: ignore[operator]
             self.log_dict({f"{stage}/{name}/{k}": v for k, v in values.items()}, prog_bar=stage == "val")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from encoders import Encoder, Transforms, View
+from encoders import Encoder, Preprocessing, Transforms, View
 from encoders._named import NamedModules
 from encoders._registry import unknown_name
 from fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
@@ -75,9 +75,7 @@ class Network(nn.Module):
         self._views = {name: task.views or ("",) for name, task in tasks.items()}
         self.modality_dropout = ModalityDropout(modality_dropout)
         self.transforms = dict(transforms or {})
-        for modality in self.transforms:
-            if modality not in fused.leaves():
-                raise unknown_name("modality of `transforms`", modality, fused.leaves())
+        Preprocessing(fused.leaves(), self.transforms)  # refuses those that fit no encoder
         self.subsets = SubsetLog(fused.modalities)
         # A tuple is not registered as a second parent.
         self._first = (fused, self.modality_dropout, self.subsets)

@@ -60,3 +60,12 @@ def agree_on_active(active: Sequence[bool], device: torch.device) -> tuple[bool,
     flags = torch.tensor(active, device=device, dtype=torch.uint8)
     dist.all_reduce(flags, op=dist.ReduceOp.MAX)
     return tuple(bool(f) for f in flags.tolist())
+
+
+def of_all_ranks(*tensors: Tensor) -> list[Tensor]:
+    """The tensors of all ranks, joined along the first axis in the order of the ranks."""
+    if not dist.is_initialized():
+        return list(tensors)
+    found: list[list[Tensor]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(found, [x.cpu() for x in tensors])
+    return [torch.cat(parts).to(x.device) for x, parts in zip(tensors, zip(*found, strict=True), strict=True)]

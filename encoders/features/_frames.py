@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from encoders._extras import require
+
 Windowed = Callable[[Tensor], Tensor]
 
 CACHED = 2**19
@@ -56,6 +58,39 @@ def frame_mask(mask: Tensor | None, window: int, hop: int) -> Tensor | None:
     return None if mask is None else mask[:, window - 1 :: hop]
 
 
+def mel_bands(n_mels: int, n_fft: int, sample_rate: int, low_hz: float, high_hz: float | None) -> Tensor:
+    """Kaldi's triangles; frequencies above the last are left out.
+
+    Shape:
+        Result ``[frequencies, n_mels]``.
+
+    Raises:
+        ValueError: The edges are not in order, or a band falls between two frequencies of the transform.
+        ImportError: torchaudio is not installed.
+    """
+    high_hz = sample_rate / 2 if high_hz is None else high_hz
+    if not 0 <= low_hz < high_hz <= sample_rate / 2:
+        raise ValueError(
+            f"`low_hz` and `high_hz` should lie in order from 0 to {sample_rate / 2:g} Hz, half the sample "
+            f"rate. Found {low_hz:g} and {high_hz:g}."
+        )
+    if n_mels < 4:
+        raise ValueError(f"`n_mels` should be at least 4. Found {n_mels}.")
+    kaldi = require("torchaudio.compliance.kaldi", "audio")
+    bands: Tensor = kaldi.get_mel_banks(
+        n_mels, n_fft, float(sample_rate), low_hz, high_hz, 100.0, -500.0, 1.0
+    )[0]
+    empty = int((bands.sum(1) == 0).sum())
+    if empty:
+        raise ValueError(
+            f"`n_mels` should leave each band a frequency of the transform, of which there are "
+            f"{n_fft // 2} at {sample_rate} Hz. Found {empty} of {n_mels} bands empty. "
+            f"Take fewer bands, or a longer `window_s`."
+        )
+    last = int(bands.sum(0).nonzero().max())
+    return bands.T[: last + 1].contiguous()
+
+
 def band_energies(x: Tensor, length: int, hop: int, windowed: Windowed, bands: Tensor) -> Tensor:
     """Energy of each frame in each band, by one Fourier transform a frame.
 
@@ -80,9 +115,8 @@ def band_energies(x: Tensor, length: int, hop: int, windowed: Windowed, bands: T
     energies = []
     for start in range(0, frames.shape[1], step):
         spectrum = torch.fft.rfft(windowed(frames[:, start : start + step]))
-        parts = torch.view_as_real(spectrum[..., : len(bands)])
-        energy = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
-        energies.append(exact_product(energy, bands))
+        real, imaginary = torch.view_as_real(spectrum[..., : len(bands)]).unbind(-1)
+        energies.append(exact_product(torch.addcmul(real.square(), imaginary, imaginary), bands))
     return torch.cat(energies, 1)
 
 

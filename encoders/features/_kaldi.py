@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders._extras import require
 from encoders._registry import unknown_name
-from encoders.features._frames import band_energies, check_length, check_spans, frame_mask
+from encoders.features._frames import band_energies, check_length, check_spans, frame_mask, mel_bands
 from encoders.slots import clean
 from encoders.taps import masked_mean
 
@@ -121,36 +120,3 @@ class KaldiFrontEnd(nn.Module):
         for name, value in self._constants.items():
             self._buffers[name] = value.to(getattr(self, name).device)
         return self
-
-
-def mel_bands(n_mels: int, n_fft: int, sample_rate: int, low_hz: float, high_hz: float | None) -> Tensor:
-    """Kaldi's triangles; frequencies above the last are left out.
-
-    Shape:
-        Result ``[frequencies, n_mels]``.
-
-    Raises:
-        ValueError: The edges are not in order, or a band falls between two frequencies of the transform.
-        ImportError: torchaudio is not installed.
-    """
-    high_hz = sample_rate / 2 if high_hz is None else high_hz
-    if not 0 <= low_hz < high_hz <= sample_rate / 2:
-        raise ValueError(
-            f"`low_hz` and `high_hz` should lie in order from 0 to {sample_rate / 2:g} Hz, half the sample "
-            f"rate. Found {low_hz:g} and {high_hz:g}."
-        )
-    if n_mels < 4:
-        raise ValueError(f"`n_mels` should be at least 4. Found {n_mels}.")
-    kaldi = require("torchaudio.compliance.kaldi", "audio")
-    bands: Tensor = kaldi.get_mel_banks(
-        n_mels, n_fft, float(sample_rate), low_hz, high_hz, 100.0, -500.0, 1.0
-    )[0]
-    empty = int((bands.sum(1) == 0).sum())
-    if empty:
-        raise ValueError(
-            f"`n_mels` should leave each band a frequency of the transform, of which there are "
-            f"{n_fft // 2} at {sample_rate} Hz. Found {empty} of {n_mels} bands empty. "
-            f"Take fewer bands, or a longer `window_s`."
-        )
-    last = int(bands.sum(0).nonzero().max())
-    return bands.T[: last + 1].contiguous()

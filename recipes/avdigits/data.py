@@ -21,8 +21,8 @@ from recipes.avdigits.noise import Render, remove_energy
 from recipes.harness import Splits
 
 LICENCE = (
-    "MNIST (LeCun, Cortes, Burges) is under CC BY-SA 3.0, the Free Spoken Digit Dataset (Jackson et al.) under "
-    "CC BY-SA 4.0."
+    "MNIST (LeCun, Cortes, Burges) is under CC BY-SA 3.0, the Free Spoken Digit Dataset (Jackson et al.) "
+    "under CC BY-SA 4.0."
 )
 MODALITIES = ("image", "speech")
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")

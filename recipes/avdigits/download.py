@@ -33,8 +33,8 @@ def receive(url: str, path: Path, *, digest: Callable[[Path], str], expected: st
                 shutil.copyfileobj(source, file)
         except (OSError, urllib.error.URLError) as error:
             raise OSError(
-                f"'{path}' is missing, and '{url}' cannot be downloaded ({error}). Fetch it on a machine with "
-                f"a network and put it there, or name another folder with `--data`."
+                f"'{path}' is missing, and '{url}' cannot be downloaded ({error}). Fetch it on a "
+                f"machine with a network and put it there, or name another folder with `--data`."
             ) from error
         found = digest(temporary)
         if found != expected:

@@ -58,8 +58,8 @@ def find_files(folder: Path) -> Files:
     for name, expected in MNIST.items():
         if not (images / name).is_file():
             receive(MNIST_URL + name, images / name, digest=_md5, expected=expected)
-    places = tuple(p / name for p in (folder, folder / "fsdd") for name in (FSDD, "recordings"))
-    speech = next((p for p in places if p.exists()), None)
+    candidates = [p / name for p in (folder, folder / "fsdd") for name in (FSDD, "recordings")]
+    speech = next((p for p in candidates if p.exists()), None)
     if speech is None:
         speech = folder / FSDD
         receive(FSDD_URL, speech, digest=recordings_digest, expected=FSDD_DIGEST)

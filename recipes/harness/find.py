@@ -30,5 +30,5 @@ def find_recipe(name: str) -> Recipe[Any]:
     """
     if name not in list_recipes():
         raise unknown_name("recipe", name, list_recipes())
-    recipe: Recipe[Any] = import_module(f"recipes.{name}.train").RECIPE
+    recipe: Recipe[Any] = import_module(f"recipes.{name}.__main__").RECIPE
     return recipe

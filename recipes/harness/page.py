@@ -20,10 +20,10 @@ from recipes.harness.table import Columns, Row, columns_of, find, methods_of
 Cells = Sequence[Mapping[str, Any]]
 
 _INTERVALS = (
-    "In brackets: 95 % intervals by the bootstrap, which draws seeds and test units with replacement, the units "
-    "once for all seeds, since these share the test data. The last columns are the difference to plain "
-    "concatenation with the interval of the paired bootstrap; one that does not hold 0 is a difference that "
-    "another test set of this kind, and other seeds, would likely show too."
+    "In brackets: 95 % intervals by the bootstrap, which draws seeds and test units with replacement, the "
+    "units once for all seeds, since these share the test data. The columns «against concat» are the "
+    "difference to plain concatenation with the interval of the paired bootstrap. An interval without 0 is a "
+    "difference that other seeds and another test set of this kind would likely show too."
 )
 
 
@@ -146,8 +146,8 @@ def _training(recipe: Recipe[Any], rows: Sequence[Row], cells: Cells, results: C
     head = ["method", "seconds a cell", "minutes in all", "waited for data", "chosen on validation data"]
     return [
         Text(
-            f"Waiting for data took {waited_in_all[0]:.1%} of the training time, {waited_in_all[1]:.1%} in the "
-            f"worst cell. Times are of one thread, with what runs beside it."
+            f"Waiting for data took {waited_in_all[0]:.1%} of the training time, {waited_in_all[1]:.1%} in "
+            f"the worst cell. Times are of one thread, with what runs beside it."
         ),
         Grid(head, lines),
     ]

@@ -15,7 +15,7 @@ from tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
     from recipes.harness.report import Block
-    from recipes.harness.summary import Row
+    from recipes.harness.table import Row
     from tasks import Learner
 
 C = TypeVar("C", bound=Options)
@@ -44,13 +44,13 @@ class Splits:
 
 
 class Recipe(ABC, Generic[C]):
-    """One dataset and one choice of parts; a recipe's ``train.py`` ends in ``RECIPE = Mine()``.
+    """One dataset and one choice of parts; its ``__main__.py`` imports or makes it as ``RECIPE``.
 
     A recipe must define `modalities`, `metrics`, `data`, `encoders` and `tasks`, and gets the command
-    line, the table, resuming and the report: ``__main__.py`` calls ``run_command(RECIPE)``. All of
-    these are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`,
-    which may read files: keep what it read in an ``lru_cache``. Objects are made in worker processes:
-    a recipe holds no state.
+    line (`recipes.harness.run`), ``recipes.compare``, resuming, the table and the report. All of these
+    are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`, which may
+    read files: keep what it read in an ``lru_cache``. Recipes go to worker processes, so they hold no
+    state.
 
     A cell is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
     `run_cell` trains it, by default as `recipes.harness.cell` does: each of `candidates` is trained

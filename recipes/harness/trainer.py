@@ -1,11 +1,16 @@
-"""A Lightning Trainer for fits so short that its own output would drown the results."""
+"""A Lightning Trainer and a loader for fits so short that their own output would drown the results."""
 
 from __future__ import annotations
 
 import logging
+import time
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
+from torch.utils.data import DataLoader
 
 _KNOWN = (
     ".*does not have many workers.*",  # batches are cut from memory
@@ -29,3 +34,27 @@ def quiet_trainer(*, steps: int) -> pl.Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent training, and of these waiting for data."""
+
+    seconds: float = 0.0
+    waited_s: float = 0.0
+
+
+class TimedLoader(DataLoader[Any]):
+    """A DataLoader that counts the seconds its consumer waits, in ``waited_s``."""
+
+    waited_s = 0.0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        batches = super().__iter__()
+        while True:
+            start = time.perf_counter()
+            batch = next(batches, None)
+            self.waited_s += time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from recipes.harness import Row, draw_model, write_report
-from recipes.harness.report import Block, Grid, Heading, Picture, Text
-from recipes.htad.config import Config
-from recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, load
-from recipes.htad.train import build
+from recipes.harness import Block, Grid, Heading, Picture, Row, Text
+from recipes.htad.data import PROTOCOLS
 
-_COLOURS = {"same": "#3b76c4", "new": "#d9822b"}
-
-_WHY = (
+WHY = (
     "The 1,386 windows were cut from three continuous recordings, each with every activity as one or two "
     "unbroken stretches. There are two ways to test. «Same recordings»: five stratified folds over all "
     "windows, so that neighbours of each test window, from the same stretch, are trained on. It tells how "
@@ -27,13 +21,17 @@ _WHY = (
     "another microphone position, room and wearer, and it is much harder, above all for sound: with three "
     "recordings its spread is wide."
 )
-_HOW = (
+HOW = (
     "Every row is trained by the same recipe. The one choice made from data, the strength of the training "
     "noise, is made for each row and fold by accuracy on splits inside the training fold: a stratified "
     "fifth for «same recordings», leave-one-recording-out over the training recordings for «new "
     "recording». The test fold is scored once. Figures are mean ± standard deviation over folds and seeds."
 )
 
+_UNITS = (
+    "The bootstrap draws windows. Neighbours resemble each other, so its intervals are too narrow to speak "
+    "for other recordings: for «new recording» the spread over the three says more."
+)
 _HELPED = (
     "What helped, judged on splits inside the training folds only (python -m benchmarks.htad_choices, three "
     "seeds): on a new recording the training noise, its random offset of the cepstrum and its dropped "
@@ -43,79 +41,24 @@ _HELPED = (
 )
 
 
-def report(
-    path: Path,
-    config: Config,
+def sections(
+    activities: list[str],
     rows: Sequence[Row],
     cells: Sequence[Mapping[str, Any]],
-    results: Mapping[int, Any],
-) -> None:
-    """Write ``report.html``."""
-    activity = [r for r in rows if r.task == "activity"]
-    main = [r for r in activity if not r.ablation]
+    results: Sequence[Mapping[str, Any]],
+) -> list[Block]:
+    """What this recipe's report has beside what all have."""
+    activity = [r for r in rows if r.task == "activity" and not r.ablation]
     default = next(r.name for r in rows if r.default)
-    chosen = {p: _of(cells, results, default, p) for p in PROTOCOLS}
-    data = load(config.data)
-    blocks: list[Block] = [Text(_WHY), Text(_HOW), Heading("Accuracy of the activity")]
-    blocks += [
-        _table(main),
-        Picture(_bars(main), "Accuracy by method and protocol; bars: one standard deviation"),
-    ]
-    blocks += [Text(_verdict(main)), Text(_HELPED), Heading(f"The default fusion: {default}")]
-    blocks.append(Picture(_confusions(chosen, data.activities), "Confusions; each row sums to one"))
-    blocks.append(_missing(cells, results, config.fusions))
-    blocks += _weights(cells, results, config.fusions)
-    model = build(config, default, data.activities, list(MODALITIES), "uncertainty")
-    blocks.append(Picture(draw_model(model), "The model of the second task, from input to loss"))
-    blocks += [Heading("A second task"), *_second_task(rows, default), Heading("What was chosen")]
-    blocks += [_choices(cells, results, config), Heading("Data"), Text(LICENCE)]
-    write_report(path, title="Home Tasks Activities: sound and wrist movement", blocks=blocks)
-
-
-def _of(
-    cells: Sequence[Mapping[str, Any]], results: Mapping[int, Any], row: str, protocol: str
-) -> list[dict[str, Any]]:
-    wanted = (row, protocol, None)
-    return [results[i] for i, c in enumerate(cells) if (c["row"], c["protocol"], c["weighting"]) == wanted]
-
-
-def _figure(rows: Sequence[Row], name: str, protocol: str) -> str:
-    found = [r for r in rows if r.name == name and r.protocol == protocol]
-    return f"{found[0].mean:.3f} ± {found[0].std:.3f}" if found else ""
-
-
-def _table(rows: Sequence[Row]) -> Grid:
-    names = list(dict.fromkeys((r.stage, r.name, r.default) for r in rows))
-    lines = [
-        [stage, f"{name} (default)" if default else name, *[_figure(rows, name, p) for p in PROTOCOLS]]
-        for stage, name, default in names
-    ]
-    marked = frozenset(i for i, (_, _, default) in enumerate(names) if default)
-    return Grid(["stage", "method", *PROTOCOLS.values()], lines, marked)
-
-
-def _bars(rows: Sequence[Row]) -> Figure:
-    names = list(dict.fromkeys(r.name for r in rows))
-    figure = Figure(figsize=(9, 0.45 * len(names) + 1))
-    axes = figure.subplots()
-    for k, (protocol, text) in enumerate(PROTOCOLS.items()):
-        own = {r.name: r for r in rows if r.protocol == protocol}
-        places = [i + 0.2 * (2 * k - 1) for i in range(len(names))]
-        axes.barh(
-            places,
-            [own[n].mean for n in names],
-            xerr=[own[n].std for n in names],
-            height=0.38,
-            color=_COLOURS[protocol],
-            label=text,
-        )
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("accuracy")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2, frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    wanted = {p: {"row": default, "weighting": None, "protocol": p} for p in PROTOCOLS}
+    pairs = list(zip(cells, results, strict=True))
+    chosen = {p: [r for c, r in pairs if wanted[p].items() <= c.items()] for p in PROTOCOLS}
+    blocks: list[Block] = [Heading("What this says"), Text(_verdict(activity)), Text(_HELPED)]
+    blocks += [Text(_UNITS), Heading(f"Confusions of the default fusion, {default}")]
+    blocks.append(Picture(_confusions(chosen, activities), "Each row sums to one"))
+    if any(r.ablation for r in rows):
+        blocks += [Heading("A second task"), *_second_task(rows, default)]
+    return blocks
 
 
 def _verdict(rows: Sequence[Row]) -> str:
@@ -134,7 +77,7 @@ def _verdict(rows: Sequence[Row]) -> str:
     return " ".join(parts)
 
 
-def _confusions(chosen: Mapping[str, list[dict[str, Any]]], activities: list[str]) -> Figure:
+def _confusions(chosen: Mapping[str, list[Mapping[str, Any]]], activities: list[str]) -> Figure:
     figure = Figure(figsize=(11, 5))
     for axes, (protocol, results) in zip(figure.subplots(1, 2, sharey=True), chosen.items(), strict=True):
         true = np.concatenate([r["true"] for r in results])
@@ -152,34 +95,6 @@ def _confusions(chosen: Mapping[str, list[dict[str, Any]]], activities: list[str
         axes.set_xlabel("predicted")
     figure.axes[0].set_ylabel("true")
     return figure
-
-
-def _missing(cells: Sequence[Mapping[str, Any]], results: Mapping[int, Any], fusions: Sequence[str]) -> Grid:
-    lines = []
-    for fusion in fusions:
-        line = [fusion]
-        for protocol in PROTOCOLS:
-            own = _of(cells, results, fusion, protocol)
-            line.append(f"{np.mean([r['accuracy'] for r in own]):.3f}")
-            line += [f"{np.mean([r['missing'][m] for r in own]):.3f}" for m in MODALITIES]
-        lines.append(line)
-    head = [
-        f"{text}: {what}" for text in PROTOCOLS.values() for what in ("all", *(f"no {m}" for m in MODALITIES))
-    ]
-    return Grid(["accuracy with a modality missing at test", *head], lines)
-
-
-def _weights(
-    cells: Sequence[Mapping[str, Any]], results: Mapping[int, Any], fusions: Sequence[str]
-) -> list[Block]:
-    lines = []
-    for fusion in fusions:
-        for protocol, text in PROTOCOLS.items():
-            own = [r["weights"] for r in _of(cells, results, fusion, protocol) if "weights" in r]
-            if own:
-                lines.append([fusion, text, *[f"{np.mean([w[m] for w in own]):.3f}" for m in MODALITIES]])
-    grid = Grid(["modality weights (those fusions that have them)", "protocol", *MODALITIES], lines)
-    return [grid] if lines else []
 
 
 def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
@@ -204,12 +119,6 @@ def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
     return [text, Grid(["tasks", *head], lines, frozenset({0}))]
 
 
-def _choices(cells: Sequence[Mapping[str, Any]], results: Mapping[int, Any], config: Config) -> Grid:
-    lines = []
-    for row in [*MODALITIES, *config.fusions]:
-        counts = []
-        for protocol in PROTOCOLS:
-            found = [r["strength"] for r in _of(cells, results, row, protocol)]
-            counts.append(", ".join(f"{s:g}: {found.count(s)}×" for s in config.strengths))
-        lines.append([row, *counts])
-    return Grid(["strength of the training noise, chosen in how many folds", *PROTOCOLS.values()], lines)
+def _figure(rows: Sequence[Row], name: str, protocol: str) -> str:
+    found = [r for r in rows if r.name == name and r.protocol == protocol]
+    return found[0].text if found else ""

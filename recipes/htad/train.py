@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,10 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from torch.utils.data import DataLoader
 
-from encoders import Batch, BatchDataset, create_encoder
+from encoders import Batch, BatchDataset, Encoder, create_encoder
 from fusion import create_fusion
-from recipes.harness import quiet_trainer
+from recipes.harness.trainer import Stopwatch, TimedLoader, quiet_trainer
 from recipes.htad.augment import Augment
 from recipes.htad.config import Config
 from recipes.htad.data import HTAD, MODALITIES, SIZES, folds, inner_splits, load
@@ -35,13 +35,16 @@ REFERENCES = {
 _load = lru_cache(maxsize=1)(load)
 
 
-def run_cell(config: Config, checkpoints: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
+def run_cell(config: Config, cell: Mapping[str, Any], *, keep: Path | None = None) -> dict[str, Any]:
     """Work on a cell ``{"row", "protocol", "seed", "fold", "weighting"}``.
 
+    Args:
+        config: Options.
+        cell: What to work on.
+        keep: A folder for the model's checkpoint.
+
     Returns:
-        ``accuracy``, ``predicted`` and ``true`` classes of the test rows, ``strength`` as chosen,
-        ``missing`` (accuracy without each modality), ``weights`` (mean modality weights, if the fusion
-        has them) and ``r2`` of the second task, if there is one.
+        What `Recipe` says, and ``predicted`` and ``true`` activities of the test rows.
     """
     data = _load(config.data)
     train, test = folds(data, cell["protocol"], cell["seed"])[cell["fold"]]
@@ -49,35 +52,42 @@ def run_cell(config: Config, checkpoints: Path, cell: Mapping[str, Any]) -> dict
         return _reference(cell, data, train, test)
     modalities = [cell["row"]] if cell["row"] in MODALITIES else list(MODALITIES)
     steps = config.epochs * max(1, len(train) // config.batch_size)
-    strength = _choose(config, cell, data, train, modalities, steps // 2)
-    model = fit(config, cell, data, train, modalities, strength, steps, trial=0)
-    chosen = _only(data.batch, test, modalities, cell)
+    watch = Stopwatch()
+    strength = _choose(config, cell, data, train, modalities, steps // 2, watch)
+    model = fit(config, cell, data, train, modalities, strength, steps, trial=0, watch=watch)
+    chosen = only(data.batch, test, modalities, cell)
     model.eval()
     with torch.no_grad():
         outputs = model(chosen)
         fused = model.features(chosen).fused["activity"]
-    true = chosen.targets["activity"]
+    predicted, true = outputs["activity"].logits.argmax(1).numpy(), chosen.targets["activity"].numpy()
     result = {
-        "accuracy": _accuracy(outputs["activity"].logits, true),
-        "predicted": outputs["activity"].logits.argmax(1).tolist(),
-        "true": true.tolist(),
-        "strength": strength,
+        **_scored(predicted, true, test),
+        "chosen": {"strength": strength},
+        "seconds": watch.seconds,
+        "waiting": watch.waited_s / watch.seconds,
     }
     if len(modalities) > 1:
-        result["missing"] = {m: _without(model, chosen, m) for m in modalities}
+        result["missing"] = {m: {"activity": _without(model, chosen, m)} for m in modalities}
     if fused.modality_weights is not None:
         result["weights"] = dict(zip(modalities, fused.modality_weights.mean(0).tolist(), strict=True))
     if "motion" in outputs:
         error = (outputs["motion"].logits - chosen.targets["motion"]).square().sum()
         spread = (chosen.targets["motion"] - chosen.targets["motion"].mean()).square().sum()
-        result["r2"] = 1 - (error / spread).item()
-    if cell["row"] == cell["keep"] and cell["seed"] == 0:
-        model.save_pretrained(checkpoints / f"{cell['row']}-{cell['protocol']}-fold{cell['fold']}")
+        result["tasks"]["motion"] = {"score": 1 - (error / spread).item()}
+    if keep is not None:
+        model.save_pretrained(keep)
     return result
 
 
 def _choose(
-    config: Config, cell: Mapping[str, Any], data: HTAD, train: np.ndarray, names: list[str], steps: int
+    config: Config,
+    cell: Mapping[str, Any],
+    data: HTAD,
+    train: np.ndarray,
+    names: list[str],
+    steps: int,
+    watch: Stopwatch,
 ) -> float:
     """The strength of the training noise with the best accuracy on splits inside the training fold."""
     if len(config.strengths) == 1:
@@ -86,8 +96,8 @@ def _choose(
     for strength in config.strengths:
         found = []
         for k, (inner, check) in enumerate(inner_splits(data, cell["protocol"], train, cell["seed"])):
-            model = fit(config, cell, data, inner, names, strength, steps, trial=k + 1)
-            batch = _only(data.batch, check, names, cell)
+            model = fit(config, cell, data, inner, names, strength, steps, trial=k + 1, watch=watch)
+            batch = only(data.batch, check, names, cell)
             model.eval()
             with torch.no_grad():
                 found.append(_accuracy(model(batch)["activity"].logits, batch.targets["activity"]))
@@ -106,14 +116,15 @@ def fit(
     *,
     trial: int,
     without: Collection[str] = (),
+    watch: Stopwatch | None = None,
 ) -> MultiTaskModel:
     """A model trained on some rows; its random numbers depend on the cell and the trial only."""
     torch.manual_seed(1000 * cell["seed"] + 10 * cell["fold"] + trial)
-    batch = _only(data.batch, rows, names, cell)
+    batch = only(data.batch, rows, names, cell)
     model = build(config, cell["row"], data.activities, names, cell["weighting"])
     model.fit_preprocessing(batch)
     dataset = BatchDataset(batch, transform=Augment(batch, strength, without=without))
-    loader = DataLoader(
+    loader = TimedLoader(
         dataset,
         batch_size=min(config.batch_size, len(dataset)),
         shuffle=True,
@@ -121,7 +132,11 @@ def fit(
         collate_fn=dataset.collate,
     )
     learner = Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
+    start = time.perf_counter()
     quiet_trainer(steps=max(steps, 1)).fit(learner, loader)
+    if watch is not None:
+        watch.seconds += time.perf_counter() - start
+        watch.waited_s += loader.waited_s
     return model
 
 
@@ -129,23 +144,31 @@ def build(
     config: Config, row: str, activities: list[str], names: list[str], weighting: str | None
 ) -> MultiTaskModel:
     """The model of a row: one MLP a modality, and a fusion (concatenation for a single modality)."""
-    encoders = {
-        m: create_encoder("mlp", SIZES[m], embed_dim=config.width, width=config.width, dropout=config.dropout)
-        for m in names
-    }
-    tasks: dict[str, Task] = {"activity": Classification(activities)}
-    if weighting is not None:
-        tasks["motion"] = Regression(reads=("audio",))
+    encoders = build_encoders(config, names)
     return MultiTaskModel(
         encoders=encoders,
         fusion=create_fusion("concat" if row in MODALITIES else row, encoders, embed_dim=config.width),
-        tasks=tasks,
+        tasks=build_tasks(activities, weighting),
         weighting=None if weighting is None else create_weighting(weighting),
         modality_dropout=config.modality_dropout,
     )
 
 
-def _only(batch: Batch, rows: np.ndarray, names: list[str], cell: Mapping[str, Any]) -> Batch:
+def build_encoders(config: Config, names: Sequence[str]) -> dict[str, Encoder]:
+    """An MLP a modality."""
+    options = {"embed_dim": config.width, "width": config.width, "dropout": config.dropout}
+    return {m: create_encoder("mlp", SIZES[m], **options) for m in names}
+
+
+def build_tasks(activities: list[str], weighting: str | None) -> dict[str, Task]:
+    """The activity, and with a weighting the motion, which only the sound may tell."""
+    tasks: dict[str, Task] = {"activity": Classification(activities)}
+    if weighting is not None:
+        tasks["motion"] = Regression(reads=("audio",))
+    return tasks
+
+
+def only(batch: Batch, rows: np.ndarray, names: Sequence[str], cell: Mapping[str, Any]) -> Batch:
     """Some rows, with the inputs and the targets that the cell's model has."""
     tasks = ["activity"] if cell["weighting"] is None else ["activity", "motion"]
     some = batch.select(torch.as_tensor(rows))
@@ -171,9 +194,14 @@ def _reference(cell: Mapping[str, Any], data: HTAD, train: np.ndarray, test: np.
     x = torch.cat([data.batch.inputs[m] for m in modalities], 1).numpy()
     y = data.batch.targets["activity"].numpy()
     model = _CLASSIFIERS[name](cell["seed"]).fit(x[train], y[train])
-    predicted = model.predict(x[test])
+    return _scored(model.predict(x[test]), y[test], test)
+
+
+def _scored(predicted: np.ndarray, true: np.ndarray, test: np.ndarray) -> dict[str, Any]:
+    right = predicted == true
     return {
-        "accuracy": float((predicted == y[test]).mean()),
+        "tasks": {"activity": {"score": float(right.mean()), "correct": right.astype(int).tolist()}},
+        "units": test.tolist(),
         "predicted": predicted.tolist(),
-        "true": y[test].tolist(),
+        "true": true.tolist(),
     }

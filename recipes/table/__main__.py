@@ -13,6 +13,7 @@ from rich.console import Console
 from recipes.harness import RunFolder, command, machine, versions, write_json
 from recipes.harness.report import Grid
 from recipes.table.check import write_bad_rows
+from recipes.table.compare import RECIPE
 from recipes.table.config import Config
 from recipes.table.errors import BadCell
 from recipes.table.evaluate import answer, baselines, write_predictions
@@ -24,6 +25,8 @@ from recipes.table.schema import Schema, read_schema, write_schema
 from recipes.table.source import read_source
 from recipes.table.train import make_loader, train
 from tasks import Fitted, MultiTaskModel
+
+__all__ = ["RECIPE", "main"]  # the former for `recipes.compare`
 
 
 def main(arguments: Sequence[str]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from encoders import Encoder
+from encoders import Encoder, Transforms
 from fusion import create_fusion
 from recipes.table.schema import Schema
 from tasks import MultiTaskModel, Task, create_weighting
@@ -27,6 +27,12 @@ def make_tasks(schema: Schema) -> dict[str, Task]:
     return {name: _named(target.make_task, f"targets.{name}") for name, target in schema.targets.items()}
 
 
+def make_transforms(schema: Schema) -> dict[str, Transforms]:
+    """What is done to raw inputs, where anything is."""
+    made = {name: _named(part.make_transforms, f"inputs.{name}") for name, part in schema.inputs.items()}
+    return {name: own for name, own in made.items() if own is not None}
+
+
 def build_model(schema: Schema, *, fusion: str, width: int, modality_dropout: float) -> MultiTaskModel:
     """A new model; the losses of several targets are weighted by their uncertainty.
 
@@ -41,16 +47,13 @@ def build_model(schema: Schema, *, fusion: str, width: int, modality_dropout: fl
     """
     encoders, tasks = make_encoders(schema), make_tasks(schema)
     several = len(encoders) > 1
-    transforms = {
-        name: _named(part.make_transforms, f"inputs.{name}") for name, part in schema.inputs.items()
-    }
     return MultiTaskModel(
         encoders=encoders,
         fusion=create_fusion(fusion if several else "concat", encoders, embed_dim=width),
         tasks=tasks,
         weighting=create_weighting("uncertainty" if len(tasks) > 1 else "equal"),
         modality_dropout=modality_dropout if several else 0.0,
-        transforms={name: own for name, own in transforms.items() if own is not None},
+        transforms=make_transforms(schema),
     )
 
 

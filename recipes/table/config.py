@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from recipes.harness import Options
 
 
 @dataclass
@@ -48,3 +50,28 @@ class Config:
     workers: int = 2
     output: Path = Path("runs/table")
     resume: Path | None = None
+
+
+@dataclass
+class Comparison(Options):
+    """Compares fusions, and each input alone, on a table of your own.
+
+    Args:
+        data: A .csv, a .parquet, or a folder that holds one folder of files for each class.
+        schema: YAML file that says what the columns are; a folder for each class needs none.
+        skip_bad_rows: Leave out rows that cannot be used.
+    """
+
+    fusions: list[str] = field(default_factory=lambda: ["concat", "gated", "mean_probability"])
+    epochs: int = 20
+    batch_size: int = 32
+    width: int = 128
+    lr: float = 2e-3
+    output: Path = Path("runs/table")
+    schema: Path | None = None
+    skip_bad_rows: bool = False
+
+    def check(self) -> None:
+        super().check()
+        if self.data is None:
+            raise ValueError("--data should name a .csv, a .parquet or a folder of a folder per class.")

@@ -108,7 +108,7 @@ def make_sample(
         except BadCell:
             raise
         except UNREADABLE as error:
-            raise row.bad(part.column_names[0], f"cannot be read: {error}") from error
+            raise row.bad(part.column_names[0], f"cannot be read: {error.__cause__ or error}") from error
         if value is not None:
             inputs[name] = value
     if not inputs:

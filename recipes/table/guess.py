@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from encoders._extras import require
 from recipes.harness.run import write_text
+from recipes.table.columns import Column, most_common_rate
 from recipes.table.folder import file_kind
 from recipes.table.schema import Schema
 from recipes.table.source import Source
 from recipes.table.splits import is_part
 
 _LOOKED_AT = 200  # files of a column
-_FEW = 50  # values that a column of categories has, at most
-_LONG = 20  # characters of a text rather than of a name, on average
 _TARGETS = ("target", "label", "labels", "class", "category", "y")
 _GROUPS = ("group", "speaker", "subject", "patient", "participant", "session", "user")
 _SPLITS = ("split", "fold", "subset", "partition")
@@ -44,33 +39,6 @@ class Guess:
         return Schema.of(self.raw)
 
 
-@dataclass(frozen=True)
-class _Column:
-    """What of a column is looked at: its cells that are not blank, as texts."""
-
-    name: str
-    texts: list[str]
-    rows: int
-
-    @property
-    def distinct(self) -> list[str]:
-        return sorted(set(self.texts))
-
-    def numeric(self) -> bool:
-        return bool(self.texts) and all(_is_number(text) for text in self.texts)
-
-    def whole(self) -> bool:
-        return all(float(text).is_integer() for text in self.texts)
-
-    def long(self) -> bool:
-        return sum(map(len, self.texts)) / len(self.texts) > _LONG or sum(" " in t for t in self.texts) > (
-            len(self.texts) / 2
-        )
-
-    def few(self) -> bool:
-        return len(self.distinct) <= min(_FEW, max(2, self.rows // 2))
-
-
 def guess_schema(source: Source, *, target: str | None = None) -> Guess:
     """Look at every column.
 
@@ -82,7 +50,7 @@ def guess_schema(source: Source, *, target: str | None = None) -> Guess:
         ValueError: No column looks like a target, or none like an input.
     """
     columns = {
-        name: _Column(name, [t for row in source.rows() if (t := row.text(name)) is not None], source.size)
+        name: Column(name, [t for row in source.rows() if (t := row.text(name)) is not None], source.size)
         for name in source.columns
     }
     if target is not None:
@@ -119,7 +87,7 @@ def guess_schema(source: Source, *, target: str | None = None) -> Guess:
     return Guess(raw, reasons)
 
 
-def _target(column: _Column) -> tuple[dict[str, Any], str]:
+def _target(column: Column) -> tuple[dict[str, Any], str]:
     name, values = column.name, column.distinct
     if column.numeric() and not (column.whole() and column.few() and len(values) <= 20):
         return {"kind": "number", "columns": [name]}, "numbers"
@@ -131,7 +99,7 @@ def _target(column: _Column) -> tuple[dict[str, Any], str]:
     return {"kind": "class", "column": name, "classes": values}, f"{len(values)} classes"
 
 
-def _input(source: Source, column: _Column, inputs: dict[str, Any], table: dict[str, Any]) -> str:
+def _input(source: Source, column: Column, inputs: dict[str, Any], table: dict[str, Any]) -> str:
     name = column.name
     kinds = Counter(file_kind(text) for text in column.texts)
     kind, count = kinds.most_common(1)[0]
@@ -142,10 +110,10 @@ def _input(source: Source, column: _Column, inputs: dict[str, Any], table: dict[
             return f"left out: names like {kind} files, but '{paths[0]}' is not there"
         inputs[name] = {"kind": kind, "column": name}
         if kind == "audio":
-            inputs[name]["sample_rate"] = _most_common_rate(there)
+            inputs[name]["sample_rate"] = most_common_rate(there)
         return f"{len(there)} of the first {len(paths)} {kind} files are there"
     if column.numeric():
-        if column.whole() and len(column.distinct) == column.rows > 2 and _counts_up(column.texts):
+        if column.whole() and len(column.distinct) == column.rows > 2 and column.counts_up():
             return "left out: counts the rows"
         table["numbers"].append(name)
         return f"numbers from {min(map(float, column.texts)):g} to {max(map(float, column.texts)):g}"
@@ -156,25 +124,6 @@ def _input(source: Source, column: _Column, inputs: dict[str, Any], table: dict[
         inputs[name] = {"kind": "text", "column": name}
         return f"texts, such as '{column.texts[0][:40]}'"
     return f"left out: every row has a value of its own, such as '{column.texts[0]}'"
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|NaN", text) is not None
-
-
-def _counts_up(texts: Iterable[str]) -> bool:
-    numbers = [float(text) for text in texts]
-    return all(b - a == 1 for a, b in pairwise(numbers))
-
-
-def _most_common_rate(paths: list[Path]) -> int:
-    soundfile, rates = require("soundfile", "audio"), Counter[int]()
-    for path in paths:
-        try:
-            rates[soundfile.info(str(path)).samplerate] += 1
-        except RuntimeError:  # the check before the training names it
-            continue
-    return rates.most_common(1)[0][0] if rates else 16000
 
 
 def write_guess(path: Path, guess: Guess, *, data: str) -> None:

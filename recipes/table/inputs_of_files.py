@@ -107,6 +107,8 @@ class AudioInput(Input):
         return self._encoder(sample_rate=self.sample_rate)
 
     def make_transforms(self) -> Transforms | None:
+        if not self.transforms and not self.augment:
+            return None
         return Transforms(always=self.transforms, augment=self.augment)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from encoders import Batch, Sample
+from encoders import Batch, Collate, Sample
 from recipes.table.errors import BadCell
 from recipes.table.parts import Parts
 from recipes.table.schema import Schema
@@ -62,36 +62,35 @@ def _some(
 
 @dataclass(frozen=True)
 class TargetScales:
-    """Collates with number targets standardised, so that no unit of measurement sets the step size.
+    """Standardises number targets, so that no unit of measurement sets the size of a step.
 
     Args:
-        collate: ``model.collate``.
         scales: By target, the mean and the standard deviation of each number.
     """
 
-    collate: Callable[[Sequence[Sample]], Batch]
     scales: dict[str, tuple[Tensor, Tensor]]
 
-    def __call__(self, samples: Sequence[Sample]) -> Batch:
-        batch = self.collate(samples)
-        scaled = {t: (batch.targets[t] - mean) / std for t, (mean, std) in self.scales.items()}
-        return replace(batch, targets={**batch.targets, **scaled})
-
     @classmethod
-    def fit(cls, model: MultiTaskModel, parts: Parts, *, seed: int) -> TargetScales:
-        """From training rows, all of a table's, or the first 1,000 of shards."""
+    def fit(cls, parts: Parts) -> TargetScales:
+        """From training rows: all of a table's, or 1,000 of shards."""
         numbers = {name: t for name, t in parts.schema.targets.items() if t.kind == "number"}
         found: dict[str, list[Any]] = {name: [] for name in numbers}
         if parts.source is not None:
             for row in parts.source.rows(parts.rows["train"]):
                 for name, target in numbers.items():
                     found[name].append(target.value(row))
-        else:
-            data: Any = parts.open("train", seed=seed)
-            for sample, _ in zip(data, range(MAX_ROWS if numbers else 0), strict=False):
+        elif numbers:
+            data: Any = parts.open("train")
+            for sample, _ in zip(data, range(MAX_ROWS), strict=False):
                 for name in numbers:
                     found[name].append(sample["targets"].get(name))
-        return cls(model.collate, {name: _mean_and_std(values) for name, values in found.items()})
+        return cls({name: _mean_and_std(values) for name, values in found.items()})
+
+    def sample(self, targets: Mapping[str, Any]) -> dict[str, Any]:
+        """The targets of a sample, standardised."""
+        own = {name: self.scales[name] for name in targets if name in self.scales}
+        scaled = {name: (torch.tensor(targets[name]) - mean) / std for name, (mean, std) in own.items()}
+        return {**targets, **scaled}
 
     @torch.no_grad()
     def into_units(self, model: MultiTaskModel) -> None:
@@ -102,6 +101,22 @@ class TargetScales:
                 assert isinstance(head, nn.Linear)
                 head.weight.mul_(std[:, None].to(head.weight))
                 head.bias.mul_(std.to(head.bias)).add_(mean.to(head.bias))
+
+
+@dataclass(frozen=True)
+class ScaledCollate:
+    """Collates samples with their number targets standardised.
+
+    Args:
+        collate: ``model.collate``.
+        scales: Of the targets.
+    """
+
+    collate: Collate
+    scales: TargetScales
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        return self.collate([{**s, "targets": self.scales.sample(s["targets"])} for s in samples])
 
 
 def _mean_and_std(values: list[Any]) -> tuple[Tensor, Tensor]:

@@ -122,10 +122,13 @@ class ShardDataset(IterableDataset[Sample]):
 
 def _stream(shards: list[str]) -> Iterator[dict[str, Any]]:
     """The members of each sample, undecoded."""
+    gopen = require("webdataset.gopen", "table").gopen
     iterators = require("webdataset.tariterators", "table")
     for shard in shards:
         try:
-            yield from iterators.tarfile_samples([{"url": shard}])
+            with gopen(shard) as stream:  # opened here: webdataset would leave it open
+                files = iterators.tar_file_expander([{"url": shard, "stream": stream}])
+                yield from iterators.group_by_keys(files)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise ValueError(f"shard '{shard}' cannot be read: {error.args[0]}. Is it truncated?") from None
 

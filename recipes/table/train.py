@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from encoders import ResumableLoader
 from recipes.table.build import build_model
 from recipes.table.config import Config
 from recipes.table.parts import Parts
-from recipes.table.scales import TargetScales, fit_inputs
+from recipes.table.scales import ScaledCollate, TargetScales, fit_inputs
 from tasks import Fitted, Learner, MultiTaskModel, fit
 
 _CHECKPOINT_EVERY = 500  # steps
@@ -40,11 +41,12 @@ def train(
     rows = fit_inputs(model, parts, seed=config.seed)
     if rows:
         say(f"Means and scales of the inputs: from {rows} training rows.")
-    scales = TargetScales.fit(model, parts, seed=config.seed)
+    scales = TargetScales.fit(parts)
+    collate = ScaledCollate(model.collate, scales)
     loader = ResumableLoader(
         parts.open("train", preprocess=model.preprocessing(training=True), seed=config.seed),
         batch_size=min(config.batch_size, parts.sizes["train"]),
-        collate_fn=scales,
+        collate_fn=collate,
         seed=config.seed,
         num_workers=config.workers,
     )
@@ -54,18 +56,21 @@ def train(
         if monitor
         else "No validation rows have labels: the last epoch is kept."
     )
-    fitted = fit(
-        Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle"),
-        loader,
-        make_loader(parts, "validation", model, scales, config) if monitor else None,
-        folder=folder,
-        epochs=config.epochs,
-        precision=config.precision,
-        monitor=monitor,
-        checkpoint_every=_CHECKPOINT_EVERY,
-        progress=sys.stdout.isatty(),
-        resume=config.resume is not None,
-    )
+    with warnings.catch_warnings():
+        # Of validation shards, which share themselves out among workers.
+        warnings.filterwarnings("ignore", "Your `IterableDataset` has `__len__` defined")
+        fitted = fit(
+            Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle"),
+            loader,
+            make_loader(parts, "validation", model, collate, config) if monitor else None,
+            folder=folder,
+            epochs=config.epochs,
+            precision=config.precision,
+            monitor=monitor,
+            checkpoint_every=_CHECKPOINT_EVERY,
+            progress=sys.stdout.isatty(),
+            resume=config.resume is not None,
+        )
     scales.into_units(model)
     return model.eval(), fitted
 

@@ -37,7 +37,9 @@ def test_one_channel() -> None:
 
 
 def test_raw_image_errors() -> None:
-    with pytest.raises(ValueError, match=r"should have 3 channels, first or last, and pixels. Found shape \(9, 7, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"should have 3 channels, first or last, and pixels. Found shape \(9, 7, 2\)"
+    ):
         ConvEncoder(3).preprocess(PIXELS[..., :2])
     with pytest.raises(ValueError, match=r"should hold uint8 .* Found torch.int64"):
         ConvEncoder(3).preprocess(PIXELS.astype(np.int64))

@@ -1,0 +1,95 @@
+"""The recipe as the harness runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from encoders import BatchDataset, Encoder
+from recipes.harness import Block, Recipe, Row, Splits
+from recipes.htad.augment import Augment
+from recipes.htad.config import DEFAULT_FUSION, Config
+from recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
+from recipes.htad.report import HOW, WHY, sections
+from recipes.htad.train import REFERENCES, build, build_encoders, build_tasks, only, run_cell
+from tasks import MultiTaskModel, Task
+
+WEIGHTING = "uncertainty"
+
+
+class HTADRecipe(Recipe[Config]):
+    """Sound and wrist movement to the activity."""
+
+    name = "htad"
+    title = "Home Tasks Activities: sound and wrist movement"
+    licence = LICENCE
+    about = (WHY, HOW)
+    config = Config
+    default_fusion = DEFAULT_FUSION
+    monitor = "val/activity/accuracy"
+    protocols = PROTOCOLS
+    spread = "folds and seeds"
+
+    def modalities(self, config: Config) -> tuple[str, ...]:
+        return tuple(MODALITIES)
+
+    def metrics(self, config: Config) -> Mapping[str, str]:
+        return {"activity": "accuracy", "motion": "r2"}
+
+    def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
+        """The first fold of the same recordings; `cells` goes through them all."""
+        data = load(config.data)
+        train, test = folds(data, "same", seed)[0]
+        fit, check = next(inner_splits(data, "same", train, seed))
+        shown = {"weighting": WEIGHTING if "audio" in names else None}
+        some = [only(data.batch, rows, names, shown) for rows in (fit, check, test)]
+        noise = Augment(some[0], max(config.strengths))
+        return Splits(BatchDataset(some[0], transform=noise), BatchDataset(some[1]), BatchDataset(some[2]))
+
+    def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
+        return build_encoders(config, names)
+
+    def tasks(self, config: Config, names: Sequence[str]) -> dict[str, Task]:
+        return build_tasks(load(config.data).activities, WEIGHTING if "audio" in names else None)
+
+    def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
+        weighting = WEIGHTING if "audio" in names else None
+        return build(config, fusion, load(config.data).activities, list(names), weighting)
+
+    def references(self, config: Config) -> Mapping[str, Any]:
+        return REFERENCES
+
+    def cells(self, config: Config) -> list[dict[str, Any]]:
+        data, declared = load(config.data), self.declared(config)
+        rows = [(declared, None), (declared, WEIGHTING)]
+        rows += [(fusion, None) for fusion in config.fusions if fusion != declared]
+        rows += [(name, None) for name in (*MODALITIES, *REFERENCES)]
+        return [
+            {"row": row, "weighting": weighting, "protocol": protocol, "seed": seed, "fold": fold}
+            for row, weighting in rows
+            for protocol in PROTOCOLS
+            for seed in range(config.seeds)
+            for fold in range(len(folds(data, protocol, seed)))
+        ]
+
+    def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
+        row = cell["row"]
+        kept = row == self.declared(config) and cell["seed"] == 0 and cell["weighting"] is None
+        name = f"{row}-{cell['protocol']}-fold{cell['fold']}"
+        return run_cell(config, cell, keep=folder / "checkpoints" / name if kept else None)
+
+    def ablation(self, cell: Mapping[str, Any]) -> str | None:
+        return None if cell["weighting"] is None else f"{cell['row']} with motion"
+
+    def sections(
+        self,
+        config: Config,
+        rows: Sequence[Row],
+        cells: Sequence[Mapping[str, Any]],
+        results: Sequence[Any],
+    ) -> list[Block]:
+        return sections(load(config.data).activities, rows, cells, results)
+
+
+RECIPE = HTADRecipe()

@@ -1,0 +1,99 @@
+"""Trained models as ONNX files, checked against the model."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from encoders import View
+from encoders._extras import require
+from tasks._examples import Inputs
+from tasks.export import checked_program, compare, reason
+from tasks.model import MultiTaskModel
+
+
+def export_onnx(
+    model: MultiTaskModel,
+    path: str | Path,
+    *,
+    modalities: Sequence[str] | None = None,
+    example: View | None = None,
+) -> None:
+    """A model as an ONNX file, for samples that have the same modalities.
+
+    Inputs and outputs are named as those of `export_program`; the model's ``config``, with the names of
+    the classes, is in the file's metadata under ``plait``. A model above 2 GB puts its weights beside the
+    file, in ``<name>.data``. What was at ``path`` stays until the new file is whole and checked.
+    Source: ``torch.onnx`` and ONNX Runtime, which runs the check.
+
+    Args:
+        model: As in `export_program`.
+        path: Of the file; its folder is made if it is not there.
+        modalities: As in `export_program`.
+        example: As in `export_program`.
+
+    Raises:
+        ValueError: As `export_program`; an operation that ONNX or its runtime does not have; an input
+            and an output of the same name.
+        RuntimeError: ONNX Runtime does not give the model's answers.
+        OSError: The file cannot be written.
+        ImportError: The extra ``onnx`` is not installed.
+
+    Example:
+        >>> from encoders import create_encoder; from fusion import create_fusion
+        >>> from tasks import Classification
+        >>> encoders = {"row": create_encoder("mlp", 3)}
+        >>> model = MultiTaskModel(
+        ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(4)}
+        ... )
+        >>> export_onnx(model, "model.onnx")
+        >>> import onnxruntime
+        >>> session = onnxruntime.InferenceSession("model.onnx")
+        >>> session.run(["y"], {"row": torch.randn(5, 3).numpy()})[0].shape
+        (5, 4)
+    """
+    for module in ("onnx", "onnxscript"):
+        require(module, "onnx")
+    runtime = require("onnxruntime", "onnx")
+    program, fixed, trials = checked_program(model, modalities, example)
+    names, outputs = fixed.names(), list(trials[0][1])
+    if len({*names, *outputs}) < len(names) + len(outputs):
+        raise ValueError(f"inputs and outputs should differ in name for ONNX. Found {names} and {outputs}.")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        try:
+            graph = torch.onnx.export(
+                # ONNX Runtime has no choice between truth values.
+                program.run_decompositions({torch.ops.aten.where.self: _where}),
+                dynamo=True,
+                input_names=names,
+                output_names=outputs,
+                verbose=False,
+            )
+            assert graph is not None  # it is None for the exporter before dynamo
+            graph.model.metadata_props["plait"] = json.dumps(model.config)
+            graph.save(Path(folder) / path.name)
+            session = runtime.InferenceSession(Path(folder) / path.name, providers=["CPUExecutionProvider"])
+        except OSError:
+            raise
+        except Exception as error:  # of many classes, of torch, onnx, onnxscript and the runtime
+            raise ValueError(f"the model cannot be written as ONNX: {reason(error)}") from error
+
+        def run(inputs: Inputs) -> Inputs:
+            found = session.run(outputs, {n: inputs[n].numpy() for n in names})
+            return {t: torch.from_numpy(x) for t, x in zip(outputs, found, strict=True)}
+
+        compare("ONNX Runtime", run, trials)
+        for part in sorted(Path(folder).iterdir(), reverse=True):  # weights first
+            os.replace(part, path.parent / part.name)
+
+
+def _where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return (condition & a) | (~condition & b) if a.dtype == torch.bool else NotImplemented

@@ -1,0 +1,65 @@
+"""Two ranks, trained through `fit`, end where one process on their joined batches does."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.tasks.two_ranks import train
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    command = [sys.executable, "-m", "tests.tasks.two_ranks", str(folder), "2"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=180)
+    assert ended.returncode == 0, ended.stderr.decode()[-5000:]
+    return [torch.load(folder / f"rank-{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def rows(text: str) -> list[dict[str, float]]:
+    return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(io.StringIO(text))]
+
+
+def test_two_ranks_equal_one_process_on_the_joined_batches(
+    ranks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """With tasks unlabelled in a batch, missing modalities, an unlabelled loader, a last smaller batch."""
+    alone = train(tmp_path, 1)
+    for found in ranks:
+        assert found["plain"]["steps"] == alone["steps"] == 8
+        assert found["plain"]["best"] == pytest.approx(alone["best"])
+        for name, x in alone["state"].items():
+            torch.testing.assert_close(found["plain"]["state"][name], x, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_metrics_and_logged_losses_agree_too(ranks: list[dict[str, Any]], tmp_path: Path) -> None:
+    alone, found = rows(train(tmp_path, 1)["metrics"]), rows(ranks[0]["plain"]["metrics"])
+    assert len(alone) == len(found) == 4
+    assert any("train/same" in row for row in alone)
+    for one, two in zip(alone, found, strict=True):
+        assert two == pytest.approx(one, rel=1e-3, abs=1e-4)
+
+
+def test_both_ranks_hold_the_same_weights(ranks: list[dict[str, Any]]) -> None:
+    for run in ("plain", "whole", "resumed"):
+        first, second = (found[run]["state"] for found in ranks)
+        assert all(torch.equal(x, second[name]) for name, x in first.items())
+
+
+def test_a_run_on_two_ranks_goes_on_exactly(ranks: list[dict[str, Any]]) -> None:
+    """From a checkpoint in mid-epoch; every rank has random numbers of its own."""
+    for found in ranks:
+        for name, x in found["whole"]["state"].items():
+            assert torch.equal(x, found["resumed"]["state"][name]), name

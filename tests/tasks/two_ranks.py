@@ -1,0 +1,87 @@
+"""Trains through `fit` on some ranks: ``python -m tests.tasks.two_ranks FOLDER RANKS``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from encoders import BatchDataset, ResumableLoader
+from tasks import Classification, Consistency, Learner, MultiLabel, Regression, create_weighting, fit
+from tasks.checkpoints import SafeCheckpointIO
+from tests.parts import make_batch, make_model, make_view
+
+SIZE, JOINED = 27, 8
+MODALITIES = ("table", "series")
+
+
+def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
+    """Partial labels (z in few batches), missing modalities, an unlabelled loader, a last smaller batch."""
+    torch.manual_seed(0)
+    rows = torch.arange(SIZE)
+    tasks = {
+        "y": Classification(3),
+        "z": Regression(2, reads=("table",)),
+        "w": MultiLabel(3),
+        "same": Consistency(of="y", teacher="weak", student="strong"),
+    }
+    batch = make_batch(
+        SIZE,
+        targets={"y": rows % 3, "z": torch.randn(SIZE, 2), "w": (torch.rand(SIZE, 3) > 0.5).float()},
+        labelled={"y": rows % 5 < 3, "z": rows % 9 == 0, "w": torch.rand(SIZE, 3) > 0.5},
+    )
+    views = {"weak": make_view(12, MODALITIES, missing=False), "strong": make_view(12, MODALITIES)}
+    weighting = create_weighting("uncertainty")
+    model = make_model("gated", tasks, dropout=dropout, modality_dropout=dropout, weighting=weighting)
+    sets = {"labelled": batch, "unlabelled": make_batch(12, targets={}).with_views(**views)}
+    each = JOINED // ranks
+
+    def load(name: str, **options: Any) -> ResumableLoader:
+        data = BatchDataset(sets[name])
+        return ResumableLoader(data, batch_size=each, collate_fn=data.collate, **options)
+
+    fitted = fit(
+        Learner(model, lr=0.02, schedule="cosine"),
+        {name: load(name) for name in sets},
+        load("labelled", shuffle=False),
+        folder=folder,
+        epochs=2,
+        monitor="val/y/accuracy",
+        checkpoint_every=1,
+        accelerator="cpu",
+        devices=ranks,
+        progress=False,
+        resume=True,
+    )
+    metrics = (folder / "metrics.csv").read_text()
+    return {"state": model.state_dict(), "best": fitted.best, "steps": fitted.steps, "metrics": metrics}
+
+
+def main() -> None:
+    folder, ranks = Path(sys.argv[1]), int(sys.argv[2])
+    torch.set_num_threads(1)
+    results = {"plain": train(folder / "plain", ranks)}
+    keep_third_checkpoint(folder / "whole", folder / "kept")
+    results["whole"] = train(folder / "whole", ranks, dropout=0.3)
+    results["resumed"] = train(folder / "kept", ranks, dropout=0.3)
+    torch.save(results, folder / f"rank-{os.environ.get('LOCAL_RANK', 0)}.pt")
+
+
+def keep_third_checkpoint(folder: Path, kept: Path) -> None:
+    """Copy the folder as it is after the third write in it, in mid-epoch."""
+    save, writes = SafeCheckpointIO.save_checkpoint, iter(range(100))
+
+    def save_and_keep(io: SafeCheckpointIO, checkpoint: Any, path: Any, storage_options: Any) -> None:
+        save(io, checkpoint, path, storage_options)
+        if Path(path).parent == folder and next(writes) == 2:
+            shutil.copytree(folder, kept)
+
+    SafeCheckpointIO.save_checkpoint = save_and_keep  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    main()
