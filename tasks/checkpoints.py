@@ -49,13 +49,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ValueError: The file is damaged, or not a checkpoint.
     """
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"cannot read '{path}' as a checkpoint: it is truncated, or holds more than tensors and plain "
-            f"values. Restore it from a copy, or delete it to start anew."
-        ) from error
+    with open(path, "rb") as file:
+        try:
+            checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ValueError(
+                f"cannot read '{path}' as a checkpoint: it is truncated, or holds more than tensors and plain "
+                f"values. Restore it from a copy, or delete it to start anew."
+            ) from error
     return checkpoint
 
 
@@ -106,7 +107,7 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: pl.Trainer, name: str) -> None:
         for logger in trainer.loggers:
             logger.save()
-        trainer.save_checkpoint(self.folder / f"{name}.ckpt")
+        trainer.save_checkpoint(self.folder / f"{name}.ckpt", weights_only=False)
         self.saved_step = trainer.global_step
 
     def state_dict(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def make_loggers(folder: Path, checkpoint: Path | None) -> list[Logger]:
     table = CSVLogger(folder, name="", version="")
     if rank_zero_only.rank == 0:
         _keep(table, folder / "metrics.csv", step or 0)
-    return [table, TensorBoardLogger(folder, name="", version="tensorboard", purge_step=step)]
+    return [table, TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)]
 
 
 def _keep(logger: CSVLogger, path: Path, step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -116,7 +117,9 @@ def fit(
         ... ))
         >>> loader = ResumableLoader(data, batch_size=32, collate_fn=data.collate)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     fitted = fit(Learner(model), loader, folder=folder, epochs=2, progress=False)
+        ...     fitted = fit(  # doctest: +ELLIPSIS
+        ...         Learner(model), loader, folder=folder, epochs=2, accelerator="cpu", progress=False
+        ...     )
         epoch 2, step 4: waited for data ... of the time
         >>> fitted.steps
         4
@@ -156,7 +159,7 @@ def fit(
             gradient_clip_val=clip,
             accumulate_grad_batches=accumulate,
             logger=make_loggers(folder, went_on),
-            log_every_n_steps=min(50, *(-(-len(x) // accumulate) for x in loaders.values())),
+            log_every_n_steps=min(50, math.ceil(max(map(len, loaders.values())) / (devices * accumulate))),
             callbacks=callbacks,
             plugins=[SafeCheckpointIO()],
             enable_progress_bar=progress,

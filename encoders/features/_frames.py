@@ -109,15 +109,16 @@ def band_energies(x: Tensor, length: int, hop: int, windowed: Windowed, bands: T
         x ``[B, T]``, bands ``[frequencies, n_mels]``, result ``[B, F, n_mels]``.
     """
     frames = x.unfold(1, length, hop)
-    step = frames.shape[1]
-    if x.device.type == "cpu" and not (torch.compiler.is_compiling() or _differentiated(x)):
-        step = max(1, CACHED // max(1, len(x) * length))
-    energies = []
-    for start in range(0, frames.shape[1], step):
-        spectrum = torch.fft.rfft(windowed(frames[:, start : start + step]))
-        real, imaginary = torch.view_as_real(spectrum[..., : len(bands)]).unbind(-1)
-        energies.append(exact_product(torch.addcmul(real.square(), imaginary, imaginary), bands))
-    return torch.cat(energies, 1)
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or _differentiated(x):
+        return _energies(windowed(frames), bands)
+    step = max(1, CACHED // max(1, len(x) * length))
+    return torch.cat([_energies(windowed(piece), bands) for piece in frames.split(step, 1)], 1)
+
+
+def _energies(frames: Tensor, bands: Tensor) -> Tensor:
+    # Cut as real numbers: ONNX cannot cut complex ones.
+    real, imaginary = torch.view_as_real(torch.fft.rfft(frames))[..., : len(bands), :].unbind(-1)
+    return exact_product(torch.addcmul(real.square(), imaginary, imaginary), bands)
 
 
 def _differentiated(x: Tensor) -> bool:

@@ -22,7 +22,6 @@ class AVDigits(Recipe[Config]):
     licence = LICENCE
     about = ()
     config = Config
-    monitor = "val/digit/accuracy"
 
     def modalities(self, config: Config) -> tuple[str, ...]:
         return MODALITIES

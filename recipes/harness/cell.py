@@ -105,13 +105,14 @@ def train(
         seed=seed,
         drop_last=True,
     )
+    task, metric = next(iter(recipe.metrics(config).items()))
     with contextlib.redirect_stdout(io.StringIO()):
         return fit(
             recipe.learner(config, model),
             loader,
             batches(model, data.validation, _BATCH),
             folder=folder,
-            monitor=recipe.monitor,
+            monitor=recipe.monitor or f"val/{task}/{metric}",
             progress=False,
             resume=True,
             **recipe.training(config),

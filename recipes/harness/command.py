@@ -68,7 +68,7 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
     """Run the cells that the folder does not have yet, show the table and write what the folder holds."""
     console = Console()
     console.print(f"[dim]{recipe.licence}[/dim]")
-    console.print(f"Writing to {folder}")
+    console.print(f"Writing to {folder}", soft_wrap=True)
     results = run_cells(
         partial(recipe.run_cell, config, folder),
         cells,
@@ -102,7 +102,7 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
             f"Waited for data {waited[0]:.1%} of the training time, {waited[1]:.1%} in the worst cell."
         )
     write_page(recipe, config, folder / "report.html", rows, cells, results)
-    console.print(f"Report: {folder / 'report.html'}")
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     return rows
 
 

@@ -54,7 +54,7 @@ class Recipe(ABC, Generic[C]):
 
     A cell is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
     `run_cell` trains it, by default as `recipes.harness.cell` does: each of `candidates` is trained
-    with early stopping on ``monitor``; the best on validation is tested. Its result has
+    and left at its best epoch by ``monitor``; the best on validation is tested. Its result has
 
     - ``tasks``: by task ``score`` (its metric on the test data) and, for an accuracy, ``correct``
       (0 or 1 for each test sample);
@@ -71,8 +71,8 @@ class Recipe(ABC, Generic[C]):
         about: Paragraphs that open the report: what the data are, how they are split.
         config: The class of its options.
         default_fusion: The declared choice; its models of seed 0 are kept.
-        monitor: What is chosen by on the validation data, such as ``"val/digit/accuracy"``; higher is
-            better.
+        monitor: What is chosen by on the validation data, such as ``"val/digit/accuracy"``, where higher
+            is better; None for the first of `metrics`.
         protocols: How the data are split, with the words for it.
         spread: What standard deviations are over.
     """
@@ -83,7 +83,7 @@ class Recipe(ABC, Generic[C]):
     about: ClassVar[tuple[str, ...]] = ()
     config: type[C]
     default_fusion: ClassVar[str] = "concat"
-    monitor: ClassVar[str]
+    monitor: str | None = None
     protocols: ClassVar[Mapping[str, str]] = {"test": "test set"}
     spread: ClassVar[str] = "seeds"
 

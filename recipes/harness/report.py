@@ -19,7 +19,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.2rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid #d8dee4; text-align: left; }
-td.number, th.number { text-align: right; }
+td.number, th.number { text-align: right; } td.number { white-space: nowrap; }
 tr.marked { background: #eaf3ff; font-weight: 600; }
 figure { margin: 1rem 0; } figcaption { color: #57606a; font-size: .9rem; }
 img, svg { max-width: 100%; height: auto; }

@@ -27,7 +27,6 @@ class HTADRecipe(Recipe[Config]):
     about = (WHY, HOW)
     config = Config
     default_fusion = DEFAULT_FUSION
-    monitor = "val/activity/accuracy"
     protocols = PROTOCOLS
     spread = "folds and seeds"
 

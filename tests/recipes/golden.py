@@ -1,43 +1,96 @@
-"""The first training losses of the htad recipe; `python -m tests.recipes.golden` writes them anew."""
+"""The first training losses of recipes; ``python -m tests.recipes.golden`` writes them anew."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
+from recipes.avdigits import train as avdigits
+from recipes.avdigits.config import Config as AVDigitsConfig
+from recipes.harness import Options, Recipe
+from recipes.harness import cell as harness_cell
 from recipes.htad.config import DEFAULT_FUSION, Config
 from recipes.htad.data import MODALITIES, folds, load
 from recipes.htad.train import fit
+from recipes.mosi import train as mosi
+from recipes.mosi.config import Config as MOSIConfig
 from tasks import Learner
+from tests.recipes.synthetic import write_avdigits, write_mosi
 
-FILE = Path(__file__).parent / "golden" / "htad_first_losses.json"
+FOLDER = Path(__file__).parent / "golden"
 STEPS = 5
 
 
-def first_losses(weighting: str | None) -> list[float]:
-    """Losses of the first steps of the default model, on the first fold of the same recordings."""
-    losses: list[float] = []
+def kept(name: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = json.loads((FOLDER / f"{name}_first_losses.json").read_text())
+    return found
 
+
+def _recording(losses: list[float]) -> type[Learner]:
     class Recording(Learner):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             loss = super().training_step(batch, batch_idx)
             losses.append(loss.item())
             return loss
 
+    return Recording
+
+
+def htad_losses(weighting: str | None) -> list[float]:
+    """Losses of the first steps of the default model, on the first fold of the same recordings."""
+    losses: list[float] = []
     data = load()
     train, _ = folds(data, "same", 0)[0]
     cell = {"row": DEFAULT_FUSION, "weighting": weighting, "protocol": "same", "seed": 0, "fold": 0}
-    with patch("recipes.htad.train.Learner", Recording):
+    with patch("recipes.htad.train.Learner", _recording(losses)):
         fit(Config(), cell, data, train, list(MODALITIES), 1.5, STEPS, trial=0)
     return losses
 
 
+def _recipe_losses(recipe: Recipe[Any], config: Options, fusion: str, folder: Path) -> list[float]:
+    """Losses of the first steps of a fusion, as the harness trains it."""
+    losses: list[float] = []
+    names = recipe.modalities(config)
+    torch.manual_seed(0)
+    model = recipe.build(config, names, fusion)
+    data = recipe.data(config, names, 0)
+    with patch("tasks.Learner", _recording(losses), create=True):
+        harness_cell.train(recipe, config, model, data, folder / "training", seed=0)
+    return losses[:STEPS]
+
+
+def avdigits_losses(fusion: str) -> list[float]:
+    with tempfile.TemporaryDirectory() as name:
+        data = write_avdigits(Path(name) / "data")
+        config = AVDigitsConfig(data=data, epochs=1, pairs=200, test_pairs=40)
+        return _recipe_losses(avdigits.RECIPE, config, fusion, Path(name))
+
+
+def mosi_losses(fusion: str) -> list[float]:
+    with tempfile.TemporaryDirectory() as name:
+        config = MOSIConfig(data=write_mosi(Path(name)), epochs=5)
+        return _recipe_losses(mosi.RECIPE, config, fusion, Path(name))
+
+
+ALL: dict[str, tuple[Callable[[Any], list[float]], dict[str, str | None]]] = {
+    "htad": (htad_losses, {"alone": None, "uncertainty": "uncertainty"}),
+    "avdigits": (avdigits_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
+    "mosi": (mosi_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
+}
+
+
 def write() -> None:
     """Keep what the code gives today; look at the difference before committing it."""
-    found = {w or "alone": first_losses(w) for w in (None, "uncertainty")}
-    FILE.write_text(json.dumps({"command": "python -m tests.recipes.golden", **found}, indent=2) + "\n")
+    for name, (losses, cases) in ALL.items():
+        found = {case: losses(argument) for case, argument in cases.items()}
+        text = json.dumps({"command": "python -m tests.recipes.golden", **found}, indent=2)
+        (FOLDER / f"{name}_first_losses.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

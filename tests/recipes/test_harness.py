@@ -188,7 +188,8 @@ def test_the_drawing_stays_inside_its_box() -> None:
 
 def test_the_table_shows_every_method_once_and_marks_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     other = Row("gated with motion", "late", False, "new", "activity", "accuracy", 0.7, 0.1, ablation=True)
-    print_table([ROW, other], title="T", protocols={"same": "same", "new": "new"})
+    columns = {("activity", "same"): "same", ("activity", "new"): "new"}
+    print_table([ROW, other], title="T", columns=columns)
     shown = capsys.readouterr().out
     assert shown.count("gated (default)") == shown.count("gated with motion") == 1
     assert shown.count("0.900 ± 0.020") == shown.count("0.700 ± 0.100") == 1

@@ -63,14 +63,16 @@ def main() -> None:
     draw, killed = random.Random(0), []
     # A moment in each part of the run, so that all of it is covered; and sometimes once more.
     for kill in range(options.kills):
-        folder = options.folder / f"kill-{kill}" / "run"
-        folder.mkdir(parents=True)
-        moment = seconds * (kill + draw.random()) / options.kills
-        at_s, halves = [], 0
-        while not wait(start(folder, options.variant), moment):
-            at_s.append(round(moment, 3))
-            halves += (folder / ".last.ckpt.half").exists()
-            moment = seconds * draw.random() if draw.random() < 0.3 else 60.0
+        moment, at_s, halves = seconds * (kill + draw.random()) / options.kills, [], 0
+        while not at_s:
+            folder = options.folder / f"kill-{kill}-{moment:.3f}" / "run"
+            folder.mkdir(parents=True)
+            limit = moment
+            while not wait(start(folder, options.variant), limit):
+                at_s.append(round(limit, 3))
+                halves += (folder / ".last.ckpt.half").exists()
+                limit = seconds * draw.random() if draw.random() < 0.3 else 60.0
+            moment *= 0.9  # where it was through before its time
         killed.append({"folder": str(folder), "at_s": at_s, "halves": halves})
     print(json.dumps({"whole": str(whole), "seconds": seconds, "killed": killed}))
 

@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,12 @@ def test_a_kill_in_the_midst_of_a_write_leaves_the_last_good_checkpoint(tmp_path
     assert files(tmp_path) == {"last.ckpt"}, "the half file should be gone with the next checkpoint"
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda _: b"x"]
-)
-def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("kept", [0, 1, 2, 1000, 0.2, 0.5, 0.9, 0.999])
+def test_a_truncated_checkpoint_is_refused_by_name(tmp_path: Path, kept: float) -> None:
     run(tmp_path / "run")
     path = tmp_path / "run" / "last.ckpt"
-    path.write_bytes(damage(path.read_bytes()))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])
     with pytest.raises(ValueError, match=r"cannot read '.*last\.ckpt'.*truncated"):
         run(tmp_path / "run")
 

@@ -41,7 +41,8 @@ def answers(
 ) -> dict[str, Tensor]:
     """What the model says of samples that have these inputs only."""
     size = len(next(iter(inputs.values())))
-    every = {**make_inputs(size, model.fused_encoder.modalities), **inputs}
+    absent = set(model.fused_encoder.modalities) - set(inputs)
+    every = {**inputs, **make_inputs(size, sorted(absent))}
     present = {m: torch.full((size,), m in inputs) for m in every}
     with torch.no_grad():
         outputs = model(View.of(every, masks=masks, present=present))
@@ -63,6 +64,11 @@ def assert_agrees(run: Any, model: MultiTaskModel, modalities: Sequence[str]) ->
             torch.testing.assert_close(torch.as_tensor(found[task]), want, atol=1e-5, rtol=1e-4)
 
 
+def example(modalities: Sequence[str]) -> View:
+    """Images of the size that the small parts have: of the size of their stand-in they would be bigger."""
+    return View.of(make_inputs(3, modalities))
+
+
 def onnx_run(path: Path, tasks: Sequence[str] = ("y", "z", "w")) -> Any:
     import onnxruntime
 
@@ -75,7 +81,7 @@ def onnx_run(path: Path, tasks: Sequence[str] = ("y", "z", "w")) -> Any:
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_a_program_of_some_modalities_says_what_the_model_says(fusion: str) -> None:
     model = make(fusion)
-    program = export_program(model, modalities=SUBSET)
+    program = export_program(model, modalities=SUBSET, example=example(SUBSET))
     assert_agrees(program.module(), model, SUBSET)
     assert not any("table" in name for name in program.state_dict if "encoders" in name)
 
@@ -83,7 +89,7 @@ def test_a_program_of_some_modalities_says_what_the_model_says(fusion: str) -> N
 @pytest.mark.parametrize("fusion", ["concat", "bottleneck", "multiplicative", "mmtm"])
 def test_a_program_of_all_modalities_says_what_the_model_says(fusion: str) -> None:
     model = make(fusion)
-    assert_agrees(export_program(model).module(), model, MODALITIES)
+    assert_agrees(export_program(model, example=example(MODALITIES)).module(), model, MODALITIES)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -95,9 +101,9 @@ def test_every_encoder_has_a_program(name: str) -> None:
         tasks={"y": Classification(2)},
     )
     x, mask = ENCODERS[name].batch()
-    example = View.of({"m": x}, masks={} if mask is None else {"m": torch.ones_like(mask)})
+    whole = View.of({"m": x}, masks={} if mask is None else {"m": torch.ones_like(mask)})
     inputs = {"m": x} if mask is None else {"m": x, "m_mask": mask}
-    found = export_program(model, example=example).module()(inputs)
+    found = export_program(model, example=whole).module()(inputs)
     masks = {} if mask is None else {"m": mask}
     torch.testing.assert_close(found["y"], answers(model.eval(), {"m": x}, masks)["y"])
 
@@ -115,7 +121,15 @@ def test_nested_fusions_and_networks_for_each_task() -> None:
     expected = nested.eval()(View.of({"a": torch.zeros(4, 3), **x}, present=present))
     torch.testing.assert_close(found["y"], expected["y"].logits.detach().softmax(-1))
     stitched = make("concat", sharing=CrossStitch())
-    assert_agrees(export_program(stitched, modalities=SUBSET).module(), stitched, SUBSET)
+    program = export_program(stitched, modalities=SUBSET, example=example(SUBSET))
+    assert_agrees(program.module(), stitched, SUBSET)
+
+
+def test_images_of_any_size_where_the_encoder_reads_them() -> None:
+    model = make()
+    graph = export_program(model, modalities=["image"]).module()
+    x = {"image": torch.randn(2, 1, 40, 24)}
+    torch.testing.assert_close(graph(x)["y"], answers(model.eval(), x, {})["y"])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +145,7 @@ def test_an_onnx_file_says_what_the_model_says(
     fusion: str, modalities: tuple[str, ...], tmp_path: Path
 ) -> None:
     model = make(fusion)
-    export_onnx(model, tmp_path / "new/model.onnx", modalities=modalities)
+    export_onnx(model, tmp_path / "new/model.onnx", modalities=modalities, example=example(modalities))
     assert_agrees(onnx_run(tmp_path / "new/model.onnx"), model, modalities)
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["model.onnx"]
 
@@ -149,8 +163,8 @@ def test_sound_and_text_in_an_onnx_file(tmp_path: Path) -> None:
         fusion=create_fusion("concat", encoders),
         tasks={"y": Classification(["no", "yes"])},
     )
-    example = View.of({"sound": torch.randn(2, 300), "text": torch.randint(257, (2, 20))})
-    export_onnx(model, tmp_path / "model.onnx", example=example)
+    seen = View.of({"sound": torch.randn(2, 300), "text": torch.randint(257, (2, 20))})
+    export_onnx(model, tmp_path / "model.onnx", example=seen)
     (config,) = [p.value for p in onnx.load(tmp_path / "model.onnx").metadata_props if p.key == "plait"]
     assert json.loads(config)["tasks"][0][1]["classes"] == ["no", "yes"]
     batch = model.collate(

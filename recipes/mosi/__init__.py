@@ -1,0 +1,1 @@
+"""Sentiment from what is said, heard and seen; see README.md beside this file."""

@@ -1,0 +1,101 @@
+"""CMU-MOSI: utterance features of three modalities, by the official split."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.model_selection import GroupShuffleSplit
+
+from encoders import Batch, BatchDataset
+from recipes.harness import Splits
+
+LICENCE = (
+    "CMU-MOSI is for research use. Cite Zadeh et al., «MOSI: Multimodal Corpus of Sentiment Intensity and "
+    "Subjectivity Analysis in Online Opinion Videos», 2016, arXiv 1606.06259."
+)
+SIZES = {"text": 100, "audio": 73, "video": 100}
+FILE = "mosi_utterance.npz"
+_VALIDATION = 0.2  # of the training videos
+
+
+@dataclass(frozen=True)
+class MOSI:
+    """One side of the official split.
+
+    Attributes:
+        batch: Inputs ``text [N, 100]``, ``audio [N, 73]``, ``video [N, 100]``, target ``sentiment [N]``
+            (0 negative, 1 positive).
+        video: The video of each utterance, as a number; its speaker is in no other.
+    """
+
+    batch: Batch
+    video: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def load(path: Path | None) -> tuple[MOSI, MOSI]:
+    """The official training and test data.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is another file, or a damaged one.
+    """
+    path = Path("data") if path is None else path
+    path = path / FILE if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file '{path}'. Name {FILE}, or the folder that holds it, with `--data`; it is not downloaded."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' cannot be read as npz ({error}). Is it truncated?") from None
+    names = [f"{what}_{side}" for side in ("train", "test") for what in (*SIZES, "label", "index")]
+    absent = [name for name in (*names, "utterance_id") if name not in arrays]
+    if absent:
+        raise ValueError(f"'{path}' should have the arrays {absent} too. Found {sorted(arrays)}.")
+    # An utterance is called <video>_<number>.
+    videos = np.array([name.rpartition("_")[0] for name in arrays["utterance_id"]])
+    return _side(path, arrays, videos, "train"), _side(path, arrays, videos, "test")
+
+
+def _side(path: Path, arrays: dict[str, np.ndarray], videos: np.ndarray, side: str) -> MOSI:
+    rows, label = arrays[f"index_{side}"], arrays[f"label_{side}"]
+    inputs = {}
+    for name, size in SIZES.items():
+        x = arrays[f"{name}_{side}"]
+        if x.shape != (len(rows), size) or not np.isfinite(x).all():
+            raise ValueError(
+                f"'{name}_{side}' in '{path}' should hold {len(rows)} rows of {size} finite numbers. Found "
+                f"the shape {x.shape}."
+            )
+        inputs[name] = torch.from_numpy(x.astype(np.float32))
+    targets = {"sentiment": torch.from_numpy(label.astype(np.int64))}
+    batch = Batch.of(inputs, targets=targets, index=torch.from_numpy(rows.astype(np.int64)))
+    return MOSI(batch, np.unique(videos, return_inverse=True)[1][rows])
+
+
+def validation_rows(train: MOSI, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows to validate on: whole videos, other ones for each seed."""
+    splitter = GroupShuffleSplit(1, test_size=_VALIDATION, random_state=seed)
+    fit, check = next(splitter.split(train.video, groups=train.video))
+    return fit, check
+
+
+def splits(path: Path | None, names: Sequence[str], seed: int) -> Splits:
+    """The official test data; training and validation data by video."""
+    train, test = load(path)
+    fit, check = validation_rows(train, seed)
+    own, others = (train.batch.select(torch.as_tensor(rows)) for rows in (fit, check))
+    parts = [
+        BatchDataset(Batch.of({m: b.inputs[m] for m in names}, targets=b.targets, index=b.index))
+        for b in (own, others, test.batch)
+    ]
+    return Splits(*parts, units=test.video.tolist())

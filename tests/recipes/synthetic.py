@@ -1,0 +1,90 @@
+"""Small files in the layouts of public datasets, whose modalities tell their labels."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from recipes.avdigits.data import SAMPLE_RATE, SPEAKERS
+from recipes.avdigits.files import FSDD, MNIST
+from recipes.mosi.data import FILE, SIZES
+
+NUMBERS = (0, 1, 5, 6, 10, 11)
+
+
+def idx(values: np.ndarray) -> bytes:
+    """A gzipped idx file of bytes."""
+    head = struct.pack(">BBBB", 0, 0, 8, values.ndim) + struct.pack(f">{values.ndim}i", *values.shape)
+    return gzip.compress(head + values.astype(np.uint8).tobytes())
+
+
+def wav(wave: np.ndarray, rate: int = SAMPLE_RATE) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, wave, rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def utterances() -> dict[str, bytes]:
+    """By name: a tone for the digit over one for the speaker."""
+    rng, found = np.random.default_rng(0), {}
+    time = np.arange(SAMPLE_RATE // 4) / SAMPLE_RATE
+    for digit in range(10):
+        for k, speaker in enumerate(SPEAKERS):
+            for number in NUMBERS:
+                tones = np.sin(2 * np.pi * (400 + 300 * digit) * time) + np.sin(
+                    2 * np.pi * (80 + 40 * k) * time
+                )
+                noise = 0.05 * rng.standard_normal(len(time))
+                found[f"{digit}_{speaker}_{number}.wav"] = wav(0.2 * (tones + noise))
+    return found
+
+
+def write_avdigits(folder: Path, *, images: int = 360, tested: int = 60) -> Path:
+    """The four MNIST files in ``folder/mnist`` and the archive of the speech in ``folder``."""
+    rng = np.random.default_rng(0)
+    shapes = rng.integers(0, 256, (10, 28, 28))
+    (folder / "mnist").mkdir(parents=True)
+    contents = []
+    for count in (images, tested):
+        digits = np.arange(count) % 10
+        noisy = shapes[digits] + rng.normal(0, 40, (count, 28, 28))
+        contents += [idx(noisy.clip(0, 255)), idx(digits)]
+    for name, content in zip(MNIST, contents, strict=True):
+        (folder / "mnist" / name).write_bytes(content)
+    write_archive(folder / FSDD, utterances())
+    return folder
+
+
+def write_archive(path: Path, files: dict[str, bytes], *, inside: str = "recordings") -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"{inside}/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def mosi_arrays(*, train: int = 120, test: int = 40) -> dict[str, np.ndarray]:
+    """The arrays of the npz: each modality tells the label, the text best."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, np.ndarray] = {
+        "utterance_id": np.array([f"video_{i // 10}_{i % 10}" for i in range(train + test)])
+    }
+    for side, rows in (("train", np.arange(test, train + test)), ("test", np.arange(test))):
+        label = rng.integers(0, 2, len(rows))
+        arrays[f"label_{side}"], arrays[f"index_{side}"] = label.astype(np.int8), rows.astype(np.int16)
+        for k, (name, size) in enumerate(SIZES.items()):
+            signal = np.where(label, 1.0, -1.0)[:, None] / (1 + k)
+            arrays[f"{name}_{side}"] = (signal + rng.standard_normal((len(rows), size))).astype(np.float32)
+    return arrays
+
+
+def write_mosi(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / FILE, **mosi_arrays())
+    return folder

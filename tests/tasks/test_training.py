@@ -1,0 +1,298 @@
+"""What `fit` promises beside exact resumption: logs, choice of weights, early stopping, freezing, rates."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from encoders import Batch, BatchDataset, ResumableLoader
+from tasks import Classification, Fitted, Learner, MultiTaskModel, Regression, fit
+from tasks.checkpoints import read_checkpoint
+from tasks.parts import parts
+from tests.parts import MODALITIES, make_batch, make_model
+from tests.tasks.training import make_trainer
+
+SIZE = 24
+TASKS = {"y": Classification(3), "z": Regression(2, reads=("table",))}
+
+
+def make_data(**options: Any) -> Batch:
+    targets = {"y": torch.arange(SIZE) % 3, "z": torch.randn(SIZE, 2)}
+    return make_batch(SIZE, targets=targets, **options)
+
+
+def load(batch: Batch, **options: Any) -> ResumableLoader:
+    data = BatchDataset(batch)
+    return ResumableLoader(data, **{"batch_size": 8, "collate_fn": data.collate, **options})
+
+
+def train(learner: Learner, batch: Batch, folder: Path, **options: Any) -> Fitted:
+    quiet = {"folder": folder, "epochs": 2, "accelerator": "cpu", "progress": False}
+    return fit(learner, load(batch), load(batch, shuffle=False), **{**quiet, **options})
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_losses_and_metrics_are_in_the_csv_and_in_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path)
+    rows = table(tmp_path)
+    assert {"train/loss", "train/y", "train/z", "val/y/accuracy", "val/z/r2"} <= set(rows[0])
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert {"train/loss", "val/y/accuracy"} <= set(events.Tags()["scalars"])
+
+
+def test_the_logged_loss_is_that_of_the_logged_step(tmp_path: Path) -> None:
+    batch, seen = make_data(missing=False), {}
+
+    class Noting(Learner):
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            loss = super().training_step(batch, batch_idx)
+            seen[self.global_step] = loss.item()
+            return loss
+
+    train(Noting(make_model(tasks=TASKS), lr=0.05), batch, tmp_path)
+    logged = {int(row["step"]): float(row["train/loss"]) for row in table(tmp_path) if row["train/loss"]}
+    assert logged == pytest.approx({step: seen[step] for step in logged})
+    assert list(logged) == [2, 5]
+
+
+def test_the_share_of_time_spent_waiting_for_data_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Slow(BatchDataset):
+        def __getitems__(self, rows: Any) -> Batch:
+            time.sleep(0.1)
+            return super().__getitems__(rows)
+
+    data = Slow(make_data())
+    slow = ResumableLoader(data, batch_size=8, collate_fn=data.collate)
+    options: dict[str, Any] = {"epochs": 1, "accelerator": "cpu", "progress": False}
+    fitted = fit(Learner(make_model(tasks=TASKS)), slow, folder=tmp_path / "slow", **options)
+    assert f"waited for data {fitted.waiting:.1%} of the time" in capsys.readouterr().out
+    quick = fit(Learner(make_model(tasks=TASKS)), load(make_data()), folder=tmp_path / "quick", **options)
+    assert 0 < quick.waiting < fitted.waiting < 1
+    assert slow.waited_s > 0.3
+
+
+def test_the_weights_are_those_of_the_best_validation(tmp_path: Path) -> None:
+    model, batch = make_model(tasks=TASKS), make_data()
+    fitted = train(Learner(model, lr=0.3), batch, tmp_path, epochs=6, monitor="val/z/mae", mode="min")
+    values = [float(row["val/z/mae"]) for row in table(tmp_path) if row["val/z/mae"]]
+    assert fitted.best == pytest.approx(min(values))
+    assert values.index(min(values)) < 5, "choose a learning rate at which the last epoch is not the best"
+    trainer = make_trainer()
+    (found,) = trainer.validate(Learner(model), load(batch, shuffle=False), verbose=False)
+    assert found["val/z/mae"] == pytest.approx(fitted.best)
+
+
+def test_without_a_monitor_the_weights_are_the_last(tmp_path: Path) -> None:
+    model = make_model(tasks=TASKS)
+    fitted = train(Learner(model), make_data(), tmp_path)
+    last = read_checkpoint(fitted.checkpoint)["state_dict"]
+    assert all(torch.equal(x, last[f"model.{name}"]) for name, x in model.state_dict().items())
+    assert (fitted.best, fitted.best_checkpoint, fitted.steps, fitted.epochs) == (None, None, 6, 2)
+
+
+def test_the_moving_average_is_of_the_weights_after_each_step(tmp_path: Path) -> None:
+    model = make_model(tasks=TASKS)
+    weights: list[torch.Tensor] = []
+
+    class Noting(Learner):
+        def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+            super().optimizer_step(*args, **kwargs)
+            weights.append(next(self.model.parameters()).detach().clone())
+
+    train(Noting(model, lr=0.1), make_data(), tmp_path, ema=0.7)
+    average = weights[0]
+    for weight in weights[1:]:
+        average = 0.7 * average + 0.3 * weight
+    torch.testing.assert_close(next(model.parameters()).detach(), average)
+
+
+def test_training_stops_when_nothing_gets_better(tmp_path: Path) -> None:
+    learner = Learner(make_model(tasks=TASKS), lr=1e-9)
+    fitted = train(learner, make_data(), tmp_path, epochs=9, monitor="val/y/accuracy", patience=2)
+    assert fitted.epochs == 3
+    again = train(
+        Learner(make_model(tasks=TASKS), lr=1e-9),
+        make_data(),
+        tmp_path,
+        epochs=9,
+        monitor="val/y/accuracy",
+        patience=2,
+        resume=True,
+    )
+    assert again.epochs == 3, "a run that had stopped should not go on"
+
+
+@pytest.mark.parametrize(
+    "options", [{"precision": "bf16-mixed", "clip": 0.5}, {"accumulate": 2, "clip": 0.1}]
+)
+def test_precision_clipping_and_accumulation_apply(tmp_path: Path, options: dict[str, Any]) -> None:
+    model = make_model("multiplicative", TASKS, modality_dropout=0.3)
+    fitted = train(Learner(model, lr=0.01), make_data(), tmp_path, **options)
+    assert fitted.steps == (4 if "accumulate" in options else 6)
+    assert all(bool(p.isfinite().all()) for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"monitor": "val/y/acuracy"}, "Did you mean 'val/y/accuracy'"),
+        ({"patience": 3}, "`patience` needs `monitor`"),
+        ({"monitor": "val/y/accuracy", "mode": "best"}, "`mode` should be 'max' or 'min'. Found 'best'"),
+    ],
+)
+def test_what_cannot_be_chosen_by_is_refused_before_training(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path, **options)
+
+
+def test_a_monitored_task_without_a_validation_label_is_a_clear_error(tmp_path: Path) -> None:
+    nobody = {"y": torch.zeros(SIZE, dtype=torch.bool)}
+    with pytest.raises(ValueError, match=r"should have a label for 'val/y/accuracy'.*'val/z/mae'"):
+        train(
+            Learner(make_model(tasks=TASKS)),
+            make_data(labelled=nobody),
+            tmp_path,
+            monitor="val/y/accuracy",
+        )
+
+
+def test_a_loader_that_cannot_go_on_is_refused(tmp_path: Path) -> None:
+    data = BatchDataset(make_data())
+    plain: Any = {"a": DataLoader(data, batch_size=8, collate_fn=data.collate)}
+    with pytest.raises(TypeError, match=r"Found a DataLoader under 'a', which cannot go on in mid-epoch"):
+        fit(Learner(make_model(tasks=TASKS)), plain, folder=tmp_path, epochs=1)
+
+
+def test_ctrl_c_says_where_a_resumed_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Interrupted(Learner):
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            if self.global_step == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().training_step(batch, batch_idx)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Interrupted(make_model(tasks=TASKS)), make_data(), tmp_path)
+    assert "Interrupted. resume=True goes on from step 3." in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path, resume=True).steps == 6
+
+
+def image_model(**more: Any) -> MultiTaskModel:
+    return make_model("gated", TASKS, modalities=MODALITIES, dropout=0.5, **more)
+
+
+def image_data() -> Batch:
+    return make_batch(SIZE, MODALITIES, targets={"y": torch.arange(SIZE) % 3, "z": torch.randn(SIZE, 2)})
+
+
+def test_what_is_frozen_stays_as_it_was_bit_for_bit(tmp_path: Path) -> None:
+    """Weights, norm statistics, dropout; even after `train()` of the model."""
+    model, batch = image_model(), image_data()
+    learner = Learner(model, lr=0.1, freeze=("image", "table", "heads.z"))
+    before = {k: x.clone() for k, x in model.state_dict().items()}
+    model.train()
+    train(learner, batch, tmp_path)
+    after = model.state_dict()
+    known = parts(model)
+    frozen = {
+        id(x)
+        for p in ("image", "table", "heads.z")
+        for m in known[p]
+        for x in m.state_dict(keep_vars=True).values()
+    }
+    for name, x in model.state_dict(keep_vars=True).items():
+        if id(x) in frozen:
+            assert torch.equal(after[name], before[name]), name
+    moved = {k.split(".")[0] for k in after if not torch.equal(after[k], before[k])}
+    assert {"columns", "heads"} <= moved
+    (encoder,) = known["image"]
+    assert not any(m.training for m in encoder.modules())
+    groups = learner.configure_optimizers().param_groups
+    assert not frozen & {id(p) for group in groups for p in group["params"]}
+
+
+def test_the_rest_of_a_frozen_model_still_trains_in_training_mode() -> None:
+    model = image_model()
+    learner = Learner(model, freeze=("image",)).train()
+    (image,), (series,) = parts(model)["image"], parts(model)["series"]
+    assert series.training
+    assert model.modality_dropout.training
+    assert not image.training
+    assert learner.training
+
+
+def test_freezing_the_fusion_leaves_the_encoders_free() -> None:
+    model = image_model()
+    Learner(model, freeze=("fusion",))
+    assert not any(p.requires_grad for p in model.fused_encoder.fusion.parameters())
+    assert all(p.requires_grad for m in MODALITIES for p in parts(model)[m][0].parameters())
+
+
+def test_learning_rates_apply_by_part_and_the_more_specific_name_wins() -> None:
+    model = image_model()
+    scales = {"image": 0.1, "heads": 2.0, "heads.z": 3.0}
+    groups = Learner(model, lr=0.5, lr_scale=scales).configure_optimizers().param_groups
+    rate = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert len(rate) == sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    known = parts(model)
+    expected = {"image": 0.05, "heads.y": 1.0, "heads.z": 1.5, "series": 0.5}
+    for part, lr in expected.items():
+        assert {rate[id(p)] for module in known[part] for p in module.parameters()} == {lr}, part
+
+
+def test_a_schedule_moves_every_rate_in_proportion(tmp_path: Path) -> None:
+    for schedule in ("cosine", "one_cycle"):
+        learner = Learner(image_model(), lr=0.5, lr_scale={"image": 0.1}, schedule=schedule)
+        trainer = make_trainer(max_steps=2)
+        trainer.fit(learner, load(image_data()))
+        rates = {group["name"].split(",")[0]: group["lr"] for group in trainer.optimizers[0].param_groups}
+        assert rates["image"] == pytest.approx(0.1 * rates["model"])
+        assert 0 <= rates["model"] < 0.5
+
+
+def test_a_cross_stitched_modality_is_all_its_encoders() -> None:
+    from tasks import CrossStitch
+
+    model = make_model("gated", TASKS, sharing=CrossStitch())
+    Learner(model, freeze=("table",))
+    assert len(parts(model)["table"]) == 2
+    assert not any(p.requires_grad for module in parts(model)["table"] for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"freeze": ("imge",)}, r"unknown part of the model 'imge'\. Did you mean 'image'"),
+        ({"lr_scale": {"head": 0.1}}, r"unknown part of the model 'head'\. Did you mean 'heads'"),
+        ({"lr_scale": {"image": 0.0}}, r"`lr_scale` should be more than 0.*`freeze` stops a part"),
+        ({"warmup": 1.0}, "`warmup` should be from 0 to less than 1"),
+        ({"warmup": 0.1, "schedule": "one_cycle"}, "0 with 'one_cycle'"),
+    ],
+)
+def test_parts_and_numbers_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Learner(image_model(), **options)
+
+
+def test_a_wholly_frozen_model_is_refused() -> None:
+    learner = Learner(make_model(), freeze=("table", "series", "fusion", "sharing", "heads"))
+    with pytest.raises(ValueError, match="something to train"):
+        learner.configure_optimizers()
