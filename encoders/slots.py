@@ -72,7 +72,8 @@ def clean(x: Tensor, mask: Tensor | None) -> Tensor:
     """Zeros in the padding, so that whatever was there reaches nothing."""
     if mask is None:
         return x
-    return x.masked_fill(~mask.reshape(*mask.shape, *[1] * (x.dim() - 2)), 0)
+    # Not `reshape`, which in a graph of a mask with gaps would hold for some lengths only.
+    return x.masked_fill(~mask[(..., *[None] * (x.dim() - 2))], 0)
 
 
 def encode_slot(

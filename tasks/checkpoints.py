@@ -54,8 +54,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
             checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise ValueError(
-                f"cannot read '{path}' as a checkpoint: it is truncated, or holds more than tensors and plain "
-                f"values. Restore it from a copy, or delete it to start anew."
+                f"cannot read '{path}' as a checkpoint: it is truncated, or holds more than tensors and "
+                f"plain values. Restore it from a copy, or delete it to start anew."
             ) from error
     return checkpoint
 

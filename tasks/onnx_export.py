@@ -78,7 +78,7 @@ def export_onnx(
                 verbose=False,
             )
             assert graph is not None  # it is None for the exporter before dynamo
-            graph.model.metadata_props["plait"] = json.dumps(model.config)
+            graph.model.metadata_props["plait"] = json.dumps(model.config, default=str)
             graph.save(Path(folder) / path.name)
             session = runtime.InferenceSession(Path(folder) / path.name, providers=["CPUExecutionProvider"])
         except OSError:

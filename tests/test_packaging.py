@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.recipes.table_files import make_rows, write_csv
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("encoders", "fusion", "tasks", "recipes")
 HEAVY = ("pytorch_lightning", "transformers", "timm", "torchaudio", "optuna")
@@ -84,6 +86,36 @@ def test_the_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: P
     # Without `site` (-S) no .pth file is read, so the editable install of this checkout is not there.
     path = os.pathsep.join([str(site), sysconfig.get_path("purelib")])
     assert python(known + USE, tmp_path, "-S", PYTHONPATH=path) == "torch.Size([4, 2])\n"
+
+
+def test_the_installed_wheel_trains_on_a_table_of_real_files(wheel: Path, tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", make_rows(tmp_path))
+    fresh = tmp_path / "fresh"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(fresh)], check=True)
+    own = fresh / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(own), "--disable-pip-version-check"]
+    install = [*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, check=True, cwd=tmp_path)
+    (site,) = fresh.glob("lib/python*/site-packages")
+    # The dependencies of the environment of the tests, whose own .pth files (this checkout's) are not read.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [str(own), *command],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    packages = run("-c", f"print(*[__import__(p).__file__ for p in {PACKAGES}], sep='\\n')").split()
+    assert all(Path(path).is_relative_to(site) for path in packages), packages
+    table = ("-m", "recipes.table", "--data", "train.csv")
+    run(*table, "--guess-schema", "schema.yaml", "--target", "kind")
+    shown = run(*table, "--schema", "schema.yaml", "--epochs=2", "--workers=0", "--width=16")
+    assert "12 rows to train on" in shown
+    load = "from tasks import MultiTaskModel; m = MultiTaskModel.from_pretrained('runs/table/latest/model')"
+    assert "probabilities" in run("-c", f"{load}; print(m.predict({{'photo': '1.png'}}))")
 
 
 def test_importing_a_package_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ def recordings(path: Path) -> Iterator[tuple[str, str, int, bytes]]:
                     if content is not None and "recordings/" in f"/{member.name}":
                         found[Path(member.name).name] = content.read()
         except (tarfile.TarError, EOFError, OSError) as error:
-            raise ValueError(f"'{path}' cannot be read ({error}). Remove it to fetch it anew.") from None
+            why = str(error).partition("\n")[0]
+            raise ValueError(f"'{path}' cannot be read ({why}). Remove it to fetch it anew.") from None
     named = {name: match for name in sorted(found) if (match := _NAME.fullmatch(name))}
     if not named:
         raise ValueError(

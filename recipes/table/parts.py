@@ -55,7 +55,7 @@ class Parts:
         return {part: len(self.open(part)) for part in PARTS if part in self}
 
 
-def load_parts(data: str, schema: Path | None, *, skip_bad_rows: bool = False) -> Parts:
+def load_parts(data: str, schema: str | Path | None, *, skip_bad_rows: bool = False) -> Parts:
     """Read a table, split it, and look at every row; or find the shards.
 
     Raises:
@@ -103,7 +103,7 @@ def _check_labels(source: Source, schema: Schema, train: list[int]) -> None:
             )
 
 
-def _shards(pattern: str, schema: Path | None) -> Parts:
+def _shards(pattern: str, schema: str | Path | None) -> Parts:
     """Training shards, and those of the other parts: ``validation-*.tar``, ``test-*.tar`` beside them."""
     folder = Path(pattern).parent
     found = {"train": pattern}

@@ -80,7 +80,13 @@ def make_loader(
 ) -> DataLoader[Any]:
     """The batches of a part, in order, without augmentation."""
     data = parts.open(part, preprocess=model.preprocessing())
-    return DataLoader(data, batch_size=config.batch_size, collate_fn=collate, num_workers=config.workers)
+    return DataLoader(
+        data,
+        batch_size=config.batch_size,
+        collate_fn=collate,
+        num_workers=config.workers,
+        persistent_workers=config.workers > 0,
+    )
 
 
 def _monitor(parts: Parts) -> str | None:

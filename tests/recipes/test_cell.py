@@ -146,7 +146,9 @@ def test_the_declared_fusion_of_the_first_seed_is_kept_as_a_model(tmp_path: Path
     assert set(model.predict({"a": [0.0, 1.0, 2.0, 3.0]})) == {"class", "of_b"}
 
 
-def test_nothing_is_printed_while_a_cell_is_worked_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_while_a_cell_is_worked_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run(tmp_path, row="a")
     assert capfd.readouterr() == ("", "")
 
