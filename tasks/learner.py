@@ -141,7 +141,7 @@ class Learner(Resuming):
         every = self.trainer.log_every_n_steps
         if self.global_step % every == 0:
             self._refuse_infinite(parts)
-        if (self.global_step + 1) % every == 0:  # then the loggers ask
+        if self.global_step == 0 or (self.global_step + 1) % every == 0:  # then the loggers ask
             self._log_parts(parts, sum(b.batch_size for b in batches))
         return loss
 

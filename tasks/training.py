@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import time
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, RichProgressBar
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from encoders import ResumableLoader
-from encoders._registry import unknown_name
+from tasks._fitting import Waiting, check_choice, interruptible, quiet, say
 from tasks.checkpoints import Checkpoints, SafeCheckpointIO, read_checkpoint
 from tasks.learner import Learner
 from tasks.logs import make_loggers
-
-_HINTS = (
-    ".*does not have many workers.*",
-    r"Found \d+ module\(s\) in eval mode.*",  # what is frozen
-    ".*treespec, LeafSpec.*",  # Lightning 2.6 beside torch 2.14
-)
 
 
 @dataclass(frozen=True)
@@ -138,10 +127,10 @@ def fit(
                 f"`train` should be a ResumableLoader, or several by name. Found a {type(loader).__name__}"
                 f"{' under ' + repr(name) if name else ''}, which cannot go on in mid-epoch."
             )
-    _check_choice(learner, validation, monitor, mode, patience)
+    check_choice(learner, validation, monitor, mode, patience)
     went_on = last if last.exists() else None
     checkpoints = Checkpoints(folder, every=checkpoint_every, monitor=monitor, mode=mode)
-    waiting = _Waiting(loaders.values())
+    waiting = Waiting(loaders.values())
     callbacks: list[pl.Callback] = [waiting, checkpoints]
     if ema is not None:
         callbacks.append(EMAWeightAveraging(decay=ema))
@@ -149,7 +138,7 @@ def fit(
         callbacks.append(EarlyStopping(monitor, patience=patience, mode=mode, check_finite=False))
     if progress:
         callbacks.append(RichProgressBar())
-    with _quiet():
+    with quiet():
         trainer = pl.Trainer(
             accelerator=accelerator,
             devices=devices,
@@ -165,12 +154,12 @@ def fit(
             enable_progress_bar=progress,
             enable_model_summary=progress,
         )
-        with _interruptible(checkpoints):
+        with interruptible(checkpoints):
             given = train if isinstance(train, ResumableLoader) else loaders
             trainer.fit(learner, given, validation, ckpt_path=went_on, weights_only=True)
     chosen = last if monitor is None else best
     learner.load_state_dict(read_checkpoint(chosen)["state_dict"])
-    _say(
+    say(
         f"epoch {trainer.current_epoch}, step {trainer.global_step}: waited for data "
         f"{waiting.share:.1%} of the time"
     )
@@ -182,67 +171,3 @@ def fit(
         last,
         None if monitor is None else best,
     )
-
-
-def _check_choice(
-    learner: Learner, validation: Any, monitor: str | None, mode: str, patience: int | None
-) -> None:
-    if mode not in ("max", "min"):
-        raise ValueError(f"`mode` should be 'max' or 'min'. Found '{mode}'.")
-    if patience is not None and monitor is None:
-        raise ValueError("`patience` needs `monitor`: the value that should get better. Found none.")
-    if monitor is None:
-        return
-    if validation is None:
-        raise ValueError(f"`monitor` needs `validation` data. Found none for '{monitor}'.")
-    tasks = learner.model.tasks
-    known = [f"val/{t}/{k}" for t in learner.model.with_head for k in tasks[t].metrics()]
-    if monitor not in known:
-        raise unknown_name("value to monitor", monitor, known)
-
-
-class _Waiting(pl.Callback):
-    """The share of the time that the training spent waiting for data."""
-
-    def __init__(self, loaders: Iterable[ResumableLoader]) -> None:
-        self.loaders = list(loaders)
-        self.share = 0.0
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.start = time.perf_counter(), self._waited()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        seconds = time.perf_counter() - self.start[0]
-        self.share = (self._waited() - self.start[1]) / seconds
-
-    def _waited(self) -> float:
-        return sum(loader.waited_s for loader in self.loaders)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        for hint in _HINTS:
-            warnings.filterwarnings("ignore", hint)
-        yield
-
-
-@contextmanager
-def _interruptible(checkpoints: Checkpoints) -> Iterator[None]:
-    """Turn Lightning's exit on Ctrl-C, after which no second one is heard, back into an interrupt."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        signal.signal(signal.SIGINT, handler)
-        where = checkpoints.saved_step
-        _say(
-            "Interrupted. "
-            + (f"resume=True goes on from step {where}." if where else "No checkpoint was written yet.")
-        )
-        raise KeyboardInterrupt from None
-
-
-@rank_zero_only  # type: ignore[untyped-decorator]
-def _say(text: str) -> None:
-    print(text, flush=True)

@@ -134,7 +134,7 @@ def _training(recipe: Recipe[Any], rows: Sequence[Row], cells: Cells, results: C
         ]
         if own:
             seconds = [r["seconds"] for r in own]
-            chosen = [", ".join(f"{k} {v:g}" for k, v in r["chosen"].items()) for r in own]
+            chosen = [", ".join(f"{k} {v}" for k, v in r["chosen"].items()) for r in own]
             counts = "; ".join(f"{c}: {chosen.count(c)}×" for c in dict.fromkeys(chosen) if c)
             waited = f"{np.mean([r['waiting'] for r in own]):.1%}"
             lines.append(

@@ -53,8 +53,8 @@ def load(path: Path | None) -> tuple[MOSI, MOSI]:
             f"no file '{path}'. Name {FILE}, or the folder that holds it, with `--data`; it is not downloaded."
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"'{path}' cannot be read as npz ({error}). Is it truncated?") from None
     names = [f"{what}_{side}" for side in ("train", "test") for what in (*SIZES, "label", "index")]

@@ -34,6 +34,8 @@ def parse(arguments: Sequence[str]) -> tuple[Config, str]:
         given = ["--config", str(resume / "config.yaml"), *given]
     parsed = parser.parse_args(given)
     config = Config(**{f.name: parsed[f.name] for f in dataclasses.fields(Config)})
+    if config.resume is not None:
+        config.output = config.resume.resolve().parent
     if not config.data:
         parser.error("--data should name a .csv, a .parquet, a folder of a folder per class, or shards.")
     for name in ("epochs", "batch_size", "width"):

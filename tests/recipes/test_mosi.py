@@ -66,7 +66,7 @@ def test_seeds_validate_on_other_videos_and_test_on_the_same(folder: Path) -> No
 def test_units_are_the_videos_of_the_test(folder: Path) -> None:
     own = splits(folder, ("text",), 0)
     assert own.units is not None
-    assert np.bincount(own.units).tolist() == [10, 10, 10, 10]
+    assert sorted(np.unique(own.units, return_counts=True)[1]) == [10, 10, 10, 10]
     assert set(own.test.batch.inputs) == {"text"}
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     ("change", "says"),
     [
         (lambda a: a.pop("audio_test"), r"should have the arrays \['audio_test'\] too"),
-        (lambda a: a.update(text_train=a["text_train"][:, :9]), r"'text_train' in .* 120 rows of 100 .*\(120, 9\)"),
+        (lambda a: a.update(text_train=a["text_train"][:, :9]), r"'text_train' .* 120 rows of 100 .*\(120, 9\)"),
         (lambda a: a["video_test"].fill(np.nan), "'video_test' in .* finite numbers"),
     ],
 )  # fmt: skip
@@ -127,8 +127,9 @@ def test_the_first_losses_are_those_kept(fusion: str) -> None:
 
 @pytest.mark.parametrize("fusion", Config().fusions)
 def test_every_fusion_of_the_defaults_learns(fusion: str, config: Config, tmp_path: Path) -> None:
-    found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": fusion})
-    assert found["tasks"]["sentiment"]["score"] > 0.8
+    own = dataclasses.replace(config, epochs=8, batch_size=16)
+    found = RECIPE.run_cell(own, tmp_path, {**CELL, "row": fusion})
+    assert found["tasks"]["sentiment"]["score"] > 0.75
     assert found["chosen"]["dropouts"][0] in config.dropouts
     assert set(found["missing"]) == set(SIZES)
 
@@ -136,9 +137,10 @@ def test_every_fusion_of_the_defaults_learns(fusion: str, config: Config, tmp_pa
 def test_references_train_on_all_videos_and_read_what_their_name_says(config: Config, tmp_path: Path) -> None:
     names = list(RECIPE.references(config))
     found = {name: RECIPE.run_cell(config, tmp_path, {**CELL, "row": name}) for name in names}
+    scores = {name: own["tasks"]["sentiment"]["score"] for name, own in found.items()}
     assert len(names) == 4
-    assert found["logistic regression"]["tasks"]["sentiment"]["score"] > 0.9
-    assert found["logistic regression, text"] != found["logistic regression, video"]
+    assert min(scores["logistic regression"], scores["logistic regression, text"]) > 0.9
+    assert scores["logistic regression, video"] < 0.75
 
 
 def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
