@@ -63,9 +63,9 @@ class Preprocessing:
                 continue
             try:
                 inputs[name] = self._read(name, raw)
-            except (ValueError, TypeError, OSError) as error:
+            except (ValueError, TypeError, OSError, RuntimeError) as error:
                 # Not of the error's own class, whose constructor may ask for more than a message.
-                kinds = (FileNotFoundError, OSError, TypeError, ValueError)
+                kinds = (FileNotFoundError, OSError, TypeError, ValueError, RuntimeError)
                 kind = next(k for k in kinds if isinstance(error, k))
                 which = f"the sample with index {sample['index']}" if "index" in sample else "a sample"
                 raise kind(f"`inputs['{name}']` of {which}: {error}") from error

@@ -50,9 +50,9 @@ class Transforms:
         >>> import torch
         >>> transforms(torch.rand(3, 20, 30), training=True).shape
         torch.Size([3, 8, 8])
-        >>> Transforms([{"name": "torchvision/Resise", "size": 8}])
+        >>> Transforms([{"name": "torchvison/Resize", "size": 8}])
         Traceback (most recent call last):
-        ValueError: unknown transform of torchvision 'Resise'. Did you mean 'Resize'?
+        ValueError: unknown library of transforms 'torchvison'. Did you mean 'torchvision' or 'torchaudio'?
     """
 
     def __init__(self, always: Sequence[Spec] = (), augment: Sequence[Spec] = ()) -> None:

@@ -25,8 +25,8 @@ from tasks.weighting import (
 
 if TYPE_CHECKING:
     from tasks.export import export_program
-    from tasks.onnx_export import export_onnx
     from tasks.learner import Learner
+    from tasks.onnx_export import export_onnx
     from tasks.training import Fitted, fit
 
 __all__ = [

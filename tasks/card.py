@@ -57,7 +57,7 @@ def model_card(
         >>> encoders = {"row": create_encoder("mlp", 3)}
         >>> tasks = {"animal": Classification(["cat", "dog"])}
         >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("gated", encoders), tasks=tasks)
-        >>> [line for line in model_card(model).splitlines() if "animal" in line]
+        >>> [line for line in model_card(model).splitlines() if "cat" in line]
         ['| animal | classification | cat, dog | all |']
     """
     leaves = model.fused_encoder.leaves()

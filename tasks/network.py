@@ -108,6 +108,7 @@ class Network(nn.Module):
         if isinstance(data, View):
             return data
         view = View.of(data)
+        self.fused_encoder.check(view)  # before values are looked at by the axes that they should have
         specs = self.fused_encoder.input_specs
         view.check_finite(frozenset(m for m, spec in specs.items() if spec.allows_nan))
         return view

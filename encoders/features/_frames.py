@@ -112,7 +112,7 @@ def band_energies(x: Tensor, length: int, hop: int, windowed: Windowed, bands: T
     if x.device.type != "cpu" or torch.compiler.is_compiling() or _differentiated(x):
         return _energies(windowed(frames), bands)
     step = max(1, CACHED // max(1, len(x) * length))
-    return torch.cat([_energies(windowed(piece), bands) for piece in frames.split(step, 1)], 1)
+    return torch.cat([_energies(windowed(piece), bands) for piece in torch.split(frames, step, 1)], 1)
 
 
 def _energies(frames: Tensor, bands: Tensor) -> Tensor:

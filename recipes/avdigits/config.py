@@ -25,8 +25,10 @@ class Config(Options):
 
     data: Path | None = Path("data")
     epochs: int = 6
-    batch_size: int = 32
-    lr: float = 3e-3
+    batch_size: int = 20
+    width: int = 128
+    modality_dropout: float = 0.1
+    lr: float = 4e-3
     output: Path = Path("runs/avdigits")
     pairs: int = 8000
     test_pairs: int = 3000

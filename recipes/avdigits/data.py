@@ -17,7 +17,7 @@ from encoders import Batch, BatchDataset
 from encoders._extras import require
 from recipes.avdigits.config import Config
 from recipes.avdigits.files import MNIST, find_files, read_idx, recordings
-from recipes.avdigits.noise import Render, remove_energy
+from recipes.avdigits.noise import Render, leading_components, remove_energy
 from recipes.harness import Splits
 
 LICENCE = (
@@ -69,10 +69,11 @@ def load(folder: Path) -> dict[Split, Part]:
         "test": (tested, test_digits),
     }
     said, speakers, numbers, speech = _read_speech(files.speech)
+    mean, leading = leading_components(images[:cut])
     parts: dict[Split, Part] = {}
     for split, (own, digits) in seen.items():
         rows = np.isin(numbers, _NUMBERS[split])
-        rest = torch.from_numpy(remove_energy(own, images[:cut])).reshape(-1, 1, *train_images.shape[1:])
+        rest = torch.from_numpy(remove_energy(own, mean, leading)).reshape(-1, 1, *train_images.shape[1:])
         parts[split] = Part(rest, digits, torch.from_numpy(speech[rows]), said[rows], speakers[rows])
     return parts
 

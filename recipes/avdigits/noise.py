@@ -1,4 +1,4 @@
-"""What makes the digits hard: blurred-out images with noise, voices that talk over each other."""
+"""What makes the digits hard: images without their strongest features, voices that talk over others."""
 
 from __future__ import annotations
 
@@ -14,25 +14,30 @@ from encoders import Batch
 ENERGY = 0.75
 
 
-def remove_energy(images: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
-    """Images less their mean and their leading principal components, which hold 75 % of the energy.
-
-    Of the two readings of "75 % of the energy removed" (AV-MNIST: Vielzeuf et al. 2018) this is the one
-    that leaves a net about .80 of the digits; to keep only the four leading components, which hold the other
-    25 %, leaves .63.
-
-    Args:
-        images: On the 0–1 scale.
-        fitted_on: Training images, which give the mean and the components.
+def leading_components(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of training images, and their leading principal components: as many as hold 75 % at most.
 
     Shape:
-        ``[N, 784]`` and ``[M, 784]`` to ``[N, 784]``.
+        ``[N, 784]`` to ``[784]`` and ``[784, K]``.
     """
-    mean = fitted_on.mean(0)
-    values, vectors = np.linalg.eigh(np.cov((fitted_on - mean).T))
+    mean = images.mean(0)
+    centred = images - mean
+    values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(images))
     values, vectors = values[::-1], vectors[:, ::-1]
     count = int(np.searchsorted(np.cumsum(values) / values.sum(), ENERGY))
-    leading = vectors[:, :count].astype(np.float32)
+    return mean, vectors[:, :count].astype(np.float32)
+
+
+def remove_energy(images: np.ndarray, mean: np.ndarray, leading: np.ndarray) -> np.ndarray:
+    """Images less the mean and the leading components.
+
+    Of the two readings of "75 % of the energy removed" (AV-MNIST: Vielzeuf et al. 2018) this is the one
+    that leaves a net about .80 of the digits; to keep only the four leading components, which hold the
+    other 25 %, leaves .63.
+
+    Shape:
+        ``[N, 784]``, ``[784]`` and ``[784, K]`` to ``[N, 784]``.
+    """
     rest = images - mean
     return np.asarray(rest - (rest @ leading) @ leading.T, dtype=np.float32)
 

@@ -31,7 +31,7 @@ class MOSI:
     Attributes:
         batch: Inputs ``text [N, 100]``, ``audio [N, 73]``, ``video [N, 100]``, target ``sentiment [N]``
             (0 negative, 1 positive).
-        video: The video of each utterance, as a number; its speaker is in no other.
+        video: The video of each utterance, as a number.
     """
 
     batch: Batch
@@ -50,7 +50,8 @@ def load(path: Path | None) -> tuple[MOSI, MOSI]:
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(
-            f"no file '{path}'. Name {FILE}, or the folder that holds it, with `--data`; it is not downloaded."
+            f"no file '{path}'. Name {FILE}, or the folder that holds it, with `--data`; it is not "
+            f"downloaded."
         )
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -94,8 +95,8 @@ def splits(path: Path | None, names: Sequence[str], seed: int) -> Splits:
     train, test = load(path)
     fit, check = validation_rows(train, seed)
     own, others = (train.batch.select(torch.as_tensor(rows)) for rows in (fit, check))
-    parts = [
+    fitted, chosen, tested = (
         BatchDataset(Batch.of({m: b.inputs[m] for m in names}, targets=b.targets, index=b.index))
         for b in (own, others, test.batch)
-    ]
-    return Splits(*parts, units=test.video.tolist())
+    )
+    return Splits(fitted, chosen, tested, units=test.video.tolist())

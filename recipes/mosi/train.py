@@ -26,16 +26,16 @@ class MOSIRecipe(Recipe[Config]):
     title = "CMU-MOSI: sentiment from text, sound and picture"
     licence = LICENCE
     about = (
-        "2,199 utterances of 93 videos, each by another speaker: 1,447 of 62 videos to train on, 752 of 31 "
+        "2,199 utterances of 93 videos: 1,447 of 62 videos to train on, 752 of 31 "
         "others to test on, by the official split. The features of an utterance are public ones: 100 of the "
         "text, 73 of the sound, 100 of the picture. The sentiment is negative or positive.",
-        "The features of text and picture were made by nets that had been trained on the labels of the "
+        "It seems that the features of text and picture were made by nets trained on the labels of the "
         "training videos. Among these videos they tell more than they can of new ones: a logistic "
         "regression on five folds of training videos has .98 from the text and .92 from the picture, on the "
         "test videos .757 and .515. So a validation set cut from training videos says little of what will "
         "hold, and a model that trusts the picture as far as the training data say is misled by it. The "
-        "choice of the epoch and of the dropout is made there all the same: nothing is chosen on test videos.",
-        "Twelve or thirteen training videos are the validation data, other ones for each seed. The logistic "
+        "choice of epoch and dropout is made there all the same: nothing is chosen on test videos.",
+        "Thirteen training videos are the validation data, other ones for each seed. The logistic "
         f"regressions (standardised features, C = {_C:g}) read all training videos.",
     )
     config = Config

@@ -94,6 +94,7 @@ def _end(
             "without_any_input": baseline,
         },
     )
+    notes = [*notes, f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
     report(folder / "report.html", parts, model, found, baseline, notes)
     if found is not None:
         _show(results(found, baseline))
@@ -116,10 +117,11 @@ def _usage(folder: Path, schema: Schema) -> str:
         f"{name!r}: {example.get(part.kind) or [None] * len(part.column_names)}"
         for name, part in schema.inputs.items()
     )
+    hint = "  # any input may be left out" if len(schema.inputs) > 1 else ""
     return (
         f"from tasks import MultiTaskModel\n"
         f"model = MultiTaskModel.from_pretrained({str(folder / 'model')!r})\n"
-        f"model.predict({{{inputs}}})  # any input may be left out"
+        f"model.predict({{{inputs}}}){hint}"
     )
 
 

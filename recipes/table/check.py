@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from recipes.table.media import UNREADABLE
 from recipes.table.row import Row
 from recipes.table.schema import Schema
 from recipes.table.source import Source
+from recipes.table.targets import Target
 
 _THREADS = 8  # they wait for the disk, mostly
 
@@ -48,7 +49,12 @@ class Checked:
 
 
 def check_rows(
-    source: Source, schema: Schema, *, rows: Sequence[int] | None = None, decode: bool = False
+    source: Source,
+    schema: Schema,
+    *,
+    rows: Sequence[int] | None = None,
+    decode: bool = False,
+    labelled: bool = True,
 ) -> Checked:
     """Look at every cell that the schema reads, and at the headers of the files.
 
@@ -58,16 +64,18 @@ def check_rows(
         rows: Which to look at; all by default.
         decode: Whether to read the files to their ends, so that a damaged one cannot stop the training
             later; this takes about as long as an epoch's reading.
+        labelled: Whether to look at the columns of the targets.
     """
+    targets = schema.targets if labelled else {}
     which = range(source.size) if rows is None else rows
     found = Checked()
     notes: dict[str, list[str]] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        looks = pool.map(lambda i: _look(source.row(i), schema, decode), which)
-        for i, (bad, said, labelled) in zip(which, looks, strict=True):
+        looks = pool.map(lambda i: _look(source.row(i), schema, targets, decode), which)
+        for i, (bad, said, has_label) in zip(which, looks, strict=True):
             if bad:
                 found.bad[i] = bad
-            if not labelled:
+            if not has_label:
                 found.unlabelled.add(i)
             for note in said:
                 notes.setdefault(note, []).append(f"row {i + source.first}")
@@ -76,8 +84,10 @@ def check_rows(
     return found
 
 
-def _look(row: Row, schema: Schema, decode: bool) -> tuple[list[BadCell], list[str], bool]:
-    bad, notes, labelled = [], [], False
+def _look(
+    row: Row, schema: Schema, targets: Mapping[str, Target], decode: bool
+) -> tuple[list[BadCell], list[str], bool]:
+    bad, notes, has_label = [], [], False
     for name, part in schema.inputs.items():
         try:
             note = part.check(row, decode=decode)
@@ -87,14 +97,14 @@ def _look(row: Row, schema: Schema, decode: bool) -> tuple[list[BadCell], list[s
             bad.append(error)
         except UNREADABLE as error:
             bad.append(row.bad(part.column_names[0], f"names '{row.text(part.column_names[0])}': {error}"))
-    for target in schema.targets.values():
+    for target in targets.values():
         try:
-            labelled |= target.value(row) is not None
+            has_label |= target.value(row) is not None
         except BadCell as error:
             bad.append(error)
     if all(row.text(c) is None for part in schema.inputs.values() for c in part.column_names):
         bad.append(row.bad("", f"should have some input. Found every one blank: {', '.join(schema.inputs)}."))
-    return bad, notes, labelled
+    return bad, notes, has_label
 
 
 def write_bad_rows(path: Path, source: Source, checked: Checked) -> None:

@@ -76,7 +76,8 @@ class TableDataset(Dataset[Sample]):
         self.preprocess, self.labelled = preprocess, labelled
         self.bad_rows: dict[int, list[BadCell]] = {}
         if skip_bad_rows:
-            self.bad_rows = check_rows(self.source, self.schema, rows=self.rows, decode=True).bad
+            checked = check_rows(self.source, self.schema, rows=self.rows, decode=True, labelled=labelled)
+            self.bad_rows = checked.bad
             self.rows = [i for i in self.rows if i not in self.bad_rows]
 
     def __len__(self) -> int:

@@ -47,7 +47,7 @@ class ImageInput(Input):
         return media.open_image(row.file(self.column))
 
     def check(self, row: Row, *, decode: bool) -> str | None:
-        media.check_image(row.file(self.column), decode=decode)
+        media.check_image(row.path(self.column), self.channels, decode=decode)
         return None
 
     def make_encoder(self) -> Encoder:
@@ -87,7 +87,7 @@ class AudioInput(Input):
         return media.open_sound(row.file(self.column))
 
     def check(self, row: Row, *, decode: bool) -> str | None:
-        found = media.check_sound(row.file(self.column), decode=decode)
+        found = media.check_sound(row.path(self.column), self.sample_rate, decode=decode)
         if found is None:
             return None
         seconds, rate = found
@@ -95,7 +95,8 @@ class AudioInput(Input):
         return None if rate == self.sample_rate else f"not at {self.sample_rate} Hz, so resampled"
 
     def check_ready(self, x: Tensor) -> None:
-        self._check_seconds(len(x) / self.sample_rate)
+        if x.dim() == 1:  # a waveform; some encoders read frames
+            self._check_seconds(len(x) / self.sample_rate)
 
     def _check_seconds(self, seconds: float) -> None:
         options = self.encoder if isinstance(self.encoder, dict) else {}
@@ -138,13 +139,18 @@ class SeriesInput(Input):
     def complete(self, rows: Iterable[Row]) -> Self:
         if self.channels is not None:
             return self
-        first = next((row for row in rows if row.text(self.column)), None)
-        if first is None:
-            raise PartError(f"column '{self.column}' should name a file in some training row. Found none.")
-        try:
-            return replace(self, channels=media.read_series(first.file(self.column), None).shape[1])
-        except media.UNREADABLE as error:
-            raise first.bad(self.column, f"should name a series: {error}") from None
+        fault: ValueError | None = None
+        for row in rows:
+            try:
+                found = media.read_series(row.file(self.column), None)
+            except media.UNREADABLE as error:
+                fault = fault or row.bad(self.column, f"should name a series: {error}")
+            else:
+                if found is not None:
+                    return replace(self, channels=found.shape[1])
+        raise fault or PartError(
+            f"column '{self.column}' should name files. Found none in the training rows."
+        )
 
     def make_encoder(self) -> Encoder:
         return self._encoder(in_channels=self.channels)

@@ -9,6 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from encoders._extras import require
+from encoders.features import load_waveform
+from encoders.layers.raw_images import read_image
 
 File = str | BinaryIO | None
 UNREADABLE = (OSError, ValueError, TypeError, RuntimeError, SyntaxError, EOFError)
@@ -20,14 +22,19 @@ def open_image(file: File) -> Any:
     return file if file is None or isinstance(file, str) else require("PIL.Image", "image").open(file)
 
 
-def check_image(file: File, *, decode: bool) -> None:
-    """Refuse what is no image: by its header, or by all of it."""
-    if file is None:
+def check_image(path: str | None, channels: int, *, decode: bool) -> None:
+    """Refuse what is no image: by its header, or as the encoder will read it."""
+    if path is None:
         return
-    _look(file)
-    with require("PIL.Image", "image").open(file) as image:
-        if decode:
-            image.load()
+    _look(path)
+    pillow = require("PIL.Image", "image")
+    try:
+        with pillow.open(path):
+            pass
+    except pillow.DecompressionBombError as error:
+        raise ValueError(f"{error}.") from None
+    if decode:
+        read_image(path, channels)
 
 
 def open_sound(file: File) -> Any:
@@ -37,17 +44,16 @@ def open_sound(file: File) -> Any:
     return require("soundfile", "audio").read(file, dtype="float32")
 
 
-def check_sound(file: File, *, decode: bool) -> tuple[float, int] | None:
+def check_sound(path: str | None, sample_rate: int, *, decode: bool) -> tuple[float, int] | None:
     """Refuse what is no sound, or holds no samples; the seconds and the rate in Hz of what is."""
-    if file is None:
+    if path is None:
         return None
-    _look(file)
-    soundfile = require("soundfile", "audio")
-    info = soundfile.info(file)
+    _look(path)
+    info = require("soundfile", "audio").info(path)
     if info.frames == 0:
         raise ValueError("it holds no samples.")
     if decode:
-        soundfile.read(file)
+        load_waveform(path, sample_rate)
     return info.frames / info.samplerate, int(info.samplerate)
 
 

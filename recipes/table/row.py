@@ -79,10 +79,14 @@ Write decimals with a point, and leave what is unknown blank.
             )
         return names.index(text)
 
-    def file(self, column: str) -> str | BinaryIO | None:
-        """The file that the cell names: its path, or its contents where the data hold them."""
+    def path(self, column: str) -> str | None:
+        """The path that the cell names."""
         text = self.text(column)
         return None if text is None else str(self.folder / text)
+
+    def file(self, column: str) -> str | BinaryIO | None:
+        """The file that the cell names: its path, or its contents where the data hold them."""
+        return self.path(column)
 
     def bad(self, column: str, problem: str) -> BadCell:
         """The error for a cell of this row, or with an empty ``column`` for all of it."""

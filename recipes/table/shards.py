@@ -7,6 +7,7 @@ import random
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ from encoders import Sample
 from encoders._extras import require
 from encoders._order import rank_and_ranks
 from recipes.table.data import Preprocess, make_sample
+from recipes.table.errors import BadCell
 from recipes.table.row import Row
 from recipes.table.schema import Schema, read_schema
 
@@ -34,7 +36,11 @@ class ShardRow(Row):
     """
 
     def __init__(self, members: Mapping[str, bytes], *, where: str) -> None:
-        super().__init__(json.loads(members.get("json", b"{}")), where=where)
+        try:
+            cells = json.loads(members.get("json", b"{}"))
+        except ValueError as error:
+            raise BadCell(f"{where}: its json cannot be read: {error}") from None
+        super().__init__(cells, where=where)
         self.members = members
 
     def text(self, column: str) -> str | None:
@@ -137,4 +143,9 @@ def _count(shard: str) -> int:
     """Samples in a shard: what ``shards.json`` says, or by reading it."""
     known = Path(shard).parent / COUNTS
     counts: dict[str, int] = json.loads(known.read_text()) if known.is_file() else {}
-    return counts.get(Path(shard).name) or sum(1 for _ in _stream([shard]))
+    return counts.get(Path(shard).name) or _count_by_reading(shard)
+
+
+@lru_cache(maxsize=100_000)
+def _count_by_reading(shard: str) -> int:
+    return sum(1 for _ in _stream([shard]))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from encoders import create_encoder
+from encoders import Transforms, create_encoder
 from encoders.collate import Collate
 from fusion import create_fusion
 from tasks import Classification, MultiLabel, MultiTaskModel, Regression
@@ -191,6 +191,14 @@ def test_the_mode_is_as_it_was_even_after_an_error(where: str, monkeypatch: pyte
 def test_errors_name_the_sample_and_the_modality(sample: Any, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         make().predict([*[{"row": [0.0, 0.0, 0.0]}] * 70, sample], batch_size=32)
+
+
+def test_a_transform_that_fails_is_traced_to_its_sample() -> None:
+    """Torch raises RuntimeError there."""
+    model = make()
+    model.transforms["image"] = Transforms([{"name": "torchvision/RandomCrop", "size": 100}])
+    with pytest.raises((ValueError, RuntimeError), match=r"`inputs\['image'\]` of the sample with index 1: "):
+        model.predict([{"text": "a"}, {"image": PIXELS}])
 
 
 def test_a_batch_size_below_one_is_refused() -> None:
