@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from recipes.harness import find_recipe, parse
 from recipes.table import TableDataset, write_shards
 from recipes.table.__main__ import main
+from recipes.table.build import build_model
 from recipes.table.parts import load_parts
+from recipes.table.scales import TargetScales
 from tasks import Learner, MultiTaskModel
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 from tests.recipes.table_golden import FILE, first_losses
@@ -90,6 +93,23 @@ def test_the_training_rows_are_learned_by_heart(folder: Path) -> None:
 
 def test_first_losses_are_as_they_were(tmp_path: Path) -> None:
     assert first_losses(tmp_path) == pytest.approx(json.loads(FILE.read_text())["losses"], rel=1e-3)
+
+
+@pytest.mark.parametrize("fusion", ["gated", "central_net", "mean_probability"])
+def test_scaled_heads_say_in_units_what_they_said_in_standard_deviations(folder: Path, fusion: str) -> None:
+    parts = load_parts("train.csv", "schema.yaml")
+    model = build_model(parts.schema, fusion=fusion, width=8, modality_dropout=0.0).eval()
+    train = parts.open("train", preprocess=model.preprocessing())
+    batch = model.collate([train[i] for i in range(6)])
+    scales = TargetScales.fit(parts)
+    mean, std = scales.scales["price"]
+    with torch.no_grad():
+        before = {name: output.logits for name, output in model(batch).items()}
+        scales.into_units(model)
+        after = {name: output.logits for name, output in model(batch).items()}
+    torch.testing.assert_close(after["price"], before["price"] * std + mean)
+    assert all(torch.equal(after[name], before[name]) for name in ("kind", "tags"))
+    assert 1000 < mean < 1500
 
 
 # Killed and taken up again

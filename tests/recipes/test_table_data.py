@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import soundfile
 import torch
+from PIL import Image
 
 from encoders import ResumableLoader
 from recipes.table import TableDataset
@@ -97,6 +98,7 @@ def test_new_rows_without_targets_are_read_for_prediction(tmp_path: Path, rows: 
     new = [{k: v for k, v in row.items() if k not in ("kind", "tags", "price")} for row in rows]
     data = TableDataset(write_csv(tmp_path / "new.csv", new), train.schema, labelled=False)
     assert data[0]["targets"] == {}
+    assert len(TableDataset(tmp_path / "new.csv", train.schema, labelled=False, skip_bad_rows=True)) == 20
     answers = model.predict([data[i]["inputs"] for i in range(len(data))])
     assert {answer["kind"]["label"] for answer in answers} <= {"bell", "dog"}
 
@@ -201,6 +203,37 @@ def test_an_image_cut_short_is_only_found_by_reading_it(tmp_path: Path, rows: Ro
     assert list(load(tmp_path, rows, skip_bad_rows=True).checked.bad) == [3]
     skipped = TableDataset(tmp_path / "train.csv", parts.schema, skip_bad_rows=True)
     assert (len(skipped), list(skipped.bad_rows)) == (19, [3])
+
+
+def test_pixels_that_the_encoder_refuses_are_found_by_reading_them(tmp_path: Path, rows: Rows) -> None:
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(tmp_path / "3.png")
+    assert list(load(tmp_path, rows, skip_bad_rows=True).checked.bad) == [3]
+
+
+def test_an_image_that_claims_to_be_huge_is_refused(
+    tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match=r"row 2, column 'photo' names '0.png': Image size"):
+        load(tmp_path, rows)
+
+
+def test_a_series_takes_its_channels_from_the_first_training_file_that_can_be_read(
+    tmp_path: Path, rows: Rows
+) -> None:
+    (tmp_path / "0.npy").write_bytes(b"")
+    assert load(tmp_path, rows, skip_bad_rows=True).schema.to_dict()["inputs"]["motion"]["channels"] == 2
+    for path in tmp_path.glob("*.npy"):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"row 2, column 'motion' should name a series: the file is empty"):
+        load(tmp_path, rows)
+
+
+def test_a_series_may_be_a_csv_file_with_or_without_names(tmp_path: Path, rows: Rows) -> None:
+    for text in ("x,y\n1,2\n3,4\n", "1,2\n3,4\n"):
+        (tmp_path / "s.csv").write_text(text)
+        rows[1]["motion"] = "s.csv"
+        assert load(tmp_path, rows).open("train")[1]["inputs"]["motion"].tolist() == [[1, 2], [3, 4]]
 
 
 def test_a_sound_shorter_than_a_window_is_named(tmp_path: Path, rows: Rows) -> None:
