@@ -23,9 +23,9 @@ class Stream:
     rank and each worker its own share (`torch.utils.data.get_worker_info`), in an order that depends on
     nothing but its own seed, the epoch that it is told by ``set_epoch(epoch)``, where it has that, the rank
     and the worker. An epoch is ``len(dataset) // (batch_size * ranks)`` batches on every rank; a share that
-    is too short for them is read again, and what fills no batch is left out, so evaluate on data with indices.
-    To go on in mid-epoch, the batches delivered before are read and
-    left out, so the number of workers must stay the same.
+    is too short for them is read again, and what fills no batch is left out, so evaluate on data with
+    indices. To go on in mid-epoch, the batches delivered before are read and left out, so the number of
+    workers must stay the same.
     """
 
     def __init__(self, loader: ResumableLoader, collate: Callable[[Any], Any], workers: int) -> None:

@@ -25,11 +25,13 @@ class TargetSpec:
         shape: Without the batch axis; ``()`` for a class index.
         dtype: ``torch.long`` for classes, a float type otherwise.
         classes: For classes, how many there are.
+        probability: Whether values are from 0 to 1, as those of labels are.
     """
 
     shape: tuple[int, ...] = ()
     dtype: torch.dtype = torch.float32
     classes: int | None = None
+    probability: bool = False
 
     def check(self, name: str, target: Tensor) -> None:
         """Refuse a batch of targets of another shape or kind; a wrong shape would broadcast silently.
@@ -149,6 +151,11 @@ class Collate:
                     raise ValueError(
                         f"`targets['{task}']` should be a class from 0 to {spec.classes - 1}. Found "
                         f"{value} in the sample with index {i}. Leave the target out if it is unknown."
+                    )
+                if spec.probability and bool(((target < 0) | (target > 1)).any()):
+                    raise ValueError(
+                        f"`targets['{task}']` should hold values from 0 to 1. Found {value} in the sample with "
+                        f"index {i}. Give NaN for a label that is unknown."
                     )
                 there = ~target.isnan() if spec.dtype.is_floating_point else torch.ones_like(target).bool()
                 known.append(there if value is not None else torch.zeros_like(there))

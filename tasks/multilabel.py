@@ -42,7 +42,7 @@ class MultiLabel(Task):
         super().__init__(reads=reads)
         self.labels = [str(i) for i in range(labels)] if isinstance(labels, int) else list(labels)
         self.out_dim = len(self.labels)
-        self.target = TargetSpec((self.out_dim,))
+        self.target = TargetSpec((self.out_dim,), probability=True)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(output.float(), target.float(), reduction="none")

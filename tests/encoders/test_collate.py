@@ -107,6 +107,15 @@ def test_refusals(sample: dict, match: str) -> None:
         COLLATE([_sample(2), sample])
 
 
+def test_a_label_is_from_0_to_1_or_unknown() -> None:
+    collate = Collate(COLLATE.inputs, {"tags": TargetSpec((2,), probability=True)})
+    assert collate([_sample(1, targets={"tags": [0.5, math.nan]})]).labelled["tags"].tolist() == [
+        [True, False]
+    ]
+    with pytest.raises(ValueError, match=r"from 0 to 1. Found \[0, 2\] in the sample with index 41"):
+        collate([_sample(1, targets={"tags": [0, 2]}, index=41)])
+
+
 def test_types_and_sizes_are_refused() -> None:
     with pytest.raises(
         TypeError, match=r"index 0: `inputs.* should be of type torch.float32. Found torch.int64"
