@@ -154,7 +154,7 @@ class Collate:
                     )
                 if spec.probability and bool(((target < 0) | (target > 1)).any()):
                     raise ValueError(
-                        f"`targets['{task}']` should hold values from 0 to 1. Found {value} in the sample with "
+                        f"`targets['{task}']` should be from 0 to 1. Found {value} in the sample with "
                         f"index {i}. Give NaN for a label that is unknown."
                     )
                 there = ~target.isnan() if spec.dtype.is_floating_point else torch.ones_like(target).bool()
