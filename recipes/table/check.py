@@ -75,7 +75,7 @@ def check_rows(
         for i, (bad, said, has_label) in zip(which, looks, strict=True):
             if bad:
                 found.bad[i] = bad
-            if not has_label:
+            if not has_label and not bad:
                 found.unlabelled.add(i)
             for note in said:
                 notes.setdefault(note, []).append(f"row {i + source.first}")

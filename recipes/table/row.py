@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,10 +74,9 @@ Write decimals with a point, and leave what is unknown blank.
         """The place of a text, taken from a column's cell, in a list."""
         if text not in names:
             known = ", ".join(f"'{n}'" for n in names[:8]) + (", ..." if len(names) > 8 else "")
-            raise self.bad(
-                column,
-                f"should be one of {known}. Found '{text}'. Mend the cell, or declare it in the schema.",
-            )
+            close = difflib.get_close_matches(text, names, n=1)
+            hint = f"Did you mean '{close[0]}'?" if close else "Mend the cell, or declare it in the schema."
+            raise self.bad(column, f"should be one of {known}. Found '{text}'. {hint}")
         return names.index(text)
 
     def path(self, column: str) -> str | None:

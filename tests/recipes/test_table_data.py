@@ -259,7 +259,7 @@ def test_another_sample_rate_is_resampled_and_said(tmp_path: Path, rows: Rows) -
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("kind", "dgo", "column 'kind' should be one of 'bell', 'dog'. Found 'dgo'"),
+        ("kind", "dgo", "column 'kind' should be one of 'bell', 'dog'. Found 'dgo'. Did you mean 'dog'"),
         ("tags", "metal|lound", "column 'tags' should be one of 'loud', 'metal'. Found 'lound'"),
     ],
 )
