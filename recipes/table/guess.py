@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from recipes.harness.run import write_text
 from recipes.table.columns import Column, most_common_rate

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from jsonargparse import ArgumentParser
 
+from fusion._base import FUSIONS
 from recipes.table.config import Config
 
 _OF_THE_RUN = ("config", "resume", "output", "workers", "guess_schema", "target")
@@ -38,6 +39,7 @@ def parse(arguments: Sequence[str]) -> tuple[Config, str]:
         config.output = config.resume.resolve().parent
     if not config.data:
         parser.error("--data should name a .csv, a .parquet, a folder of a folder per class, or shards.")
+    FUSIONS.get(config.fusion)
     for name in ("epochs", "batch_size", "width"):
         if getattr(config, name) < 1:
             parser.error(f"--{name} should be 1 or more. Found {getattr(config, name)}.")

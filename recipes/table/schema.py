@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from encoders._registry import unknown_name
 from recipes.harness.run import write_text
