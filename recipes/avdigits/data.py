@@ -125,9 +125,14 @@ def pair(part: Part, count: int, seed: int) -> Batch:
     )
 
 
+def folder_of(config: Config) -> Path:
+    """Where the files are, or go."""
+    return Path("data") if config.data is None else config.data
+
+
 def splits(config: Config, names: Sequence[str], seed: int) -> Splits:
     """Training pairs of this seed, noise anew each epoch; validation and test pairs that stay."""
-    folder = Path("data") if config.data is None else config.data
+    folder = folder_of(config)
     part = load(folder)["train"]
     render = Render(part.images, part.speech, noise=config.noise, voices=config.voices)
     train = BatchDataset(_only(pair(part, config.pairs, seed), names), transform=render)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from encoders import Encoder, create_encoder
 from recipes.avdigits.config import Config
-from recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, splits
+from recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, folder_of, splits
+from recipes.avdigits.files import find_files
 from recipes.harness import Recipe, Splits
 from tasks import Classification, Task
 
@@ -42,16 +44,22 @@ class AVDigits(Recipe[Config]):
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config, names, seed)
 
+    def cells(self, config: Config) -> list[dict[str, Any]]:
+        find_files(folder_of(config))  # downloads here, once, and not in each worker
+        return super().cells(config)
+
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         known: dict[str, Encoder] = {
-            "image": create_encoder("conv", 1, image_size=28, widths=(32, 64, config.width), mean=0, std=1),
+            "image": create_encoder(
+                "conv", 1, image_size=28, widths=(32, 64, 128, config.width), mean=0, std=1
+            ),
             "speech": create_encoder(
                 "logmel_conv",
                 sample_rate=SAMPLE_RATE,
-                n_mels=40,
+                n_mels=64,
                 window_s=0.032,
-                hop_s=0.016,
-                widths=(16, 32, 64),
+                hop_s=0.01,
+                widths=(16, 32, 64, 128),
                 embed_dim=config.width,
             ),
         }

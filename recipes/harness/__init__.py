@@ -1,7 +1,7 @@
 """What recipes share: options, cells that resume, training, the table and the report."""
 
 from recipes.harness.cells import Cells, run_cells
-from recipes.harness.command import fill, parse, run, run_command
+from recipes.harness.command import fill, parse, run_command, run_recipe
 from recipes.harness.drawing import draw_model
 from recipes.harness.find import find_recipe, list_recipes
 from recipes.harness.options import Options
@@ -32,9 +32,9 @@ __all__ = [
     "parse",
     "print_table",
     "quiet_trainer",
-    "run",
     "run_cells",
     "run_command",
+    "run_recipe",
     "versions",
     "write_json",
     "write_report",

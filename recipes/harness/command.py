@@ -55,7 +55,7 @@ def parse(recipe: Recipe[C], arguments: Sequence[str] | None = None) -> tuple[C,
     return config, parser.dump(kept, skip_validation=True)
 
 
-def run(recipe: Recipe[Any], arguments: Sequence[str] | None = None) -> Path:
+def run_recipe(recipe: Recipe[Any], arguments: Sequence[str] | None = None) -> Path:
     """Run a recipe with these arguments, by default the command line's; returns the run folder."""
     config, text = parse(recipe, arguments)
     cells = recipe.cells(config)  # before the folder: without data there is no run

@@ -144,6 +144,8 @@ def _training(recipe: Recipe[Any], rows: Sequence[Row], cells: Cells, results: C
     if waited_in_all is None:
         return []
     head = ["method", "seconds a cell", "minutes in all", "waited for data", "chosen on validation data"]
+    if not any(line[-1] for line in lines):
+        head, lines = head[:-1], [line[:-1] for line in lines]
     return [
         Text(
             f"Waiting for data took {waited_in_all[0]:.1%} of the training time, {waited_in_all[1]:.1%} in "

@@ -49,6 +49,10 @@ class MOSIRecipe(Recipe[Config]):
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config.data, names, seed)
 
+    def cells(self, config: Config) -> list[dict[str, Any]]:
+        load(config.data)  # what is wrong with the file is said here, before there is a run
+        return super().cells(config)
+
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return {
             name: create_encoder(

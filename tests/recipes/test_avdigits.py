@@ -381,7 +381,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
         "--output",
         str(tmp_path / "runs"),
     ]
-    run = harness.run(RECIPE, arguments)
+    run = harness.run_recipe(RECIPE, arguments)
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "cells.jsonl"}
 
 
@@ -407,3 +407,10 @@ def test_a_small_model_learns_from_real_data(tmp_path: Path) -> None:
     assert found["tasks"]["digit"]["score"] > 0.6
     assert found["tasks"]["speaker"]["score"] > 0.6
     assert found["waiting"] < 0.25
+
+
+def test_without_data_there_is_no_run(published: Path, tmp_path: Path) -> None:
+    shutil.rmtree(published)
+    with pytest.raises(OSError, match="cannot be downloaded"):
+        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+    assert not (tmp_path / "runs").exists()

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: list[str]) -> Path:
-    return harness.run(RECIPE, arguments)
+    return harness.run_recipe(RECIPE, arguments)
 
 
 def parse(arguments: list[str]) -> tuple[Config, str]:

@@ -75,6 +75,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
 
 
+def test_without_data_there_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no file"):
+        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\3\4 cut short"])
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
@@ -157,7 +163,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
         "1",
     ]
     arguments += ["--fusions", "[concat]", "--workers", "0", "--output", str(tmp_path / "runs")]
-    run = harness.run(RECIPE, arguments)
+    run = harness.run_recipe(RECIPE, arguments)
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "cells.jsonl"}
     assert "trained on the labels of the training videos" in (run / "report.html").read_text()
 

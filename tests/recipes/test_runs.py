@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return harness.run(RECIPE, ["--output", str(tmp_path_factory.mktemp("tiny") / "runs")])
+    return harness.run_recipe(RECIPE, ["--output", str(tmp_path_factory.mktemp("tiny") / "runs")])
 
 
 def metrics(folder: Path) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def test_the_report_has_all_parts(run: Path) -> None:
 def test_the_run_shows_its_table_and_the_share_of_waiting(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harness.run(RECIPE, ["--output", str(run.parent), "--resume", str(run)])
+    harness.run_recipe(RECIPE, ["--output", str(run.parent), "--resume", str(run)])
     shown = capsys.readouterr().out
     assert "gated" in shown
     assert "Waited for data" in shown
