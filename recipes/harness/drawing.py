@@ -6,7 +6,7 @@ import html
 
 from tasks import MultiTaskModel
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 212, 64, 36, 18
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 236, 64, 36, 18
 
 
 def draw_model(model: MultiTaskModel) -> str:
