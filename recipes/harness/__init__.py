@@ -7,7 +7,7 @@ from recipes.harness.find import find_recipe, list_recipes
 from recipes.harness.options import Options
 from recipes.harness.recipe import Recipe, Splits
 from recipes.harness.report import Block, Grid, Heading, Picture, Text, write_report
-from recipes.harness.run import RunFolder, command, machine, versions, write_json
+from recipes.harness.run import RunFolder, command, provenance, write_json
 from recipes.harness.table import Row, print_table
 from recipes.harness.trainer import quiet_trainer
 
@@ -28,14 +28,13 @@ __all__ = [
     "fill",
     "find_recipe",
     "list_recipes",
-    "machine",
     "parse",
     "print_table",
+    "provenance",
     "quiet_trainer",
     "run_cells",
     "run_command",
     "run_recipe",
-    "versions",
     "write_json",
     "write_report",
 ]

@@ -8,7 +8,6 @@ import inspect
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,7 @@ from fusion._base import FUSIONS
 from recipes.harness.cells import Cells, run_cells
 from recipes.harness.page import write_page
 from recipes.harness.recipe import C, Recipe
-from recipes.harness.run import RunFolder, command, machine, versions, write_json, write_text
+from recipes.harness.run import RunFolder, provenance, write_json, write_text
 from recipes.harness.summary import summarise, waiting
 from recipes.harness.table import Row, columns_of, print_table
 
@@ -81,10 +80,7 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
     write_json(
         folder / "metrics.json",
         {
-            "command": command(),
-            "versions": versions(),
-            "machine": machine(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            **provenance(),
             "seeds": list(range(config.seeds)),
             "licence": recipe.licence,
             "std": f"over {recipe.spread}",

@@ -7,7 +7,7 @@ import os
 import platform
 import shlex
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,12 @@ def command() -> str:
     name = spec.name.removesuffix(".__main__") if spec else None
     start = ["python", "-m", name] if name else ["python", sys.argv[0]]
     return shlex.join([*start, *sys.argv[1:]])
+
+
+def provenance() -> dict[str, Any]:
+    """What every result file says of the run that made it."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"command": command(), "versions": versions(), "machine": machine(), "date": date}
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from recipes.harness import RunFolder, command, machine, versions, write_json
+from recipes.harness import RunFolder, command, provenance, write_json
 from recipes.harness.report import Grid
 from recipes.table.check import write_bad_rows
 from recipes.table.compare import RECIPE
@@ -84,10 +83,7 @@ def _end(
     write_json(
         folder / "metrics.json",
         {
-            "command": command(),
-            "versions": versions(),
-            "machine": machine(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            **provenance(),
             "rows": parts.sizes,
             "fitted": {k: v for k, v in dataclasses.asdict(fitted).items() if not isinstance(v, Path)},
             "test": None if found is None else found.metrics,
