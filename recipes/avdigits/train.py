@@ -34,6 +34,7 @@ class AVDigits(Recipe[Config]):
         "tested, once.",
     )
     config = Config
+    default_fusion = "central_net"  # the best on validation data, over 5 seeds
 
     def modalities(self, config: Config) -> tuple[str, ...]:
         return MODALITIES
