@@ -238,6 +238,8 @@ def test_compare_keeps_other_options_apart(tmp_path: Path, ran: list[tuple[str, 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_the_process_that_started_them(kind: signal.Signals, tmp_path: Path) -> None:
     code = (
+        # What is started in the background by a shell ignores SIGINT.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from pathlib import Path; from recipes.harness import Cells, run_cells, run_command; "
         "from tests.recipes.tiny import sleep; "
         f"cells = [{{'folder': {str(tmp_path)!r}, 'x': x}} for x in range(3)]; "
@@ -258,6 +260,7 @@ def test_workers_end_with_the_process_that_started_them(kind: signal.Signals, tm
         wait_for(lambda: [pid for pid in working if not alive(pid)], 2)
     finally:
         process.kill()
+        process.communicate()
 
 
 def wait_for(look: Any, count: int) -> list[int]:

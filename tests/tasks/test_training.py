@@ -180,13 +180,18 @@ def test_a_loader_that_cannot_go_on_is_refused(tmp_path: Path) -> None:
         fit(Learner(make_model(tasks=TASKS)), plain, folder=tmp_path, epochs=1)
 
 
-def test_ctrl_c_says_where_a_resumed_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_says_where_a_resumed_run_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
     class Interrupted(Learner):
         def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
             if self.global_step == 4:
                 os.kill(os.getpid(), signal.SIGINT)
             return super().training_step(batch, batch_idx)
 
+    # What is started in the background by a shell ignores SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with pytest.raises(KeyboardInterrupt):
         train(Interrupted(make_model(tasks=TASKS)), make_data(), tmp_path)
     assert "Interrupted. resume=True goes on from step 3." in capsys.readouterr().out
