@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import resource
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ from PIL import Image
 from encoders import Batch, View, create_encoder
 from fusion import create_fusion
 from tasks import MultiTaskModel, create_task
+from tests.disk import file_size_limit
 from tests.parts import make_batch, make_inputs, make_model
 
 ROOT = Path(__file__).parents[1]
@@ -188,19 +185,6 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """The system refuses to write files above a size, as it does on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 @pytest.mark.parametrize("size", [100, 3000])
 def test_a_full_disk_leaves_the_saved_model_that_was_there(size: int, tmp_path: Path) -> None:
     """At the config (100 bytes), and at the weights."""
@@ -208,14 +192,14 @@ def test_a_full_disk_leaves_the_saved_model_that_was_there(size: int, tmp_path: 
     make_model("gated").save_pretrained(folder)
     before = files(folder)
     with (
-        no_file_above(size),
+        file_size_limit(size),
         pytest.raises(OSError, match=r"a model of .* MB could not be written to .*disk full"),
     ):
         make_model("low_rank").save_pretrained(folder)
     assert files(folder) == before
     assert list(tmp_path.iterdir()) == [folder]
     assert MultiTaskModel.from_pretrained(folder).fused_encoder.fusion.registry_name == "gated"
-    with no_file_above(size), pytest.raises(OSError, match=r"could not be written"):
+    with file_size_limit(size), pytest.raises(OSError, match=r"could not be written"):
         make_model("gated").save_pretrained(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +16,9 @@ import torch
 from encoders import ResumableLoader
 from tasks import Classification, Learner, fit
 from tasks.checkpoints import SafeCheckpointIO, read_checkpoint
+from tests.disk import file_size_limit
 from tests.parts import make_model
 from tests.tasks.exact_run import make, run
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """As on a disk with so much space: writing more fails, in the midst of the file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def full_disk(_: int) -> None:
