@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -66,12 +65,6 @@ class TableRecipe(Recipe[Comparison]):
 
     def tasks(self, config: Comparison, names: Sequence[str]) -> dict[str, Task]:
         return make_tasks(_parts(config).schema)
-
-    def run_cell(self, config: Comparison, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        task, metric = next(iter(self.metrics(config).items()))
-        own: Any = copy.copy(self)
-        own.monitor = f"val/{task}/{metric}"
-        return super(TableRecipe, own).run_cell(config, folder, cell)
 
 
 class _Scaled(Dataset[Sample]):
