@@ -1,0 +1,36 @@
+"""Attention between the inputs."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from fusion.cell._base import Activation, Operator, register_operator
+
+
+@register_operator("attention")
+class Attention(Operator):
+    """``h = σ(1/K Σ_i Σ_j a_ij v_j)``, ``a_i = softmax_j(q_i · k_j / √W)``: the inputs as tokens.
+
+    Query, key and value are the three blocks of an input.
+    Source: Vaswani et al. 2017, "Attention Is All You Need" (eq. 1), one head, the mean of its outputs.
+
+    Example:
+        >>> import torch
+        >>> u = torch.tensor([[[0.0], [0.0], [1.0]], [[0.0], [0.0], [3.0]]])
+        >>> Attention().combine(u, None, torch.relu)
+        tensor([2.])
+    """
+
+    blocks = 3
+
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+        query, key, value = u.unbind(-2)
+        scores = (query.unsqueeze(1) * key).sum(-1) / math.sqrt(u.shape[-1])  # [K of queries, K of keys, ...]
+        if there is None:
+            weights = scores.softmax(1).mean(0)
+        else:
+            share = scores.masked_fill(~there, -math.inf).softmax(1)
+            weights = (share * there.unsqueeze(1)).sum(0) / there.sum(0)
+        return act((weights.unsqueeze(-1) * value).sum(0))

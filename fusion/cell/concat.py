@@ -1,0 +1,23 @@
+"""Concatenation."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fusion.cell._base import Activation, Operator, register_operator
+
+
+@register_operator("concat")
+class Concat(Operator):
+    """``h = σ(W [x_1; …; x_K] + b) = σ(Σ_k u_k)``: the cell of MFAS.
+
+    Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (eq. 4).
+
+    Example:
+        >>> import torch
+        >>> Concat().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu)
+        tensor([0.])
+    """
+
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+        return act(u.squeeze(-2).sum(0))

@@ -1,0 +1,32 @@
+"""Hadamard product."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fusion.cell._base import Activation, Operator, register_operator
+
+
+@register_operator("hadamard")
+class Hadamard(Operator):
+    """``h = σ(∏_k (1 + u_k) − 1)``: the elementwise product of the mapped inputs.
+
+    The 1, which the biases could learn as well, lets the net start near the sum of its inputs; from biases
+    near zero it would start near zero, and so would its gradients.
+
+    Example:
+        >>> import torch
+        >>> Hadamard().combine(torch.tensor([[[1.0]], [[2.0]]]), None, torch.relu)
+        tensor([5.])
+    """
+
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+        return act(_product(1 + u.squeeze(-2)) - 1)
+
+
+def _product(factors: Tensor) -> Tensor:
+    # Not `prod`, whose backward looks for zeros.
+    product = factors[0]
+    for factor in factors[1:]:
+        product = product * factor
+    return product

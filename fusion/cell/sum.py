@@ -1,0 +1,22 @@
+"""Sum."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fusion.cell._base import Activation, Operator, register_operator
+
+
+@register_operator("sum")
+class Sum(Operator):
+    """``h = Σ_k σ(u_k)``: each input has passed its own layer before it is added.
+
+    Example:
+        >>> import torch
+        >>> Sum().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu)
+        tensor([1.])
+    """
+
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+        h = act(u.squeeze(-2))
+        return (h if there is None else h * there.unsqueeze(-1)).sum(0)

@@ -1,0 +1,138 @@
+"""What a search finds: the structure of a fusion, in canonical form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MERGES = ("early", "intermediate", "late", "decision", "multiplicative")
+EMBEDDING = "pooled"  # beside an encoder's taps, what it ends in
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One layer of fusion: ``h_l = σ(operator(taps, h_{l−1}))``.
+
+    Args:
+        inputs: Pairs of a modality and the name of its tap, in the order of the modalities; a modality
+            that is not there is not read. Every cell but the first also reads the state of the cell before.
+        operator: How the inputs combine, one of `fusion.cell.list_operators`.
+        activation: σ, one of `fusion.cell.ACTIVATIONS`.
+        skip: Whether the state of the cell before is added to the result.
+    """
+
+    inputs: tuple[tuple[str, str], ...]
+    operator: str = "concat"
+    activation: str = "relu"
+    skip: bool = False
+
+
+@dataclass(frozen=True)
+class Genome:
+    """The structure of a fusion. `Space.decode` makes the canonical one, so that equal nets are equal here.
+
+    Args:
+        modalities: All of the problem, in order; the cells may leave some out.
+        cells: From first to last; at least one.
+        width: Of every state.
+        merge: Where predictions merge. ``"early"``: the first cell alone reads taps. ``"intermediate"``: every
+            cell may. ``"late"``: the state is joined with the embedding of each modality in use by one more
+            linear map. ``"decision"`` and ``"multiplicative"``: the state and each of those embeddings are
+            candidates with heads of their own, under `fusion.MeanRule` or `fusion.MultiplicativeRule`.
+        beta: β of the multiplicative rule; None for the other merges.
+        reads: By task, from which cell it reads; tasks that are not named read the last.
+
+    Example:
+        >>> genome = Genome(("a", "b"), (Cell((("a", "1"), ("b", "1"))), Cell((("b", "pooled"),))), width=32)
+        >>> genome == Genome.from_json(genome.to_json())
+        True
+        >>> genome.unused, genome.key
+        ((), '70fc606aefbb')
+    """
+
+    modalities: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    width: int
+    merge: str = "intermediate"
+    beta: float | None = None
+    reads: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.cells:
+            raise ValueError("a genome should have at least one cell. Found none.")
+        if self.merge not in MERGES:
+            raise ValueError(f"`merge` should be one of {MERGES}. Found {self.merge!r}.")
+        if (self.beta is None) == (self.merge == "multiplicative"):
+            raise ValueError(f"`beta` is of the merge 'multiplicative' alone. Found {self.beta} with '{self.merge}'.")
+        if not self.cells[0].inputs:
+            raise ValueError("the first cell of a genome should read at least one tap. Found none.")
+        for task, place in self.reads.items():
+            if not 0 <= place < len(self.cells):
+                raise ValueError(f"task '{task}' should read a cell from 0 to {len(self.cells) - 1}. Found {place}.")
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The modalities that some cell reads."""
+        read = {m for cell in self.cells for m, _ in cell.inputs}
+        return tuple(m for m in self.modalities if m in read)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The modalities that the genome leaves out."""
+        return tuple(m for m in self.modalities if m not in self.used)
+
+    @property
+    def key(self) -> str:
+        """A hash of the whole: twelve hexadecimal digits, the same on every machine."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """One line of JSON, keys in a fixed order."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Genome:
+        """The genome of `to_dict`, or of JSON read back.
+
+        Raises:
+            ValueError: A key is missing, or one too many.
+        """
+        try:
+            cells = [
+                Cell(**{**cell, "inputs": tuple((m, tap) for m, tap in cell["inputs"])}) for cell in values["cells"]
+            ]
+            rest = {k: v for k, v in values.items() if k not in ("cells", "modalities")}
+            return cls(tuple(values["modalities"]), tuple(cells), **rest)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this should be the dictionary of a genome, as `to_dict` gives it: {error}.") from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Genome:
+        """The genome of `to_json`."""
+        return cls.from_dict(json.loads(text))
+
+
+def chain(
+    modalities: Sequence[str], taps: Mapping[str, Sequence[str]], *, width: int, operator: str = "concat"
+) -> Genome:
+    """A plain genome: as many cells as the shallowest encoder has taps, each reading one of every modality.
+
+    Encoders of unlike depth are aligned at their deepest taps.
+
+    Example:
+        >>> [cell.inputs for cell in chain("ab", {"a": ["1", "2"], "b": ["x"]}, width=8).cells]
+        [(('a', '2'), ('b', 'x'))]
+    """
+    depth = min(len(taps[m]) for m in modalities)
+    levels = [tuple((m, taps[m][level - depth]) for m in modalities) for level in range(depth)]
+    return Genome(tuple(modalities), tuple(Cell(inputs, operator) for inputs in levels), width)

@@ -1,0 +1,1 @@
+"""How a search proposes candidates, one strategy a file."""
