@@ -6,6 +6,7 @@ from fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
 from fusion.early.concat import EarlyConcat
 from fusion.fused_encoder import FusedEncoder
 from fusion.intermediate.bottleneck import Bottleneck
+from fusion.intermediate.cells import Cells
 from fusion.intermediate.central_net import CentralNet
 from fusion.intermediate.mmtm import MMTM
 from fusion.late.concat import LateConcat
@@ -17,6 +18,7 @@ from fusion.types import FusionOutput, Rule, Stage
 __all__ = [
     "MMTM",
     "Bottleneck",
+    "Cells",
     "CentralNet",
     "EarlyConcat",
     "FusedEncoder",

@@ -33,18 +33,20 @@ class Fusion(Configurable, nn.Module):
         embed_dim: Size of ``pooled`` (of each candidate, in a decision fusion).
         token_dim: Size of each token, or None for a fusion without tokens.
         rule: How a decision fusion decides; None for the other stages.
+        candidates: How many vectors it decides among; 1 for the other stages.
         auxiliary_dims: Size of each of the ``auxiliary`` vectors, named after the modality that it is
             of, on which the model puts extra heads.
         auxiliary_weight: Weight of the losses of those heads.
     """
 
-    stage: ClassVar[Stage]
+    stage: Stage
     exchanges: ClassVar[bool] = False
     _not_config: ClassVar[tuple[str, ...]] = ("encoders",)
 
     embed_dim: int
     token_dim: int | None = None
     rule: Rule | None = None
+    candidates: int = 1
     auxiliary_dims: Mapping[str, int] = MappingProxyType({})
     auxiliary_weight: float = 0.0
     forward: Callable[..., FusionOutput]

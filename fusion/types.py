@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from jaxtyping import Bool, Float
@@ -40,10 +40,12 @@ class FusionOutput(EncoderOutput):
         auxiliary: Named vectors on which the model puts extra heads (CentralNet's unimodal losses).
         auxiliary_present: ``[B]``, for those auxiliary vectors that a sample may lack.
         losses: The fusion's own penalties, one value a sample.
+        readouts: What single tasks read in the place of ``pooled`` (of ``candidates``, in a decision
+            fusion), by the names of the tasks; a task that is not named reads that.
 
     Shape:
         candidates ``[B, K, D]``, candidate_present ``[B, K]``, modality_weights ``[B, M]``,
-        auxiliary ``[B, D]`` each, losses ``[B]`` each.
+        auxiliary ``[B, D]`` each, losses ``[B]`` each, readouts as pooled or candidates.
     """
 
     candidates: Float[Tensor, "batch candidate dim"] | None = None
@@ -52,6 +54,29 @@ class FusionOutput(EncoderOutput):
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
     auxiliary_present: Mapping[str, Tensor] = field(default_factory=dict)
     losses: Mapping[str, Tensor] = field(default_factory=dict)
+    readouts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def apart(
+        self, tasks: Sequence[str], owner: Mapping[str, str]
+    ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
+        """The tasks that read the same tensor, and the output as they see it.
+
+        The fusion's penalties are in the first one only.
+
+        Args:
+            tasks: Names.
+            owner: By task the one whose head it uses, and which reads for it.
+        """
+        groups: dict[int, list[str]] = {}
+        for task in tasks:
+            groups.setdefault(id(self.readouts.get(owner[task])), []).append(task)
+        for i, group in enumerate(groups.values()):
+            own = self.readouts.get(owner[group[0]])
+            if own is None:
+                seen = self
+            else:
+                seen = replace(self, pooled=own) if self.candidates is None else replace(self, candidates=own)
+            yield tuple(group), seen if i == 0 else replace(seen, losses={})
 
 
 class Rule(Protocol):

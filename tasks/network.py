@@ -79,10 +79,11 @@ class Network(nn.Module):
         self.subsets = SubsetLog(fused.modalities)
         # A tuple is not registered as a second parent.
         self._first = (fused, self.modality_dropout, self.subsets)
-        candidates = len(fused.encoders) if fusion.stage == "decision" else 1
         self.heads = NamedModules(
             {
-                t: nn.ModuleList([tasks[t].build_head(self.sharing.out_dim) for _ in range(candidates)])
+                t: nn.ModuleList(
+                    [tasks[t].build_head(self.sharing.out_dim) for _ in range(fusion.candidates)]
+                )
                 for t in self.with_head
             }
         )
@@ -124,10 +125,11 @@ class Network(nn.Module):
         by_task: dict[str, Tensor] = {}
         fused: dict[str, FusionOutput] = {}
         owner = self._owner
-        for group, out in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
-            shared = self._share(out, self._heads_of(group))
-            for task in group:
-                by_task[task], fused[task] = shared[owner[task]], out
+        for readers, whole in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
+            for group, out in whole.apart(readers, owner) if whole.readouts else ((readers, whole),):
+                shared = self._share(out, self._heads_of(group))
+                for task in group:
+                    by_task[task], fused[task] = shared[owner[task]], out
         auxiliary = {t: out.auxiliary for t, out in fused.items()} if self.auxiliary_info else {}
         return Features(view, by_task, fused, auxiliary)
 

@@ -16,9 +16,9 @@ Activation = Callable[[Tensor], Tensor]
 class Operator(ABC):
     """Combines the inputs of a cell, each of which has passed a linear map of its own.
 
-    All parameters of a cell are in those maps ``u_k = W_k x_k + b_k``, ``blocks`` times as wide as the state. So
-    one formula serves a single net and a whole generation side by side. With one input, every operator
-    is ``σ(u)``, up to a linear map of the blocks.
+    All parameters of a cell are in those maps ``u_k = W_k x_k + b_k``, ``blocks`` times as wide as the
+    state. So one formula serves a single net and a whole generation side by side. With one input, every
+    operator is ``σ(u)``, up to a linear map of the blocks.
 
     Attributes:
         blocks: Vectors of the state's width that are made of each input.

@@ -24,7 +24,7 @@ class CandidateFusion(Fusion):
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int) -> None:
         super().__init__(encoders)
-        self.embed_dim = embed_dim
+        self.embed_dim, self.candidates = embed_dim, len(encoders)
         self.project = nn.ModuleList([nn.Linear(e.embed_dim, embed_dim) for e in encoders.values()])
 
     def forward(

@@ -38,10 +38,11 @@ class Genome:
         modalities: All of the problem, in order; the cells may leave some out.
         cells: From first to last; at least one.
         width: Of every state.
-        merge: Where predictions merge. ``"early"``: the first cell alone reads taps. ``"intermediate"``: every
-            cell may. ``"late"``: the state is joined with the embedding of each modality in use by one more
-            linear map. ``"decision"`` and ``"multiplicative"``: the state and each of those embeddings are
-            candidates with heads of their own, under `fusion.MeanRule` or `fusion.MultiplicativeRule`.
+        merge: Where predictions merge. ``"early"``: the first cell alone reads taps. ``"intermediate"``:
+            every cell may. ``"late"``: the state is joined with the embedding of each modality in use by
+            one more linear map. ``"decision"`` and ``"multiplicative"``: the state and each of those
+            embeddings are candidates with heads of their own, under `fusion.MeanRule` or
+            `fusion.MultiplicativeRule`.
         beta: β of the multiplicative rule; None for the other merges.
         reads: By task, from which cell it reads; tasks that are not named read the last.
 
@@ -66,12 +67,16 @@ class Genome:
         if self.merge not in MERGES:
             raise ValueError(f"`merge` should be one of {MERGES}. Found {self.merge!r}.")
         if (self.beta is None) == (self.merge == "multiplicative"):
-            raise ValueError(f"`beta` is of the merge 'multiplicative' alone. Found {self.beta} with '{self.merge}'.")
+            raise ValueError(
+                f"`beta` is of the merge 'multiplicative' alone. Found {self.beta} with '{self.merge}'."
+            )
         if not self.cells[0].inputs:
             raise ValueError("the first cell of a genome should read at least one tap. Found none.")
         for task, place in self.reads.items():
             if not 0 <= place < len(self.cells):
-                raise ValueError(f"task '{task}' should read a cell from 0 to {len(self.cells) - 1}. Found {place}.")
+                raise ValueError(
+                    f"task '{task}' should read a cell from 0 to {len(self.cells) - 1}. Found {place}."
+                )
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -100,6 +105,12 @@ class Genome:
         """One line of JSON, keys in a fixed order."""
         return json.dumps(self.to_dict())
 
+    def describe(self, *, form: str = "line") -> str:
+        """The structure as text: one ``"line"``, ``"mermaid"`` or ``"dot"``; see `fusion.search.describe`."""
+        from fusion.search.describe import describe  # which needs this module
+
+        return describe(self, form=form)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Genome:
         """The genome of `to_dict`, or of JSON read back.
@@ -109,12 +120,15 @@ class Genome:
         """
         try:
             cells = [
-                Cell(**{**cell, "inputs": tuple((m, tap) for m, tap in cell["inputs"])}) for cell in values["cells"]
+                Cell(**{**cell, "inputs": tuple((m, tap) for m, tap in cell["inputs"])})
+                for cell in values["cells"]
             ]
             rest = {k: v for k, v in values.items() if k not in ("cells", "modalities")}
             return cls(tuple(values["modalities"]), tuple(cells), **rest)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"this should be the dictionary of a genome, as `to_dict` gives it: {error}.") from None
+            raise ValueError(
+                f"this should be the dictionary of a genome, as `to_dict` gives it: {error}."
+            ) from None
 
     @classmethod
     def from_json(cls, text: str) -> Genome:

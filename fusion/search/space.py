@@ -68,7 +68,7 @@ class Space:
         *,
         cells: int = 3,
         operators: Sequence[str] | None = None,
-        activations: Sequence[str] = tuple(ACTIVATIONS),
+        activations: Sequence[str] = ("relu", "leaky_relu", "sigmoid", "tanh"),
         widths: Sequence[int] = (32, 64),
         merges: Sequence[str] = MERGES,
         betas: Sequence[float] = (0.25, 0.5, 1.0, 2.0),
@@ -80,7 +80,7 @@ class Space:
             tasks: Names of the tasks.
             cells: How many there may be.
             operators: All of `fusion.cell.list_operators` by default.
-            activations: All of `fusion.cell.ACTIVATIONS` by default.
+            activations: Of `fusion.cell.ACTIVATIONS`.
             widths: Of the states.
             merges: Where predictions may merge.
             betas: β of the multiplicative merge.
@@ -100,7 +100,10 @@ class Space:
         names = tuple(tasks)
         space = cls(
             modalities=tuple(encoders),
-            taps={m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim} for m, e in encoders.items()},
+            taps={
+                m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim}
+                for m, e in encoders.items()
+            },
             tasks=names,
             cells=cells,
             operators=chosen["operator"][0],
@@ -111,8 +114,8 @@ class Space:
         )
         if cells < 1 or not names or not encoders:
             raise ValueError(
-                f"a space needs a cell, a task and an encoder at least. Found {cells} cells, tasks {list(names)}, "
-                f"encoders {list(encoders)}."
+                f"a space needs a cell, a task and an encoder at least. Found {cells} cells, tasks "
+                f"{list(names)}, encoders {list(encoders)}."
             )
         for name, choices in space.genes.items():
             if not choices:

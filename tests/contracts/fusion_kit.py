@@ -32,12 +32,14 @@ def check_shapes(fused: FusedEncoder, view: View) -> None:
         assert out.tokens.shape == (size, out.tokens.shape[1], fusion.token_dim)
     assert (fusion.rule is None) == (fusion.stage != "decision") == (out.candidates is None)
     if out.candidates is not None:
-        assert out.candidates.shape == (size, count, fusion.embed_dim)
+        assert out.candidates.shape == (size, fusion.candidates, fusion.embed_dim)
         assert out.candidate_present is not None
-        assert out.candidate_present.shape == (size, count)
+        assert out.candidate_present.shape == (size, fusion.candidates)
         assert out.candidate_present.any(1).all()
     if out.modality_weights is not None:
         assert out.modality_weights.shape == (size, count)
+    read = out.pooled if out.candidates is None else out.candidates
+    assert all(x.shape == read.shape for x in out.readouts.values())
     assert {k: v.shape for k, v in out.auxiliary.items()} == {
         k: (size, info.dim) for k, info in fused.auxiliary_info().items()
     }
@@ -198,7 +200,7 @@ def values_of(out: FusionOutput) -> dict[str, Tensor]:
         "modality_weights": out.modality_weights,
     }
     found = {k: v for k, v in named.items() if v is not None}
-    for field in ("auxiliary", "auxiliary_present", "losses"):
+    for field in ("auxiliary", "auxiliary_present", "losses", "readouts"):
         found |= {f"{field}/{k}": v for k, v in getattr(out, field).items()}
     return found
 
@@ -206,7 +208,7 @@ def values_of(out: FusionOutput) -> dict[str, Tensor]:
 def loss_of(out: FusionOutput, *, auxiliary: bool = True) -> Tensor:
     """A sum with fixed random weights over what heads read."""
     read = [out.pooled, *([] if out.candidates is None else [out.candidates])]
-    read += [*out.auxiliary.values()] if auxiliary else []
+    read += [*out.readouts.values(), *(out.auxiliary.values() if auxiliary else ())]
     generator = torch.Generator().manual_seed(0)
     return sum((x.float() * torch.randn(x.shape, generator=generator)).sum() for x in read)  # type: ignore[return-value]
 

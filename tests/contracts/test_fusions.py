@@ -17,6 +17,7 @@ from tests.parts import MODALITIES, every_subset_of, make_encoders, make_inputs,
 
 EXAMPLES: dict[str, dict[str, int]] = {
     "bottleneck": {"heads": 2, "num_bottlenecks": 2},
+    "cells": {},
     "central_net": {},
     "early_concat": {},
     "gated": {},

@@ -1,0 +1,198 @@
+"""Fusion in cells, as a genome says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders._registry import unknown_name
+from encoders.taps import pool
+from encoders.types import EncoderOutput
+from fusion._base import Fusion, register_fusion
+from fusion.cell import ACTIVATIONS, create_operator
+from fusion.decision.mean import MeanRule
+from fusion.decision.multiplicative import MultiplicativeRule
+from fusion.missing import MissingTokens, stack_present
+from fusion.search.genome import EMBEDDING, Cell, Genome, chain
+from fusion.types import FusionOutput, Stage
+
+Taps = Mapping[str, Mapping[str, Tensor]]
+"""By modality and name of the tap, pooled to vectors ``[B, d]``."""
+
+
+@register_fusion("cells")
+class Cells(Fusion):
+    """Layers of fusion, each of which reads taps of the modalities and the layer before.
+
+    ``h_l = σ(operator(x_i, y_j, …, h_{l−1}))``; with concatenation throughout it is the fusion of MFAS,
+    ``h_l = σ_p(W_l [x_i; y_j; h_{l−1}])``. What each layer reads, how it combines that and where the
+    predictions merge, a `Genome` says; `fusion.search` finds one. Taps are pooled over space or time. In
+    the place of a missing modality stands a learned token. A modality that the genome leaves out trains
+    nothing.
+    Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (eq. 4), with the
+    operators and merges of `Genome` besides.
+
+    Args:
+        encoders: By modality.
+        genome: As `Genome.to_dict` gives it. By default a plain chain: one cell for each level of
+            taps, aligned at the deepest, all modalities concatenated.
+        embed_dim: Width of the states; that of the genome by default (128 for the chain).
+
+    Shape:
+        ``pooled [B, embed_dim]``; ``candidates [B, 1 + modalities in use, embed_dim]`` where the genome's
+        merge is one of decisions; ``readouts`` as either.
+
+    Raises:
+        ValueError: The genome is of other modalities or taps; what does not fit is named.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> genome = Genome(("a", "b"), (Cell((("a", "pooled"), ("b", "block1")), "gated"),), width=16)
+        >>> fusion = Cells(encoders, genome=genome.to_dict())
+        >>> out = {m: e(torch.randn(4, d)) for (m, e), d in zip(encoders.items(), (3, 5))}
+        >>> fusion(out).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    stage: Stage = "intermediate"
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        genome: Mapping[str, Any] | None = None,
+        embed_dim: int | None = None,
+    ) -> None:
+        super().__init__(encoders)
+        self.layouts = {m: {t.name: t.layout for t in e.tap_info} for m, e in encoders.items()}
+        dims = {
+            m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim} for m, e in encoders.items()
+        }
+        if genome is None:
+            taps = {m: [t.name for t in e.tap_info] or [EMBEDDING] for m, e in encoders.items()}
+            self.genome = chain(self.modalities, taps, width=128)
+        else:
+            self.genome = Genome.from_dict(genome)
+        _check(self.genome, self.modalities, dims)
+        width = self.embed_dim = embed_dim or self.genome.width
+        self.cells = nn.ModuleList(
+            [
+                CellLayer(cell, [dims[m][tap] for m, tap in cell.inputs], width, state=i > 0)
+                for i, cell in enumerate(self.genome.cells)
+            ]
+        )
+        self.embeddings = [dims[m][EMBEDDING] for m in self.genome.used]
+        self.join: CellLayer | None = None
+        self.project = nn.ModuleList()
+        if self.genome.merge == "late":
+            self.join = CellLayer(late_cell(self.genome), self.embeddings, width, state=True)
+        elif self.genome.merge in ("decision", "multiplicative"):
+            self.project = nn.ModuleList([nn.Linear(d, width) for d in self.embeddings])
+            self.stage, self.candidates = "decision", 1 + len(self.project)
+            beta = self.genome.beta
+            self.rule = MeanRule() if beta is None else MultiplicativeRule(beta=beta)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        wanted = {(m, tap) for cell in self.genome.cells for m, tap in cell.inputs}
+        wanted |= {(m, EMBEDDING) for m in self.genome.used}
+        taps: dict[str, dict[str, Tensor]] = {}
+        for m, tap in sorted(wanted):
+            out = outputs[m]
+            x = (
+                out.pooled
+                if tap == EMBEDDING
+                else pool(out.taps[tap], self.layouts[m][tap], out.tap_masks.get(tap))
+            )
+            taps.setdefault(m, {})[tap] = x
+        return self.fuse(taps, present)
+
+    def fuse(self, taps: Taps, present: Mapping[str, Tensor] | None = None) -> FusionOutput:
+        """The same from taps that are pooled already."""
+        states: list[Tensor] = []
+        for cell, layer in zip(self.genome.cells, self.cells, strict=True):
+            vectors = [taps[m][tap] for m, tap in cell.inputs]
+            there = stack_present([m for m, _ in cell.inputs], present)
+            states.append(layer(vectors, there, states[-1] if states else None))
+        used = self.genome.used
+        embeddings = (
+            [taps[m][EMBEDDING] for m in used] if self.join is not None or self.rule is not None else []
+        )
+        there = stack_present(used, present)
+
+        def readout(state: Tensor) -> Tensor:
+            if self.join is not None:
+                joined: Tensor = self.join(embeddings, there, state)
+                return joined
+            if self.rule is None:
+                return state
+            own = [project(x) for project, x in zip(self.project, embeddings, strict=True)]
+            return torch.stack([state, *own], 1)
+
+        places = sorted({*self.genome.reads.values(), len(states) - 1})
+        read = {place: readout(states[place]) for place in places}
+        last = read[len(states) - 1]
+        readouts = {task: read[place] for task, place in self.genome.reads.items()}
+        if self.rule is None:
+            return FusionOutput(pooled=last, readouts=readouts)
+        every = torch.ones(len(last), self.candidates, dtype=torch.bool, device=last.device)
+        if there is not None:
+            every = torch.stack([every[:, 0], *there], 1)
+        return FusionOutput(pooled=states[-1], candidates=last, candidate_present=every, readouts=readouts)
+
+
+class CellLayer(nn.Module):
+    """One cell: a linear map of each input, then the operator.
+
+    Args:
+        cell: What it does.
+        dims: Sizes of its taps.
+        width: Of its state.
+        state: Whether there is a state before it.
+    """
+
+    def __init__(self, cell: Cell, dims: Sequence[int], width: int, *, state: bool) -> None:
+        super().__init__()
+        self.cell, self.operator = cell, create_operator(cell.operator)
+        out = self.operator.blocks * width
+        self.taps = nn.ModuleList([nn.Linear(d, out) for d in dims])
+        self.state = nn.Linear(width, out) if state else None
+        self.missing = MissingTokens([out] * len(dims))
+
+    def forward(
+        self, vectors: Sequence[Tensor], present: Sequence[Tensor] | None, state: Tensor | None
+    ) -> Tensor:
+        mapped = [linear(x) for linear, x in zip(self.taps, vectors, strict=True)]
+        mapped = self.missing(mapped, present)
+        if self.state is not None:
+            mapped.append(self.state(state))
+        u = torch.stack(mapped)
+        u = u.reshape(*u.shape[:-1], self.operator.blocks, -1)
+        h = self.operator.combine(u, None, ACTIVATIONS[self.cell.activation])
+        return h + state if self.cell.skip and state is not None else h
+
+
+def late_cell(genome: Genome) -> Cell:
+    """The linear map of a late merge: the embeddings in use, joined with the state."""
+    return Cell(tuple((m, EMBEDDING) for m in genome.used), "concat", "identity")
+
+
+def _check(genome: Genome, modalities: tuple[str, ...], dims: Mapping[str, Mapping[str, int]]) -> None:
+    if genome.modalities != modalities:
+        raise ValueError(
+            f"the genome should be of the modalities {modalities}, in this order. Found {genome.modalities}."
+        )
+    for cell in genome.cells:
+        for m, tap in cell.inputs:
+            if m not in dims:
+                raise unknown_name("modality in the genome", m, dims)
+            if tap not in dims[m]:
+                raise unknown_name(f"tap of '{m}' in the genome", tap, dims[m])
+        if cell.activation not in ACTIVATIONS:
+            raise unknown_name("activation in the genome", cell.activation, ACTIVATIONS)
