@@ -27,16 +27,18 @@ class Operator(ABC):
     blocks: ClassVar[int] = 1
 
     @abstractmethod
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
         """The state.
 
         Args:
             u: The mapped inputs; zeros in the place of an input that the cell does not have.
             there: Which inputs the cell has; None for all.
             act: σ, element by element, for tensors whose last axes are those of the result.
+            width: Of the state, without padding.
 
         Shape:
-            u ``[K, ..., blocks, W]``, there ``[K, ...]`` with axes of size 1, result ``[..., W]``.
+            u ``[K, ..., blocks, W]``, there ``[K, ...]`` and width ``[...]`` with axes of size 1, result
+            ``[..., W]``.
         """
 
 

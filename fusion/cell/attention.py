@@ -19,15 +19,15 @@ class Attention(Operator):
     Example:
         >>> import torch
         >>> u = torch.tensor([[[0.0], [0.0], [1.0]], [[0.0], [0.0], [3.0]]])
-        >>> Attention().combine(u, None, torch.relu)
+        >>> Attention().combine(u, None, torch.relu, 1)
         tensor([2.])
     """
 
     blocks = 3
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
         query, key, value = u.unbind(-2)
-        scores = (query.unsqueeze(1) * key).sum(-1) / math.sqrt(u.shape[-1])  # [K of queries, K of keys, ...]
+        scores = (query.unsqueeze(1) * key).sum(-1) / width**0.5  # [K of queries, K of keys, ...]
         if there is None:
             weights = scores.softmax(1).mean(0)
         else:

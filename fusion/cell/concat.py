@@ -15,9 +15,9 @@ class Concat(Operator):
 
     Example:
         >>> import torch
-        >>> Concat().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu)
+        >>> Concat().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu, 1)
         tensor([0.])
     """
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
         return act(u.squeeze(-2).sum(0))

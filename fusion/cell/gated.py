@@ -19,13 +19,13 @@ class Gated(Operator):
 
     Example:
         >>> import torch
-        >>> Gated().combine(torch.tensor([[[1.0], [0.0]], [[3.0], [0.0]]]), None, torch.relu)
+        >>> Gated().combine(torch.tensor([[[1.0], [0.0]], [[3.0], [0.0]]]), None, torch.relu, 1)
         tensor([2.])
     """
 
     blocks = 2
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
         features, gates = u.unbind(-2)
         if there is not None:
             gates = gates.masked_fill(~there.unsqueeze(-1), -math.inf)

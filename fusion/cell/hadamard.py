@@ -16,11 +16,11 @@ class Hadamard(Operator):
 
     Example:
         >>> import torch
-        >>> Hadamard().combine(torch.tensor([[[1.0]], [[2.0]]]), None, torch.relu)
+        >>> Hadamard().combine(torch.tensor([[[1.0]], [[2.0]]]), None, torch.relu, 1)
         tensor([5.])
     """
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
         return act(_product(1 + u.squeeze(-2)) - 1)
 
 

@@ -17,11 +17,11 @@ class LowRank(Operator):
 
     Example:
         >>> import torch
-        >>> LowRank().combine(torch.ones(2, 4, 1), None, torch.relu)
+        >>> LowRank().combine(torch.ones(2, 4, 1), None, torch.relu, 1)
         tensor([12.])
     """
 
     blocks = 4
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
         return act((_product(1 + u) - 1).sum(-2))

@@ -13,10 +13,10 @@ class Sum(Operator):
 
     Example:
         >>> import torch
-        >>> Sum().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu)
+        >>> Sum().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu, 1)
         tensor([1.])
     """
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation) -> Tensor:
+    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
         h = act(u.squeeze(-2))
         return (h if there is None else h * there.unsqueeze(-1)).sum(0)

@@ -70,7 +70,7 @@ class Cells(Fusion):
     ) -> None:
         super().__init__(encoders)
         self.layouts = {m: {t.name: t.layout for t in e.tap_info} for m, e in encoders.items()}
-        dims = {
+        self.dims = dims = {
             m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim} for m, e in encoders.items()
         }
         if genome is None:
@@ -159,7 +159,7 @@ class CellLayer(nn.Module):
 
     def __init__(self, cell: Cell, dims: Sequence[int], width: int, *, state: bool) -> None:
         super().__init__()
-        self.cell, self.operator = cell, create_operator(cell.operator)
+        self.cell, self.operator, self.width = cell, create_operator(cell.operator), width
         out = self.operator.blocks * width
         self.taps = nn.ModuleList([nn.Linear(d, out) for d in dims])
         self.state = nn.Linear(width, out) if state else None
@@ -174,7 +174,7 @@ class CellLayer(nn.Module):
             mapped.append(self.state(state))
         u = torch.stack(mapped)
         u = u.reshape(*u.shape[:-1], self.operator.blocks, -1)
-        h = self.operator.combine(u, None, ACTIVATIONS[self.cell.activation])
+        h = self.operator.combine(u, None, ACTIVATIONS[self.cell.activation], self.width)
         return h + state if self.cell.skip and state is not None else h
 
 

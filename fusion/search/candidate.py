@@ -35,14 +35,10 @@ class Candidate(nn.Module):
     def __init__(self, genome: Genome, space: Space, objectives: Mapping[str, Objective]) -> None:
         super().__init__()
         self.objectives = dict(objectives)
-        self.fusion = Cells(
-            {m: _Taps(space.taps[m]) for m in space.modalities}, genome=genome.to_dict()
-        )
+        self.fusion = Cells({m: _Taps(space.taps[m]) for m in space.modalities}, genome=genome.to_dict())
         self.heads = NamedModules(
             {
-                t: nn.ModuleList(
-                    [nn.Linear(genome.width, o.out_dim) for _ in range(self.fusion.candidates)]
-                )
+                t: nn.ModuleList([nn.Linear(genome.width, o.out_dim) for _ in range(self.fusion.candidates)])
                 for t, o in objectives.items()
             }
         )
