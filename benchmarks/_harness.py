@@ -71,8 +71,10 @@ def alternate(
     )
 
 
-def arguments(name: str, description: str) -> argparse.Namespace:
-    """The options that every benchmark has."""
+def arguments(
+    name: str, description: str, extend: Callable[[argparse.ArgumentParser], None] | None = None
+) -> argparse.Namespace:
+    """The options that every benchmark has, and what ``extend`` adds."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--quick", action="store_true", help="under a minute, with fewer runs")
     parser.add_argument(
@@ -81,11 +83,39 @@ def arguments(name: str, description: str) -> argparse.Namespace:
         default=Path(__file__).parent / "results" / f"{name}.json",
         help="where the result goes (default: %(default)s)",
     )
+    if extend is not None:
+        extend(parser)
     return parser.parse_args()
 
 
-def report(name: str, rows: list[Result], out: Path, *, packages: tuple[str, ...]) -> None:
-    """Print the table and write the result file."""
+def add_peers(parser: argparse.ArgumentParser) -> None:
+    """``--peer NAME=PATH``, as often as wanted: ``peer`` is a list of pairs."""
+
+    def named(text: str) -> tuple[str, Path]:
+        name, sign, path = text.partition("=")
+        if not sign or not Path(path).is_dir():
+            raise argparse.ArgumentTypeError(f"should be NAME=PATH, a folder. Found {text!r}")
+        return name, Path(path)
+
+    parser.add_argument(
+        "--peer",
+        type=named,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="a checkout to compare with; the rows of one that is not given say so",
+    )
+
+
+def not_run(what: str, why: str) -> Result:
+    """A row that says why there are no figures."""
+    return Result(what, 0.0, 0.0, 0.0, f"(not run: {why})", 0, (0.0, 0.0))
+
+
+def report(
+    name: str, rows: list[Result], out: Path, *, packages: tuple[str, ...], notes: str | None = None
+) -> None:
+    """Print the table and write the result file; ``notes`` say in it what the rows cannot."""
     table = Table(title=name, title_justify="left")
     for column in ("what", "ours", "peer", "ratio", "spread", "runs"):
         table.add_column(column, justify="left" if column == "what" else "right")
@@ -111,6 +141,7 @@ def report(name: str, rows: list[Result], out: Path, *, packages: tuple[str, ...
             "system": platform.platform(),
         },
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **({} if notes is None else {"notes": notes}),
         "rows": [asdict(r) for r in rows],
     }
     out.parent.mkdir(parents=True, exist_ok=True)

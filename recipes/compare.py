@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from recipes.harness import RunFolder, fill, find_recipe, list_recipes, parse, run_command
+from recipes.harness import Options, RunFolder, fill, find_recipe, list_recipes, parse, run_command
 
 _LEFT_OUT = ("seeds", "fusions", "workers", "output", "resume")  # they change nothing within a cell
 
@@ -32,12 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     if config.data is not None:
         config = dataclasses.replace(config, data=config.data.resolve())
     cells = [cell for cell in recipe.cells(config) if recipe.ablation(cell) is None]
-    kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _LEFT_OUT}
-    text = f"# plait {version('plait')}\n{json.dumps(kept, indent=2, default=str)}\n"
-    name = hashlib.sha256(text.encode()).hexdigest()[:10]
-    folder = RunFolder(options.output / recipe.name, text, name=name).path
+    folder = folder_of(config, options.output / recipe.name)
     fill(recipe, config, cells, folder)
     return folder
+
+
+def folder_of(config: Options, root: Path) -> Path:
+    """Where the cells under these options are kept, whichever fusions and seeds are asked for."""
+    kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _LEFT_OUT}
+    text = f"# plait {version('plait')}\n{json.dumps(kept, indent=2, default=str)}\n"
+    return RunFolder(root, text, name=hashlib.sha256(text.encode()).hexdigest()[:10]).path
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

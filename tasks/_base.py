@@ -85,6 +85,13 @@ class Task(Configurable, nn.Module):
         if bool(rows.any()):
             metrics.update(self.scores(logits)[rows], target[rows])
 
+    def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
+        """One figure over the labelled samples, of which 1 is the best there is: what a search looks at.
+
+        It is the first of `metrics`, without their state.
+        """
+        raise NotImplementedError
+
     def scores(self, logits: Tensor) -> Tensor:
         """Probabilities where there are any, values otherwise: what the metrics read."""
         raise NotImplementedError

@@ -109,6 +109,10 @@ class Classification(Task):
             }
         )
 
+    def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
+        """The accuracy."""
+        return float((output.argmax(-1) == target)[labelled].float().mean())
+
     def scores(self, logits: Tensor) -> Tensor:
         return logits.float().softmax(-1)
 

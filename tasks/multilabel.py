@@ -67,6 +67,11 @@ class MultiLabel(Task):
         known = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
         metrics.update(self.scores(logits), target.long().masked_fill(~known, -1))
 
+    def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
+        """The accuracy over all labels that are known."""
+        known = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
+        return float(((self.scores(output) > 0.5) == (target > 0.5))[known].float().mean())
+
     def scores(self, logits: Tensor) -> Tensor:
         if logits.dim() == 3:
             return logits.float().softmax(-1)[..., 1]

@@ -39,20 +39,29 @@ class MultiplicativeRule:
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
         """See `fusion.types.Rule`; absent candidates do not count."""
-        log_p = log_p.float()
-        shape = (*present.shape, *[1] * (log_p.dim() - 2))
-        there, k = present.reshape(shape), present.sum(1).reshape(present.shape[0], 1, *shape[2:])
-        p = log_p if self.through_weights else log_p.detach()
-        # log(1 - p), by the form that is exact on either side of p = 1/2; bounded below where p = 1.
-        rest = torch.where(
-            p > -math.log(2),
-            (-torch.expm1(p.clamp(-math.log(2), -1e-7))).log(),
-            torch.log1p(-p.clamp(max=-math.log(2)).exp()),
-        ).clamp(min=_LOG_TINY)
-        rest = rest.masked_fill(~there, 0)
-        others = 1 - torch.eye(present.shape[1], device=p.device)
-        log_q = torch.einsum("ij,bj...->bi...", others, rest) * (self.beta / (k - 1).clamp(min=1))
-        return -(log_q.exp() * log_p).masked_fill(~there, 0).sum(1)
+        return multiplicative_cost(log_p, present, self.beta, through_weights=self.through_weights)
+
+
+def multiplicative_cost(
+    log_p: Tensor, present: Tensor, beta: float | Tensor, *, through_weights: bool = False
+) -> Tensor:
+    """The cost of `MultiplicativeRule`, with one β or one for each sample ``[B]``."""
+    log_p = log_p.float()
+    shape = (*present.shape, *[1] * (log_p.dim() - 2))
+    there, k = present.reshape(shape), present.sum(1).reshape(present.shape[0], 1, *shape[2:])
+    p = log_p if through_weights else log_p.detach()
+    # log(1 - p), by the form that is exact on either side of p = 1/2; bounded below where p = 1.
+    rest = torch.where(
+        p > -math.log(2),
+        (-torch.expm1(p.clamp(-math.log(2), -1e-7))).log(),
+        torch.log1p(-p.clamp(max=-math.log(2)).exp()),
+    ).clamp(min=_LOG_TINY)
+    rest = rest.masked_fill(~there, 0)
+    # A product with 1 - I; the sum less its own term would lose digits where that is large.
+    others = 1 - torch.eye(present.shape[1], device=p.device)
+    power = beta.reshape(k.shape[0], *[1] * (k.dim() - 1)) if isinstance(beta, Tensor) else beta
+    log_q = torch.einsum("ij,bj...->bi...", others, rest) * (power / (k - 1).clamp(min=1))
+    return -(log_q.exp() * log_p).masked_fill(~there, 0).sum(1)
 
 
 @register_fusion("multiplicative")

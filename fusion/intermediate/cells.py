@@ -14,10 +14,10 @@ from encoders.taps import pool
 from encoders.types import EncoderOutput
 from fusion._base import Fusion, register_fusion
 from fusion.cell import ACTIVATIONS, create_operator
+from fusion.cell.genome import EMBEDDING, Cell, Genome, chain
 from fusion.decision.mean import MeanRule
 from fusion.decision.multiplicative import MultiplicativeRule
 from fusion.missing import MissingTokens, stack_present
-from fusion.search.genome import EMBEDDING, Cell, Genome, chain
 from fusion.types import FusionOutput, Stage
 
 Taps = Mapping[str, Mapping[str, Tensor]]

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from encoders._named import NamedModules
 from encoders.types import InputSpec, TapInfo
+from fusion.cell.genome import EMBEDDING, Genome
 from fusion.intermediate.cells import Cells, Taps
 from fusion.search.evaluator import Objective
-from fusion.search.genome import EMBEDDING, Genome
 from fusion.search.space import Space
 from fusion.types import Rule
 

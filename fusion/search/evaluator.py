@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from fusion.search.genome import Genome
+from fusion.cell.genome import Genome
 from fusion.search.records import Evaluation, Proposal
 from fusion.search.space import Space
 

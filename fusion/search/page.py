@@ -8,10 +8,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+from encoders._files import write_text
 
-from recipes.harness.run import write_text
+if TYPE_CHECKING:  # matplotlib is slow to import, and a search does without until its report
+    from matplotlib.figure import Figure
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -23,24 +25,24 @@ td.number, th.number { text-align: right; } td.number { white-space: nowrap; }
 tr.marked { background: #eaf3ff; font-weight: 600; }
 figure { margin: 1rem 0; } figcaption { color: #57606a; font-size: .9rem; }
 img, svg { max-width: 100%; height: auto; }
+details { margin: .5rem 0; } summary { cursor: pointer; color: #57606a; } pre { overflow-x: auto; }
 code, pre { background: #f2f4f6; border-radius: 4px; padding: .1rem .3rem; font-size: .9em; }
 """
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with what it shows: a matplotlib figure, or SVG text."""
+    """A picture with what it shows: a matplotlib figure, the bytes of a PNG, or SVG text."""
 
-    drawing: Figure | str
+    drawing: Figure | bytes | str
     caption: str
 
     def to_html(self) -> str:
         if isinstance(self.drawing, str):
             body = self.drawing
         else:
-            buffer = io.BytesIO()
-            self.drawing.savefig(buffer, format="png", dpi=130, bbox_inches="tight")
-            data = base64.b64encode(buffer.getvalue()).decode()
+            png = self.drawing if isinstance(self.drawing, bytes) else render(self.drawing)
+            data = base64.b64encode(png).decode()
             body = f'<img alt="{html.escape(self.caption)}" src="data:image/png;base64,{data}">'
         return f"<figure>{body}<figcaption>{html.escape(self.caption)}</figcaption></figure>"
 
@@ -80,6 +82,20 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Folded:
+    """Text to copy, shown when its summary is clicked."""
+
+    summary: str
+    text: str
+
+    def to_html(self) -> str:
+        return (
+            f"<details><summary>{html.escape(self.summary)}</summary>"
+            f"<pre>{html.escape(self.text)}</pre></details>"
+        )
+
+
+@dataclass(frozen=True)
 class Heading:
     """The title of a section."""
 
@@ -93,7 +109,14 @@ def _is_number(text: str) -> bool:
     return not text or text[0].isdigit() or text[0] in "-+"
 
 
-Block = Picture | Grid | Text | Heading
+Block = Picture | Grid | Text | Folded | Heading
+
+
+def render(figure: Figure) -> bytes:
+    """A matplotlib figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight")
+    return buffer.getvalue()
 
 
 def write_report(path: Path, *, title: str, blocks: Sequence[Block]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fusion.cell import Operator, create_operator
+from fusion.cell.genome import EMBEDDING
 from fusion.intermediate.cells import CellLayer
 from fusion.search.candidate import Candidate
-from fusion.search.genome import EMBEDDING
 from fusion.search.packing import Block, Packing, tap_name
 
 _KINDS = {"early": 0, "intermediate": 0, "late": 1, "decision": 2, "multiplicative": 3}
@@ -40,12 +40,12 @@ class Plan:
     Attributes:
         packing: Where their parameters are.
         levels: The groups of each level.
-        order: Places of the candidates in the order of the outputs: plain merges, late ones, those of
-            each rule side by side.
+        order: Places of the candidates in the order of the outputs: plain merges, late ones, those
+            under the mean rule, multiplicative ones.
         late: How many are late.
         joined: Blocks of the late merges, by modality.
         own: By candidate under a rule, the block of each modality's embedding.
-        rules: Start and stop in ``order`` of the candidates with the same rule.
+        mean: How many of those are under the mean rule; the multiplicative ones come after them.
     """
 
     packing: Packing
@@ -54,7 +54,7 @@ class Plan:
     late: int
     joined: list[list[Block]]
     own: list[list[Block]]
-    rules: list[tuple[int, int]]
+    mean: int
 
 
 def make_plan(candidates: Sequence[Candidate]) -> Plan:
@@ -65,10 +65,7 @@ def make_plan(candidates: Sequence[Candidate]) -> Plan:
     depth = max(len(g.cells) for g in genomes)
     levels = [_level(packing, candidates, level) for level in range(depth)]
 
-    def kind(i: int) -> tuple[int, float]:
-        return _KINDS[genomes[i].merge], genomes[i].beta or 0.0
-
-    order = sorted(range(len(genomes)), key=kind)
+    order = sorted(range(len(genomes)), key=lambda i: _KINDS[genomes[i].merge])
     late = [i for i in order if genomes[i].merge == "late"]
     ruled = [i for i in order if candidates[i].fusion.rule is not None]
     joined: list[list[Block]] = [[None] * len(late) for _ in modalities]
@@ -90,13 +87,8 @@ def make_plan(candidates: Sequence[Candidate]) -> Plan:
             )
     _heads(packing, candidates, order, ruled)
     _taps(packing, candidates)
-    first, rules = len(order) - len(ruled), list[tuple[int, int]]()
-    for at in range(first, len(order)):
-        if rules and kind(order[at]) == kind(order[at - 1]):
-            rules[-1] = rules[-1][0], at + 1
-        else:
-            rules.append((at, at + 1))
-    return Plan(packing, levels, order, len(late), joined, own, rules)
+    mean = sum(g.merge == "decision" for g in genomes)
+    return Plan(packing, levels, order, len(late), joined, own, mean)
 
 
 def _level(packing: Packing, candidates: Sequence[Candidate], level: int) -> list[Group]:

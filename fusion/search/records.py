@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fusion.search.genome import Genome
+from encoders._base import Encoder
+from fusion._base import Fusion
+from fusion.cell.genome import Genome
 from fusion.search.space import Genes
 
 Slot = tuple[int, int]
@@ -66,3 +68,14 @@ class Record:
     values: tuple[float, ...]
     costs: Mapping[str, float] = field(default_factory=dict)
     copied_from: Slot | None = None
+
+    @property
+    def genome(self) -> Genome:
+        """The structure of its fusion."""
+        return self.proposal.genome
+
+    def build(self, encoders: Mapping[str, Encoder]) -> Fusion:
+        """A new, untrained fusion of this structure: a module like any other."""
+        from fusion.intermediate.cells import Cells
+
+        return Cells(encoders, genome=self.genome.to_dict())

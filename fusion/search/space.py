@@ -12,7 +12,7 @@ import numpy as np
 from encoders._base import Encoder
 from encoders._registry import unknown_name
 from fusion.cell import ACTIVATIONS, list_operators
-from fusion.search.genome import EMBEDDING, MERGES, Cell, Genome
+from fusion.cell.genome import EMBEDDING, MERGES, Cell, Genome
 
 Choice = str | int | float | bool
 Genes = Mapping[str, Choice]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fusion.cell import ACTIVATIONS
+from fusion.decision.mean import MeanRule
+from fusion.decision.multiplicative import multiplicative_cost
 from fusion.intermediate.cells import Taps
 from fusion.search.candidate import (
     Candidate,
@@ -18,8 +21,9 @@ from fusion.search.candidate import (
     restricted,
     sample_losses,
 )
-from fusion.search.packing import Block, tap_name
+from fusion.search.packing import tap_name
 from fusion.search.plan import Group, Plan, make_plan
+from fusion.types import Rule
 
 
 class Stack:
@@ -42,13 +46,7 @@ class Stack:
         self.candidates, self.device = list(candidates), torch.device(device)
         self.objectives = candidates[0].objectives
         self.plan: Plan = make_plan(candidates)
-        self.tensors = {
-            name: torch.zeros(shape, device=device) for name, shape in self.plan.packing.shapes.items()
-        }
-        values = [dict(c.named_parameters()) for c in candidates]
-        with torch.no_grad():
-            for piece in self.plan.packing.pieces:
-                piece.pack(values[piece.candidate][piece.name], self.tensors[piece.tensor])
+        self.tensors = self.pack([dict(c.named_parameters()) for c in candidates])
         for tensor in self.tensors.values():
             tensor.requires_grad_()
         self._prepare()
@@ -56,12 +54,7 @@ class Stack:
     def _prepare(self) -> None:
         """The indices that every step asks for."""
         plan, genomes = self.plan, [c.fusion.genome for c in self.candidates]
-        self._first = {}
-        count = 0
-        for key, own in plan.packing.counts.items():
-            self._first[key] = count
-            count += own
-        self._none = count  # the block of zeros
+        self._places = _Places(plan, self.device)
         widths = torch.tensor([float(g.width) for g in genomes], device=self.device)
         narrow = bool((widths < plan.packing.width).any())
         column = torch.arange(plan.packing.width, device=self.device)
@@ -74,7 +67,7 @@ class Stack:
                 [[[float(genomes[i].cells[level].skip)]] for i in members], device=self.device
             )
             keep = (column < widths[members, None])[:, None].float() if narrow else None
-            parts = [(group, *self._gathering(group), widths[group.members, None]) for group in groups]
+            parts = [(g, self._inputs(g, level > 0), widths[g.members, None]) for g in groups]
             self._levels.append((rows, parts, skip if bool(skip.any()) else None, keep))
             before = members
         starts = [0]
@@ -90,35 +83,25 @@ class Stack:
             )
             for task in self.objectives
         }
-        self._joined = self._index([self._block(b) for row in plan.joined for b in row])
-        self._own = self._index([self._block(b) for row in plan.own for b in row])
+        ruled = plan.order[len(plan.order) - len(plan.own) :]
+        betas = torch.tensor([genomes[i].beta for i in ruled[plan.mean :]], device=self.device)
+        self._ruled = [plan.mean, len(betas)]
+        self._betas = betas
         self._there = torch.tensor(
             [[True, *(b is not None for b in row)] for row in plan.own], device=self.device
         )
 
-    def _gathering(self, group: Group) -> tuple[Tensor, Tensor | None]:
-        """Which blocks the inputs of a group are, and which of its inputs are there."""
-        n = group.operator.blocks
-        blocks = [
-            self._none if b is None else self._block(b) + k
-            for row in group.blocks
-            for b in row
-            for k in range(n)
-        ]
-        there = torch.tensor([[[b is not None] for b in row] for row in group.blocks], device=self.device)
-        if group.name in {p.tensor.removesuffix(".weight") for p in self.plan.packing.pieces}:
-            state = torch.ones(1, len(group.members), 1, dtype=torch.bool, device=self.device)
-            there = torch.cat([there, state]) if group.blocks else state
-        return self._index(blocks), None if bool(there.all()) else there
-
-    def _block(self, block: Block) -> int:
-        return self._none if block is None else self._first[block[:2]] + block[2]
+    def _inputs(self, group: Group, state: bool) -> Tensor | None:
+        """Which inputs of a group's members are there ``[K, G, 1]``; None when all are."""
+        there = [[b is not None for b in row] for row in group.blocks]
+        there += [[True] * len(group.members)] if state else []
+        return None if all(map(all, there)) else torch.tensor(there, device=self.device)[:, :, None]
 
     def _index(self, places: Sequence[int]) -> Tensor:
         return torch.tensor(places, dtype=torch.long, device=self.device)
 
-    def _blocks(self, taps: Taps, present: Present) -> Tensor:
-        """The maps of all taps ``[blocks + 1, B, W]``; the last block is of zeros."""
+    def _mapped(self, taps: Taps, present: Present) -> list[Tensor]:
+        """The maps of all taps ``[blocks, B, W]``, for each group of each level, joins and candidates."""
         mapped = []
         for m, tap in self.plan.packing.counts:
             x, name = taps[m][tap], tap_name(m, tap)
@@ -127,29 +110,25 @@ class Stack:
             if present is not None:
                 u = torch.where(present[m][:, None], u, self.tensors[f"{name}.token"])
             mapped.append(u)
-        return torch.cat([*mapped, torch.zeros_like(mapped[0][:1])])
+        arranged: Tensor = _Arrange.apply(self._places, *mapped)
+        return list(torch.split(arranged, self._places.sizes))
 
-    def _states(self, blocks: Tensor) -> Tensor:
+    def _states(self, mapped: Sequence[Tensor]) -> Tensor:
         """The states of all levels, one after the other ``[rows, B, W]``."""
-        size, width = blocks.shape[1:]
-        states: list[Tensor] = []
+        size, width = mapped[0].shape[1:]
+        own, states = iter(mapped), list[Tensor]()
         for rows, parts, skip, keep in self._levels:
+            new = []
             before = states[-1].index_select(0, rows) if rows is not None else None
-            new, at = [], 0
-            for group, index, there, widths in parts:
+            split = None if before is None else torch.split(before, [len(g.members) for g, _, _ in parts])
+            for at, (group, there, widths) in enumerate(parts):
                 n, count = group.operator.blocks, len(group.members)
-                inputs = []
-                if group.blocks:
-                    inputs.append(
-                        blocks.index_select(0, index).view(-1, count, n, size, width).transpose(2, 3)
-                    )
-                if before is not None:
+                u = next(own).view(-1, count, n, size, width).transpose(2, 3)
+                if split is not None:
                     weight, bias = self.tensors[f"{group.name}.weight"], self.tensors[f"{group.name}.bias"]
-                    mapped = torch.baddbmm(bias.flatten(2), before[at : at + count], weight.flatten(2))
-                    inputs.append(mapped.view(1, count, size, n, width))
-                u = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
+                    state = torch.baddbmm(bias.flatten(2), split[at], weight.flatten(2))
+                    u = torch.cat([u, state.view(1, count, size, n, width)])
                 new.append(group.operator.combine(u, there, _Activations(group.runs), widths))
-                at += count
             state = torch.cat(new) if len(new) > 1 else new[0]
             if skip is not None and before is not None:
                 state = state + skip * before
@@ -161,46 +140,47 @@ class Stack:
         outputs: dict[str, list[tuple[list[int], Output]]] = {}
         for reads, tasks in readers(self.objectives).items():
             seen = restricted(taps, present, reads)
-            blocks = self._blocks(taps, seen)
-            states = self._states(blocks)
+            *mapped, joined, own = self._mapped(taps, seen)
+            states = self._states(mapped)
             for task in tasks:
-                outputs[task] = self._outputs(task, blocks, states, seen)
+                outputs[task] = self._outputs(task, states, joined, own, seen)
         return {task: outputs[task] for task in self.objectives}
 
     def _outputs(
-        self, task: str, blocks: Tensor, states: Tensor, present: Present
+        self, task: str, states: Tensor, joined: Tensor, own: Tensor, present: Present
     ) -> list[tuple[list[int], Output]]:
         plan, objective = self.plan, self.objectives[task]
-        read, size = states.index_select(0, self._reads[task]), blocks.shape[1]
-        plain = len(plan.order) - plan.late - len(plan.own)
+        size, ruled = states.shape[1], len(plan.own)
+        first = len(plan.order) - ruled
+        read = states.index_select(0, self._reads[task])
         if plan.late:
-            own = blocks.index_select(0, self._joined).view(-1, plan.late, *blocks.shape[1:]).sum(0)
+            plain, late, rest = torch.split(read, [first - plan.late, plan.late, ruled])
             weight, bias = self.tensors["join.weight"].squeeze(2), self.tensors["join.bias"].squeeze(2)
-            late = own + torch.baddbmm(bias, read[plain : plain + plan.late], weight)
-            read = torch.cat([read[:plain], late, read[plain + plan.late :]])
+            embeddings = joined.view(-1, *late.shape).sum(0)
+            read = torch.cat([plain, embeddings + torch.baddbmm(bias, late, weight), rest])
         logits = torch.baddbmm(self.tensors[f"head/{task}.bias"], read, self.tensors[f"head/{task}.weight"])
-        first = plain + plan.late
-        found: list[tuple[list[int], Output]] = []
-        if first:
-            found.append((plan.order[:first], (logits[:first], None)))
         if not plan.own:
-            return found
-        vectors = blocks.index_select(0, self._own)
-        more = torch.baddbmm(self.tensors[f"own/{task}.bias"], vectors, self.tensors[f"own/{task}.weight"])
+            return [(plan.order, (logits, None))]
+        alone, of_states = torch.split(logits, [first, ruled])
+        found: list[tuple[list[int], Output]] = [(plan.order[:first], (alone, None))] if first else []
+        more = torch.baddbmm(self.tensors[f"own/{task}.bias"], own, self.tensors[f"own/{task}.weight"])
         more = more.view(len(plan.own), -1, *more.shape[1:])
-        candidates = torch.cat([logits[first:, None], more], 1).transpose(1, 2)
+        candidates = torch.cat([of_states[:, None], more], 1).transpose(1, 2)
         there = self._there[:, None].expand(-1, size, -1)
         if present is not None:
             each = torch.stack([present[m] for m in self.candidates[0].fusion.modalities], 1)
             there = there & torch.cat([torch.ones_like(each[:, :1]), each], 1)
-        for start, stop in plan.rules:
-            rows = slice(start - first, stop - first)
-            rule = self.candidates[plan.order[start]].fusion.rule
-            assert rule is not None
-            out, cost = decide(objective, rule, candidates[rows].flatten(0, 1), there[rows].flatten(0, 1))
-            shape = (stop - start, size)
+        rules: tuple[Rule, Rule] = MeanRule(), _Multiplicative(self._betas.repeat_interleave(size))
+        for rule, rows, have in zip(
+            rules, torch.split(candidates, self._ruled), torch.split(there, self._ruled), strict=True
+        ):
+            if len(rows) == 0:
+                continue
+            out, cost = decide(objective, rule, rows.flatten(0, 1), have.flatten(0, 1))
+            members = plan.order[first : first + len(rows)]
+            shape, first = (len(rows), size), first + len(rows)
             cost = None if cost is None else cost.view(*shape, *cost.shape[1:])
-            found.append((plan.order[start:stop], (out.view(*shape, *out.shape[1:]), cost)))
+            found.append((members, (out.view(*shape, *out.shape[1:]), cost)))
         return found
 
     def losses(
@@ -234,15 +214,78 @@ class Stack:
                 total = total.index_add(0, self._index(members), mean)
         return total
 
-    def unpack(self, values: Mapping[str, Tensor] | None = None) -> list[dict[str, Tensor]]:
-        """The parameters of each candidate by name, or what else has their layout (moments)."""
-        values = self.tensors if values is None else values
+    def pack(self, values: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Values by name of the candidates' parameters, in the layout of ``tensors``."""
+        packed = {n: torch.zeros(s, device=self.device) for n, s in self.plan.packing.shapes.items()}
+        with torch.no_grad():
+            for piece in self.plan.packing.pieces:
+                piece.pack(values[piece.candidate][piece.name], packed[piece.tensor])
+        return packed
+
+    def unpack(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        """The reverse of `pack`."""
         found: list[dict[str, Tensor]] = [{} for _ in self.candidates]
         shapes = [{n: p.shape for n, p in c.named_parameters()} for c in self.candidates]
         for piece in self.plan.packing.pieces:
-            value = piece.unpack(values[piece.tensor].detach(), shapes[piece.candidate][piece.name])
+            value = piece.unpack(tensors[piece.tensor].detach(), shapes[piece.candidate][piece.name])
             found[piece.candidate][piece.name] = value.clone()
         return found
+
+
+class _Places:
+    """Where each block goes: group by group, then the late merges, then the embeddings under a rule.
+
+    Attributes:
+        of_tap: By tap the places of its blocks.
+        empty: Places of inputs that are not there.
+        sizes: Of each group, the joins and the candidates.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        parts = [list(g.blocks) for groups in plan.levels for g in groups]
+        wide = [g.operator.blocks for groups in plan.levels for g in groups]
+        found: dict[tuple[str, str], dict[int, int]] = {key: {} for key in plan.packing.counts}
+        empty: list[int] = []
+        self.sizes, at = [], 0
+        for rows, n in zip([*parts, plan.joined, plan.own], [*wide, 1, 1], strict=True):
+            start = at
+            for block in (block for row in rows for block in row):
+                if block is None:
+                    empty.extend(range(at, at + n))
+                else:
+                    found[block[:2]] |= {block[2] + k: at + k for k in range(n)}
+                at += n
+            self.sizes.append(at - start)
+        self.of_tap = [
+            torch.tensor([own[b] for b in range(len(own))], device=device) for own in found.values()
+        ]
+        self.empty, self.total = torch.tensor(empty, dtype=torch.long, device=device), at
+
+
+class _Arrange(torch.autograd.Function):
+    """Blocks into their places, by one copy each way (an `index_select` would first clear its gradient)."""
+
+    @staticmethod
+    def forward(ctx: Any, places: _Places, *mapped: Tensor) -> Tensor:
+        ctx.places = places
+        out = mapped[0].new_empty(places.total, *mapped[0].shape[1:])
+        for own, u in zip(places.of_tap, mapped, strict=True):
+            out.index_copy_(0, own, u)
+        return out.index_fill_(0, places.empty, 0.0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *(gradients[0].index_select(0, own) for own in ctx.places.of_tap)
+
+
+class _Multiplicative:
+    """The multiplicative rule with a β for each sample."""
+
+    def __init__(self, betas: Tensor) -> None:
+        self.betas = betas
+
+    def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
+        return multiplicative_cost(log_p, present, self.betas)
 
 
 class _Activations:
@@ -254,4 +297,6 @@ class _Activations:
     def __call__(self, x: Tensor) -> Tensor:
         if len(self.runs) == 1:
             return ACTIVATIONS[self.runs[0][0]](x)
-        return torch.cat([ACTIVATIONS[name](x[..., a:b, :, :]) for name, a, b in self.runs], -3)
+        parts = torch.split(x, [stop - start for _, start, stop in self.runs], -3)
+        own = [ACTIVATIONS[name](part) for (name, _, _), part in zip(self.runs, parts, strict=True)]
+        return torch.cat(own, -3)

@@ -31,12 +31,12 @@ def run_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping[s
     Checkpoints lie in ``folder/training`` until the cell is done, so that a killed one goes on from
     its last.
     """
-    row, seed = cell["row"], cell["seed"]
+    row = cell["row"]
     if row in recipe.references(config):
         return recipe.run_reference(config, cell)
     modalities = recipe.modalities(config)
     names = (row,) if row in modalities else modalities
-    data = recipe.data(config, names, seed)
+    data = recipe.data(config, names, cell["seed"])
     own = folder / "training" / "-".join(str(value) for value in cell.values())
     start = time.perf_counter()
     model, fitted, chosen = _choose(recipe, config, cell, names, data, own)
@@ -60,7 +60,7 @@ def run_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping[s
         weights = modality_weights(model, loader, next(iter(tasks)))
         if weights is not None:
             result["weights"] = weights
-    if row == recipe.declared(config) and seed == 0:
+    if recipe.keeps(config, cell):
         model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
     shutil.rmtree(own)
     return result

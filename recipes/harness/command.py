@@ -16,12 +16,13 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
+from encoders._files import write_json, write_text
 from fusion import list_fusions
 from fusion._base import FUSIONS
 from recipes.harness.cells import Cells, run_cells
 from recipes.harness.page import write_page
 from recipes.harness.recipe import C, Recipe
-from recipes.harness.run import RunFolder, provenance, write_json, write_text
+from recipes.harness.run import RunFolder, provenance
 from recipes.harness.summary import summarise, waiting
 from recipes.harness.table import Row, columns_of, print_table
 

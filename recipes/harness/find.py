@@ -19,7 +19,7 @@ def list_recipes() -> list[str]:
         True
     """
     (folder,) = recipes.__path__
-    return sorted(path.parent.name for path in Path(folder).glob("*/__main__.py"))
+    return sorted(path.parent.name for path in Path(folder).glob("*/data.py"))
 
 
 def find_recipe(name: str) -> Recipe[Any]:

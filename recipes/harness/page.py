@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from fusion.search.page import Block, Grid, Heading, Picture, Text, write_report
 from recipes.harness.bars import bars
 from recipes.harness.drawing import draw_model
 from recipes.harness.options import Options
 from recipes.harness.recipe import Recipe
-from recipes.harness.report import Block, Grid, Heading, Picture, Text, write_report
 from recipes.harness.run import command, versions
 from recipes.harness.summary import waiting
 from recipes.harness.table import Columns, Row, columns_of, find, methods_of
 
 Cells = Sequence[Mapping[str, Any]]
 
-_INTERVALS = (
+INTERVALS = (
     "In brackets: 95 % intervals by the bootstrap, which draws seeds and test units with replacement, the "
     "units once for all seeds, since these share the test data. The columns «against concat» are the "
     "difference to plain concatenation with the interval of the paired bootstrap. An interval without 0 is a "
@@ -35,9 +35,9 @@ def write_page(
     columns = columns_of(main, recipe.protocols)
     blocks: list[Block] = [Text(text) for text in recipe.about]
     blocks += [Heading("Results"), Text(f"Mean ± standard deviation over {recipe.spread}.")]
-    blocks += [_table(main, columns)]
+    blocks += [method_table(main, columns)]
     if any(r.interval for r in main):
-        blocks += [_intervals(main, columns), Text(_INTERVALS)]
+        blocks += [interval_table(main, columns), Text(INTERVALS)]
     blocks.append(
         Picture(bars(main, columns), f"By method; bars: one standard deviation over {recipe.spread}")
     )
@@ -58,7 +58,8 @@ def _label(name: str, default: bool) -> str:
     return f"{name} (default)" if default else name
 
 
-def _table(rows: Sequence[Row], columns: Columns) -> Grid:
+def method_table(rows: Sequence[Row], columns: Columns) -> Grid:
+    """A method a line, a task and protocol a column."""
     methods = methods_of(rows)
     lines = [
         [group, _label(name, default)]
@@ -69,7 +70,8 @@ def _table(rows: Sequence[Row], columns: Columns) -> Grid:
     return Grid(["stage", "method", *columns.values()], lines, marked)
 
 
-def _intervals(rows: Sequence[Row], columns: Columns) -> Grid:
+def interval_table(rows: Sequence[Row], columns: Columns) -> Grid:
+    """The same with intervals, and the differences to plain concatenation."""
     lines = []
     for _, name, default in methods_of(rows):
         own = [find(rows, name, column) for column in columns]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from encoders import Encoder
 from fusion import create_fusion
+from fusion._base import FUSIONS
 from recipes.harness.options import Options
 from tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
-    from recipes.harness.report import Block
+    from fusion.search.page import Block
     from recipes.harness.table import Row
     from tasks import Learner
 
@@ -159,6 +160,16 @@ class Recipe(ABC, Generic[C]):
     def declared(self, config: C) -> str:
         """The default fusion, or the first of those asked for when it is not among them."""
         return self.default_fusion if self.default_fusion in config.fusions else config.fusions[0]
+
+    def stage(self, config: C, row: str) -> str:
+        """Under which heading tables show a row."""
+        if row in self.modalities(config):
+            return "single"
+        return "reference" if row in self.references(config) else FUSIONS.get(row).stage
+
+    def keeps(self, config: C, cell: Cell) -> bool:
+        """Whether the model of a cell is kept, in ``checkpoints/<row>-<protocol>``."""
+        return bool(cell["row"] == self.declared(config) and cell["seed"] == 0)
 
     def ablation(self, cell: Cell) -> str | None:
         """For a cell that only shows what a part does: the name of its row; tables keep it apart."""

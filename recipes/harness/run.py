@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shlex
@@ -11,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from encoders._files import write_text
 
 _NAMED = ("plait", "torch", "pytorch-lightning", "torchmetrics", "torchjd", "scikit-learn", "numpy")
 
@@ -37,22 +38,6 @@ def provenance() -> dict[str, Any]:
     """What every result file says of the run that made it."""
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return {"command": command(), "versions": versions(), "machine": machine(), "date": date}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(f"cannot write '{path}': {error}. Is the disk full?") from error
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 class RunFolder:

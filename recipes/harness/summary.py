@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from fusion._base import FUSIONS
 from recipes.harness.bootstrap import interval, replicates
 from recipes.harness.options import Options
 from recipes.harness.recipe import Recipe
 from recipes.harness.table import Row
 
-_ORDER = ("single", "early", "intermediate", "late", "decision", "reference", "ablation")
+_ORDER = ("single", "early", "intermediate", "late", "decision", "search", "reference", "ablation")
 _BASELINE = "concat"
 
 
@@ -49,7 +48,7 @@ def summarise(
             rows.append(
                 Row(
                     name=ablation or row,
-                    stage=_stage(recipe, config, row),
+                    stage=recipe.stage(config, row),
                     default=row == recipe.declared(config) and ablation is None,
                     protocol=protocol,
                     task=task,
@@ -72,12 +71,6 @@ def waiting(results: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
     if not own:
         return None
     return sum(w * s for w, s in own) / sum(s for _, s in own), max(w for w, _ in own)
-
-
-def _stage(recipe: Recipe[Any], config: Options, row: str) -> str:
-    if row in recipe.modalities(config):
-        return "single"
-    return "reference" if row in recipe.references(config) else FUSIONS.get(row).stage
 
 
 def _replicates(

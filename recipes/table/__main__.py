@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fusion.search.page import Grid
 from recipes.harness import RunFolder, command, provenance, write_json
-from recipes.harness.report import Grid
 from recipes.table.check import write_bad_rows
 from recipes.table.compare import RECIPE
 from recipes.table.config import Config

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recipes.harness.run import write_text
+from encoders._files import write_text
 from recipes.table.errors import BadCell
 from recipes.table.media import UNREADABLE
 from recipes.table.row import Row

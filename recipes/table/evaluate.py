@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from encoders import Batch
-from recipes.harness.run import write_text
+from encoders._files import write_text
 from recipes.table.parts import Parts
 from recipes.table.schema import Schema
 from tasks import MultiTaskModel

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from recipes.harness.run import write_text
+from encoders._files import write_text
 from recipes.table.columns import Column, most_common_rate
 from recipes.table.folder import file_kind
 from recipes.table.schema import Schema

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
+from fusion.search.page import Block, Grid, Heading, Text
 from recipes.harness import Picture, draw_model, write_report
-from recipes.harness.report import Block, Grid, Heading, Text
 from recipes.table.evaluate import Answers
 from recipes.table.parts import Parts
 from tasks import MultiTaskModel

@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 
 import yaml
 
+from encoders._files import write_text
 from encoders._registry import unknown_name
-from recipes.harness.run import write_text
 from recipes.table.input import Input
 from recipes.table.inputs import INPUTS
 from recipes.table.parse import PartError, make

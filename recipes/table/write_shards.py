@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders._extras import require
-from recipes.harness.run import write_json
+from encoders._files import write_json
 from recipes.table.data import TableDataset
 from recipes.table.row import Row
 from recipes.table.schema import write_schema

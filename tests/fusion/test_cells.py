@@ -12,7 +12,7 @@ import torch
 from encoders import Batch, View
 from fusion import Cells, FusedEncoder, create_fusion
 from fusion.cell import ACTIVATIONS, create_operator, list_operators
-from fusion.search.genome import MERGES, Cell, Genome
+from fusion.cell.genome import MERGES, Cell, Genome
 from tasks import Classification, MultiTaskModel, Regression, create_balancing
 from tasks.balancing.feature_level import balanced_loss
 from tests.contracts import fusion_kit as kit

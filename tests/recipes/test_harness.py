@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.figure import Figure
 
+from encoders._files import write_text
+from fusion.search.page import Grid, Heading, Picture, Text
 from recipes.harness import Cells, Row, RunFolder, draw_model, print_table, run_cells, write_report
-from recipes.harness.report import Grid, Heading, Picture, Text
-from recipes.harness.run import command, versions, write_text
+from recipes.harness.run import command, versions
 from tasks import Classification, Regression, create_weighting
 from tests.parts import make_model
 
@@ -64,7 +65,7 @@ def test_a_line_cut_short_by_a_kill_is_run_again(three: Path, cut: int) -> None:
 
 def test_opening_on_a_full_disk_loses_no_cell(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = three.read_text()
-    monkeypatch.setattr(Path, "write_text", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="Is the disk full"):
         Cells(three)
     assert three.read_text() == before
@@ -94,7 +95,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "metrics.json"
     write_text(path, "old")
     with monkeypatch.context() as patch:
-        patch.setattr("recipes.harness.run.os.replace", full_disk)
+        patch.setattr("encoders._files.os.replace", full_disk)
         with pytest.raises(OSError, match=r"cannot write '.*metrics.json'.*No space left.*disk full"):
             write_text(path, "new")
     assert path.read_text() == "old"

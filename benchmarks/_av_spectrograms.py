@@ -1,0 +1,40 @@
+"""The data of `search_speed`: pairs of `avdigits` as MFAS's nets read them, drawn once for both sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from encoders import Batch
+from encoders.features import LogMel
+from recipes.avdigits.config import Config
+from recipes.avdigits.data import SAMPLE_RATE, load, pair
+from recipes.avdigits.noise import Render
+
+SIDE = 112
+
+
+@torch.inference_mode()
+def spectrograms(folder: Path, counts: dict[Literal["train", "validation"], int]) -> list[Batch]:
+    """A batch for each split: images ``[N, 1, 28, 28]``, log-mel speech ``[N, 1, 112, 112]``, the digit.
+
+    The noise of the recipe is drawn once for all. The bands are standardised on the first split.
+    """
+    recipe, parts = Config(), load(folder)
+    # Windows of 25 ms; the hop that gives as many frames as there are bands.
+    front = LogMel(SAMPLE_RATE, n_mels=SIDE, window_s=0.025, hop_s=0.00875)
+    batches = []
+    for seed, (split, count) in enumerate(counts.items()):
+        part = parts[split]
+        torch.manual_seed(seed)
+        render = Render(part.images, part.speech, noise=recipe.noise, voices=recipe.voices)
+        drawn = render(pair(part, count, seed))
+        waves = drawn.inputs["speech"]
+        if not batches:
+            front.fit(waves)
+        speech = torch.cat([front(some)[0] for some in waves.split(500)]).unsqueeze(1)
+        inputs = {"image": drawn.inputs["image"], "speech": speech}
+        batches.append(Batch.of(inputs, targets={"digit": drawn.targets["digit"]}))
+    return batches

@@ -1,0 +1,197 @@
+"""What a search costs: a whole one beside MFAS's, and a stack of candidates beside one after the other.
+
+``whole search``: 200 candidates on `avdigits`, 3 epochs each, batch 32, two threads; encoders of MFAS's kind
+(images of 28 and spectrograms of 112 pixels a side, halved at every layer, 3 channels in the first and twice
+as many in each that follows), trained for two epochs beforehand on both sides, which is not timed. Ours is
+timed whole: hashing the data, taps computed once, the proposals, the training, the record on disk; once in
+MFAS's own space (concatenation, 16 wide, up to four cells), once in all of ours. The peer is MultiBench's port
+of MFAS (``--peer multibench=PATH``): one candidate for each of our searches, in turn, by its own code. Its
+total is 200 times that, without its surrogate. Its data come from memory, without the loader processes of its
+example.
+
+``stacked``: the same generation by the same code, in one stack and in stacks of one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks._av_spectrograms import SIDE, spectrograms
+from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
+from benchmarks._multibench import BATCH, READ, WIDTH, Data, MultiBench
+from encoders import Batch, BatchDataset, Encoder, create_encoder
+from fusion.search import Proposal, Space, StackedEvaluator, cache_taps, search
+from tasks import Classification
+
+GENERATIONS, POPULATION, EPOCHS = 8, 25, 3
+CANDIDATES = GENERATIONS * POPULATION
+MFAS: dict[str, Any] = {
+    "cells": 4,
+    "operators": ("concat",),
+    "activations": ("relu", "sigmoid"),
+    "widths": (WIDTH,),
+    "merges": ("intermediate",),
+}
+# Of the peer: one to four fusion layers, as its search has them; most of its 200 have four.
+LAYERS: list[list[tuple[int, int, int]]] = [
+    [(2, 4, 0)],
+    [(0, 1, 1), (2, 4, 0)],
+    [(1, 3, 0), (2, 4, 0), (0, 0, 1)],
+    [(0, 1, 1), (2, 4, 0), (1, 2, 0), (2, 3, 1)],
+    [(2, 2, 0), (1, 1, 1), (2, 4, 0), (0, 3, 0)],
+]
+
+
+def pretrain(net: nn.Module, x: Tensor, digits: Tensor, dim: int, epochs: int) -> None:
+    """Train an encoder alone, under a linear head."""
+    head = nn.Linear(dim, 10)
+    optimizer = torch.optim.Adam([*net.parameters(), *head.parameters()], lr=2e-3)
+    net.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(x)).split(64):
+            out = net(x[rows])
+            loss = F.cross_entropy(head(out if isinstance(out, Tensor) else out.pooled), digits[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def our_encoders(train: Batch, epochs: int) -> dict[str, Encoder]:
+    """Of MFAS's kind: a tap after each halving, as wide as those of its nets."""
+    sides = {"image": 28, "speech": SIDE}
+    encoders = {}
+    for m, read in READ.items():
+        widths = (read[0] // 2, *read)
+        encoders[m] = create_encoder("conv", 1, image_size=sides[m], widths=widths)
+        pretrain(encoders[m], train.inputs[m], train.targets["digit"], widths[-1], epochs)
+    return encoders
+
+
+def search_rows(path: Path | None, train: Batch, validation: Batch, *, quick: bool) -> list[Result]:
+    """Whole searches; the peer's from single candidates."""
+    what = "whole search vs multibench mfas"
+    names = {what: MFAS, f"{what}, all of our space": {}}
+    if path is None:
+        return [not_run(name, "no --peer multibench=PATH") for name in names]
+    before = 1 if quick else 2
+    torch.manual_seed(0)
+    encoders = our_encoders(train, before)
+    digits = train.targets["digit"]
+    peer = MultiBench(path, lambda net, m, dim: pretrain(net, train.inputs[m], digits, dim, before))
+    data: dict[str, Data] = {
+        split: (batch.inputs["image"], batch.inputs["speech"], batch.targets["digit"])
+        for split, batch in (("train", train), ("dev", validation))
+    }
+    candidates = itertools.cycle(LAYERS)
+
+    def row(name: str) -> Result:
+        space = Space.of(encoders, ["digit"], **names[name])
+        return alternate(
+            name,
+            lambda: our_search(encoders, space, train, validation),
+            lambda: peer.train(next(candidates), data, EPOCHS),
+            runs=1 if quick else len(LAYERS),
+            loops=1,
+        )
+
+    return [in_seconds(row(name), peer_times=CANDIDATES) for name in names]
+
+
+def our_search(encoders: dict[str, Encoder], space: Space, train: Batch, validation: Batch) -> None:
+    """All of it, with nothing left from the one before."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = search(
+            encoders,
+            {"digit": Classification(10)},
+            BatchDataset(train),
+            BatchDataset(validation),
+            folder=Path(folder),
+            space=space,
+            generations=GENERATIONS,
+            population=POPULATION,
+            epochs=EPOCHS,
+            batch_size=BATCH,
+            progress=False,
+        )
+    if len(result.records) != CANDIDATES:
+        raise RuntimeError(f"{CANDIDATES} candidates should be timed. Found {len(result.records)}.")
+
+
+def stacked_row(
+    what: str, train: Batch, validation: Batch, *, population: int, device: str, runs: int
+) -> Result:
+    """A generation drawn at random, in one stack and in stacks of one."""
+    if device == "cuda" and not torch.cuda.is_available():
+        return not_run(what, "no GPU")
+    encoders = our_encoders(train, epochs=1)
+    space = Space.of(encoders, ["digit"])
+    drawn = [space.sample(np.random.default_rng([0, i])) for i in range(population)]
+    proposals = [Proposal((0, i), genes, space.decode(genes)) for i, genes in enumerate(drawn)]
+    with tempfile.TemporaryDirectory() as folder:
+        caches = [cache_taps(encoders, BatchDataset(batch), folder) for batch in (train, validation)]
+        evaluator = StackedEvaluator(
+            space, {"digit": Classification(10)}, *caches, epochs=EPOCHS, batch_size=BATCH, device=device
+        )
+        row = alternate(
+            what,
+            lambda: evaluator.evaluate(proposals),
+            lambda: [evaluator.evaluate([p]) for p in proposals],
+            runs=runs,
+            loops=1,
+        )
+    return in_seconds(row)
+
+
+def in_seconds(row: Result, *, peer_times: int = 1) -> Result:
+    """A row of milliseconds in seconds, the peer's as often."""
+    return replace(
+        row,
+        ours=round(row.ours / 1e3, 3),
+        peer=round(row.peer * peer_times / 1e3, 3),
+        ratio=round(row.ratio * peer_times, 3),
+        unit="s",
+        spread=(round(row.spread[0] * peer_times, 3), round(row.spread[1] * peer_times, 3)),
+    )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Where the peer and the data are."""
+    add_peers(parser)
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="of `avdigits` (default: %(default)s)"
+    )
+
+
+def main() -> None:
+    """Measure, print, write."""
+    options = arguments("search_speed", __doc__ or "", add_options)
+    torch.set_num_threads(2)
+    scale, runs = (16, 1) if options.quick else (1, 5)
+    train, validation = spectrograms(options.data, {"train": 8000 // scale, "validation": 3000 // scale})
+    what = "stacked vs one by one"
+    rows = [
+        *search_rows(dict(options.peer).get("multibench"), train, validation, quick=options.quick),
+        stacked_row(what, train, validation, population=32, device="cpu", runs=runs),
+        *(
+            stacked_row(f"{what}, gpu, {n}", train, validation, population=n, device="cuda", runs=runs)
+            for n in (32, 128)
+        ),
+    ]
+    notes = (
+        f"The peer's whole search is {CANDIDATES} times a candidate; it trained one for each search of ours."
+    )
+    report("search_speed", rows, options.out, packages=("plait", "torch"), notes=notes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""How the storage of a search is opened: memory, a sqlite file, or a database server."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna.storages import InMemoryStorage, RDBStorage
+    from sqlalchemy.engine import Engine
+
+MEMORY = "memory"
+_BUSY_S = 60.0  # how long a writer waits for another one's lock on a sqlite file
+_CONNECT_S = 10
+
+
+def sqlite_url(path: Path) -> str:
+    """The address of a file, for `open_storage`.
+
+    Example:
+        >>> sqlite_url(Path("/tmp/study.db"))
+        'sqlite:////tmp/study.db'
+    """
+    return f"sqlite:///{path.absolute()}"
+
+
+def grace_s(heartbeat_s: float) -> int:
+    """Seconds without a heartbeat after which a worker is taken to be dead.
+
+    Whole seconds, as sqlite's clock has no smaller ones.
+
+    Example:
+        >>> grace_s(5.0), grace_s(0.2)
+        (15, 1)
+    """
+    return max(1, math.ceil(3 * heartbeat_s))
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """What goes wrong with the storage within is an error that names it.
+
+    Raises:
+        OSError: The storage cannot be read or written.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        mend = (
+            "Is there room on the disk, and may the file be written?"
+            if url.startswith("sqlite")
+            else "Does the server run, and is the address right?"
+        )
+        raise OSError(
+            f"the search's storage {_shown(url)} cannot be used: {reason}. {mend} Then the same call goes on."
+        ) from error
+
+
+def open_storage(url: str, heartbeat_s: float) -> RDBStorage | InMemoryStorage:
+    """The storage at an address; its tables are made where there are none.
+
+    Raises:
+        ValueError: No address, of no known kind, or of a file that is no database.
+        ImportError: The driver is not installed.
+    """
+    from optuna.storages import InMemoryStorage, RDBStorage
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if url == MEMORY:
+        return InMemoryStorage()
+    try:
+        address = make_url(url)
+        address.get_dialect()
+    except ArgumentError:
+        raise ValueError(
+            f"`storage` should be 'memory' or an address such as sqlite:///study.db or "
+            f"postgresql+psycopg://user@host/database. Found {_shown(url)!r}."
+        ) from None
+    sqlite = address.get_backend_name() == "sqlite"
+    if sqlite:
+        _check_file(address.database)
+        options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}}
+    else:
+        options = {"pool_pre_ping": True}  # a server that was started anew
+    if address.get_backend_name() == "postgresql":
+        options["connect_args"] = {"connect_timeout": _CONNECT_S}
+    try:
+        with experimental():
+            storage = RDBStorage(
+                url.replace("{", "{{").replace("}", "}}"),  # optuna takes it for a template
+                options,
+                heartbeat_interval=math.ceil(heartbeat_s),
+                grace_period=grace_s(heartbeat_s),
+            )
+    except ImportError as error:
+        raise ImportError(
+            f"the storage {_shown(url)} needs a driver that is not installed ({error.__cause__}). "
+            "For PostgreSQL: pip install 'psycopg[binary]'."
+        ) from None
+    if sqlite:
+        _prepare_sqlite(storage.engine)
+    return storage
+
+
+def _check_file(path: str | None) -> None:
+    if path and (file := Path(path)).is_file():
+        with file.open("rb") as opened:
+            head = opened.read(16)
+        if head not in (b"", b"SQLite format 3\0"):
+            raise ValueError(
+                f"{path} should be a sqlite database. Found another kind of file. Move it away, or name "
+                "another folder."
+            )
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Few waits for the disk, and transactions that lock when they begin.
+
+    Without the latter two workers can both read that a trial is waiting, and both take it: sqlite knows no
+    row locks, and the driver begins a transaction with the first write.
+    """
+    from sqlalchemy import event
+
+    def connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", begin)
+    engine.dispose()  # connections from before
+
+
+@contextmanager
+def experimental() -> Iterator[None]:
+    """Heartbeats and names of metrics are what optuna calls experimental."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
+
+
+def _shown(url: str) -> str:
+    """Without its password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url

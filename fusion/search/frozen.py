@@ -1,0 +1,52 @@
+"""Encoders that only serve to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from encoders import Batch, Encoder
+from encoders.slots import encode_slot
+from encoders.taps import pool
+from fusion.cell.genome import EMBEDDING
+
+
+@contextmanager
+def frozen(encoders: Mapping[str, Encoder], device: torch.device) -> Iterator[None]:
+    """Within: on the device, in evaluation mode, without gradients. Afterwards each module is as it was."""
+    modes = {module: module.training for encoder in encoders.values() for module in encoder.modules()}
+    homes = {m: next((x.device for x in e.state_dict().values()), device) for m, e in encoders.items()}
+    try:
+        for encoder in encoders.values():
+            encoder.eval().to(device)
+        with torch.no_grad():
+            yield
+    finally:
+        for name, encoder in encoders.items():
+            encoder.to(homes[name])
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def pooled_taps(
+    encoders: Mapping[str, Encoder], batch: Batch, device: torch.device
+) -> dict[str, dict[str, Tensor]]:
+    """By modality, each tap as a vector a sample, and the embedding as ``"pooled"``; zeros in absent rows.
+
+    Shape:
+        ``[B, d]`` each, float32.
+    """
+    taps: dict[str, dict[str, Tensor]] = {}
+    there = batch.to(device)
+    for m, encoder in encoders.items():
+        mask, present = there.masks.get(m), there.present[m]
+        out = encode_slot(encoder, there.inputs[m], mask, present, all_present=there.all_present)
+        taps[m] = {
+            info.name: pool(out.taps[info.name], info.layout, out.tap_masks.get(info.name)).float()
+            for info in encoder.tap_info
+        }
+        taps[m][EMBEDDING] = out.pooled.float()
+    return taps

@@ -1,0 +1,119 @@
+"""Data read batch by batch, in an order and with random numbers that are the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from encoders import Batch
+from encoders._random import keyed, random_state, seed_by, set_random_state
+
+
+class Reading:
+    """Reads all batches of some data, as often as one likes.
+
+    Args:
+        data: A `BatchDataset` or another dataset of samples, or an iterable of batches.
+        collate: What joins the samples; by default the dataset's own ``collate``.
+        prepare: What is done to a sample before.
+        batch_size: Samples a batch, where the data are not in batches already.
+        seed: Of what the data draw at random.
+
+    Raises:
+        TypeError: Data that can be read once only, or samples that nothing joins.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        collate: Callable[[Any], Any] | None,
+        prepare: Callable[[Any], Any] | None,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.data, self.prepare, self.batch_size, self.seed = data, prepare, batch_size, seed
+        self.collate = collate or getattr(data, "collate", None)
+        indexed = hasattr(data, "__getitem__") and not isinstance(data, IterableDataset)
+        self.by_index = indexed and self.collate is not None
+        if not self.by_index and (not isinstance(data, Iterable) or iter(data) is data):
+            raise TypeError(
+                f"`data` should be a dataset with a collate, or an iterable of batches that can be read "
+                f"again. Found {type(data).__name__}. Give `collate=model.collate`, or a list of batches."
+            )
+
+    def batches(self, rendering: int) -> Iterator[Batch]:
+        """Every batch of a rendering, on the CPU."""
+        if self.by_index:
+            for number, start in enumerate(range(0, len(self.data), self.batch_size)):
+                with keyed((self.seed, rendering, number)):
+                    batch = self._joined(range(start, min(start + self.batch_size, len(self.data))))
+                yield _checked(batch)
+            return
+        before = random_state()
+        seed_by((self.seed, rendering))
+        state, source = random_state(), None
+        set_random_state(before)
+        while True:
+            # Between the batches the process has its own random numbers.
+            before = random_state()
+            set_random_state(state)
+            try:
+                source = iter(self.data) if source is None else source
+                batch = next(source, None)
+                state = random_state()
+            finally:
+                set_random_state(before)
+            if batch is None:
+                return
+            yield _checked(batch)
+
+    def changes(self) -> bool:
+        """Whether the first batch is another one each time it is read."""
+        first, again = (digest(islice(self.batches(rendering), 1)) for rendering in (0, 1))
+        return first != again
+
+    def _joined(self, rows: Sequence[int]) -> Any:
+        assert self.collate is not None
+        if self.prepare is None and hasattr(self.data, "__getitems__"):
+            return self.collate(self.data.__getitems__(list(rows)))
+        prepare = self.prepare or (lambda sample: sample)
+        return self.collate([prepare(self.data[row]) for row in rows])
+
+
+def digest(batches: Iterable[Batch]) -> str:
+    """A hash of the values of some batches."""
+    found = hashlib.sha256()
+    for batch in batches:
+        add(found, batch)
+    return found.hexdigest()
+
+
+def add(found: Any, batch: Batch) -> None:
+    """Take the values of a batch into a hash."""
+    for name in ("inputs", "masks", "present", "targets", "labelled"):
+        add_tensors(found, name, getattr(batch, name))
+
+
+def add_tensors(found: Any, kind: str, tensors: Mapping[str, Tensor]) -> None:
+    """Take names, types, shapes and values into a hash."""
+    for name in sorted(tensors):
+        x = tensors[name].detach().cpu().contiguous()
+        found.update(f"{kind} {name} {x.dtype} {tuple(x.shape)}".encode())
+        if x.numel():
+            found.update(x.reshape(-1).view(torch.uint8).numpy())
+
+
+def _checked(batch: Any) -> Batch:
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"`data` should give batches. Found {type(batch).__name__}. Give `collate=model.collate` with a "
+            f"dataset of samples."
+        )
+    return batch

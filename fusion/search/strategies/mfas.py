@@ -1,0 +1,162 @@
+"""MFAS: sequential search, guided by a surrogate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.cell.genome import Genome
+from fusion.search.records import Record
+from fusion.search.space import Choice, Space
+from fusion.search.strategies._base import Child, Draw, Strategy, register_strategy
+
+Array = NDArray[np.float64]
+
+
+@register_strategy("mfas")
+class MFAS(Strategy):
+    """Fusions grow by a cell a generation; a surrogate says which of all that could grow are worth training.
+
+    Generations go through levels 1 to L, over and over. At level 1 every fusion of a single cell may be
+    drawn, at level l every one that has a cell more than one of the generation before. The surrogate, fitted
+    once a generation to all that is known, scores them in one batch, and they are drawn, each once, with
+    probabilities proportional to ``exp(score / T)``. T falls from `t_max` to `t_min` by the same factor each
+    generation, over all levels and rounds.
+
+    Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (algorithm 1).
+
+    Where this differs: the surrogate is a forest of extremely randomised trees on one-hot genes, not an LSTM
+    (it needs no tuning and is fitted in a fraction of a second); scores are standardised, so that one
+    range of temperatures serves any task; the width, the merge and β, which MFAS does not have, are
+    chosen at level 1 and inherited; when there are more than `pool` candidates, that many are drawn at
+    random to be scored.
+
+    Args:
+        steps: Generations until the temperature is `t_min`.
+        t_max: Temperature of the first generation.
+        t_min: Temperature of the last.
+        pool: Candidates to score in a generation at most. MFAS's own space has fewer.
+
+    Raises:
+        ValueError: An option is not positive, or `t_max` is below `t_min`.
+
+    Example:
+        >>> strategy = MFAS(steps=3, t_max=9.0, t_min=1.0)
+        >>> [strategy.temperature(generation) for generation in range(4)]
+        [9.0, 3.0, 1.0, 1.0]
+    """
+
+    def __init__(self, steps: int = 20, t_max: float = 10.0, t_min: float = 0.2, pool: int = 2048) -> None:
+        for name, value in {"steps": steps, "t_min": t_min, "pool": pool}.items():
+            if value <= 0:
+                raise ValueError(f"`{name}` should be positive. Found {value}.")
+        if t_max < t_min:
+            raise ValueError(f"`t_max` should not be below `t_min`. Found {t_max} and {t_min}.")
+        self.steps = steps
+        self.t_max = t_max
+        self.t_min = t_min
+        self.pool = pool
+
+    def temperature(self, generation: int) -> float:
+        """T of a generation."""
+        done = min(generation / max(self.steps - 1, 1), 1.0)
+        return float(self.t_max * (self.t_min / self.t_max) ** done)
+
+    def prepare(
+        self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
+    ) -> Draw:
+        # A spawn key, for numpy takes [seed, generation] and [seed, generation, 0, 0] for the same.
+        rng = np.random.default_rng(np.random.SeedSequence([seed, generation], spawn_key=(0,)))
+        level = generation % space.cells + 1
+        parents = [r for r in history[-population:] if len(r.proposal.genome.cells) == level - 1]
+        known = {record.proposal.genome for record in history}
+        new: dict[Genome, Child] = {}
+        for child in _grown(space, parents, rng, self.pool):
+            genome = space.decode(child.genes)
+            # A first cell without taps is decoded to a whole chain.
+            if genome not in known and len(genome.cells) <= level:
+                new.setdefault(genome, child)
+        candidates = list(new.items())
+        if not candidates:
+            return lambda rng: Child(space.sample(rng))
+        scores = _scores(space, history, [genome for genome, _ in candidates], seed)
+        left = scores / self.temperature(generation)
+
+        def draw(rng: np.random.Generator) -> Child:
+            # The maximum of log-weights with Gumbel noise is a draw in proportion to the weights.
+            place = int(np.argmax(left + rng.gumbel(size=len(left))))
+            if left[place] == -np.inf:
+                return Child(space.sample(rng))
+            left[place] = -np.inf
+            return candidates[place][1]
+
+        return draw
+
+
+def _grown(space: Space, parents: Sequence[Record], rng: np.random.Generator, limit: int) -> list[Child]:
+    """Each parent with one more cell, in every way; with no parents, every single cell."""
+    last = space.cells - 1
+    cell = {name: choices for name, choices in space.genes.items() if name.startswith(f"cell{last}.")}
+    bases: list[tuple[Child, Mapping[str, Sequence[Choice]]]] = []
+    if parents:
+        for record in parents:
+            moved = _moved_up(space, record.proposal.genome)
+            # A task goes on to the new cell, or stays where it was.
+            reads = {name: (place, last) for name, place in moved.items() if name.startswith("reads.")}
+            bases.append((Child(moved, record.proposal.slot), {**cell, **reads}))
+    else:
+        plain = {
+            name: choices[-1 if name.startswith("reads.") else 0] for name, choices in space.genes.items()
+        }
+        whole = {name: space.genes[name] for name in ("width", "merge", "beta")}
+        bases.append((Child(plain), {**cell, **whole}))
+    shape = (len(bases), *(len(choices) for choices in bases[0][1].values()))
+    size = math.prod(shape)
+    places = np.arange(size) if size <= limit else rng.choice(size, limit, replace=False)
+    grown = []
+    for base, *chosen in np.stack(np.unravel_index(places, shape), 1).tolist():
+        child, axes = bases[base]
+        new = {name: choices[i] for (name, choices), i in zip(axes.items(), chosen, strict=True)}
+        grown.append(Child({**child.genes, **new}, child.parent))
+    return grown
+
+
+def _moved_up(space: Space, genome: Genome) -> dict[str, Choice]:
+    """Genes of the genome with its cells one place earlier, so that the last place is free."""
+    genes = space.encode(genome)
+    for name in genes:
+        place, _, rest = name.partition(".")
+        if place.startswith("cell") and place != f"cell{space.cells - 1}":
+            genes[name] = genes[f"cell{int(place[4:]) + 1}.{rest}"]
+        elif place == "reads":
+            genes[name] = max(int(genes[name]) - 1, 0)
+    if genes["merge"] == "early" and "intermediate" in space.merges:
+        genes["merge"] = "intermediate"  # or the new cell could read nothing
+    return genes
+
+
+def _scores(space: Space, history: Sequence[Record], genomes: Sequence[Genome], seed: int) -> Array:
+    """How many standard deviations each genome is expected to be better than the mean of them."""
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    errors = np.array([record.values[0] for record in history])
+    finite = np.isfinite(errors)
+    if not finite.any():
+        return np.zeros(len(genomes))
+    errors[~finite] = errors[finite].max()
+    surrogate = ExtraTreesRegressor(n_estimators=100, min_samples_leaf=2, random_state=seed)
+    surrogate.fit(_one_hot(space, [record.proposal.genome for record in history]), errors)
+    scores: Array = -surrogate.predict(_one_hot(space, genomes))
+    return np.asarray((scores - scores.mean()) / (scores.std() or 1.0))
+
+
+def _one_hot(space: Space, genomes: Sequence[Genome]) -> Array:
+    """A column for each choice of each gene: taps have no order that a regressor could use as numbers."""
+    genes = [space.encode(genome) for genome in genomes]
+    columns = [
+        [own[name] == choice for own in genes] for name, choices in space.genes.items() for choice in choices
+    ]
+    return np.array(columns, dtype=float).T

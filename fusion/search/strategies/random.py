@@ -1,0 +1,29 @@
+"""Random search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fusion.search.records import Record
+from fusion.search.space import Space
+from fusion.search.strategies._base import Child, Draw, Strategy, register_strategy
+
+
+@register_strategy("random")
+class Random(Strategy):
+    """Every gene uniform among its choices, whatever came before: what the others are measured against.
+
+    Source: Li and Talwalkar 2019, "Random Search and Reproducibility for Neural Architecture Search".
+
+    Example:
+        >>> import numpy as np
+        >>> from encoders import create_encoder
+        >>> space = Space.of({"a": create_encoder("mlp", 3)}, ["y"])
+        >>> draw = Random().prepare(space, [], 0, population=8, seed=0)
+        >>> space.check(draw(np.random.default_rng(0)).genes)
+    """
+
+    def prepare(
+        self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
+    ) -> Draw:
+        return lambda rng: Child(space.sample(rng))

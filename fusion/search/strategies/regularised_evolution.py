@@ -1,0 +1,58 @@
+"""Regularised evolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fusion.search.operators import mutate
+from fusion.search.records import Record
+from fusion.search.space import Space
+from fusion.search.strategies._base import Child, Draw, Strategy, register_strategy
+
+
+@register_strategy("regularised_evolution")
+class RegularisedEvolution(Strategy):
+    """Ageing evolution: of some candidates of a queue the best is mutated, and the oldest leave the queue.
+
+    The first objective alone counts. Every candidate dies in time, however good, so one that was lucky
+    does not breed for ever; the best of the whole history is still known to the search. A generation
+    enters the queue at once, as many workers would make it.
+
+    Source: Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search" (algorithm 1);
+    the defaults are its own.
+
+    Args:
+        queue: Candidates that may breed: the latest.
+        sample: Of the queue, drawn with replacement for each tournament.
+
+    Raises:
+        ValueError: One of the two is below 1.
+
+    Example:
+        >>> RegularisedEvolution(sample=10).config
+        {'name': 'regularised_evolution', 'queue': 100, 'sample': 10}
+    """
+
+    def __init__(self, queue: int = 100, sample: int = 25) -> None:
+        for name, value in {"queue": queue, "sample": sample}.items():
+            if value < 1:
+                raise ValueError(f"`{name}` should be at least 1. Found {value}.")
+        self.queue = queue
+        self.sample = sample
+
+    def prepare(
+        self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
+    ) -> Draw:
+        if not history:
+            return lambda rng: Child(space.sample(rng))
+        alive = history[-self.queue :]
+        errors = np.nan_to_num([record.values[0] for record in alive], nan=np.inf, posinf=np.inf)
+
+        def draw(rng: np.random.Generator) -> Child:
+            drawn = rng.integers(len(alive), size=self.sample)
+            parent = alive[drawn[np.argmin(errors[drawn])]].proposal
+            return Child(mutate(space, parent.genes, rng), parent.slot)
+
+        return draw

@@ -1,0 +1,123 @@
+"""What a run ends in: the page, the figures behind it, and the words on both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from encoders._files import write_json
+from fusion.search.page import Block, Grid, Heading, Picture, Text
+from fusion.search.report import write_search_report
+from fusion.search.search import SearchResult
+from recipes.harness import Options, Row, command, provenance
+from recipes.harness.bars import bars
+from recipes.harness.page import INTERVALS, interval_table, method_table
+from recipes.harness.run import versions
+from recipes.harness.table import columns_of, find
+from recipes.search.compared import Compared
+from recipes.search.options import SearchOptions
+
+_TESTED = (
+    "The best fusion of each search by its validation error, and every fusion picked by hand, trained from "
+    "scratch together with new encoders, alike in all else: epochs are chosen on the validation data, and "
+    "the test data are read once. Mean ± standard deviation over seeds."
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the steps of a run gave.
+
+    Attributes:
+        searches: By strategy.
+        cells: All that were trained for the table.
+        results: Of these cells.
+        rows: Of the table.
+        seconds: By step.
+    """
+
+    searches: Mapping[str, SearchResult]
+    cells: Sequence[Mapping[str, Any]]
+    results: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
+    seconds: Mapping[str, float]
+
+
+def write_results(
+    folder: Path, options: SearchOptions, recipe: Compared, config: Options, outcome: Outcome
+) -> Path:
+    """Write ``metrics.json``, and ``report.html`` with its pictures; returns the page."""
+    inner = recipe.recipe
+    validation = _validation(outcome)
+    write_json(
+        folder / "metrics.json",
+        {
+            **provenance(),
+            "options": {k: v for k, v in dataclasses.asdict(options).items() if not isinstance(v, Path)},
+            "seeds": list(range(config.seeds)),
+            "licence": inner.licence,
+            "interval": "95 %, bootstrap over seeds and test units",
+            "found": {
+                row: {"genome": genome.to_dict(), "errors": dict(result.best.evaluation.errors)}
+                for (row, genome), result in zip(recipe.found.items(), outcome.searches.values(), strict=True)
+            },
+            "validation": validation,
+            "seconds": outcome.seconds,
+            "table": [dataclasses.asdict(row) for row in outcome.rows],
+        },
+    )
+    first = next(iter(outcome.searches.values()))
+    return write_search_report(
+        folder,
+        {name: result.records for name, result in outcome.searches.items()},
+        first.space,
+        objectives=first.objectives,
+        population=options.population,
+        title=f"{inner.title}: a fusion searched",
+        winners=recipe.found,
+        blocks=_blocks(recipe, config, outcome, validation),
+    )
+
+
+def _blocks(
+    recipe: Compared, config: Options, outcome: Outcome, validation: Mapping[str, float]
+) -> list[Block]:
+    columns = columns_of(outcome.rows, recipe.recipe.protocols)
+    blocks: list[Block] = [Heading("On the test data"), Text(_TESTED), method_table(outcome.rows, columns)]
+    blocks += _chosen(recipe, config, outcome, validation)
+    blocks.append(Picture(bars(outcome.rows, columns), "By method; bars: one standard deviation over seeds"))
+    if any(row.interval for row in outcome.rows):
+        blocks += [interval_table(outcome.rows, columns), Text(INTERVALS)]
+    steps = [[name, f"{seconds:.0f}"] for name, seconds in outcome.seconds.items()]
+    blocks += [Heading("This run"), Grid(["step", "seconds"], steps)]
+    blocks += [Text(recipe.recipe.licence), Text(command())]
+    return [*blocks, Text(", ".join(f"{name} {version}" for name, version in versions().items()))]
+
+
+def _validation(outcome: Outcome) -> dict[str, float]:
+    """By row, the mean of what epochs are chosen by."""
+    values: dict[str, list[float]] = {}
+    for cell, result in zip(outcome.cells, outcome.results, strict=True):
+        values.setdefault(cell["row"], []).append(result["validation"])
+    return {row: float(np.mean(own)) for row, own in values.items()}
+
+
+def _chosen(
+    recipe: Compared, config: Options, outcome: Outcome, validation: Mapping[str, float]
+) -> list[Block]:
+    """The fusions found beside the one that validation data would have picked by hand."""
+    columns = columns_of(outcome.rows, recipe.recipe.protocols)
+    picked = max(config.fusions, key=lambda name: validation[name])
+    lines = []
+    for name in (picked, *recipe.found):
+        own = [find(outcome.rows, name, column) for column in columns]
+        lines.append([name, f"{validation[name]:.3f}", *(row.text if row else "" for row in own)])
+    words = (
+        f"Of the fusions picked by hand, {picked} is the best on the validation data. Beside what was found:"
+    )
+    return [Text(words), Grid(["method", "on validation data", *columns.values()], lines)]

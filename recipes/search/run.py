@@ -1,0 +1,92 @@
+"""All steps of a search, each of which a killed run takes up where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from encoders import Encoder
+from fusion.search.cache import TapCache
+from fusion.search.runs import RANDOM
+from fusion.search.search import SearchResult, search
+from recipes.compare import folder_of
+from recipes.harness import RunFolder, print_table
+from recipes.harness.summary import summarise
+from recipes.harness.table import columns_of
+from recipes.search.compared import Compared
+from recipes.search.options import SearchOptions, read_options
+from recipes.search.report import Outcome, write_results
+from recipes.search.stages import Stages
+from recipes.search.taps import checkpoint, freeze_taps, train_cells, train_encoders
+from tasks import Task
+
+
+def main(arguments: Sequence[str] | None = None) -> Path:
+    """Search, retrain and compare; returns the run folder.
+
+    Raises:
+        ValueError: An option, or what of the recipe cannot be searched.
+        OSError: Data are missing, or the folder cannot be written.
+    """
+    options, recipe, config, text = read_options(arguments)
+    recipe.cells(config)  # without data there is no run
+    names = recipe.modalities(config)
+    folder = RunFolder(options.output / recipe.name, text, resume=options.resume).path
+    console, stages, plain = Console(), Stages(folder), Compared(recipe)
+    console.print(f"[dim]{recipe.licence}[/dim]")
+    console.print(f"Writing to {folder}", soft_wrap=True)
+    # What does not depend on the search is shared by all runs with the same options of the recipe.
+    shared = folder_of(config, options.output / recipe.name / "trained")
+    with stages("Each modality alone"):
+        encoders = train_encoders(plain, config, shared)
+    tasks = recipe.tasks(config, names)
+    with stages("Frozen taps"):
+        taps = freeze_taps(plain, config, encoders, tasks, shared / "taps", renderings=options.renderings)
+    results = {}
+    for strategy in dict.fromkeys((options.strategy, RANDOM)):
+        with stages(f"Search, {strategy}"):
+            results[strategy] = _search(options, strategy, encoders, tasks, taps, folder, config.width)
+    found = {f"{strategy} search": result.best.genome for strategy, result in results.items()}
+    for row, genome in found.items():
+        console.print(f"{row}: {genome.describe()}", soft_wrap=True)
+    with_found = Compared(recipe, found)
+    with stages("Retraining what was found"):
+        cells = with_found.cells(config)
+        scores = train_cells(with_found, config, folder, cells)
+    with stages("The fusions picked by hand"):
+        others = plain.cells(config)
+        scores += train_cells(plain, config, shared, others)
+    cells += others
+    rows = summarise(with_found, config, cells, scores)
+    print_table(rows, title=recipe.title, columns=columns_of(rows, recipe.protocols))
+    outcome = Outcome(results, cells, scores, rows, stages.seconds)
+    page = write_results(folder, options, with_found, config, outcome)
+    model = checkpoint(with_found, folder, f"{options.strategy} search")
+    console.print(f"Found model: {model}\nReport: {page}", soft_wrap=True)
+    return folder
+
+
+def _search(
+    options: SearchOptions,
+    strategy: str,
+    encoders: Mapping[str, Encoder],
+    tasks: Mapping[str, Task],
+    taps: tuple[TapCache, TapCache],
+    folder: Path,
+    width: int,
+) -> SearchResult:
+    return search(
+        encoders,
+        tasks,
+        *taps,
+        folder=folder / "search",
+        name=strategy,
+        strategy=strategy,
+        generations=options.generations,
+        population=options.population,
+        workers=max(options.workers, 1),
+        epochs=options.candidate_epochs,
+        seed=options.search_seed,
+    )
