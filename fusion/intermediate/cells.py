@@ -126,14 +126,13 @@ class Cells(Fusion):
         )
         there = stack_present(used, present)
 
+        own = [project(x) for project, x in zip(self.project, embeddings, strict=True)] if self.rule else []
+
         def readout(state: Tensor) -> Tensor:
             if self.join is not None:
                 joined: Tensor = self.join(embeddings, there, state)
                 return joined
-            if self.rule is None:
-                return state
-            own = [project(x) for project, x in zip(self.project, embeddings, strict=True)]
-            return torch.stack([state, *own], 1)
+            return torch.stack([state, *own], 1) if self.rule else state
 
         places = sorted({*self.genome.reads.values(), len(states) - 1})
         read = {place: readout(states[place]) for place in places}

@@ -1,0 +1,136 @@
+"""A stack of candidates is each of them alone."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from fusion.cell.genome import MERGES
+from fusion.search.candidate import Candidate, sample_losses
+from fusion.search.plan import make_plan
+from fusion.search.rows import Rows
+from fusion.search.stack import Stack
+from fusion.search.training import GenerationTrainer, Training
+from tests.fusion.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
+
+STEPS, BATCH, COUNT = 6, 16, 24
+
+
+def make_candidates(count: int = COUNT, **options: object) -> list[Candidate]:
+    space, tasks = make_space(**options), make_tasks()
+    torch.manual_seed(1)
+    return [Candidate(p.genome, space, tasks) for p in make_proposals(space, count)]
+
+
+def make_rows(folder: Path, candidates: list[Candidate], *, missing: bool) -> Rows:
+    used = list(make_plan(candidates).packing.counts)
+    return Rows(make_caches(folder, missing=missing)[0], used, make_tasks(), torch.device("cpu"))
+
+
+def loss_alone(candidate: Candidate, rows: Rows, batch: Tensor) -> Tensor:
+    """The sum over tasks of the mean over what is labelled, by the ordinary module."""
+    taps, present, targets, known = rows.batch(batch)
+    total = torch.zeros(())
+    for task, output in candidate(taps, present).items():
+        loss = sample_losses(candidate.objectives[task], output, targets[task])
+        on = known[task].float().reshape(*known[task].shape, *[1] * (loss.dim() - known[task].dim()))
+        total = total + (loss * on).sum() / on.expand_as(loss).sum().clamp(min=1)
+    return total
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("merges", [MERGES, *((m,) for m in MERGES)], ids=["all", *MERGES])
+def test_losses_and_gradients_are_those_of_each_alone(
+    tmp_path: Path, merges: tuple[str, ...], missing: bool
+) -> None:
+    candidates = make_candidates(12, merges=merges)
+    rows, batch = make_rows(tmp_path, candidates, missing=missing), torch.arange(BATCH)
+    stack = Stack(candidates)
+    losses = stack.losses(*rows.batch(batch))
+    losses.sum().backward()
+    gradients = stack.unpack(
+        {n: torch.zeros_like(t) if t.grad is None else t.grad for n, t in stack.tensors.items()}
+    )
+    for i, candidate in enumerate(candidates):
+        alone = loss_alone(candidate, rows, batch)
+        alone.backward()
+        torch.testing.assert_close(losses[i], alone, rtol=1e-5, atol=1e-6)
+        for name, p in candidate.named_parameters():
+            expected = torch.zeros_like(p) if p.grad is None else p.grad
+            torch.testing.assert_close(gradients[i][name], expected, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_training_as_a_stack_equals_training_each_alone(tmp_path: Path, missing: bool) -> None:
+    """The same first weights and batches: outputs within 1e-4 after some steps of an ordinary AdamW."""
+    candidates = make_candidates()
+    rows = make_rows(tmp_path, candidates, missing=missing)
+    train, check = make_caches(tmp_path, missing=missing)
+    options = Training(epochs=1, batch_size=BATCH, lr=3e-3, weight_decay=0.05)
+    trainer = GenerationTrainer(
+        copy.deepcopy(candidates), train, check, options, key=(3, 1), keep_weights=True
+    )
+    trainer.run()
+    import numpy as np
+
+    order = torch.from_numpy(np.random.default_rng([3, 1, 0]).permutation(rows.size))
+    taps, present, _, _ = rows.batch(torch.arange(40))
+    for i, candidate in enumerate(candidates):
+        matrices = [p for p in candidate.parameters() if p.dim() > 1]
+        others = [p for p in candidate.parameters() if p.dim() == 1]
+        groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=3e-3)
+        for start in range(0, rows.size, BATCH):
+            optimizer.zero_grad()
+            loss_alone(candidate, rows, order[start : start + BATCH]).backward()
+            optimizer.step()
+        alone = {t: out for t, (out, _) in candidate(taps, present).items()}
+        stacked = copy.deepcopy(candidate)
+        stacked.load_state_dict(trainer.progress.weights[i])
+        for task, (out, _) in stacked(taps, present).items():
+            torch.testing.assert_close(out, alone[task], rtol=1e-4, atol=1e-4)
+
+
+def test_packing_and_unpacking_give_the_same(tmp_path: Path) -> None:
+    candidates = make_candidates()
+    for candidate, found in zip(candidates, Stack(candidates).unpack(Stack(candidates).tensors), strict=True):
+        expected = state_of(candidate)
+        assert set(found) == set(expected)
+        assert all(torch.equal(found[n], expected[n]) for n in expected)
+
+
+def test_padding_stays_zero(tmp_path: Path) -> None:
+    candidates = make_candidates()
+    rows, stack = make_rows(tmp_path, candidates, missing=True), Stack(candidates)
+    optimizer = torch.optim.AdamW(stack.tensors.values(), lr=1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        stack.losses(*rows.batch(torch.arange(BATCH))).sum().backward()
+        optimizer.step()
+    again = stack.pack(stack.unpack(stack.tensors))
+    for name, tensor in stack.tensors.items():
+        assert torch.equal(again[name], tensor), name
+
+
+def test_a_candidate_that_diverges_leaves_the_others_alone(tmp_path: Path) -> None:
+    candidates = make_candidates(8)
+    rows, batch = make_rows(tmp_path, candidates, missing=False), torch.arange(BATCH)
+    expected = Stack(candidates).losses(*rows.batch(batch))
+    with torch.no_grad():
+        for p in candidates[3].parameters():
+            p.fill_(torch.nan)
+    stack = Stack(candidates)
+    losses = stack.losses(*rows.batch(batch))
+    losses.sum().backward()
+    others = [i for i in range(8) if i != 3]
+    assert losses[3].isnan()
+    torch.testing.assert_close(losses[others], expected[others])
+    gradients = stack.unpack(
+        {n: t.grad for n, t in stack.tensors.items() if t.grad is not None}
+        | {n: torch.zeros_like(t) for n, t in stack.tensors.items() if t.grad is None}
+    )
+    assert all(bool(g.isfinite().all()) for i in others for g in gradients[i].values())
