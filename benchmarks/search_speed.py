@@ -4,10 +4,10 @@
 (images of 28 and spectrograms of 112 pixels a side, halved at every layer, 3 channels in the first and twice
 as many in each that follows), trained for two epochs beforehand on both sides, which is not timed. Ours is
 timed whole: hashing the data, taps computed once, the proposals, the training, the record on disk; once in
-MFAS's own space (concatenation, 16 wide, up to four cells), once in all of ours. The peer is MultiBench's port
-of MFAS (``--peer multibench=PATH``): one candidate for each of our searches, in turn, by its own code. Its
-total is 200 times that, without its surrogate. Its data come from memory, without the loader processes of its
-example.
+MFAS's own space (concatenation, 16 wide, up to four cells), once in all of ours. The peer is MultiBench's
+port of MFAS (``--peer multibench=PATH``): one candidate for each of our searches, in turn, by its own code.
+Its total is 200 times that, without its surrogate. Its data come from memory, without the loader processes of
+its example.
 
 ``stacked``: the same generation by the same code, in one stack and in stacks of one.
 """

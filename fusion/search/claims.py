@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 class Claim:
     """A slice of a generation that this worker has taken, or the copies of a generation.
 
-    Who sets the first unfinished trial running owns the slice: that trial is its lock. Results are told with
-    that one last, so that a slice is one worker's until all of it is told.
+    Who sets the first unfinished trial running owns the slice: that trial is its lock. Results are told all
+    at once, so a slice is one worker's until it is complete.
 
     Args:
         slice: Its number; None for the copies.
@@ -58,8 +58,7 @@ def claim(store: Store, live: Mapping[int, FrozenTrial]) -> Claim | None:
         if not unfinished or unfinished[0].state is not TrialState.WAITING or (k is None and not trained):
             continue
         if store.take(unfinished[0]):
-            for trial in unfinished[1:]:
-                store.run(trial)
+            store.run(unfinished[1:])
             return Claim(k, parts[k], unfinished)
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.search.records import Record
+from fusion.search.records import Record, Slot
 from fusion.search.space import Space
 from fusion.search.storage import Store
 from fusion.search.trials import record, slot
@@ -27,6 +27,7 @@ class History:
 
     Attributes:
         records: In the order of the slots.
+        first: By key the slot in which a genome of the records was first.
         generation: The one at hand; ``generations`` when all are complete.
         live: Its trials that have not failed, by index; there is one at most for each.
         failed: By index the last trial of those that only have failed ones.
@@ -38,6 +39,7 @@ class History:
         self._population, self._generations = population, generations
         self._start = 0
         self.records: list[Record] = []
+        self.first: dict[str, Slot] = {}
         self.generation = 0
         self.live: dict[int, FrozenTrial] = {}
         self.failed: dict[int, FrozenTrial] = {}
@@ -62,7 +64,9 @@ class History:
             done = [t for _, t in sorted(self.live.items()) if t.state.is_finished()]
             if len(done) < self._population:
                 return
-            self.records += [record(trial, self._space) for trial in done]
+            for trial in done:
+                self.first.setdefault(trial.user_attrs["genome"], slot(trial))
+                self.records.append(record(trial, self._space))
             self.generation += 1
             self.live, self.failed = {}, {}
             self._start = max(trial.number for trial in done) + 1

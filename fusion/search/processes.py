@@ -30,7 +30,8 @@ def _work(job: Job, threads: int) -> None:
         store = job.open()
         Worker(job, store, job.history(store)).run()
     except KeyboardInterrupt:
-        raise SystemExit(1) from None
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)  # so that the parent sees what ended it
 
 
 def _leave_with_parent() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from fusion.search.batches import complete_trials, insert_trials, start_trials
 from fusion.search.connection import experimental, open_storage, storage_errors
 
 if TYPE_CHECKING:
@@ -64,10 +64,9 @@ class Store:
 
         So nobody who acts on what he has read can add what another one has added meanwhile.
         """
-        engine = self._engine
-        if engine is not None:
-            with engine.begin() as connection:
-                return _insert(connection, self._id, templates, expected)
+        if self._engine is not None:
+            with self._engine.begin() as connection:
+                return insert_trials(connection, self._id, templates, expected=expected)
         for template in templates:
             self._storage.create_new_trial(self._id, template)
         return True
@@ -101,9 +100,14 @@ class Store:
         if self._engine is not None:
             self._storage.record_heartbeat(trial._trial_id)  # type: ignore[union-attr]
 
-    def run(self, trial: FrozenTrial) -> None:
-        """Show a trial as running, whatever it was."""
-        self._set(trial, "RUNNING")
+    def run(self, trials: Sequence[FrozenTrial]) -> None:
+        """Show trials as running."""
+        if self._engine is not None:
+            with self._engine.begin() as connection:
+                start_trials(connection, trials)
+        else:
+            for trial in trials:
+                self._set(trial, "RUNNING")
 
     def give_back(self, trial: FrozenTrial) -> None:
         """Set a trial waiting again."""
@@ -113,9 +117,20 @@ class Store:
         """Set a trial failed, and say why."""
         self._set(trial, "FAIL", error=error)
 
-    def complete(self, trial: FrozenTrial, values: Sequence[float], evaluation: dict[str, Any]) -> bool:
-        """Keep the result of a trial; False where it has ended already."""
-        return self._set(trial, "COMPLETE", values, evaluation=evaluation)
+    def complete(
+        self,
+        trials: Sequence[FrozenTrial],
+        values: Sequence[Sequence[float]],
+        evaluations: Sequence[dict[str, Any]],
+    ) -> set[int]:
+        """Keep the results of trials, all at once; the numbers of those that had not ended already."""
+        attributes = [{"evaluation": evaluation} for evaluation in evaluations]
+        if self._engine is not None:
+            with self._engine.begin() as connection:
+                return complete_trials(connection, trials, values, attributes)
+        for trial, own, named in zip(trials, values, attributes, strict=True):
+            self._set(trial, "COMPLETE", own, **named)
+        return {trial.number for trial in trials}
 
     def sweep(self) -> None:
         """Fail the trials whose workers gave no heartbeat for the grace period."""
@@ -146,36 +161,3 @@ class Store:
     @property
     def _engine(self) -> Engine | None:
         return getattr(self._storage, "engine", None)
-
-
-def _insert(connection: Any, study_id: int, templates: Sequence[FrozenTrial], expected: int) -> bool:
-    """In one transaction, where optuna's `create_new_trial` takes some twenty queries a trial."""
-    from optuna.distributions import distribution_to_json
-    from optuna.storages._rdb import models
-    from sqlalchemy import func, insert, select
-
-    trials = models.TrialModel
-    connection.execute(select(models.StudyModel.study_id).filter_by(study_id=study_id).with_for_update())
-    if connection.execute(select(func.count()).where(trials.study_id == study_id)).scalar_one() != expected:
-        return False
-    params: list[dict[str, Any]] = []
-    attributes: list[dict[str, Any]] = []
-    written = {name: distribution_to_json(kind) for name, kind in templates[0].distributions.items()}
-    for number, template in enumerate(templates, start=expected):
-        row = insert(trials).values(number=number, study_id=study_id, state=template.state)
-        trial_id = connection.execute(row).inserted_primary_key[0]
-        for name, value in template.params.items():
-            internal = template.distributions[name].to_internal_repr(value)
-            params.append(
-                {
-                    "trial_id": trial_id,
-                    "param_name": name,
-                    "param_value": internal,
-                    "distribution_json": written[name],
-                }
-            )
-        for key, attribute in template.user_attrs.items():
-            attributes.append({"trial_id": trial_id, "key": key, "value_json": json.dumps(attribute)})
-    connection.execute(insert(models.TrialParamModel), params)
-    connection.execute(insert(models.TrialUserAttributeModel), attributes)
-    return True

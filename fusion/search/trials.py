@@ -37,7 +37,7 @@ def slices(paid: Sequence[int], count: int) -> dict[int, int]:
 
 def templates(
     proposals: Sequence[Proposal],
-    history: Sequence[Record],
+    known: Mapping[str, Slot],
     costs: Sequence[Mapping[str, float]],
     space: Space,
     count: int,
@@ -48,7 +48,7 @@ def templates(
 
     Args:
         proposals: All of a generation.
-        history: Every candidate before them.
+        known: By its key, where a genome was first that was there before.
         costs: Of each proposal.
         space: Of their genes.
         count: Slices of the generation.
@@ -57,9 +57,7 @@ def templates(
     from optuna.trial import TrialState, create_trial
 
     distributions = {name: CategoricalDistribution(choices) for name, choices in space.genes.items()}
-    first: dict[str, Slot] = {}
-    for slot, genome in [(r.proposal.slot, r.proposal.genome) for r in history]:
-        first.setdefault(genome.key, slot)
+    first = dict(known)
     copied = {p.slot: first[k] for p in proposals if first.setdefault(k := p.genome.key, p.slot) != p.slot}
     cut = slices([p.slot[1] for p in proposals if p.slot not in copied], count)
     made = []

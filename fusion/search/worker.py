@@ -124,7 +124,7 @@ class Worker:
             admit=self._admit,
         )
         costs = [self._cost(p.genome) for p in new]
-        self.store.append(templates(new, history.records, costs, space, job.slices), expected=history.seen)
+        self.store.append(templates(new, history.first, costs, space, job.slices), expected=history.seen)
         return True
 
     def _cost(self, genome: Genome) -> Mapping[str, float]:
@@ -184,15 +184,20 @@ class Worker:
         return {t.number: found[tuple(t.user_attrs["copied_from"])] for t in claimed.trials}
 
     def _tell(self, claimed: Claim, results: Mapping[int, Evaluation]) -> None:
-        """Store results, the lock's last. Where another worker took over meanwhile, its results stand."""
-        for trial in (*claimed.todo[1:], claimed.lock):
-            result = results[trial.number]
-            values = objective_values(self.job.objectives, result, trial.user_attrs["costs"])
-            ours = self.store.complete(trial, values, asdict(result) | {"errors": dict(result.errors)})
-            if not ours:
-                _log.warning(
-                    "candidate %s was taken over by another worker, which saw no heartbeat here", slot(trial)
-                )
+        """Store results. Where another worker took over meanwhile, its own stand."""
+        found = [results[trial.number] for trial in claimed.todo]
+        values = [
+            objective_values(self.job.objectives, result, trial.user_attrs["costs"])
+            for trial, result in zip(claimed.todo, found, strict=True)
+        ]
+        kept = self.store.complete(
+            claimed.todo, values, [asdict(r) | {"errors": dict(r.errors)} for r in found]
+        )
+        if claimed.lock.number not in kept:
+            _log.warning(
+                "the slice of candidate %s was taken over by another worker, which saw no heartbeat here",
+                slot(claimed.lock),
+            )
 
     def _wait(self) -> None:
         """Until something is told, or it is time to look for dead workers."""

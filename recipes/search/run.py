@@ -41,13 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     shared = folder_of(config, options.output / recipe.name / "trained")
     with stages("Each modality alone"):
         encoders = train_encoders(plain, config, shared)
-    tasks = recipe.tasks(config, names)
+    tasks = {t: own for t, own in recipe.tasks(config, names).items() if own.target and not own.of}
     with stages("Frozen taps"):
         taps = freeze_taps(plain, config, encoders, tasks, shared / "taps", renderings=options.renderings)
     results = {}
     for strategy in dict.fromkeys((options.strategy, RANDOM)):
         with stages(f"Search, {strategy}"):
-            results[strategy] = _search(options, strategy, encoders, tasks, taps, folder, config.width)
+            results[strategy] = _search(options, strategy, encoders, tasks, taps, folder, config.batch_size)
     found = {f"{strategy} search": result.best.genome for strategy, result in results.items()}
     for row, genome in found.items():
         console.print(f"{row}: {genome.describe()}", soft_wrap=True)
@@ -75,7 +75,7 @@ def _search(
     tasks: Mapping[str, Task],
     taps: tuple[TapCache, TapCache],
     folder: Path,
-    width: int,
+    batch_size: int,
 ) -> SearchResult:
     return search(
         encoders,
@@ -88,5 +88,6 @@ def _search(
         population=options.population,
         workers=max(options.workers, 1),
         epochs=options.candidate_epochs,
+        batch_size=batch_size,
         seed=options.search_seed,
     )

@@ -88,7 +88,7 @@ def lose(server: str, folder: Path) -> None:
     """As on another machine that lost its power: a claim, and never a word again."""
     plain = Store.run
 
-    def gone(store: Store, trial: Any) -> None:
+    def gone(store: Store, trials: Any) -> None:
         raise ZeroDivisionError
 
     Store.run = gone  # type: ignore[method-assign]

@@ -6,8 +6,12 @@ import io
 import json
 import logging
 import sqlite3
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,22 +116,44 @@ def test_nobody_pays_for_a_genome_twice(tmp_path: Path) -> None:
             assert (first.proposal.genome, first.evaluation) == (record.proposal.genome, record.evaluation)
 
 
+@pytest.fixture
+def east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A clock that differs from the tables', which keep UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("east")
 def test_many_trials_written_at_once_are_those_that_optuna_writes_one_by_one(tmp_path: Path) -> None:
-    evaluator = simulated()
-    space = evaluator.space
+    space = make_space()
     new = propose(create_strategy("random"), space, [], 0, population=4, seed=0, admit=lambda genome: True)
-    waiting = templates(new, [], [{"parameters": 1.0}] * 4, space, 2)
-    both = [
-        Store(sqlite_url(tmp_path / f"{i}.db"), "s", objectives=["error"], heartbeat_s=5.0) for i in range(2)
-    ]
-    assert both[0].append(waiting, expected=0)
-    assert not both[0].append(waiting, expected=0)
-    for template in waiting:
-        both[1].study.add_trial(template)
-    ours, theirs = (store.trials() for store in both)
-    assert ours == theirs
-    for store in both:
-        store.close()
+    waiting = templates(new, {}, [{"parameters": 1.0}] * 4, space, 2)
+    ours, theirs = (
+        Store(sqlite_url(tmp_path / f"{name}.db"), "s", objectives=["error", "flops"], heartbeat_s=5.0)
+        for name in ("ours", "theirs")
+    )
+    with closing(ours), closing(theirs):
+        assert ours.append(waiting, expected=0)
+        assert not ours.append(waiting, expected=0)
+        for template in waiting:
+            theirs.study.add_trial(template)
+        assert ours.trials() == theirs.trials()
+        values, results = [[0.5, float("inf")], [0.25, 2.0]], [{"epochs": 1}, {"epochs": 2}]
+        ours.run(ours.trials()[:3])
+        ours.complete(ours.trials()[:2], values, results)
+        for i in range(3):
+            theirs._set(theirs.trials()[i], "RUNNING")
+        for i in range(2):
+            theirs._set(theirs.trials()[i], "COMPLETE", values[i], evaluation=results[i])
+        for mine, other in zip(ours.trials(), theirs.trials(), strict=True):
+            for moment in ("datetime_start", "datetime_complete"):
+                at = [getattr(trial, moment) for trial in (mine, other)]
+                assert at == [None, None] or abs(at[0] - at[1]) < timedelta(seconds=60)
+                setattr(mine, moment, at[1])
+            assert mine == other
 
 
 # Going on
@@ -220,7 +246,7 @@ def test_a_worker_that_was_taken_for_dead_goes_on(tmp_path: Path, caplog: Any) -
     evaluator.evaluate = slow  # type: ignore[method-assign]
     with caplog.at_level(logging.WARNING):
         assert ask(tmp_path, evaluator) == whole
-    assert "candidate (0, 0) was taken over by another worker" in caplog.text
+    assert "slice of candidate (0, 0) was taken over by another worker" in caplog.text
     assert Counter(t.state for t in trials(tmp_path)) == {TrialState.COMPLETE: 24, TrialState.FAIL: 1}
 
 
