@@ -109,7 +109,7 @@ def main() -> None:
     """Measure, print, write."""
     options = arguments("search_overhead", __doc__ or "")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    many, few, runs = (960, 160, 1) if options.quick else (10_000, 1_000, 3)
+    many, few, runs = (960, 160, 1) if options.quick else (10_000, 320, 3)
     rows = []
     for where, storage in (("memory", "memory"), ("sqlite", None)):
         mine = [each_ms(ours, many, storage) for _ in range(runs)]

@@ -30,7 +30,7 @@ from benchmarks._av_spectrograms import SIDE, spectrograms
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
 from benchmarks._multibench import BATCH, READ, WIDTH, Data, MultiBench
 from encoders import Batch, BatchDataset, Encoder, create_encoder
-from fusion.search import Proposal, Space, StackedEvaluator, cache_taps, search
+from fusion.search import Proposal, Space, StackedEvaluator, Training, cache_taps, search
 from tasks import Classification
 
 GENERATIONS, POPULATION, EPOCHS = 8, 25, 3
@@ -140,7 +140,7 @@ def stacked_row(
     with tempfile.TemporaryDirectory() as folder:
         caches = [cache_taps(encoders, BatchDataset(batch), folder) for batch in (train, validation)]
         evaluator = StackedEvaluator(
-            space, {"digit": Classification(10)}, *caches, epochs=EPOCHS, batch_size=BATCH, device=device
+            space, {"digit": Classification(10)}, *caches, training=Training(EPOCHS, BATCH), device=device
         )
         row = alternate(
             what,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from encoders._registry import Registry
@@ -27,18 +28,21 @@ class Operator(ABC):
     blocks: ClassVar[int] = 1
 
     @abstractmethod
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
+    def combine(
+        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
         """The state.
 
         Args:
-            u: The mapped inputs; zeros in the place of an input that the cell does not have.
+            u: The mapped inputs, of which each tensor holds one or more; zeros in the place of an input
+                that the cell does not have.
             there: Which inputs the cell has; None for all.
             act: σ, element by element, for tensors whose last axes are those of the result.
             width: Of the state, without padding.
 
         Shape:
-            u ``[K, ..., blocks, W]``, there ``[K, ...]`` and width ``[...]`` with axes of size 1, result
-            ``[..., W]``.
+            u ``[K_i, ..., blocks, W]`` each, K in all, there ``[K, ...]`` and width ``[...]`` with axes
+            of size 1, result ``[..., W]``.
         """
 
 
@@ -54,3 +58,8 @@ def create_operator(name: str) -> Operator:
 def list_operators(pattern: str = "*") -> list[str]:
     """Names of the operators that match a shell pattern, the plain concatenation first."""
     return sorted(OPERATORS.list(pattern), key=lambda name: (name != "concat", name))
+
+
+def joined(u: Sequence[Tensor]) -> Tensor:
+    """All inputs in one tensor."""
+    return torch.cat(list(u)) if len(u) > 1 else u[0]

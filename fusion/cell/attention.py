@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from fusion.cell._base import Activation, Operator, register_operator
+from fusion.cell._base import Activation, Operator, joined, register_operator
 
 
 @register_operator("attention")
@@ -19,14 +20,16 @@ class Attention(Operator):
     Example:
         >>> import torch
         >>> u = torch.tensor([[[0.0], [0.0], [1.0]], [[0.0], [0.0], [3.0]]])
-        >>> Attention().combine(u, None, torch.relu, 1)
+        >>> Attention().combine([u], None, torch.relu, 1)
         tensor([2.])
     """
 
     blocks = 3
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
-        query, key, value = u.unbind(-2)
+    def combine(
+        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
+        query, key, value = joined(u).unbind(-2)
         scores = (query.unsqueeze(1) * key).sum(-1) / width**0.5  # [K of queries, K of keys, ...]
         if there is None:
             weights = scores.softmax(1).mean(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from fusion.cell._base import Activation, Operator, register_operator
@@ -15,9 +17,14 @@ class Concat(Operator):
 
     Example:
         >>> import torch
-        >>> Concat().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu, 1)
+        >>> Concat().combine([torch.tensor([[[1.0]], [[-3.0]]])], None, torch.relu, 1)
         tensor([0.])
     """
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
-        return act(u.squeeze(-2).sum(0))
+    def combine(
+        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
+        total = u[0].squeeze(-2).sum(0)
+        for more in u[1:]:
+            total = total + more.squeeze(-2).sum(0)
+        return act(total)

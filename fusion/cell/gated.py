@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from fusion.cell._base import Activation, Operator, register_operator
+from fusion.cell._base import Activation, Operator, joined, register_operator
 
 
 @register_operator("gated")
@@ -19,14 +20,16 @@ class Gated(Operator):
 
     Example:
         >>> import torch
-        >>> Gated().combine(torch.tensor([[[1.0], [0.0]], [[3.0], [0.0]]]), None, torch.relu, 1)
+        >>> Gated().combine([torch.tensor([[[1.0], [0.0]], [[3.0], [0.0]]])], None, torch.relu, 1)
         tensor([2.])
     """
 
     blocks = 2
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
-        features, gates = u.unbind(-2)
+    def combine(
+        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
+        features, gates = joined(u).unbind(-2)
         if there is not None:
             gates = gates.masked_fill(~there.unsqueeze(-1), -math.inf)
         return (gates.softmax(0) * act(features)).sum(0)

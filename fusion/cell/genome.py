@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 MERGES = ("early", "intermediate", "late", "decision", "multiplicative")
@@ -92,7 +93,7 @@ class Genome:
         """The modalities that the genome leaves out."""
         return tuple(m for m in self.modalities if m not in self.used)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A hash of the whole: twelve hexadecimal digits, the same on every machine."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]

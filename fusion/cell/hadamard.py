@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from fusion.cell._base import Activation, Operator, register_operator
@@ -16,17 +18,19 @@ class Hadamard(Operator):
 
     Example:
         >>> import torch
-        >>> Hadamard().combine(torch.tensor([[[1.0]], [[2.0]]]), None, torch.relu, 1)
+        >>> Hadamard().combine([torch.tensor([[[1.0]], [[2.0]]])], None, torch.relu, 1)
         tensor([5.])
     """
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
-        return act(_product(1 + u.squeeze(-2)) - 1)
+    def combine(
+        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
+        return act(product(u).squeeze(-2) - 1)
 
 
-def _product(factors: Tensor) -> Tensor:
-    # Not `prod`, whose backward looks for zeros.
-    product = factors[0]
-    for factor in factors[1:]:
-        product = product * factor
-    return product
+def product(u: Sequence[Tensor]) -> Tensor:
+    """``∏_k (1 + u_k)``."""
+    first, *others = (1 + x for own in u for x in own.unbind(0))
+    for factor in others:  # not `prod`, whose backward looks for zeros
+        first = first * factor
+    return first

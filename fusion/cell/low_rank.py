@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from fusion.cell._base import Activation, Operator, register_operator
-from fusion.cell.hadamard import _product
+from fusion.cell.hadamard import product
 
 
 @register_operator("low_rank")
@@ -17,11 +19,13 @@ class LowRank(Operator):
 
     Example:
         >>> import torch
-        >>> LowRank().combine(torch.ones(2, 4, 1), None, torch.relu, 1)
+        >>> LowRank().combine([torch.ones(2, 4, 1)], None, torch.relu, 1)
         tensor([12.])
     """
 
     blocks = 4
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
-        return act((_product(1 + u) - 1).sum(-2))
+    def combine(
+        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
+        return act((product(u) - 1).sum(-2))

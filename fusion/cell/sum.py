@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
-from fusion.cell._base import Activation, Operator, register_operator
+from fusion.cell._base import Activation, Operator, joined, register_operator
 
 
 @register_operator("sum")
@@ -13,10 +15,12 @@ class Sum(Operator):
 
     Example:
         >>> import torch
-        >>> Sum().combine(torch.tensor([[[1.0]], [[-3.0]]]), None, torch.relu, 1)
+        >>> Sum().combine([torch.tensor([[[1.0]], [[-3.0]]])], None, torch.relu, 1)
         tensor([1.])
     """
 
-    def combine(self, u: Tensor, there: Tensor | None, act: Activation, width: Tensor | int) -> Tensor:
-        h = act(u.squeeze(-2))
+    def combine(
+        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
+        h = act(joined(u).squeeze(-2))
         return (h if there is None else h * there.unsqueeze(-1)).sum(0)

@@ -173,7 +173,7 @@ class CellLayer(nn.Module):
             mapped.append(self.state(state))
         u = torch.stack(mapped)
         u = u.reshape(*u.shape[:-1], self.operator.blocks, -1)
-        h = self.operator.combine(u, None, ACTIVATIONS[self.cell.activation], self.width)
+        h = self.operator.combine([u], None, ACTIVATIONS[self.cell.activation], self.width)
         return h + state if self.cell.skip and state is not None else h
 
 

@@ -100,17 +100,28 @@ class Stack:
     def _index(self, places: Sequence[int]) -> Tensor:
         return torch.tensor(places, dtype=torch.long, device=self.device)
 
-    def _mapped(self, taps: Taps, present: Present) -> list[Tensor]:
-        """The maps of all taps ``[blocks, B, W]``, for each group of each level, joins and candidates."""
-        mapped = []
+    def _maps(self, taps: Taps, present: Present) -> dict[tuple[str, str], Tensor]:
+        """The maps of each tap ``[blocks, B, W]``."""
+        maps = {}
         for m, tap in self.plan.packing.counts:
             x, name = taps[m][tap], tap_name(m, tap)
             weight, bias = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
             u = torch.baddbmm(bias, x.expand(len(weight), *x.shape), weight)
             if present is not None:
                 u = torch.where(present[m][:, None], u, self.tensors[f"{name}.token"])
-            mapped.append(u)
-        arranged: Tensor = _Arrange.apply(self._places, *mapped)
+            maps[m, tap] = u
+        return maps
+
+    def _arranged(self, maps: Mapping[tuple[str, str], Tensor], reads: Sequence[str] | None) -> list[Tensor]:
+        """The maps as each group of each level, the joins and the candidates read them.
+
+        Tokens stand for the modalities that the tasks do not read.
+        """
+        own = [
+            u if reads is None or key[0] in reads else self.tensors[f"{tap_name(*key)}.token"].expand_as(u)
+            for key, u in maps.items()
+        ]
+        arranged: Tensor = _Arrange.apply(self._places, *own)
         return list(torch.split(arranged, self._places.sizes))
 
     def _states(self, mapped: Sequence[Tensor]) -> Tensor:
@@ -123,11 +134,11 @@ class Stack:
             split = None if before is None else torch.split(before, [len(g.members) for g, _, _ in parts])
             for at, (group, there, widths) in enumerate(parts):
                 n, count = group.operator.blocks, len(group.members)
-                u = next(own).view(-1, count, n, size, width).transpose(2, 3)
+                u = [next(own).view(-1, count, n, size, width).transpose(2, 3)]
                 if split is not None:
                     weight, bias = self.tensors[f"{group.name}.weight"], self.tensors[f"{group.name}.bias"]
                     state = torch.baddbmm(bias.flatten(2), split[at], weight.flatten(2))
-                    u = torch.cat([u, state.view(1, count, size, n, width)])
+                    u.append(state.view(1, count, size, n, width))
                 new.append(group.operator.combine(u, there, _Activations(group.runs), widths))
             state = torch.cat(new) if len(new) > 1 else new[0]
             if skip is not None and before is not None:
@@ -138,9 +149,10 @@ class Stack:
     def __call__(self, taps: Taps, present: Present = None) -> dict[str, list[tuple[list[int], Output]]]:
         """By task: places of candidates, and their outputs ``[candidates, B, ...]``."""
         outputs: dict[str, list[tuple[list[int], Output]]] = {}
+        maps = self._maps(taps, present)
         for reads, tasks in readers(self.objectives).items():
             seen = restricted(taps, present, reads)
-            *mapped, joined, own = self._mapped(taps, seen)
+            *mapped, joined, own = self._arranged(maps, reads)
             states = self._states(mapped)
             for task in tasks:
                 outputs[task] = self._outputs(task, states, joined, own, seen)

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     results = {}
     for strategy in dict.fromkeys((options.strategy, RANDOM)):
         with stages(f"Search, {strategy}"):
-            results[strategy] = _search(options, strategy, encoders, tasks, taps, folder, config.batch_size)
+            results[strategy] = _search(options, strategy, encoders, tasks, taps, folder)
     found = {f"{strategy} search": result.best.genome for strategy, result in results.items()}
     for row, genome in found.items():
         console.print(f"{row}: {genome.describe()}", soft_wrap=True)
@@ -75,7 +75,6 @@ def _search(
     tasks: Mapping[str, Task],
     taps: tuple[TapCache, TapCache],
     folder: Path,
-    batch_size: int,
 ) -> SearchResult:
     return search(
         encoders,
@@ -88,6 +87,5 @@ def _search(
         population=options.population,
         workers=max(options.workers, 1),
         epochs=options.candidate_epochs,
-        batch_size=batch_size,
         seed=options.search_seed,
     )

@@ -103,8 +103,8 @@ def test_zeros_stand_for_an_input_that_a_cell_does_not_have(name: str) -> None:
     padded = torch.cat([u, torch.zeros_like(u[:1])])
     there = torch.tensor([True, True, False])[:, None].expand(3, 5)
     for act in ACTIVATIONS.values():
-        expected = operator.combine(u, None, act, 4)
-        torch.testing.assert_close(operator.combine(padded, there, act, 4), expected)
+        expected = operator.combine([u], None, act, 4)
+        torch.testing.assert_close(operator.combine([padded[:1], padded[1:]], there, act, 4), expected)
 
 
 @pytest.mark.parametrize("name", list_operators())
@@ -112,7 +112,7 @@ def test_with_one_input_an_operator_is_its_activation(name: str) -> None:
     operator = create_operator(name)
     u = torch.randn(1, 5, operator.blocks, 4)
     block = u[0].sum(1) if name == "low_rank" else u[0, :, 2 if name == "attention" else 0]
-    torch.testing.assert_close(operator.combine(u, None, torch.tanh, 4), block.tanh())
+    torch.testing.assert_close(operator.combine([u], None, torch.tanh, 4), block.tanh())
 
 
 @pytest.mark.parametrize("name", list_operators())
@@ -145,7 +145,7 @@ def test_operator_against_its_formula_in_plain_loops(name: str) -> None:
                 e = [torch.tensor(d).exp().item() for d in dots]
                 total += sum(w / sum(e) * float(column[k, 2]) for k, w in enumerate(e)) / inputs
             expected[i] = max(total, 0)
-    torch.testing.assert_close(operator.combine(u, None, torch.relu, 4), expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(operator.combine([u], None, torch.relu, 4), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_the_plain_chain_is_the_fusion_of_mfas() -> None:

@@ -161,7 +161,10 @@ def test_a_killed_search_ends_as_one_never_killed(run: Path, data: Path, tmp_pat
         (["--recipe", "mozi"], r"unknown recipe 'mozi'. Did you mean 'mosi'\?"),
         (["--recipe", "htad", "--population", "0"], "--population should be 1 or more. Found 0"),
         (["--recipe", "htad", "--workers", "-1"], "--workers should be 0 or more. Found -1"),
-        (["--recipe", "htad", "--strategy", "genetics"], r"unknown strategy 'genetics'. Did you mean 'genetic'"),
+        (
+            ["--recipe", "htad", "--strategy", "genetics"],
+            r"unknown strategy 'genetics'. Did you mean 'genetic'",
+        ),
         (["--recipe", "htad", "--fusions", "[gatd]"], r"unknown fusion 'gatd'. Did you mean 'gated'"),
     ],
 )
