@@ -64,6 +64,17 @@ def multiplicative_cost(
     return -(log_q.exp() * log_p).masked_fill(~there, 0).sum(1)
 
 
+class MultiplicativeRules:
+    """The rule with a β of its own for each sample."""
+
+    def __init__(self, betas: Tensor) -> None:
+        self.betas = betas
+
+    def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
+        """See `MultiplicativeRule`."""
+        return multiplicative_cost(log_p, present, self.betas)
+
+
 @register_fusion("multiplicative")
 class Multiplicative(CandidateFusion):
     """Multiplicative decision fusion: candidates that are unsure leave the decision to the sure ones.

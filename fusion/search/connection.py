@@ -154,6 +154,19 @@ def experimental() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what optuna says of each study that is made."""
+    from optuna import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 def _shown(url: str) -> str:
     """Without its password."""
     from sqlalchemy.engine import make_url

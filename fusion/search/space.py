@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,9 @@ NONE = "none"
 class Space:
     """Names and choices of the genes. Make one with `Space.of`.
 
-    A genome is flat and of fixed length: what a gene says may be of no consequence for some values of the
-    others (β without the multiplicative merge), but every gene is always there, so that an optimiser never
-    redraws a part at random. `decode` gives the canonical structure, in which such genes have no trace.
+    A genome is flat and of fixed length, so that an optimiser never redraws a part at random: some genes
+    say nothing for some values of the others (β without the multiplicative merge). `decode` gives the
+    canonical structure, in which such genes have no trace.
 
     Attributes:
         modalities: In the order of the encoders.
@@ -97,14 +97,11 @@ class Space:
             for name in given:
                 if name not in known:
                     raise unknown_name(kind, name, known)
-        names = tuple(tasks)
+        taps = {m: {t.name: t.dim for t in e.tap_info} for m, e in encoders.items()}
         space = cls(
             modalities=tuple(encoders),
-            taps={
-                m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim}
-                for m, e in encoders.items()
-            },
-            tasks=names,
+            taps={m: {**own, EMBEDDING: encoders[m].embed_dim} for m, own in taps.items()},
+            tasks=tuple(tasks),
             cells=cells,
             operators=chosen["operator"][0],
             activations=chosen["activation"][0],
@@ -112,10 +109,10 @@ class Space:
             merges=chosen["merge"][0],
             betas=tuple(betas),
         )
-        if cells < 1 or not names or not encoders:
+        if cells < 1 or not space.tasks or not encoders:
             raise ValueError(
                 f"a space needs a cell, a task and an encoder at least. Found {cells} cells, tasks "
-                f"{list(names)}, encoders {list(encoders)}."
+                f"{list(space.tasks)}, encoders {list(encoders)}."
             )
         for name, choices in space.genes.items():
             if not choices:
@@ -175,8 +172,8 @@ class Space:
 
         - Under ``early`` the cells after the first that reads anything read no taps; with one cell, or
           where only the first reads taps, ``early`` and ``intermediate`` are the same.
-        - A cell that has nothing to read is left out, and so is one that no task's state depends on.
-          A task whose cell is left out reads the one before it, or the first.
+        - A cell that has nothing to read is left out, and so is one that no task depends on. A task whose
+          cell is left out reads the first.
         - With a single input all operators are the same map; it is called by the first of the space.
         - Genes that read no modality at all read the embedding of every one in the first cell.
 
@@ -250,6 +247,4 @@ class Space:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        from dataclasses import asdict
-
         return asdict(self)

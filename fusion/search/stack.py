@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from fusion.cell import ACTIVATIONS
 from fusion.decision.mean import MeanRule
-from fusion.decision.multiplicative import multiplicative_cost
+from fusion.decision.multiplicative import MultiplicativeRules
 from fusion.intermediate.cells import Taps
+from fusion.search.arranging import Activations, Arrange, Places
 from fusion.search.candidate import (
     Candidate,
     Output,
@@ -54,7 +53,7 @@ class Stack:
     def _prepare(self) -> None:
         """The indices that every step asks for."""
         plan, genomes = self.plan, [c.fusion.genome for c in self.candidates]
-        self._places = _Places(plan, self.device)
+        self._places = Places(plan, self.device)
         widths = torch.tensor([float(g.width) for g in genomes], device=self.device)
         narrow = bool((widths < plan.packing.width).any())
         column = torch.arange(plan.packing.width, device=self.device)
@@ -121,7 +120,7 @@ class Stack:
             u if reads is None or key[0] in reads else self.tensors[f"{tap_name(*key)}.token"].expand_as(u)
             for key, u in maps.items()
         ]
-        arranged: Tensor = _Arrange.apply(self._places, *own)
+        arranged: Tensor = Arrange.apply(self._places, *own)
         return list(torch.split(arranged, self._places.sizes))
 
     def _states(self, mapped: Sequence[Tensor]) -> Tensor:
@@ -139,7 +138,7 @@ class Stack:
                     weight, bias = self.tensors[f"{group.name}.weight"], self.tensors[f"{group.name}.bias"]
                     state = torch.baddbmm(bias.flatten(2), split[at], weight.flatten(2))
                     u.append(state.view(1, count, size, n, width))
-                new.append(group.operator.combine(u, there, _Activations(group.runs), widths))
+                new.append(group.operator.combine(u, there, Activations(group.runs), widths))
             state = torch.cat(new) if len(new) > 1 else new[0]
             if skip is not None and before is not None:
                 state = state + skip * before
@@ -182,7 +181,7 @@ class Stack:
         if present is not None:
             each = torch.stack([present[m] for m in self.candidates[0].fusion.modalities], 1)
             there = there & torch.cat([torch.ones_like(each[:, :1]), each], 1)
-        rules: tuple[Rule, Rule] = MeanRule(), _Multiplicative(self._betas.repeat_interleave(size))
+        rules: tuple[Rule, Rule] = MeanRule(), MultiplicativeRules(self._betas.repeat_interleave(size))
         for rule, rows, have in zip(
             rules, torch.split(candidates, self._ruled), torch.split(there, self._ruled), strict=True
         ):
@@ -242,73 +241,3 @@ class Stack:
             value = piece.unpack(tensors[piece.tensor].detach(), shapes[piece.candidate][piece.name])
             found[piece.candidate][piece.name] = value.clone()
         return found
-
-
-class _Places:
-    """Where each block goes: group by group, then the late merges, then the embeddings under a rule.
-
-    Attributes:
-        of_tap: By tap the places of its blocks.
-        empty: Places of inputs that are not there.
-        sizes: Of each group, the joins and the candidates.
-    """
-
-    def __init__(self, plan: Plan, device: torch.device) -> None:
-        parts = [list(g.blocks) for groups in plan.levels for g in groups]
-        wide = [g.operator.blocks for groups in plan.levels for g in groups]
-        found: dict[tuple[str, str], dict[int, int]] = {key: {} for key in plan.packing.counts}
-        empty: list[int] = []
-        self.sizes, at = [], 0
-        for rows, n in zip([*parts, plan.joined, plan.own], [*wide, 1, 1], strict=True):
-            start = at
-            for block in (block for row in rows for block in row):
-                if block is None:
-                    empty.extend(range(at, at + n))
-                else:
-                    found[block[:2]] |= {block[2] + k: at + k for k in range(n)}
-                at += n
-            self.sizes.append(at - start)
-        self.of_tap = [
-            torch.tensor([own[b] for b in range(len(own))], device=device) for own in found.values()
-        ]
-        self.empty, self.total = torch.tensor(empty, dtype=torch.long, device=device), at
-
-
-class _Arrange(torch.autograd.Function):
-    """Blocks into their places, by one copy each way (an `index_select` would first clear its gradient)."""
-
-    @staticmethod
-    def forward(ctx: Any, places: _Places, *mapped: Tensor) -> Tensor:
-        ctx.places = places
-        out = mapped[0].new_empty(places.total, *mapped[0].shape[1:])
-        for own, u in zip(places.of_tap, mapped, strict=True):
-            out.index_copy_(0, own, u)
-        return out.index_fill_(0, places.empty, 0.0)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *(gradients[0].index_select(0, own) for own in ctx.places.of_tap)
-
-
-class _Multiplicative:
-    """The multiplicative rule with a β for each sample."""
-
-    def __init__(self, betas: Tensor) -> None:
-        self.betas = betas
-
-    def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        return multiplicative_cost(log_p, present, self.betas)
-
-
-class _Activations:
-    """σ of candidates with unlike activations, over runs of the third axis from the end."""
-
-    def __init__(self, runs: Sequence[tuple[str, int, int]]) -> None:
-        self.runs = runs
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if len(self.runs) == 1:
-            return ACTIVATIONS[self.runs[0][0]](x)
-        parts = torch.split(x, [stop - start for _, start, stop in self.runs], -3)
-        own = [ACTIVATIONS[name](part) for (name, _, _), part in zip(self.runs, parts, strict=True)]
-        return torch.cat(own, -3)

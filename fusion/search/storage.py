@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fusion.search.batches import complete_trials, insert_trials, start_trials
-from fusion.search.connection import experimental, open_storage, storage_errors
+from fusion.search.connection import experimental, open_storage, quiet, storage_errors
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -38,7 +38,7 @@ class Store:
         self.url, self.name = url, name
         with storage_errors(url):
             self._storage = open_storage(url, heartbeat_s)
-            with suppress(DuplicatedStudyError):
+            with suppress(DuplicatedStudyError), quiet():
                 self._storage.create_new_study([StudyDirection.MINIMIZE] * len(objectives), name)
             self.study: Study = optuna.load_study(study_name=name, storage=self._storage)
             self._id = self._storage.get_study_id_from_name(name)

@@ -80,7 +80,7 @@ def read_options(arguments: Sequence[str] | None) -> tuple[SearchOptions, Recipe
     add("--strategy", default="genetic", help=f"One of {', '.join(list_strategies())}.")
     add("--generations", type=int, default=20, help="How many (%(default)s).")
     add("--population", type=int, default=32, help="Candidates a generation (%(default)s).")
-    add("--candidate_epochs", type=int, default=5, help="Passes of a candidate over the taps (%(default)s).")
+    add("--candidate_epochs", type=int, default=4, help="Passes of a candidate over the taps (%(default)s).")
     add("--renderings", type=int, default=2, help="Of each augmented training sample (%(default)s).")
     add("--search_seed", type=int, default=0, help="Of the search (%(default)s).")
     add(

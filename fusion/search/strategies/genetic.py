@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusion.search.connection import quiet
 from fusion.search.operators import crossover, mutate
 from fusion.search.records import Proposal, Record, Slot
 from fusion.search.space import Choice, Space
@@ -139,7 +139,7 @@ def _finished(
     from optuna.exceptions import ExperimentalWarning
     from optuna.samplers import NSGAIISampler
 
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of child_generation_strategy
         sampler = NSGAIISampler(population_size=population, child_generation_strategy=breed)
         study = optuna.create_study(directions=["minimize"] * len(values[0]), sampler=sampler)
@@ -149,16 +149,3 @@ def _finished(
         known = [math.inf if math.isnan(value) else value for value in own]
         study.add_trial(optuna.trial.create_trial(values=known, system_attrs=label))
     return sampler, study
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without optuna's line for each new study."""
-    from optuna import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
