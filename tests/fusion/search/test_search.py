@@ -1,0 +1,144 @@
+"""`search` from encoders and data to a fusion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from encoders import Batch, BatchDataset
+from fusion import Cells
+from fusion.search import SearchResult, list_strategies, search
+from tasks import Classification, Consistency, MultiTaskModel
+from tests.fusion.search.problem import make_batch, make_encoders, make_space, make_tasks
+
+
+def run(folder: Path, **options: Any) -> SearchResult:
+    data = [BatchDataset(make_batch(n, missing=True, seed=s)) for n, s in ((96, 0), (64, 1))]
+    given = {"generations": 3, "population": 6, "epochs": 2, "batch_size": 32, "progress": False, **options}
+    return search(make_encoders(), make_tasks(), *data, folder=folder, space=make_space(), **given)
+
+
+@pytest.mark.parametrize("strategy", list_strategies())
+def test_every_strategy_finds_something_that_trains(tmp_path: Path, strategy: str) -> None:
+    result = run(tmp_path, strategy=strategy, storage="memory")
+    assert len(result.records) == 18
+    assert len({r.genome for r in result.records if r.copied_from is None}) == 18
+    best = result.best
+    assert best.evaluation.error == min(r.evaluation.error for r in result.records)
+    assert best.values == (best.evaluation.error, best.costs["parameters"])
+    assert any(r is best for r in result.front)
+    encoders = make_encoders()
+    model = MultiTaskModel(encoders=encoders, fusion=best.build(encoders), tasks=make_tasks())
+    model.loss(make_batch(12, missing=True))[0].backward()
+    model.save_pretrained(tmp_path / "model")
+    fusion = MultiTaskModel.from_pretrained(tmp_path / "model").fused_encoder.fusion
+    assert isinstance(fusion, Cells)
+    assert fusion.genome == best.genome
+
+
+def test_the_same_call_again_is_the_same_search(tmp_path: Path) -> None:
+    first, second = run(tmp_path / "a"), run(tmp_path / "b")
+    again = run(tmp_path / "a", generations=4)
+
+    def told(result: SearchResult) -> list[object]:
+        return [(r.genome, r.values) for r in result.records]
+
+    assert told(first) == told(second) == told(again)[:18]
+    assert len(again.records) == 24
+
+
+def test_another_setting_is_refused_by_name(tmp_path: Path) -> None:
+    run(tmp_path, generations=1)
+    with pytest.raises(ValueError, match="seed"):
+        run(tmp_path, seed=1)
+    with pytest.raises(ValueError, match="population"):
+        run(tmp_path, population=4)
+
+
+def test_objectives_and_budgets(tmp_path: Path) -> None:
+    result = run(
+        tmp_path,
+        objectives=("error/y", "flops", "latency_ms"),
+        budgets={"parameters": 900},
+        inherit=True,
+    )
+    assert all(r.costs["parameters"] <= 900 for r in result.records)
+    assert all(r.values[0] == r.evaluation.errors["y"] for r in result.records)
+    assert all(r.values[2] > 0 for r in result.records)
+
+
+def test_a_search_learns_which_modality_matters(tmp_path: Path) -> None:
+    """One modality is noise: what is found does without it, or is no worse for it."""
+    torch.manual_seed(0)
+    x = {"a": torch.randn(500, 3), "b": torch.randn(500, 5)}
+    whole = Batch.of(x, targets={"y": (x["a"][:, 0] * x["a"][:, 1] > 0).long()})
+    parts = [BatchDataset(whole.select(rows)) for rows in torch.arange(500).split(300)]
+    result = search(
+        make_encoders(),
+        {"y": Classification(2)},
+        *parts,
+        folder=tmp_path,
+        generations=6,
+        population=12,
+        epochs=8,
+        lr=1e-2,
+        progress=False,
+    )
+    assert result.best.evaluation.error < 0.25
+    assert "a" in result.best.genome.used
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"strategy": "genetics"}, ValueError, "unknown strategy 'genetics'. Did you mean 'genetic'"),
+        ({"population": 0}, ValueError, "population"),
+        ({"objectives": ("eror",)}, ValueError, "eror"),
+        ({"budgets": {"parameters": 1}}, ValueError, "budget"),
+        ({"storage": "mysqll://x"}, ValueError, "mysqll"),
+        ({"epochs": 0}, ValueError, "`epochs` should be 1 or more"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(
+    tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message.replace(".", r"\.")):
+        run(tmp_path, **options)
+
+
+def test_a_task_without_labels_is_refused_by_name(tmp_path: Path) -> None:
+    tasks = {"y": make_tasks()["y"], "agree": Consistency("y", views=("weak", "strong"))}
+    with pytest.raises(TypeError, match="task 'agree' should have labels"):
+        search(make_encoders(), tasks, None, None, folder=tmp_path)
+
+
+def test_augmented_data_are_refused_with_the_mend(tmp_path: Path) -> None:
+    def noisy(batch: Batch) -> Batch:
+        return batch._unchecked(inputs={m: x + torch.randn_like(x) for m, x in batch.inputs.items()})
+
+    train = BatchDataset(make_batch(40, missing=False), transform=noisy)
+    check = BatchDataset(make_batch(30, missing=False))
+    with pytest.raises(ValueError, match=r"augmented.*renderings="):
+        search(make_encoders(), make_tasks(), train, check, folder=tmp_path, progress=False)
+    result = search(
+        make_encoders(),
+        make_tasks(),
+        train,
+        check,
+        folder=tmp_path,
+        renderings=2,
+        generations=1,
+        population=3,
+        epochs=1,
+        progress=False,
+    )
+    assert len(result.records) == 3
+
+
+def test_the_report_is_written(tmp_path: Path) -> None:
+    page = run(tmp_path, storage="memory").report(tmp_path / "report")
+    assert "<svg" in page.read_text()
+    assert (tmp_path / "report" / "records.csv").is_file()
