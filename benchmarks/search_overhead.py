@@ -23,7 +23,7 @@ from fusion.cell.genome import Genome
 from fusion.search.records import Evaluation, Proposal
 from fusion.search.space import Space
 from fusion.search.strategies import create_strategy
-from fusion.search.study import run_search
+from fusion.search.study.study import run_search
 
 POPULATION = 32
 LIMIT_MS = 10.0

@@ -31,7 +31,7 @@ import torch
 from benchmarks._harness import Result, arguments, report
 from encoders import Encoder
 from fusion.search import Record, TapCache, list_strategies, search
-from fusion.search.runs import hypervolumes
+from fusion.search.report.runs import hypervolumes
 from recipes.harness import find_recipe, parse
 from recipes.search.compared import Compared
 from recipes.search.taps import freeze_taps, train_encoders

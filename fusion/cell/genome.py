@@ -107,8 +107,8 @@ class Genome:
         return json.dumps(self.to_dict())
 
     def describe(self, *, form: str = "line") -> str:
-        """The structure as text: one ``"line"``, ``"mermaid"`` or ``"dot"``; see `fusion.search.describe`."""
-        from fusion.search.describe import describe  # which needs this module
+        """The structure in one ``"line"``, as ``"mermaid"`` or ``"dot"``."""
+        from fusion.search.report.describe import describe  # which needs this module
 
         return describe(self, form=form)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from encoders import Encoder, Transforms
-from fusion.search.cache import cache_taps
 from fusion.search.evaluator import Objective
 from fusion.search.pareto import pareto_front
 from fusion.search.records import Record
 from fusion.search.space import Space
-from fusion.search.stacked import StackedEvaluator
+from fusion.search.stack.evaluator import StackedEvaluator
+from fusion.search.stack.training import Training
 from fusion.search.strategies import Strategy, create_strategy
-from fusion.search.study import run_search
-from fusion.search.tap_cache import TapCache
-from fusion.search.training import Training
+from fusion.search.study.study import run_search
+from fusion.search.taps.cache import cache_taps
+from fusion.search.taps.tap_cache import TapCache
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SearchResult:
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html``, its pictures, and the records as CSV and JSON; returns the page."""
-        from fusion.search.report import write_search_report
+        from fusion.search.report.report import write_search_report
 
         return write_search_report(
             Path(folder),

@@ -1,7 +1,7 @@
 """What recipes share: options, cells that resume, training, the table and the report."""
 
 from encoders._files import write_json
-from fusion.search.page import Block, Grid, Heading, Picture, Text, write_report
+from fusion.search.report.page import Block, Grid, Heading, Picture, Text, write_report
 from recipes.harness.cells import Cells, run_cells
 from recipes.harness.command import fill, parse, run_command, run_recipe
 from recipes.harness.drawing import draw_model

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fusion.search.page import Block, Grid, Heading, Picture, Text, write_report
+from fusion.search.report.page import Block, Grid, Heading, Picture, Text, write_report
 from recipes.harness.bars import bars
 from recipes.harness.drawing import draw_model
 from recipes.harness.options import Options

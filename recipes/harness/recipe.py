@@ -15,7 +15,7 @@ from recipes.harness.options import Options
 from tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
-    from fusion.search.page import Block
+    from fusion.search.report.page import Block
     from recipes.harness.table import Row
     from tasks import Learner
 

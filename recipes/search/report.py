@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from encoders._files import write_json
-from fusion.search.page import Block, Grid, Heading, Picture, Text
-from fusion.search.report import write_search_report
+from fusion.search.report.page import Block, Grid, Heading, Picture, Text
+from fusion.search.report.report import write_search_report
 from fusion.search.search import SearchResult
 from recipes.harness import Options, Row, command, provenance
 from recipes.harness.bars import bars

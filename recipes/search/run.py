@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from encoders import Encoder
-from fusion.search.cache import TapCache
-from fusion.search.runs import RANDOM
+from fusion.search.report.runs import RANDOM
 from fusion.search.search import SearchResult, search
+from fusion.search.taps.cache import TapCache
 from recipes.compare import folder_of
 from recipes.harness import RunFolder, print_table
 from recipes.harness.summary import summarise

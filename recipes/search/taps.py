@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from encoders import Collate, Encoder
-from fusion.search.cache import TapCache, cache_taps
-from fusion.search.reading import Reading
+from fusion.search.taps.cache import TapCache, cache_taps
+from fusion.search.taps.reading import Reading
 from recipes.harness import Cells, Options, run_cells
 from recipes.search.compared import Compared
 from tasks import MultiTaskModel, Task

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fusion.search.page import Grid
+from fusion.search.report.page import Grid
 from recipes.harness import RunFolder, command, provenance, write_json
 from recipes.table.check import write_bad_rows
 from recipes.table.compare import RECIPE

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from fusion.search.page import Block, Grid, Heading, Text
+from fusion.search.report.page import Block, Grid, Heading, Text
 from recipes.harness import Picture, draw_model, write_report
 from recipes.table.evaluate import Answers
 from recipes.table.parts import Parts

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from encoders._files import write_text
-from fusion.search.page import Grid, Heading, Picture, Text
+from fusion.search.report.page import Grid, Heading, Picture, Text
 from recipes.harness import Cells, Row, RunFolder, draw_model, print_table, run_cells, write_report
 from recipes.harness.run import command, versions
 from tasks import Classification, Regression, create_weighting

@@ -12,13 +12,13 @@ from threading import Barrier
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from fusion.search.claims import claim, heartbeats
-from fusion.search.connection import sqlite_url
-from fusion.search.history import History
 from fusion.search.population import propose
-from fusion.search.storage import Store
 from fusion.search.strategies import create_strategy
-from fusion.search.trials import again, templates
+from fusion.search.study.claims import claim, heartbeats
+from fusion.search.study.connection import sqlite_url
+from fusion.search.study.history import History
+from fusion.search.study.storage import Store
+from fusion.search.study.trials import again, templates
 from tests.fusion.search.landscape import make_space
 
 SPACE = make_space()

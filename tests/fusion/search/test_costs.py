@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fusion.search import count_costs, measure_latency_ms
-from fusion.search.candidate import Candidate
+from fusion.search.stack.candidate import Candidate
 from tests.fusion.search.problem import make_proposals, make_space, make_tasks
 
 

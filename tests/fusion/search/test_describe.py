@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from fusion.cell.genome import Cell, Genome
-from fusion.search.describe import describe
-from fusion.search.drawing import draw_genome
+from fusion.search.report.describe import describe
+from fusion.search.report.drawing import draw_genome
 from fusion.search.space import Space
 from tests.fusion.cell.genomes import genomes
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from fusion.search.storage import Store
 from fusion.search.strategies import create_strategy
-from fusion.search.study import run_search
+from fusion.search.study.storage import Store
+from fusion.search.study.study import run_search
 from tests.fusion.search.simulated import paid, read, simulated
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fusion.search.strategies import create_strategy
-from fusion.search.study import run_search
+from fusion.search.study.study import run_search
 from tests.fusion.search.simulated import simulated
 
 

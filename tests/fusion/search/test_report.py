@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from fusion.cell.genome import Genome
-from fusion.search.page import Grid, Heading, Picture
 from fusion.search.pareto import hypervolume, pareto_front
 from fusion.search.records import Evaluation, Record
-from fusion.search.report import summarise, write_search_report
-from fusion.search.runs import best_of, cost_of, front_of, hypervolumes, paid_for
+from fusion.search.report.page import Grid, Heading, Picture
+from fusion.search.report.report import summarise, write_search_report
+from fusion.search.report.runs import best_of, cost_of, front_of, hypervolumes, paid_for
 from tests.fusion.cell.genomes import make_space, simulate
 
 SPACE = make_space(

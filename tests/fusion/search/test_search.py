@@ -110,7 +110,7 @@ def test_what_cannot_be_is_refused_by_name(
 
 
 def test_a_task_without_labels_is_refused_by_name(tmp_path: Path) -> None:
-    tasks = {"y": make_tasks()["y"], "agree": Consistency("y", views=("weak", "strong"))}
+    tasks = {"y": make_tasks()["y"], "agree": Consistency(of="y", views=("weak", "strong"))}
     with pytest.raises(TypeError, match="task 'agree' should have labels"):
         search(make_encoders(), tasks, None, None, folder=tmp_path)
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from fusion.cell.genome import MERGES
-from fusion.search.candidate import Candidate, sample_losses
-from fusion.search.plan import make_plan
-from fusion.search.rows import Rows
-from fusion.search.stack import Stack
-from fusion.search.training import GenerationTrainer, Training
+from fusion.search.stack.candidate import Candidate, sample_losses
+from fusion.search.stack.plan import make_plan
+from fusion.search.stack.rows import Rows
+from fusion.search.stack.stack import Stack
+from fusion.search.stack.training import GenerationTrainer, Training
 from tests.fusion.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
 
 STEPS, BATCH, COUNT = 6, 16, 24

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fusion.search.strategies import create_strategy
-from fusion.search.study import run_search
+from fusion.search.study.study import run_search
 from tests.disk import file_size_limit
 from tests.fusion.search.simulated import simulated
 
@@ -92,7 +92,7 @@ def test_a_driver_that_is_not_installed_is_named_with_the_mend(
 
 def test_importing_the_run_loop_loads_neither_optuna_nor_ray() -> None:
     code = (
-        "import sys, fusion.search.study; "
+        "import sys, fusion.search.study.study; "
         "print([m for m in ('optuna', 'ray', 'sqlalchemy', 'matplotlib') if m in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from fusion.search.connection import sqlite_url
 from fusion.search.population import propose
 from fusion.search.records import Record
-from fusion.search.storage import Store
 from fusion.search.strategies import create_strategy
-from fusion.search.study import run_search
-from fusion.search.trials import templates
+from fusion.search.study.connection import sqlite_url
+from fusion.search.study.storage import Store
+from fusion.search.study.study import run_search
+from fusion.search.study.trials import templates
 from tests.fusion.search.landscape import make_space
 from tests.fusion.search.simulated import Simulated, paid, read, simulated
 

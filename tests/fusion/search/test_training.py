@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from fusion.search import Training
-from fusion.search.inheritance import inherit, store_weights
-from fusion.search.stacked import StackedEvaluator
-from fusion.search.training import GenerationTrainer
+from fusion.search.stack.evaluator import StackedEvaluator
+from fusion.search.stack.inheritance import inherit, store_weights
+from fusion.search.stack.training import GenerationTrainer
 from tests.fusion.search.problem import (
     make_caches,
     make_evaluator,
@@ -77,7 +77,7 @@ def test_a_generation_killed_after_any_epoch_ends_where_it_would_have(tmp_path: 
     class Killed(Exception):
         pass
 
-    first, checkpoint = trainer(), tmp_path / "c.pt"
+    first, checkpoint = trainer(), tmp_path / "0-1"
     epoch, count = first._epoch, 0
 
     def one_epoch() -> None:

@@ -1,0 +1,50 @@
+"""Which modalities are used together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusion.search.records import Record
+from fusion.search.report.figures._style import word, words_of_front
+from fusion.search.report.runs import front_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_pairs(records: Sequence[Record], modalities: Sequence[str]) -> Figure:
+    """Heat maps of how often two modalities are used, or left out, by one fusion."""
+    from matplotlib.figure import Figure
+
+    candidates = {"all candidates": records, words_of_front(records): front_of(records)}
+    used = {
+        words: np.array([[m in r.proposal.genome.used for m in modalities] for r in own], dtype=float)
+        for words, own in candidates.items()
+    }
+    panels = [(f"used, {words}", _together(marked)) for words, marked in used.items()]
+    panels += [(f"left out, {words}", _together(1 - marked)) for words, marked in used.items()]
+    rows = 1 if len(modalities) <= 5 else 2
+    figure = Figure(figsize=(9.6, 3.0 if rows == 1 else 9.2), layout="constrained")
+    names = [word(m, 12) for m in modalities]
+    for axes, (title, shares) in zip(figure.subplots(rows, 4 // rows, sharey=True).flat, panels, strict=True):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        for (i, k), share in np.ndenumerate(shares):
+            axes.text(
+                k, i, f"{share:.0f}", ha="center", va="center", color="white" if share > 60 else "#1b1f24"
+            )
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title(title, fontsize=10.5)
+    return figure
+
+
+def _together(
+    marked: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Of each pair, in percent of the rows, how often both are marked."""
+    return 100 * marked.T @ marked / len(marked)

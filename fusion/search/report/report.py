@@ -1,0 +1,205 @@
+"""The report of a search: one page, its pictures beside it, and the same for machines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from encoders._files import write_bytes, write_json, write_text
+from fusion.cell.genome import Genome
+from fusion.search.report.describe import describe
+from fusion.search.report.drawing import draw_genome
+from fusion.search.report.page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
+from fusion.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, paid_for
+from fusion.search.report.tables import records_csv, search_json
+from fusion.search.space import Space
+
+_FRONT = (
+    "Each dot is a candidate; the line joins those that no other of its strategy beats in both objectives. "
+    "Below and to the left is better."
+)
+_PROGRESS = (
+    "A copy of an earlier candidate costs nothing, so strategies are compared by what they had paid for. "
+    "Medians are of all candidates that a generation proposed."
+)
+_HYPERVOLUME = (
+    "The hypervolume is the share of the plane of {} and {}, as far as all candidates reach and with costs "
+    "on a log scale, that a candidate found so far beats."
+)
+_SURVIVORS = (
+    "How often the {} search chose what. Operators and activations: the share of cells (operators only where "
+    "a cell has more than one input). Merges and taps: the share of fusions; one may read several taps of a "
+    "modality, and «none» leaves it out."
+)
+_PAIRS = (
+    "Percent of the fusions of the {} search that use two modalities, or leave both out; on the "
+    "diagonal, one modality."
+)
+_WINNERS = (
+    "From left to right: cells, each with the taps that it reads above it, in a colour for each modality; "
+    "then the merge, with the embeddings that it joins, where there is one; then the tasks."
+)
+_COST = (
+    "A generation has {} candidates. Seconds are of training alone; candidates that are trained side by side "
+    "share them."
+)
+
+
+def write_search_report(
+    folder: Path,
+    runs: Runs,
+    space: Space,
+    *,
+    objectives: Sequence[str],
+    population: int,
+    title: str,
+    winners: Mapping[str, Genome],
+    blocks: Sequence[Block] = (),
+) -> Path:
+    """Write ``report.html`` with its pictures, ``records.csv`` and ``search.json``.
+
+    Args:
+        folder: Where to; made when it is not there.
+        runs: By strategy, its candidates in the order of their slots. The page is about the first that is
+            not ``"random"``; the others are shown beside it.
+        space: What the candidates are from.
+        objectives: Names of the values of the records.
+        population: Candidates a generation.
+        title: Of the page.
+        winners: Genomes to draw, by what to call them.
+        blocks: What the caller adds under the summary, such as the table of test scores.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: A run is empty, or has other objectives.
+    """
+    _check(runs, objectives)
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = summarise(runs)
+    best = best_of(runs[main_of(runs)])
+    page: list[Block] = [
+        Text(summary),
+        *([Text(f"It is {best.proposal.genome.describe()}.")] if best else []),
+        *(_kept(folder, b, f"added_{i}") for i, b in enumerate(blocks, start=1)),
+    ]
+    page += _figures(folder, runs, space, objectives)
+    if winners:
+        page += [Heading("The fusions found"), Text(_WINNERS)]
+    for i, (name, genome) in enumerate(winners.items(), start=1):
+        picture = Picture(draw_genome(genome, space.tasks), f"{name}: {genome.describe()}")
+        page.append(_kept(folder, picture, f"winner_{i}_{re.sub(r'[^a-z0-9]+', '_', name.lower())}"))
+        page += [
+            Folded(f"As {words}", describe(genome, form=form, tasks=space.tasks))
+            for form, words in (("mermaid", "Mermaid"), ("dot", "Graphviz"))
+        ]
+    page += [Heading("Cost"), _costs(runs), Text(_COST.format(population))]
+    write_text(folder / "records.csv", records_csv(runs, objectives))
+    write_json(folder / "search.json", search_json(runs, objectives, population=population, summary=summary))
+    write_report(folder / "report.html", title=title, blocks=page)
+    return folder / "report.html"
+
+
+def summarise(runs: Runs) -> str:
+    """What was found, against what, and at which cost, in plain words."""
+    main = main_of(runs)
+    cost, best = cost_of(runs[main]), best_of(runs[main])
+    spent = f"The {main} search trained {cost.trained:,} fusions in {_time(cost.seconds)}"
+    spent += f" ({cost.copied:,} more were equal to earlier ones and cost nothing)" if cost.copied else ""
+    if best is None:
+        return f"{spent}; every one of them diverged."
+    mean = "mean " if len(best.evaluation.errors) > 1 else ""
+    parts = [f"{spent}. The best has a {mean}validation error of {best.evaluation.error:.4f}."]
+    if main != RANDOM and RANDOM in runs:
+        number = min(len(paid_for(runs[name])) for name in (main, RANDOM))
+        found = [best_of(paid_for(runs[name])[:number]) for name in (main, RANDOM)]
+        ours, theirs = [f"{r.evaluation.error:.4f}" if r else "no finite error" for r in found]
+        parts.append(f"At an equal budget of {number:,} fusions it had {ours}, and random search {theirs}.")
+    parts.append("These errors chose the fusion, so they flatter it; only test data tells how good it is.")
+    return " ".join(parts)
+
+
+def _check(runs: Runs, objectives: Sequence[str]) -> None:
+    if not runs:
+        raise ValueError("`runs` should hold at least one strategy. Found none.")
+    for name, records in runs.items():
+        if not records:
+            raise ValueError(f"`runs['{name}']` should hold at least one record. Found none.")
+        if len(records[0].values) != len(objectives):
+            raise ValueError(
+                f"the records of '{name}' should have a value for each of {list(objectives)}. "
+                f"Found {len(records[0].values)}."
+            )
+
+
+def _figures(folder: Path, runs: Runs, space: Space, objectives: Sequence[str]) -> list[Block]:
+    from fusion.search.report.figures import draw_front, draw_pairs, draw_progress, draw_survivors
+
+    main = main_of(runs)
+    if not any(is_finite(r) for r in runs[main]):
+        return []
+    blocks: list[Block] = []
+    if len(objectives) > 1:
+        shown = f"Shown are {objectives[0]} and {objectives[1]}, of {len(objectives)} objectives."
+        left = [shown] if len(objectives) > 2 else []
+        picture = Picture(draw_front(runs, objectives), " ".join([_FRONT, *left, *_diverged(runs)]))
+        blocks += [Heading("Pareto fronts"), _kept(folder, picture, "front")]
+    words = [_PROGRESS]
+    if len(objectives) > 1:
+        words.append(_HYPERVOLUME.format(objectives[0], objectives[1]))
+    picture = Picture(draw_progress(runs, objectives), " ".join(words))
+    blocks += [Heading("Progress"), _kept(folder, picture, "progress")]
+    picture = Picture(draw_survivors(runs[main], space), _SURVIVORS.format(main))
+    blocks += [Heading("What survives"), _kept(folder, picture, "survivors")]
+    if len(space.modalities) > 1:
+        picture = Picture(draw_pairs(runs[main], space.modalities), _PAIRS.format(main))
+        blocks += [Heading("Modalities together"), _kept(folder, picture, "pairs")]
+    return blocks
+
+
+def _diverged(runs: Runs) -> list[str]:
+    counts = {name: cost_of(records).diverged for name, records in runs.items()}
+    lost = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
+    return [f"Left out, as they diverged: {lost}."] if lost else []
+
+
+def _kept(folder: Path, block: Block, name: str) -> Block:
+    """The block; a picture is written beside the page as well."""
+    if not isinstance(block, Picture):
+        return block
+    if isinstance(block.drawing, str):
+        write_text(folder / f"{name}.svg", block.drawing)
+        return block
+    png = block.drawing if isinstance(block.drawing, bytes) else render(block.drawing)
+    write_bytes(folder / f"{name}.png", png)
+    return Picture(png, block.caption)
+
+
+def _costs(runs: Runs) -> Grid:
+    head = [
+        "strategy",
+        "generations",
+        "candidates",
+        "trained",
+        "copied",
+        "diverged",
+        "epochs",
+        "minutes",
+        "s each",
+    ]
+    rows = []
+    for name, records in runs.items():
+        cost = cost_of(records)
+        generations = str(records[-1].proposal.slot[0] + 1)
+        counts = [cost.candidates, cost.trained, cost.copied, cost.diverged, cost.epochs]
+        each = cost.seconds / max(cost.trained, 1)
+        rows.append([name, generations, *(str(c) for c in counts), f"{cost.seconds / 60:.1f}", f"{each:.2f}"])
+    return Grid(head, rows)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,1 @@
+"""A generation trained as one net."""

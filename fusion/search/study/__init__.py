@@ -1,0 +1,1 @@
+"""The run of a search over optuna's storage: workers, claims, resuming."""

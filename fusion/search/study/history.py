@@ -1,0 +1,83 @@
+"""What a worker knows of its study: read once, and then only what is new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusion.search.records import Record, Slot
+from fusion.search.space import Space
+from fusion.search.study.storage import Store
+from fusion.search.study.trials import record, slot
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+class History:
+    """The records of all complete generations, and the trials of the one at hand.
+
+    Trials of a generation are added when the one before is complete, so each generation is a run of
+    trial numbers.
+
+    Args:
+        store: The study.
+        space: Of its genes.
+        population: Candidates a generation.
+        generations: How many to look at.
+
+    Attributes:
+        records: In the order of the slots.
+        first: By key the slot in which a genome of the records was first.
+        generation: The one at hand; ``generations`` when all are complete.
+        live: Its trials that have not failed, by index; there is one at most for each.
+        failed: By index the last trial of those that only have failed ones.
+        seen: How many trials the study had when it was last read.
+    """
+
+    def __init__(self, store: Store, space: Space, *, population: int, generations: int) -> None:
+        self._store, self._space = store, space
+        self._population, self._generations = population, generations
+        self._start = 0
+        self.records: list[Record] = []
+        self.first: dict[str, Slot] = {}
+        self.generation = 0
+        self.live: dict[int, FrozenTrial] = {}
+        self.failed: dict[int, FrozenTrial] = {}
+        self.seen = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all generations are."""
+        return self.generation == self._generations
+
+    @property
+    def told(self) -> int:
+        """How many candidates are."""
+        return len(self.records) + sum(trial.state.is_finished() for trial in self.live.values())
+
+    def refresh(self) -> None:
+        """Read what is new."""
+        trials = self._store.trials()
+        self.seen = len(trials)
+        while not self.complete:
+            self._sort(trials[self._start :])
+            done = [t for _, t in sorted(self.live.items()) if t.state.is_finished()]
+            if len(done) < self._population:
+                return
+            for trial in done:
+                self.first.setdefault(trial.user_attrs["genome"], slot(trial))
+                self.records.append(record(trial, self._space))
+            self.generation += 1
+            self.live, self.failed = {}, {}
+            self._start = max(trial.number for trial in done) + 1
+
+    def _sort(self, trials: list[FrozenTrial]) -> None:
+        from optuna.trial import TrialState
+
+        self.live, self.failed = {}, {}
+        for trial in trials:
+            generation, index = slot(trial)
+            if generation > self.generation:
+                break
+            (self.failed if trial.state is TrialState.FAIL else self.live)[index] = trial
+        self.failed = {index: trial for index, trial in self.failed.items() if index not in self.live}

@@ -1,0 +1,113 @@
+"""Workers as processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing import get_context, parent_process
+from threading import Thread
+
+import torch
+
+from fusion.search.study.connection import grace_s
+from fusion.search.study.history import History
+from fusion.search.study.storage import Store
+from fusion.search.study.worker import Job, Worker
+
+_LOOK_S = 0.2
+_LEAVE_S = 10.0
+
+
+def _work(job: Job, threads: int) -> None:
+    """What a process does: all is left tidy on SIGTERM, and nothing goes on without the parent."""
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the parent too, which then ends its workers
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    Thread(target=_leave_with_parent, daemon=True).start()
+    try:
+        store = job.open()
+        Worker(job, store, job.history(store)).run()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)  # so that the parent sees what ended it
+
+
+def _leave_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def run_processes(
+    job: Job,
+    store: Store,
+    history: History,
+    workers: int,
+    watch: Callable[[History], None],
+    say: Callable[[str], None],
+) -> None:
+    """Run a job in several processes until the study is complete.
+
+    One that is killed is not started again: the others take over its slice.
+
+    Args:
+        job: What they do.
+        store: The study, to watch it.
+        history: What is known of it; all of it in the end.
+        workers: How many; they share the threads that PyTorch has here.
+        watch: Given what is known, whenever something is new.
+        say: Given what the user should know.
+
+    Raises:
+        RuntimeError: A worker failed, or all were killed.
+    """
+    context = get_context("spawn")
+    threads = max(1, torch.get_num_threads() // workers)
+    processes = {i: context.Process(target=_work, args=(job, threads)) for i in range(workers)}
+    try:
+        for process in processes.values():
+            process.start()
+        while processes:
+            time.sleep(_LOOK_S)
+            if store.completed() != history.told:
+                history.refresh()
+                watch(history)
+            for i, process in list(processes.items()):
+                if process.exitcode is None:
+                    continue
+                del processes[i]
+                if process.exitcode > 0:
+                    history.refresh()
+                    raise RuntimeError(_why(i, process.exitcode, history))
+                if process.exitcode < 0:
+                    name = signal.Signals(-process.exitcode).name
+                    if not processes:
+                        raise RuntimeError(
+                            f"the last worker was ended by {name}. The same call goes on from there."
+                        )
+                    say(
+                        f"worker {i} was ended by {name}; the others take over its candidates "
+                        f"{grace_s(job.heartbeat_s)} s later"
+                    )
+        history.refresh()
+    finally:
+        for process in processes.values():
+            if process.is_alive():
+                process.terminate()
+        for process in processes.values():
+            process.join(_LEAVE_S)
+            if process.is_alive():
+                process.kill()
+
+
+def _why(worker: int, code: int, history: History) -> str:
+    errors = [trial.user_attrs["error"] for trial in history.failed.values() if "error" in trial.user_attrs]
+    if errors:
+        return f"training candidates of generation {history.generation} failed: {errors[0]}"
+    return (
+        f"worker {worker} ended with exit code {code}; what it wrote on stderr says why. Does a script that "
+        "searches with several workers keep its calls under `if __name__ == '__main__':`?"
+    )

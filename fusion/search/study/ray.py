@@ -1,0 +1,54 @@
+"""Workers as Ray tasks, on whatever machines a Ray cluster has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fusion.search.study.history import History
+from fusion.search.study.storage import Store
+from fusion.search.study.worker import Job, Worker
+
+_LOOK_S = 0.5
+
+
+def _work(job: Job) -> None:
+    store = job.open()
+    Worker(job, store, job.history(store)).run()
+
+
+def run_ray(job: Job, store: Store, history: History, workers: int, watch: Callable[[History], None]) -> None:
+    """Run a job as Ray tasks until the study is complete.
+
+    Every machine of the cluster must reach the storage. Ray runs a task again whose process died.
+
+    Source: Moritz et al. 2018, "Ray: A Distributed Framework for Emerging AI Applications".
+
+    Args:
+        job: What they do.
+        store: The study, to watch it.
+        history: What is known of it; all of it in the end.
+        workers: How many tasks.
+        watch: Given what is known, whenever something is new.
+
+    Raises:
+        ImportError: Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ImportError("`launcher='ray'` needs Ray. Install it with: pip install 'plait[ray]'.") from None
+
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False, log_to_driver=False)
+    running = [ray.remote(_work).remote(job) for _ in range(workers)]
+    try:
+        while running:
+            done, running = ray.wait(running, num_returns=len(running), timeout=_LOOK_S)
+            ray.get(done)
+            if store.completed() != history.told:
+                history.refresh()
+                watch(history)
+        history.refresh()
+    finally:
+        for task in running:
+            ray.cancel(task)

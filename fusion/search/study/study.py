@@ -1,0 +1,168 @@
+"""A whole search over a study: begun, or gone on with."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from fusion.search.evaluator import Evaluator
+from fusion.search.records import Record
+from fusion.search.strategies._base import Strategy
+from fusion.search.study.connection import MEMORY, sqlite_url, storage_errors
+from fusion.search.study.history import History
+from fusion.search.study.processes import run_processes
+from fusion.search.study.progress import SearchProgress
+from fusion.search.study.ray import run_ray
+from fusion.search.study.settings import begin, check_counts, check_names, settings_of
+from fusion.search.study.storage import Store
+from fusion.search.study.trials import again
+from fusion.search.study.worker import Job, Worker
+
+
+def run_search(
+    evaluator: Evaluator,
+    strategy: Strategy,
+    *,
+    folder: Path,
+    name: str,
+    generations: int,
+    population: int,
+    objectives: Sequence[str] = ("error", "parameters"),
+    budgets: Mapping[str, float] | None = None,
+    workers: int = 1,
+    storage: str | None = None,
+    seed: int = 0,
+    heartbeat_s: float = 5.0,
+    progress: bool = True,
+    launcher: Literal["processes", "ray"] = "processes",
+) -> list[Record]:
+    """Propose, train and tell generation after generation; what a call before has done is not done again.
+
+    The study is an ordinary one of optuna's, a trial a candidate, which optuna-dashboard can open. Several
+    calls can work on it at a time, on several machines when the storage is a server. Whoever is killed loses
+    nothing: what a worker had claimed is taken over when it gave no heartbeat for three intervals.
+
+    Args:
+        evaluator: Trains the candidates.
+        strategy: Proposes them.
+        folder: For the study, and the checkpoints of what is being trained.
+        name: Of the study.
+        generations: How many; a study may be gone on with for more.
+        population: Candidates a generation.
+        objectives: All to be made small: ``"error"`` (the mean over tasks), ``"error/<task>"``, or names
+            of costs.
+        budgets: Upper limits of costs, by name; nothing above one is proposed.
+        workers: How many work side by side. The call that begins a study so says into how many slices each
+            generation is cut, and so which candidates are trained as one stack.
+        storage: ``study.db`` in the folder by default; ``"memory"``, for one worker; or an address, such as
+            ``postgresql+psycopg://user@host/database``.
+        seed: Of all proposals.
+        heartbeat_s: Seconds between the heartbeats of a worker.
+        progress: Whether to show it.
+        launcher: ``"processes"`` of this machine, or ``"ray"`` tasks.
+
+    Returns:
+        Every candidate, in the order of the slots.
+
+    Raises:
+        ValueError: An argument is out of its range, or differs from what the study was begun with.
+        OSError: The storage cannot be used.
+        RuntimeError: A worker failed.
+    """
+    check_counts(generations=generations, population=population, workers=workers, heartbeat_s=heartbeat_s)
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(
+            f"`name` should be of letters, digits, '.', '_' and '-', as files are. Found {name!r}."
+        )
+    if launcher not in ("processes", "ray"):
+        raise ValueError(f"`launcher` should be 'processes' or 'ray'. Found {launcher!r}.")
+    if storage == MEMORY and (workers > 1 or launcher == "ray"):
+        raise ValueError("`storage='memory'` is for one worker in this process. Leave it out to use a file.")
+    limits = dict(budgets or {})
+    check_names(evaluator, objectives, limits)
+    settings = settings_of(evaluator, strategy, objectives, limits, population, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    url = storage or sqlite_url(folder / "study.db")
+    with (
+        storage_errors(url),
+        closing(Store(url, name, objectives=objectives, heartbeat_s=heartbeat_s)) as store,
+    ):
+        job = Job(
+            evaluator=evaluator,
+            strategy=strategy,
+            url=url,
+            name=name,
+            checkpoints=folder / "claims" / name,
+            generations=generations,
+            population=population,
+            objectives=tuple(objectives),
+            budgets=limits,
+            slices=begin(store, settings, workers),
+            seed=seed,
+            heartbeat_s=heartbeat_s,
+        )
+        history = job.history(store)
+        lock = folder / f".{name}.lock"
+        # A server may have workers elsewhere, of whom only their heartbeats tell.
+        with _at_work(lock, alone=partial(_release, store, history)) if storage is None else nullcontext():
+            _retry(store, history)
+            _run(job, store, history, workers=workers, launcher=launcher, progress=progress)
+        shutil.rmtree(job.checkpoints, ignore_errors=True)  # what kills left behind
+        return history.records
+
+
+def _run(job: Job, store: Store, history: History, *, workers: int, launcher: str, progress: bool) -> None:
+    with SearchProgress(job.name, job.generations * job.population, shown=progress) as shown:
+        shown(history)
+        try:
+            if launcher == "ray":
+                run_ray(job, store, history, workers, shown)
+            elif workers > 1:
+                run_processes(job, store, history, workers, shown, shown.say)
+            else:
+                Worker(job, store, history, shown).run()
+        except KeyboardInterrupt:
+            shown.say("interrupted; the same call goes on from here")
+            raise
+
+
+def _release(store: Store, history: History) -> None:
+    """Set waiting what seems to run although nobody is there."""
+    from optuna.trial import TrialState
+
+    history.refresh()
+    for trial in history.live.values():
+        if trial.state is TrialState.RUNNING:
+            store.give_back(trial)
+
+
+def _retry(store: Store, history: History) -> None:
+    """What failed in an earlier call is tried again."""
+    history.refresh()
+    if history.failed:
+        store.append([again(trial) for trial in history.failed.values()], expected=history.seen)
+
+
+@contextmanager
+def _at_work(path: Path, *, alone: Callable[[], None]) -> Iterator[None]:
+    """Call ``alone`` if no other search of this machine is within such a context for the same file.
+
+    So a search that was killed goes on at once, without a wait for its heartbeats to be missed.
+    """
+    if sys.platform == "win32":  # where heartbeats alone tell
+        yield
+        return
+    import fcntl
+
+    with path.open("w") as file:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone()
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield

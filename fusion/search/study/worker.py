@@ -1,0 +1,209 @@
+"""The loop that every worker of a search runs, in whatever process."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fusion.cell.genome import Genome
+from fusion.search.evaluator import Evaluator
+from fusion.search.population import propose
+from fusion.search.records import Evaluation
+from fusion.search.strategies._base import Strategy
+from fusion.search.study.claims import Claim, claim, heartbeats
+from fusion.search.study.connection import storage_errors
+from fusion.search.study.history import History
+from fusion.search.study.storage import Store
+from fusion.search.study.trials import again, objective_values, proposal, slot, templates
+
+_POLL_S = 0.1
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know. It is pickled, to go to other processes.
+
+    Args:
+        evaluator: Trains the candidates.
+        strategy: Proposes them.
+        url: The storage of the study.
+        name: Of the study.
+        checkpoints: A folder for the state of what is being trained.
+        generations: How many.
+        population: Candidates a generation.
+        objectives: Names of the values.
+        budgets: Upper limits of costs.
+        slices: Into which a generation is cut.
+        seed: Of the search.
+        heartbeat_s: Seconds between heartbeats.
+    """
+
+    evaluator: Evaluator
+    strategy: Strategy
+    url: str
+    name: str
+    checkpoints: Path
+    generations: int
+    population: int
+    objectives: tuple[str, ...]
+    budgets: Mapping[str, float]
+    slices: int
+    seed: int
+    heartbeat_s: float
+
+    def open(self) -> Store:
+        """The study."""
+        return Store(self.url, self.name, objectives=self.objectives, heartbeat_s=self.heartbeat_s)
+
+    def history(self, store: Store) -> History:
+        """What there is of it, not yet read."""
+        return History(store, self.evaluator.space, population=self.population, generations=self.generations)
+
+
+class Worker:
+    """Proposes generations, claims slices of them and has them trained, until the study is complete.
+
+    Args:
+        job: What to do.
+        store: The study, open.
+        history: What is known of it; all of it in the end.
+        watch: Given what is known, after every step.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        store: Store,
+        history: History,
+        watch: Callable[[History], None] = lambda history: None,
+    ) -> None:
+        self.job, self.store, self.history, self.watch = job, store, history, watch
+        self._costs: dict[str, Mapping[str, float]] = {}
+        self._swept = time.monotonic()
+
+    def run(self) -> None:
+        """Work until all is complete.
+
+        Raises:
+            OSError: The storage failed.
+            RuntimeError: A candidate failed in another worker.
+        """
+        with storage_errors(self.job.url):
+            self.history.refresh()
+            while not self.history.complete:
+                if not self._propose() and not self._train():
+                    self._wait()
+                self.history.refresh()
+                self.watch(self.history)
+
+    def _propose(self) -> bool:
+        """Add the trials that the generation lacks: all of them, or those whose workers were lost."""
+        history, job = self.history, self.job
+        if history.failed:
+            for trial in history.failed.values():
+                if "error" in trial.user_attrs:
+                    raise RuntimeError(
+                        f"candidate {slot(trial)} of study '{job.name}' failed in another worker: "
+                        f"{trial.user_attrs['error']}. Once that is mended, the same call goes on."
+                    )
+            return self.store.append([again(t) for t in history.failed.values()], expected=history.seen)
+        if history.live:
+            return False
+        space = job.evaluator.space
+        new = propose(
+            job.strategy,
+            space,
+            history.records,
+            history.generation,
+            population=job.population,
+            seed=job.seed,
+            admit=self._admit,
+        )
+        costs = [self._cost(p.genome) for p in new]
+        self.store.append(templates(new, history.first, costs, space, job.slices), expected=history.seen)
+        return True
+
+    def _cost(self, genome: Genome) -> Mapping[str, float]:
+        if genome.key not in self._costs:
+            self._costs[genome.key] = self.job.evaluator.costs(genome)
+        return self._costs[genome.key]
+
+    def _admit(self, genome: Genome) -> bool:
+        budgets = self.job.budgets
+        return not budgets or all(self._cost(genome)[name] <= limit for name, limit in budgets.items())
+
+    def _train(self) -> bool:
+        """Claim a slice and see it through; False where there is none to claim."""
+        claimed = claim(self.store, self.history.live)
+        if claimed is None:
+            return False
+        try:
+            with heartbeats(self.store, claimed.lock, self.job.heartbeat_s):
+                if claimed.slice is None:
+                    self._tell(claimed, self._copies(claimed))
+                else:
+                    self._evaluate(claimed)
+        except KeyboardInterrupt:
+            for trial in claimed.todo:
+                self.store.give_back(trial)
+            raise
+        return True
+
+    def _evaluate(self, claimed: Claim) -> None:
+        job = self.job
+        job.checkpoints.mkdir(parents=True, exist_ok=True)
+        checkpoint = job.checkpoints / f"{self.history.generation}-{claimed.slice}"
+        proposals = [proposal(trial, job.evaluator.space) for trial in claimed.trials]
+        try:
+            results = job.evaluator.evaluate(proposals, checkpoint=checkpoint)
+            for p, result in zip(proposals, results, strict=True):
+                if result.error != result.error:
+                    raise ValueError(
+                        f"the errors of {p.slot} should be numbers. Found {dict(result.errors)}."
+                    )
+        except Exception as error:
+            for trial in claimed.todo[1:]:
+                self.store.give_back(trial)
+            self.store.fail(claimed.lock, f"{type(error).__name__}: {error}")
+            raise
+        self._tell(
+            claimed, {trial.number: result for trial, result in zip(claimed.trials, results, strict=True)}
+        )
+        checkpoint.unlink(missing_ok=True)
+
+    def _copies(self, claimed: Claim) -> dict[int, Evaluation]:
+        """The evaluations of equal genomes that were there before."""
+        found = {r.proposal.slot: r.evaluation for r in self.history.records}
+        for trial in self.history.live.values():
+            if "evaluation" in trial.user_attrs:
+                found[slot(trial)] = Evaluation(**trial.user_attrs["evaluation"])
+        return {t.number: found[tuple(t.user_attrs["copied_from"])] for t in claimed.trials}
+
+    def _tell(self, claimed: Claim, results: Mapping[int, Evaluation]) -> None:
+        """Store results. Where another worker took over meanwhile, its own stand."""
+        found = [results[trial.number] for trial in claimed.todo]
+        values = [
+            objective_values(self.job.objectives, result, trial.user_attrs["costs"])
+            for trial, result in zip(claimed.todo, found, strict=True)
+        ]
+        kept = self.store.complete(
+            claimed.todo, values, [asdict(r) | {"errors": dict(r.errors)} for r in found]
+        )
+        if claimed.lock.number not in kept:
+            _log.warning(
+                "the slice of candidate %s was taken over by another worker, which saw no heartbeat here",
+                slot(claimed.lock),
+            )
+
+    def _wait(self) -> None:
+        """Until something is told, or it is time to look for dead workers."""
+        end = time.monotonic() + self.job.heartbeat_s
+        while time.monotonic() < end and self.store.completed() == self.history.told:
+            time.sleep(min(_POLL_S, self.job.heartbeat_s))
+        if time.monotonic() - self._swept > self.job.heartbeat_s:
+            self.store.sweep()
+            self._swept = time.monotonic()

@@ -1,0 +1,1 @@
+"""Frozen encoders' taps, computed once and kept on disk."""
