@@ -128,19 +128,26 @@ def our_search(encoders: dict[str, Encoder], space: Space, train: Batch, validat
 
 
 def stacked_row(
-    what: str, train: Batch, validation: Batch, *, population: int, device: str, runs: int
+    what: str,
+    train: Batch,
+    validation: Batch,
+    *,
+    space: dict[str, Any],
+    population: int,
+    device: str,
+    runs: int,
 ) -> Result:
     """A generation drawn at random, in one stack and in stacks of one."""
     if device == "cuda" and not torch.cuda.is_available():
         return not_run(what, "no GPU")
     encoders = our_encoders(train, epochs=1)
-    space = Space.of(encoders, ["digit"])
-    drawn = [space.sample(np.random.default_rng([0, i])) for i in range(population)]
-    proposals = [Proposal((0, i), genes, space.decode(genes)) for i, genes in enumerate(drawn)]
+    choices = Space.of(encoders, ["digit"], **space)
+    drawn = [choices.sample(np.random.default_rng([0, i])) for i in range(population)]
+    proposals = [Proposal((0, i), genes, choices.decode(genes)) for i, genes in enumerate(drawn)]
     with tempfile.TemporaryDirectory() as folder:
         caches = [cache_taps(encoders, BatchDataset(batch), folder) for batch in (train, validation)]
         evaluator = StackedEvaluator(
-            space, {"digit": Classification(10)}, *caches, training=Training(EPOCHS, BATCH), device=device
+            choices, {"digit": Classification(10)}, *caches, training=Training(EPOCHS, BATCH), device=device
         )
         row = alternate(
             what,
@@ -176,14 +183,19 @@ def main() -> None:
     """Measure, print, write."""
     options = arguments("search_speed", __doc__ or "", add_options)
     torch.set_num_threads(2)
-    scale, runs = (16, 1) if options.quick else (1, 5)
+    scale, runs = (16, 1) if options.quick else (1, 3)
     train, validation = spectrograms(options.data, {"train": 8000 // scale, "validation": 3000 // scale})
     what = "stacked vs one by one"
     rows = [
         *search_rows(dict(options.peer).get("multibench"), train, validation, quick=options.quick),
-        stacked_row(what, train, validation, population=32, device="cpu", runs=runs),
         *(
-            stacked_row(f"{what}, gpu, {n}", train, validation, population=n, device="cuda", runs=runs)
+            stacked_row(name, train, validation, space=space, population=32, device="cpu", runs=runs)
+            for name, space in ((what, MFAS), (f"{what}, all of our space", {}))
+        ),
+        *(
+            stacked_row(
+                f"{what}, gpu, {n}", train, validation, space={}, population=n, device="cuda", runs=runs
+            )
             for n in (32, 128)
         ),
     ]

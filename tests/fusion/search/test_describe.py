@@ -12,7 +12,7 @@ from fusion.cell.genome import Cell, Genome
 from fusion.search.report.describe import describe
 from fusion.search.report.drawing import draw_genome
 from fusion.search.space import Space
-from tests.fusion.cell.genomes import genomes
+from tests.fusion.search.genomes import genomes
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = 'a "b" [c]\\'

@@ -24,7 +24,7 @@ from fusion.search.records import Evaluation, Record
 from fusion.search.report.page import Grid, Heading, Picture
 from fusion.search.report.report import summarise, write_search_report
 from fusion.search.report.runs import best_of, cost_of, front_of, hypervolumes, paid_for
-from tests.fusion.cell.genomes import make_space, simulate
+from tests.fusion.search.genomes import make_space, simulate
 
 SPACE = make_space(
     {"image": ["stage1", "stage2"], 'a "$_b^{" {c': ["layer.3", "<b>"], "text": [], "W" * 60: ["x"]},
