@@ -17,11 +17,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,8 +27,9 @@ from torch.nn import functional as F
 from benchmarks._av_spectrograms import SIDE, spectrograms
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
 from benchmarks._multibench import BATCH, READ, WIDTH, Data, MultiBench
+from benchmarks._stacked import in_seconds, stacked_row
 from encoders import Batch, BatchDataset, Encoder, create_encoder
-from fusion.search import Proposal, Space, StackedEvaluator, Training, cache_taps, search
+from fusion.search import Space, search
 from tasks import Classification
 
 GENERATIONS, POPULATION, EPOCHS = 8, 25, 3
@@ -127,50 +126,6 @@ def our_search(encoders: dict[str, Encoder], space: Space, train: Batch, validat
         raise RuntimeError(f"{CANDIDATES} candidates should be timed. Found {len(result.records)}.")
 
 
-def stacked_row(
-    what: str,
-    train: Batch,
-    validation: Batch,
-    *,
-    space: dict[str, Any],
-    population: int,
-    device: str,
-    runs: int,
-) -> Result:
-    """A generation drawn at random, in one stack and in stacks of one."""
-    if device == "cuda" and not torch.cuda.is_available():
-        return not_run(what, "no GPU")
-    encoders = our_encoders(train, epochs=1)
-    choices = Space.of(encoders, ["digit"], **space)
-    drawn = [choices.sample(np.random.default_rng([0, i])) for i in range(population)]
-    proposals = [Proposal((0, i), genes, choices.decode(genes)) for i, genes in enumerate(drawn)]
-    with tempfile.TemporaryDirectory() as folder:
-        caches = [cache_taps(encoders, BatchDataset(batch), folder) for batch in (train, validation)]
-        evaluator = StackedEvaluator(
-            choices, {"digit": Classification(10)}, *caches, training=Training(EPOCHS, BATCH), device=device
-        )
-        row = alternate(
-            what,
-            lambda: evaluator.evaluate(proposals),
-            lambda: [evaluator.evaluate([p]) for p in proposals],
-            runs=runs,
-            loops=1,
-        )
-    return in_seconds(row)
-
-
-def in_seconds(row: Result, *, peer_times: int = 1) -> Result:
-    """A row of milliseconds in seconds, the peer's as often."""
-    return replace(
-        row,
-        ours=round(row.ours / 1e3, 3),
-        peer=round(row.peer * peer_times / 1e3, 3),
-        ratio=round(row.ratio * peer_times, 3),
-        unit="s",
-        spread=(round(row.spread[0] * peer_times, 3), round(row.spread[1] * peer_times, 3)),
-    )
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Where the peer and the data are."""
     add_peers(parser)
@@ -186,15 +141,32 @@ def main() -> None:
     scale, runs = (16, 1) if options.quick else (1, 3)
     train, validation = spectrograms(options.data, {"train": 8000 // scale, "validation": 3000 // scale})
     what = "stacked vs one by one"
+    encoders = our_encoders(train, epochs=1)
     rows = [
         *search_rows(dict(options.peer).get("multibench"), train, validation, quick=options.quick),
         *(
-            stacked_row(name, train, validation, space=space, population=32, device="cpu", runs=runs)
+            stacked_row(
+                name,
+                encoders,
+                train,
+                validation,
+                space=space,
+                population=32,
+                device="cpu",
+                runs=runs,
+            )
             for name, space in ((what, MFAS), (f"{what}, all of our space", {}))
         ),
         *(
             stacked_row(
-                f"{what}, gpu, {n}", train, validation, space={}, population=n, device="cuda", runs=runs
+                f"{what}, gpu, {n}",
+                encoders,
+                train,
+                validation,
+                space={},
+                population=n,
+                device="cuda",
+                runs=runs,
             )
             for n in (32, 128)
         ),

@@ -14,6 +14,8 @@ from PIL import Image
 
 from encoders import Batch, View, create_encoder
 from fusion import create_fusion
+from fusion.cell import create_operator
+from fusion.search import create_strategy
 from tasks import MultiTaskModel, create_task
 from tests.disk import file_size_limit
 from tests.parts import make_batch, make_inputs, make_model
@@ -92,6 +94,8 @@ def test_a_mask_of_the_wrong_length_is_refused(length: int) -> None:
         (lambda: create_encoder("conf"), r"unknown encoder 'conf'. Did you mean 'conv'"),
         (lambda: create_encoder("conv", in_chan=1), r"'in_chan'. Did you mean 'in_chans'"),
         (lambda: create_fusion("gatde", {"a": create_encoder("mlp", 2)}), r"'gatde'. Did you mean 'gated'"),
+        (lambda: create_operator("gatde"), r"unknown operator 'gatde'. Did you mean 'gated'"),
+        (lambda: create_strategy("genetics"), r"unknown strategy 'genetics'. Did you mean 'genetic'"),
         (lambda: create_task("clasification", 3), r"'clasification'. Did you mean 'classification'"),
         (lambda: make_model()({"tabel": torch.zeros(2, 3)}), r"'tabel'. Did you mean 'table'"),
         (

@@ -53,11 +53,13 @@ def propose(
     """
     draw = strategy.prepare(space, history, generation, population=population, seed=seed)
     known = {record.proposal.genome for record in history}
+    trained = {r.proposal.slot: r.copied_from for r in history if r.copied_from is not None}
     proposals: list[Proposal] = []
     for index in range(population):
         spare: Proposal | None = None
         for child in _attempts(draw, space, (seed, generation, index)):
-            proposal = Proposal((generation, index), child.genes, space.decode(child.genes), child.parent)
+            parent = child.parent and trained.get(child.parent, child.parent)
+            proposal = Proposal((generation, index), child.genes, space.decode(child.genes), parent)
             if proposal.genome not in known:
                 if admit(proposal.genome):
                     break

@@ -14,6 +14,8 @@ from fusion.search.evaluator import Evaluator
 from fusion.search.strategies._base import Strategy
 from fusion.search.study.storage import Store
 
+_MEANING = {"fingerprint": ": the data, the encoders, the tasks or how candidates are trained differ"}
+
 
 def check_counts(*, heartbeat_s: float, **counts: int) -> None:
     """Refuse counts that are none.
@@ -57,13 +59,13 @@ def settings_of(
 ) -> dict[str, Any]:
     """What a study must keep to from beginning to end, as JSON gives it back."""
     settings = {
-        "fingerprint": evaluator.fingerprint,
         "space": evaluator.space.to_dict(),
         "strategy": strategy.config,
         "objectives": list(objectives),
         "budgets": dict(budgets),
         "population": population,
         "seed": seed,
+        "fingerprint": evaluator.fingerprint,  # last: it tells least of what differs
     }
     return dict(json.loads(json.dumps(settings)))
 
@@ -80,8 +82,18 @@ def begin(store: Store, settings: dict[str, Any], workers: int) -> int:
         return workers
     for key, value in settings.items():
         if begun[key] != value:
+            name, before, found = _difference(key, begun[key], value)
+            meaning = _MEANING.get(name, "")
             raise ValueError(
-                f"study '{store.name}' was begun with {key} {begun[key]}. Found {value}. Go on with the "
-                "former, or give the new search a name or a folder of its own."
+                f"study '{store.name}' was begun with {name} {before}. Found {found}{meaning}. Go on with "
+                "the former, or give the new search a name or a folder of its own."
             )
     return int(begun["slices"])
+
+
+def _difference(name: str, begun: Any, found: Any) -> tuple[str, Any, Any]:
+    """The first part that differs, by its dotted name."""
+    if isinstance(begun, dict) and isinstance(found, dict) and begun.keys() == found.keys():
+        key = next(key for key in found if begun[key] != found[key])
+        return _difference(f"{name}.{key}", begun[key], found[key])
+    return name, begun, found

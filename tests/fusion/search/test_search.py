@@ -18,7 +18,7 @@ from tests.fusion.search.problem import make_batch, make_encoders, make_space, m
 def run(folder: Path, **options: Any) -> SearchResult:
     data = [BatchDataset(make_batch(n, missing=True, seed=s)) for n, s in ((96, 0), (64, 1))]
     given = {"generations": 3, "population": 6, "epochs": 2, "batch_size": 32, "progress": False, **options}
-    return search(make_encoders(), make_tasks(), *data, folder=folder, space=make_space(), **given)
+    return search(make_encoders(), make_tasks(), *data, folder=folder, **{"space": make_space(), **given})
 
 
 @pytest.mark.parametrize("strategy", list_strategies())
@@ -52,10 +52,16 @@ def test_the_same_call_again_is_the_same_search(tmp_path: Path) -> None:
 
 def test_another_setting_is_refused_by_name(tmp_path: Path) -> None:
     run(tmp_path, generations=1)
-    with pytest.raises(ValueError, match="seed"):
-        run(tmp_path, seed=1)
-    with pytest.raises(ValueError, match="population"):
-        run(tmp_path, population=4)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"seed": 1}, "seed 0. Found 1. Go on with the former"),
+        ({"population": 4}, "population 6. Found 4"),
+        ({"strategy": "random"}, "strategy .*'genetic'.*Found .*'random'"),
+        ({"space": make_space(cells=2)}, "space.cells 3. Found 2"),
+        ({"lr": 1e-2}, "fingerprint .* Found .*: the data, .* or how candidates are trained differ"),
+    ]
+    for options, message in cases:
+        with pytest.raises(ValueError, match=f"study 'search' was begun with {message}"):
+            run(tmp_path, **options)
 
 
 def test_objectives_and_budgets(tmp_path: Path) -> None:
@@ -110,7 +116,7 @@ def test_what_cannot_be_is_refused_by_name(
 
 
 def test_a_task_without_labels_is_refused_by_name(tmp_path: Path) -> None:
-    tasks = {"y": make_tasks()["y"], "agree": Consistency(of="y", views=("weak", "strong"))}
+    tasks = {"y": make_tasks()["y"], "agree": Consistency(of="y", teacher="weak", student="strong")}
     with pytest.raises(TypeError, match="task 'agree' should have labels"):
         search(make_encoders(), tasks, None, None, folder=tmp_path)
 
