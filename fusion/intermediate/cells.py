@@ -39,7 +39,7 @@ class Cells(Fusion):
     Args:
         encoders: By modality.
         genome: As `Genome.to_dict` gives it. By default a plain chain: one cell for each level of
-            taps, aligned at the deepest, all modalities concatenated.
+            taps and one for the embeddings, aligned at those, all modalities concatenated.
         embed_dim: Width of the states; that of the genome by default (128 for the chain).
 
     Shape:
@@ -74,7 +74,7 @@ class Cells(Fusion):
             m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim} for m, e in encoders.items()
         }
         if genome is None:
-            taps = {m: [t.name for t in e.tap_info] or [EMBEDDING] for m, e in encoders.items()}
+            taps = {m: [*(t.name for t in e.tap_info), EMBEDDING] for m, e in encoders.items()}
             self.genome = chain(self.modalities, taps, width=128)
         else:
             self.genome = Genome.from_dict(genome)

@@ -153,13 +153,13 @@ def test_the_plain_chain_is_the_fusion_of_mfas() -> None:
     fusion = create_fusion("cells", encoders, embed_dim=8)
     assert isinstance(fusion, Cells)
     taps = {m: {t.name: torch.randn(5, t.dim) for t in e.tap_info} for m, e in encoders.items()}
+    taps = {m: own | {"pooled": torch.randn(5, encoders[m].embed_dim)} for m, own in taps.items()}
     h = None
     for cell, layer in zip(fusion.genome.cells, fusion.cells, strict=True):
         inputs = [taps[m][tap] for m, tap in cell.inputs] + ([] if h is None else [h])
         weights = [linear.weight for linear in layer.taps] + ([] if h is None else [layer.state.weight])
         bias = sum(linear.bias for linear in layer.taps) + (0 if h is None else layer.state.bias)
         h = torch.relu(torch.cat(inputs, 1) @ torch.cat(weights, 1).T + bias)
-    taps = {m: own | {"pooled": torch.zeros(5, encoders[m].embed_dim)} for m, own in taps.items()}
     torch.testing.assert_close(fusion.fuse(taps).pooled, h)
 
 
