@@ -13,6 +13,7 @@ from encoders.image_timm import TimmEncoder
 from encoders.loader import ResumableLoader
 from encoders.preprocessing import Preprocessing
 from encoders.series import SeriesTransformerEncoder, TCNEncoder
+from encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
 from encoders.tabular import FTTransformerEncoder, MLPEncoder
 from encoders.taps import as_tokens, pool
 from encoders.text import ByteTransformerEncoder
@@ -28,6 +29,7 @@ __all__ = [
     "Collate",
     "Configurable",
     "ConvEncoder",
+    "ECAPATDNNEncoder",
     "Encoder",
     "EncoderOutput",
     "FTTransformerEncoder",
@@ -48,6 +50,7 @@ __all__ = [
     "TimmEncoder",
     "Transforms",
     "View",
+    "XVectorEncoder",
     "as_tokens",
     "create_encoder",
     "list_encoders",

@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tasks._base import Task, create_task, list_tasks, register_task
+from tasks.aam_softmax import AAMSoftmax
+from tasks.am_softmax import AMSoftmax
 from tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
 from tasks.classification import Classification
 from tasks.consistency import Consistency
@@ -12,6 +14,7 @@ from tasks.multilabel import MultiLabel
 from tasks.network import Features
 from tasks.regression import Regression
 from tasks.sharing import CrossStitch, Hard, Sharing, create_sharing, list_sharings, register_sharing
+from tasks.triplet import Triplet
 from tasks.types import TaskOutput
 from tasks.weighting import (
     FAMO,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMO",
+    "AAMSoftmax",
+    "AMSoftmax",
     "Balancing",
     "Classification",
     "Consistency",
@@ -47,6 +52,7 @@ __all__ = [
     "Sharing",
     "Task",
     "TaskOutput",
+    "Triplet",
     "Uncertainty",
     "Weighting",
     "create_balancing",

@@ -30,10 +30,13 @@ class Task(Configurable, nn.Module):
         views: The renderings of the batch that the loss compares; () for the batch itself.
         gaussian: Whether the loss is a squared error, which decides its factor in uncertainty
             weighting.
+        batchwise: Whether a sample's loss depends on the other samples of its batch; such a task is
+            given the labelled ones alone.
     """
 
     kind: ClassVar[str]
     gaussian: ClassVar[bool] = False
+    batchwise: ClassVar[bool] = False
     of: str | None = None
     views: tuple[str, ...] = ()
     out_dim: int

@@ -139,11 +139,15 @@ class LossNetwork(Network):
         target = batch.targets[name]
         known = None if batch.all_labelled else batch.labelled[name]
         known = _both(known, self.readable(name, features.view))
-        loss = task.loss(out.logits, target) if out.cost is None else task.expected_cost(out.cost, target)
+        if out.cost is None:
+            loss = _own_loss(task, out.logits, target, known)
+        else:
+            loss = task.expected_cost(out.cost, target)
         terms.setdefault("", []).append((loss, known))
         there = features.fused[name].auxiliary_present
         for part, logits in out.auxiliary.items():
-            terms.setdefault(part, []).append((task.loss(logits, target), _both(known, there.get(part))))
+            counts = _both(known, there.get(part))
+            terms.setdefault(part, []).append((_own_loss(task, logits, target, counts), counts))
 
     def _unlabelled_loss(
         self,
@@ -156,6 +160,15 @@ class LossNetwork(Network):
         for v in task.views:
             known = _both(known, self.readable(name, views[v].view))
         return task.agreement(*[out[v][name].logits for v in task.views]), known
+
+
+def _own_loss(task: Task, output: Tensor, target: Tensor, known: Tensor | None) -> Tensor:
+    """The loss of each sample; a task that compares samples is given those that count, and no others."""
+    if known is None or not task.batchwise:
+        return task.loss(output, target)
+    rows = known.nonzero().squeeze(1)
+    own = task.loss(output[rows], target[rows])
+    return own.new_zeros(len(output)).index_copy(0, rows, own)
 
 
 def as_batches(batch: Batches) -> list[Batch]:

@@ -37,7 +37,7 @@ def check_shapes(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
             _check_mask(tap, out.tap_masks[name])
     if mask is not None:
         assert out.mask is not None
-        assert set(out.tap_masks) == set(out.taps)
+        assert set(out.tap_masks) == {t.name for t in encoder.tap_info if t.layout == "BTC"}
     _assert_finite(out)
 
 
@@ -88,8 +88,12 @@ def check_padding_invariance(encoder: Encoder, samples: Sequence[Tensor], *, pad
     for row, sample in enumerate(samples):
         alone = _encode(encoder, sample.unsqueeze(0), None)
         _assert_close(together.pooled[row], alone.pooled[0])
+        for tap in encoder.tap_info:
+            if tap.layout == "BC":
+                _assert_close(together.taps[tap.name][row], alone.taps[tap.name][0])
+        timed = [t.name for t in encoder.tap_info if t.layout == "BTC"]
         pairs = [(together.tokens, together.mask, alone.tokens)]
-        pairs += [(together.taps[n], together.tap_masks[n], alone.taps[n]) for n in together.taps]
+        pairs += [(together.taps[n], together.tap_masks[n], alone.taps[n]) for n in timed]
         for padded, valid, plain in pairs:
             assert padded is not None
             assert valid is not None

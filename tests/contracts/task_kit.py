@@ -29,7 +29,10 @@ def check_loss_is_per_sample(task: Task, target: Tensor) -> None:
     assert losses.dtype == torch.float32
     assert bool(losses.isfinite().all())
     assert bool((losses >= 0).all())
-    for i in range(len(target)):
+    if task.batchwise:
+        order = torch.randperm(len(target))
+        torch.testing.assert_close(task.loss(output[order], target[order]), losses[order])
+    for i in range(0 if task.batchwise else len(target)):
         torch.testing.assert_close(task.loss(output[i : i + 1], target[i : i + 1])[0], losses[i])
     half = task.loss(output.bfloat16(), target)
     assert half.dtype == torch.float32, "losses are computed in fp32"

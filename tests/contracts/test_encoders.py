@@ -75,6 +75,12 @@ BERT = {
 EXAMPLES = {
     "bytes": Example(lambda: create_encoder("bytes", embed_dim=16), _ids),
     "conv": Example(lambda: create_encoder("conv", 2, widths=(8, 16), embed_dim=12), _image(2)),
+    "ecapa_tdnn": Example(
+        lambda: create_encoder(
+            "ecapa_tdnn", features="frames", num_features=3, channels=8, scale=2, aggregated=12, embed_dim=6
+        ),
+        lambda n: torch.randn(n, 3),
+    ),
     "ft_transformer": Example(lambda: create_encoder("ft_transformer", 5, categories=(3, 3)), _row),
     "hf/": Example(lambda: create_encoder("hf/tiny", architecture=BERT), _ids),
     "logmel_conv": Example(
@@ -89,6 +95,14 @@ EXAMPLES = {
     ),
     "tcn": Example(lambda: create_encoder("tcn", 3, width=16), lambda n: torch.randn(n, 3)),
     "timm/": Example(lambda: create_encoder("timm/resnet18", in_chans=2), _image(2)),
+    "xvector": Example(
+        lambda: create_encoder(
+            "xvector", sample_rate=8000, num_features=6, widths=(8, 8, 8, 8, 12), embed_dim=10
+        ),
+        lambda length: torch.randn(length),
+        shortest=200,
+        longest=1000,
+    ),
 }
 
 each = pytest.mark.parametrize("name", EXAMPLES)

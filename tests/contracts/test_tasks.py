@@ -9,7 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks import Classification, Consistency, MultiLabel, Regression, Task, create_task, list_tasks
+from tasks import (
+    AAMSoftmax,
+    AMSoftmax,
+    Classification,
+    Consistency,
+    MultiLabel,
+    Regression,
+    Task,
+    Triplet,
+    create_task,
+    list_tasks,
+)
 from tasks._base import TASKS
 from tests.contracts import task_kit as kit
 
@@ -23,6 +34,8 @@ class Example:
 
 
 EXAMPLES = {
+    "aam_softmax": Example(lambda: AAMSoftmax(["a", "b", "c"], margin=0.3), lambda n: torch.arange(n) % 3),
+    "am_softmax": Example(lambda: AMSoftmax(3, scale=10.0, reads=("speech",)), lambda n: torch.arange(n) % 3),
     "classification": Example(
         lambda: Classification(3, class_weights=[0.5, 1.0, 1.5], label_smoothing=0.1),
         lambda n: torch.arange(n) % 3,
@@ -30,6 +43,7 @@ EXAMPLES = {
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
+    "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]
 

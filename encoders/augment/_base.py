@@ -1,0 +1,152 @@
+"""What every augmentation of waveforms is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from encoders._registry import Registry
+from encoders.slots import clean
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Recordings after an augmentation.
+
+    Attributes:
+        x: The waveforms, zero in the padding.
+        mask: Which samples are valid; None when all are.
+        drawn: What was drawn for each recording, by name: a label for a task, or for a probe.
+
+    Shape:
+        x ``[B, T]``, mask ``[B, T]``, drawn ``[B]`` each.
+    """
+
+    x: Tensor
+    mask: Tensor | None
+    drawn: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Augmentation(nn.Module):
+    """Changes each recording of a batch by random numbers of its own.
+
+    Those come from the CPU, so that they are the same on any device and nothing waits for a GPU. It acts
+    whatever the module's mode: whoever calls it knows whether this is training.
+
+    A subclass defines `change`, or ``forward`` where the length of recordings changes.
+
+    Attributes:
+        keeps_length: Whether recordings stay as long as they are.
+    """
+
+    registry_name: ClassVar[str] = ""
+    keeps_length: ClassVar[bool] = True
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Augmented:
+        """Change the recordings of a batch.
+
+        Args:
+            x: Waveforms; what is in the padding reaches nothing.
+            mask: Which samples are valid; None when all are.
+            generator: Of the CPU; the process's own when None.
+
+        Shape:
+            x ``[B, T]``, mask ``[B, T]``.
+
+        Raises:
+            ValueError: x is no batch of waveforms.
+        """
+        check_waveforms(x)
+        with torch.autocast(x.device.type, enabled=False):
+            changed, drawn = self.change(clean(x, mask), mask, torch.arange(len(x)), generator)
+        return Augmented(clean(changed, mask), mask, drawn)
+
+    def change(
+        self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The recordings at ``rows`` changed, and what was drawn for each.
+
+        Args:
+            x: The whole batch, zero in the padding.
+            mask: Of the whole batch.
+            rows: On the CPU.
+            generator: As in `forward`.
+
+        Shape:
+            x ``[B, T]``, mask ``[B, T]``, rows ``[R]``, results ``[R, T]`` and ``[R]`` each.
+        """
+        raise NotImplementedError
+
+
+def check_waveforms(x: Tensor) -> None:
+    if x.dim() != 2 or not x.is_floating_point():
+        hint = " Is the batch axis missing? Try `x.unsqueeze(0)`." if x.dim() == 1 else ""
+        raise ValueError(
+            f"`x` should be waveforms [batch, time] of floats. Found {(*x.shape,)} of {x.dtype}.{hint}"
+        )
+
+
+def check_range(name: str, values: tuple[float, float], low: float = -torch.inf) -> None:
+    """Refuse a range that is no pair in order."""
+    if len(values) != 2 or not low <= values[0] <= values[1]:
+        least = "" if low == -torch.inf else f", {low:g} or more"
+        raise ValueError(f"`{name}` should be two numbers, the smaller first{least}. Found {values}.")
+
+
+def take(x: Tensor, mask: Tensor | None, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The recordings at ``rows``, and as numbers which of their samples are valid.
+
+    Shape:
+        ``[R, T]`` and ``[R, T]``.
+    """
+    own = x.index_select(0, there := rows.to(x.device, non_blocking=True))
+    return own, torch.ones_like(own) if mask is None else mask.index_select(0, there).to(own.dtype)
+
+
+def uniform(
+    shape: tuple[int, ...], values: tuple[float, float], generator: Generator | None, device: torch.device
+) -> Tensor:
+    """Numbers between the two values, drawn on the CPU."""
+    low, high = values
+    drawn = low + (high - low) * torch.rand(shape, generator=generator)
+    return drawn.to(device, non_blocking=True)
+
+
+def energy(x: Tensor, valid: Tensor) -> Tensor:
+    """The sum of squares over valid samples ``[R, 1]``."""
+    return (x.square() * valid).sum(1, keepdim=True)
+
+
+def same_energy(y: Tensor, x: Tensor, valid: Tensor) -> Tensor:
+    """``y`` with the energy of ``x``; silence where y has none."""
+    own = energy(y, valid)
+    return y * torch.where(own > 0, energy(x, valid) / own.clamp_min(1e-30), 0.0).sqrt()
+
+
+def mix(x: Tensor, noise: Tensor, valid: Tensor, snr_db: Tensor) -> Tensor:
+    """Speech with noise added, at a ratio of their energies over valid samples; silence stays silent.
+
+    Shape:
+        x, noise and valid ``[R, T]``, snr_db ``[R]``.
+    """
+    return x + same_energy(noise, x, valid) * (10 ** (-snr_db / 20)).unsqueeze(1)
+
+
+AUGMENTS: Registry[Augmentation] = Registry("augmentation")
+register_augment = AUGMENTS.register
+
+
+def create_augment(name: str, *args: Any, **options: Any) -> Augmentation:
+    """Make an augmentation by name: ``create_augment("random_gain", gain_db=(-6, 6))``."""
+    return AUGMENTS.create(name, *args, **options)
+
+
+def list_augments(pattern: str = "*") -> list[str]:
+    """Names of the augmentations that match a shell pattern."""
+    return AUGMENTS.list(pattern)

@@ -1,0 +1,61 @@
+"""Noise, music or voices from files, added to speech."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from encoders.augment._base import Augmentation, check_range, mix, register_augment, take, uniform
+from encoders.augment.clips import Clips
+
+
+@register_augment("additive_noise")
+class AdditiveNoise(Augmentation):
+    """Adds a random part of a random clip, or the sum of several, at a random signal-to-noise ratio.
+
+    ``y = x + n · √(E(x) / (E(n) · 10^(SNR/10)))``, the energies E over the recording's valid samples.
+    Source: Snyder et al. 2018, "X-vectors: Robust DNN Embeddings for Speaker Recognition" (§3.3); the
+    clips are those of MUSAN (Snyder et al. 2015), see `musan`.
+
+    Args:
+        clips: Noise, music or voices at the recordings' rate.
+        snr_db: The range from which each recording's ratio is drawn.
+        voices: The fewest and the most clips that are added up, of equal energy (babble: 3 to 7).
+
+    Shape:
+        x ``[B, T]``, mask ``[B, T]``; drawn ``snr_db [B]``.
+
+    Units:
+        ``snr_db`` in dB.
+
+    Raises:
+        ValueError: A range is not in order.
+
+    Example:
+        >>> noisy = AdditiveNoise(Clips([torch.randn(400)]), snr_db=(0, 15))(torch.randn(2, 1000))
+        >>> noisy.x.shape, bool((noisy.drawn["snr_db"] <= 15).all())
+        (torch.Size([2, 1000]), True)
+    """
+
+    def __init__(
+        self, clips: Clips, *, snr_db: tuple[float, float], voices: tuple[int, int] = (1, 1)
+    ) -> None:
+        super().__init__()
+        check_range("snr_db", snr_db)
+        check_range("voices", voices, 1)
+        self.clips, self.snr_db, self.voices = clips, snr_db, voices
+
+    def change(
+        self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        own, valid = take(x, mask, rows)
+        count, length = own.shape
+        ratio = uniform((count,), self.snr_db, generator, x.device)
+        few, many = self.voices
+        voices = torch.randint(few, many + 1, (count, 1), generator=generator).to(x.device, non_blocking=True)
+        noise = torch.zeros_like(own)
+        for voice in range(many):
+            clip = self.clips.draw(count, length, generator).to(x.device, own.dtype)
+            power = (clip.square() * valid).sum(1, keepdim=True).clamp_min(1e-30)
+            noise = noise + clip * power.rsqrt() * (voice < voices)
+        return mix(own, noise, valid, ratio), {"snr_db": ratio}

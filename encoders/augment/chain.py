@@ -1,0 +1,48 @@
+"""One augmentation after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Generator, Tensor
+
+from encoders._named import NamedModules
+from encoders.augment._base import Augmentation, Augmented, register_augment
+
+
+@register_augment("chain")
+class Chain(Augmentation):
+    """Applies several augmentations in their order.
+
+    Args:
+        parts: By name.
+
+    Shape:
+        As the parts; drawn has ``"<name>.<what>"`` of each part.
+
+    Raises:
+        ValueError: There is none.
+
+    Example:
+        >>> import torch
+        >>> from encoders.augment import RandomFilter, RandomGain
+        >>> chain = Chain({"gain": RandomGain(), "channel": RandomFilter(8000)})
+        >>> sorted(chain(torch.randn(2, 800)).drawn)
+        ['gain.gain_db']
+    """
+
+    def __init__(self, parts: Mapping[str, Augmentation]) -> None:
+        super().__init__()
+        if not parts:
+            raise ValueError("`parts` should hold one augmentation or more. Found none.")
+        self.parts = NamedModules(parts)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Augmented:
+        drawn: dict[str, Tensor] = {}
+        for name, part in self.parts.items():
+            out = part(x, mask, generator=generator)
+            x, mask = out.x, out.mask
+            drawn |= {f"{name}.{what}": value for what, value in out.drawn.items()}
+        return Augmented(x, mask, drawn)

@@ -1,0 +1,123 @@
+"""Many recordings held in memory, of which parts are drawn at random without a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from encoders._extras import require
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+class Clips(nn.Module):
+    """Noises, pieces of music, voices or room impulse responses, in 16 bits, each scaled to its peak.
+
+    Args:
+        waveforms: One or more, at one rate.
+
+    Shape:
+        waveforms ``[T]`` each.
+
+    Raises:
+        ValueError: There is none, or one of them is silent or empty.
+
+    Example:
+        >>> clips = Clips([torch.ones(3), torch.ones(5)])
+        >>> clips.draw(2, 4, None).shape, clips.draw_whole(2, 4, None).shape
+        (torch.Size([2, 4]), torch.Size([2, 4]))
+    """
+
+    samples: Tensor
+
+    def __init__(self, waveforms: Sequence[Tensor]) -> None:
+        super().__init__()
+        if not waveforms:
+            raise ValueError("`waveforms` should hold one or more. Found none.")
+        for i, x in enumerate(waveforms):
+            if x.dim() != 1 or not len(x) or not bool(x.isfinite().all()) or not bool(x.any()):
+                raise ValueError(
+                    f"`waveforms` should be finite, of shape [time], and not silent throughout. Found "
+                    f"{(*x.shape,)} at position {i}. Leave it out."
+                )
+        scaled = [(x.float() * (32767 / x.abs().max())).round().to(torch.int16) for x in waveforms]
+        self.register_buffer("samples", torch.cat(scaled), persistent=False)
+        self.lengths = torch.tensor([len(x) for x in scaled])  # stays on the CPU, as what is drawn
+        self.starts = self.lengths.cumsum(0) - self.lengths
+
+    @classmethod
+    def read(cls, folder: str | Path, sample_rate: int, *, seconds: float, start: str = "middle") -> Clips:
+        """All recordings below a folder, of each an equal share of the seconds that are held.
+
+        Args:
+            folder: Of ``.wav``, ``.flac`` and ``.ogg`` files, at any depth; of several channels the first.
+            sample_rate: In Hz; others are resampled.
+            seconds: Held at most in all. An hour at 16 kHz takes 115 MB.
+            start: Where the share lies in its recording: in the ``"middle"``, or at the ``"beginning"``.
+
+        Raises:
+            FileNotFoundError: There is no such folder, or no recording in it.
+            ValueError: A file cannot be read, or ``start`` is something else.
+            ImportError: soundfile, or torchaudio for another rate, is not installed.
+        """
+        if start not in ("middle", "beginning"):
+            raise ValueError(f"`start` should be 'middle' or 'beginning'. Found '{start}'.")
+        files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not files:
+            raise FileNotFoundError(
+                f"'{folder}' should hold recordings ({', '.join(SUFFIXES)}). Found none. Is the path right?"
+            )
+        parts = [_read(path, sample_rate, seconds / len(files), start == "middle") for path in files]
+        return cls([x for x in parts if bool(x.any())])
+
+    def draw(self, count: int, length: int, generator: Generator | None) -> Tensor:
+        """Random parts of random clips; a clip that is too short is repeated.
+
+        Shape:
+            Result ``[count, length]``.
+        """
+        which, lengths = self._choose(count, generator)
+        offset = (torch.rand(count, generator=generator) * lengths).long()
+        return self._gather(which, lengths, offset, length, repeat=True)
+
+    def draw_whole(self, count: int, length: int, generator: Generator | None) -> Tensor:
+        """Random clips from their beginning, cut or filled up with zeros.
+
+        Shape:
+            Result ``[count, length]``.
+        """
+        which, lengths = self._choose(count, generator)
+        return self._gather(which, lengths, torch.zeros_like(lengths), length, repeat=False)
+
+    def _choose(self, count: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
+        which = torch.randint(len(self.lengths), (count,), generator=generator)
+        return which, self.lengths[which]
+
+    def _gather(self, which: Tensor, lengths: Tensor, offset: Tensor, length: int, *, repeat: bool) -> Tensor:
+        device = self.samples.device
+        start, size, first = (
+            x.unsqueeze(1).to(device, non_blocking=True) for x in (self.starts[which], lengths, offset)
+        )
+        place = first + torch.arange(length, device=device)
+        inside = place % size if repeat else place.minimum(size - 1)
+        found = self.samples[start + inside].float() / 32768
+        return found if repeat else found.masked_fill(place >= size, 0)
+
+
+def _read(path: Path, sample_rate: int, seconds: float, middle: bool) -> Tensor:
+    soundfile: Any = require("soundfile", "audio")
+    try:
+        with soundfile.SoundFile(path) as file:
+            count = min(file.frames, max(1, round(seconds * file.samplerate)))
+            file.seek((file.frames - count) // 2 if middle else 0)
+            x = torch.from_numpy(file.read(count, dtype="float32", always_2d=True)[:, 0].copy())
+            rate = int(file.samplerate)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"'{path}' should be an audio file. libsndfile says: {error.error_string}") from None
+    if rate != sample_rate:
+        x = require("torchaudio", "audio").functional.resample(x, rate, sample_rate)
+    return x

@@ -1,0 +1,67 @@
+"""Reverberation by the impulse responses of rooms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Generator, Tensor
+
+from encoders.augment._base import Augmentation, register_augment, same_energy, take
+from encoders.augment._convolution import convolve
+from encoders.augment.clips import Clips
+
+
+@register_augment("reverberation")
+class Reverberation(Augmentation):
+    """Convolves each recording with the impulse response of a random room.
+
+    What arrives directly, the response's largest value, stays where it was in time, and the recording
+    keeps its energy; what rings on after its end is cut.
+    Source: Ko et al. 2017, "A Study on Data Augmentation of Reverberant Speech for Robust Speech
+    Recognition".
+
+    Args:
+        responses: Of rooms, at the recordings' rate; see `from_folder`.
+        length: Samples of a response that are used, from its beginning.
+
+    Shape:
+        x ``[B, T]``, mask ``[B, T]``; nothing is drawn that a task could learn.
+
+    Raises:
+        ValueError: The length is below 1.
+
+    Example:
+        >>> import torch
+        >>> echo = Clips([torch.tensor([0.0, 1.0, 0.0, 0.5])])
+        >>> wet = Reverberation(echo, length=4)(torch.tensor([[1.0, 0.0, 0.0, 0.0]])).x
+        >>> (wet / wet[0, 0]).round(decimals=2)
+        tensor([[1.0000, 0.0000, 0.5000, 0.0000]])
+    """
+
+    def __init__(self, responses: Clips, *, length: int) -> None:
+        super().__init__()
+        if length < 1:
+            raise ValueError(f"`length` should be 1 or more samples. Found {length}.")
+        self.responses, self.length = responses, length
+
+    @classmethod
+    def from_folder(
+        cls, folder: str | Path, sample_rate: int, *, response_s: float = 1.0, seconds: float = 3600.0
+    ) -> Reverberation:
+        """The responses below a folder, such as ``RIRS_NOISES/simulated_rirs``.
+
+        Args:
+            folder: Of recordings at any depth; of several channels the first is used.
+            sample_rate: In Hz.
+            response_s: What is used of a response, in seconds from its beginning.
+            seconds: Held in memory in all; see `Clips.read`.
+        """
+        clips = Clips.read(folder, sample_rate, seconds=seconds, start="beginning")
+        return cls(clips, length=max(1, round(response_s * sample_rate)))
+
+    def change(
+        self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        own, valid = take(x, mask, rows)
+        response = self.responses.draw_whole(len(rows), self.length, generator).to(x.device, x.dtype)
+        return same_energy(convolve(own, response, response.abs().argmax(1)), own, valid), {}

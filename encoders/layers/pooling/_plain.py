@@ -1,0 +1,27 @@
+"""Mean and standard deviation over time, each valid frame alike."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from encoders.layers._pieces import in_pieces
+from encoders.layers.pooling._moments import moments
+from encoders.layers.pooling._piecewise import PiecewiseMoments
+from encoders.slots import clean
+
+
+def plain_statistics(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """``μ`` and ``σ`` of the valid frames, in float32 at least.
+
+    Shape:
+        x ``[B, T, C]``, mask ``[B, T]``, results ``[B, C]``.
+    """
+    if in_pieces(x):
+        mean, deviation = PiecewiseMoments.apply(x, mask)  # type: ignore[no-untyped-call]
+        return mean, deviation
+    kind = torch.promote_types(x.dtype, torch.float32)
+    if mask is None:
+        return moments(x, x.new_full((1, 1, 1), 1 / x.shape[1], dtype=kind))
+    valid = mask.unsqueeze(2).to(kind)
+    return moments(clean(x, mask), valid / valid.sum(1, keepdim=True).clamp(min=1))

@@ -1,0 +1,57 @@
+"""The layer of time-delay neural networks."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from encoders.layers._processor_norm import frames, image
+from encoders.layers.batch_norm import MaskedBatchNorm
+
+
+class TDNN(nn.Module):
+    """Affine map of the frames around each, ReLU, batch normalisation; zeros in the padding.
+
+    Source: Peddinti et al., "A time delay neural network architecture for efficient modeling of long
+    temporal contexts", Interspeech 2015, in the order of Snyder et al. 2018.
+
+    Beyond the ends of a recording frames count as zeros, the value of padding, so that there are as many
+    frames after as before. (Where the paper's network has none, a recording must outlast its context of 15
+    frames; spoken digits do not.)
+
+    Args:
+        in_dim: Size of the frames that it reads.
+        dim: Size of the frames that it gives.
+        kernel: Number of frames in the context, odd.
+        dilation: Distance between them.
+
+    Shape:
+        x ``[B, T, in_dim]``, zero in the padding; mask ``[B, T]``; result ``[B, T, dim]``.
+
+    Raises:
+        ValueError: ``kernel`` is even.
+
+    Example:
+        >>> import torch
+        >>> TDNN(24, 512, kernel=5)(torch.randn(2, 9, 24)).shape
+        torch.Size([2, 9, 512])
+    """
+
+    def __init__(self, in_dim: int, dim: int, *, kernel: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(
+                f"`kernel` should be odd, for as many frames before as after. Found {kernel}. Add one."
+            )
+        self.conv = nn.Conv1d(in_dim, dim, kernel, dilation=dilation)
+        self.norm = MaskedBatchNorm(dim, rectify=True)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        out: Tensor = self.norm(self._affine(x), mask)
+        return out
+
+    def _affine(self, x: Tensor) -> Tensor:
+        weight, (dilation,) = self.conv.weight, self.conv.dilation
+        reach = dilation * (weight.shape[2] // 2)
+        out = F.conv2d(image(x), weight.unsqueeze(2), self.conv.bias, 1, (0, reach), (1, dilation))
+        return frames(out)

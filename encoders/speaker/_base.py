@@ -1,0 +1,53 @@
+"""What encoders of speakers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from encoders._base import Encoder, StagedEncoder
+from encoders.features import load_waveform
+from encoders.layers.steps import StepsInputLevel
+from encoders.speaker.front_end import SpeakerFrontEnd
+from encoders.types import InputSpec
+
+
+class SpeakerEncoder(StagedEncoder):
+    """A front-end, and stages that read its frames.
+
+    Args:
+        front: From recordings to frames.
+    """
+
+    def __init__(self, front: SpeakerFrontEnd) -> None:
+        super().__init__()
+        self.front = front
+        if front.window is None:
+            self.input_spec = InputSpec((None, front.num_features), sequence=True)
+        else:
+            self.input_spec = InputSpec((None,), sequence=True, stand_in=(front.window,))
+
+    def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Set mean and deviation of each feature from training recordings; padding is left out.
+
+        Shape:
+            x and mask as the encoder reads them.
+        """
+        self.front.fit(x, mask)
+
+    def read(self, raw: Any) -> Any:
+        """As `preprocess`."""
+        return self.preprocess(raw)
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """A waveform, a pair of a waveform and its rate (it is resampled), or a path; or frames."""
+        rate = self.front.sample_rate
+        return super().preprocess(raw) if rate is None else load_waveform(raw, rate)
+
+    def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        frames, mask = self.front(x, mask)
+        return frames, mask
+
+    def input_level(self) -> Encoder:
+        return StepsInputLevel(self.front, self.front.num_features, self.input_spec)

@@ -1,0 +1,105 @@
+"""ECAPA-TDNN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._create import register_encoder
+from encoders.layers.batch_norm import MaskedBatchNorm
+from encoders.layers.pooling import create_pooling
+from encoders.layers.se_res2net import SERes2NetBlock
+from encoders.layers.tdnn import TDNN
+from encoders.slots import clean
+from encoders.speaker._base import SpeakerEncoder
+from encoders.speaker.front_end import SpeakerFrontEnd
+from encoders.types import EncoderOutput, TapInfo
+
+
+class _Stage(nn.Module):
+    """A layer that leaves the mask as it is."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.layer(x, mask), mask
+
+
+@register_encoder("ecapa_tdnn")
+class ECAPATDNNEncoder(SpeakerEncoder):
+    """Time-delay network with squeeze and excitation, aggregation of its layers, and attentive pooling.
+
+    A layer over five frames; three blocks of dilation 2, 3 and 4; their outputs joined and mapped; pooling;
+    batch normalisation, an affine map and batch normalisation again. Padding reaches none of it. As in public
+    implementations a block reads what the one before it gave, and not the sum of all before it.
+
+    Source: Desplanques et al., "ECAPA-TDNN: Emphasized Channel Attention, Propagation and Aggregation in TDNN
+    Based Speaker Verification", Interspeech 2020.
+
+    Args:
+        features: ``"mfcc"``, ``"fbank"`` or ``"frames"``, as `SpeakerFrontEnd` has them.
+        sample_rate: Of the waveforms, in Hz; None for frames.
+        num_features: Size of a frame.
+        n_mels: Bands behind the MFCC; as many as there are features when None.
+        normalise: ``"utterance"`` (the mean of the recording is removed) or ``"global"``.
+        channels: Of the first layer and of the blocks; the paper has 512 and 1024.
+        scale: Groups of channels in a block.
+        aggregated: Channels of the joined blocks, after their map.
+        pooling: Name of a pooling, as `list_poolings` has them.
+        embed_dim: Size of the embedding.
+
+    Shape:
+        ``[B, T]`` samples or ``[B, T, num_features]`` frames, mask ``[B, T]``; pooled ``[B, embed_dim]``;
+        tokens ``[B, T', aggregated]``; taps ``[B, T', channels]``: frame1 and the blocks.
+
+    Units:
+        ``sample_rate`` in Hz; waveforms from -1 to 1.
+
+    Raises:
+        ValueError: An option is unknown or does not fit, or a recording is shorter than one window.
+
+    Example:
+        >>> encoder = ECAPATDNNEncoder(features="fbank", sample_rate=8000, channels=64)
+        >>> encoder(torch.randn(2, 1600)).pooled.shape
+        torch.Size([2, 192])
+    """
+
+    def __init__(
+        self,
+        *,
+        features: str = "mfcc",
+        sample_rate: int | None = None,
+        num_features: int = 80,
+        n_mels: int | None = None,
+        normalise: str = "utterance",
+        channels: int = 512,
+        scale: int = 8,
+        aggregated: int = 1536,
+        pooling: str = "channel_attentive_statistics",
+        embed_dim: int = 192,
+    ) -> None:
+        front = SpeakerFrontEnd(
+            features, sample_rate=sample_rate, num_features=num_features, n_mels=n_mels, normalise=normalise
+        )
+        super().__init__(front)
+        blocks = [SERes2NetBlock(channels, dilation=dilation, scale=scale) for dilation in (2, 3, 4)]
+        self.stages = nn.ModuleList(map(_Stage, [TDNN(num_features, channels, kernel=5), *blocks]))
+        names = ["frame1", *(f"block{i + 1}" for i in range(len(blocks)))]
+        self.tap_info = tuple(TapInfo(name, channels, "BTC") for name in names)
+        self.aggregate = nn.Linear(len(blocks) * channels, aggregated)
+        self.pooling = create_pooling(pooling, aggregated)
+        self.pooling_norm = MaskedBatchNorm(self.pooling.out_dim)
+        self.affine = nn.Linear(self.pooling.out_dim, embed_dim)
+        self.norm = MaskedBatchNorm(embed_dim)
+        self.embed_dim, self.token_dim = embed_dim, aggregated
+
+    def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
+        _, *blocks = (taps[tap.name] for tap in self.tap_info)
+        mask = tap_masks.get(self.tap_info[-1].name)
+        tokens = clean(self.aggregate(torch.cat(blocks, 2)).relu(), mask)
+        pooled = self.norm(self.affine(self.pooling_norm(self.pooling(tokens, mask))))
+        return EncoderOutput(pooled, tokens, mask, taps, tap_masks)

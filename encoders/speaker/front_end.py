@@ -1,0 +1,114 @@
+"""Normalised frames of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from encoders._registry import unknown_name
+from encoders.features import MFCC, Fbank
+from encoders.layers.audio import Frames
+from encoders.layers.standardise import Standardise
+from encoders.slots import clean
+from encoders.taps import masked_mean
+
+NORMALISATIONS = ("utterance", "global")
+
+
+def _mfcc(sample_rate: int, size: int, n_mels: int | None) -> nn.Module:
+    return MFCC(sample_rate, n_mfcc=size, n_mels=size if n_mels is None else n_mels)
+
+
+def _fbank(sample_rate: int, size: int, n_mels: int | None) -> nn.Module:
+    if n_mels is not None:
+        raise ValueError(
+            f"`n_mels` should be None with features 'fbank': `num_features` says it. Found {n_mels}."
+        )
+    return Fbank(sample_rate, n_mels=size)
+
+
+FEATURES: dict[str, Callable[[int, int, int | None], nn.Module]] = {"mfcc": _mfcc, "fbank": _fbank}
+
+
+class SpeakerFrontEnd(nn.Module):
+    """Frames of 25 ms every 10 ms, less what does not tell speakers apart.
+
+    Args:
+        features: ``"mfcc"`` or ``"fbank"``, as Kaldi computes them, of waveforms; ``"frames"`` for frames
+            that were computed already.
+        sample_rate: Of the waveforms, in Hz; None for frames.
+        num_features: Size of a frame.
+        n_mels: Bands behind the MFCC; as many as there are features when None.
+        normalise: ``"utterance"`` subtracts from each recording the mean of its frames, and with it what a
+            channel adds; ``"global"`` keeps it. Both then standardise each feature by the mean and deviation
+            that `fit` takes from training data, which leave it as it is until then.
+
+    Shape:
+        x ``[B, T]`` samples, or frames ``[B, T, num_features]``; mask ``[B, T]``; frames
+        ``[B, T', num_features]`` and their mask.
+
+    Units:
+        ``sample_rate`` in Hz; waveforms from -1 to 1.
+
+    Raises:
+        ValueError: Unknown features or normalisation; a sample rate too few or too many; a recording is
+            shorter than one window.
+
+    Example:
+        >>> import torch
+        >>> front = SpeakerFrontEnd("fbank", sample_rate=8000, num_features=24, normalise="utterance")
+        >>> frames, mask = front(torch.randn(2, 8000))
+        >>> frames.shape, bool(frames.mean(1).abs().max() < 1e-4)
+        (torch.Size([2, 98, 24]), True)
+    """
+
+    def __init__(
+        self,
+        features: str,
+        *,
+        sample_rate: int | None,
+        num_features: int,
+        n_mels: int | None = None,
+        normalise: str,
+    ) -> None:
+        super().__init__()
+        if normalise not in NORMALISATIONS:
+            raise unknown_name("normalisation", normalise, NORMALISATIONS)
+        if features not in {*FEATURES, "frames"}:
+            raise unknown_name("features", features, {*FEATURES, "frames"})
+        self.sample_rate, self.num_features, self.normalise = sample_rate, num_features, normalise
+        if features == "frames":
+            if sample_rate is not None or n_mels is not None:
+                raise ValueError(
+                    f"`sample_rate` and `n_mels` should be None with features 'frames', which were computed "
+                    f"already. Found {sample_rate} and {n_mels}. Did you mean 'mfcc' or 'fbank'?"
+                )
+            self.frames: nn.Module = Frames()
+        else:
+            if sample_rate is None:
+                raise ValueError(
+                    f"`sample_rate` should be that of the waveforms, in Hz, for features '{features}'. Found "
+                    f"None. For frames that were computed already, take features 'frames'."
+                )
+            self.frames = FEATURES[features](sample_rate, num_features, n_mels)
+        self.standardise = Standardise(num_features)
+
+    @property
+    def window(self) -> int | None:
+        """Samples in a frame; None where frames come in."""
+        return getattr(self.frames, "window", None)
+
+    def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Take mean and deviation of each feature from training recordings; padding is left out."""
+        self.standardise.fit(*self._centred(x, mask))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        frames, mask = self._centred(x, mask)
+        return clean(self.standardise(frames), mask), mask
+
+    def _centred(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        frames, mask = self.frames(x, mask)
+        if self.normalise == "utterance":
+            frames = frames - masked_mean(frames, mask).unsqueeze(1)
+        return frames, mask

@@ -1,0 +1,137 @@
+"""The x-vector network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from encoders._create import register_encoder
+from encoders._registry import unknown_name
+from encoders.layers.batch_norm import MaskedBatchNorm
+from encoders.layers.pooling import Pooling, create_pooling
+from encoders.layers.tdnn import TDNN
+from encoders.speaker._base import SpeakerEncoder
+from encoders.speaker.front_end import SpeakerFrontEnd
+from encoders.types import EncoderOutput, TapInfo
+
+CONTEXTS = ((5, 1), (3, 2), (3, 3), (1, 1), (1, 1))
+"""Frames and dilation of each layer: t±2, {t-2, t, t+2}, {t-3, t, t+3}, t, t."""
+
+
+class _Frame(nn.Module):
+    """A layer over frames."""
+
+    def __init__(self, layer: TDNN) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.layer(x, mask), mask
+
+
+class _Pool(nn.Module):
+    """From frames to the recording, which has no mask."""
+
+    def __init__(self, pooling: Pooling) -> None:
+        super().__init__()
+        self.pooling = pooling
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.pooling(x, mask), None
+
+
+class _Segment(nn.Module):
+    """An affine map of the recording; after another one, of its ReLU and batch normalisation."""
+
+    def __init__(self, in_dim: int, dim: int, *, after_affine: bool) -> None:
+        super().__init__()
+        self.norm = MaskedBatchNorm(in_dim) if after_affine else None
+        self.affine = nn.Linear(in_dim, dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.affine(x if self.norm is None else self.norm(x.relu())), mask
+
+
+@register_encoder("xvector")
+class XVectorEncoder(SpeakerEncoder):
+    """Time-delay network whose statistics over time become one vector: the x-vector.
+
+    Five layers over frames (affine, ReLU, batch normalisation), pooling over time, and the affine map of
+    segment6, whose output is the embedding. Padding reaches neither statistics nor normalisation.
+
+    The published network goes on with ReLU, normalisation and segment7 to its softmax. With
+    ``embedding="segment7"`` segment7 is part of the encoder, and its affine output the embedding; else it
+    belongs to the head of a task, if to anything, and this encoder has no parameter that does not serve its
+    output.
+
+    Source: Snyder et al., "X-Vectors: Robust DNN Embeddings for Speaker Recognition", ICASSP 2018, Table 1.
+
+    Args:
+        features: ``"mfcc"``, ``"fbank"`` or ``"frames"``, as `SpeakerFrontEnd` has them.
+        sample_rate: Of the waveforms, in Hz; None for frames.
+        num_features: Size of a frame.
+        n_mels: Bands behind the MFCC; as many as there are features when None.
+        normalise: ``"utterance"`` (the mean of the recording is removed) or ``"global"``.
+        widths: Sizes of the five layers over frames.
+        pooling: Name of a pooling, as `list_poolings` has them.
+        embed_dim: Size of segment6, of segment7 and of the embedding.
+        embedding: ``"segment6"`` or ``"segment7"``.
+
+    Shape:
+        ``[B, T]`` samples or ``[B, T, num_features]`` frames, mask ``[B, T]``; pooled ``[B, embed_dim]``;
+        tokens ``[B, T', widths[-1]]``, those of frame5; taps frame1 to frame5 ``[B, T', width]``, pooling
+        ``[B, 2·widths[-1]]`` and the segments ``[B, embed_dim]``, before their ReLU.
+
+    Units:
+        ``sample_rate`` in Hz; waveforms from -1 to 1.
+
+    Raises:
+        ValueError: An option is unknown or does not fit, or a recording is shorter than one window.
+
+    Example:
+        >>> import torch
+        >>> encoder = XVectorEncoder(sample_rate=8000)
+        >>> encoder(torch.randn(2, 1600)).pooled.shape
+        torch.Size([2, 512])
+    """
+
+    def __init__(
+        self,
+        *,
+        features: str = "mfcc",
+        sample_rate: int | None = None,
+        num_features: int = 24,
+        n_mels: int | None = None,
+        normalise: str = "utterance",
+        widths: Sequence[int] = (512, 512, 512, 512, 1500),
+        pooling: str = "statistics",
+        embed_dim: int = 512,
+        embedding: str = "segment6",
+    ) -> None:
+        front = SpeakerFrontEnd(
+            features, sample_rate=sample_rate, num_features=num_features, n_mels=n_mels, normalise=normalise
+        )
+        super().__init__(front)
+        if len(widths) != len(CONTEXTS):
+            raise ValueError(f"`widths` should be {len(CONTEXTS)} sizes, one a layer. Found {len(widths)}.")
+        if embedding not in ("segment6", "segment7"):
+            raise unknown_name("embedding", embedding, ("segment6", "segment7"))
+        pool = create_pooling(pooling, widths[-1])
+        self.stages = nn.ModuleList(
+            _Frame(TDNN(a, b, kernel=kernel, dilation=dilation))
+            for a, b, (kernel, dilation) in zip((num_features, *widths), widths, CONTEXTS, strict=False)
+        )
+        self.stages.append(_Pool(pool))
+        self.stages.append(_Segment(pool.out_dim, embed_dim, after_affine=False))
+        taps = [TapInfo(f"frame{i + 1}", width, "BTC") for i, width in enumerate(widths)]
+        taps += [TapInfo("pooling", pool.out_dim, "BC"), TapInfo("segment6", embed_dim, "BC")]
+        if embedding == "segment7":
+            self.stages.append(_Segment(embed_dim, embed_dim, after_affine=True))
+            taps.append(TapInfo("segment7", embed_dim, "BC"))
+        self.tap_info = tuple(taps)
+        self.embed_dim, self.token_dim = embed_dim, widths[-1]
+
+    def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
+        last, frames = self.tap_info[-1].name, self.tap_info[len(CONTEXTS) - 1].name
+        return EncoderOutput(taps[last], taps[frames], tap_masks.get(frames), taps, tap_masks)

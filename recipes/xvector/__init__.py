@@ -1,0 +1,1 @@
+"""Speakers by their voice; see README.md beside this file."""

@@ -1,0 +1,71 @@
+"""Augmentation of a batch, on the device on which it is, with what was drawn as labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Generator
+
+from encoders import Batch
+from encoders._registry import unknown_name
+from encoders.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class AugmentBatch:
+    """Changes one modality of a batch, and makes targets of what was drawn.
+
+    Args:
+        augmentation: Of waveforms.
+        modality: That is changed.
+        targets: By task: the name of what was drawn and is its label, such as ``{"speed": "speed"}``.
+        new_speakers: The number of speakers, where each value of what ``speed_drawn`` names, other than 0,
+            makes new ones of them in the target ``"speaker"``; None where a speaker stays who he is.
+        speed_drawn: See ``new_speakers``.
+
+    Raises:
+        ValueError: The batch has no such modality, or nothing of that name was drawn.
+
+    Example:
+        >>> from encoders.augment import SpeedPerturbation
+        >>> augment = AugmentBatch(SpeedPerturbation([1.0, 0.9]), targets={"speed": "speed"}, new_speakers=4)
+        >>> batch = Batch.of({"speech": torch.randn(3, 900)}, targets={"speaker": torch.tensor([0, 1, 3])})
+        >>> after = augment(batch, generator=torch.Generator().manual_seed(0))
+        >>> bool((after.targets["speaker"] == batch.targets["speaker"] + 4 * after.targets["speed"]).all())
+        True
+    """
+
+    augmentation: Augmentation
+    modality: str = "speech"
+    targets: Mapping[str, str] = field(default_factory=dict)
+    new_speakers: int | None = None
+    speed_drawn: str = "speed"
+
+    def __call__(self, batch: Batch, *, generator: Generator | None = None) -> Batch:
+        if self.modality not in batch.inputs:
+            raise unknown_name("modality of the batch", self.modality, batch.inputs)
+        with torch.no_grad():
+            out = self.augmentation(
+                batch.inputs[self.modality], batch.masks.get(self.modality), generator=generator
+            )
+        wanted = {*self.targets.values(), *([] if self.new_speakers is None else [self.speed_drawn])}
+        for name in sorted(wanted - set(out.drawn)):
+            raise unknown_name("number that the augmentation draws", name, out.drawn)
+        targets = {**batch.targets, **{task: out.drawn[name] for task, name in self.targets.items()}}
+        if self.new_speakers is not None:
+            moved = targets["speaker"] + self.new_speakers * out.drawn[self.speed_drawn]
+            targets["speaker"] = torch.where(batch.labelled["speaker"], moved, targets["speaker"])
+        known = torch.ones(batch.batch_size, dtype=torch.bool, device=out.x.device)
+        masks = dict(batch.masks)
+        if out.mask is not None:
+            masks[self.modality] = out.mask
+        return replace(
+            batch,
+            inputs={**batch.inputs, self.modality: out.x},
+            masks=masks,
+            targets=targets,
+            labelled={**batch.labelled, **dict.fromkeys(self.targets, known)},
+            unlabelled=batch.unlabelled - set(self.targets),
+        )

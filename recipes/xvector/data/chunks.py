@@ -1,0 +1,79 @@
+"""Random chunks of recordings, to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from encoders._registry import unknown_name
+from recipes.xvector.data.recordings import Recordings
+
+
+class Chunks(Dataset[dict[str, Any]]):
+    """A random part of each recording that is asked for; a shorter recording comes whole.
+
+    The parts that are drawn together, by ``__getitems__``, are equally long. Random numbers are torch's own,
+    which `ResumableLoader` keys by the batch.
+
+    Args:
+        recordings: In files or in memory.
+        seconds: The range from which the length is drawn.
+        targets: The labels that a sample has, where they are known: ``"speaker"``, ``"sex"``, …
+        modality: What the recording is called among the inputs.
+
+    Shape:
+        A sample is ``{"inputs": {modality: [T]}, "targets": {...}, "index": row}``.
+
+    Units:
+        ``seconds`` in seconds.
+
+    Raises:
+        ValueError: The range is not in order or not above 0, or the corpus has no such label.
+    """
+
+    def __init__(
+        self,
+        recordings: Recordings,
+        *,
+        seconds: tuple[float, float],
+        targets: Sequence[str] = ("speaker",),
+        modality: str = "speech",
+    ) -> None:
+        if not 0 < seconds[0] <= seconds[1]:
+            raise ValueError(f"`seconds` should be two numbers above 0, the smaller first. Found {seconds}.")
+        check_targets(recordings, targets)
+        self.recordings, self.seconds, self.modality = recordings, seconds, modality
+        self.targets = tuple(targets)
+
+    def __len__(self) -> int:
+        return len(self.recordings.corpus)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        low, high = self.seconds
+        length = low + (high - low) * float(torch.rand(()))
+        places = torch.rand(len(rows), dtype=torch.float64).tolist()
+        return [self._sample(row, length, place) for row, place in zip(rows, places, strict=True)]
+
+    def _sample(self, row: int, seconds: float, place: float) -> dict[str, Any]:
+        own = self.recordings
+        total = int(own.frames[row])
+        count = min(total, max(1, round(seconds * int(own.rates[row]))))
+        start = int(place * (total - count + 1))
+        return {
+            "inputs": {self.modality: own.read(row, start, count)},
+            "targets": own.corpus.targets(row, self.targets),
+            "index": row,
+        }
+
+
+def check_targets(recordings: Recordings, targets: Sequence[str]) -> None:
+    for name in targets:
+        known = {"speaker", *recordings.corpus.labels}
+        if name not in known:
+            raise unknown_name("label of the corpus", name, known)

@@ -1,0 +1,37 @@
+"""The Free Spoken Digit Dataset (Jackson et al.)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from encoders._registry import unknown_name
+from recipes.xvector.data.corpus import Corpus, Row
+from recipes.xvector.data.files import audio_below, table_of
+
+_NAME = re.compile(r"(\d)_(\w+)_(\d+)")
+_TESTED = 5  # recordings of a digit by a speaker: the official test part
+PARTS = ("train", "test")
+
+
+def read_fsdd(folder: Path, parts: Sequence[str]) -> Corpus:
+    """``<digit>_<speaker>_<number>.wav`` at any depth, with the digit as a label.
+
+    Args:
+        folder: That holds them.
+        parts: ``"train"``, ``"test"`` or both: numbers below 5 are the official test.
+
+    Raises:
+        FileNotFoundError: There is no recording.
+        ValueError: An unknown part.
+    """
+    for part in parts:
+        if part not in PARTS:
+            raise unknown_name("part of the Free Spoken Digit Dataset", part, PARTS)
+    rows = []
+    for path in audio_below(folder):
+        match = _NAME.fullmatch(path.stem)
+        if match and PARTS[int(match[3]) < _TESTED] in parts:
+            rows.append(Row(path, match[2], "", {"digit": match[1]}))
+    return table_of(rows, folder, "recordings <digit>_<speaker>_<number>")

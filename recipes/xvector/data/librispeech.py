@@ -1,0 +1,43 @@
+"""LibriSpeech (Panayotov et al. 2015), whole or in part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from encoders._registry import unknown_name
+from recipes.xvector.data.corpus import Corpus, Row
+from recipes.xvector.data.files import audio_below, table_of
+
+
+def read_librispeech(folder: Path, subsets: Sequence[str]) -> Corpus:
+    """``<subset>/<speaker>/<chapter>/*.flac``, with the sex of each speaker from ``SPEAKERS.TXT``.
+
+    Args:
+        folder: ``LibriSpeech``, or the one that holds it.
+        subsets: Such as ``["train-clean-100"]``.
+
+    Raises:
+        FileNotFoundError: There is no recording.
+        ValueError: A subset that is not there; close ones are named.
+    """
+    root = folder / "LibriSpeech" if (folder / "LibriSpeech").is_dir() else folder
+    there = sorted(p.name for p in root.iterdir() if p.is_dir())
+    for subset in subsets:
+        if subset not in there:
+            raise unknown_name(f"subset in '{root}'", subset, there)
+    sex = _sex(root / "SPEAKERS.TXT")
+    rows = [
+        Row(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
+        for subset in subsets
+        for path in audio_below(root / subset)
+        if len(path.relative_to(root / subset).parts) == 3
+    ]
+    return table_of(rows, root, "recordings <subset>/<speaker>/<chapter>/<name>")
+
+
+def _sex(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    lines = [line.split("|") for line in path.read_text().splitlines() if not line.startswith(";")]
+    return {fields[0].strip(): fields[1].strip() for fields in lines if len(fields) > 1}

@@ -1,0 +1,129 @@
+"""Batches of P speakers with K chunks each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from encoders import ResumableLoader
+from encoders._order import Draw, Order, rank_and_ranks
+from recipes.xvector.data.chunks import Chunks
+from recipes.xvector.data.corpus import Numbers
+
+
+class SpeakerLoader(ResumableLoader):
+    """A `ResumableLoader` whose batches hold the same number of chunks of each of several speakers.
+
+    Every speaker has a turn before anyone has another, but for those that fill no batch at the end of a
+    round, who are others each time. Of a speaker different recordings are drawn, as long as there are any.
+    The batches of an epoch depend on the seed, the epoch and the number of ranks; on each rank are other
+    speakers.
+
+    Args:
+        chunks: Of the recordings.
+        speakers: P, on each rank.
+        chunks_a_speaker: K.
+        batches: An epoch has.
+        collate_fn: From a list of samples to a batch, such as ``model.collate``.
+        seed: Of the order and of the chunks.
+        num_workers: Processes that prepare batches.
+
+    Raises:
+        ValueError: A number is below 1, or there are too few speakers for all ranks.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> corpus = SimpleNamespace(by_speaker=lambda: [np.arange(3), np.arange(3, 6), np.array([6])])
+        >>> class Three(list):
+        ...     recordings = SimpleNamespace(corpus=corpus)
+        >>> loader = SpeakerLoader(
+        ...     Three(range(7)), speakers=2, chunks_a_speaker=2, batches=5, collate_fn=list
+        ... )
+        >>> [len(batch) for batch in loader]
+        [4, 4, 4, 4, 4]
+    """
+
+    def __init__(
+        self,
+        chunks: Chunks,
+        *,
+        speakers: int,
+        chunks_a_speaker: int,
+        batches: int,
+        collate_fn: Callable[[Any], Any],
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        self.by_speaker = chunks.recordings.corpus.by_speaker()
+        self.speakers, self.chunks_a_speaker, self.batches = speakers, chunks_a_speaker, batches
+        if min(speakers, chunks_a_speaker, batches) < 1:
+            raise ValueError(
+                f"`speakers`, `chunks_a_speaker` and `batches` should be 1 or more. Found "
+                f"{speakers}, {chunks_a_speaker} and {batches}."
+            )
+        ranks = rank_and_ranks()[1]
+        if speakers * ranks > len(self.by_speaker):
+            raise ValueError(
+                f"`speakers` should be at most {len(self.by_speaker) // ranks}: the corpus has "
+                f"{len(self.by_speaker)}, for {ranks} ranks. Found {speakers}."
+            )
+        super().__init__(
+            chunks,
+            batch_size=speakers * chunks_a_speaker,
+            collate_fn=collate_fn,
+            seed=seed,
+            num_workers=num_workers,
+        )
+
+    def order(self) -> Order:
+        key = (self.seed, self.epoch, self.cycle)
+        return SpeakerOrder(
+            len(self.dataset),
+            self.batch_size,
+            True,
+            True,
+            key,
+            by_speaker=self.by_speaker,
+            speakers=self.speakers,
+            chunks=self.chunks_a_speaker,
+            batches=self.batches,
+        )
+
+    def _same(self) -> dict[str, int]:
+        own = {"speakers": len(self.by_speaker), "chunks_a_speaker": self.chunks_a_speaker}
+        return super()._same() | own | {"batches": self.batches}
+
+
+@dataclass(frozen=True)
+class SpeakerOrder(Order):
+    """The batches of one pass, of P speakers with K rows each."""
+
+    by_speaker: Sequence[Numbers] = ()
+    speakers: int = 1
+    chunks: int = 1
+    batches: int = 1
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def draws(self, first: int) -> Iterator[Draw]:
+        rank, ranks = rank_and_ranks()
+        whole = self.speakers * ranks
+        a_round = len(self.by_speaker) // whole
+        key = tuple(k + 1 for k in self.key)  # a pass not begun is numbered -1
+        for batch in range(first, self.batches):
+            turn, place = divmod(batch, a_round)
+            order = np.random.default_rng((*key, turn)).permutation(len(self.by_speaker))
+            own = order[place * whole + rank * self.speakers :][: self.speakers]
+            random = np.random.default_rng((*key, batch, rank, 1))
+            rows = np.concatenate([_some(self.by_speaker[i], self.chunks, random) for i in own])
+            yield Draw(tuple(rows.tolist()), (*self.key, batch, rank))
+
+
+def _some(rows: Numbers, count: int, random: np.random.Generator) -> Numbers:
+    """``count`` of the rows: all before any twice."""
+    rounds = -(-count // len(rows))
+    return np.concatenate([random.permutation(rows) for _ in range(rounds)])[:count]

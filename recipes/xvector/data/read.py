@@ -1,0 +1,55 @@
+"""A corpus by the name of its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from encoders._registry import unknown_name
+from recipes.xvector.data.corpus import Corpus
+from recipes.xvector.data.files import unpacked
+from recipes.xvector.data.fsdd import read_fsdd
+from recipes.xvector.data.librispeech import read_librispeech
+from recipes.xvector.data.manifest import read_manifest
+from recipes.xvector.data.tree import read_tree
+from recipes.xvector.data.voxceleb import read_voxceleb
+
+_IN_PARTS = {"librispeech": read_librispeech, "fsdd": read_fsdd}
+_WHOLE = {"tree": read_tree, "voxceleb": read_voxceleb}
+LAYOUTS = (*_WHOLE, *_IN_PARTS, "manifest")
+
+
+def read_corpus(
+    path: str | Path, layout: str, *, parts: Sequence[str] = (), cache: str | Path | None = None
+) -> Corpus:
+    """The recordings of a corpus.
+
+    Args:
+        path: Its folder, its tar archive, or the CSV file of a manifest.
+        layout: ``"tree"`` (a folder for each speaker), ``"librispeech"``, ``"voxceleb"``, ``"fsdd"`` or
+            ``"manifest"``.
+        parts: Of LibriSpeech the subsets, of the Free Spoken Digit Dataset ``"train"`` and ``"test"``; the
+            others have none.
+        cache: Where an archive is unpacked to, once.
+
+    Raises:
+        FileNotFoundError: There is nothing at the path, or no recording.
+        ValueError: An unknown layout or part, parts of a layout without any or none of one with some; a file
+            that cannot be read, or that is there twice; a damaged archive.
+        ImportError: soundfile is not installed.
+
+    Example:
+        >>> read_corpus("corpus", "vox")
+        Traceback (most recent call last):
+        ValueError: unknown layout of a corpus 'vox'. Did you mean 'voxceleb'?
+    """
+    if layout not in LAYOUTS:
+        raise unknown_name("layout of a corpus", layout, LAYOUTS)
+    if bool(parts) != (layout in _IN_PARTS):
+        has = "one or more" if layout in _IN_PARTS else "empty"
+        raise ValueError(f"`parts` should be {has} with layout '{layout}'. Found {list(parts)}.")
+    path = Path(path)
+    if layout == "manifest":
+        return read_manifest(path)
+    folder = unpacked(path, None if cache is None else Path(cache))
+    return _IN_PARTS[layout](folder, parts) if layout in _IN_PARTS else _WHOLE[layout](folder)

@@ -1,0 +1,40 @@
+"""VoxCeleb 1 and 2 (Nagrani et al. 2017, Chung et al. 2018)."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from recipes.xvector.data.corpus import Corpus, Row
+from recipes.xvector.data.files import audio_below, table_of
+
+_SPEAKER = re.compile(r"id\d{5}")
+
+
+def read_voxceleb(folder: Path) -> Corpus:
+    """``id10001/<video>/*.wav`` at any depth; the video is the session.
+
+    The sex of each speaker is read from ``vox1_meta.csv`` or ``vox2_meta.csv`` in the folder, where they are.
+    VoxCeleb 2 comes as ``.m4a``, which libsndfile does not read: convert it first.
+    """
+    sex: dict[str, str] = {}
+    for name in ("vox1_meta.csv", "vox2_meta.csv"):
+        if (folder / name).is_file():
+            sex |= _sex(folder / name)
+    rows = [
+        Row(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
+        for path in audio_below(folder)
+        if _SPEAKER.fullmatch(path.parent.parent.name)
+    ]
+    return table_of(rows, folder, "recordings id<5 digits>/<video>/<name>")
+
+
+def _sex(path: Path) -> dict[str, str]:
+    text = path.read_text()
+    rows = csv.reader(text.splitlines(), delimiter="\t" if "\t" in text.partition("\n")[0] else ",")
+    head = [name.strip() for name in next(rows)]
+    if "Gender" not in head:
+        raise ValueError(f"'{path}' should have a column 'Gender'. Found {head}. Fetch it again.")
+    column = head.index("Gender")
+    return {row[0].strip(): row[column].strip().upper() for row in rows if len(row) > column}

@@ -1,0 +1,92 @@
+"""What the softmax losses with a margin share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.classification import Classification
+
+
+class Cosines(nn.Module):
+    """Cosine of the angle between a vector and the direction of each class.
+
+    In float32 whatever the precision around it: near 1, bfloat16 has one value for all angles up to 5°.
+
+    Shape:
+        ``[..., in_dim]`` to ``[..., classes]``.
+    """
+
+    def __init__(self, in_dim: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(classes, in_dim))
+        nn.init.xavier_normal_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(F.normalize(x.float(), dim=-1), F.normalize(self.weight.float(), dim=-1))
+
+
+class MarginSoftmax(Classification):
+    """Cross-entropy over scaled cosines, of which the true class's is first made smaller by a margin.
+
+    The margin in force, ``current_margin``, is saved with the weights, so that a training that goes on in
+    mid-epoch has the one it had. `on_epoch_start` sets it: in epoch e, counted from 0, it is
+    ``margin · min(1, e / warmup_epochs)``.
+    """
+
+    current_margin: Tensor
+
+    def __init__(
+        self,
+        classes: int | Sequence[str],
+        *,
+        margin: float,
+        scale: float,
+        warmup_epochs: int,
+        reads: tuple[str, ...] | None,
+    ) -> None:
+        super().__init__(classes, reads=reads)
+        if not 0 < scale < math.inf:
+            raise ValueError(f"`scale` should be more than 0. Found {scale}.")
+        if warmup_epochs < 0:
+            raise ValueError(f"`warmup_epochs` should be 0 or more. Found {warmup_epochs}.")
+        self.margin, self.scale, self.warmup_epochs = margin, scale, warmup_epochs
+        self.register_buffer("current_margin", torch.zeros(()))
+        self.on_epoch_start(0)
+
+    def on_epoch_start(self, epoch: int) -> None:
+        self.current_margin.fill_(self.margin * min(1.0, epoch / max(1, self.warmup_epochs)))
+        if self.warmup_epochs == 0:
+            self.current_margin.fill_(self.margin)
+
+    def build_head(self, in_dim: int) -> nn.Module:
+        return Cosines(in_dim, self.out_dim)
+
+    def with_margin(self, cosine: Tensor, margin: Tensor) -> Tensor:
+        """What stands for the true class's cosine.
+
+        Shape:
+            cosine ``[B, 1]``, margin a scalar, result ``[B, 1]``.
+        """
+        raise NotImplementedError
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        cosines, column = output.float(), target.unsqueeze(-1)
+        try:
+            own = cosines.gather(-1, column)
+        except RuntimeError:  # on the CPU; a GPU stops with an assertion of its own
+            raise self._outside(target) from None
+        own = self.with_margin(own, self.current_margin.float())
+        return super().loss(self.scale * cosines.scatter(-1, column, own), target)
+
+    def log_probabilities(self, output: Tensor) -> None:  # type: ignore[override]
+        """None: a rule over probabilities knows no margin. Candidates' cosines are averaged instead."""
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Probabilities, without a margin: the true class is not known."""
+        return super().scores(self.scale * logits.float())

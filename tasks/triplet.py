@@ -1,0 +1,94 @@
+"""An embedding in which samples of a class lie nearer to each other than to those of others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from encoders.collate import TargetSpec
+from tasks._base import Task, register_task
+from tasks._nearest import nearest_is_of_class
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
+
+
+@register_task("triplet")
+class Triplet(Task):
+    """An embedding trained with the semi-hard triplets of each batch.
+
+    Of all anchors a, positives p of the same class and negatives n of another, those count whose negative
+    is farther than the positive by at most the margin m: ``ℓ = m + ‖a − p‖² − ‖a − n‖²``, with embeddings
+    of length 1. A sample's loss is the mean over its triplets as anchor, and zero when it has none. They
+    are mined by pytorch-metric-learning, within the labelled samples of one batch on one rank: a batch
+    should hold several samples of each of several classes.
+    Source: Schroff et al. 2015, "FaceNet: A Unified Embedding for Face Recognition and Clustering" (eq. 2,
+    §3.2).
+
+    Args:
+        size: Of the embedding.
+        margin: m, on the scale of squared distances, which are from 0 to 4.
+        reads: The modalities that the task may see; None for all.
+
+    Shape:
+        output ``[B, size]``, target ``[B]`` (class indices), loss ``[B]``.
+
+    Raises:
+        ValueError: The size is below 1, or the margin is not above 0.
+
+    Example:
+        >>> task = Triplet(2, margin=1.0)
+        >>> task.loss(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.8, 0.6]]), torch.tensor([0, 0, 1]))
+        tensor([0.6000, 0.6000, 0.0000])
+    """
+
+    kind = "triplet"
+    batchwise = True
+
+    def __init__(self, size: int = 128, *, margin: float = 0.2, reads: tuple[str, ...] | None = None) -> None:
+        super().__init__(reads=reads)
+        if size < 1:
+            raise ValueError(f"`size` should be 1 or more. Found {size}.")
+        if not 0 < margin < math.inf:
+            raise ValueError(f"`margin` should be more than 0. Found {margin}.")
+        self.out_dim, self.margin = size, margin
+        self.target = TargetSpec((), torch.long)
+        # Imported here: it is slow, and most models need none of it.
+        from pytorch_metric_learning.distances import LpDistance
+        from pytorch_metric_learning.miners import TripletMarginMiner
+
+        squared = LpDistance(power=2)
+        self.miner = TripletMarginMiner(margin=margin, type_of_triplets="semihard", distance=squared)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        with torch.autocast(output.device.type, enabled=False):
+            x = self.scores(output)
+            anchor, positive, negative = self.miner(x.detach(), target)
+            nearer, farther = ((x[anchor] - x[other]).square().sum(-1) for other in (positive, negative))
+            none = x.sum(-1) * 0  # keeps the graph of a batch without a triplet
+            total = none.index_add(0, anchor, (self.margin + nearer - farther).clamp_min(0))
+            count = torch.bincount(anchor, minlength=len(x))
+            return total / count.clamp_min(1)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """The embeddings, of length 1."""
+        return F.normalize(logits.float(), dim=-1)
+
+    def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+
+        from tasks._recall import RecallAt1
+
+        return MetricCollection({"recall_at_1": RecallAt1()})
+
+    def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
+        """The share of samples whose nearest neighbour is of their class (recall at 1)."""
+        return float(nearest_is_of_class(self.scores(output)[labelled], target[labelled]))
+
+    def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
+        return [{"embedding": row} for row in self.scores(logits).tolist()]

@@ -1,0 +1,94 @@
+"""Linear discriminant analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.verification._checks import check_embeddings, check_speakers
+from tasks.verification._linear import diagonalise, means_of
+
+
+@dataclass(frozen=True)
+class LDA:
+    """The directions in which speakers differ most, in units of what varies within one.
+
+    Source: Rao, "The utilization of multiple measurements in problems of biological classification",
+    1948. The covariance within speakers is pooled over all of them and then shrunk once (Ledoit and Wolf,
+    "A well-conditioned estimator for large-dimensional covariance matrices", 2004, of scikit-learn), so
+    that it can be inverted with few utterances a speaker, or one for some. (scikit-learn's own LDA shrinks
+    each speaker's covariance by itself, and takes what is between speakers as the difference of two
+    matrices that were shrunk differently.)
+
+    Attributes:
+        mean: Of the embeddings.
+        projection: Directions as columns, the best first; variance within speakers is 1 along each.
+
+    Shape:
+        mean ``[D]``, projection ``[D, dim]``.
+
+    Example:
+        >>> random = np.random.default_rng(0)
+        >>> x = np.repeat(random.normal(size=(20, 8)), 5, 0) + 0.1 * random.normal(size=(100, 8))
+        >>> LDA.fit(x, np.repeat(np.arange(20), 5), dim=3).transform(x).shape
+        (100, 3)
+    """
+
+    mean: np.ndarray
+    projection: np.ndarray
+
+    @classmethod
+    def fit(cls, embeddings: Any, speakers: Sequence[Any] | np.ndarray, *, dim: int) -> LDA:
+        """Find ``dim`` directions.
+
+        Shape:
+            embeddings ``[N, D]``, speakers ``[N]``.
+
+        Raises:
+            ValueError: ``dim`` is more than there are dimensions or speakers less one, or no speaker has
+                two utterances.
+        """
+        from sklearn.covariance import ledoit_wolf
+
+        x = check_embeddings("embeddings", embeddings)
+        names, codes, counts = check_speakers(x, speakers)
+        most = min(x.shape[1], len(names) - 1)
+        if not 1 <= dim <= most:
+            raise ValueError(
+                f"`dim` should be from 1 to {most}: no more than the {x.shape[1]} dimensions of the "
+                f"embeddings, and than the {len(names)} speakers less one. Found {dim}."
+            )
+        check_repeated(counts)
+        mean = x.mean(0)
+        means = means_of(x, codes, len(names))
+        inner = x - means[codes]
+        within, _ = ledoit_wolf(inner, assume_centered=True)
+        within *= len(x) / (len(x) - len(names))  # means of their own took as many degrees of freedom
+        outer = (means - mean) * np.sqrt(counts / len(x))[:, None]
+        _, basis = diagonalise(outer.T @ outer, within)
+        return cls(mean, basis[:, :dim])
+
+    def transform(self, embeddings: Any) -> np.ndarray:
+        """Embeddings in those directions.
+
+        Shape:
+            embeddings ``[N, D]``, the result ``[N, dim]``.
+        """
+        x = check_embeddings("embeddings", embeddings, len(self.mean))
+        return np.asarray((x - self.mean) @ self.projection)
+
+
+def check_repeated(counts: np.ndarray) -> None:
+    """Some speaker has two utterances, or nothing is known of what varies within one.
+
+    Raises:
+        ValueError: None has.
+    """
+    if counts.max() < 2:
+        raise ValueError(
+            f"`speakers` should name some speaker twice. Found {len(counts)} speakers with one utterance "
+            f"each. Cut the recordings into chunks and give each chunk its speaker."
+        )
