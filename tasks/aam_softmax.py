@@ -24,7 +24,8 @@ class AAMSoftmax(MarginSoftmax):
     Source: Deng et al. 2019, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition" (eq. 3).
 
     Its head is linear without a bias, with vectors and classes of length 1. Under a decision fusion the
-    candidates' cosines are averaged.
+    candidates' cosines are averaged. Large-margin fine-tuning (Thienpondt et al. 2021) is a second training:
+    of a model with the larger margin that starts from the first one's weights.
 
     Args:
         classes: How many there are, or their names in the order of the labels.

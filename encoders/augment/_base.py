@@ -138,6 +138,19 @@ def mix(x: Tensor, noise: Tensor, valid: Tensor, snr_db: Tensor) -> Tensor:
     return x + same_energy(noise, x, valid) * (10 ** (-snr_db / 20)).unsqueeze(1)
 
 
+def add_up(pool: Tensor, power: Tensor, chosen: Tensor, voices: Tensor) -> Tensor:
+    """For each row the sum of the first ``voices`` clips that were chosen for it, of equal power.
+
+    Shape:
+        pool ``[P, T]``, power ``[P]``, chosen ``[R, most]`` (different ones a row), voices ``[R, 1]``,
+        result ``[R, T]``.
+    """
+    counted = torch.arange(chosen.shape[1]) < voices
+    share = torch.zeros(len(chosen), len(pool)).scatter(1, chosen, counted.float())
+    share = share.to(pool.device, pool.dtype, non_blocking=True)
+    return (share * power.clamp_min(1e-30).rsqrt()) @ pool
+
+
 AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 register_augment = AUGMENTS.register
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from encoders.augment._base import Augmentation, check_range, mix, register_augment, take, uniform
+from encoders.augment._base import Augmentation, add_up, check_range, mix, register_augment, take, uniform
 from encoders.augment.clips import Clips
 
 
@@ -52,10 +52,10 @@ class AdditiveNoise(Augmentation):
         count, length = own.shape
         ratio = uniform((count,), self.snr_db, generator, x.device)
         few, many = self.voices
-        voices = torch.randint(few, many + 1, (count, 1), generator=generator).to(x.device, non_blocking=True)
-        noise = torch.zeros_like(own)
-        for voice in range(many):
-            clip = self.clips.draw(count, length, generator).to(x.device, own.dtype)
-            power = (clip.square() * valid).sum(1, keepdim=True).clamp_min(1e-30)
-            noise = noise + clip * power.rsqrt() * (voice < voices)
+        pool = self.clips.draw(max(count, many) if many > 1 else count, length, generator)
+        noise = pool.to(x.device, own.dtype)
+        if many > 1:
+            chosen = torch.rand(count, len(pool), generator=generator).argsort(1)[:, :many]
+            voices = torch.randint(few, many + 1, (count, 1), generator=generator)
+            noise = add_up(noise, noise.square().mean(1), chosen, voices)
         return mix(own, noise, valid, ratio), {"snr_db": ratio}

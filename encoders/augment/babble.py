@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from encoders.augment._base import Augmentation, check_range, mix, register_augment, take, uniform
+from encoders.augment._base import Augmentation, add_up, check_range, mix, register_augment, take, uniform
 
 
 @register_augment("babble")
 class Babble(Augmentation):
     """Adds several other recordings of the batch, of equal energy, at a random signal-to-noise ratio.
 
-    Each is repeated to the recording's length from a random place on. They are drawn whoever speaks: in a
+    Each is repeated from a random place on to the length of the batch. They are drawn whoever speaks: in a
     batch of several recordings a speaker, one may be the speaker's own. Alone in its batch, a recording
     stays as it is.
     Source: as `AdditiveNoise`; needs no folder of noises.
@@ -53,16 +53,10 @@ class Babble(Augmentation):
         steps = torch.rand(len(rows), len(x) - 1, generator=generator).argsort(1)[:, :many] + 1
         others = (rows.unsqueeze(1) + steps) % len(x)  # any but itself, none twice
         voices = torch.randint(few, many + 1, (len(rows), 1), generator=generator)
-        begin = torch.rand(len(rows), many, generator=generator)
-        others, voices, begin = (v.to(x.device, non_blocking=True) for v in (others, voices, begin))
-        time = torch.arange(x.shape[1], device=x.device)
-        full = x.new_full((len(x),), x.shape[1], dtype=torch.long)
-        lengths = full if mask is None else mask.sum(1).clamp_min(1)
-        noise = torch.zeros_like(own)
-        for voice in range(many):
-            length = lengths[others[:, voice]].unsqueeze(1)
-            place = ((begin[:, voice : voice + 1] * length).long() + time) % length
-            clip = x.index_select(0, others[:, voice]).gather(1, place)
-            power = (clip.square() * valid).sum(1, keepdim=True).clamp_min(1e-30)
-            noise = noise + clip * power.rsqrt() * (voice < voices)
+        begin = uniform((len(x), 1), (0, 1), generator, x.device)
+        full = x.new_full((len(x), 1), x.shape[1], dtype=torch.long)
+        length = full if mask is None else mask.sum(1, keepdim=True).clamp_min(1)
+        place = ((begin * length).long() + torch.arange(x.shape[1], device=x.device)) % length
+        power = x.square().sum(1) / length.squeeze(1)
+        noise = add_up(x.gather(1, place), power, others, voices)
         return mix(own, noise, valid, ratio), {"snr_db": ratio}

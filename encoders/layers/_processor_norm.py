@@ -47,7 +47,7 @@ class ProcessorNorm(torch.autograd.Function):
         return y, mean, variance
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, padding, weight, mean, scale = ctx.saved_tensors
         grad = grads[0].contiguous()

@@ -64,7 +64,8 @@ class MaskedBatchNorm(nn.Module):
                     f"statistics. Found shape {(*x.shape,)}. Take a larger batch, or call `.eval()`."
                 )
         if not self.training:
-            return clean(self._plain(x), mask) if torch.is_grad_enabled() else self._fixed(x, mask)
+            whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
+            return clean(self._plain(x), mask) if whole else self._fixed(x, mask)
         if (
             x.dim() == 3
             and x.device.type == "cpu"
@@ -87,7 +88,7 @@ class MaskedBatchNorm(nn.Module):
         gain = (self.running_var.to(kind) + self.eps).rsqrt() * self.weight
         shift = self.bias - self.running_mean * gain
         y = x.relu() if self.rectify else x.clone()
-        y.copy_(torch.addcmul(shift, y, gain)) if y.dtype != gain.dtype else torch.addcmul(shift, y, gain, out=y)
+        y = torch.addcmul(shift, y, gain, out=y if y.dtype == gain.dtype else None).to(x.dtype)
         return y if mask is None else y.masked_fill_(~mask.unsqueeze(2), 0)
 
     def _on_processor(self, x: Tensor, mask: Tensor | None) -> Tensor:

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from encoders import Batch, Collate, InputSpec, TargetSpec
+from encoders import Batch, Collate, InputSpec, TargetSpec, create_encoder
 from encoders.augment import Babble, Chain, OneOf, RandomGain, SpeedPerturbation
+from fusion import create_fusion
 from recipes.xvector.data import (
     LAYOUTS,
     AugmentBatch,
@@ -29,6 +30,7 @@ from recipes.xvector.data import (
     read_corpus,
     write_manifest,
 )
+from tasks import AAMSoftmax, Learner, MultiTaskModel, Triplet, fit
 
 soundfile = pytest.importorskip("soundfile")
 RATE = 8000
@@ -455,6 +457,46 @@ def test_a_speaker_that_is_unknown_stays_so() -> None:
     after = AugmentBatch(SpeedPerturbation([1.0, 0.9]), new_speakers=5)(batch)
     assert not bool(after.targets["speaker"][[1, 3]].any())
     assert torch.equal(after.labelled["speaker"], batch.labelled["speaker"])
+
+
+def test_a_training_that_breaks_off_in_mid_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """With margins that rise, triplets and batches of speakers; bit for bit."""
+    corpus = make_tree(tmp_path / "voices")
+
+    def run(folder: str, breaks: int | None = None, resume: bool = False) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        encoders = {"speech": create_encoder("logmel_conv", sample_rate=RATE, n_mels=8, widths=(4,))}
+        tasks = {"speaker": AAMSoftmax(5, warmup_epochs=3), "sex": Triplet(4)}
+        model = MultiTaskModel(encoders=encoders, fusion=create_fusion("concat", encoders), tasks=tasks)
+        made = 0
+
+        def collate(samples: Any) -> Batch:
+            nonlocal made
+            if made == breaks:
+                raise OSError("the disk is gone")
+            made += 1
+            return model.collate([s | {"targets": s["targets"] | {"sex": s["index"] % 2}} for s in samples])
+
+        fitted = fit(
+            Learner(model),
+            make_loader(corpus, collate_fn=collate, batches=3),
+            folder=tmp_path / folder,
+            epochs=3,
+            checkpoint_every=1,
+            accelerator="cpu",
+            progress=False,
+            resume=resume,
+        )
+        assert fitted.steps == 9
+        return model.state_dict()
+
+    expected = run("whole")
+    with pytest.raises(OSError, match="the disk is gone"):
+        run("broken", breaks=5)
+    found = run("broken", resume=True)
+    assert [name for name, x in expected.items() if not torch.equal(x, found[name])] == []
+    (margin,) = (x for name, x in expected.items() if name.endswith("current_margin"))
+    assert float(margin) == pytest.approx(0.2 * 2 / 3)
 
 
 @pytest.mark.real_data

@@ -252,3 +252,15 @@ def test_margins_train_a_model_as_well_as_a_plain_classification() -> None:
 def test_the_import_of_tasks_leaves_pytorch_metric_learning_alone() -> None:
     code = "import sys, tasks; sys.exit('pytorch_metric_learning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_under_a_decision_fusion_the_cosines_of_the_candidates_are_averaged() -> None:
+    model = make_model(fusion="mean_probability", tasks={"y": AAMSoftmax(3, margin=0.2)}).eval()
+    inputs = {m: torch.randn(6, *s.absent_shape()) for m, s in model.fused_encoder.input_specs.items()}
+    batch = Batch.of(inputs, targets={"y": torch.arange(6) % 3})
+    out = model(batch)["y"]
+    assert out.candidates is not None
+    torch.testing.assert_close(out.logits, out.candidates.mean(1))
+    assert bool(out.logits.abs().max() <= 1)
+    expected = model.tasks["y"].loss(out.logits, batch.targets["y"]).mean()
+    torch.testing.assert_close(model.loss(batch)[0], expected)

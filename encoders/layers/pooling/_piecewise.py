@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from encoders.layers._pieces import piece_size
 from encoders.layers.pooling._moments import FLOOR
@@ -21,45 +23,49 @@ class PiecewiseMoments(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         kind = torch.promote_types(x.dtype, torch.float32)
+        share, padding = weights(x, mask, kind)
         means, variances = [], []
-        rows = piece_size(x.shape[1] * x.shape[2])
-        weights = [None] * len(x.split(rows)) if mask is None else inverse_counts(mask, kind).split(rows)
-        padding = [None] * len(weights) if mask is None else padded(mask).split(rows)
-        for piece, weight, pad in zip(x.split(rows), weights, padding, strict=True):
+        for piece, weight, pad in pieces(x, share, padding):
             d = piece.to(kind, copy=True)
-            if pad is None:
-                means.append(d.mean(1))
-                variances.append(d.sub_(means[-1].unsqueeze(1)).square_().mean(1))
-            else:
-                means.append(d.masked_fill_(pad, 0).sum(1).mul_(weight))
-                d.sub_(means[-1].unsqueeze(1)).masked_fill_(pad, 0)
-                variances.append(d.square_().sum(1).mul_(weight))
-        mean, variance = torch.cat(means), torch.cat(variances)
-        deviation = variance.clamp(min=FLOOR).sqrt()
+            mean = (d if pad is None else d.masked_fill_(pad, 0)).sum(1, keepdim=True).mul_(weight)
+            d.sub_(mean)
+            variances.append(
+                (d if pad is None else d.masked_fill_(pad, 0)).square_().sum(1, True).mul_(weight)
+            )
+            means.append(mean)
+        mean, deviation = torch.cat(means), torch.cat(variances).clamp_(min=FLOOR).sqrt_()
         ctx.save_for_backward(x, mask, mean, deviation)
-        return mean, deviation
+        return mean.squeeze(1), deviation.squeeze(1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, mask, mean, deviation = ctx.saved_tensors
-        share = 1 / x.shape[1] if mask is None else inverse_counts(mask, mean.dtype)
-        shift = grads[0] * share
-        slope = (grads[1] * share / deviation).masked_fill(deviation.square() <= FLOOR, 0)
-        rows = piece_size(x.shape[1] * x.shape[2])
+        share, padding = weights(x, mask, mean.dtype)
+        shift = grads[0].unsqueeze(1) * share
+        slope = grads[1].unsqueeze(1) * share / deviation
+        slope.masked_fill_(deviation.square() <= FLOOR, 0)
         to_x = torch.empty_like(x)
-        padding = [None] * len(x.split(rows)) if mask is None else padded(mask).split(rows)
-        parts = (t.split(rows) for t in (x, mean.unsqueeze(1), slope.unsqueeze(1), shift.unsqueeze(1), to_x))
-        for piece, mu, a, b, out, pad in zip(*parts, padding, strict=True):
+        for piece, out, mu, a, b, pad in pieces(x, to_x, mean, slope, shift, padding):
             d = torch.sub(piece, mu).mul_(a).add_(b)
             out.copy_(d if pad is None else d.masked_fill_(pad, 0))
         return to_x, None
 
 
-def inverse_counts(mask: Tensor, kind: torch.dtype) -> Tensor:
-    """One over the number of valid frames; 1 for none."""
-    return 1 / mask.sum(1, keepdim=True).clamp(min=1).to(kind)
+def weights(x: Tensor, mask: Tensor | None, kind: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """What each valid frame counts (1 over their number), and where the others are.
+
+    Shape:
+        ``[B, 1, 1]`` and ``[B, T, 1]``.
+    """
+    if mask is None:
+        return torch.full((len(x), 1, 1), 1 / x.shape[1], dtype=kind), None
+    return 1 / mask.sum(1).clamp(min=1).to(kind).view(-1, 1, 1), ~mask.unsqueeze(2)
 
 
-def padded(mask: Tensor) -> Tensor:
-    """Where frames are not valid."""
-    return ~mask.unsqueeze(2)
+def pieces(x: Tensor, *more: Tensor | None) -> Iterator[tuple[Any, ...]]:
+    """Recordings of x, and of what goes along with them, some at a time; None for what is None."""
+    size = piece_size(x.shape[1] * x.shape[2])
+    each = torch.split(x, size)
+    along = ((None,) * len(each) if t is None else torch.split(t, size) for t in more)
+    return zip(each, *along, strict=True)

@@ -18,7 +18,7 @@ def plain_statistics(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         x ``[B, T, C]``, mask ``[B, T]``, results ``[B, C]``.
     """
     if in_pieces(x):
-        mean, deviation = PiecewiseMoments.apply(x, mask)  # type: ignore[no-untyped-call]
+        mean, deviation = PiecewiseMoments.apply(x, mask)
         return mean, deviation
     kind = torch.promote_types(x.dtype, torch.float32)
     if mask is None:

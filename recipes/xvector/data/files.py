@@ -98,7 +98,7 @@ def unpacked(path: Path, cache: Path | None) -> Path:
     if target.is_dir():
         return target
     temporary = cache / f".{target.name}.{os.getpid()}"
-    temporary.mkdir(parents=True)
+    temporary.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(path) as archive:
             archive.extractall(temporary, filter="data")
