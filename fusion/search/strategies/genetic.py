@@ -30,7 +30,9 @@ class Genetic(Strategy):
 
     The elite, as many as a generation, is the best of all that came before by non-dominated sorting and
     crowding distance. A parent is the better of two of the elite, drawn at random. A child has two
-    parents, or else one, and is always mutated, so it is never a copy.
+    parents, or else one, and is always mutated, so it is never a copy. The first generations are drawn
+    from the whole space: the children of one small generation are too much like it, and fall behind random
+    search until they are not (``benchmarks/results/search_quality.json``).
 
     Source: Deb et al. 2002, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II";
     `optuna.samplers.NSGAIISampler`.
@@ -38,21 +40,25 @@ class Genetic(Strategy):
     Args:
         crossover: The chance that a child has two parents.
         within: The chance that a cell of such a child is mixed gene by gene.
+        random_generations: Generations before the first with children.
 
     Raises:
-        ValueError: A chance is not between 0 and 1.
+        ValueError: A chance is not between 0 and 1, or there is no random generation.
 
     Example:
         >>> Genetic(crossover=0.5).config["crossover"]
         0.5
     """
 
-    def __init__(self, crossover: float = 0.9, within: float = 0.1) -> None:
+    def __init__(self, crossover: float = 0.9, within: float = 0.1, random_generations: int = 2) -> None:
         for name, chance in {"crossover": crossover, "within": within}.items():
             if not 0 <= chance <= 1:
                 raise ValueError(f"`{name}` should be a chance, from 0 to 1. Found {chance}.")
+        if random_generations < 1:
+            raise ValueError(f"`random_generations` should be 1 or more. Found {random_generations}.")
         self.crossover = crossover
         self.within = within
+        self.random_generations = random_generations
         # The elite, as places in the history, is a function of the values alone.
         self._seen: tuple[int, list[Values], list[int]] = (0, [], [])
 
@@ -63,7 +69,7 @@ class Genetic(Strategy):
             raise ValueError(
                 f"`population` should be at least 2: a child has two parents. Found {population}."
             )
-        if not history:
+        if generation < self.random_generations:
             return lambda rng: Child(space.sample(rng))
         from optuna.trial import TrialState, create_trial
 

@@ -86,7 +86,9 @@ def test_a_driver_that_is_not_installed_is_named_with_the_mend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ImportError, match=r"needs a driver that is not installed.*pip install 'plait\[postgresql\]'"):
+    with pytest.raises(
+        ImportError, match=r"needs a driver that is not installed.*pip install 'plait\[postgresql\]'"
+    ):
         ask(tmp_path, storage="postgresql+psycopg://me@127.0.0.1:1/x")
 
 

@@ -154,7 +154,7 @@ def test_genetic_is_above_random_past_a_quarter_of_the_budget():
         ]
         best = [np.minimum.accumulate([record.values[0] for record in history]) for history in runs]
         errors[name] = np.mean(best, axis=0)
-    assert (errors["genetic"] <= errors["random"])[48:].all()
+    assert (errors["genetic"] <= errors["random"])[63:].all()  # from the end of the generation past a quarter
 
 
 def test_genetic_children_are_of_the_elite():
@@ -166,7 +166,8 @@ def test_genetic_children_are_of_the_elite():
         rank = 0.0 if proposal.slot[0] == 1 else 1.0 + proposal.slot[0]
         return dataclasses.replace(land.record(proposal), values=(rank, rank))
 
-    history = run(make("genetic"), space, record, generations=5, population=8)
+    strategy = create_strategy("genetic", random_generations=1)
+    history = run(strategy, space, record, generations=5, population=8)
     assert {r.proposal.parent[0] for r in history if r.proposal.slot[0] >= 2} == {1}
     assert {r.proposal.parent[0] for r in history if r.proposal.slot[0] == 1} == {0}
 
@@ -274,6 +275,7 @@ def test_mfas_draws_what_its_surrogate_finds_good():
     ("name", "options", "message"),
     [
         ("genetic", {"crossover": 1.5}, "`crossover` should be a chance"),
+        ("genetic", {"random_generations": 0}, "`random_generations` should be 1 or more. Found 0"),
         ("regularised_evolution", {"sample": 0}, "`sample` should be at least 1"),
         ("mfas", {"t_min": 0.0}, "`t_min` should be positive"),
         ("mfas", {"t_max": 0.1}, "`t_max` should not be below `t_min`"),
