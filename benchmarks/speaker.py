@@ -203,7 +203,7 @@ def main() -> None:
     rows = [
         step_row("xvector", with_lengths=True, runs=runs),
         step_row("xvector", with_lengths=False, runs=runs),
-        pooling_row(runs=10 * runs),
+        pooling_row(runs=runs),
         embedding_row(runs=runs),
         step_row("ecapa_tdnn", with_lengths=True, runs=1 if options.quick else 7),
         step_row("ecapa_tdnn", with_lengths=False, runs=1 if options.quick else 7),

@@ -13,7 +13,15 @@ from tasks.model import MultiTaskModel
 from tasks.multilabel import MultiLabel
 from tasks.network import Features
 from tasks.regression import Regression
-from tasks.sharing import CrossStitch, Hard, Sharing, create_sharing, list_sharings, register_sharing
+from tasks.sharing import (
+    CrossStitch,
+    Hard,
+    Segments,
+    Sharing,
+    create_sharing,
+    list_sharings,
+    register_sharing,
+)
 from tasks.triplet import Triplet
 from tasks.types import TaskOutput
 from tasks.weighting import (
@@ -49,6 +57,7 @@ __all__ = [
     "MultiTaskModel",
     "PCGrad",
     "Regression",
+    "Segments",
     "Sharing",
     "Task",
     "TaskOutput",

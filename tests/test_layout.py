@@ -11,6 +11,7 @@ import pytest
 
 from encoders._create import ENCODERS
 from encoders._registry import Registry
+from encoders.layers.pooling._base import POOLINGS
 from fusion._base import FUSIONS
 from fusion.cell._base import OPERATORS
 from fusion.search.strategies._base import STRATEGIES
@@ -24,8 +25,10 @@ PACKAGES = ("encoders", "fusion", "tasks", "recipes")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REGISTRIES = {"fusion": FUSIONS, "sharing": SHARINGS, "weighting": WEIGHTINGS, "balancing": BALANCINGS}
 REGISTRIES |= {"encoders": ENCODERS, "tasks": TASKS, "operators": OPERATORS, "search": STRATEGIES}
+REGISTRIES |= {"poolings": POOLINGS}
 HEADINGS = {"operators": "Operators", "search": "Search", "fusion": "Fusions", "balancing": "Balancings"}
 HEADINGS |= {"encoders": "Encoders", "tasks": "Tasks", "sharing": "Sharings", "weighting": "Weightings"}
+HEADINGS |= {"poolings": "Poolings"}
 METHODS = [(where, name) for where, registry in REGISTRIES.items() for name in registry.list()]
 
 

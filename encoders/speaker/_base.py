@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from encoders._base import Encoder, StagedEncoder
 from encoders.features import load_waveform
 from encoders.layers.steps import StepsInputLevel
 from encoders.speaker.front_end import SpeakerFrontEnd
 from encoders.types import InputSpec
+
+
+class FrameStage(nn.Module):
+    """A layer over frames, which leaves their mask as it is.
+
+    Args:
+        layer: From ``(x, mask)`` to frames.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.layer(x, mask), mask
 
 
 class SpeakerEncoder(StagedEncoder):

@@ -13,20 +13,9 @@ from encoders.layers.pooling import create_pooling
 from encoders.layers.se_res2net import SERes2NetBlock
 from encoders.layers.tdnn import TDNN
 from encoders.slots import clean
-from encoders.speaker._base import SpeakerEncoder
+from encoders.speaker._base import FrameStage, SpeakerEncoder
 from encoders.speaker.front_end import SpeakerFrontEnd
 from encoders.types import EncoderOutput, TapInfo
-
-
-class _Stage(nn.Module):
-    """A layer that leaves the mask as it is."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return self.layer(x, mask), mask
 
 
 @register_encoder("ecapa_tdnn")
@@ -87,7 +76,7 @@ class ECAPATDNNEncoder(SpeakerEncoder):
         )
         super().__init__(front)
         blocks = [SERes2NetBlock(channels, dilation=dilation, scale=scale) for dilation in (2, 3, 4)]
-        self.stages = nn.ModuleList(map(_Stage, [TDNN(num_features, channels, kernel=5), *blocks]))
+        self.stages = nn.ModuleList(map(FrameStage, [TDNN(num_features, channels, kernel=5), *blocks]))
         names = ["frame1", *(f"block{i + 1}" for i in range(len(blocks)))]
         self.tap_info = tuple(TapInfo(name, channels, "BTC") for name in names)
         self.aggregate = nn.Linear(len(blocks) * channels, aggregated)

@@ -11,23 +11,12 @@ from encoders._registry import unknown_name
 from encoders.layers.batch_norm import MaskedBatchNorm
 from encoders.layers.pooling import Pooling, create_pooling
 from encoders.layers.tdnn import TDNN
-from encoders.speaker._base import SpeakerEncoder
+from encoders.speaker._base import FrameStage, SpeakerEncoder
 from encoders.speaker.front_end import SpeakerFrontEnd
 from encoders.types import EncoderOutput, TapInfo
 
 CONTEXTS = ((5, 1), (3, 2), (3, 3), (1, 1), (1, 1))
 """Frames and dilation of each layer: t±2, {t-2, t, t+2}, {t-3, t, t+3}, t, t."""
-
-
-class _Frame(nn.Module):
-    """A layer over frames."""
-
-    def __init__(self, layer: TDNN) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return self.layer(x, mask), mask
 
 
 class _Pool(nn.Module):
@@ -119,7 +108,7 @@ class XVectorEncoder(SpeakerEncoder):
             raise unknown_name("embedding", embedding, ("segment6", "segment7"))
         pool = create_pooling(pooling, widths[-1])
         self.stages = nn.ModuleList(
-            _Frame(TDNN(a, b, kernel=kernel, dilation=dilation))
+            FrameStage(TDNN(a, b, kernel=kernel, dilation=dilation))
             for a, b, (kernel, dilation) in zip((num_features, *widths), widths, CONTEXTS, strict=False)
         )
         self.stages.append(_Pool(pool))

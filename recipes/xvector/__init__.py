@@ -1,1 +1,1 @@
-"""Speakers by their voice; see README.md beside this file."""
+"""Speaker verification: from waveforms to verified identity, and what embeddings know."""

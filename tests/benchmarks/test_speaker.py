@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from benchmarks import speaker
 from benchmarks._harness import Result
 from tests.benchmarks.test_overhead import check_schema
+from tests.speechbrain_peer import speechbrain
 
 ROWS = [
     "xvector step with lengths",
@@ -27,20 +27,16 @@ ROWS = [
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speaker, "UTTERANCES", 2)
     monkeypatch.setattr(speaker, "FRAMES", 40)
     monkeypatch.setattr(speaker, "alternate", made_up)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the peer
-        yield
 
 
 @pytest.fixture
-def peer() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pytest.importorskip("speechbrain")
+def peer() -> Iterator[None]:
+    with speechbrain():
+        yield
 
 
 def made_up(what: str, ours: Any, peer: Any, *, runs: int, loops: int) -> Result:

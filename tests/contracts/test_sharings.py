@@ -10,7 +10,11 @@ from tasks.sharing._base import SHARINGS
 from tests.contracts import fusion_kit, task_kit
 from tests.parts import make_batch, make_model
 
-EXAMPLES: dict[str, dict[str, float]] = {"cross_stitch": {"own": 0.8}, "hard": {"depth": 1}}
+EXAMPLES: dict[str, dict[str, float]] = {
+    "cross_stitch": {"own": 0.8},
+    "hard": {"depth": 1},
+    "segments": {"depth": 1},
+}
 TARGETS = {"y": torch.arange(12) % 3, "z": torch.linspace(-1, 1, 12)[:, None]}
 
 each = pytest.mark.parametrize("name", EXAMPLES)

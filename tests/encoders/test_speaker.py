@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from encoders import Batch, ECAPATDNNEncoder, Encoder, XVectorEncoder, create_en
 from encoders.layers.pooling import list_poolings
 from fusion import create_fusion
 from tasks import Classification, MultiTaskModel, create_sharing
+from tests.speechbrain_peer import speechbrain
 
 SMALL: dict[str, dict[str, Any]] = {
     "xvector": {"widths": (8, 8, 8, 8, 12), "embed_dim": 6},
@@ -252,9 +252,7 @@ def test_stitches_and_fuses_like_any_other(name: str) -> None:
 
 @pytest.fixture
 def peers() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pytest.importorskip("speechbrain")
+    with speechbrain():
         from speechbrain.lobes.models import ECAPA_TDNN, Xvector
 
         yield Xvector.Xvector, ECAPA_TDNN.ECAPA_TDNN

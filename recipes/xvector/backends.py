@@ -1,0 +1,148 @@
+"""The back-end: learned from training speakers, chosen and calibrated on development speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+
+from encoders import Encoder
+from encoders.augment import Augmentation
+from recipes.xvector.data import Recordings, Segments
+from recipes.xvector.embedding import embed
+from tasks.verification import Backend, Calibration, min_cllr
+from tasks.verification.backend import Kind
+
+KINDS: Sequence[Kind] = get_args(Kind)
+_RECORDINGS, _SEGMENTS = 10, 8  # of a speaker at most: recordings, and parts of these
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings with the number of each one's speaker.
+
+    Shape:
+        x ``[N, D]``, speaker ``[N]``.
+    """
+
+    x: np.ndarray
+    speaker: np.ndarray
+
+    @classmethod
+    def of(cls, encoder: Encoder, segments: Segments, augment: Augmentation | None = None) -> Embedded:
+        """Those of segments."""
+        return cls(embed(encoder, segments, augment=augment), segments.speaker)
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """All pairs, each once: rows ``[P, 2]``, and whether they are of the same speaker ``[P]``."""
+        pairs = np.stack(np.triu_indices(len(self.x), 1), 1)
+        return pairs, self.speaker[pairs[:, 0]] == self.speaker[pairs[:, 1]]
+
+
+def joined(parts: Sequence[Embedded]) -> Embedded:
+    """Several sets of the same speakers as one."""
+    return Embedded(np.concatenate([p.x for p in parts]), np.concatenate([p.speaker for p in parts]))
+
+
+def training_segments(recordings: Recordings, crop_seconds: float) -> Segments:
+    """Of each speaker some recordings, whole and in parts."""
+    chosen = np.concatenate([rows[:_RECORDINGS] for rows in recordings.corpus.by_speaker()])
+    most = int(np.bincount(recordings.corpus.speaker[chosen]).max())
+    crops = Segments.crops(recordings, crop_seconds, count=max(1, _SEGMENTS // most))
+    halves = Segments.crops(recordings, 2 * crop_seconds, count=max(1, _SEGMENTS // (2 * most)))
+    parts = [crops, halves, Segments.whole(recordings)]
+    keep = [np.isin(own.rows, chosen) for own in parts]
+    rows, starts, counts = (
+        np.concatenate([getattr(own, name)[k] for own, k in zip(parts, keep, strict=True)])
+        for name in ("rows", "starts", "counts")
+    )
+    return Segments(recordings, rows, starts, counts, targets=("speaker",), modality=crops.modality)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A back-end, what was chosen for it, and how it does on development speakers.
+
+    Attributes:
+        backend: Calibrated on all development trials together.
+        options: What was chosen.
+        min_cllr: On development trials, the mean over their lengths.
+        calibrations: By length of the segments, on the trials of that length.
+    """
+
+    backend: Backend
+    options: Mapping[str, Any]
+    min_cllr: float
+    calibrations: Mapping[str, Calibration]
+
+
+def choose(
+    kind: Kind,
+    training: Mapping[str, Embedded],
+    development: Mapping[str, Embedded],
+    *,
+    lda_dims: Sequence[int],
+    cohort_top: Sequence[int],
+    p_target: float,
+) -> Chosen:
+    """The back-end of a kind whose minimal Cllr, the mean over development trials, is lowest; calibrated.
+
+    Args:
+        kind: "cosine" or "plda".
+        training: What it may learn from, by name.
+        development: What it is chosen by; trials are all pairs of each set.
+        lda_dims: To choose among; 0 is without, those that are too many are left out.
+        cohort_top: To choose among; 0 is without.
+        p_target: The prior to calibrate for, on all trials together.
+
+    Raises:
+        ValueError: Nothing is left to choose among.
+    """
+    best: Chosen | None = None
+    trials = {name: own.pairs() for name, own in development.items()}
+    for options in _options(kind, training, lda_dims, cohort_top):
+        own = training[options["learned_from"]]
+        backend = Backend(kind, lda_dim=options["lda_dim"] or None, cohort_top=options["cohort_top"] or None)
+        backend.fit(own.x, own.speaker)
+        scores = _score(backend, development, trials)
+        value = float(np.mean([min_cllr(scores[name], trials[name][1]) for name in trials]))
+        if best is None or value < best.min_cllr:
+            calibrations = {
+                name: Calibration.fit(scores[name], same, p_target=p_target)
+                for name, (_, same) in trials.items()
+            }
+            best = Chosen(backend, options, value, calibrations)
+            backend.calibrate(
+                np.concatenate([scores[name] for name in trials]),
+                np.concatenate([same for _, same in trials.values()]),
+                p_target=p_target,
+            )
+    if best is None:
+        raise ValueError(
+            f"--lda_dims should hold one that fits a '{kind}' back-end: from 1 to the number of training "
+            f"speakers less one, or 0 for the cosine. Found {list(lda_dims)}."
+        )
+    return best
+
+
+def _options(
+    kind: Kind, training: Mapping[str, Embedded], lda_dims: Sequence[int], cohort_top: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    for name, own in training.items():
+        speakers = len(np.unique(own.speaker))
+        most = min(own.x.shape[1], speakers - 1)
+        dims = [dim for dim in lda_dims if dim <= most and (dim or kind == "cosine")]
+        for dim in dims or ([most] if kind == "plda" else []):
+            for top in cohort_top:
+                if top <= speakers:
+                    yield {"learned_from": name, "lda_dim": dim, "cohort_top": top}
+
+
+def _score(
+    backend: Backend,
+    sets: Mapping[str, Embedded],
+    trials: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    return {name: backend.score(own.x, own.x, pairs=trials[name][0]) for name, own in sets.items()}

@@ -1,0 +1,139 @@
+"""One cell of the table: train a network, choose back-ends, score the test once."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from encoders import Encoder
+from encoders._files import write_bytes
+from encoders.augment import OneOf
+from recipes.xvector.augmenting import parts_of
+from recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
+from recipes.xvector.config import Config, names
+from recipes.xvector.corpora import Speakers, load, trials_of
+from recipes.xvector.data import Segments
+from recipes.xvector.network import encoder_of
+from recipes.xvector.reference import STATISTICS, MFCCStatistics
+from recipes.xvector.saved import save_speaker_model
+from recipes.xvector.train import train
+
+Cell = Mapping[str, Any]
+
+
+def cells_of(config: Config) -> list[dict[str, Any]]:
+    """Every cell; the long ones first, so that the workers end together."""
+    systems = [
+        (encoder, pooling)
+        for encoder in sorted(names(config.encoder))  # the slower one is the first
+        for pooling in (names(config.pooling) if encoder == "xvector" else ["channel_attentive_statistics"])
+    ]
+    return [
+        {"encoder": encoder, "pooling": pooling, "normalise": normalise, "seed": seed}
+        for encoder, pooling in [*systems, (STATISTICS, "statistics")]
+        for seed in range(config.seeds)
+        for normalise in names(config.normalise)
+    ]
+
+
+def name_of(cell: Cell) -> str:
+    """The system of a cell, as tables name it."""
+    if cell["encoder"] == STATISTICS:
+        return "MFCC statistics"
+    return str(cell["encoder"] if cell["encoder"] != "xvector" else f"xvector, {cell['pooling']}")
+
+
+def file_of(cell: Cell) -> str:
+    """The name of what is kept of a cell."""
+    return "-".join(str(cell[key]) for key in ("encoder", "pooling", "normalise", "seed"))
+
+
+def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
+    """The result of a cell: how it was trained, what was chosen; its scores go to ``folder/scores``.
+
+    Checkpoints lie in ``folder/training`` until the cell is done.
+    """
+    speakers = load(config, cell["seed"])
+    own = folder / "training" / file_of(cell)
+    result: dict[str, Any] = {}
+    model = None
+    if cell["encoder"] == STATISTICS:
+        encoder: Encoder = MFCCStatistics(
+            config.sample_rate, num_features=config.num_features, normalise=cell["normalise"]
+        ).eval()
+    else:
+        system = (cell["encoder"], cell["pooling"], cell["normalise"])
+        said = f"{name_of(cell)}, {cell['normalise']}, seed {cell['seed'] + 1}"
+        model, result = train(config, system, speakers, own, seed=cell["seed"], name=said)
+        encoder = encoder_of(model)
+    training = _learned_from(config, encoder, speakers)
+    development = {
+        name: Embedded.of(encoder, segments)
+        for name, segments in trials_of(speakers.development, config.crop_seconds).items()
+    }
+    chosen = {
+        kind: choose(
+            kind,
+            training,
+            development,
+            lda_dims=config.lda_dims,
+            cohort_top=config.cohort_top,
+            p_target=config.p_target,
+        )
+        for kind in KINDS
+    }
+    result["backends"] = {
+        kind: {**found.options, "development_min_cllr": found.min_cllr} for kind, found in chosen.items()
+    }
+    _score_test(config, encoder, speakers, chosen, folder / "scores", file_of(cell))
+    if model is not None and cell["seed"] == 0:
+        best = min(chosen.values(), key=lambda found: found.min_cllr)
+        target = folder / "models" / "-".join((cell["encoder"], cell["pooling"], cell["normalise"]))
+        save_speaker_model(target, model, best.backend, p_target=config.p_target)
+    shutil.rmtree(own, ignore_errors=True)
+    return result
+
+
+def _learned_from(config: Config, encoder: Encoder, speakers: Speakers) -> dict[str, Embedded]:
+    """Embeddings of training segments as they are, and these with augmented ones."""
+    segments = training_segments(speakers.train, config.crop_seconds)
+    clean = Embedded.of(encoder, segments)
+    if not config.augment:
+        return {"clean": clean}
+    noisy = Embedded.of(encoder, segments, OneOf(parts_of(config), clean=0.0))
+    return {"clean": clean, "clean and augmented": joined([clean, noisy])}
+
+
+def _score_test(
+    config: Config,
+    encoder: Encoder,
+    speakers: Speakers,
+    chosen: Mapping[str, Chosen],
+    folder: Path,
+    name: str,
+) -> None:
+    """Scores of all pairs of the test, whole recordings and a crop of each, with the embeddings."""
+    kept: dict[str, np.ndarray] = {"speakers": np.array(speakers.test.corpus.speakers)}
+    sets = {
+        "whole": Segments.whole(speakers.test),
+        f"{config.crop_seconds:g} s": Segments.crops(speakers.test, config.crop_seconds, count=1),
+    }
+    for length, segments in sets.items():
+        own = Embedded.of(encoder, segments)
+        pairs, _ = own.pairs()
+        kept |= {f"speaker/{length}": own.speaker}
+        kept[f"embedding/{length}"] = own.x.astype(np.float32)
+        for kind, found in chosen.items():
+            scores = found.backend.score(own.x, own.x, pairs=pairs)
+            kept[f"score/{kind}/{length}"] = scores
+            calibration = found.calibrations[length]
+            kept[f"calibration/{kind}/{length}"] = np.array([calibration.scale, calibration.offset])
+    folder.mkdir(exist_ok=True)
+    file = io.BytesIO()
+    np.savez_compressed(file, **kept)
+    write_bytes(folder / f"{name}.npz", file.getvalue())

@@ -1,0 +1,105 @@
+"""Embeddings of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from encoders import Encoder
+from encoders.augment import Augmentation
+from encoders.layers.pooling import StatisticsPooling
+from recipes.xvector.data import Segments
+
+_SECONDS = 120.0  # of speech that is encoded together
+EMBEDDING = "embedding"
+
+
+def embed(encoder: Encoder, segments: Segments, *, augment: Augmentation | None = None) -> np.ndarray:
+    """The embedding of each segment, in their order; on the encoder's device, in evaluation mode.
+
+    Args:
+        encoder: Of speakers.
+        segments: Of recordings.
+        augment: What is done to the waveforms first, with random numbers that are always the same.
+
+    Shape:
+        ``[N, embed_dim]``.
+    """
+    return embed_taps(encoder, segments, augment=augment, taps=())[EMBEDDING]
+
+
+def embed_taps(
+    encoder: Encoder,
+    segments: Segments,
+    *,
+    augment: Augmentation | None = None,
+    taps: Sequence[str] | None = None,
+) -> dict[str, np.ndarray]:
+    """The same, and what each tap gives: of frames their mean and standard deviation.
+
+    Args:
+        encoder: As in `embed`.
+        segments: As in `embed`.
+        augment: As in `embed`.
+        taps: Their names; all when None.
+
+    Shape:
+        ``[N, D]`` each, by name; `EMBEDDING` is the encoder's output.
+    """
+    infos = [tap for tap in encoder.tap_info if taps is None or tap.name in taps]
+    device = encoder.front.standardise.mean.device
+    generator = torch.Generator().manual_seed(0)
+    was_training = encoder.training
+    encoder.eval()
+    rows: list[np.ndarray] = []
+    found: dict[str, list[Tensor]] = {name: [] for name in (*(tap.name for tap in infos), EMBEDDING)}
+    with torch.no_grad():
+        for own, x, mask in _batches(segments):
+            x, mask = x.to(device), None if mask is None else mask.to(device)
+            if augment is not None:
+                x, mask = _augmented(augment, x, mask, generator)
+            out = encoder(x, mask)
+            rows.append(own)
+            found[EMBEDDING].append(out.pooled.float().cpu())
+            for tap in infos:
+                value = out.taps[tap.name]
+                if tap.layout == "BTC":
+                    value = StatisticsPooling(tap.dim)(value, out.tap_masks.get(tap.name))
+                found[tap.name].append(value.float().cpu())
+    encoder.train(was_training)
+    order = np.argsort(np.concatenate(rows))
+    return {name: torch.cat(values).numpy()[order] for name, values in found.items()}
+
+
+def _augmented(
+    augment: Augmentation, x: Tensor, mask: Tensor | None, generator: Generator
+) -> tuple[Tensor, Tensor | None]:
+    out = augment(x, mask, generator=generator)
+    return out.x, out.mask
+
+
+def _batches(segments: Segments) -> Iterator[tuple[np.ndarray, Tensor, Tensor | None]]:
+    """Segments of about the same length together: their places, waveforms, and a mask where they differ."""
+    order = np.argsort(segments.counts / segments.recordings.rates[segments.rows], kind="stable")
+    rate = segments.recordings.sample_rate
+    batch: list[Tensor] = []
+    places: list[int] = []
+    for place in order.tolist():
+        x = segments[place]["inputs"][segments.modality]
+        if batch and (len(batch) + 1) * len(x) > _SECONDS * rate:
+            yield _joined(places, batch)
+            batch, places = [], []
+        batch.append(x)
+        places.append(place)
+    yield _joined(places, batch)
+
+
+def _joined(places: Sequence[int], batch: Sequence[Tensor]) -> tuple[np.ndarray, Tensor, Tensor | None]:
+    x = pad_sequence(list(batch), batch_first=True)
+    lengths = torch.tensor([len(own) for own in batch])
+    mask = torch.arange(x.shape[1]) < lengths.unsqueeze(1)
+    return np.array(places), x, None if bool(mask.all()) else mask

@@ -1,0 +1,108 @@
+"""The network: one modality, one or several tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from encoders import Encoder, create_encoder
+from encoders.speaker.front_end import SpeakerFrontEnd
+from fusion import create_fusion
+from recipes.xvector.augmenting import kinds_of
+from recipes.xvector.config import Config
+from recipes.xvector.data import Corpus
+from tasks import Classification, MultiTaskModel, Sharing, Task, create_sharing, create_task, create_weighting
+
+MODALITY, SPEAKER, AUGMENTATION = "speech", "speaker", "augmentation"
+
+
+def make_encoder(config: Config, name: str, pooling: str, normalise: str) -> Encoder:
+    """A new encoder of speakers."""
+    common: dict[str, Any] = {
+        "features": config.features,
+        "sample_rate": config.sample_rate,
+        "num_features": config.num_features,
+        "n_mels": config.n_mels,
+        "normalise": normalise,
+        "pooling": pooling,
+        "embed_dim": config.embed_dim,
+    }
+    if name == "ecapa_tdnn":
+        return create_encoder(name, channels=config.channels, aggregated=3 * config.channels, **common)
+    return create_encoder(name, widths=config.widths, embedding=config.embedding, **common)
+
+
+def make_tasks(config: Config, corpus: Corpus, *, margin: float, warmup: int) -> dict[str, Task]:
+    """The speaker, and what is learned beside.
+
+    Raises:
+        ValueError: A label that the corpus does not have.
+    """
+    classes = len(corpus.speakers) * (1 + len(config.speeds))
+    options: dict[str, Any] = {}
+    if config.loss in ("am_softmax", "aam_softmax"):
+        options = {"margin": margin, "scale": config.scale, "warmup_epochs": warmup}
+    if config.loss == "triplet":
+        speaker = create_task("triplet", config.embed_dim, margin=margin)
+    else:
+        name = "classification" if config.loss == "softmax" else config.loss
+        speaker = create_task(name, classes, **options)
+    tasks: dict[str, Task] = {SPEAKER: speaker}
+    for name in config.tasks:
+        known = kinds_of(config) if name == AUGMENTATION else corpus.classes.get(name)
+        if known is None:
+            raise ValueError(
+                f"--tasks should name labels of the corpus, {sorted(corpus.classes)}, or 'augmentation'. "
+                f"Found '{name}'."
+            )
+        tasks[name] = Classification(list(known))
+    return tasks
+
+
+def make_sharing(config: Config, encoder: str) -> Sharing:
+    """What stands between the embedding and the heads.
+
+    Softmax follows the published layers behind the embedding; losses with a margin train it itself, as
+    their papers have it.
+    """
+    if encoder == "xvector" and config.loss == "softmax":
+        return create_sharing("segments", depth=1 if config.embedding == "segment6" else 0)
+    return create_sharing("hard")
+
+
+def build(
+    config: Config, encoder: str, pooling: str, normalise: str, corpus: Corpus, *, margin: float, warmup: int
+) -> MultiTaskModel:
+    """A new, untrained model; its fusion hands on what it gets, and stays so."""
+    encoders = {MODALITY: make_encoder(config, encoder, pooling, normalise)}
+    fusion = create_fusion("concat", encoders, embed_dim=config.embed_dim)
+    with torch.no_grad():
+        fusion.project.weight.copy_(torch.eye(config.embed_dim))
+        fusion.project.bias.zero_()
+    return MultiTaskModel(
+        encoders=encoders,
+        fusion=fusion,
+        tasks=make_tasks(config, corpus, margin=margin, warmup=warmup),
+        sharing=make_sharing(config, encoder),
+        weighting=create_weighting(config.weighting),
+        modality_dropout=0.0,
+    )
+
+
+def encoder_of(model: MultiTaskModel) -> Encoder:
+    """The network's encoder."""
+    return model.fused_encoder.encoders[MODALITY]
+
+
+def front_of(model: MultiTaskModel) -> SpeakerFrontEnd:
+    """Its front-end, from waveforms to frames."""
+    front = encoder_of(model).front
+    assert isinstance(front, SpeakerFrontEnd)
+    return front
+
+
+def targets_of(config: Config) -> Sequence[str]:
+    """Labels that samples bring along."""
+    return (SPEAKER, *(name for name in config.tasks if name != AUGMENTATION))

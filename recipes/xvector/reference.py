@@ -1,0 +1,45 @@
+"""What every network is compared with: statistics of MFCCs, as embeddings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from encoders import Encoder, EncoderOutput, InputSpec
+from encoders.layers.pooling import StatisticsPooling
+from encoders.speaker import SpeakerFrontEnd
+
+STATISTICS = "statistics"
+
+
+class MFCCStatistics(Encoder):
+    """Mean and standard deviation of each MFCC over the recording; nothing is learned.
+
+    Without the means where each recording's are removed.
+
+    Args:
+        sample_rate: In Hz.
+        num_features: MFCCs.
+        normalise: ``"utterance"`` or ``"global"``.
+
+    Shape:
+        ``[B, T]``, mask ``[B, T]``; pooled ``[B, 2·num_features]``, or half of that.
+
+    Example:
+        >>> MFCCStatistics(8000, num_features=20, normalise="utterance")(torch.randn(2, 8000)).pooled.shape
+        torch.Size([2, 20])
+    """
+
+    def __init__(self, sample_rate: int, *, num_features: int, normalise: str) -> None:
+        super().__init__()
+        self.front = SpeakerFrontEnd(
+            "mfcc", sample_rate=sample_rate, num_features=num_features, normalise=normalise
+        )
+        self.pooling = StatisticsPooling(num_features)
+        self.first = num_features if normalise == "utterance" else 0
+        self.input_spec, self.tap_info, self.token_dim = InputSpec((None,), sequence=True), (), None
+        self.embed_dim = 2 * num_features - self.first
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        frames, mask = self.front(x, mask)
+        return EncoderOutput(torch.as_tensor(self.pooling(frames, mask))[:, self.first :])

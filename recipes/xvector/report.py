@@ -1,0 +1,116 @@
+"""The report: the table, the pictures, how each network was trained and what was chosen."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fusion.search.report.page import Block, Grid, Heading, Picture, Text, write_report
+from recipes.harness.run import command, versions
+from recipes.xvector.cell import name_of
+from recipes.xvector.config import Config
+from recipes.xvector.pictures import draw_training, pictures
+from recipes.xvector.scores import Row
+
+_ABOUT = (
+    "All pairs of test utterances are scored once, whole and by a crop of each. Development speakers, held "
+    "out of the training data, choose the epoch, the back-end's options and the calibration; the table's "
+    "misses and false alarms are at the threshold that follows from it.",
+    "Where each speaker has a single session, the channel gives the speaker away: features of 'global' "
+    "normalisation keep it, those of 'utterance' have the mean of each recording (or crop) removed.",
+    "In brackets: 95 % intervals by the bootstrap over test speakers, who are drawn once for all seeds.",
+)
+
+
+def table_of(rows: Sequence[Row]) -> Grid:
+    """A system, normalisation and back-end a line, the lengths of segments in columns."""
+    lengths = list(dict.fromkeys(row.length for row in rows))
+    keys = list(dict.fromkeys((row.normalise, row.system, row.backend) for row in rows))
+    found = {(row.normalise, row.system, row.backend, row.length): row for row in rows}
+    lines = [
+        [*key, *(text for length in lengths for text in _figures(found[*key, length]))]
+        for key in sorted(keys, key=lambda key: key[0])
+    ]
+    head = [f"{length}: {what}" for length in lengths for what in ("EER %", "minDCF")]
+    return Grid(["normalise", "system", "back-end", *head], lines)
+
+
+def _figures(row: Row) -> list[str]:
+    low, high = row.eer_interval
+    return [f"{100 * row.eer:.2f} [{100 * low:.2f}, {100 * high:.2f}]", f"{row.min_dcf['0.01']:.3f}"]
+
+
+def csv_of(rows: Sequence[Row]) -> str:
+    """All figures as CSV; lists and pairs as JSON."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([f.name for f in dataclasses.fields(Row)])
+    for row in rows:
+        values = dataclasses.asdict(row).values()
+        writer.writerow([v if isinstance(v, (str, float)) else json.dumps(v) for v in values])
+    return file.getvalue()
+
+
+def write_page(
+    folder: Path,
+    config: Config,
+    told: Sequence[str],
+    rows: Sequence[Row],
+    cells: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write ``report.html``, and each of its pictures of scores as PNG."""
+    blocks: list[Block] = [*map(Text, _ABOUT), Heading("Results"), table_of(rows)]
+    blocks += [Heading("Decisions"), _decisions(rows), Heading("Pictures")]
+    for name, (png, caption) in pictures(folder, cells, p_target=config.p_target).items():
+        (folder / f"{name}.png").write_bytes(png)
+        blocks.append(Picture(png, caption))
+    blocks += [Heading("Training"), *_training(cells, results), Heading("What was chosen")]
+    blocks += [_choices(cells, results), Heading("Data"), *map(Text, told)]
+    blocks += [Heading("This run"), Text(command())]
+    blocks.append(Text(", ".join(f"{name} {version}" for name, version in versions().items())))
+    write_report(folder / "report.html", title="Speaker verification", blocks=blocks)
+
+
+def _decisions(rows: Sequence[Row]) -> Grid:
+    head = ["normalise", "system", "back-end", "segments", "minDCF (p = .001)", "Cllr", "misses", "false alarms"]
+    lines = [
+        [row.normalise, row.system, row.backend, row.length, f"{row.min_dcf['0.001']:.3f}", f"{row.cllr:.3f}"]
+        + [f"{100 * row.miss:.2f} %", f"{100 * row.false_alarm:.2f} %"]
+        for row in rows
+    ]
+    return Grid(head, lines)
+
+
+def _training(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> list[Block]:
+    curves: dict[str, list[list[float]]] = {}
+    lines = []
+    for cell, result in zip(cells, results, strict=True):
+        for phase in result.get("phases", ()):
+            seed, what = f"{cell['seed'] + 1}", [name_of(cell), cell["normalise"]]
+            if cell["seed"] == 0:
+                curves[", ".join([*what, phase["name"]])] = phase["curve"]
+            figures = [f"{phase['seconds']:.0f}", f"{phase['steps']}", f"{phase['waiting']:.1%}"]
+            chosen = [f"{phase['chosen_epoch']:.0f}", f"{100 * phase['chosen_eer']:.2f}"]
+            lines.append([*what, seed, phase["name"], *figures, *chosen])
+    if not lines:
+        return [Text("Nothing was trained.")]
+    head = ["system", "normalise", "seed", "phase", "seconds", "steps", "waited", "epoch", "development EER %"]
+    return [Picture(draw_training(curves), "Of the first seed"), Grid(head, lines)]
+
+
+def _choices(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> Grid:
+    lines = [
+        [name_of(cell), cell["normalise"], f"{cell['seed'] + 1}", kind]
+        + [str(chosen[key]) for key in ("learned_from", "lda_dim", "cohort_top")]
+        + [f"{chosen['development_min_cllr']:.3f}"]
+        for cell, result in zip(cells, results, strict=True)
+        for kind, chosen in result["backends"].items()
+    ]
+    head = ["system", "normalise", "seed", "back-end", "learned from", "LDA", "AS-norm", "development min Cllr"]
+    return Grid(head, lines)

@@ -1,0 +1,83 @@
+"""``python -m recipes.xvector``: fill the table, show it, write the run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from encoders._files import write_json, write_text
+from recipes.harness import Cells, RunFolder, provenance, run_cells
+from recipes.xvector.cell import cells_of, name_of, run_cell
+from recipes.xvector.config import Config
+from recipes.xvector.corpora import split
+from recipes.xvector.options import parse
+from recipes.xvector.report import csv_of, table_of, write_page
+from recipes.xvector.scores import Row, rows_of
+
+
+def main(arguments: Sequence[str]) -> Path:
+    """Train, choose, score; returns the run folder.
+
+    Raises:
+        ValueError: An option, or what of the corpus cannot be used.
+        OSError: Data are missing, or the folder cannot be written.
+    """
+    config, text = parse(arguments)
+    parts = [split(config, seed) for seed in range(config.seeds)]  # without data there is no run
+    folder = RunFolder(config.output, text, resume=config.resume).path
+    console = Console()
+    train, development, test = (corpus.describe() for corpus in parts[0])
+    told = [f"To train on: {train}.", f"To choose by: {development}.", f"To test: {test}."]
+    console.print(*told, f"Writing to {folder}", sep="\n", soft_wrap=True)
+    cells = cells_of(config)
+    results = run_cells(
+        partial(run_cell, config, folder),
+        cells,
+        Cells(folder / "cells.jsonl"),
+        workers=config.workers,
+        describe=_describe,
+    )
+    rows = rows_of(folder, cells, p_target=config.p_target)
+    write_json(folder / "metrics.json", _metrics(config, told, rows, cells, results))
+    write_text(folder / "table.csv", csv_of(rows))
+    _show(console, rows)
+    write_page(folder, config, told, rows, cells, results)
+    console.print(f"Models: {folder / 'models'}\nReport: {folder / 'report.html'}", soft_wrap=True)
+    return folder
+
+
+def _metrics(
+    config: Config,
+    told: Sequence[str],
+    rows: Sequence[Row],
+    cells: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    return {
+        **provenance(),
+        "data": list(told),
+        "seeds": list(range(config.seeds)),
+        "interval": "95 %, bootstrap over test speakers, drawn once for all seeds",
+        "table": [dataclasses.asdict(row) for row in rows],
+        "cells": [{**cell, **result} for cell, result in zip(cells, results, strict=True)],
+    }
+
+
+def _show(console: Console, rows: Sequence[Row]) -> None:
+    grid = table_of(rows)
+    table = Table(title="Equal error rate in % [95 % interval], minDCF (p = .01)", title_justify="left")
+    for i, name in enumerate(grid.header):
+        table.add_column(name, justify="left" if i < 3 else "right", no_wrap=i > 2)
+    for line in grid.rows:
+        table.add_row(*line)
+    console.print(table)
+
+
+def _describe(cell: Mapping[str, Any]) -> str:
+    return f"{name_of(cell)}, {cell['normalise']}, seed {cell['seed'] + 1}"

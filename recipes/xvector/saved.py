@@ -1,0 +1,111 @@
+"""A folder that verifies: the network, the back-end with its calibration, and what they are for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from encoders import Encoder
+from encoders._files import write_json
+from recipes.xvector.network import encoder_of, front_of
+from tasks import MultiTaskModel
+from tasks.verification import Backend
+
+NETWORK, BACKEND, ABOUT = "network", "backend.safetensors", "speaker.json"
+
+
+@dataclass(frozen=True)
+class SpeakerModel:
+    """From waveforms to scores and decisions.
+
+    Attributes:
+        network: With one modality, "speech".
+        backend: Calibrated.
+        p_target: The prior that it was calibrated for.
+        fingerprint: Of the files; embeddings of other models do not compare.
+    """
+
+    network: MultiTaskModel
+    backend: Backend
+    p_target: float
+    fingerprint: str
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> SpeakerModel:
+        """Read what `save_speaker_model` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such folder, or a file is missing in it.
+            ValueError: A file is truncated, was changed, or is of another model.
+        """
+        path = Path(folder)
+        if not (path / ABOUT).is_file():
+            raise FileNotFoundError(
+                f"'{path}' should be the folder of a speaker model, with '{ABOUT}' in it. Found none. Take one "
+                f"below 'models' of a run of `python -m recipes.xvector`."
+            )
+        try:
+            about = json.loads((path / ABOUT).read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"'{path / ABOUT}' is not valid JSON ({error}). Is it truncated?") from None
+        network = MultiTaskModel.from_pretrained(path / NETWORK)
+        backend = Backend.load(path / BACKEND)
+        if about["fingerprint"] != _fingerprint(path):
+            raise ValueError(
+                f"'{path}' should hold the network and the back-end that were saved together. Found another "
+                f"one of the two. Copy the whole folder again."
+            )
+        return cls(network, backend, float(about["p_target"]), about["fingerprint"])
+
+    @property
+    def encoder(self) -> Encoder:
+        return encoder_of(self.network)
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waveforms that it reads, in Hz."""
+        rate = front_of(self.network).sample_rate
+        assert rate is not None
+        return rate
+
+    @torch.no_grad()
+    def embed(self, waveforms: Sequence[Tensor]) -> np.ndarray:
+        """The embedding of each waveform ``[T]``, as the network gives it.
+
+        Shape:
+            ``[N, embed_dim]``.
+        """
+        found = [self.encoder(x.unsqueeze(0)).pooled for x in waveforms]
+        return np.asarray(torch.cat(found).float().numpy())
+
+
+def save_speaker_model(folder: Path, network: MultiTaskModel, backend: Backend, *, p_target: float) -> None:
+    """Write a folder that `SpeakerModel.from_pretrained` reads, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary.mkdir(parents=True, exist_ok=True)
+    network.save_pretrained(temporary / NETWORK)
+    backend.save(temporary / BACKEND)
+    write_json(temporary / ABOUT, {"p_target": p_target, "fingerprint": _fingerprint(temporary)})
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(temporary, folder)
+
+
+def _fingerprint(folder: Path) -> str:
+    found = hashlib.sha256()
+    for path in (folder / NETWORK / "model.safetensors", folder / BACKEND):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]

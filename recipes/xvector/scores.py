@@ -1,0 +1,156 @@
+"""From the scores of the test to rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recipes.xvector.backends import KINDS
+from recipes.xvector.cell import Cell, file_of, name_of
+from tasks.verification import Calibration, DetCurve, bootstrap_interval, cllr, det_curve
+
+_DRAWS = 1000
+PRIORS = (0.01, 0.001)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of the table: a system with a back-end, on segments of one length.
+
+    Attributes:
+        system: Network and pooling.
+        normalise: Of the features.
+        backend: "cosine" or "plda".
+        length: Of the segments.
+        eer: Mean over seeds; a rate from 0 to 1.
+        eer_std: Over seeds.
+        eer_interval: 95 % of the mean over seeds, test speakers drawn once for all of them.
+        min_dcf: By prior.
+        min_dcf_interval: By prior.
+        cllr: After the calibration on development speakers.
+        miss: Share of target trials rejected at the threshold from development speakers.
+        false_alarm: Share of non-target trials accepted there.
+        eers: One a seed.
+        trials: Target and non-target ones.
+    """
+
+    system: str
+    normalise: str
+    backend: str
+    length: str
+    eer: float
+    eer_std: float
+    eer_interval: tuple[float, float]
+    min_dcf: dict[str, float]
+    min_dcf_interval: dict[str, tuple[float, float]]
+    cllr: float
+    miss: float
+    false_alarm: float
+    eers: list[float]
+    trials: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All trials of a cell, with one back-end and one length."""
+
+    scores: np.ndarray
+    same: np.ndarray
+    units: tuple[np.ndarray, np.ndarray]
+    calibration: Calibration
+
+    @property
+    def curve(self) -> DetCurve:
+        """Their DET curve."""
+        return det_curve(self.scores, self.same)
+
+
+def read_scores(folder: Path, cell: Cell) -> dict[str, np.ndarray]:
+    """What `run_cell` kept of the test."""
+    with np.load(folder / "scores" / f"{file_of(cell)}.npz") as stored:
+        return dict(stored)
+
+
+def lengths_of(kept: Mapping[str, np.ndarray]) -> list[str]:
+    """Of the test's segments."""
+    return [name.partition("/")[2] for name in kept if name.startswith("embedding/")]
+
+
+def trials_of(kept: Mapping[str, np.ndarray], kind: str, length: str) -> Trials:
+    """The trials of one back-end and length."""
+    speaker = kept[f"speaker/{length}"]
+    first, second = (speaker[rows] for rows in np.triu_indices(len(speaker), 1))
+    scale, offset = kept[f"calibration/{kind}/{length}"].tolist()
+    scores = kept[f"score/{kind}/{length}"]
+    return Trials(scores, first == second, (first, second), Calibration(scale, offset))
+
+
+def rows_of(folder: Path, cells: Sequence[Cell], *, p_target: float) -> list[Row]:
+    """A row for each system, normalisation, back-end and length."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((name_of(cell), cell["normalise"]), []).append(cell)
+    rows = []
+    for (system, normalise), own in groups.items():
+        kept = [read_scores(folder, cell) for cell in own]
+        for kind in KINDS:
+            for length in lengths_of(kept[0]):
+                seeds = [trials_of(one, kind, length) for one in kept]
+                rows.append(_row(system, normalise, kind, length, seeds, p_target))
+    return rows
+
+
+def _row(
+    system: str, normalise: str, kind: str, length: str, seeds: Sequence[Trials], p_target: float
+) -> Row:
+    found = np.array([_figures(trials.curve) for trials in seeds])
+    drawn = np.mean([_draws(trials) for trials in seeds], 0)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0).tolist()
+    decided = np.array([_decided(trials, p_target) for trials in seeds]).mean(0).tolist()
+    same = seeds[0].same
+    keys = [f"{prior:g}" for prior in PRIORS]
+    return Row(
+        system=system,
+        normalise=normalise,
+        backend=kind,
+        length=length,
+        eer=float(found[:, 0].mean()),
+        eer_std=float(found[:, 0].std(ddof=1)) if len(seeds) > 1 else 0.0,
+        eer_interval=(low[0], high[0]),
+        min_dcf={key: float(found[:, i].mean()) for i, key in enumerate(keys, 1)},
+        min_dcf_interval={key: (low[i], high[i]) for i, key in enumerate(keys, 1)},
+        cllr=decided[0],
+        miss=decided[1],
+        false_alarm=decided[2],
+        eers=found[:, 0].tolist(),
+        trials=(int(same.sum()), int((~same).sum())),
+    )
+
+
+def _figures(curve: DetCurve) -> list[float]:
+    return [curve.equal_error_rate(), *(curve.min_dcf(p_target=prior) for prior in PRIORS)]
+
+
+def _draws(trials: Trials) -> list[list[float]]:
+    """All figures under each draw of test speakers; every seed sees the same draws."""
+    found: list[list[float]] = []
+
+    def keep(curve: DetCurve) -> float:
+        found.append(_figures(curve))
+        return found[-1][0]
+
+    bootstrap_interval(keep, trials.scores, trials.same, units=trials.units, draws=_DRAWS)
+    return found
+
+
+def _decided(trials: Trials, p_target: float) -> list[float]:
+    threshold = trials.calibration.threshold(p_target=p_target)
+    accepted = trials.scores >= threshold
+    return [
+        cllr(trials.calibration.llr(trials.scores), trials.same),
+        float((~accepted[trials.same]).mean()),
+        float(accepted[~trials.same].mean()),
+    ]

@@ -1,0 +1,182 @@
+"""Trains one network: the training itself, and the fine-tuning with a larger margin."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from encoders import Batch
+from encoders.augment import SpecAugment
+from recipes.xvector.augmenting import make_augment
+from recipes.xvector.config import Config
+from recipes.xvector.corpora import Speakers, trials_of
+from recipes.xvector.data import Chunks, Segments, SpeakerLoader
+from recipes.xvector.learner import Choice, SpeakerLearner
+from recipes.xvector.network import MODALITY, build, encoder_of, targets_of
+from tasks import MultiTaskModel, fit
+
+_FIT_ON = 300
+_LOOKS = 20
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One training with its own margin and chunks."""
+
+    name: str
+    epochs: int
+    margin: float
+    warmup: int
+    seconds: tuple[float, float]
+    lr: float
+
+
+def phases_of(config: Config) -> list[Phase]:
+    """The training, and where asked the fine-tuning (Thienpondt et al. 2021)."""
+    phases = [
+        Phase("training", config.epochs, config.margin, config.margin_epochs, config.seconds, config.lr)
+    ]
+    if config.fine_tuning_epochs:
+        phases.append(
+            Phase(
+                "fine-tuning",
+                config.fine_tuning_epochs,
+                config.fine_tuning_margin,
+                0,
+                config.fine_tuning_seconds,
+                config.fine_tuning_lr,
+            )
+        )
+    return phases
+
+
+def train(
+    config: Config, system: Sequence[str], speakers: Speakers, folder: Path, *, seed: int, name: str
+) -> tuple[MultiTaskModel, dict[str, Any]]:
+    """Train a network, each phase from the folder's last checkpoint where there is one.
+
+    Args:
+        config: The options.
+        system: Encoder, pooling and normalisation.
+        speakers: Whom to train on, and whom to choose the epoch by.
+        folder: Of checkpoints.
+        seed: Of weights, batches and augmentation.
+        name: For what is said of the progress.
+
+    Returns:
+        The model at its best epoch, on the CPU, and what there is to say of its training.
+    """
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    corpus = speakers.train.corpus
+    choice = trials_of(speakers.development, config.crop_seconds)
+    weights: dict[str, torch.Tensor] | None = None
+    told: dict[str, Any] = {"phases": []}
+    for phase in phases_of(config):
+        torch.manual_seed(seed)
+        encoder, pooling, normalise = system
+        model = build(config, encoder, pooling, normalise, corpus, margin=phase.margin, warmup=phase.warmup)
+        if weights is None:
+            model.fit_preprocessing(_some(model, speakers))
+        else:
+            model.load_state_dict(weights)
+        own = folder / phase.name
+        own.mkdir(parents=True, exist_ok=True)
+        best = own / "best.safetensors"
+        learner = SpeakerLearner(
+            model,
+            augment=make_augment(config, len(corpus.speakers)),
+            fastest=max([1.0, *config.speeds]),
+            spec_augment=SpecAugment() if config.spec_augment else None,
+            choice=Choice(
+                segments=list(choice.values())[-1],
+                file=best,
+                every=max(1, phase.epochs // _LOOKS),
+                name=f"{name}, {phase.name}",
+            ),
+            lr=phase.lr,
+            weight_decay=config.weight_decay,
+            schedule="one_cycle",
+            freeze=("fusion",),  # it hands on what it gets
+        )
+        if config.compile:
+            encoder_of(model).compile(dynamic=True)
+        start = time.perf_counter()
+        fitted = _fit(config, learner, _loader(config, model, speakers, phase, seed), own, phase)
+        weights = load_file(best)
+        told["phases"].append(
+            {
+                "name": phase.name,
+                "seconds": time.perf_counter() - start,
+                "steps": fitted.steps,
+                "waiting": fitted.waiting,
+                "curve": learner.curve,
+                **{f"chosen_{key}": value for key, value in learner.chosen.items()},
+            }
+        )
+    model.load_state_dict(weights)
+    return model.cpu().eval(), told
+
+
+def _fit(config: Config, learner: SpeakerLearner, loader: SpeakerLoader, folder: Path, phase: Phase) -> Any:
+    alone = config.workers == 0
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+        warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")  # the learner looks itself
+        if not alone:
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        return fit(
+            learner,
+            loader,
+            folder=folder,
+            epochs=phase.epochs,
+            precision=config.precision,
+            clip=1.0,
+            accelerator=config.accelerator,
+            devices=config.devices,
+            progress=alone,
+            resume=True,
+        )
+
+
+def _loader(
+    config: Config, model: MultiTaskModel, speakers: Speakers, phase: Phase, seed: int
+) -> SpeakerLoader:
+    return SpeakerLoader(
+        Chunks(speakers.train, seconds=phase.seconds, targets=targets_of(config), modality=MODALITY),
+        speakers=config.speakers,
+        chunks_a_speaker=config.chunks,
+        batches=config.batches,
+        collate_fn=Unpadded(model.collate),
+        seed=seed,
+        num_workers=config.loader_workers,
+    )
+
+
+def _some(model: MultiTaskModel, speakers: Speakers) -> Batch:
+    """Some whole recordings of the training."""
+    segments = Segments.whole(speakers.train, modality=MODALITY)
+    rows = range(0, len(segments), math.ceil(len(segments) / _FIT_ON))
+    return model.collate([{"inputs": segments[i]["inputs"]} for i in rows])
+
+
+@dataclass(frozen=True)
+class Unpadded:
+    """A collate function whose batches of equally long chunks have no mask."""
+
+    collate: Callable[[Any], Batch]
+
+    def __call__(self, samples: Any) -> Batch:
+        batch = self.collate(samples)
+        padded = {name: mask for name, mask in batch.masks.items() if not bool(mask.all())}
+        return dataclasses.replace(batch, masks=padded)
