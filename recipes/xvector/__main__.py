@@ -3,13 +3,30 @@
 import sys
 from collections.abc import Sequence
 
+from encoders._registry import unknown_name
 from recipes.harness import run_command
-from recipes.xvector.run import main as train
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train, or run the command that the first argument names."""
-    train(arguments)
+    """Train, or run the command that the first argument names.
+
+    Raises:
+        ValueError: There is no such command; close ones are named.
+    """
+    # Imported here: each command waits for what it needs, and for no more.
+    if not arguments or arguments[0].startswith("-"):
+        from recipes.xvector.run import main as train
+
+        train(arguments)
+        return
+    from recipes.xvector.probe import main as probe
+    from recipes.xvector.shell import COMMANDS
+
+    commands = {**COMMANDS, "probe": probe}
+    name, *rest = arguments
+    if name not in commands:
+        raise unknown_name("command", name, commands)
+    commands[name](rest)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ from tasks.verification import Backend, Calibration, min_cllr
 from tasks.verification.backend import Kind
 
 KINDS: Sequence[Kind] = get_args(Kind)
-_RECORDINGS, _SEGMENTS = 10, 8  # of a speaker at most: recordings, and parts of these
+_RECORDINGS, _ALL = 10, 3000  # of a speaker, or in all where that is more
+_SEGMENTS = 8  # of a speaker with few recordings
+_LOOKED_AT = 1000  # training speakers, after an epoch
+_ROWS_A_DIMENSION = 2  # at least, for PLDA without LDA
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ def joined(parts: Sequence[Embedded]) -> Embedded:
 
 def training_segments(recordings: Recordings, crop_seconds: float) -> Segments:
     """Of each speaker some recordings, whole and in parts."""
-    chosen = np.concatenate([rows[:_RECORDINGS] for rows in recordings.corpus.by_speaker()])
+    by_speaker = recordings.corpus.by_speaker()
+    most = max(_RECORDINGS, _ALL // len(by_speaker))
+    chosen = np.concatenate([rows[:most] for rows in by_speaker])
     most = int(np.bincount(recordings.corpus.speaker[chosen]).max())
     crops = Segments.crops(recordings, crop_seconds, count=max(1, _SEGMENTS // most))
     halves = Segments.crops(recordings, 2 * crop_seconds, count=max(1, _SEGMENTS // (2 * most)))
@@ -59,6 +64,17 @@ def training_segments(recordings: Recordings, crop_seconds: float) -> Segments:
         for name in ("rows", "starts", "counts")
     )
     return Segments(recordings, rows, starts, counts, targets=("speaker",), modality=crops.modality)
+
+
+def pairs_of(recordings: Recordings, crop_seconds: float) -> Segments:
+    """Of each speaker two segments, of two recordings where there are as many: for a look in passing."""
+    corpus = recordings.corpus
+    rows = np.concatenate([np.resize(rows, 2) for rows in corpus.by_speaker()[:_LOOKED_AT]])
+    crops = Segments.crops(recordings, crop_seconds, count=2)
+    first, behind = (np.searchsorted(crops.rows, rows, side) for side in ("left", "right"))
+    places = first + np.arange(len(rows)) % 2 % (behind - first)  # a short recording has a single crop
+    kept = (getattr(crops, name)[places] for name in ("rows", "starts", "counts"))
+    return Segments(recordings, *kept, targets=("speaker",), modality=crops.modality)
 
 
 @dataclass(frozen=True)
@@ -93,7 +109,8 @@ def choose(
         kind: "cosine" or "plda".
         training: What it may learn from, by name.
         development: What it is chosen by; trials are all pairs of each set.
-        lda_dims: To choose among; 0 is without, those that are too many are left out.
+        lda_dims: To choose among; 0 is without, where for PLDA there are embeddings enough. Those that are
+            too many are left out.
         cohort_top: To choose among; 0 is without.
         p_target: The prior to calibrate for, on all trials together.
 
@@ -121,8 +138,8 @@ def choose(
             )
     if best is None:
         raise ValueError(
-            f"--lda_dims should hold one that fits a '{kind}' back-end: from 1 to the number of training "
-            f"speakers less one, or 0 for the cosine. Found {list(lda_dims)}."
+            f"--lda_dims should hold one that fits a '{kind}' back-end: from 2 to the number of training "
+            f"speakers less one, or 0 (with PLDA where there are embeddings enough). Found {list(lda_dims)}."
         )
     return best
 
@@ -133,8 +150,8 @@ def _options(
     for name, own in training.items():
         speakers = len(np.unique(own.speaker))
         most = min(own.x.shape[1], speakers - 1)
-        dims = [dim for dim in lda_dims if dim <= most and (dim or kind == "cosine")]
-        for dim in dims or ([most] if kind == "plda" else []):
+        plenty = len(own.x) - speakers > _ROWS_A_DIMENSION * own.x.shape[1]
+        for dim in (dim for dim in lda_dims if dim <= most and (dim or kind == "cosine" or plenty)):
             for top in cohort_top:
                 if top <= speakers:
                     yield {"learned_from": name, "lda_dim": dim, "cohort_top": top}

@@ -13,6 +13,7 @@ import numpy as np
 from encoders import Encoder
 from encoders._files import write_bytes
 from encoders.augment import OneOf
+from recipes.xvector import ranks
 from recipes.xvector.augmenting import parts_of
 from recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
 from recipes.xvector.config import Config, names
@@ -22,6 +23,7 @@ from recipes.xvector.network import encoder_of
 from recipes.xvector.reference import STATISTICS, MFCCStatistics
 from recipes.xvector.saved import save_speaker_model
 from recipes.xvector.train import train
+from tasks.verification.backend import Kind
 
 Cell = Mapping[str, Any]
 
@@ -56,9 +58,12 @@ def file_of(cell: Cell) -> str:
 def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
     """The result of a cell: how it was trained, what was chosen; its scores go to ``folder/scores``.
 
-    Checkpoints lie in ``folder/training`` until the cell is done.
+    Checkpoints lie in ``folder/training`` until the cell is done. A process that helps only trains.
     """
+    config = config.of(cell["normalise"])
     speakers = load(config, cell["seed"])
+    if ranks.helps() and cell["encoder"] == STATISTICS:
+        return {}
     own = folder / "training" / file_of(cell)
     result: dict[str, Any] = {}
     model = None
@@ -70,6 +75,8 @@ def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
         system = (cell["encoder"], cell["pooling"], cell["normalise"])
         said = f"{name_of(cell)}, {cell['normalise']}, seed {cell['seed'] + 1}"
         model, result = train(config, system, speakers, own, seed=cell["seed"], name=said)
+        if ranks.helps():
+            return result
         encoder = encoder_of(model)
     training = _learned_from(config, encoder, speakers)
     development = {
@@ -113,7 +120,7 @@ def _score_test(
     config: Config,
     encoder: Encoder,
     speakers: Speakers,
-    chosen: Mapping[str, Chosen],
+    chosen: Mapping[Kind, Chosen],
     folder: Path,
     name: str,
 ) -> None:
@@ -130,10 +137,10 @@ def _score_test(
         kept[f"embedding/{length}"] = own.x.astype(np.float32)
         for kind, found in chosen.items():
             scores = found.backend.score(own.x, own.x, pairs=pairs)
-            kept[f"score/{kind}/{length}"] = scores
+            kept[f"score/{kind}/{length}"] = scores.astype(np.float32)
             calibration = found.calibrations[length]
             kept[f"calibration/{kind}/{length}"] = np.array([calibration.scale, calibration.offset])
     folder.mkdir(exist_ok=True)
     file = io.BytesIO()
-    np.savez_compressed(file, **kept)
+    np.savez_compressed(file, allow_pickle=False, **kept)
     write_bytes(folder / f"{name}.npz", file.getvalue())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from encoders import list_encoders
 from encoders._registry import unknown_name
 from encoders.layers.pooling import list_poolings
 from encoders.speaker.front_end import NORMALISATIONS
@@ -69,7 +68,9 @@ class Config:
         musan: Folder in MUSAN's layout.
         rirs: Folder of room impulse responses.
         spec_augment: Whether stretches of time and bands are hidden.
-        lda_dims: To choose among for the back-ends; 0 is none, which the cosine alone can do without.
+        augment_global: Whether recordings are changed (speed, augment, SpecAugment) with "global" too, though
+            that hides the channel, which it keeps.
+        lda_dims: To choose among for the back-ends; 0 is none.
         cohort_top: To choose among: the nearest training speakers for AS-norm; 0 is without.
         crop_seconds: Length of the short test segments.
         p_target: The prior for which scores are calibrated.
@@ -126,6 +127,7 @@ class Config:
     musan: Path | None = None
     rirs: Path | None = None
     spec_augment: bool = True
+    augment_global: bool = False
     lda_dims: list[int] = field(default_factory=lambda: [0, 30, 60, 100, 150, 200])
     cohort_top: list[int] = field(default_factory=lambda: [0, 50])
     crop_seconds: float = 2.0
@@ -159,11 +161,14 @@ class Config:
         _known("loss", [self.loss], LOSSES)
         _known("weighting", [self.weighting], list_weightings())
         _known("augmentation", self.augment, AUGMENTATIONS)
-        assert set(ENCODERS) <= set(list_encoders())
         counts = ("seeds", "epochs", "batches", "speakers", "chunks", "development_speakers", "devices")
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
+        if not self.lda_dims or min(self.lda_dims) < 0 or 1 in self.lda_dims:
+            raise ValueError(
+                f"--lda_dims should be 0, for none, or 2 and more: lengths are made 1. Found {self.lda_dims}."
+            )
         if bool(self.test_parts) == bool(self.test_speakers):
             raise ValueError(
                 f"--test_parts or --test_speakers should say what to test on, and not both. Found "
@@ -175,8 +180,20 @@ class Config:
                     f"--{kind} should name a folder where --augment has '{kind}', and only there. Found "
                     f"{folder} and {self.augment}."
                 )
-        if "augmentation" in self.tasks and not self.augment:
-            raise ValueError("--tasks has 'augmentation': --augment should hold one or more. Found none.")
+        if self.devices > 1 and self.workers:
+            raise ValueError(f"--devices {self.devices} needs --workers 0. Found {self.workers}.")
+        plain = not self.augment_global and "global" in names(self.normalise)
+        if "augmentation" in self.tasks and (plain or not self.augment):
+            raise ValueError(
+                f"--tasks has 'augmentation': --augment should hold one or more, and --augment_global be "
+                f"true with 'global'. Found {self.augment} and {self.augment_global}."
+            )
+
+    def of(self, normalise: str) -> Config:
+        """The options for one normalisation."""
+        if normalise != "global" or self.augment_global:
+            return self
+        return replace(self, speeds=[], augment=[], musan=None, rirs=None, spec_augment=False)
 
 
 def names(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from recipes.xvector.config import Config
 from recipes.xvector.data import Corpus, InFiles, InMemory, Recordings, Segments, read_corpus
 
 _TEST_SEED = 0  # test speakers are the same for all seeds
+_RECORDINGS = 20  # of a development speaker at most: trials are all pairs, scored after each epoch
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def split(config: Config, seed: int) -> tuple[Corpus, Corpus, Corpus]:
     """
     rest, test = _known_and_test(config)
     train, development = rest.hold_out(config.development_speakers, seed=seed + 1)
-    return train, development, test
+    some = np.sort(np.concatenate([rows[:_RECORDINGS] for rows in development.by_speaker()]))
+    return train, development.select(some), test
 
 
 def _known_and_test(config: Config) -> tuple[Corpus, Corpus]:

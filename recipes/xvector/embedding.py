@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from encoders import Encoder
@@ -15,7 +16,7 @@ from encoders.layers.pooling import StatisticsPooling
 from recipes.xvector.data import Segments
 
 _SECONDS = 120.0  # of speech that is encoded together
-EMBEDDING = "embedding"
+EMBEDDING, DRAWN = "embedding", "drawn/"
 
 
 def embed(encoder: Encoder, segments: Segments, *, augment: Augmentation | None = None) -> np.ndarray:
@@ -39,7 +40,7 @@ def embed_taps(
     augment: Augmentation | None = None,
     taps: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """The same, and what each tap gives: of frames their mean and standard deviation.
+    """The same, and what each tap gives: of frames their mean and standard deviation; and what was drawn.
 
     Args:
         encoder: As in `embed`.
@@ -48,10 +49,11 @@ def embed_taps(
         taps: Their names; all when None.
 
     Shape:
-        ``[N, D]`` each, by name; `EMBEDDING` is the encoder's output.
+        ``[N, D]`` each, by name; `EMBEDDING` is the encoder's output; of what the augmentation drew ``[N]``
+        each, as ``"drawn/<name>"``.
     """
     infos = [tap for tap in encoder.tap_info if taps is None or tap.name in taps]
-    device = encoder.front.standardise.mean.device
+    device = next(chain(encoder.parameters(), encoder.buffers())).device
     generator = torch.Generator().manual_seed(0)
     was_training = encoder.training
     encoder.eval()
@@ -61,7 +63,10 @@ def embed_taps(
         for own, x, mask in _batches(segments):
             x, mask = x.to(device), None if mask is None else mask.to(device)
             if augment is not None:
-                x, mask = _augmented(augment, x, mask, generator)
+                after = augment(x, mask, generator=generator)
+                x, mask = after.x, after.mask
+                for name, drawn in after.drawn.items():
+                    found.setdefault(f"{DRAWN}{name}", []).append(drawn.cpu())
             out = encoder(x, mask)
             rows.append(own)
             found[EMBEDDING].append(out.pooled.float().cpu())
@@ -73,13 +78,6 @@ def embed_taps(
     encoder.train(was_training)
     order = np.argsort(np.concatenate(rows))
     return {name: torch.cat(values).numpy()[order] for name, values in found.items()}
-
-
-def _augmented(
-    augment: Augmentation, x: Tensor, mask: Tensor | None, generator: Generator
-) -> tuple[Tensor, Tensor | None]:
-    out = augment(x, mask, generator=generator)
-    return out.x, out.mask
 
 
 def _batches(segments: Segments) -> Iterator[tuple[np.ndarray, Tensor, Tensor | None]]:

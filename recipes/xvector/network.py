@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from encoders import Encoder, create_encoder
+from encoders.speaker._base import SpeakerEncoder
 from encoders.speaker.front_end import SpeakerFrontEnd
 from fusion import create_fusion
+from fusion.late.concat import LateConcat
 from recipes.xvector.augmenting import kinds_of
 from recipes.xvector.config import Config
 from recipes.xvector.data import Corpus
@@ -78,9 +80,9 @@ def build(
     """A new, untrained model; its fusion hands on what it gets, and stays so."""
     encoders = {MODALITY: make_encoder(config, encoder, pooling, normalise)}
     fusion = create_fusion("concat", encoders, embed_dim=config.embed_dim)
-    with torch.no_grad():
-        fusion.project.weight.copy_(torch.eye(config.embed_dim))
-        fusion.project.bias.zero_()
+    assert isinstance(fusion, LateConcat)
+    torch.nn.init.eye_(fusion.project.weight)
+    torch.nn.init.zeros_(fusion.project.bias)
     return MultiTaskModel(
         encoders=encoders,
         fusion=fusion,
@@ -91,16 +93,16 @@ def build(
     )
 
 
-def encoder_of(model: MultiTaskModel) -> Encoder:
+def encoder_of(model: MultiTaskModel) -> SpeakerEncoder:
     """The network's encoder."""
-    return model.fused_encoder.encoders[MODALITY]
+    encoder = model.fused_encoder.encoders[MODALITY]
+    assert isinstance(encoder, SpeakerEncoder)
+    return encoder
 
 
 def front_of(model: MultiTaskModel) -> SpeakerFrontEnd:
     """Its front-end, from waveforms to frames."""
-    front = encoder_of(model).front
-    assert isinstance(front, SpeakerFrontEnd)
-    return front
+    return encoder_of(model).front
 
 
 def targets_of(config: Config) -> Sequence[str]:

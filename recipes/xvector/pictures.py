@@ -22,7 +22,12 @@ def pictures(folder: Path, cells: Sequence[Cell], *, p_target: float) -> dict[st
     found: dict[str, tuple[bytes, str]] = {}
     first = [cell for cell in cells if cell["seed"] == 0]
     for normalise in dict.fromkeys(cell["normalise"] for cell in first):
-        own = {cell_name: cell for cell in first if cell["normalise"] == normalise for cell_name in [name_of(cell)]}
+        own = {
+            cell_name: cell
+            for cell in first
+            if cell["normalise"] == normalise
+            for cell_name in [name_of(cell)]
+        }
         kept = {name: read_scores(folder, cell) for name, cell in own.items()}
         for length in lengths_of(next(iter(kept.values()))):
             curves = {name: trials_of(one, _KIND, length).curve for name, one in kept.items()}

@@ -23,7 +23,8 @@ _ABOUT = (
     "misses and false alarms are at the threshold that follows from it.",
     "Where each speaker has a single session, the channel gives the speaker away: features of 'global' "
     "normalisation keep it, those of 'utterance' have the mean of each recording (or crop) removed.",
-    "In brackets: 95 % intervals by the bootstrap over test speakers, who are drawn once for all seeds.",
+    "In brackets: 95 % intervals by the bootstrap over test speakers (recordings, where there are fewer than "
+    "five speakers), drawn once for all seeds.",
 )
 
 
@@ -78,10 +79,22 @@ def write_page(
 
 
 def _decisions(rows: Sequence[Row]) -> Grid:
-    head = ["normalise", "system", "back-end", "segments", "minDCF (p = .001)", "Cllr", "misses", "false alarms"]
+    head = [
+        "normalise",
+        "system",
+        "back-end",
+        "segments",
+        "minDCF (p = .001)",
+        "Cllr",
+        "misses",
+        "false alarms",
+    ]
     lines = [
-        [row.normalise, row.system, row.backend, row.length, f"{row.min_dcf['0.001']:.3f}", f"{row.cllr:.3f}"]
-        + [f"{100 * row.miss:.2f} %", f"{100 * row.false_alarm:.2f} %"]
+        [
+            *(row.normalise, row.system, row.backend, row.length),
+            *(f"{row.min_dcf['0.001']:.3f}", f"{row.cllr:.3f}"),
+            *(f"{100 * row.miss:.2f} %", f"{100 * row.false_alarm:.2f} %"),
+        ]
         for row in rows
     ]
     return Grid(head, lines)
@@ -100,7 +113,17 @@ def _training(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str,
             lines.append([*what, seed, phase["name"], *figures, *chosen])
     if not lines:
         return [Text("Nothing was trained.")]
-    head = ["system", "normalise", "seed", "phase", "seconds", "steps", "waited", "epoch", "development EER %"]
+    head = [
+        "system",
+        "normalise",
+        "seed",
+        "phase",
+        "seconds",
+        "steps",
+        "waited",
+        "epoch",
+        "development EER %",
+    ]
     return [Picture(draw_training(curves), "Of the first seed"), Grid(head, lines)]
 
 
@@ -112,5 +135,14 @@ def _choices(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, 
         for cell, result in zip(cells, results, strict=True)
         for kind, chosen in result["backends"].items()
     ]
-    head = ["system", "normalise", "seed", "back-end", "learned from", "LDA", "AS-norm", "development min Cllr"]
+    head = [
+        "system",
+        "normalise",
+        "seed",
+        "back-end",
+        "learned from",
+        "LDA",
+        "AS-norm",
+        "development min Cllr",
+    ]
     return Grid(head, lines)

@@ -13,12 +13,13 @@ from rich.table import Table
 
 from encoders._files import write_json, write_text
 from recipes.harness import Cells, RunFolder, provenance, run_cells
+from recipes.xvector import ranks
 from recipes.xvector.cell import cells_of, name_of, run_cell
 from recipes.xvector.config import Config
 from recipes.xvector.corpora import split
 from recipes.xvector.options import parse
 from recipes.xvector.report import csv_of, table_of, write_page
-from recipes.xvector.scores import Row, rows_of
+from recipes.xvector.scores import Row, read_scores, rows_of, units_of
 
 
 def main(arguments: Sequence[str]) -> Path:
@@ -30,7 +31,10 @@ def main(arguments: Sequence[str]) -> Path:
     """
     config, text = parse(arguments)
     parts = [split(config, seed) for seed in range(config.seeds)]  # without data there is no run
+    if ranks.helps():
+        return _help(config)
     folder = RunFolder(config.output, text, resume=config.resume).path
+    ranks.share(folder)
     console = Console()
     train, development, test = (corpus.describe() for corpus in parts[0])
     told = [f"To train on: {train}.", f"To choose by: {development}.", f"To test: {test}."]
@@ -44,17 +48,29 @@ def main(arguments: Sequence[str]) -> Path:
         describe=_describe,
     )
     rows = rows_of(folder, cells, p_target=config.p_target)
-    write_json(folder / "metrics.json", _metrics(config, told, rows, cells, results))
+    units = units_of(read_scores(folder, cells[0]))
+    write_json(folder / "metrics.json", _metrics(config, told, units, rows, cells, results))
     write_text(folder / "table.csv", csv_of(rows))
     _show(console, rows)
-    write_page(folder, config, told, rows, cells, results)
+    write_page(folder, config, [*told, f"The bootstrap draws test {units}."], rows, cells, results)
     console.print(f"Models: {folder / 'models'}\nReport: {folder / 'report.html'}", soft_wrap=True)
+    return folder
+
+
+def _help(config: Config) -> Path:
+    """Train what the first process trains, and leave all else to it."""
+    folder = ranks.shared()
+    done = Cells(folder / "cells.jsonl")
+    for cell in cells_of(config):
+        if done.get(cell) is None:
+            run_cell(config, folder, cell)
     return folder
 
 
 def _metrics(
     config: Config,
     told: Sequence[str],
+    units: str,
     rows: Sequence[Row],
     cells: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
@@ -63,7 +79,7 @@ def _metrics(
         **provenance(),
         "data": list(told),
         "seeds": list(range(config.seeds)),
-        "interval": "95 %, bootstrap over test speakers, drawn once for all seeds",
+        "interval": f"95 %, bootstrap over test {units}, drawn once for all seeds",
         "table": [dataclasses.asdict(row) for row in rows],
         "cells": [{**cell, **result} for cell, result in zip(cells, results, strict=True)],
     }
@@ -71,11 +87,13 @@ def _metrics(
 
 def _show(console: Console, rows: Sequence[Row]) -> None:
     grid = table_of(rows)
-    table = Table(title="Equal error rate in % [95 % interval], minDCF (p = .01)", title_justify="left")
-    for i, name in enumerate(grid.header):
-        table.add_column(name, justify="left" if i < 3 else "right", no_wrap=i > 2)
+    shown = [i for i, name in enumerate(grid.header) if not name.endswith("minDCF")]  # that is too wide
+    table = Table(title="Equal error rate in % [95 % interval]", title_justify="left")
+    for i in shown:
+        name = grid.header[i].removesuffix(": EER %")
+        table.add_column(name, justify="left" if i < 3 else "right", no_wrap=i != 1)
     for line in grid.rows:
-        table.add_row(*line)
+        table.add_row(*(line[i] for i in shown))
     console.print(table)
 
 

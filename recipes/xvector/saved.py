@@ -50,8 +50,8 @@ class SpeakerModel:
         path = Path(folder)
         if not (path / ABOUT).is_file():
             raise FileNotFoundError(
-                f"'{path}' should be the folder of a speaker model, with '{ABOUT}' in it. Found none. Take one "
-                f"below 'models' of a run of `python -m recipes.xvector`."
+                f"'{path}' should be the folder of a speaker model, with '{ABOUT}' in it. Found none. Take "
+                f"one below 'models' of a run of `python -m recipes.xvector`."
             )
         try:
             about = json.loads((path / ABOUT).read_text())

@@ -12,7 +12,7 @@ from recipes.xvector.backends import KINDS
 from recipes.xvector.cell import Cell, file_of, name_of
 from tasks.verification import Calibration, DetCurve, bootstrap_interval, cllr, det_curve
 
-_DRAWS = 1000
+_DRAWS, _FEW = 1000, 5
 PRIORS = (0.01, 0.001)
 
 
@@ -27,7 +27,7 @@ class Row:
         length: Of the segments.
         eer: Mean over seeds; a rate from 0 to 1.
         eer_std: Over seeds.
-        eer_interval: 95 % of the mean over seeds, test speakers drawn once for all of them.
+        eer_interval: 95 % of the mean over seeds, test speakers (see `units_of`) drawn once for all of them.
         min_dcf: By prior.
         min_dcf_interval: By prior.
         cllr: After the calibration on development speakers.
@@ -82,10 +82,17 @@ def lengths_of(kept: Mapping[str, np.ndarray]) -> list[str]:
 def trials_of(kept: Mapping[str, np.ndarray], kind: str, length: str) -> Trials:
     """The trials of one back-end and length."""
     speaker = kept[f"speaker/{length}"]
-    first, second = (speaker[rows] for rows in np.triu_indices(len(speaker), 1))
+    pairs = np.triu_indices(len(speaker), 1)
+    first, second = (speaker[rows] for rows in pairs)
+    units = (first, second) if units_of(kept) == "speakers" else (pairs[0], pairs[1])
     scale, offset = kept[f"calibration/{kind}/{length}"].tolist()
     scores = kept[f"score/{kind}/{length}"]
-    return Trials(scores, first == second, (first, second), Calibration(scale, offset))
+    return Trials(scores, first == second, units, Calibration(scale, offset))
+
+
+def units_of(kept: Mapping[str, np.ndarray]) -> str:
+    """What the bootstrap draws: test speakers, or recordings where speakers are too few for it."""
+    return "speakers" if len(kept["speakers"]) >= _FEW else "recordings"
 
 
 def rows_of(folder: Path, cells: Sequence[Cell], *, p_target: float) -> list[Row]:
@@ -135,7 +142,7 @@ def _figures(curve: DetCurve) -> list[float]:
 
 
 def _draws(trials: Trials) -> list[list[float]]:
-    """All figures under each draw of test speakers; every seed sees the same draws."""
+    """All figures under each draw of units; every seed sees the same draws."""
     found: list[list[float]] = []
 
     def keep(curve: DetCurve) -> float:

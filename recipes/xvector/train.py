@@ -16,10 +16,12 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import _dynamo as dynamo
 
 from encoders import Batch
 from encoders.augment import SpecAugment
 from recipes.xvector.augmenting import make_augment
+from recipes.xvector.backends import pairs_of
 from recipes.xvector.config import Config
 from recipes.xvector.corpora import Speakers, trials_of
 from recipes.xvector.data import Chunks, Segments, SpeakerLoader
@@ -28,7 +30,7 @@ from recipes.xvector.network import MODALITY, build, encoder_of, targets_of
 from tasks import MultiTaskModel, fit
 
 _FIT_ON = 300
-_LOOKS = 20
+_LOOKS = 10
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def train(
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     corpus = speakers.train.corpus
-    choice = trials_of(speakers.development, config.crop_seconds)
     weights: dict[str, torch.Tensor] | None = None
+    best_so_far = math.inf
     told: dict[str, Any] = {"phases": []}
     for phase in phases_of(config):
         torch.manual_seed(seed)
@@ -100,7 +102,8 @@ def train(
             fastest=max([1.0, *config.speeds]),
             spec_augment=SpecAugment() if config.spec_augment else None,
             choice=Choice(
-                segments=list(choice.values())[-1],
+                segments=list(trials_of(speakers.development, config.crop_seconds).values())[-1],
+                training=pairs_of(speakers.train, config.crop_seconds),
                 file=best,
                 every=max(1, phase.epochs // _LOOKS),
                 name=f"{name}, {phase.name}",
@@ -111,10 +114,15 @@ def train(
             freeze=("fusion",),  # it hands on what it gets
         )
         if config.compile:
-            encoder_of(model).compile(dynamic=True)
+            dynamo.config.recompile_limit = 64  # layers of different sizes share one forward
+            for stage in encoder_of(
+                model
+            ).stages:  # not the front-end, nor what is drawn on the CPU behind it
+                stage.compile(dynamic=True)
         start = time.perf_counter()
         fitted = _fit(config, learner, _loader(config, model, speakers, phase, seed), own, phase)
-        weights = load_file(best)
+        if learner.chosen["min_cllr"] <= best_so_far or weights is None:  # fine-tuning may not help
+            weights, best_so_far, told["kept"] = load_file(best), learner.chosen["min_cllr"], phase.name
         told["phases"].append(
             {
                 "name": phase.name,
@@ -125,16 +133,14 @@ def train(
                 **{f"chosen_{key}": value for key, value in learner.chosen.items()},
             }
         )
+    assert weights is not None
     model.load_state_dict(weights)
     return model.cpu().eval(), told
 
 
 def _fit(config: Config, learner: SpeakerLearner, loader: SpeakerLoader, folder: Path, phase: Phase) -> Any:
-    alone = config.workers == 0
-    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")  # the learner looks itself
-        if not alone:
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         return fit(
             learner,
             loader,
@@ -144,7 +150,7 @@ def _fit(config: Config, learner: SpeakerLearner, loader: SpeakerLoader, folder:
             clip=1.0,
             accelerator=config.accelerator,
             devices=config.devices,
-            progress=alone,
+            progress=False,  # the learner says how far it is, beside the bar of the cells
             resume=True,
         )
 

@@ -20,8 +20,13 @@ from recipes.htad.data import MODALITIES, folds, load
 from recipes.htad.train import fit
 from recipes.mosi import train as mosi
 from recipes.mosi.config import Config as MOSIConfig
+from recipes.xvector.config import Config as XVectorConfig
+from recipes.xvector.corpora import load as xvector_load
+from recipes.xvector.learner import SpeakerLearner
+from recipes.xvector.train import train as xvector_train
 from tasks import Learner
 from tests.recipes.synthetic import write_avdigits, write_mosi
+from tests.recipes.synthetic_voices import RATE, write_voices
 
 FOLDER = Path(__file__).parent / "golden"
 STEPS = 5
@@ -78,10 +83,44 @@ def mosi_losses(fusion: str) -> list[float]:
         return _recipe_losses(mosi.RECIPE, config, fusion, Path(name))
 
 
+def xvector_losses(loss: str) -> list[float]:
+    losses: list[float] = []
+
+    class Recording(SpeakerLearner):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            found = super().training_step(batch, batch_idx)
+            losses.append(found.item())
+            return found
+
+    with tempfile.TemporaryDirectory() as name, patch("recipes.xvector.train.SpeakerLearner", Recording):
+        config = XVectorConfig(
+            data=write_voices(Path(name) / "data"),
+            corpus="tree",
+            test_speakers=3,
+            development_speakers=3,
+            sample_rate=RATE,
+            loss=loss,
+            widths=[16, 16, 16, 16, 24],
+            embed_dim=16,
+            seconds=(0.6, 0.8),
+            crop_seconds=0.5,
+            speakers=6,
+            chunks=2,
+            batches=STEPS,
+            epochs=1,
+            workers=1,
+            accelerator="cpu",
+        )
+        system = ("xvector", "statistics", "utterance")
+        xvector_train(config, system, xvector_load(config, 0), Path(name) / "training", seed=0, name="")
+    return losses[:STEPS]
+
+
 ALL: dict[str, tuple[Callable[[Any], list[float]], dict[str, str | None]]] = {
     "htad": (htad_losses, {"alone": None, "uncertainty": "uncertainty"}),
     "avdigits": (avdigits_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
     "mosi": (mosi_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
+    "xvector": (xvector_losses, {"aam_softmax": "aam_softmax", "softmax": "softmax"}),
 }
 
 

@@ -1,0 +1,89 @@
+"""The answers of probes, and their picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from recipes.xvector.probes import PROBES
+
+_COLOURS = {"linear": "#3b76c4", "mlp": "#d9822b"}
+_BASELINES = {"majority": ":", "shuffled labels": "-.", "mean MFCC": "--"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How well a probe tells a label.
+
+    Attributes:
+        question: The label.
+        tap: Where it was read, or the baseline.
+        probe: "linear" or "mlp"; "" for the majority.
+        values: The accuracy on each split.
+        classes: Of the label.
+        segments: In all.
+        split_by: What stays on one side of a split.
+    """
+
+    question: str
+    tap: str
+    probe: str
+    values: Sequence[float]
+    classes: int
+    segments: int
+    split_by: str
+
+    @property
+    def mean(self) -> float:
+        """Over the splits."""
+        return float(np.mean(self.values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a table."""
+        return {
+            "question": self.question,
+            "tap": self.tap,
+            "probe": self.probe,
+            "accuracy": round(self.mean, 4),
+            "std": round(float(np.std(self.values)), 4),
+            "classes": self.classes,
+            "segments": self.segments,
+            "split_by": self.split_by,
+        }
+
+
+def draw(answers: Sequence[Answer]) -> Figure:
+    """A panel for each label: accuracy by depth, with the baselines as lines across."""
+    names = list(dict.fromkeys(a.question for a in answers))
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.6 * columns, 3.2 * rows + 0.5), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(panels, names, strict=False):
+        own = [a for a in answers if a.question == name]
+        taps = list(dict.fromkeys(a.tap for a in own if a.tap not in _BASELINES))
+        for kind in PROBES:
+            found = [a for tap in taps for a in own if (a.tap, a.probe) == (tap, kind)]
+            spread = [float(np.std(a.values)) for a in found]
+            line = {"marker": "o", "markersize": 4, "color": _COLOURS[kind]}
+            axes.errorbar(range(len(taps)), [a.mean for a in found], spread, label=kind, **line)
+        for baseline, style in _BASELINES.items():
+            for a in own:
+                if a.tap == baseline:
+                    colour = _COLOURS.get(a.probe, "#9aa5b1")
+                    label = baseline if a.probe in ("", "linear") else None
+                    axes.axhline(a.mean, linestyle=style, color=colour, linewidth=1, label=label)
+        axes.set_title(f"{name} ({own[0].classes} classes, split by {own[0].split_by})", fontsize=9)
+        axes.set_xticks(range(len(taps)), taps, rotation=60, ha="right", fontsize=7)
+        axes.set_ylim(0, 1.03)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("accuracy")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+    return figure

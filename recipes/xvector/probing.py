@@ -1,0 +1,167 @@
+"""What embeddings may know: labelled sets of segments, and how they are split so that nothing leaks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from encoders import Encoder
+from encoders.augment import (
+    Augmentation,
+    Augmented,
+    Babble,
+    OneOf,
+    RandomFilter,
+    RandomGain,
+    SpeedPerturbation,
+    SyntheticReverberation,
+)
+from encoders.augment._convolution import convolve
+from recipes.xvector.data import Recordings, Segments
+from recipes.xvector.embedding import DRAWN, EMBEDDING, embed_taps
+
+SPEEDS, LENGTHS_S, CHANNELS = (1.0, 0.9, 1.1), (1.0, 1.5, 2.0, 3.0), 4
+_CHANNEL_SEED = 7
+
+
+@dataclass(frozen=True)
+class Question:
+    """A label, with what is known of the segments.
+
+    Attributes:
+        name: Of the label.
+        features: By tap.
+        label: Of each segment.
+        group: What stays on one side of a split.
+        split_by: In words.
+
+    Shape:
+        features ``[N, D]`` each, label and group ``[N]``.
+    """
+
+    name: str
+    features: Mapping[str, np.ndarray]
+    label: np.ndarray
+    group: np.ndarray
+    split_by: str
+
+    def split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to learn from, and to test on: a third of the groups, or of each speaker's for speakers."""
+        random = np.random.default_rng(seed)
+        if self.name == "speaker":
+            tested = [
+                g for own in np.unique(self.label) for g in _third(self.group[self.label == own], random)
+            ]
+        else:
+            tested = list(_third(self.group, random))
+        test = np.isin(self.group, tested)
+        return np.flatnonzero(~test), np.flatnonzero(test)
+
+
+def _third(groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    names = np.unique(groups)
+    return random.permutation(names)[: max(1, len(names) // 3)]
+
+
+class Channel(Augmentation):
+    """Each recording through one of a few channels, which are always the same filters."""
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        filters = RandomFilter(sample_rate)
+        impulse = torch.zeros(CHANNELS, 2 * filters.taps + 1)
+        impulse[:, filters.taps] = 1
+        self.responses = filters(impulse, generator=torch.Generator().manual_seed(_CHANNEL_SEED)).x
+
+    def change(
+        self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        which = torch.randint(CHANNELS, (len(rows),), generator=generator)
+        middle = torch.full((len(rows),), self.responses.shape[1] // 2, device=x.device)
+        own = x.index_select(0, rows.to(x.device))
+        return convolve(own, self.responses[which].to(x.device), middle), {"channel": which}
+
+
+class EvenSpeed(Augmentation):
+    """Another speed, and the same length for all: it should not tell the speed."""
+
+    keeps_length = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speed = SpeedPerturbation(SPEEDS)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Augmented:
+        out = self.speed(x, mask, generator=generator)
+        length = math.floor(x.shape[1] / max(SPEEDS) + 1e-6)
+        return Augmented(out.x[:, :length], None if mask is None else out.mask[:, :length], out.drawn)
+
+
+def questions(encoder: Encoder, recordings: Recordings, *, seconds: float, count: int) -> Iterator[Question]:
+    """Every label that can be asked for, one after the other.
+
+    Args:
+        encoder: Whose taps are read.
+        recordings: Of the corpus.
+        seconds: Length of the segments.
+        count: Of each recording.
+    """
+    corpus, rate = recordings.corpus, recordings.sample_rate
+    segments = Segments.crops(recordings, seconds, count=count)
+    speaker, place = segments.speaker, np.arange(len(segments))
+    features = _features(encoder, segments)
+    repeated = bool(np.bincount(corpus.speaker).min() > 1)
+    group = segments.rows if repeated else place
+    if len(corpus.speakers) > 1:
+        yield Question("speaker", features, speaker, group, "recording" if repeated else "crop")
+    for name, column in corpus.labels.items():
+        label = column[segments.rows]
+        known = label >= 0
+        if len(np.unique(label[known])) > 1:
+            own = {tap: x[known] for tap, x in features.items()}
+            yield Question(name, own, label[known], speaker[known], "speaker")
+    kinds = {
+        "babble": Babble(),
+        "filter": RandomFilter(rate),
+        "gain": RandomGain(),
+        "reverberation": SyntheticReverberation(rate),
+    }
+    asked: dict[str, tuple[Augmentation, str]] = {
+        "speed": (EvenSpeed(), "speed"),
+        "augmentation": (OneOf(kinds, clean=1 / (len(kinds) + 1)), "kind"),
+        "channel": (Channel(rate), "channel"),
+    }
+    for name, (augment, drawn) in asked.items():
+        own = _features(encoder, segments, augment)
+        yield Question(name, own, own.pop(f"{DRAWN}{drawn}").astype(np.int64), speaker, "speaker")
+    lengths = [s for s in LENGTHS_S if s <= float(np.median(corpus.seconds))]
+    if len(lengths) > 1:
+        parts = [Segments.crops(recordings, s, count=1) for s in lengths]
+        whole = [own.counts >= s * recordings.rates[own.rows] for s, own in zip(lengths, parts, strict=True)]
+        found = [_features(encoder, own) for own in parts]
+        own = {
+            tap: np.concatenate([x[tap][keep] for x, keep in zip(found, whole, strict=True)])
+            for tap in found[0]
+        }
+        label = np.repeat(np.arange(len(lengths)), [int(keep.sum()) for keep in whole])
+        groups = np.concatenate([p.speaker[keep] for p, keep in zip(parts, whole, strict=True)])
+        yield Question("length", own, label, groups, "speaker")
+
+
+def _features(
+    encoder: Encoder, segments: Segments, augment: Augmentation | None = None
+) -> dict[str, np.ndarray]:
+    """Taps from shallow to deep; the embedding once, where a tap is the same."""
+    found = embed_taps(encoder, segments, augment=augment)
+    names: Sequence[str] = [tap.name for tap in encoder.tap_info]
+    if names and np.array_equal(found[names[-1]], found[EMBEDDING]):
+        found[f"{names[-1]} (embedding)"] = found.pop(EMBEDDING)
+        del found[names[-1]]
+    return found

@@ -1,0 +1,87 @@
+"""Recordings that someone brings along: brought to the model's rate, or refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from encoders._extras import require
+from encoders.features import EnergyVAD, load_waveform
+from recipes.xvector.data.files import SUFFIXES, audio_below
+
+_WINDOW_S = 0.025
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A recording.
+
+    Attributes:
+        path: Its file.
+        waveform: At the model's rate.
+        seconds: Of speech in it.
+        notes: What was done to it.
+
+    Shape:
+        waveform ``[T]``.
+    """
+
+    path: Path
+    waveform: Tensor
+    seconds: float
+    notes: Sequence[str]
+
+
+def read_speech(path: str | Path, sample_rate: int, *, min_seconds: float) -> Speech:
+    """Read a recording, and refuse one with too little speech.
+
+    Args:
+        path: Of the file.
+        sample_rate: To which it is brought, in Hz.
+        min_seconds: Of speech, as the energy tells it (`EnergyVAD`).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read, is silent or too short; the message says which.
+    """
+    path = Path(path)
+    x = load_waveform(path, sample_rate)
+    rate = int(require("soundfile", "audio").info(str(path)).samplerate)
+    notes = [] if rate == sample_rate else [f"{path}: resampled from {rate} to {sample_rate} Hz"]
+    whole = len(x) / sample_rate
+    if whole < max(min_seconds, _WINDOW_S):
+        raise ValueError(
+            f"'{path}' should last {min_seconds:g} s or more. Found {whole:.2f} s. It is too short to tell "
+            f"who speaks: record more, or lower --min_seconds."
+        )
+    vad = EnergyVAD(sample_rate)
+    seconds = float(vad(x.unsqueeze(0)).sum()) * vad.hop / sample_rate
+    if seconds == 0:
+        raise ValueError(f"'{path}' should hold speech. Found silence throughout. Was the microphone off?")
+    if seconds < min_seconds:
+        raise ValueError(
+            f"'{path}' should hold {min_seconds:g} s of speech or more. Found {seconds:.2f} s in {whole:.2f} "
+            f"s, the rest is silence: record more, or lower --min_seconds."
+        )
+    return Speech(path, x, seconds, notes)
+
+
+def files_of(paths: Iterable[str | Path]) -> list[Path]:
+    """Files, and those below folders, in the order of their names.
+
+    Raises:
+        FileNotFoundError: There is nothing at a path, or no recording in a folder.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        below = audio_below(path)
+        if not below:
+            raise FileNotFoundError(f"'{path}' should hold recordings ({', '.join(SUFFIXES)}). Found none.")
+        found += below
+    return found
