@@ -35,8 +35,9 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# One thread each: two processes with two threads on two cores wait for one another.
 test: lint
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 demo: install
 	$(BIN)/python -m recipes.htad
