@@ -20,6 +20,7 @@ _RECORDINGS, _ALL = 10, 3000  # of a speaker, or in all where that is more
 _SEGMENTS = 8  # of a speaker with few recordings
 _LOOKED_AT = 1000  # training speakers, after an epoch
 _ROWS_A_DIMENSION = 2  # at least, for PLDA without LDA
+_LEAST = 1e-4  # deviation within speakers, of the largest one, likewise
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class Embedded:
         """All pairs, each once: rows ``[P, 2]``, and whether they are of the same speaker ``[P]``."""
         pairs = np.stack(np.triu_indices(len(self.x), 1), 1)
         return pairs, self.speaker[pairs[:, 0]] == self.speaker[pairs[:, 1]]
+
+    def varies_throughout(self) -> bool:
+        """Whether what varies within speakers fills all dimensions, as PLDA needs it."""
+        _, number = np.unique(self.speaker, return_inverse=True)
+        total = np.zeros((number.max() + 1, self.x.shape[1]))
+        np.add.at(total, number, self.x)
+        within = self.x - (total / np.bincount(number)[:, None])[number]
+        values = np.linalg.svd(within, compute_uv=False)
+        return len(within) >= within.shape[1] and bool(values[-1] > _LEAST * values[0])
 
 
 def joined(parts: Sequence[Embedded]) -> Embedded:
@@ -86,12 +96,14 @@ class Chosen:
         options: What was chosen.
         min_cllr: On development trials, the mean over their lengths.
         calibrations: By length of the segments, on the trials of that length.
+        development: By length: of each development trial whether it is of one speaker, and its score.
     """
 
     backend: Backend
     options: Mapping[str, Any]
     min_cllr: float
     calibrations: Mapping[str, Calibration]
+    development: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def choose(
@@ -130,7 +142,8 @@ def choose(
                 name: Calibration.fit(scores[name], same, p_target=p_target)
                 for name, (_, same) in trials.items()
             }
-            best = Chosen(backend, options, value, calibrations)
+            development_trials = {name: (same, scores[name]) for name, (_, same) in trials.items()}
+            best = Chosen(backend, options, value, calibrations, development_trials)
             backend.calibrate(
                 np.concatenate([scores[name] for name in trials]),
                 np.concatenate([same for _, same in trials.values()]),
@@ -150,7 +163,7 @@ def _options(
     for name, own in training.items():
         speakers = len(np.unique(own.speaker))
         most = min(own.x.shape[1], speakers - 1)
-        plenty = len(own.x) - speakers > _ROWS_A_DIMENSION * own.x.shape[1]
+        plenty = len(own.x) - speakers > _ROWS_A_DIMENSION * own.x.shape[1] and own.varies_throughout()
         for dim in (dim for dim in lda_dims if dim <= most and (dim or kind == "cosine" or plenty)):
             for top in cohort_top:
                 if top <= speakers:

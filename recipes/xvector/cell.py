@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from encoders import Encoder
 from encoders._files import write_bytes
-from encoders.augment import OneOf
+from encoders.augment import OneOf, SpeedPerturbation
 from recipes.xvector import ranks
 from recipes.xvector.augmenting import parts_of
 from recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
@@ -60,7 +61,7 @@ def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
 
     Checkpoints lie in ``folder/training`` until the cell is done. A process that helps only trains.
     """
-    config = config.of(cell["normalise"])
+    asked, config = config, config.of(cell["normalise"])
     speakers = load(config, cell["seed"])
     if ranks.helps() and cell["encoder"] == STATISTICS:
         return {}
@@ -78,7 +79,7 @@ def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
         if ranks.helps():
             return result
         encoder = encoder_of(model)
-    training = _learned_from(config, encoder, speakers)
+    training = _learned_from(asked, encoder, speakers)
     development = {
         name: Embedded.of(encoder, segments)
         for name, segments in trials_of(speakers.development, config.crop_seconds).items()
@@ -107,13 +108,23 @@ def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
 
 
 def _learned_from(config: Config, encoder: Encoder, speakers: Speakers) -> dict[str, Embedded]:
-    """Embeddings of training segments as they are, and these with augmented ones."""
+    """Embeddings of training segments as they are; with augmented ones; with other speeds as new speakers.
+
+    Whatever the network was trained on: the one that tells development speakers apart best is taken.
+    """
     segments = training_segments(speakers.train, config.crop_seconds)
     clean = Embedded.of(encoder, segments)
-    if not config.augment:
-        return {"clean": clean}
-    noisy = Embedded.of(encoder, segments, OneOf(parts_of(config), clean=0.0))
-    return {"clean": clean, "clean and augmented": joined([clean, noisy])}
+    found = {"clean": clean}
+    if config.augment:
+        noisy = Embedded.of(encoder, segments, OneOf(parts_of(config), clean=0.0))
+        found["clean and augmented"] = joined([clean, noisy])
+    if config.speeds:
+        parts = [clean]
+        for i, speed in enumerate(config.speeds, 1):
+            own = Embedded.of(encoder, segments, SpeedPerturbation([speed]))
+            parts.append(replace(own, speaker=own.speaker + i * len(speakers.train.corpus.speakers)))
+        found["clean and other speeds"] = joined(parts)
+    return found
 
 
 def _score_test(
@@ -124,7 +135,9 @@ def _score_test(
     folder: Path,
     name: str,
 ) -> None:
-    """Scores of all pairs of the test, whole recordings and a crop of each, with the embeddings."""
+    """Scores of all pairs of the test, whole recordings and a crop of each, with the embeddings; and those
+    of the development speakers, whose first row they are, the second one telling who is the same.
+    """
     kept: dict[str, np.ndarray] = {"speakers": np.array(speakers.test.corpus.speakers)}
     sets = {
         "whole": Segments.whole(speakers.test),
@@ -140,6 +153,8 @@ def _score_test(
             kept[f"score/{kind}/{length}"] = scores.astype(np.float32)
             calibration = found.calibrations[length]
             kept[f"calibration/{kind}/{length}"] = np.array([calibration.scale, calibration.offset])
+            same, trials = found.development[length]
+            kept[f"development/{kind}/{length}"] = np.stack([trials, same]).astype(np.float32)
     folder.mkdir(exist_ok=True)
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **kept)

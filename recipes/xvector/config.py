@@ -53,6 +53,8 @@ class Config:
         chunks: K of each of these speakers.
         batches: An epoch has.
         epochs: Of the training.
+        epochs_plain: Of the training without augmentation, which "global" has; as many as ``epochs`` when
+            null.
         fine_tuning_epochs: After that, with the larger margin and longer chunks.
         fine_tuning_margin: The larger margin.
         fine_tuning_seconds: Shortest and longest of these chunks.
@@ -113,6 +115,7 @@ class Config:
     chunks: int = 1
     batches: int = 20
     epochs: int = 60
+    epochs_plain: int | None = None
     fine_tuning_epochs: int = 0
     fine_tuning_margin: float = 0.4
     fine_tuning_seconds: tuple[float, float] = (4.0, 6.0)
@@ -165,6 +168,8 @@ class Config:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
+        if self.epochs_plain is not None and self.epochs_plain < 1:
+            raise ValueError(f"--epochs_plain should be 1 or more. Found {self.epochs_plain}.")
         if not self.lda_dims or min(self.lda_dims) < 0 or 1 in self.lda_dims:
             raise ValueError(
                 f"--lda_dims should be 0, for none, or 2 and more: lengths are made 1. Found {self.lda_dims}."
@@ -193,7 +198,8 @@ class Config:
         """The options for one normalisation."""
         if normalise != "global" or self.augment_global:
             return self
-        return replace(self, speeds=[], augment=[], musan=None, rirs=None, spec_augment=False)
+        epochs = self.epochs if self.epochs_plain is None else self.epochs_plain
+        return replace(self, epochs=epochs, speeds=[], augment=[], musan=None, rirs=None, spec_augment=False)
 
 
 def names(text: str) -> list[str]:

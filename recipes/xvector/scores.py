@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from recipes.xvector.backends import KINDS
 from recipes.xvector.cell import Cell, file_of, name_of
+from recipes.xvector.reference import STATISTICS
 from tasks.verification import Calibration, DetCurve, bootstrap_interval, cllr, det_curve
 
 _DRAWS, _FEW = 1000, 5
+TOGETHER = "all networks"
 PRIORS = (0.01, 0.001)
 
 
@@ -90,6 +92,20 @@ def trials_of(kept: Mapping[str, np.ndarray], kind: str, length: str) -> Trials:
     return Trials(scores, first == second, units, Calibration(scale, offset))
 
 
+def together(kept: Sequence[Mapping[str, np.ndarray]], kind: str, length: str, *, p_target: float) -> Trials:
+    """The trials of several networks as one: the mean of their log-likelihood ratios, calibrated anew on the
+    development trials, which are the same for all of them.
+    """
+    systems = [trials_of(own, kind, length) for own in kept]
+    test = np.mean([own.calibration.llr(own.scores) for own in systems], 0)
+    key = f"development/{kind}/{length}"
+    development = np.mean(
+        [own.calibration.llr(one[key][0]) for own, one in zip(systems, kept, strict=True)], 0
+    )
+    calibration = Calibration.fit(development, kept[0][key][1] > 0, p_target=p_target)
+    return replace(systems[0], scores=test, calibration=calibration)
+
+
 def units_of(kept: Mapping[str, np.ndarray]) -> str:
     """What the bootstrap draws: test speakers, or recordings where speakers are too few for it."""
     return "speakers" if len(kept["speakers"]) >= _FEW else "recordings"
@@ -107,6 +123,24 @@ def rows_of(folder: Path, cells: Sequence[Cell], *, p_target: float) -> list[Row
             for length in lengths_of(kept[0]):
                 seeds = [trials_of(one, kind, length) for one in kept]
                 rows.append(_row(system, normalise, kind, length, seeds, p_target))
+    return rows + _rows_together(folder, cells, p_target)
+
+
+def _rows_together(folder: Path, cells: Sequence[Cell], p_target: float) -> list[Row]:
+    """The same of all networks of a normalisation together, where there are several."""
+    rows = []
+    networks = [cell for cell in cells if cell["encoder"] != STATISTICS]
+    for normalise in dict.fromkeys(cell["normalise"] for cell in networks):
+        seeds: dict[int, list[Mapping[str, np.ndarray]]] = {}
+        for cell in networks:
+            if cell["normalise"] == normalise:
+                seeds.setdefault(cell["seed"], []).append(read_scores(folder, cell))
+        first = next(iter(seeds.values()))
+        if len(first) > 1:
+            for kind in KINDS:
+                for length in lengths_of(first[0]):
+                    trials = [together(own, kind, length, p_target=p_target) for own in seeds.values()]
+                    rows.append(_row(TOGETHER, normalise, kind, length, trials, p_target))
     return rows
 
 

@@ -84,6 +84,7 @@ def config(folder: Path) -> Config:
         ({"augment": ["bable"]}, "unknown augmentation 'bable'. Did you mean 'babble'"),
         ({"augment": ["musan"]}, "--musan should name a folder"),
         ({"seeds": 0}, "--seeds should be 1 or more"),
+        ({"epochs_plain": 0}, "--epochs_plain should be 1 or more"),
         ({"devices": 2}, "--devices 2 needs --workers 0"),
         ({"lda_dims": [1]}, "--lda_dims should be 0, for none, or 2 and more"),
         ({"test_parts": ["a"]}, "--test_parts or --test_speakers"),
@@ -100,6 +101,8 @@ def test_recordings_are_left_as_they_are_where_the_channel_is_kept(config: Confi
     assert config.of("utterance") is config
     plain = config.of("global")
     assert (plain.speeds, plain.augment, plain.spec_augment) == ([], [], False)
+    assert plain.epochs == config.epochs
+    assert dataclasses.replace(config, epochs_plain=7).of("global").epochs == 7
     assert dataclasses.replace(config, augment_global=True).of("global").augment == config.augment
 
 

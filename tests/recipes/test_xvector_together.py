@@ -1,0 +1,92 @@
+"""Several networks as one, and what a back-end learns from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from recipes.xvector.backends import Embedded, choose
+from recipes.xvector.cell import _learned_from, run_cell
+from recipes.xvector.corpora import load
+from recipes.xvector.reference import MFCCStatistics
+from recipes.xvector.scores import TOGETHER, read_scores, rows_of, together, trials_of
+from tasks.verification import equal_error_rate
+from tests.recipes.synthetic_voices import RATE, write_voices
+from tests.recipes.test_xvector_recipe import CELL, tiny
+
+SPEAKER = np.repeat(np.arange(12), 6)
+
+
+def kept(seed: int, *, scale: float = 1.0, noise: float = 1.0) -> dict[str, np.ndarray]:
+    """Scores of a network as `run_cell` keeps them: 1 for the same speaker, 0 else, and noise."""
+    random = np.random.default_rng(seed)
+    first, second = np.triu_indices(len(SPEAKER), 1)
+    same = (SPEAKER[first] == SPEAKER[second]).astype(float)
+    test, development = (scale * (same + noise * random.normal(size=len(same))) for _ in range(2))
+    return {
+        "speakers": np.arange(12),
+        "speaker/whole": SPEAKER,
+        "score/plda/whole": test,
+        "development/plda/whole": np.stack([development, same]),
+        "calibration/plda/whole": np.array([2 / scale, -1.0]),
+    }
+
+
+def test_a_network_with_itself_scores_as_it_does_alone() -> None:
+    one = kept(0)
+    alone, both = trials_of(one, "plda", "whole"), together([one, one], "plda", "whole", p_target=0.5)
+    assert equal_error_rate(both.scores, both.same).value == equal_error_rate(alone.scores, alone.same).value
+
+
+def test_networks_whose_errors_differ_are_better_together_and_calibrated_on_development_speakers() -> None:
+    several = [kept(seed, scale=10.0**seed) for seed in range(3)]  # scores of any scale: their ratios count
+    alone = [trials_of(own, "plda", "whole") for own in several]
+    both = together(several, "plda", "whole", p_target=0.5)
+    rates = [equal_error_rate(own.scores, own.same).value for own in alone]
+    assert equal_error_rate(both.scores, both.same).value < 0.75 * min(rates)
+    ratios = [own.calibration.llr(own.scores) for own in alone]
+    np.testing.assert_allclose(both.scores, np.mean(ratios, 0))
+    accepted = both.scores >= both.calibration.threshold(p_target=0.5)
+    assert abs((~accepted)[both.same].mean() - accepted[~both.same].mean()) < 0.05
+
+
+def test_a_run_of_two_networks_has_rows_of_both_together(tmp_path: Path) -> None:
+    own = tiny(write_voices(tmp_path / "data"), epochs=1, batches=1)
+    cells = [CELL, {**CELL, "pooling": "mean"}]
+    for cell in cells:
+        run_cell(own, tmp_path, cell)
+    rows = [row for row in rows_of(tmp_path, cells, p_target=0.5) if row.system == TOGETHER]
+    assert [(row.backend, row.length) for row in rows] == [
+        (kind, length) for kind in ("cosine", "plda") for length in ("whole", "0.5 s")
+    ]
+    stored = read_scores(tmp_path, CELL)["development/plda/whole"]
+    assert stored.shape[0] == 2
+    assert set(stored[1]) == {0, 1}
+    assert not [row for row in rows_of(tmp_path, cells[:1], p_target=0.5) if row.system == TOGETHER]
+
+
+def test_plda_is_left_out_where_embeddings_do_not_vary_in_all_dimensions() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(90, 4)) @ random.normal(size=(4, 12))
+    flat = Embedded(x, np.repeat(np.arange(9), 10))
+    full = Embedded(x + 0.1 * random.normal(size=x.shape), flat.speaker)
+    assert (flat.varies_throughout(), full.varies_throughout()) == (False, True)
+    given = {"lda_dims": [0, 3], "cohort_top": [0], "p_target": 0.5}
+    found = choose("plda", {"clean": flat}, {"whole": full}, **given)  # type: ignore[arg-type]
+    assert found.options["lda_dim"] == 3
+
+
+def test_other_speeds_are_new_speakers_to_a_backend(tmp_path: Path) -> None:
+    own = tiny(write_voices(tmp_path / "data"), speeds=[0.9, 1.1], augment=["gain"])
+    speakers = load(own, 0)
+    encoder = MFCCStatistics(RATE, num_features=20, normalise="global").eval()
+    found = _learned_from(own, encoder, speakers)
+    assert list(found) == ["clean", "clean and augmented", "clean and other speeds"]
+    clean, faster = found["clean"], found["clean and other speeds"]
+    assert len(faster.x) == 3 * len(clean.x)
+    assert len(np.unique(faster.speaker)) == 3 * len(np.unique(clean.speaker))
+    np.testing.assert_array_equal(faster.x[: len(clean.x)], clean.x)
+    assert np.abs(faster.x[len(clean.x) :].mean(0) - clean.x.mean(0)).max() > 0.01
+    assert list(_learned_from(replace(own, speeds=[], augment=[]), encoder, speakers)) == ["clean"]
