@@ -127,9 +127,10 @@ def choose(
         p_target: The prior to calibrate for, on all trials together.
 
     Raises:
-        ValueError: Nothing is left to choose among.
+        ValueError: Nothing is left to choose among, or no back-end tells development speakers apart.
     """
     best: Chosen | None = None
+    tried = 0
     trials = {name: own.pairs() for name, own in development.items()}
     for options in _options(kind, training, lda_dims, cohort_top):
         own = training[options["learned_from"]]
@@ -137,7 +138,11 @@ def choose(
         backend.fit(own.x, own.speaker)
         scores = _score(backend, development, trials)
         value = float(np.mean([min_cllr(scores[name], trials[name][1]) for name in trials]))
-        if best is None or value < best.min_cllr:
+        tried += 1
+        apart = all(
+            scores[name][same].mean() > scores[name][~same].mean() for name, (_, same) in trials.items()
+        )
+        if apart and (best is None or value < best.min_cllr):
             calibrations = {
                 name: Calibration.fit(scores[name], same, p_target=p_target)
                 for name, (_, same) in trials.items()
@@ -149,12 +154,22 @@ def choose(
                 np.concatenate([same for _, same in trials.values()]),
                 p_target=p_target,
             )
+    if best is None and tried:
+        raise ValueError(
+            f"a '{kind}' back-end should give development trials of one speaker the higher scores. Found "
+            f"none of {tried} that does, for segments of every length. Train longer (--epochs), or hold out "
+            f"more speakers (--development_speakers)."
+        )
     if best is None:
         raise ValueError(
             f"--lda_dims should hold one that fits a '{kind}' back-end: from 2 to the number of training "
             f"speakers less one, or 0 (with PLDA where there are embeddings enough). Found {list(lda_dims)}."
         )
     return best
+
+
+def _apart(scores: np.ndarray, same: np.ndarray) -> bool:
+    return bool(scores[same].mean() > scores[~same].mean())
 
 
 def _options(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from recipes.xvector.backends import Embedded, choose
 from recipes.xvector.cell import _learned_from, run_cell
@@ -78,6 +82,17 @@ def test_plda_is_left_out_where_embeddings_do_not_vary_in_all_dimensions() -> No
     assert found.options["lda_dim"] == 3
 
 
+def test_embeddings_that_tell_no_development_speakers_apart_are_refused() -> None:
+    """Each speaker's two recordings point opposite ways."""
+    x = np.kron(np.eye(4), [[1.0], [-1.0]])
+    opposite = Embedded(x, np.repeat(np.arange(4), 2))
+    noise = np.random.default_rng(0).normal(size=(90, 4))
+    training = {"clean": Embedded(noise, np.repeat(np.arange(9), 10))}
+    given = {"lda_dims": [0], "cohort_top": [0], "p_target": 0.5}
+    with pytest.raises(ValueError, match="Found none of 1 that does"):
+        choose("cosine", training, {"whole": opposite}, **given)  # type: ignore[arg-type]
+
+
 def test_other_speeds_are_new_speakers_to_a_backend(tmp_path: Path) -> None:
     own = tiny(write_voices(tmp_path / "data"), speeds=[0.9, 1.1], augment=["gain"])
     speakers = load(own, 0)
@@ -90,3 +105,21 @@ def test_other_speeds_are_new_speakers_to_a_backend(tmp_path: Path) -> None:
     np.testing.assert_array_equal(faster.x[: len(clean.x)], clean.x)
     assert np.abs(faster.x[len(clean.x) :].mean(0) - clean.x.mean(0)).max() > 0.01
     assert list(_learned_from(replace(own, speeds=[], augment=[]), encoder, speakers)) == ["clean"]
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    own = tiny(write_voices(tmp_path / "data"), speakers=3, normalise="global")
+    given = [f"--{name}={getattr(own, name)}" for name in ("data", "corpus", "sample_rate", "normalise")]
+    sizes = ["--widths=[16,16,16,16,24]", "--embed_dim=16", "--num_features=20", "--lda_dims=[4]"]
+    sizes += ["--seconds=[0.6,0.8]", "--crop_seconds=0.5", "--speakers=3", "--chunks=2", "--batches=3"]
+    sizes += ["--epochs=2", "--test_speakers=3", "--development_speakers=3", "--cohort_top=[0]", "--seeds=1"]
+    ranks = ["--devices=2", "--workers=0", "--accelerator=cpu", f"--output={tmp_path / 'runs'}"]
+    command = [sys.executable, "-m", "recipes.xvector", *given, *sizes, *ranks]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (run,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
+    told = json.loads((run / "metrics.json").read_text())
+    (network,) = (cell for cell in told["cells"] if cell["encoder"] == "xvector")
+    assert [phase["steps"] for phase in network["phases"]] == [6]
+    assert len(told["table"]) == 8
+    assert (run / "models" / "xvector-statistics-global" / "speaker.json").is_file()
