@@ -139,9 +139,7 @@ def choose(
         scores = _score(backend, development, trials)
         value = float(np.mean([min_cllr(scores[name], trials[name][1]) for name in trials]))
         tried += 1
-        apart = all(
-            scores[name][same].mean() > scores[name][~same].mean() for name, (_, same) in trials.items()
-        )
+        apart = all(_apart(scores[name], same) for name, (_, same) in trials.items())
         if apart and (best is None or value < best.min_cllr):
             calibrations = {
                 name: Calibration.fit(scores[name], same, p_target=p_target)
