@@ -176,7 +176,8 @@ def _options(
     for name, own in training.items():
         speakers = len(np.unique(own.speaker))
         most = min(own.x.shape[1], speakers - 1)
-        plenty = len(own.x) - speakers > _ROWS_A_DIMENSION * own.x.shape[1] and own.varies_throughout()
+        plenty = kind == "plda" and len(own.x) - speakers > _ROWS_A_DIMENSION * own.x.shape[1]
+        plenty = plenty and 0 in lda_dims and own.varies_throughout()
         for dim in (dim for dim in lda_dims if dim <= most and (dim or kind == "cosine" or plenty)):
             for top in cohort_top:
                 if top <= speakers:

@@ -70,8 +70,8 @@ class Config:
         musan: Folder in MUSAN's layout.
         rirs: Folder of room impulse responses.
         spec_augment: Whether stretches of time and bands are hidden.
-        augment_global: Whether recordings are changed (speed, augment, SpecAugment) with "global" too, though
-            that hides the channel, which it keeps.
+        augment_global: Whether the network learns from changed recordings (speed, augment, SpecAugment) with
+            "global" too, though that hides the channel, which it keeps. Back-ends may anyway.
         lda_dims: To choose among for the back-ends; 0 is none.
         cohort_top: To choose among: the nearest training speakers for AS-norm; 0 is without.
         crop_seconds: Length of the short test segments.
