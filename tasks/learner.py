@@ -91,6 +91,8 @@ class Learner(Resuming):
                 f"balancing '{balancing.registry_name}' needs a tensor at which the tasks part, and "
                 f"sharing '{model.sharing.registry_name}' has none. Use another sharing, such as 'hard'."
             )
+        if balancing is not None:
+            balancing.bind(list(model.tasks))
         self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.schedule, self.warmup = lr, weight_decay, schedule, warmup
         self.lr_scale = scales
@@ -101,7 +103,7 @@ class Learner(Resuming):
             "warmup": warmup,
             "lr_scale": scales,
             "freeze": list(freeze),
-            "balancing": None if balancing is None else balancing.registry_name,
+            "balancing": None if balancing is None else balancing.config,
         }
         part_of_each(model, scales)
         frozen = part_of_each(model, freeze)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from encoders._registry import Configurable, Registry
+from encoders._registry import Configurable, Registry, unknown_name
+
+Level = Literal["features", "parameters"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 class Balancing(Configurable, nn.Module):
@@ -14,7 +18,24 @@ class Balancing(Configurable, nn.Module):
 
     A subclass defines `weights`. Each head always gets its own task's gradient, unweighted, so a
     negative weight never makes a head ascend.
+
+    Args:
+        level: From which gradients the Gramian is taken: those at the boundary where the tasks part
+            ("features": one ordinary backward after), or those of the shared parameters
+            ("parameters": exact).
+
+    Raises:
+        ValueError: An unknown level; close matches are named.
     """
+
+    def __init__(self, *, level: Level = "features") -> None:
+        super().__init__()
+        if level not in LEVELS:
+            raise unknown_name("level of the gradients", level, LEVELS)
+        self.level = level
+
+    def bind(self, tasks: Sequence[str]) -> None:
+        """Make what the rule keeps for each task, when the learner is built."""
 
     def weights(self, gramian: Tensor) -> Tensor:
         """The weight of each active task's gradient.
@@ -26,6 +47,14 @@ class Balancing(Configurable, nn.Module):
             ``[T, T]`` to ``[T]``.
         """
         raise NotImplementedError
+
+    def weights_of(self, gramian: Tensor, active: Sequence[bool]) -> Tensor:
+        """`weights`, told which of the bound tasks are active, for a rule that keeps something for each.
+
+        Shape:
+            gramian ``[T, T]`` of the active ones of ``K`` tasks; result ``[T]``.
+        """
+        return self.weights(gramian)
 
 
 BALANCINGS: Registry[Balancing] = Registry("balancing")

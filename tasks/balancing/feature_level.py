@@ -53,7 +53,7 @@ def balanced_loss(
     total = model.weighting(losses, active)
     gradients = torch.autograd.grad(total, boundary.leaves, retain_graph=True, allow_unused=True)
     on = [name for name, is_on in zip(model.tasks, active, strict=True) if is_on]
-    weights = _agreed(balancing, boundary.gramian(gradients, on))
+    weights = _agreed(balancing, boundary.gramian(gradients, on), active)
     pulled = boundary.pull(gradients, dict(zip(on, weights.unbind(), strict=True)))
     penalty = model.penalty(features)
     carried = pulled - pulled.detach()
@@ -64,13 +64,13 @@ def balanced_loss(
     return loss, parts | {f"weight/{t}": w for t, w in zip(on, weights, strict=True)}
 
 
-def _agreed(balancing: Balancing, gramian: Tensor) -> Tensor:
+def _agreed(balancing: Balancing, gramian: Tensor, active: Sequence[bool]) -> Tensor:
     if not dist.is_initialized():
-        return balancing.weights(gramian)
+        return balancing.weights_of(gramian, active)
     # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
     gramian = gramian / dist.get_world_size() ** 2
     dist.all_reduce(gramian)
-    weights = balancing.weights(gramian).contiguous()
+    weights = balancing.weights_of(gramian, active).contiguous()
     dist.broadcast(weights, src=0)
     return weights
 

@@ -111,16 +111,80 @@ def check_weighting_state_round_trip(make: Callable[[], Weighting], tasks: Mappi
         other.after_step(after, everything)
 
 
-def check_balancing(balancing: Balancing) -> None:
-    """Finite weights of any Gramian, singular ones too; agreeing tasks are simply added."""
-    torch.manual_seed(0)
-    for size in (1, 2, 4):
-        g = torch.randn(size, 6)
-        for gramian in (g @ g.T, torch.zeros(size, size), torch.ones(size, size)):
-            weights = balancing.weights(gramian)
-            assert weights.shape == (size,)
-            assert bool(weights.isfinite().all())
-    torch.testing.assert_close(balancing.weights(torch.tensor([[3.0]])), torch.ones(1))
+def check_balancing(make: Callable[[], Balancing]) -> None:
+    """Finite weights of any Gramian, on its device and in its dtype, and nothing to differentiate."""
+    for size in (2, 4):
+        g, opposed = (
+            torch.randn(size, 6),
+            torch.randn(1, 6) * torch.tensor([1.0, -1.0, 2.0, -3.0])[:size, None],
+        )
+        one_zero = torch.cat([torch.zeros(1, 6), g[1:]])
+        for rows in (
+            g,
+            opposed,
+            one_zero,
+            g[:1].expand(size, 6),
+            torch.zeros(size, 6),
+            g * torch.eye(size, 6),
+        ):
+            for scale in (1.0, 1e-17, 1e17, 1e-25):  # of the last the products underflow
+                gramian = (rows * scale) @ (rows * scale).T
+                weights = bound(make, size).weights(gramian.requires_grad_())
+                assert weights.shape == (size,)
+                assert weights.dtype == gramian.dtype
+                assert not weights.requires_grad
+                assert bool(weights.isfinite().all()), (rows, scale, weights)
+        # Of unlike lengths: in single precision the small one's products are lost beside the others'.
+        uneven = g * torch.logspace(-9, 9, size)[:, None]
+        assert bool(bound(make, size).weights(uneven @ uneven.T).isfinite().all())
+        underflown = torch.eye(size) - torch.tensor(
+            [[0.0] * size, [1e-30] * size, *[[0.0] * size] * (size - 2)]
+        )
+        underflown[1, 1] = 0
+        assert bool(bound(make, size).weights(underflown).isfinite().all())
+    torch.testing.assert_close(bound(make, 1).weights(torch.tensor([[3.0]])), torch.ones(1))
+    spoilt = torch.tensor([[1.0, torch.inf], [torch.inf, torch.nan]])
+    assert bound(make, 2).weights(spoilt).tolist() == [1, 1]
+
+
+def check_balancing_directions(make: Callable[[], Balancing]) -> None:
+    """The direction depends neither on the order of the tasks nor on the scale of all gradients."""
+    for size in (2, 4, 5):
+        rule = bound(make, size)
+        g = torch.randn(size, 4, dtype=torch.float64)  # five are dependent
+        before = torch.get_rng_state()
+        direction = rule.weights(g @ g.T) @ g
+        if size > 2 and not torch.equal(before, torch.get_rng_state()):
+            continue  # random orders
+        order = torch.randperm(size)
+        turned = bound(make, size).weights(g[order] @ g[order].T) @ g[order]
+        torch.testing.assert_close(turned, direction, rtol=1e-6, atol=1e-8)
+        scaled = bound(make, size).weights(1e12 * g @ g.T) @ g
+        torch.testing.assert_close(scaled / scaled.norm(), direction / direction.norm(), rtol=1e-6, atol=1e-8)
+        if size < 5:
+            alone = bound(make, size).weights(g[order] @ g[order].T)
+            torch.testing.assert_close(alone, bound(make, size).weights(g @ g.T)[order], rtol=1e-6, atol=1e-8)
+
+
+def check_balancing_state_round_trip(make: Callable[[], Balancing]) -> None:
+    """A rule that takes up another's state goes on as that one would have; so with tasks inactive."""
+    one, other = bound(make, 3), bound(make, 3)
+    patterns = [(True, True, True), (True, False, True), (False, True, True)]
+    steps = [(torch.randn(sum(active), 5), active) for active in patterns * 2]
+    for g, active in steps[:3]:
+        one.weights_of(g @ g.T, active)
+    other.load_state_dict(one.state_dict(), strict=True)
+    for g, active in steps[3:]:
+        state = torch.get_rng_state()
+        expected = one.weights_of(g @ g.T, active)
+        torch.set_rng_state(state)
+        assert torch.equal(other.weights_of(g @ g.T, active), expected)
+
+
+def bound(make: Callable[[], Balancing], size: int) -> Balancing:
+    rule = make()
+    rule.bind([f"t{k}" for k in range(size)])
+    return rule
 
 
 def gradients(model: nn.Module) -> dict[str, Tensor | None]:

@@ -1,0 +1,106 @@
+"""Gradient vaccine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.balancing._base import Level, register_balancing
+from tasks.balancing._host import Array, HostBalancing, norms_and_cosines
+
+_CLOSEST = 1 - 1e-6  # two gradients of the same direction need an infinite weight
+
+
+@register_balancing("gradvac")
+class GradVac(HostBalancing):
+    """Each pair of gradients is drawn to be as similar as that pair has been on average.
+
+    For each task i, over the others j in random order: with φ the cosine between g_i (as it is by now)
+    and g_j (as it was), and ``φ < φ̂_ij``, ``g_i ← g_i + ‖g_i‖ (φ̂ √(1 − φ²) − φ √(1 − φ̂²)) /
+    (‖g_j‖ √(1 − φ̂²)) g_j``, after which the cosine is φ̂; then ``φ̂_ij ← (1 − β) φ̂_ij + β φ``. The
+    update is the sum. The φ̂ start at zero, where the rule is that of PCGrad, and are a buffer over the
+    pairs of all tasks, so that an inactive one's stay. Random orders come from torch's generator.
+    Ours: torchjd's φ̂ are not in the state dict and start anew whenever a task is inactive.
+    Source: Wang et al. 2021, "Gradient Vaccine" (algorithm 1, eqs. 2 and 3).
+
+    Args:
+        beta: How fast φ̂ follows; 0.01 as in the paper.
+        level: See `Balancing`.
+
+    Shape:
+        gramian ``[T, T]``, weights ``[T]``.
+
+    Raises:
+        ValueError: ``beta`` out of range, or a Gramian of more tasks than the rule is bound to.
+
+    Example:
+        >>> rule = GradVac()
+        >>> rule.bind(("a", "b"))
+        >>> rule.weights(torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
+        tensor([1.5000, 1.5000])
+    """
+
+    similarities: Tensor
+
+    def __init__(self, *, beta: float = 0.01, level: Level = "features") -> None:
+        super().__init__(level=level)
+        if not 0 <= beta <= 1:
+            raise ValueError(f"`beta` should be from 0 to 1. Found {beta}.")
+        self.beta = beta
+        self.bind(())
+        self._rows: list[int] | None = None
+
+    def bind(self, tasks: Sequence[str]) -> None:
+        self.register_buffer("similarities", torch.zeros(len(tasks), len(tasks), dtype=torch.float64))
+
+    def weights_of(self, gramian: Tensor, active: Sequence[bool]) -> Tensor:
+        self._rows = [k for k, on in enumerate(active) if on]
+        weights = self.weights(gramian)
+        self._rows = None
+        return weights
+
+    def solve(self, gramian: Array, rounding: float) -> Array:
+        norms, cosines = norms_and_cosines(gramian)
+        rows = list(range(len(gramian))) if self._rows is None else self._rows
+        if rows[-1] >= len(self.similarities):
+            raise ValueError(
+                f"the rule should be bound to the tasks of its Gramian. Found {rows[-1] + 1} tasks or more, "
+                f"bound to {len(self.similarities)}. Call `bind(tasks)`, as the Learner does."
+            )
+        here = torch.tensor(rows)
+        aims: list[list[float]] = self.similarities.cpu()[here[:, None], here].tolist()
+        lengths: list[float] = norms.tolist()
+        table: list[list[float]] = cosines.tolist()
+        mixtures = [self._vaccinate(i, table, lengths, aims[i]) for i in range(len(rows))]
+        moved = self.similarities.clone()
+        moved[here[:, None], here] = torch.tensor(aims, dtype=torch.float64).to(moved.device)
+        self.similarities = moved
+        # So far they are of unit vectors. A zero gradient is not one, and is left as it is.
+        return np.divide(np.sum(mixtures, axis=0), norms, out=np.ones_like(norms), where=norms > 0)
+
+    def _vaccinate(
+        self, i: int, cosines: list[list[float]], lengths: list[float], aims: list[float]
+    ) -> list[float]:
+        """The mixture of unit gradients that g_i becomes; moves its aims."""
+        own = [0.0] * len(lengths)
+        own[i] = lengths[i]
+        # Kept up to date: its products with all of them, and with itself.
+        along, squared = [lengths[i] * x for x in cosines[i]], lengths[i] ** 2
+        for j in torch.randperm(len(lengths)).tolist():
+            if j == i or lengths[i] == 0 or lengths[j] == 0:
+                continue
+            length = math.sqrt(max(squared, 0.0))
+            cosine = min(max(along[j] / length, -1.0), 1.0) if length > 0 else 0.0
+            aim = min(aims[j], _CLOSEST)
+            if cosine < aim:
+                root = math.sqrt(1 - aim * aim)
+                more = length * (aim * math.sqrt(1 - cosine * cosine) - cosine * root) / root
+                own[j] += more
+                squared += more * (2 * along[j] + more)
+                along = [x + more * y for x, y in zip(along, cosines[j], strict=True)]
+            aims[j] = (1 - self.beta) * aims[j] + self.beta * cosine
+        return own
