@@ -42,7 +42,7 @@ class LossNetwork(Network):
         self, losses: Tensor, active: tuple[bool, ...], features: Sequence[Mapping[str, Features]]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss with its penalties, and the parts of it."""
-        loss = self.weighting(losses, active)
+        loss = self.weighted(losses, active, features)
         values = losses.detach().unbind()
         parts = {t: value for t, value, on in zip(self.tasks, values, active, strict=True) if on}
         penalty = self.penalty(features)
@@ -50,6 +50,21 @@ class LossNetwork(Network):
             loss, parts["penalty"] = loss + penalty, penalty.detach()
         parts["loss"] = loss.detach()
         return loss, parts
+
+    def weighted(
+        self, losses: Tensor, active: Sequence[bool], features: Sequence[Mapping[str, Features]]
+    ) -> Tensor:
+        """The losses as one; a weighting that asks for it also looks at what the heads read."""
+        loss: Tensor = self.weighting(losses, active)
+        if self.weighting.reads_boundary and self.training and torch.is_grad_enabled():
+            seen = [f for views in features for f in views.values()]
+            read = [
+                [f.by_task[t] for f in seen if t in f.by_task]
+                + [x for f in seen for x in f.auxiliary.get(t, {}).values()]
+                for t in self.tasks
+            ]
+            self.weighting.at_boundary(losses, active, read)
+        return loss
 
     def penalty(self, features: Sequence[Mapping[str, Features]]) -> Tensor | None:
         """What the fusion and the sharing add to the loss; None where they add nothing."""

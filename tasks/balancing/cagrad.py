@@ -20,7 +20,7 @@ class CAGrad(HostBalancing):
     ``τ = ‖g_w‖ / (c ‖g_0‖)``. Ours: for a given τ that w makes the shortest mixture of ``g_t + τ g_0``,
     and τ is the root of a monotone function of one number; torchjd's needs cvxpy. τ is at least 1e-4,
     where no direction lowers every loss. One task alone is left as it is, without the factor 1 + c.
-    Source: B. Liu et al. 2021, "Conflict-Averse Gradient Descent" (algorithm 1, eq. 3).
+    Source: B. Liu et al. 2021, "Conflict-Averse Gradient Descent" (algorithm 1).
 
     Args:
         c: Radius about the mean gradient, in parts of its length, from 0 (the mean) to less than 1

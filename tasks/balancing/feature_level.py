@@ -50,7 +50,7 @@ def balanced_loss(
     boundary = _Boundary()
     detached = [{v: boundary.detach(f) for v, f in views.items()} for views in features]
     losses = model.task_losses(batches, detached, active)
-    total = model.weighting(losses, active)
+    total = model.weighted(losses, active, detached)
     gradients = torch.autograd.grad(total, boundary.leaves, retain_graph=True, allow_unused=True)
     on = [name for name, is_on in zip(model.tasks, active, strict=True) if is_on]
     weights = _agreed(balancing, boundary.gramian(gradients, on), active)

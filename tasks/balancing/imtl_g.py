@@ -19,7 +19,7 @@ class IMTLG(HostBalancing):
     three tasks on a sum of 1 may need the projections to be below zero, which is uphill for all; then,
     or where no weights of sum 1 do it, the tasks get 1/T each. Ours: torchjd inverts the Gramian itself,
     and so loses a task with a small gradient, and takes large Gramians for such cases.
-    Source: L. Liu et al. 2021, "Towards Impartial Multi-task Learning" (§3.1, eq. 6).
+    Source: L. Liu et al. 2021, "Towards Impartial Multi-task Learning" (IMTL-G).
 
     Shape:
         gramian ``[T, T]``, weights ``[T]``.

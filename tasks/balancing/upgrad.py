@@ -17,7 +17,7 @@ class UPGrad(HostBalancing):
     ``π(g_t) = g_t + Σ_s x_s g_s`` with ``min ‖g_t + Σ_s x_s g_s‖`` over ``x ≥ 0``: non-negative least
     squares, which are ours; torchjd's projector needs a solver under the GPL, and adds to the Gramian's
     diagonal. Gradients without a conflict get 1/T each.
-    Source: Quinton & Rey 2024, "Jacobian Descent for Multi-Objective Optimization" (eq. 5, prop. 1).
+    Source: Quinton & Rey 2024, "Jacobian Descent for Multi-Objective Optimization" (eq. 3, prop. 1).
 
     Shape:
         gramian ``[T, T]``, weights ``[T]``.

@@ -15,17 +15,38 @@ class Weighting(Configurable, nn.Module):
     """Turns the losses of the tasks into one: ``(losses [K], active [K]) -> scalar``.
 
     ``active`` says which tasks have a label in the batch. An inactive task's loss is zero and must
-    neither count nor move anything.
+    neither count nor move anything. What a weighting keeps moves in training mode alone.
 
     Attributes:
         second_look: Whether `after_step` wants the losses of the same batch after the step.
+        reads_boundary: Whether `at_boundary` wants the features that the heads of each task read.
     """
 
     second_look: ClassVar[bool] = False
+    reads_boundary: ClassVar[bool] = False
     forward: Callable[..., Tensor]
 
     def bind(self, tasks: Mapping[str, Task]) -> None:
         """Make the parameters, when the model is built."""
+
+    def at_boundary(
+        self, losses: Tensor, active: Sequence[bool], features: Sequence[Sequence[Tensor]]
+    ) -> None:
+        """Look at the features from which the heads made the losses, once these are weighted.
+
+        Called in training alone, with the graph from the features to the losses.
+
+        Args:
+            losses: Of each task.
+            active: Which tasks have a label in the batch.
+            features: Of each task, all tensors that its heads read; none for an inactive one.
+
+        Shape:
+            losses ``[K]``, active ``K`` bools, features ``K`` lists.
+        """
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """A new epoch of training begins; not called where a run goes on within an epoch."""
 
     def after_step(self, losses: Tensor, active: Sequence[bool]) -> None:
         """Look at the losses ``[K]`` of the same batch after the optimizer's step."""

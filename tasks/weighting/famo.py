@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks._base import Task
+from tasks.weighting._adam import adam_move, add_adam_state
 from tasks.weighting._base import Weighting, register_weighting
 
 _EPSILON = 1e-8
@@ -43,9 +44,6 @@ class FAMO(Weighting):
 
     second_look = True
     logits: Tensor
-    mean: Tensor
-    variance: Tensor
-    steps: Tensor
     before: Tensor
 
     def __init__(self, *, lr: float = 0.025, weight_decay: float = 1e-3, min_loss: float = 0.0) -> None:
@@ -53,13 +51,15 @@ class FAMO(Weighting):
         self.lr, self.weight_decay, self.min_loss = lr, weight_decay, min_loss
 
     def bind(self, tasks: Mapping[str, Task]) -> None:
-        for name in ("logits", "mean", "variance", "steps", "before"):
-            self.register_buffer(name, torch.zeros(len(tasks)))
+        self.register_buffer("logits", torch.zeros(len(tasks)))
+        add_adam_state(self, len(tasks))
+        self.register_buffer("before", torch.zeros(len(tasks)))
 
     def forward(self, losses: Tensor, active: Sequence[bool]) -> Tensor:
         on = torch.tensor(active, device=losses.device)
         shifted = (losses - self.min_loss).float() + _EPSILON
-        self.before = torch.where(on, shifted.detach(), self.before)
+        if self.training:
+            self.before = torch.where(on, shifted.detach(), self.before)
         z = self._weights(self.logits, on)
         c = 1 / torch.where(on, z / shifted, 0).sum().detach()
         return (c * torch.where(on, z * shifted.clamp(min=_EPSILON).log(), 0)).sum()
@@ -69,15 +69,9 @@ class FAMO(Weighting):
         after = (losses.detach() - self.min_loss).float() + _EPSILON
         delta = torch.where(on, self.before.log() - after.log(), 0)
         z = self._weights(self.logits, on)
-        # Jᵀδ of the softmax, then Adam with its weight decay in the gradient (torch.optim.Adam).
+        # Jᵀδ of the softmax, with the weight decay in the gradient, as torch.optim.Adam has it.
         gradient = z * (delta - (z * delta).sum()) + self.weight_decay * self.logits
-        self.steps += on
-        self.mean = torch.where(on, self.mean.lerp(gradient, 1 - 0.9), self.mean)
-        self.variance = torch.where(on, self.variance.lerp(gradient.square(), 1 - 0.999), self.variance)
-        steps = self.steps.clamp(min=1)
-        scale = (self.variance / (1 - 0.999**steps)).sqrt() + _EPSILON
-        move = self.lr * (self.mean / (1 - 0.9**steps)) / scale
-        self.logits = self.logits - torch.where(on, move, 0)
+        self.logits = self.logits - adam_move(self, gradient, on, self.lr)
 
     @staticmethod
     def _weights(logits: Tensor, on: Tensor) -> Tensor:

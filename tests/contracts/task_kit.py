@@ -80,35 +80,65 @@ def check_weighting(make: Callable[[], Weighting], tasks: Mapping[str, Task]) ->
     """A finite scalar that every active task's loss pulls on; nothing of an inactive task moves."""
     active, states = (True, False, True), []
     for after in (0.0, 1e6):  # what stands for the inactive task in the second look
+        torch.manual_seed(0)
         weighting = make()
         weighting.bind(tasks)
-        losses = torch.tensor([1.5, 0.0, 0.5], requires_grad=True)
-        total = weighting(losses, active)
-        assert total.shape == ()
-        assert bool(total.isfinite())
-        total.backward()
-        assert bool((losses.grad[[0, 2]] > 0).all())
-        assert bool(losses.grad.isfinite().all())
-        weighting.after_step(torch.tensor([1.0, after, 0.4]), active)
+        start = {k: v.clone() for k, v in weighting.state_dict().items()}
+        # The last active loss is zero.
+        for epoch, values in enumerate(([1.5, 0.0, 0.5], [1.0, 0.0, 0.25], [1.2, 0.0, 0.0])):
+            h = torch.tensor(values, requires_grad=True)
+            losses = 1.0 * h
+            total = weighting(losses, active)
+            assert total.shape == ()
+            assert bool(total.isfinite())
+            total.backward(retain_graph=True)
+            assert bool((h.grad[[0, 2]] > 0).all()) or values[2] == 0
+            assert bool(h.grad.isfinite().all())
+            assert all(p.grad is None or bool(p.grad.isfinite()) for p in weighting.parameters())
+            if weighting.reads_boundary:
+                weighting.at_boundary(losses, active, [[h], [], [h]])
+            weighting.after_step(torch.tensor([1.0, after, 0.4]), active)
+            weighting.on_epoch_start(epoch)
         states.append({k: v.clone() for k, v in weighting.state_dict().items()})
+        for name, value in states[-1].items():
+            if value.shape == (len(tasks),):
+                assert torch.equal(value[1], start[name][1]), name
+        assert [p.grad is None for p in weighting.parameters()] in ([], [False, True, False])
     assert all(torch.equal(v, states[1][k]) for k, v in states[0].items())
+
+
+def check_weighting_keeps_still_in_evaluation(
+    make: Callable[[], Weighting], tasks: Mapping[str, Task]
+) -> None:
+    weighting = make()
+    weighting.bind(tasks)
+    before = {k: v.clone() for k, v in weighting.state_dict().items()}
+    weighting.eval()(torch.rand(len(tasks)) + 1, (True,) * len(tasks))
+    assert all(torch.equal(v, before[k]) for k, v in weighting.state_dict().items())
 
 
 def check_weighting_state_round_trip(make: Callable[[], Weighting], tasks: Mapping[str, Task]) -> None:
     """A weighting that takes up another's state goes on as that one would have."""
-    one, other = make(), make()
+    one, other, everything = make(), make(), (True,) * len(tasks)
+
+    def step(weighting: Weighting, seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        h = torch.rand(len(tasks)).requires_grad_()
+        losses = 3 * h.square() + 1
+        weighting.on_epoch_start(seed // 2)
+        total = weighting(losses, everything)
+        if weighting.reads_boundary:
+            weighting.at_boundary(losses, everything, [[h]] * len(tasks))
+        weighting.after_step(torch.rand(len(tasks)) + 0.5, everything)
+        return total
+
     for weighting in (one, other):
         weighting.bind(tasks)
-    everything = (True,) * len(tasks)
-    for _ in range(3):
-        one(torch.rand(len(tasks)) + 1, everything)
-        one.after_step(torch.rand(len(tasks)) + 0.5, everything)
+    for seed in range(5):
+        step(one, seed)
     other.load_state_dict(one.state_dict(), strict=True)
-    losses, after = torch.rand(len(tasks)) + 1, torch.rand(len(tasks)) + 0.5
-    for _ in range(2):
-        assert torch.equal(one(losses, everything), other(losses, everything))
-        one.after_step(after, everything)
-        other.after_step(after, everything)
+    for seed in range(5, 9):
+        assert torch.equal(step(one, seed), step(other, seed))
 
 
 def check_balancing(make: Callable[[], Balancing]) -> None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tasks import Classification, MultiLabel, Regression, Weighting, create_weighting, list_weightings
 from tasks.weighting._base import WEIGHTINGS
 from tests.contracts import task_kit
 
-EXAMPLES: dict[str, dict[str, float]] = {"equal": {}, "famo": {"lr": 0.1}, "uncertainty": {}}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "dwa": {"temperature": 1.0},
+    "equal": {},
+    "famo": {"lr": 0.1},
+    "fixed": {"weights": {"y": 0.5, "w": 2.0}},
+    "geometric": {},
+    "gradnorm": {"lr": 0.1},
+    "imtl_l": {},
+    "random": {},
+    "running_deviation": {"decay": 0.9},
+    "uncertainty": {},
+}
 TASKS = {"y": Classification(3), "z": Regression(), "w": MultiLabel(2)}
 
 each = pytest.mark.parametrize("name", EXAMPLES)
@@ -31,6 +44,11 @@ def test_config_round_trip(name: str) -> None:
 def test_inactive_tasks_neither_count_nor_move(name: str) -> None:
     """⚑"""
     task_kit.check_weighting(lambda: make(name), TASKS)
+
+
+@each
+def test_evaluation_moves_nothing(name: str) -> None:
+    task_kit.check_weighting_keeps_still_in_evaluation(lambda: make(name), TASKS)
 
 
 @each

@@ -1,0 +1,109 @@
+"""Gradient normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from tasks._base import Task
+from tasks.weighting._adam import adam_move, add_adam_state
+from tasks.weighting._base import Weighting, register_weighting
+
+_LEAST = 1e-3
+_EPSILON = 1e-8
+
+
+@register_weighting("gradnorm")
+class GradNorm(Weighting):
+    """Gradients of like size from all tasks, larger from those whose losses have fallen less.
+
+    ``Σ_k w_k ℓ_k``; after each step's weighting, w follows the gradient of ``Σ_k |G_k − Ḡ r_k^α|``, with
+    ``G_k = w_k ‖∂ℓ_k/∂h‖``, Ḡ their mean, and r_k the ratio of ℓ_k to its first value in parts of the
+    mean ratio. The target ``Ḡ r_k^α`` is held fixed, and w scaled to the sum that it had. All means are
+    over the active tasks; an inactive one's weight stays.
+
+    h are the features at which the tasks part, the output of the last layer that they share, where the
+    paper takes that layer's weights: one short backward through each head, whatever the sharing. The
+    step of w is one of Adam, kept here in buffers; the model's optimizer has no part in it. Weights
+    stay above 0.001. torchjd has no GradNorm.
+    Source: Chen et al. 2018, "GradNorm" (algorithm 1, eqs. 1 and 2).
+
+    Args:
+        alpha: Strength of the pull towards equal rates of training; 1.5 as in the paper's first
+            experiments. 0 makes all gradients alike.
+        lr: Learning rate of the weights; 0.025 as in the paper.
+
+    Shape:
+        losses ``[K]``, active ``K`` bools, result a scalar.
+
+    Raises:
+        ValueError: ``alpha`` or ``lr`` is negative.
+
+    Example:
+        >>> from tasks import Classification, Regression
+        >>> weighting = GradNorm(lr=0.1)
+        >>> weighting.bind({"class": Classification(3), "speed": Regression()})
+        >>> h = torch.ones(2, requires_grad=True)
+        >>> losses = torch.stack([h.sum(), 10 * h.sum()])
+        >>> weighting(losses, (True, True)).item()
+        22.0
+        >>> weighting.at_boundary(losses, (True, True), [[h], [h]])
+        >>> weighting.weights  # of the task with the smaller gradient more
+        tensor([1.1000, 0.9000])
+    """
+
+    reads_boundary = True
+    weights: Tensor
+    first: Tensor
+
+    def __init__(self, *, alpha: float = 1.5, lr: float = 0.025) -> None:
+        super().__init__()
+        for name, value in (("alpha", alpha), ("lr", lr)):
+            if value < 0:
+                raise ValueError(f"`{name}` should be 0 or more. Found {value}.")
+        self.alpha, self.lr = alpha, lr
+
+    def bind(self, tasks: Mapping[str, Task]) -> None:
+        self.register_buffer("weights", torch.ones(len(tasks)))
+        self.register_buffer("first", torch.zeros(len(tasks)))
+        add_adam_state(self, len(tasks))
+
+    def forward(self, losses: Tensor, active: Sequence[bool]) -> Tensor:
+        return (self.weights * losses).sum()
+
+    def at_boundary(
+        self, losses: Tensor, active: Sequence[bool], features: Sequence[Sequence[Tensor]]
+    ) -> None:
+        on = torch.tensor(active, device=losses.device)
+        values = losses.detach().float()
+        self.first = torch.where(on & (self.first == 0), values, self.first)
+        norms = torch.stack(
+            [
+                _norm(loss, own) if here else loss.new_zeros(())
+                for loss, own, here in zip(losses, features, active, strict=True)
+            ]
+        )
+        own = self.weights * norms
+        ratios = torch.where(on, values / self.first.clamp(min=_EPSILON), 0)
+        rates = ratios / (ratios.sum() / on.sum()).clamp(min=_EPSILON)
+        target = own.sum() / on.sum() * rates**self.alpha
+        gradient = torch.where(on, (own - target).sign() * norms, 0)
+        moved = (self.weights - adam_move(self, gradient, on, self.lr)).clamp(min=_LEAST)
+        scale = torch.where(on, self.weights, 0).sum() / torch.where(on, moved, 0).sum()
+        self.weights = torch.where(on, moved * scale, self.weights)
+
+
+def _norm(loss: Tensor, features: Sequence[Tensor]) -> Tensor:
+    """``‖∂ℓ/∂h‖`` over all features, of all ranks."""
+    read = [h for h in features if h.requires_grad]
+    gradients = torch.autograd.grad(loss, read, retain_graph=True, allow_unused=True) if read else ()
+    squares = [g.float().square().sum() for g in gradients if g is not None]
+    total = torch.stack(squares).sum() if squares else loss.new_zeros(())
+    if dist.is_initialized():
+        # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
+        total = total / dist.get_world_size() ** 2
+        dist.all_reduce(total)
+    return total.sqrt()
