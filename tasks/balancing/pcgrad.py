@@ -15,7 +15,7 @@ class PCGrad(HostBalancing):
 
     For each task i, over the others j in random order: ``g_i ← g_i − (g_i·g_j / ‖g_j‖²) g_j`` where
     ``g_i·g_j < 0``, with g_j as it was; the update is the sum. The random orders are drawn from torch's
-    generator. Ours: torchjd's loop of tensor operations takes ten times as long for ten tasks, and
+    generator. Ours: torchjd's loop of tensor operations takes seven times as long for ten tasks, and
     divides by zero where a squared length underflows.
     Source: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning" (algorithm 1).
 
