@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from encoders._registry import Configurable, Registry, unknown_name
 
 Level = Literal["features", "parameters"]
+"""From which gradients the Gramian is taken."""
+
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
@@ -20,9 +22,8 @@ class Balancing(Configurable, nn.Module):
     negative weight never makes a head ascend.
 
     Args:
-        level: From which gradients the Gramian is taken: those at the boundary where the tasks part
-            ("features": one ordinary backward after), or those of the shared parameters
-            ("parameters": exact).
+        level: From which gradients the Gramian is taken: ``"features"``, those at the boundary where the
+            tasks part, at next to no cost; ``"parameters"``, those of the shared parameters, exactly.
 
     Raises:
         ValueError: An unknown level; close matches are named.
@@ -62,7 +63,7 @@ register_balancing = BALANCINGS.register
 
 
 def create_balancing(name: str, **options: Any) -> Balancing:
-    """Make a balancing by name: ``create_balancing("pcgrad")``.
+    """Make a balancing by name: ``create_balancing("pcgrad", level="parameters")``.
 
     Raises:
         ValueError: Unknown name or option; close matches are named.

@@ -1,0 +1,275 @@
+"""Steps of multi-task training with balanced gradients, beside LibMTL's and torchjd's.
+
+A step is forward, PCGrad's weights and the gradients of all parameters; no optimizer. All sides have one
+network for all tasks, a linear head each, ten classes, the same weights and the same batch, on the CPU.
+``pcgrad exact``: the Gramian of the gradients of the shared parameters; the peers are LibMTL's ``PCGrad``
+(``(HPS, PCGrad)`` of a checkout, ``--peer libmtl=PATH``) and the fastest of torchjd's engines: ``mtl_backward``
+with all tasks at once or one by one, and ``autogram`` with ``losses.backward(weights)`` (which also weighs the
+heads). ``feature level``: the Gramian at the boundary, beside the same model's ``loss`` and backward; there the
+ratio is inverted, ours / plain, so that 1.10 is ten per cent more. Rows in MiB are the peak of what a step
+allocates beyond what was there, as torch's profiler counts it.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+from torchjd.aggregation import PCGrad as TorchjdPCGrad
+from torchjd.aggregation import PCGradWeighting
+from torchjd.autogram import Engine
+from torchjd.autojac import jac_to_grad, mtl_backward
+
+from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
+from encoders import Batch, Encoder, EncoderOutput, InputSpec
+from fusion import LateConcat
+from tasks import Classification, MultiTaskModel, create_balancing
+from tasks.balancing.feature_level import balanced_loss
+
+TASKS, CLASSES, DIM = (2, 4, 10), 10, 128
+Step = Callable[[], object]
+
+
+class Pooled(nn.Module):
+    """A transformer over the tokens of a sample, and their mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(DIM, 4, 2 * DIM, dropout=0.0, batch_first=True)
+        self.project = nn.Linear(32, DIM)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(self.project(x)).mean(1)
+
+
+def mlp() -> nn.Module:
+    """Four layers, 0.85 M parameters; 0.92 M with the projection behind them."""
+    layers: list[nn.Module] = []
+    for inputs in (128, 512, 512, 512):
+        layers += [nn.Linear(inputs, 512), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def conv() -> nn.Module:
+    """Three convolutions with norms."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((3, 32), (32, 64), (64, 128)):
+        layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.GroupNorm(8, outputs), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
+    "mlp": (mlp, (64, 128), 512),
+    "conv": (conv, (32, 3, 32, 32), 128),
+    "transformer": (Pooled, (32, 16, 32), 128),
+}
+"""What makes the network, the shape of a batch, and the size of a feature."""
+
+
+class Net(Encoder):
+    """A network as an encoder."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        make, shape, self.embed_dim = NETS[name]
+        self.input_spec, self.token_dim, self.tap_info = InputSpec(shape[1:]), None, ()
+        self.net = make()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        return EncoderOutput(self.net(x))
+
+
+class Case:
+    """A model of ours with T tasks, the same as plain modules, and a batch."""
+
+    def __init__(self, net: str, tasks: int) -> None:
+        torch.manual_seed(0)
+        encoders: dict[str, Encoder] = {"x": Net(net)}
+        names = [f"task{t}" for t in range(tasks)]
+        fusion = LateConcat(encoders, embed_dim=DIM)
+        kinds = {t: Classification(CLASSES) for t in names}
+        self.model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks=kinds, modality_dropout=0.0)
+        self.x = torch.randn(NETS[net][1])
+        self.targets = {t: torch.randint(CLASSES, (len(self.x),)) for t in names}
+        self.batch = Batch.of({"x": self.x}, targets=self.targets)
+        make, _, size = NETS[net]
+        self.trunk = nn.Sequential(make(), nn.Linear(size, DIM))
+        self.trunk[0].load_state_dict(self.model.fused_encoder.encoders["x"].net.state_dict())
+        self.trunk[1].load_state_dict(fusion.project.state_dict())
+        self.heads = nn.ModuleDict({t: nn.Linear(DIM, CLASSES) for t in names})
+        for t in names:
+            self.heads[t].load_state_dict(self.model.heads[t][0].state_dict())
+
+    def losses(self, features: Tensor) -> list[Tensor]:
+        """Of the plain modules."""
+        return [F.cross_entropy(self.heads[t](features), y) for t, y in self.targets.items()]
+
+    def ours(self, level: str) -> Step:
+        """A step of ours with PCGrad."""
+        balancing = create_balancing("pcgrad", level=level)
+
+        def step() -> None:
+            self.model.zero_grad()
+            balanced_loss(self.model, balancing, self.batch)[0].backward()
+
+        return step
+
+    def plain(self) -> None:
+        """A step of ours without balancing."""
+        self.model.zero_grad()
+        self.model.loss(self.batch)[0].backward()
+
+    def libmtl(self, path: Path) -> Step:
+        """A step of LibMTL's."""
+        network = libmtl_model(path)(
+            list(self.targets), lambda: self.trunk, self.heads, False, False, torch.device("cpu")
+        )
+
+        def step() -> None:
+            network.zero_grad()
+            outputs = network(self.x)
+            network.backward([F.cross_entropy(outputs[t], y) for t, y in self.targets.items()])
+
+        return step
+
+    def torchjd(self) -> dict[str, Step]:
+        """Steps of torchjd's, by engine."""
+        shared, rule, weighting = list(self.trunk.parameters()), TorchjdPCGrad(), PCGradWeighting()
+        modules = (self.trunk, self.heads)
+
+        def clear() -> None:
+            for module in modules:
+                module.zero_grad()
+
+        def autojac(chunk: int | None) -> None:
+            clear()
+            features = self.trunk(self.x)
+            mtl_backward(self.losses(features), features=features, parallel_chunk_size=chunk)
+            jac_to_grad(shared, rule)
+
+        trunk = copy.deepcopy(self.trunk)  # the engine waits for a backward after every forward
+        engine = Engine(trunk, batch_dim=None)
+
+        def autogram() -> None:
+            trunk.zero_grad()
+            clear()
+            losses = torch.stack(self.losses(trunk(self.x)))
+            losses.backward(weighting(engine.compute_gramian(losses)))
+
+        return {
+            "autojac, all at once": lambda: autojac(None),
+            "autojac, one by one": lambda: autojac(1),
+            "autogram": autogram,
+        }
+
+
+def libmtl_model(path: Path) -> Any:
+    """LibMTL's model class as its Trainer makes it, without what its packages import and this does not need."""
+    if "LibMTL" not in sys.modules:
+        for name in ("LibMTL", "LibMTL.weighting", "LibMTL.architecture"):
+            module = ModuleType(name)
+            module.__path__ = [str(path / name.replace(".", "/"))]
+            sys.modules[name] = module
+    hard = importlib.import_module("LibMTL.architecture.HPS").HPS
+    rule = importlib.import_module("LibMTL.weighting.PCGrad").PCGrad
+
+    class Model(hard, rule):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.init_param()
+
+    return Model
+
+
+def fastest(steps: dict[str, Step], *, runs: int) -> str:
+    """The name of the step with the lowest median, taken in turn."""
+    took: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(runs + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            took[name].append(time.perf_counter() - start)
+    return min(took, key=lambda name: statistics.median(took[name][1:]))
+
+
+def peak_mib(step: Step) -> float:
+    """The most that a step has allocated at a time, beyond what was there before it."""
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+        step()
+    events = [e for e in found.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak / 2**20
+
+
+def memory_row(what: str, ours: Step, peer: Step) -> Result:
+    """Peaks of both."""
+    a, b = peak_mib(ours), peak_mib(peer)
+    return Result(f"peak memory, {what}", round(a, 2), round(b, 2), round(b / a, 3), "MiB", 1, (0.0, 0.0))
+
+
+def inverted(row: Result) -> Result:
+    """Ours / peer."""
+    low, high = row.spread
+    return replace(row, ratio=round(1 / row.ratio, 4), spread=(round(1 / high, 4), round(1 / low, 4)))
+
+
+def rows_of(net: str, tasks: int, libmtl: Path | None, *, runs: int) -> list[Result]:
+    """All that is measured of one network and number of tasks."""
+    case = Case(net, tasks)
+    exact, engines, rows = case.ours("parameters"), case.torchjd(), []
+    what = f"pcgrad exact {net} T={tasks} vs libmtl"
+    if libmtl is None:
+        rows.append(not_run(what, "no peer: --peer libmtl=PATH"))
+    else:
+        peer = case.libmtl(libmtl)
+        rows += [alternate(what, exact, peer, runs=runs, loops=2), memory_row(what, exact, peer)]
+    what = f"pcgrad exact {net} T={tasks} vs torchjd best"
+    best = fastest(engines, runs=max(2, runs // 3))
+    row = alternate(what, exact, engines[best], runs=runs, loops=2)
+    rows += [replace(row, unit=f"ms ({best})"), memory_row(what, exact, engines[best])]
+    what = f"feature level {net} T={tasks} vs plain backward"
+    cheap = case.ours("features")
+    row = alternate(what, cheap, case.plain, runs=2 * runs, loops=4)
+    return [*rows, inverted(row), memory_row(what, cheap, case.plain)]
+
+
+def check(nets: Sequence[str]) -> None:
+    """Both sides' networks are the same."""
+    for net in nets:
+        case = Case(net, 2)
+        ours = [out.logits for out in case.model({"x": case.x}).values()]
+        features = case.trunk(case.x)
+        for own, head in zip(ours, case.heads.values(), strict=True):
+            torch.testing.assert_close(own, head(features))
+
+
+def main() -> None:
+    """Measure, print, write."""
+    options = arguments("balancing", __doc__ or "", add_peers)
+    torch.set_num_threads(2)
+    check(list(NETS))
+    libmtl = dict(options.peer).get("libmtl")
+    runs = 3 if options.quick else 21
+    rows = [row for net in NETS for tasks in TASKS for row in rows_of(net, tasks, libmtl, runs=runs)]
+    report("balancing", rows, options.out, packages=("plait", "torch", "torchjd"))
+
+
+if __name__ == "__main__":
+    main()

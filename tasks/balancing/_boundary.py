@@ -1,0 +1,72 @@
+"""The tensors at which the tasks part, and the tasks' gradients there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from tasks.network import Features
+
+
+@dataclass(frozen=True)
+class Place:
+    """A boundary tensor h and the gradients ``∂L_t/∂h`` of the tasks t that read it."""
+
+    tensor: Tensor
+    tasks: list[str]
+    gradients: list[Tensor]
+
+
+class Boundary:
+    """The boundary tensors of a step, and for each the leaves that the tasks read instead."""
+
+    def __init__(self) -> None:
+        self.leaves: list[Tensor] = []
+        self._readers: list[tuple[str, int]] = []
+        self._tensors: list[Tensor] = []
+        self._place: dict[int, int] = {}
+
+    def detach(self, features: Features) -> Features:
+        """The same features, with a leaf for every task in the place of each tensor."""
+        by_task = {t: self._leaf(t, x) for t, x in features.by_task.items()}
+        auxiliary = {
+            t: {m: self._leaf(t, x) for m, x in own.items()} for t, own in features.auxiliary.items()
+        }
+        return replace(features, by_task=by_task, auxiliary=auxiliary)
+
+    def _leaf(self, task: str, x: Tensor) -> Tensor:
+        if id(x) not in self._place:
+            self._place[id(x)] = len(self._tensors)
+            self._tensors.append(x)
+        leaf = x.detach().requires_grad_()
+        self.leaves.append(leaf)
+        self._readers.append((task, self._place[id(x)]))
+        return leaf
+
+    def places(self, gradients: Sequence[Tensor | None]) -> list[Place]:
+        """The boundary tensors that a task's loss depends on.
+
+        Args:
+            gradients: Of the leaves, in their order; None where there is none.
+        """
+        places = [Place(x, [], []) for x in self._tensors]
+        for (task, place), g in zip(self._readers, gradients, strict=True):
+            if g is not None:
+                places[place].tasks.append(task)
+                places[place].gradients.append(g)
+        return [place for place in places if place.tasks]
+
+
+def pull(places: Sequence[Place], weights: Mapping[str, Tensor]) -> Tensor:
+    """``Σ_h ⟨h, Σ_t w_t g_t⟩``."""
+    terms = []
+    for place in places:
+        own = zip(place.tasks, place.gradients, strict=True)
+        mixed = sum(weights[t].to(g.dtype) * g for t, g in own)
+        terms.append((place.tensor * mixed).sum())
+    return torch.stack(terms).sum()

@@ -1,0 +1,31 @@
+"""Per-layer Gramians of the tasks' gradients, from the graph of one forward pass.
+
+Every use of a parameter is an edge of the graph into it. Where a parameter is used once, by an operation that
+has a rule (`register_rule`), the rule gives the inner products from what went into the operation and the
+tasks' gradients at its output. Every other parameter's gradient is formed by the backward pass itself, which
+adds up what several uses contribute, one of each task. All tasks' gradients go through the graph together.
+"""
+
+from tasks.balancing.gramian._backward import each_gradient, each_gramian
+from tasks.balancing.gramian._check import check_gramians
+from tasks.balancing.gramian._graph import Graph
+from tasks.balancing.gramian._rule import Rule, inner_products, list_rules, register_rule
+from tasks.balancing.gramian.conv import ConvRule
+from tasks.balancing.gramian.embedding import EmbeddingRule
+from tasks.balancing.gramian.fallback import FallbackRule
+from tasks.balancing.gramian.linear import LinearRule
+
+__all__ = [
+    "ConvRule",
+    "EmbeddingRule",
+    "FallbackRule",
+    "Graph",
+    "LinearRule",
+    "Rule",
+    "check_gramians",
+    "each_gradient",
+    "each_gramian",
+    "inner_products",
+    "list_rules",
+    "register_rule",
+]

@@ -1,0 +1,137 @@
+"""One backward pass for the gradients of all tasks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge
+
+from tasks.balancing.gramian._graph import Graph, Use
+
+Take = Callable[[Tensor], None]
+
+
+def each_gramian(graph: Graph, parameters: Sequence[Tensor]) -> dict[Tensor, Tensor]:
+    """The inner products ``[T, T]`` of the tasks' gradients of each parameter, at least in float32."""
+    found: dict[Tensor, Tensor] = {}
+
+    def take(use: Use, grads: Tensor) -> None:
+        found[use.parameter] = use.rule.products(grads)
+
+    _run(graph, graph.uses(parameters), take)
+    return found
+
+
+def each_gradient(graph: Graph, parameters: Sequence[Tensor]) -> dict[Tensor, Tensor]:
+    """The tasks' gradients ``[T, ...]`` of each parameter that is in the graph."""
+    found: dict[Tensor, Tensor] = {}
+
+    def take(use: Use, grads: Tensor) -> None:
+        found[use.parameter] = grads
+
+    _run(graph, graph.uses(parameters, rules=False), take)
+    return found
+
+
+@torch.no_grad()
+def _run(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], None]) -> None:
+    """Give ``take`` the tasks' gradients at each use, as soon as they are there."""
+    if not uses:
+        return
+    # Gradients that go on are taken on their way; the others are asked for.
+    passed = graph.with_something_below(use.node for use in uses)
+    asked = [use for use in uses if use.node not in passed]
+    on_the_way = [use for use in uses if use.node in passed]
+    run = _together if graph.batched else _one_by_one
+    run(graph, asked, on_the_way, take)
+
+
+def _together(
+    graph: Graph, asked: Sequence[Use], on_the_way: Sequence[Use], take: Callable[[Use, Tensor], None]
+) -> None:
+    def taker(use: Use) -> Take:
+        return lambda grads: take(use, grads)
+
+    def hook(use: Use) -> Any:
+        own = taker(use)
+        return lambda grads: None if grads[0] is None else _hand_out(grads[0], own, graph.count)
+
+    def backward(*cotangents: Tensor) -> Tensor:
+        for use, g in zip(asked, _grad(graph, asked, cotangents), strict=True):
+            if g is not None:
+                _hand_out(g, taker(use), graph.count)
+        return cotangents[0].new_zeros(())
+
+    handles = [use.node.register_prehook(hook(use)) for use in on_the_way]
+    try:
+        with warnings.catch_warnings():
+            # Of operations that go through the batch one by one, as attention's do.
+            warnings.filterwarnings("ignore", message="There is a performance drop because")
+            torch.vmap(backward, randomness="same")(*graph.cotangents())
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _one_by_one(
+    graph: Graph, asked: Sequence[Use], on_the_way: Sequence[Use], take: Callable[[Use, Tensor], None]
+) -> None:
+    """For graphs with an operation that takes no batch: only what the rules need is formed and kept."""
+    kept: dict[Use, list[Tensor | None]] = {use: [] for use in (*asked, *on_the_way)}
+
+    def hook(use: Use) -> Any:
+        return lambda grads: kept[use].append(grads[0])
+
+    handles = [use.node.register_prehook(hook(use)) for use in on_the_way]
+    try:
+        for own in zip(*graph.cotangents(), strict=True):
+            for use, g in zip(asked, _grad(graph, asked, own), strict=True):
+                kept[use].append(g)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for use in list(kept):
+        grads = kept.pop(use)
+        there = [g for g in grads if g is not None]
+        if there:
+            take(use, torch.stack([torch.zeros_like(there[0]) if g is None else g for g in grads]))
+
+
+def _grad(graph: Graph, asked: Sequence[Use], cotangents: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    return torch.autograd.grad(
+        graph.outputs,
+        [GradientEdge(use.node, 0) for use in asked],
+        cotangents,
+        retain_graph=True,
+        allow_unused=True,
+    )
+
+
+class _HandOut(torch.autograd.Function):
+    """Takes the whole batch out of `torch.vmap`, in which code sees one element of it."""
+
+    @staticmethod
+    def forward(grad: Tensor, take: Take, count: int) -> Tensor:
+        take(grad.expand(count, *grad.shape))  # the same for all tasks
+        return grad.new_zeros(())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Sequence[int | None], grad: Tensor, take: Take, count: int
+    ) -> tuple[Tensor, None]:
+        axis = in_dims[0]
+        assert axis is not None
+        take(grad.movedim(axis, 0))
+        return grad.new_zeros(()), None
+
+
+def _hand_out(grad: Tensor, take: Take, count: int) -> None:
+    _HandOut.apply(grad, take, count)

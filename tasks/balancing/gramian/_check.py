@@ -1,0 +1,40 @@
+"""A look at the first step, whether Gramians are those of the gradients that the step would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from tasks.balancing.gramian._graph import Graph
+
+
+def check_gramians(graph: Graph, gramians: Mapping[Tensor, Tensor], names: Mapping[int, str]) -> None:
+    """``Σ_st G_st`` of each parameter is ``‖Σ_t ∂L_t/∂θ‖²``, which one ordinary backward gives.
+
+    Args:
+        graph: Of the step; it is kept.
+        gramians: By parameter.
+        names: Of the parameters, by ``id``.
+
+    Raises:
+        RuntimeError: They differ; the parameter is named.
+    """
+    parameters = list(gramians)
+    together = [g.sum(0) for g in graph.cotangents()]
+    gradients = torch.autograd.grad(graph.outputs, parameters, together, retain_graph=True, allow_unused=True)
+    low = any(x.dtype in (torch.float16, torch.bfloat16) for x in (*graph.outputs, *parameters))
+    low = low or any(torch.is_autocast_enabled(d) for d in {x.device.type for x in graph.outputs})
+    total = sum(float(g.abs().sum()) for g in gramians.values())
+    for p, g in zip(parameters, gradients, strict=True):
+        expected = 0.0 if g is None else float(g.to(gramians[p].dtype).square().sum())
+        found, size = float(gramians[p].sum()), float(gramians[p].abs().sum())
+        # Parameters that do not matter (a bias before a norm) have gradients of rounding errors alone.
+        if abs(found - expected) > (0.1 if low else 1e-3) * size + 1e-5 * total:
+            raise RuntimeError(
+                f"the squared norm of the gradient of '{names[id(p)]}' should be {expected:.6g}, as an "
+                f"ordinary backward gives it. Found {found:.6g} from the tasks' gradients together. "
+                f"Something below the features changes gradients on their way (a hook, or random numbers "
+                f"drawn anew in a checkpoint). Remove it, or balance with level='features'."
+            )

@@ -1,0 +1,198 @@
+"""The graph of a forward pass below the boundary: where parameters are used, and by whom."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node, get_gradient_edge
+
+from tasks.balancing._boundary import Place
+from tasks.balancing.gramian._rule import RULES, Rule
+from tasks.balancing.gramian.fallback import FallbackRule
+
+MOVES = {
+    "AliasBackward0",
+    "PermuteBackward0",
+    "ReshapeAliasBackward0",
+    "SqueezeBackward1",
+    "TBackward0",
+    "ToCopyBackward0",
+    "TransposeBackward0",
+    "UnsafeViewBackward0",
+    "UnsqueezeBackward0",
+    "ViewBackward0",
+}
+"""Operations that only lay a weight out otherwise, or in another precision: inner products stay."""
+
+ONE_BY_ONE = {"CudnnRnnBackward0", "MiopenRnnBackward0", "MkldnnRnnLayerBackward0", "CtcLossBackward0"}
+"""Operations whose backward takes no batch of gradients."""
+
+HIDING = {"CheckpointFunctionBackward"}
+"""Operations whose backward runs a graph of its own, in which parameters cannot be seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A parameter, and the rule for the gradients that arrive at a node: its own, or an operation's."""
+
+    parameter: Tensor
+    node: Node
+    rule: Rule
+
+    @property
+    def is_fallback(self) -> bool:
+        return isinstance(self.rule, FallbackRule)
+
+
+class Graph:
+    """What the boundary tensors were computed from.
+
+    Args:
+        places: Boundary tensors, with the gradients of the tasks that read them.
+        tasks: All tasks, in order.
+
+    Attributes:
+        count: Number of tasks, T.
+        outputs: The boundary tensors.
+        batched: Whether the gradients of all tasks go through the graph as one batch: where the backward of
+            every operation takes one, and not on a CPU, whose kernels gain nothing from a larger batch and
+            lose on the copies in between (measured: half as fast for convolutions and norms).
+        kept: Whether what operations were given is there, and not computed again or fetched when it is read.
+
+    Raises:
+        TypeError: An operation hides parameters from the graph.
+    """
+
+    def __init__(self, places: Sequence[Place], tasks: Sequence[str]) -> None:
+        self.count = len(tasks)
+        self.outputs = [p.tensor for p in places]
+        self._places, self._tasks = places, list(tasks)
+        self._roots = [get_gradient_edge(x).node for x in self.outputs]
+        self._below: dict[Node, list[Node]] = {}
+        self._order = self._sorted()
+        self._entries = Counter(child for below in self._below.values() for child in below)
+        names = {node.name() for node in self._order}
+        hidden = names & HIDING
+        if hidden:
+            raise TypeError(
+                f"balancing at the parameters should see every operation of the shared part. Found "
+                f"{sorted(hidden)}, which runs a graph of its own. Checkpoint with use_reentrant=False, or "
+                f"balance with level='features'."
+            )
+        custom = any(isinstance(node, BackwardCFunction) for node in self._order)
+        self.kept = not any(_is_packed(node) for node in self._order)
+        on_cpu = all(x.device.type == "cpu" for x in self.outputs)
+        self.batched = self.kept and not custom and not on_cpu and names.isdisjoint(ONE_BY_ONE)
+
+    def _sorted(self) -> list[Node]:
+        """All nodes, each after those that it gives gradients to."""
+        order: list[Node] = []
+        stack = [(root, False) for root in self._roots]
+        while stack:
+            node, done = stack.pop()
+            if done:
+                order.append(node)
+            elif node not in self._below:
+                below = [child for child, _ in node.next_functions if child is not None]
+                self._below[node] = below
+                stack.append((node, True))
+                stack.extend((child, False) for child in below if child not in self._below)
+        return order
+
+    def cotangents(self) -> list[Tensor]:
+        """For each boundary tensor the tasks' gradients ``[T, ...]``; zero for those that do not read it."""
+        found = []
+        for place in self._places:
+            if place.tasks == self._tasks:
+                found.append(torch.stack(place.gradients))
+                continue
+            all_of = place.gradients[0].new_zeros(self.count, *place.tensor.shape)
+            for task, g in zip(place.tasks, place.gradients, strict=True):
+                all_of[self._tasks.index(task)] += g
+            found.append(all_of)
+        return found
+
+    def parameters(self) -> dict[Tensor, int]:
+        """Every parameter below the boundary, and the tasks whose losses reach it, as bits."""
+        masks = dict.fromkeys(self._order, 0)
+        for root, place in zip(self._roots, self._places, strict=True):
+            for task in place.tasks:
+                masks[root] |= 1 << self._tasks.index(task)
+        for node in reversed(self._order):
+            for child in self._below[node]:
+                masks[child] |= masks[node]
+        return {_variable(node): masks[node] for node in self._order if _is_parameter(node)}
+
+    def uses(self, parameters: Collection[Tensor], *, rules: bool = True) -> list[Use]:
+        """For each of the parameters that are in the graph the rule that gives its gradients.
+
+        Args:
+            parameters: Which ones.
+            rules: Whether there may be another than the fallback.
+        """
+        wanted = {id(p) for p in parameters}
+        found: dict[int, Use] = {}
+        for node in self._order if rules and self.kept else ():
+            index, rule = RULES.get(node.name(), (0, None))
+            end = None if rule is None else self._parameter_at(node, index)
+            if rule is None or end is None or id(end) not in wanted or not rule.fits(node):
+                continue
+            own = rule(node)
+            # Where one backward follows the other, it forms small gradients of weights itself, for less.
+            if self.batched or own.is_shorter(self.count, node._input_metadata[0].shape):
+                found[id(end)] = Use(end, node, own)
+        for node in self._order:
+            if _is_parameter(node) and id(_variable(node)) in wanted:
+                p = _variable(node)
+                found.setdefault(id(p), Use(p, node, FallbackRule(node)))
+        return list(found.values())
+
+    def _parameter_at(self, node: Node, index: int) -> Tensor | None:
+        """The parameter that an input of a node is, where nothing else reads it."""
+        end = node.next_functions[index][0]
+        while end is not None and end.name() in MOVES and self._entries[end] == 1:
+            end = self._below[end][0]
+        if end is None or not _is_parameter(end) or self._entries[end] != 1:
+            return None
+        parameter = _variable(end)
+        return None if parameter._backward_hooks else parameter  # hooks may change its gradient
+
+    def with_something_below(self, nodes: Iterable[Node]) -> set[Node]:
+        """Those of the nodes that a gradient passes on its way to another of them."""
+        wanted = set(nodes)
+        passed: set[Node] = set()
+        for node in self._order:
+            if any(child in wanted or child in passed for child in self._below[node]):
+                passed.add(node)
+        return passed & wanted
+
+
+def _is_packed(node: Node) -> bool:
+    """Whether a checkpoint, or another hook of saved tensors, holds what the operation was given."""
+    for name in _saved(type(node)):
+        saved = getattr(node, name)
+        for one in saved if isinstance(saved, tuple) else (saved,):
+            if one.unpack_hook is not None:
+                return True
+    return False
+
+
+@functools.cache
+def _saved(kind: type[Node]) -> tuple[str, ...]:
+    return tuple(name for name in dir(kind) if name.startswith("_raw_saved_"))
+
+
+def _is_parameter(node: Node) -> bool:
+    return hasattr(node, "variable")
+
+
+def _variable(node: Any) -> Tensor:
+    variable: Tensor = node.variable
+    return variable

@@ -1,0 +1,44 @@
+"""Embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from tasks.balancing.gramian._rule import Rule, register_rule
+
+
+@register_rule("EmbeddingBackward0", weight=0)
+class EmbeddingRule(Rule):
+    """The rows of a table that the batch looks up; all others have no gradient.
+
+    Each row's gradient is the sum over where it was looked up: over the rows r that occur,
+    ``G_st = Σ_r ⟨Σ_{i: k_i = r} d_si, Σ_{j: k_j = r} d_tj⟩``.
+
+    Source: the definition of the gradient of a table.
+
+    Args:
+        node: The look-up. One that divides by how often a row occurs has no rule.
+
+    Shape:
+        indices ``[...]``, grads ``[T, ..., D]``, gradients ``[T, R, D]`` of the R rows that occur.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self.indices: Tensor = node._saved_indices
+        self.padding: int = node._saved_padding_idx
+
+    @classmethod
+    def fits(cls, node: Any) -> bool:
+        return not node._saved_scale_grad_by_freq
+
+    def is_shorter(self, tasks: int, shape: Sequence[int]) -> bool:
+        return True  # than to form gradients of the whole table
+
+    def gradients(self, grads: Tensor) -> Tensor:
+        rows, place = self.indices.flatten().unique(return_inverse=True)
+        out = grads.new_zeros(grads.shape[0], rows.shape[0], grads.shape[-1])
+        out.index_add_(1, place, grads.reshape(grads.shape[0], -1, grads.shape[-1]))
+        return out.masked_fill_((rows == self.padding).unsqueeze(1), 0)

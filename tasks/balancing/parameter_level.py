@@ -1,0 +1,101 @@
+"""The Gramian of the tasks' gradients with respect to the parameters that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from tasks.balancing._boundary import Place
+from tasks.balancing.gramian import Graph, check_gramians, each_gradient, each_gramian, inner_products
+
+if TYPE_CHECKING:
+    from tasks.model import MultiTaskModel
+
+_CHECKED: WeakSet[MultiTaskModel] = WeakSet()
+"""Models whose first step was compared."""
+
+
+def parameter_gramian(
+    model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]
+) -> Tensor:
+    """``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩`` over the shared parameters θ, without the T × P Jacobian.
+
+    Shared are the parameters below the boundary which the losses of two active tasks or more reach, and
+    all parameters that a task reaches which shares none of them. At a model's first step the Gramian is
+    compared with the gradient that one ordinary backward gives.
+
+    Source: the per-layer Gramians of Rebuffi, Quinton & Rey 2024, "Jacobian Descent For Multi-Objective
+    Optimization" (§6), here for the losses of tasks, from the gradients at the outputs of layers.
+
+    Under torch.distributed the gradient of a task is the sum of those of the ranks, whose inner products
+    have terms between ranks. There each task's gradient of each parameter is formed and summed over the
+    ranks: as much communication as T ordinary steps.
+
+    Args:
+        model: Whose parameters.
+        places: The tasks' gradients at the boundary.
+        tasks: The active tasks.
+
+    Shape:
+        ``[T, T]``, at least in float32.
+
+    Raises:
+        TypeError: A module hides its parameters from the graph.
+        ValueError: Nothing that the tasks share learns.
+        RuntimeError: The comparison failed; the parameter is named.
+    """
+    graph = Graph([p for p in places if p.tensor.requires_grad], tasks)
+    names = {id(p): name for name, p in model.named_parameters()}
+    reached = {p: tasks_of for p, tasks_of in graph.parameters().items() if id(p) in names}
+    together = dist.is_initialized() and dist.get_world_size() > 1
+    if together:
+        reached = _reached_anywhere(list(model.parameters()), reached, len(tasks))
+    shared = _shared(reached)
+    if not shared:
+        raise ValueError(
+            "balancing at the parameters needs parameters that the tasks share and that learn. Found none "
+            "below the features that the heads read. Freeze less, or balance with level='features'."
+        )
+    if together:
+        return _summed_over_ranks(graph, shared)
+    gramians = each_gramian(graph, shared)
+    if model not in _CHECKED:
+        check_gramians(graph, gramians, names)
+        _CHECKED.add(model)
+    return torch.stack(list(gramians.values())).sum(0)
+
+
+def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
+    several = [tasks for tasks in reached.values() if tasks.bit_count() > 1]
+    sharing = reduce(or_, several, 0)
+    return [p for p, tasks in reached.items() if tasks.bit_count() > 1 or tasks & ~sharing]
+
+
+def _reached_anywhere(
+    parameters: Sequence[Tensor], reached: Mapping[Tensor, int], count: int
+) -> dict[Tensor, int]:
+    """Which tasks reach each parameter on any rank, in the order of the model, the same on every rank."""
+    rows = [[reached.get(p, 0) >> t & 1 for t in range(count)] for p in parameters]
+    flags = torch.tensor(rows, dtype=torch.uint8, device=parameters[0].device)
+    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+    masks = [sum(on << t for t, on in enumerate(row)) for row in flags.tolist()]
+    return {p: mask for p, mask in zip(parameters, masks, strict=True) if mask}
+
+
+def _summed_over_ranks(graph: Graph, shared: Sequence[Tensor]) -> Tensor:
+    own = each_gradient(graph, shared)
+    parts = []
+    for p in shared:
+        gradients = own.pop(p) if p in own else p.new_zeros(graph.count, *p.shape)
+        # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
+        gradients = gradients.contiguous() / dist.get_world_size()
+        dist.all_reduce(gradients)
+        parts.append(inner_products(gradients))
+    return torch.stack(parts).sum(0)
