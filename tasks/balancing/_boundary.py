@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,13 +14,23 @@ if TYPE_CHECKING:
     from tasks.network import Features
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Place:
     """A boundary tensor h and the gradients ``∂L_t/∂h`` of the tasks t that read it."""
 
     tensor: Tensor
     tasks: list[str]
     gradients: list[Tensor]
+
+    @cached_property
+    def stacked(self) -> Tensor:
+        """The gradients ``[T, ...]`` of the tasks that read it."""
+        return torch.stack(self.gradients)
+
+    def mixed(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """``Σ_t w_t g_t``."""
+        own = torch.stack([weights[t] for t in self.tasks]).to(self.tensor.dtype)
+        return (own @ self.stacked.flatten(1)).view_as(self.tensor)
 
 
 class Boundary:
@@ -61,12 +72,3 @@ class Boundary:
                 places[place].gradients.append(g)
         return [place for place in places if place.tasks]
 
-
-def pull(places: Sequence[Place], weights: Mapping[str, Tensor]) -> Tensor:
-    """``Σ_h ⟨h, Σ_t w_t g_t⟩``."""
-    terms = []
-    for place in places:
-        own = zip(place.tasks, place.gradients, strict=True)
-        mixed = sum(weights[t].to(g.dtype) * g for t, g in own)
-        terms.append((place.tensor * mixed).sum())
-    return torch.stack(terms).sum()

@@ -10,7 +10,9 @@ from torch import Tensor
 from torch import distributed as dist
 
 from tasks.balancing._base import Balancing
-from tasks.balancing._boundary import Boundary, Place, pull
+from tasks.balancing._boundary import Boundary, Place
+from tasks.balancing._surrogate import leaves_of, with_gradients
+from tasks.balancing.gramian import inner_products
 from tasks.balancing.parameter_level import parameter_gramian
 
 if TYPE_CHECKING:
@@ -53,27 +55,29 @@ def balanced_loss(
     detached = [{v: boundary.detach(f) for v, f in views.items()} for views in features]
     losses = model.task_losses(batches, detached, active)
     total = model.weighted(losses, active, detached)
+    here = {id(leaf) for leaf in boundary.leaves}
+    above = [x for x in leaves_of(total) if id(x) not in here]  # of the heads, of the weighting
+    on = [name for name, is_on in zip(model.tasks, active, strict=True) if is_on]
     # As the backward of the step, which is never under autocast.
     with torch.autocast(total.device.type, enabled=False):
-        gradients = torch.autograd.grad(total, boundary.leaves, retain_graph=True, allow_unused=True)
-        places = boundary.places(gradients)
-        on = [name for name, is_on in zip(model.tasks, active, strict=True) if is_on]
-        if balancing.level == "parameters":
-            gramian = parameter_gramian(model, places, on)
-        else:
-            gramian = feature_gramian(places, on)
-        weights = _agreed(balancing, gramian, active)
-        pulled = pull(places, dict(zip(on, weights.unbind(), strict=True)))
+        wanted = [*boundary.leaves, *above]
+        gradients = torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True)
+        places = boundary.places(gradients[: len(boundary.leaves)])
+        gramian_of = parameter_gramian if balancing.level == "parameters" else feature_gramian
+        weights = _agreed(balancing, gramian_of(model, places, on), active)
+        by_task = dict(zip(on, weights.unbind(), strict=True))
+        pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]
+    own = [(x, g) for x, g in zip(above, gradients[len(boundary.leaves) :], strict=True) if g is not None]
+    loss = with_gradients(total, *zip(*own, *pulled, strict=True))
     penalty = model.penalty(features)
-    carried = pulled - pulled.detach()
-    loss, parts = total + carried, {t: losses[k].detach() for k, t in enumerate(model.tasks) if active[k]}
+    parts = {t: losses[k].detach() for k, t in enumerate(model.tasks) if active[k]}
     if penalty is not None:
         loss, parts["penalty"] = loss + penalty, penalty.detach()
     parts["loss"] = loss.detach()
     return loss, parts | {f"weight/{t}": w for t, w in zip(on, weights, strict=True)}
 
 
-def feature_gramian(places: Sequence[Place], tasks: Sequence[str]) -> Tensor:
+def feature_gramian(model: MultiTaskModel, places: Sequence[Place], tasks: list[str]) -> Tensor:
     """Inner products of the tasks' gradients over all boundary tensors, at least in float32.
 
     Under torch.distributed summed over the ranks, whose samples are different.
@@ -81,16 +85,14 @@ def feature_gramian(places: Sequence[Place], tasks: Sequence[str]) -> Tensor:
     Shape:
         ``[T, T]``.
     """
-    first = places[0].tensor
-    kind = torch.promote_types(first.dtype, torch.float32)
-    gramian = torch.zeros(len(tasks), len(tasks), device=first.device, dtype=kind)
+    found = []
     for place in places:
-        flat = torch.stack([g.flatten() for g in place.gradients]).to(kind)
-        if place.tasks == list(tasks):
-            gramian += flat @ flat.T
-        else:
-            rows = torch.tensor([tasks.index(t) for t in place.tasks], device=flat.device)
-            gramian[rows[:, None], rows] += flat @ flat.T
+        own = inner_products(place.stacked)
+        if place.tasks != tasks:
+            rows = torch.tensor([tasks.index(t) for t in place.tasks], device=own.device)
+            own = own.new_zeros(len(tasks), len(tasks)).index_put((rows[:, None], rows), own, accumulate=True)
+        found.append(own)
+    gramian = found[0] if len(found) == 1 else torch.stack(found).sum(0)
     if dist.is_initialized():
         # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
         gramian = gramian / dist.get_world_size() ** 2

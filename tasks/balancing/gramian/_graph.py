@@ -111,7 +111,7 @@ class Graph:
         found = []
         for place in self._places:
             if place.tasks == self._tasks:
-                found.append(torch.stack(place.gradients))
+                found.append(place.stacked)
                 continue
             all_of = place.gradients[0].new_zeros(self.count, *place.tensor.shape)
             for task, g in zip(place.tasks, place.gradients, strict=True):

@@ -1,0 +1,55 @@
+"""A loss that has its gradients at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.autograd.graph import Node
+
+
+def with_gradients(value: Tensor, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+    """A scalar of that value, whose backward gives each tensor its gradient: ``value + Σ_i ⟨x_i, g_i⟩``.
+
+    Example:
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> loss = with_gradients(torch.tensor(7.0), [x], [torch.tensor([1.0, 2.0])])
+        >>> (2 * loss).backward()
+        >>> loss.item(), x.grad.tolist()
+        (7.0, [2.0, 4.0])
+    """
+    loss: Tensor = _WithGradients.apply(value.detach(), tuple(gradients), *tensors)
+    return loss
+
+
+class _WithGradients(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gradients: tuple[Tensor, ...], *tensors: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *torch._foreach_mul(ctx.gradients, grads[0])
+
+
+def leaves_of(total: Tensor) -> list[Tensor]:
+    """The tensors that learn from a scalar, each once."""
+    found: list[Tensor] = []
+    seen: set[Node | None] = {None}
+    stack: list[Node | None] = [total.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        below = node.next_functions
+        if below:
+            stack += [child for child, _ in below]
+        elif hasattr(node, "variable"):
+            found.append(node.variable)
+    return found
