@@ -2,12 +2,14 @@
 
 A step is forward, PCGrad's weights and the gradients of all parameters; no optimizer. All sides have one
 network for all tasks, a linear head each, ten classes, the same weights and the same batch, on the CPU.
-``pcgrad exact``: the Gramian of the gradients of the shared parameters; the peers are LibMTL's ``PCGrad``
-(``(HPS, PCGrad)`` of a checkout, ``--peer libmtl=PATH``) and the fastest of torchjd's engines: ``mtl_backward``
-with all tasks at once or one by one, and ``autogram`` with ``losses.backward(weights)`` (which also weighs the
-heads). ``feature level``: the Gramian at the boundary, beside the same model's ``loss`` and backward; there the
-ratio is inverted, ours / plain, so that 1.10 is ten per cent more. Rows in MiB are the peak of what a step
-allocates beyond what was there, as torch's profiler counts it.
+
+``pcgrad exact``: the Gramian of the gradients of the shared parameters, at batches of 64 (mlp) and 32. The
+peers are LibMTL's ``(HPS, PCGrad)`` (a checkout, ``--peer libmtl=PATH``) and the fastest of torchjd's
+engines: ``mtl_backward`` with all tasks at once or one by one, or ``autogram`` and then
+``losses.backward(weights)``, which weighs the heads too. ``feature level``: the Gramian at the boundary,
+beside ``loss`` and backward of the same model, at batches four times as large; there the ratio is ours /
+plain: 1.10 is ten per cent more. Rows in MiB are the peak of what a step allocates beyond what was there
+before it, as torch's profiler counts it.
 """
 
 from __future__ import annotations
@@ -95,17 +97,17 @@ class Net(Encoder):
 class Case:
     """A model of ours with T tasks, the same as plain modules, and a batch."""
 
-    def __init__(self, net: str, tasks: int) -> None:
+    def __init__(self, net: str, tasks: int, *, larger: int = 1) -> None:
         torch.manual_seed(0)
         encoders: dict[str, Encoder] = {"x": Net(net)}
         names = [f"task{t}" for t in range(tasks)]
         fusion = LateConcat(encoders, embed_dim=DIM)
         kinds = {t: Classification(CLASSES) for t in names}
         self.model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks=kinds, modality_dropout=0.0)
-        self.x = torch.randn(NETS[net][1])
+        make, (batch, *shape), size = NETS[net]
+        self.x = torch.randn(batch * larger, *shape)
         self.targets = {t: torch.randint(CLASSES, (len(self.x),)) for t in names}
         self.batch = Batch.of({"x": self.x}, targets=self.targets)
-        make, _, size = NETS[net]
         self.trunk = nn.Sequential(make(), nn.Linear(size, DIM))
         self.trunk[0].load_state_dict(self.model.fused_encoder.encoders["x"].net.state_dict())
         self.trunk[1].load_state_dict(fusion.project.state_dict())
@@ -177,7 +179,7 @@ class Case:
 
 
 def libmtl_model(path: Path) -> Any:
-    """LibMTL's model class as its Trainer makes it, without what its packages import and this does not need."""
+    """LibMTL's model class, as its Trainer makes it, without the packages that other methods need."""
     if "LibMTL" not in sys.modules:
         for name in ("LibMTL", "LibMTL.weighting", "LibMTL.architecture"):
             module = ModuleType(name)
@@ -230,24 +232,31 @@ def inverted(row: Result) -> Result:
     return replace(row, ratio=round(1 / row.ratio, 4), spread=(round(1 / high, 4), round(1 / low, 4)))
 
 
-def rows_of(net: str, tasks: int, libmtl: Path | None, *, runs: int) -> list[Result]:
-    """All that is measured of one network and number of tasks."""
+def exact_rows(net: str, tasks: int, libmtl: Path | None, *, runs: int) -> list[Result]:
+    """The Gramian of the shared parameters beside the peers."""
     case = Case(net, tasks)
-    exact, engines, rows = case.ours("parameters"), case.torchjd(), []
+    exact, engines = case.ours("parameters"), case.torchjd()
+    rows: list[Result] = []
     what = f"pcgrad exact {net} T={tasks} vs libmtl"
     if libmtl is None:
         rows.append(not_run(what, "no peer: --peer libmtl=PATH"))
     else:
         peer = case.libmtl(libmtl)
-        rows += [alternate(what, exact, peer, runs=runs, loops=2), memory_row(what, exact, peer)]
+        rows += [alternate(what, exact, peer, runs=runs, loops=1), memory_row(what, exact, peer)]
     what = f"pcgrad exact {net} T={tasks} vs torchjd best"
-    best = fastest(engines, runs=max(2, runs // 3))
-    row = alternate(what, exact, engines[best], runs=runs, loops=2)
+    best = fastest(engines, runs=max(1, runs // 3))
+    row = alternate(what, exact, engines[best], runs=runs, loops=1)
     rows += [replace(row, unit=f"ms ({best})"), memory_row(what, exact, engines[best])]
+    return rows
+
+
+def feature_rows(net: str, tasks: int, *, runs: int) -> list[Result]:
+    """The Gramian at the boundary beside no balancing."""
     what = f"feature level {net} T={tasks} vs plain backward"
-    cheap = case.ours("features")
-    row = alternate(what, cheap, case.plain, runs=2 * runs, loops=4)
-    return [*rows, inverted(row), memory_row(what, cheap, case.plain)]
+    case = Case(net, tasks, larger=4)
+    ours = case.ours("features")
+    row = alternate(what, ours, case.plain, runs=2 * runs, loops=1)
+    return [inverted(row), memory_row(what, ours, case.plain)]
 
 
 def check(nets: Sequence[str]) -> None:
@@ -266,8 +275,13 @@ def main() -> None:
     torch.set_num_threads(2)
     check(list(NETS))
     libmtl = dict(options.peer).get("libmtl")
-    runs = 3 if options.quick else 21
-    rows = [row for net in NETS for tasks in TASKS for row in rows_of(net, tasks, libmtl, runs=runs)]
+    runs = 2 if options.quick else 21
+    rows: list[Result] = []
+    for net in NETS:
+        for tasks in (2, 10) if options.quick else TASKS:
+            rows += exact_rows(net, tasks, libmtl, runs=runs)
+        for tasks in (2, 8) if options.quick else (*TASKS[:-1], 8, TASKS[-1]):
+            rows += feature_rows(net, tasks, runs=runs)
     report("balancing", rows, options.out, packages=("plait", "torch", "torchjd"))
 
 

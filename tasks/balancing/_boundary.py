@@ -71,4 +71,3 @@ class Boundary:
                 places[place].tasks.append(task)
                 places[place].gradients.append(g)
         return [place for place in places if place.tasks]
-

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.autograd.graph import Node
 
 
 def with_gradients(value: Tensor, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
@@ -40,8 +39,8 @@ class _WithGradients(torch.autograd.Function):
 def leaves_of(total: Tensor) -> list[Tensor]:
     """The tensors that learn from a scalar, each once."""
     found: list[Tensor] = []
-    seen: set[Node | None] = {None}
-    stack: list[Node | None] = [total.grad_fn]
+    seen: set[Any] = {None}
+    stack: list[Any] = [total.grad_fn]
     while stack:
         node = stack.pop()
         if node in seen:

@@ -22,9 +22,7 @@ _CHECKED: WeakSet[MultiTaskModel] = WeakSet()
 """Models whose first step was compared."""
 
 
-def parameter_gramian(
-    model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]
-) -> Tensor:
+def parameter_gramian(model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]) -> Tensor:
     """``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩`` over the shared parameters θ, without the T × P Jacobian.
 
     Shared are the parameters below the boundary which the losses of two active tasks or more reach, and
@@ -63,13 +61,18 @@ def parameter_gramian(
             "balancing at the parameters needs parameters that the tasks share and that learn. Found none "
             "below the features that the heads read. Freeze less, or balance with level='features'."
         )
-    if together:
-        return _summed_over_ranks(graph, shared)
-    gramians = each_gramian(graph, shared)
+    gradients = each_gradient(graph, shared) if together else {}
+    gramians = _products(gradients) if together else each_gramian(graph, shared)
     if model not in _CHECKED:
         check_gramians(graph, gramians, names)
         _CHECKED.add(model)
+    if together:
+        gramians = _products(_summed_over_ranks(gradients, shared, graph.count))
     return torch.stack(list(gramians.values())).sum(0)
+
+
+def _products(gradients: Mapping[Tensor, Tensor]) -> dict[Tensor, Tensor]:
+    return {p: inner_products(g) for p, g in gradients.items()}
 
 
 def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
@@ -89,13 +92,15 @@ def _reached_anywhere(
     return {p: mask for p, mask in zip(parameters, masks, strict=True) if mask}
 
 
-def _summed_over_ranks(graph: Graph, shared: Sequence[Tensor]) -> Tensor:
-    own = each_gradient(graph, shared)
-    parts = []
+def _summed_over_ranks(
+    own: Mapping[Tensor, Tensor], shared: Sequence[Tensor], count: int
+) -> dict[Tensor, Tensor]:
+    """The tasks' gradients of the joined batch, in the same order on every rank."""
+    found = {}
     for p in shared:
-        gradients = own.pop(p) if p in own else p.new_zeros(graph.count, *p.shape)
+        gradients = own[p].contiguous() if p in own else p.new_zeros(count, *p.shape)
         # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
-        gradients = gradients.contiguous() / dist.get_world_size()
+        gradients /= dist.get_world_size()
         dist.all_reduce(gradients)
-        parts.append(inner_products(gradients))
-    return torch.stack(parts).sum(0)
+        found[p] = gradients
+    return found

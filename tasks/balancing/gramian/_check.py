@@ -22,6 +22,8 @@ def check_gramians(graph: Graph, gramians: Mapping[Tensor, Tensor], names: Mappi
         RuntimeError: They differ; the parameter is named.
     """
     parameters = list(gramians)
+    if not parameters:
+        return
     together = [g.sum(0) for g in graph.cotangents()]
     gradients = torch.autograd.grad(graph.outputs, parameters, together, retain_graph=True, allow_unused=True)
     low = any(x.dtype in (torch.float16, torch.bfloat16) for x in (*graph.outputs, *parameters))

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node, get_gradient_edge
@@ -46,10 +45,6 @@ class Use:
     node: Node
     rule: Rule
 
-    @property
-    def is_fallback(self) -> bool:
-        return isinstance(self.rule, FallbackRule)
-
 
 class Graph:
     """What the boundary tensors were computed from.
@@ -61,9 +56,7 @@ class Graph:
     Attributes:
         count: Number of tasks, T.
         outputs: The boundary tensors.
-        batched: Whether the gradients of all tasks go through the graph as one batch: where the backward of
-            every operation takes one, and not on a CPU, whose kernels gain nothing from a larger batch and
-            lose on the copies in between (measured: half as fast for convolutions and norms).
+        batches: Whether the backward of every operation takes a batch of gradients.
         kept: Whether what operations were given is there, and not computed again or fetched when it is read.
 
     Raises:
@@ -88,8 +81,16 @@ class Graph:
             )
         custom = any(isinstance(node, BackwardCFunction) for node in self._order)
         self.kept = not any(_is_packed(node) for node in self._order)
-        on_cpu = all(x.device.type == "cpu" for x in self.outputs)
-        self.batched = self.kept and not custom and not on_cpu and names.isdisjoint(ONE_BY_ONE)
+        self.batches = self.kept and not custom and names.isdisjoint(ONE_BY_ONE)
+
+    @property
+    def batched(self) -> bool:
+        """Whether the gradients of all tasks go through the graph as one batch.
+
+        Not on a CPU: its kernels gain nothing from a larger batch and lose on the copies in between, a half
+        for convolutions and norms. There one follows the other, and forms what the rules need, no more.
+        """
+        return self.batches and all(x.device.type != "cpu" for x in self.outputs)
 
     def _sorted(self) -> list[Node]:
         """All nodes, each after those that it gives gradients to."""

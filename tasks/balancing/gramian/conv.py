@@ -51,14 +51,14 @@ class ConvRule(Rule):
     def gradients(self, grads: Tensor) -> Tensor:
         tasks, batch, channels = grads.shape[:3]
         # Channels stand in the order of the groups, so that each group's are together.
-        apart = grads.unflatten(2, (self.groups, -1)).movedim(0, 2)
+        apart = grads.reshape(tasks, batch, self.groups, -1, *grads.shape[3:]).movedim(0, 2)
         side_by_side = apart.reshape(batch, tasks * channels, *grads.shape[3:])
         filters = self.weight.new_empty(tasks * channels, *self.weight.shape[1:])
         options = (self.stride, self.padding, self.dilation, False, [0] * len(self.stride), self.groups)
         wanted = (False, True, False)
         given = (side_by_side, self.x, filters, None, *options, wanted)
         out: Tensor = torch.ops.aten.convolution_backward(*given)[1]
-        return out.unflatten(0, (self.groups, tasks, -1)).transpose(0, 1)
+        return out.view(self.groups, tasks, -1, *out.shape[1:]).transpose(0, 1)
 
     def products(self, grads: Tensor) -> Tensor:
         if not self.is_shorter(len(grads), grads.shape[1:]):

@@ -44,7 +44,8 @@ class LinearRule(Rule):
         return node.name() == "MmBackward0" or bool(node._saved_alpha == 1)
 
     def is_shorter(self, tasks: int, shape: Sequence[int]) -> bool:
-        return rows_are_cheaper(tasks, *shape, self.x.shape[1])
+        rows, outputs = shape
+        return rows_are_cheaper(tasks, rows, outputs, self.x.shape[1])
 
     def gradients(self, grads: Tensor) -> Tensor:
         return grads.transpose(1, 2) @ self.x
