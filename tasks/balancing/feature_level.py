@@ -30,6 +30,8 @@ def balanced_loss(
     gradients, of the features (these g) or of the shared parameters, the balancing makes weights w, and
     the surrogate is ``Σ_t L_t + Σ_h ⟨h, Σ_t w_t g_t⟩``: heads receive their own task's gradient,
     everything below the boundary the weighted sum. With all weights 1 that is the ordinary gradient.
+    Gradients that are at hand by then (of the heads; of the shared parameters, where their Gramian needed
+    them of each task) are not formed again.
 
     Under torch.distributed the Gramian is that of the joined batch and the weights are those of rank 0.
 
@@ -63,10 +65,17 @@ def balanced_loss(
         wanted = [*boundary.leaves, *above]
         gradients = torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True)
         places = boundary.places(gradients[: len(boundary.leaves)])
-        gramian_of = parameter_gramian if balancing.level == "parameters" else feature_gramian
-        weights = _agreed(balancing, gramian_of(model, places, on), active)
-        by_task = dict(zip(on, weights.unbind(), strict=True))
-        pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]
+        formed: dict[Tensor, Tensor] = {}
+        if balancing.level == "parameters":
+            gramian, formed = parameter_gramian(model, places, on)
+        else:
+            gramian = feature_gramian(places, on)
+        weights = _agreed(balancing, gramian, active)
+        if formed:
+            pulled = [(p, torch.tensordot(weights.to(g.dtype), g, 1)) for p, g in formed.items()]
+        else:
+            by_task = dict(zip(on, weights.unbind(), strict=True))
+            pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]
     own = [(x, g) for x, g in zip(above, gradients[len(boundary.leaves) :], strict=True) if g is not None]
     loss = with_gradients(total, *zip(*own, *pulled, strict=True))
     penalty = model.penalty(features)
@@ -77,7 +86,7 @@ def balanced_loss(
     return loss, parts | {f"weight/{t}": w for t, w in zip(on, weights, strict=True)}
 
 
-def feature_gramian(model: MultiTaskModel, places: Sequence[Place], tasks: list[str]) -> Tensor:
+def feature_gramian(places: Sequence[Place], tasks: list[str]) -> Tensor:
     """Inner products of the tasks' gradients over all boundary tensors, at least in float32.
 
     Under torch.distributed summed over the ranks, whose samples are different.

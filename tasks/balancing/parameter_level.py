@@ -22,7 +22,9 @@ _CHECKED: WeakSet[MultiTaskModel] = WeakSet()
 """Models whose first step was compared."""
 
 
-def parameter_gramian(model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]) -> Tensor:
+def parameter_gramian(
+    model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]
+) -> tuple[Tensor, dict[Tensor, Tensor]]:
     """``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩`` over the shared parameters θ, without the T × P Jacobian.
 
     Shared are the parameters below the boundary which the losses of two active tasks or more reach, and
@@ -41,8 +43,9 @@ def parameter_gramian(model: MultiTaskModel, places: Sequence[Place], tasks: Seq
         places: The tasks' gradients at the boundary.
         tasks: The active tasks.
 
-    Shape:
-        ``[T, T]``, at least in float32.
+    Returns:
+        The Gramian ``[T, T]``, at least in float32, and the tasks' gradients ``[T, ...]`` of all that is
+        below the boundary, where they had to be formed: no backward has to do it again; else nothing.
 
     Raises:
         TypeError: A module hides its parameters from the graph.
@@ -61,14 +64,18 @@ def parameter_gramian(model: MultiTaskModel, places: Sequence[Place], tasks: Seq
             "balancing at the parameters needs parameters that the tasks share and that learn. Found none "
             "below the features that the heads read. Freeze less, or balance with level='features'."
         )
-    gradients = each_gradient(graph, shared) if together else {}
-    gramians = _products(gradients) if together else each_gramian(graph, shared)
+    uses = graph.uses(shared, rules=not together)
+    formed = together or graph.forms(uses)
+    own = each_gradient(graph, uses) if formed else {}
+    gramians = _products(own) if formed else each_gramian(graph, uses)
     if model not in _CHECKED:
         check_gramians(graph, gramians, names)
         _CHECKED.add(model)
     if together:
-        gramians = _products(_summed_over_ranks(gradients, shared, graph.count))
-    return torch.stack(list(gramians.values())).sum(0)
+        gramians = _products(_summed_over_ranks(own, shared, graph.count))
+    # A hook of a parameter has seen them already.
+    whole = graph.parameters().keys() == own.keys() and not any(p._backward_hooks for p in own)
+    return torch.stack(list(gramians.values())).sum(0), own if whole else {}
 
 
 def _products(gradients: Mapping[Tensor, Tensor]) -> dict[Tensor, Tensor]:
@@ -98,9 +105,9 @@ def _summed_over_ranks(
     """The tasks' gradients of the joined batch, in the same order on every rank."""
     found = {}
     for p in shared:
-        gradients = own[p].contiguous() if p in own else p.new_zeros(count, *p.shape)
+        gradients = own[p] if p in own else p.new_zeros(count, *p.shape)
         # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
-        gradients /= dist.get_world_size()
+        gradients = (gradients / dist.get_world_size()).contiguous()
         dist.all_reduce(gradients)
         found[p] = gradients
     return found

@@ -57,7 +57,7 @@ def brute_force(graph: Graph, parameters: Sequence[Tensor]) -> list[Tensor]:
 def check(module: nn.Module, out: Tensor, *, tolerance: float = 1e-10) -> Graph:
     """Every parameter's Gramian equals that of T full backward passes."""
     graph = graph_of(out)
-    found = each_gramian(graph, list(graph.parameters()))
+    found = each_gramian(graph, graph.uses(list(graph.parameters())))
     names = {id(p): n for n, p in module.named_parameters()}
     assert {id(p) for p in found} == {id(p) for p in module.parameters() if p.requires_grad}
     expected = brute_force(graph, list(found))
@@ -287,7 +287,7 @@ def test_a_hook_of_a_parameter_counts() -> None:
     layer.weight.register_hook(lambda g: 2 * g)
     graph = graph_of(layer(torch.randn(3, 50)))
     assert kinds(graph) == []
-    found = each_gramian(graph, [layer.weight])[layer.weight]
+    found = each_gramian(graph, graph.uses([layer.weight]))[layer.weight]
     torch.testing.assert_close(found, brute_force(graph, [layer.weight])[0])
 
 
@@ -296,7 +296,7 @@ def test_a_hook_that_is_not_linear_is_found_at_the_first_step() -> None:
     hidden = layers[0](torch.randn(3, 4))
     hidden.register_hook(lambda g: g / g.norm())
     graph = graph_of(layers[1](hidden))
-    gramians = each_gramian(graph, list(graph.parameters()))
+    gramians = each_gramian(graph, graph.uses(list(graph.parameters())))
     names = {id(p): n for n, p in layers.named_parameters()}
     with pytest.raises(RuntimeError, match=r"gradient of '0\.(weight|bias)' should be"):
         check_gramians(graph, gramians, names)
@@ -305,7 +305,7 @@ def test_a_hook_that_is_not_linear_is_found_at_the_first_step() -> None:
 def test_gradients_come_back_in_the_layout_of_the_parameter() -> None:
     layer = nn.Linear(50, 40)
     graph = graph_of(layer(torch.randn(3, 50)))
-    found = each_gradient(graph, [layer.weight])[layer.weight]
+    found = each_gradient(graph, graph.uses([layer.weight], rules=False))[layer.weight]
     for t in range(len(TASKS)):
         own = torch.autograd.grad(graph.outputs, layer.weight, graph.cotangents()[0][t], retain_graph=True)[0]
         torch.testing.assert_close(found[t], own)
@@ -318,7 +318,7 @@ def test_half_precision_is_summed_in_float32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         out = net(x)
     graph = graph_of(out)
-    found = each_gramian(graph, list(graph.parameters()))
+    found = each_gramian(graph, graph.uses(list(graph.parameters())))
     assert kinds(graph) == [LinearRule, LinearRule]
     assert all(g.dtype == torch.float32 for g in found.values())
     whole = graph_of(net(x))
@@ -351,7 +351,7 @@ def test_a_rule_of_a_users_own(own_rule: type[Rule]) -> None:
     graph = graph_of(bag(torch.tensor([[1, 2], [3, 4]])))
     assert "EmbeddingBagBackward0" in list_rules()
     assert kinds(graph) == [own_rule]
-    found = each_gramian(graph, list(graph.parameters()))
+    found = each_gramian(graph, graph.uses(list(graph.parameters())))
     with pytest.raises(RuntimeError, match="gradient of 'weight' should be"):
         check_gramians(graph, found, {id(bag.weight): "weight"})
     with pytest.raises(ValueError, match="has a rule already: Half"):

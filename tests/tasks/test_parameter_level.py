@@ -16,12 +16,26 @@ from fusion import create_fusion
 from tasks import Balancing, Classification, Learner, MultiLabel, MultiTaskModel, PCGrad, Regression
 from tasks.balancing import parameter_level
 from tasks.balancing.feature_level import balanced_loss
+from tasks.balancing.gramian import Graph, conv, linear
 from tests.contracts.task_kit import assert_close_gradients, backward
 from tests.parts import make_batch, make_model
 from tests.tasks.test_balancing import CASES, head_parameters, one_task, tasks, whole_batch
 from tests.tasks.training import make_trainer
 
 each_case = pytest.mark.parametrize("case", CASES)
+
+
+@pytest.fixture(params=["gradients", "rules", "batched"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The gradients of all tasks are formed one by one; rules serve, and an ordinary backward follows."""
+    if request.param == "rules":
+        monkeypatch.setattr(linear, "rows_are_cheaper", lambda *sizes: True)
+        monkeypatch.setattr(conv, "rows_are_cheaper", lambda *sizes: True)
+    if request.param == "batched":
+        monkeypatch.setattr(Graph, "batched", property(lambda graph: graph.batches))
+    return request.param
+
+
 Gradients = dict[str, Tensor | None]
 
 
@@ -62,6 +76,7 @@ def shared_gramian(model: MultiTaskModel, alone: dict[str, Gradients]) -> Tensor
     return total
 
 
+@pytest.mark.usefixtures("way")
 @each_case
 def test_the_gramian_is_that_of_full_backward_passes(case: str) -> None:
     """Several boundary tensors, auxiliary heads, views, tasks that read some modalities or are inactive."""
@@ -72,6 +87,7 @@ def test_the_gramian_is_that_of_full_backward_passes(case: str) -> None:
     torch.testing.assert_close(rule.gramian.double(), expected, rtol=1e-5, atol=1e-6 * float(expected.max()))
 
 
+@pytest.mark.usefixtures("way")
 @each_case
 def test_the_step_is_the_weighted_sum_of_full_backward_passes(case: str) -> None:
     model, batch = CASES[case]()
@@ -85,6 +101,7 @@ def test_the_step_is_the_weighted_sum_of_full_backward_passes(case: str) -> None
         assert_close_gradients({name: gradient}, {name: expected})
 
 
+@pytest.mark.usefixtures("way")
 def test_transformers_of_the_library() -> None:
     """Series with padding and tables with missing cells, in double precision."""
     torch.manual_seed(0)
@@ -214,3 +231,12 @@ def test_gradients_accumulate_over_balanced_steps() -> None:
     for name, p in model.named_parameters():
         if p.grad is not None:
             torch.testing.assert_close(p.grad, (apart[0][name] + apart[1][name]) / 2)
+
+
+def test_a_hook_of_a_parameter_is_applied_once() -> None:
+    model, batch = CASES["plain"]()
+    name, p = next((n, p) for n, p in model.named_parameters() if n.endswith("project.weight"))
+    before = backward(model, batch, lambda b: balanced_loss(model, Given(), b))[name]
+    p.register_hook(lambda g: 3 * g)
+    after = backward(model, batch, lambda b: balanced_loss(model, Given(), b))[name]
+    torch.testing.assert_close(after, 3 * before)

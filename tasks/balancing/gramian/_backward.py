@@ -15,25 +15,25 @@ from tasks.balancing.gramian._graph import Graph, Use
 Take = Callable[[Tensor], None]
 
 
-def each_gramian(graph: Graph, parameters: Sequence[Tensor]) -> dict[Tensor, Tensor]:
+def each_gramian(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
     """The inner products ``[T, T]`` of the tasks' gradients of each parameter, at least in float32."""
     found: dict[Tensor, Tensor] = {}
 
     def take(use: Use, grads: Tensor) -> None:
         found[use.parameter] = use.rule.products(grads)
 
-    _run(graph, graph.uses(parameters), take)
+    _run(graph, uses, take)
     return found
 
 
-def each_gradient(graph: Graph, parameters: Sequence[Tensor]) -> dict[Tensor, Tensor]:
-    """The tasks' gradients ``[T, ...]`` of each parameter that is in the graph."""
+def each_gradient(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
+    """The tasks' gradients ``[T, ...]`` of each parameter, all uses of which have the fallback."""
     found: dict[Tensor, Tensor] = {}
 
     def take(use: Use, grads: Tensor) -> None:
         found[use.parameter] = grads
 
-    _run(graph, graph.uses(parameters, rules=False), take)
+    _run(graph, uses, take)
     return found
 
 

@@ -155,6 +155,10 @@ class Graph:
                 found.setdefault(id(p), Use(p, node, FallbackRule(node)))
         return list(found.values())
 
+    def forms(self, uses: Iterable[Use]) -> bool:
+        """Whether the gradients of all tasks are formed and kept anyway: by the fallback, one by one."""
+        return not self.batched and all(isinstance(use.rule, FallbackRule) for use in uses)
+
     def _parameter_at(self, node: Node, index: int) -> Tensor | None:
         """The parameter that an input of a node is, where nothing else reads it."""
         end = node.next_functions[index][0]
