@@ -59,10 +59,11 @@ def balanced_loss(
     total = model.weighted(losses, active, detached)
     here = {id(leaf) for leaf in boundary.leaves}
     above = [x for x in leaves_of(total) if id(x) not in here]  # of the heads, of the weighting
+    hooked = any(x._backward_hooks for x in above)
     on = [name for name, is_on in zip(model.tasks, active, strict=True) if is_on]
     # As the backward of the step, which is never under autocast.
     with torch.autocast(total.device.type, enabled=False):
-        wanted = [*boundary.leaves, *above]
+        wanted = [*boundary.leaves, *(() if hooked else above)]
         gradients = torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True)
         places = boundary.places(gradients[: len(boundary.leaves)])
         formed: dict[Tensor, Tensor] = {}
@@ -76,8 +77,11 @@ def balanced_loss(
         else:
             by_task = dict(zip(on, weights.unbind(), strict=True))
             pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]
-    own = [(x, g) for x, g in zip(above, gradients[len(boundary.leaves) :], strict=True) if g is not None]
+    heads = zip(wanted, gradients, strict=True)
+    own = [(x, g) for x, g in heads if g is not None and id(x) not in here]
     loss = with_gradients(total, *zip(*own, *pulled, strict=True))
+    if hooked:  # a hook would see its gradient twice
+        loss = loss + (total - total.detach())
     penalty = model.penalty(features)
     parts = {t: losses[k].detach() for k, t in enumerate(model.tasks) if active[k]}
     if penalty is not None:

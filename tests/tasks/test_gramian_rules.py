@@ -321,6 +321,9 @@ def test_half_precision_is_summed_in_float32() -> None:
     found = each_gramian(graph, graph.uses(list(graph.parameters())))
     assert kinds(graph) == [LinearRule, LinearRule]
     assert all(g.dtype == torch.float32 for g in found.values())
+    assert out.dtype == torch.float32
+    assert graph.is_mixed()
+    check_gramians(graph, found, {id(p): n for n, p in net.named_parameters()})
     whole = graph_of(net(x))
     expected = sum(brute_force(whole, list(net.parameters())))
     assert float((sum(found.values()) - expected).abs().max() / expected.abs().max()) < 0.03

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node, get_gradient_edge
@@ -91,6 +92,11 @@ class Graph:
         for convolutions and norms. There one follows the other, and forms what the rules need, no more.
         """
         return self.batches and all(x.device.type != "cpu" for x in self.outputs)
+
+    def is_mixed(self) -> bool:
+        """Whether anything was computed in half precision."""
+        given = (kind for node in self._order for kind in getattr(node, "_input_metadata", ()))
+        return any(kind.dtype in (torch.float16, torch.bfloat16) for kind in given)
 
     def _sorted(self) -> list[Node]:
         """All nodes, each after those that it gives gradients to."""

@@ -39,7 +39,7 @@ class EmbeddingRule(Rule):
         return True  # than to form gradients of the whole table
 
     def gradients(self, grads: Tensor) -> Tensor:
-        rows, place = torch.unique(self.indices.flatten(), return_inverse=True)  # type: ignore[no-untyped-call]
+        rows, place = torch.unique(self.indices.flatten(), return_inverse=True)
         out = grads.new_zeros(grads.shape[0], rows.shape[0], grads.shape[-1])
         out.index_add_(1, place, grads.reshape(grads.shape[0], -1, grads.shape[-1]))
         return out.masked_fill_((rows == self.padding).unsqueeze(1), 0)
