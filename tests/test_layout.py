@@ -18,6 +18,7 @@ from fusion.search.strategies._base import STRATEGIES
 from tasks._base import TASKS
 from tasks.balancing._base import BALANCINGS
 from tasks.sharing._base import SHARINGS
+from tasks.sharing.stacks._base import STACKS
 from tasks.weighting._base import WEIGHTINGS
 
 ROOT = Path(__file__).parents[1]
@@ -25,10 +26,10 @@ PACKAGES = ("encoders", "fusion", "tasks", "recipes")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REGISTRIES = {"fusion": FUSIONS, "sharing": SHARINGS, "weighting": WEIGHTINGS, "balancing": BALANCINGS}
 REGISTRIES |= {"encoders": ENCODERS, "tasks": TASKS, "operators": OPERATORS, "search": STRATEGIES}
-REGISTRIES |= {"poolings": POOLINGS}
+REGISTRIES |= {"poolings": POOLINGS, "stacks": STACKS}
 HEADINGS = {"operators": "Operators", "search": "Search", "fusion": "Fusions", "balancing": "Balancings"}
 HEADINGS |= {"encoders": "Encoders", "tasks": "Tasks", "sharing": "Sharings", "weighting": "Weightings"}
-HEADINGS |= {"poolings": "Poolings"}
+HEADINGS |= {"poolings": "Poolings", "stacks": "Stacks"}
 METHODS = [(where, name) for where, registry in REGISTRIES.items() for name in registry.list()]
 
 

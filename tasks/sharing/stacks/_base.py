@@ -1,0 +1,65 @@
+"""What every stack is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from encoders._registry import Configurable, Registry
+from encoders.types import TapInfo
+
+
+class Stack(Configurable, nn.Module):
+    """Stages that run one after the other on a vector: a trunk, an expert, a task's own layers.
+
+    A sharing may act after each stage. A subclass sets the attributes below in its constructor, whose
+    first argument is the size of the vector.
+
+    Attributes:
+        stages: Run one after the other.
+        tap_info: What leaves each stage.
+        finish: Runs once, after the last stage.
+        out_dim: Size of the result.
+    """
+
+    _not_config: ClassVar[tuple[str, ...]] = ("in_dim",)
+
+    stages: nn.ModuleList
+    tap_info: tuple[TapInfo, ...]
+    finish: nn.Module
+    out_dim: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in self.stages:
+            x = stage(x)
+        out: Tensor = self.finish(x)
+        return out
+
+
+STACKS: Registry[Stack] = Registry("stack")
+register_stack = STACKS.register
+
+
+def create_stack(name: str, in_dim: int, **options: Any) -> Stack:
+    """Make a stack by name: ``create_stack("mlp", 128, depth=2)``.
+
+    Raises:
+        ValueError: Unknown name or option; close matches are named.
+    """
+    return STACKS.create(name, in_dim, **options)
+
+
+def build_stack(config: Mapping[str, Any], in_dim: int) -> Stack:
+    """Make a stack as an option of a sharing describes it: ``{"name": "mlp", "depth": 2}``.
+
+    Raises:
+        ValueError: No name, an unknown one, or an unknown option; close matches are named.
+    """
+    return STACKS.build(dict(config), in_dim)
+
+
+def list_stacks(pattern: str = "*") -> list[str]:
+    """Names of the stacks that match a shell pattern."""
+    return STACKS.list(pattern)
