@@ -15,7 +15,7 @@ from encoders.view import View
 if TYPE_CHECKING:
     from fusion.fused_encoder import FusedEncoder
 
-Across = Callable[[str, int, list[Tensor]], list[Tensor]]
+Across = Callable[[str, int, list[Tensor], Tensor | None, list[list[Tensor]]], list[Tensor]]
 
 
 class _Track:
@@ -51,7 +51,8 @@ def encode_by_level(
             may exchange between its modalities (MMTM).
         view: What to encode.
         across: Exchanges one modality between the members (cross-stitch): called with the modality,
-            the level (from the deepest, -1) and the hidden state of each member.
+            the level (from the deepest, -1), the hidden state of each member, its mask, and the taps
+            that each member has had so far.
 
     Returns:
         For each member, the output of its encoders by modality.
@@ -86,7 +87,9 @@ def encode_by_level(
         if across is not None:
             for name in tracks[0]:
                 if tracks[0][name].depth + level >= 0:
-                    mixed_columns = across(name, level, [own[name].hidden for own in tracks])
+                    same = [own[name] for own in tracks]
+                    earlier = [list(t.taps.values()) for t in same]
+                    mixed_columns = across(name, level, [t.hidden for t in same], same[0].mask, earlier)
                     for own, column in zip(tracks, mixed_columns, strict=True):
                         own[name].hidden = column
         for own in tracks:

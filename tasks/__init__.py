@@ -14,13 +14,19 @@ from tasks.multilabel import MultiLabel
 from tasks.network import Features
 from tasks.regression import Regression
 from tasks.sharing import (
+    MTAN,
+    NDDRCNN,
     CrossStitch,
     Hard,
     Segments,
     Sharing,
+    Sluice,
+    SoftL2,
+    TraceNorm,
     create_sharing,
     list_sharings,
     register_sharing,
+    start_from_single_tasks,
 )
 from tasks.triplet import Triplet
 from tasks.types import TaskOutput
@@ -42,6 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMO",
+    "MTAN",
+    "NDDRCNN",
     "AAMSoftmax",
     "AMSoftmax",
     "Balancing",
@@ -59,8 +67,11 @@ __all__ = [
     "Regression",
     "Segments",
     "Sharing",
+    "Sluice",
+    "SoftL2",
     "Task",
     "TaskOutput",
+    "TraceNorm",
     "Triplet",
     "Uncertainty",
     "Weighting",
@@ -79,6 +90,7 @@ __all__ = [
     "register_sharing",
     "register_task",
     "register_weighting",
+    "start_from_single_tasks",
 ]
 
 

@@ -66,6 +66,7 @@ class Network(nn.Module):
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
+        self.sharing.bind_columns(list(self.columns))
         # What every step asks for, looked up once.
         self._owner = {name: task.of or name for name, task in tasks.items()}
         self._all_own_heads = all(task.of is None for task in tasks.values())
@@ -149,12 +150,17 @@ class Network(nn.Module):
         """The fused output of each group of tasks that read the same through the same encoders."""
         if self.sharing.per_task_encoders:
             columns = [c for c in self.columns if isinstance(c, FusedEncoder)]
-            encoded = encode_by_level(columns, view, self.sharing.exchange)
+            encoded = None
+            if self.sharing.exchanges:
+                encoded = encode_by_level(columns, view, self.sharing.exchange)
             for task in tasks:
                 owner = self.with_head.index(self._owner[task])
                 column, reads = columns[owner], self._reads[task]
                 hidden = view if reads is None else view.restrict(reads)
-                yield (task,), column.fuse(encoded[owner], column.presence(hidden))
+                if encoded is None:
+                    yield (task,), column(hidden)
+                else:
+                    yield (task,), column.fuse(encoded[owner], column.presence(hidden))
             return
         column, outputs = self._first[0], None
         if tasks not in self._groups:
@@ -230,7 +236,7 @@ def _check_tasks(tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharin
             if task.of not in tasks:
                 raise unknown_name(f"task that '{name}' is of", task.of, tasks)
             task.check(tasks[task.of])
-        if task.reads is not None and sharing.per_task_encoders and fused.fusion.exchanges:
+        if task.reads is not None and sharing.exchanges and fused.fusion.exchanges:
             raise TypeError(
                 f"task '{name}' reads {task.reads} alone, which fusion '{fused.fusion.registry_name}' "
                 f"with sharing '{sharing.registry_name}' cannot keep apart. Choose another of the two."

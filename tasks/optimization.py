@@ -21,19 +21,28 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups for an optimizer: by part of the model with a learning rate of its own, and by decay.
 
+    A module may have ``lr_multiplier``, which multiplies the learning rate of its parameters once more.
+
     Raises:
         ValueError: Nothing is left to train, or a part that the model does not have.
     """
     apart = {id(p) for p in model.weighting.parameters()}
     part = part_of_each(model, lr_scale)
+    multiplier = {
+        id(p): float(m.lr_multiplier)
+        for m in model.modules()
+        if hasattr(m, "lr_multiplier")
+        for p in m.parameters()
+    }
     groups: dict[str, dict[str, Any]] = {}
     for name, p in model.named_parameters():
         if not p.requires_grad:
             continue
         decays = p.dim() >= 2 and "weight" in name.rpartition(".")[2] and id(p) not in apart
         own = part.get(id(p), "")
-        key = f"{own or 'model'}, {'decayed' if decays else 'spared'}"
-        start = {"name": key, "lr": lr * lr_scale.get(own, 1.0)}
+        key, times = f"{own or 'model'}, {'decayed' if decays else 'spared'}", multiplier.get(id(p), 1.0)
+        key += "" if times == 1 else f", {times:g} times the rate"
+        start = {"name": key, "lr": lr * lr_scale.get(own, 1.0) * times}
         group = groups.setdefault(
             key, {**start, "weight_decay": weight_decay if decays else 0.0, "params": []}
         )

@@ -3,15 +3,31 @@
 from tasks.sharing._base import Sharing, create_sharing, list_sharings, register_sharing
 from tasks.sharing.cross_stitch import CrossStitch, StitchUnit
 from tasks.sharing.hard import Hard
+from tasks.sharing.mtan import MTAN, TaskAttention
+from tasks.sharing.nddr_cnn import NDDRCNN, NDDRUnit
 from tasks.sharing.segments import Segments
+from tasks.sharing.sluice import Sluice, SluiceUnit
+from tasks.sharing.soft_l2 import SoftL2
+from tasks.sharing.start import start_from_single_tasks
+from tasks.sharing.trace_norm import TraceNorm, trace_norm
 
 __all__ = [
+    "MTAN",
+    "NDDRCNN",
     "CrossStitch",
     "Hard",
+    "NDDRUnit",
     "Segments",
     "Sharing",
+    "Sluice",
+    "SluiceUnit",
+    "SoftL2",
     "StitchUnit",
+    "TaskAttention",
+    "TraceNorm",
     "create_sharing",
     "list_sharings",
     "register_sharing",
+    "start_from_single_tasks",
+    "trace_norm",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,14 +18,15 @@ class Sharing(Configurable, nn.Module):
 
     Attributes:
         out_dim: Size of each task's features, known after `bind`.
-        per_task_encoders: Whether every task has encoders and a fusion of its own, between which
-            `exchange` acts after each stage.
+        per_task_encoders: Whether every task has encoders and a fusion of its own.
+        exchanges: Whether `exchange` acts between those encoders after each stage.
         has_boundary: Whether the tasks part at one tensor, the features that `forward` returns; what
             feature-level balancing needs.
     """
 
-    per_task_encoders: ClassVar[bool] = False
-    has_boundary: ClassVar[bool] = True
+    per_task_encoders: bool = False
+    exchanges: bool = False
+    has_boundary: bool = True
     out_dim: int
     forward: Callable[..., dict[str, Tensor]]
 
@@ -42,13 +43,28 @@ class Sharing(Configurable, nn.Module):
         """
         raise NotImplementedError
 
-    def exchange(self, modality: str, level: int, hidden: list[Tensor]) -> list[Tensor]:
-        """Act between the tasks' encoders after a stage (only with ``per_task_encoders``).
+    def bind_columns(self, columns: Sequence[nn.Module]) -> None:
+        """Know the encoders and the fusion, once the model has made them: one of each, or one a task.
+
+        They belong to the model: a sharing that keeps them, to read their weights, keeps them in a tuple.
+        """
+
+    def exchange(
+        self,
+        modality: str,
+        level: int,
+        hidden: list[Tensor],
+        mask: Tensor | None,
+        earlier: list[list[Tensor]],
+    ) -> list[Tensor]:
+        """Act between the tasks' encoders after a stage (only where ``exchanges``).
 
         Args:
             modality: Whose encoders.
             level: Counted from the deepest, -1.
             hidden: The hidden state of each task's encoder, in the layout of its tap.
+            mask: Valid steps, where there is padding; the same for all tasks.
+            earlier: The taps above it of each task's encoder, from shallow to deep.
         """
         raise NotImplementedError
 

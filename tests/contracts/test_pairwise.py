@@ -73,12 +73,10 @@ FACTORS: list[Sequence[Any]] = [
 
 RULES: list[Callable[[Row], bool]] = [
     lambda r: FUSIONS.get(r.fusion).exchanges and not _staged(r),
-    lambda r: SHARINGS.get(r.sharing).per_task_encoders and not _staged(r),
-    lambda r: SHARINGS.get(r.sharing).per_task_encoders and FUSIONS.get(r.fusion).stage == "early",
+    lambda r: SHARINGS.get(r.sharing).exchanges and not _staged(r),
+    lambda r: SHARINGS.get(r.sharing).exchanges and FUSIONS.get(r.fusion).stage == "early",
     lambda r: r.balancing is not None and not SHARINGS.get(r.sharing).has_boundary,
-    lambda r: (
-        r.tasks == "reads" and FUSIONS.get(r.fusion).exchanges and SHARINGS.get(r.sharing).per_task_encoders
-    ),
+    lambda r: r.tasks == "reads" and FUSIONS.get(r.fusion).exchanges and SHARINGS.get(r.sharing).exchanges,
 ]
 """All that cannot work together."""
 

@@ -27,18 +27,19 @@ def test_unit_mixes_each_channel_by_its_own_matrix(layout: str, shape: tuple[int
     """``h_t^c ← Σ_s α_ts^c h_s^c``, in every layout of taps."""
     unit = StitchUnit(3, TapInfo("tap", 5, layout), own=0.9)  # type: ignore[arg-type]
     with torch.no_grad():
-        unit.alpha.normal_()
+        for row in unit.alpha:
+            row.normal_()
     hidden, axis = [torch.randn(shape) for _ in range(3)], 1 if layout == "BCHW" else -1
     for t, mixed in enumerate(unit(hidden)):
         for c in range(5):
-            expected = sum(unit.alpha[t, s, c] * hidden[s].select(axis, c) for s in range(3))
+            expected = sum(unit.alpha[t][s, c] * hidden[s].select(axis, c) for s in range(3))
             torch.testing.assert_close(mixed.select(axis, c), expected)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_starts_convex(count: int) -> None:
     """Trap: initialised to all ones."""
-    alpha = StitchUnit(count, TapInfo("tap", 4, "BC"), own=0.9).alpha
+    alpha = torch.stack([*StitchUnit(count, TapInfo("tap", 4, "BC"), own=0.9).alpha])
     torch.testing.assert_close(alpha.sum(1), torch.ones(count, 4))
     assert bool((alpha >= 0).all())
     if count > 1:
@@ -77,12 +78,12 @@ def test_acts_between_the_stages_of_conv_and_mlp() -> None:
         before = model(batch)
         unit = model.sharing.units[modality][0]
         assert len(model.sharing.units[modality]) == len(model.fused_encoder.encoders[modality].tap_info)
-        kept = unit.alpha.detach().clone()
+        kept = unit.alpha[0].detach().clone()
         with torch.no_grad():
-            unit.alpha[0] = torch.tensor([0.1, 0.9])[:, None]  # the row of task y alone
+            unit.alpha[0].copy_(torch.tensor([0.1, 0.9])[:, None])  # the row of task y alone
         assert not torch.allclose(model(batch)["y"].logits, before["y"].logits)
         with torch.no_grad():
-            unit.alpha.copy_(kept)
+            unit.alpha[0].copy_(kept)
 
 
 def test_every_column_trains() -> None:

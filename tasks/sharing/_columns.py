@@ -1,0 +1,129 @@
+"""A network for each task, mixed after every stage: what the layer-by-layer sharings have in common."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders._named import NamedModules
+from encoders.types import TapInfo
+from tasks.sharing._base import Sharing
+from tasks.sharing.stacks import Stack, build_stack
+
+TRUNK = "trunk"
+
+
+class Columns(Sharing):
+    """A network for each task, the column, and after each of their stages a unit that mixes them.
+
+    The columns are the tasks' encoders (a set of them, with a fusion, for each task), or stacks between
+    one fusion and the heads. They start as copies of one. A subclass defines `make_units`, or has
+    ``mixes`` False and acts by its `penalty` alone.
+
+    A task's column takes part in what the others compute, so that where columns mix it learns from
+    every task's labels; what only its own features pass through (the last unit's part of it, what stands
+    behind, the head) from its own.
+
+    Args:
+        trunk: None for the encoders, or the stack between fusion and heads, such as
+            ``{"name": "mlp", "depth": 2}``.
+
+    Attributes:
+        units: For each modality (or "trunk"), the unit behind each stage. Called with the hidden states
+            of all tasks, their mask or None, and the states behind the earlier stages for each task.
+    """
+
+    mixes: ClassVar[bool] = True
+    per_task_encoders = True
+    exchanges = True
+    has_boundary = False
+
+    def __init__(self, trunk: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.per_task_encoders = trunk is None
+        self.exchanges = trunk is None and self.mixes
+
+    def make_units(self, taps: Sequence[TapInfo]) -> nn.ModuleList:
+        """The units behind the stages that have these taps; ``self.tasks`` is known."""
+        raise NotImplementedError
+
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+        self.tasks, self.out_dim = tasks, in_dim
+        taps = {m: encoder.tap_info for m, encoder in encoders.items()}
+        if self.trunk is not None:
+            first = build_stack(self.trunk, in_dim)
+            self.stacks = NamedModules({t: copy.deepcopy(first) if i else first for i, t in enumerate(tasks)})
+            self.out_dim, taps = first.out_dim, {TRUNK: first.tap_info}
+        elif self.mixes:
+            self._check(encoders)
+        if self.mixes:
+            self.taps = taps
+            self.units = NamedModules({name: self.make_units(own) for name, own in taps.items()})
+
+    def _check(self, encoders: Mapping[str, Encoder]) -> None:
+        for name, encoder in encoders.items():
+            if not encoder.staged:
+                raise TypeError(
+                    f"sharing '{self.registry_name}' acts between the stages of the encoders, and the "
+                    f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder, "
+                    f"another sharing, a fusion that is not early or nested, or a `trunk`."
+                )
+
+    def bind_columns(self, columns: Sequence[nn.Module]) -> None:
+        # A tuple is not registered: the model saves its columns itself.
+        self.columns = tuple(columns) if self.trunk is None else tuple(self.stacks.values())
+
+    def exchange(
+        self,
+        modality: str,
+        level: int,
+        hidden: list[Tensor],
+        mask: Tensor | None,
+        earlier: list[list[Tensor]],
+    ) -> list[Tensor]:
+        mixed: list[Tensor] = self.units[modality][level](hidden, mask, earlier)
+        return mixed
+
+    def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
+        if self.trunk is None:
+            return dict.fromkeys(tasks, fused)
+        if not self.mixes:
+            return {task: self.stacks[task](fused) for task in tasks}
+        stacks: list[Stack] = self.stacks.values()
+        hidden, earlier = [fused] * len(stacks), [[] for _ in stacks]  # type: list[Tensor], list[list[Tensor]]
+        for level, unit in enumerate(self.units[TRUNK]):
+            hidden = unit([s.stages[level](h) for s, h in zip(stacks, hidden, strict=True)], None, earlier)
+            for states, h in zip(earlier, hidden, strict=True):
+                states.append(h)
+        place = {task: i for i, task in enumerate(self.tasks)}
+        return {task: self.stacks[task].finish(hidden[place[task]]) for task in tasks}
+
+    def mixing(self) -> dict[str, Tensor]:
+        """What each task's network takes from each, behind every stage, for pictures and reports.
+
+        Returns:
+            By the name of the stage (``"image/stage1"``), a matrix with a row for each task that reads
+            and a column for each that is read (for each subspace of a task, where there are several).
+        """
+        return {
+            f"{name}/{tap.name}": unit.mixing()
+            for name, taps in (self.taps if self.mixes else {}).items()
+            for tap, unit in zip(taps, self.units[name], strict=True)
+        }
+
+
+def check_share(name: str, value: float) -> None:
+    """Refuse an initial weight that is no share of one."""
+    if not 0 < value <= 1:
+        raise ValueError(f"`{name}` should be more than 0 and at most 1. Found {value}.")
+
+
+def check_lr_multiplier(value: float) -> None:
+    """Refuse a multiplier of the learning rate that would stop or turn it."""
+    if value <= 0:
+        raise ValueError(f"`lr_multiplier` should be more than 0. Found {value}. `freeze` stops a part.")

@@ -1,0 +1,93 @@
+"""Neural discriminative dimensionality reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from encoders.layers.batch_norm import MaskedBatchNorm
+from encoders.taps import as_tokens
+from encoders.types import TapInfo
+from tasks.sharing._base import register_sharing
+from tasks.sharing._columns import Columns, check_share
+from tasks.sharing.cross_stitch import convex
+
+
+class NDDRUnit(nn.Module):
+    """``h_t ← BN_t(W_t [h_1; …; h_T])`` at every position.
+
+    Args:
+        tasks: How many there are.
+        tap: What is reduced.
+        own: α, the initial diagonal of W_t over the task's own channels; that over each other task's is
+            β = (1 − α) / (T − 1).
+    """
+
+    def __init__(self, tasks: int, tap: TapInfo, own: float) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(tasks * tap.dim, tap.dim, bias=False) for _ in range(tasks))
+        for linear, row in zip(self.maps, convex(tasks, own), strict=True):
+            with torch.no_grad():
+                linear.weight.copy_(torch.kron(row.unsqueeze(0), torch.eye(tap.dim)))
+        self.norms = nn.ModuleList(MaskedBatchNorm(tap.dim) for _ in range(tasks))
+        self.tasks, self.layout = tasks, tap.layout
+
+    def forward(
+        self, hidden: list[Tensor], mask: Tensor | None = None, earlier: list[list[Tensor]] | None = None
+    ) -> list[Tensor]:
+        tokens = torch.cat([as_tokens(h, self.layout) for h in hidden], -1)
+        valid = mask if self.layout == "BTC" else None
+        reduced = [norm(linear(tokens), valid) for linear, norm in zip(self.maps, self.norms, strict=True)]
+        if self.layout == "BCHW":
+            return [x.transpose(1, 2).unflatten(2, hidden[0].shape[2:]) for x in reduced]
+        return reduced if self.layout == "BTC" else [x.squeeze(1) for x in reduced]
+
+    def mixing(self) -> Tensor:
+        """Norms of the blocks of each W, over that of the identity."""
+        rows = [linear.weight.detach().unflatten(1, (self.tasks, -1)) for linear in self.maps]
+        return torch.stack([row.square().sum((0, 2)).div(row.shape[0]).sqrt() for row in rows])
+
+
+@register_sharing("nddr_cnn")
+class NDDRCNN(Columns):
+    """One network for each task; behind every stage each reads all of them through a 1 × 1 convolution.
+
+    The hidden states of all tasks are joined along the channels, and for each task reduced to as many
+    channels as one has, by a convolution of its own without bias and batch normalisation: at every
+    position, ``h_t ← BN_t(W_t [h_1; …; h_T])``. W_t starts as ``[β I, …, α I, …, β I]``, with
+    ``α + (T − 1) β = 1``; with ``own=1`` the networks start separate. Its weight decays, as every matrix.
+    Statistics leave padding and absent samples out. The networks start as copies of one, or as networks
+    trained for each task alone (`start_from_single_tasks`), as the paper has it.
+
+    Source: Gao et al., "NDDR-CNN: Layerwise Feature Fusing in Multi-Task CNNs by Neural Discriminative
+    Dimensionality Reduction", CVPR 2019 (§3; α = 0.9, β = 0.1). Their later code puts a ReLU behind the
+    normalisation; the stages here end as their encoder has them.
+
+    Args:
+        own: α.
+        trunk: The stack between fusion and heads that each task has, such as
+            ``{"name": "mlp", "depth": 2}``; None for encoders and a fusion for each task.
+
+    Shape:
+        Hidden states of all tasks at a level to the same shapes.
+
+    Raises:
+        TypeError: Without a trunk, an encoder has no stages.
+        ValueError: In training, a single vector to normalise: a batch of one sample.
+
+    Example:
+        >>> unit = NDDRUnit(2, TapInfo("t", 1, "BC"), own=0.9).eval()
+        >>> [round(h.item(), 3) for h in unit([torch.tensor([[1.0]]), torch.tensor([[0.0]])])]
+        [0.9, 0.1]
+    """
+
+    def __init__(self, *, own: float = 0.9, trunk: Mapping[str, Any] | None = None) -> None:
+        super().__init__(trunk)
+        check_share("own", own)
+        self.own = own
+
+    def make_units(self, taps: Sequence[TapInfo]) -> nn.ModuleList:
+        return nn.ModuleList(NDDRUnit(len(self.tasks), tap, self.own) for tap in taps)

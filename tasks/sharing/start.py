@@ -1,0 +1,71 @@
+"""Networks of one task each as the start of a network for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from encoders._registry import unknown_name
+
+if TYPE_CHECKING:
+    from tasks.model import MultiTaskModel
+
+
+def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTaskModel]) -> None:
+    """Give each task's encoders, fusion and heads the weights of a model that was trained for it alone.
+
+    Cross-stitch and NDDR networks were published with this start. What mixes the networks stays as it is.
+
+    Source: Misra et al. 2016, "Cross-stitch Networks for Multi-task Learning" (§4.3); Gao et al. 2019,
+    "NDDR-CNN" (§3).
+
+    Args:
+        model: One whose sharing has encoders for each task, such as ``cross_stitch`` without a trunk.
+        singles: For each of its tasks with a head, a model of the same encoders and fusion in which the
+            task has the same name.
+
+    Raises:
+        TypeError: The tasks of the model have their encoders in common.
+        ValueError: A task is unknown or has no model, or a model's parts are others.
+
+    Example:
+        >>> from encoders import create_encoder; from fusion import create_fusion
+        >>> from tasks import Classification, CrossStitch, MultiTaskModel
+        >>> def make(tasks, **more):
+        ...     encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        ...     fusion = create_fusion("gated", encoders)
+        ...     return MultiTaskModel(encoders=encoders, fusion=fusion, tasks=tasks, **more)
+        >>> tasks = {"y": Classification(2), "z": Classification(3)}
+        >>> model = make(tasks, sharing=CrossStitch())
+        >>> start_from_single_tasks(model, {name: make({name: task}) for name, task in tasks.items()})
+    """
+    if not model.sharing.per_task_encoders:
+        raise TypeError(
+            f"single-task networks can start a model whose tasks have encoders of their own. Found the "
+            f"sharing '{model.sharing.registry_name}' with one set of them. Take 'cross_stitch' without a "
+            f"trunk."
+        )
+    for name in singles:
+        if name not in model.with_head:
+            raise unknown_name("task in `singles`", name, model.with_head)
+    missing = [name for name in model.with_head if name not in singles]
+    if missing:
+        raise ValueError(
+            f"`singles` should have a model for each task with a head. None found for {missing}."
+        )
+    for name, column in zip(model.with_head, model.columns, strict=True):
+        single = singles[name]
+        if name not in single.with_head:
+            raise unknown_name(f"task with a head in `singles['{name}']`", name, single.with_head)
+        pairs: list[tuple[str, nn.Module, nn.Module]] = [
+            ("encoders and fusion", single.fused_encoder, column),
+            ("head", single.heads[name], model.heads[name]),
+            ("auxiliary heads", single.auxiliary_heads[name], model.auxiliary_heads[name]),
+        ]
+        for what, source, target in pairs:
+            try:
+                target.load_state_dict(source.state_dict(), strict=True)
+            except RuntimeError as error:
+                raise ValueError(f"the {what} of `singles['{name}']` are others: {error}") from None
