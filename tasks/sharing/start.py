@@ -52,9 +52,7 @@ def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTa
             raise unknown_name("task in `singles`", name, model.with_head)
     missing = [name for name in model.with_head if name not in singles]
     if missing:
-        raise ValueError(
-            f"`singles` should have a model for each task with a head. None found for {missing}."
-        )
+        raise ValueError(f"`singles` should have a model for each task with a head. Found none of {missing}.")
     for name, column in zip(model.with_head, model.columns, strict=True):
         single = singles[name]
         if name not in single.with_head:
