@@ -29,10 +29,10 @@ def parameter_groups(
     apart = {id(p) for p in model.weighting.parameters()}
     part = part_of_each(model, lr_scale)
     multiplier = {
-        id(p): float(m.lr_multiplier)
-        for m in model.modules()
-        if hasattr(m, "lr_multiplier")
-        for p in m.parameters()
+        id(p): float(getattr(module, "lr_multiplier", 1.0))
+        for module in model.modules()
+        if hasattr(module, "lr_multiplier")
+        for p in module.parameters()
     }
     groups: dict[str, dict[str, Any]] = {}
     for name, p in model.named_parameters():

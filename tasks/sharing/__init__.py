@@ -2,6 +2,7 @@
 
 from tasks.sharing._base import Sharing, create_sharing, list_sharings, register_sharing
 from tasks.sharing.cross_stitch import CrossStitch, StitchUnit
+from tasks.sharing.figures import draw_mixing
 from tasks.sharing.hard import Hard
 from tasks.sharing.mtan import MTAN, TaskAttention
 from tasks.sharing.nddr_cnn import NDDRCNN, NDDRUnit
@@ -26,6 +27,7 @@ __all__ = [
     "TaskAttention",
     "TraceNorm",
     "create_sharing",
+    "draw_mixing",
     "list_sharings",
     "register_sharing",
     "start_from_single_tasks",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -15,6 +15,20 @@ from tasks.sharing._base import Sharing
 from tasks.sharing.stacks import Stack, build_stack
 
 TRUNK = "trunk"
+
+
+class Unit(nn.Module):
+    """Mixes the hidden states of all tasks behind a stage.
+
+    A subclass defines ``forward(hidden, mask=None, earlier=None)``: the hidden states of all tasks, the
+    mask of their valid steps, and for each task the states behind the earlier stages.
+    """
+
+    forward: Callable[..., list[Tensor]]
+
+    def mixing(self) -> Tensor:
+        """A matrix with a row for each task that reads and a column for each that is read."""
+        raise NotImplementedError
 
 
 class Columns(Sharing):
@@ -33,8 +47,7 @@ class Columns(Sharing):
             ``{"name": "mlp", "depth": 2}``.
 
     Attributes:
-        units: For each modality (or "trunk"), the unit behind each stage. Called with the hidden states
-            of all tasks, their mask or None, and the states behind the earlier stages for each task.
+        units: For each modality (or "trunk"), the `Unit` behind each stage.
     """
 
     mixes: ClassVar[bool] = True
@@ -86,8 +99,14 @@ class Columns(Sharing):
         mask: Tensor | None,
         earlier: list[list[Tensor]],
     ) -> list[Tensor]:
-        mixed: list[Tensor] = self.units[modality][level](hidden, mask, earlier)
+        mixed: list[Tensor] = self.unit(modality, level)(hidden, mask, earlier)
         return mixed
+
+    def unit(self, name: str, level: int) -> Unit:
+        """The unit behind a stage of a modality, or of the "trunk"."""
+        unit = self.units[name][level]
+        assert isinstance(unit, Unit)
+        return unit
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         if self.trunk is None:
@@ -95,9 +114,11 @@ class Columns(Sharing):
         if not self.mixes:
             return {task: self.stacks[task](fused) for task in tasks}
         stacks: list[Stack] = self.stacks.values()
-        hidden, earlier = [fused] * len(stacks), [[] for _ in stacks]  # type: list[Tensor], list[list[Tensor]]
-        for level, unit in enumerate(self.units[TRUNK]):
-            hidden = unit([s.stages[level](h) for s, h in zip(stacks, hidden, strict=True)], None, earlier)
+        hidden = [fused] * len(stacks)
+        earlier: list[list[Tensor]] = [[] for _ in stacks]
+        for level in range(len(stacks[0].stages)):
+            hidden = [s.stages[level](h) for s, h in zip(stacks, hidden, strict=True)]
+            hidden = self.unit(TRUNK, level)(hidden, None, earlier)
             for states, h in zip(earlier, hidden, strict=True):
                 states.append(h)
         place = {task: i for i, task in enumerate(self.tasks)}
@@ -111,9 +132,9 @@ class Columns(Sharing):
             and a column for each that is read (for each subspace of a task, where there are several).
         """
         return {
-            f"{name}/{tap.name}": unit.mixing()
+            f"{name}/{tap.name}": self.unit(name, level).mixing()
             for name, taps in (self.taps if self.mixes else {}).items()
-            for tap, unit in zip(taps, self.units[name], strict=True)
+            for level, tap in enumerate(taps)
         }
 
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from encoders.taps import spread
 from encoders.types import TapInfo
 from tasks.sharing._base import register_sharing
-from tasks.sharing._columns import Columns, check_lr_multiplier, check_share
+from tasks.sharing._columns import Columns, Unit, check_lr_multiplier, check_share
 
 
-class StitchUnit(nn.Module):
+class StitchUnit(Unit):
     """``h_t ← Σ_s α_ts h_s``, one matrix α for each channel.
 
     The rows of α, ``[T, C]``, are parameters of their own, so that one whose task learns nothing from a

@@ -12,11 +12,11 @@ from encoders.layers.batch_norm import MaskedBatchNorm
 from encoders.taps import as_tokens
 from encoders.types import TapInfo
 from tasks.sharing._base import register_sharing
-from tasks.sharing._columns import Columns, check_share
+from tasks.sharing._columns import Columns, Unit, check_share
 from tasks.sharing.cross_stitch import convex
 
 
-class NDDRUnit(nn.Module):
+class NDDRUnit(Unit):
     """``h_t ← BN_t(W_t [h_1; …; h_T])`` at every position.
 
     Args:
@@ -28,10 +28,11 @@ class NDDRUnit(nn.Module):
 
     def __init__(self, tasks: int, tap: TapInfo, own: float) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(nn.Linear(tasks * tap.dim, tap.dim, bias=False) for _ in range(tasks))
-        for linear, row in zip(self.maps, convex(tasks, own), strict=True):
+        maps = [nn.Linear(tasks * tap.dim, tap.dim, bias=False) for _ in range(tasks)]
+        for linear, row in zip(maps, convex(tasks, own), strict=True):
             with torch.no_grad():
                 linear.weight.copy_(torch.kron(row.unsqueeze(0), torch.eye(tap.dim)))
+        self.maps = nn.ModuleList(maps)
         self.norms = nn.ModuleList(MaskedBatchNorm(tap.dim) for _ in range(tasks))
         self.tasks, self.layout = tasks, tap.layout
 
@@ -47,8 +48,9 @@ class NDDRUnit(nn.Module):
 
     def mixing(self) -> Tensor:
         """Norms of the blocks of each W, over that of the identity."""
-        rows = [linear.weight.detach().unflatten(1, (self.tasks, -1)) for linear in self.maps]
-        return torch.stack([row.square().sum((0, 2)).div(row.shape[0]).sqrt() for row in rows])
+        weights = torch.stack([p.detach() for p in self.maps.parameters()])
+        blocks = weights.reshape(self.tasks, weights.shape[1], self.tasks, -1)
+        return blocks.square().sum((1, 3)).div(weights.shape[1]).sqrt()
 
 
 @register_sharing("nddr_cnn")

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from encoders.types import TapInfo
 from fusion import FusedEncoder
 from tasks.sharing._base import register_sharing
-from tasks.sharing._columns import TRUNK, Columns, check_lr_multiplier, check_share
+from tasks.sharing._columns import TRUNK, Columns, Unit, check_lr_multiplier, check_share
 from tasks.sharing.cross_stitch import convex
 from tasks.sharing.stacks import Stack
 
 
-class SluiceUnit(nn.Module):
+class SluiceUnit(Unit):
     """``h_{t,g} ← Σ_{s,k} α_{tg,sk} h_{s,k}`` over subspaces; behind the last stage, β mixes the stages.
 
     Args:
@@ -43,7 +43,7 @@ class SluiceUnit(nn.Module):
         lr_multiplier: float = 1.0,
     ) -> None:
         super().__init__()
-        alpha = convex(tasks * subspaces, own).unflatten(0, (tasks, subspaces))
+        alpha = convex(tasks * subspaces, own).reshape(tasks, subspaces, -1)
         self.alpha = nn.ParameterList(rows.clone() for rows in alpha)
         self.skips = tuple(skips)
         beta = convex(max(len(self.skips), 1), last)[-1]
@@ -55,7 +55,7 @@ class SluiceUnit(nn.Module):
         self, hidden: list[Tensor], mask: Tensor | None = None, earlier: list[list[Tensor]] | None = None
     ) -> list[Tensor]:
         axis = 1 if self.layout == "BCHW" else -1
-        parts = torch.stack([part for h in hidden for part in h.split(self.size, axis)])
+        parts = torch.stack([part for h in hidden for part in torch.split(h, self.size, axis)])
         mixed = []
         for rows in self.alpha:
             weights = rows.reshape(*rows.shape, *[1] * (parts.dim() - 1))
@@ -73,7 +73,7 @@ class SluiceUnit(nn.Module):
     def _fit(self, state: Tensor, last: Tensor) -> Tensor:
         """An earlier state at the resolution of the last."""
         if self.layout == "BCHW" and state.shape != last.shape:
-            return F.adaptive_avg_pool2d(state, last.shape[2:])
+            return F.adaptive_avg_pool2d(state, (last.shape[2], last.shape[3]))
         # Stages that shorten a sequence halve it, and keep every second entry of its mask.
         while self.layout == "BTC" and state.shape[1] > last.shape[1]:
             state = state[:, ::2]
@@ -184,8 +184,9 @@ class Sluice(Columns):
 
     def skips(self) -> dict[str, Tensor]:
         """β by modality (or "trunk"), ``[T, stages that are mixed]``; without those that have one stage."""
-        last = {name: units[-1] for name, units in self.units.items()}
-        return {n: torch.stack([b.detach() for b in u.beta]) for n, u in last.items() if len(u.beta)}
+        last = {name: self.unit(name, -1) for name in self.units}
+        found = {n: list(u.beta) for n, u in last.items() if isinstance(u, SluiceUnit) and len(u.beta)}
+        return {name: torch.stack(beta).detach() for name, beta in found.items()}
 
 
 def subspace_overlap(weight: Tensor, subspaces: int) -> Tensor:

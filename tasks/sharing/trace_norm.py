@@ -97,4 +97,4 @@ def trace_norm(matrix: Tensor) -> Tensor:
         inverse = torch.where(values > 1e-6 * values.max(), 1 / values, 0)
         direction = (m @ ((vectors * inverse) @ vectors.T)).to(matrix.dtype)
         direction = direction.T if wide else direction
-    return (matrix * direction).sum()
+    return torch.sum(matrix * direction)

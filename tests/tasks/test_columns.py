@@ -21,6 +21,7 @@ from tasks import (
     create_sharing,
     start_from_single_tasks,
 )
+from tasks.sharing import draw_mixing
 from tests.parts import make_batch, make_model
 
 MODALITIES = ("table", "series", "image")
@@ -157,6 +158,18 @@ def test_mixing_says_who_reads_whom(trunk: Mapping[str, Any] | None) -> None:
     assert list(skips) == (["trunk"] if trunk else ["table", "series"])  # the image's stages differ
     for beta in skips.values():
         torch.testing.assert_close(beta, torch.tensor([[0.25, 0.75]]).repeat(2, 1))
+
+
+@everywhere
+def test_the_picture_has_a_heat_map_for_each_stage(trunk: Mapping[str, Any] | None) -> None:
+    for name in ("cross_stitch", "sluice"):
+        sharing = make(name, trunk, TASKS).sharing
+        *maps, _ = draw_mixing(sharing).axes
+        assert [axes.get_title() for axes in maps] == list(sharing.mixing())
+        assert [label.get_text() for label in maps[0].get_yticklabels()] == list(TASKS)
+    soft = make_model("gated", TASKS, sharing=create_sharing("soft_l2")).sharing
+    with pytest.raises(ValueError, match=r"sharing 'soft_l2' mixes nothing"):
+        draw_mixing(soft)
 
 
 @each
