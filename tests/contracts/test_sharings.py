@@ -197,3 +197,26 @@ def test_a_penalty_counts_once_in_a_step_of_several_batches(name: str) -> None:
         tasks = parts["y"] + parts["z"]
         torch.testing.assert_close(loss, tasks if penalty is None else tasks + penalty)
         assert ("penalty" in parts) == (penalty is not None and bool(penalty > 0))
+
+
+@each
+def test_a_modality_absent_from_the_whole_batch(name: str) -> None:
+    model, batch = make(name), make_batch(12, targets=TARGETS, missing=False)
+    present = batch.present | {"series": torch.zeros(12, dtype=torch.bool)}
+    loss, _ = model.loss(batch._unchecked(present=present, all_present=False))
+    loss.backward()
+    assert bool(loss.isfinite())
+    fusion_kit.assert_finite_gradients(model)
+
+
+@each
+def test_a_copy_is_held_together_by_itself(name: str) -> None:
+    """A sharing that keeps the model's networks keeps, in a copy, the copy's."""
+    model, batch = disturbed(name).eval(), make_batch(12, targets=TARGETS)
+    again, before = copy.deepcopy(model), model.loss(batch)[0]
+    with torch.no_grad():
+        for p in again.parameters():
+            p.zero_()
+    torch.testing.assert_close(model.loss(batch)[0], before)
+    penalty = again.sharing.penalty()
+    assert penalty is None or penalty.item() == 0
