@@ -60,8 +60,9 @@ class CrossStitch(Columns):
     encoders, which must be staged, each with a fusion; or stacks behind one fusion. They start as copies
     of one, or as networks trained for each task alone (`start_from_single_tasks`), as the paper has it.
 
-    Where each input has the label of a single task, α_t learns on the inputs of task t alone: how much of
-    what the others' networks make of *its* inputs helps t. No input tells how two tasks go together.
+    Where each input has the label of a single task, the last unit's α_t learns on the inputs of task t
+    alone: how much of what the others' networks make of *its* inputs helps t. The units above also learn
+    on the inputs of tasks that read t further on. No input tells how two labels go together.
 
     Source: Misra et al. 2016, "Cross-stitch Networks for Multi-task Learning" (eq. 1, §4.3; a unit
     for each channel, initial values 0.9 and 0.1, a higher learning rate for α).

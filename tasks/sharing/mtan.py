@@ -45,7 +45,7 @@ class MTAN(Sharing):
 
     A task without a label in the batch leaves its attention alone.
 
-    Source: Liu et al., "End-to-End Multi-Task Learning with Attention", CVPR 2019 (eqs. 1 and 2).
+    Source: Liu et al., "End-to-End Multi-Task Learning with Attention", CVPR 2019 (§3.2).
 
     Args:
         trunk: The shared stack between fusion and heads; ``{"name": "mlp"}`` when None.

@@ -65,7 +65,7 @@ class NDDRCNN(Columns):
     trained for each task alone (`start_from_single_tasks`), as the paper has it.
 
     Source: Gao et al., "NDDR-CNN: Layerwise Feature Fusing in Multi-Task CNNs by Neural Discriminative
-    Dimensionality Reduction", CVPR 2019 (§3; α = 0.9, β = 0.1). Their later code puts a ReLU behind the
+    Dimensionality Reduction", CVPR 2019 (α = 0.9, β = 0.1). Their later code puts a ReLU behind the
     normalisation; the stages here end as their encoder has them.
 
     Args:

@@ -97,10 +97,10 @@ class Sluice(Columns):
     Stages of encoders may differ: β mixes those with the channels and layout of the last, pooled (images)
     or thinned (sequences) to its resolution.
 
-    Where each input has the label of a single task, α and β of a task learn on its inputs alone, as in
-    `CrossStitch`.
+    Where each input has the label of a single task, β_t and the last unit's α_t learn on the inputs of
+    task t alone; see `CrossStitch`.
 
-    Source: Ruder et al., "Latent Multi-task Architecture Learning", AAAI 2019 (eqs. 1 to 3; α starts
+    Source: Ruder et al., "Latent Multi-task Architecture Learning", AAAI 2019 (α starts
     biased towards a subspace of its own, β towards the last stage). The authors' code takes 0.95 and 0.05
     for α; here rows are convex.
 

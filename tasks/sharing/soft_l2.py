@@ -21,7 +21,7 @@ class SoftL2(Soft):
     a label in the batch, towards the others.
 
     Source: Duong et al., "Low Resource Dependency Parsing: Cross-lingual Parameter Sharing in a Neural
-    Network Parser", ACL 2015 (§3, two networks); here every pair of them.
+    Network Parser", ACL 2015 (two networks); here every pair of them.
 
     Args:
         strength: Weight of the penalty.

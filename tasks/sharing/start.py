@@ -19,7 +19,7 @@ def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTa
     Cross-stitch and NDDR networks were published with this start. What mixes the networks stays as it is.
 
     Source: Misra et al. 2016, "Cross-stitch Networks for Multi-task Learning" (§4.3); Gao et al. 2019,
-    "NDDR-CNN" (§3).
+    "NDDR-CNN".
 
     Args:
         model: One whose sharing has encoders for each task, such as ``cross_stitch`` without a trunk.

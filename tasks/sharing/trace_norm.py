@@ -30,7 +30,7 @@ class TraceNorm(Soft):
     ``U Vᵀ`` of the others.
 
     Source: Yang & Hospedales, "Trace Norm Regularised Deep Multi-Task Learning", ICLR 2017 workshop
-    (eqs. 1 to 3, with all γ equal to 1).
+    (all γ equal to 1).
 
     Args:
         strength: Weight of the penalty.
