@@ -182,6 +182,8 @@ def test_a_task_without_a_label_leaves_what_is_its_own_alone(name: str) -> None:
     model = make(name)
     model.loss(make_batch(12, targets={"y": TARGETS["y"]}))[0].backward()
     own = [p for n, p in model.named_parameters() if OWN.search(n)]
+    if name.startswith(("cross_stitch", "sluice")):  # rows of the last unit are among them
+        assert any(OWN.search(n) and ".alpha." in n for n, _ in model.named_parameters())
     if name.startswith(SOFT):  # its penalty is part of every step
         own = list(model.heads["z"].parameters())
     assert own
