@@ -92,7 +92,7 @@ def _kind(place: int, value: Any) -> Any:
     if place == 1:
         return FUSIONS.get(value).exchanges, FUSIONS.get(value).stage == "early"
     if place == 2:
-        return SHARINGS.get(value).per_task_encoders, SHARINGS.get(value).has_boundary
+        return SHARINGS.get(value).exchanges, SHARINGS.get(value).has_boundary
     return (value == "reads", None, value is not None)[place - 3]
 
 
