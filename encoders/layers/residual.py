@@ -14,22 +14,38 @@ class ResidualBlock(nn.Module):
     Args:
         width: Size of the last axis.
         dropout: After both layers.
+        hidden: Size between them; twice the width by default.
 
     Shape:
         ``[..., width]`` to the same.
     """
 
-    def __init__(self, width: int, *, dropout: float) -> None:
+    def __init__(self, width: int, *, dropout: float, hidden: int | None = None) -> None:
         super().__init__()
+        hidden = 2 * width if hidden is None else hidden
         self.layers = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, 2 * width),
+            nn.Linear(width, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(2 * width, width),
+            nn.Linear(hidden, width),
             nn.Dropout(dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.layers(x)
         return out
+
+    @property
+    def first(self) -> nn.Linear:
+        """The map to the hidden units."""
+        layer = self.layers[1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    @property
+    def second(self) -> nn.Linear:
+        """The map from the hidden units."""
+        layer = self.layers[4]
+        assert isinstance(layer, nn.Linear)
+        return layer

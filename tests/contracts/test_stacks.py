@@ -80,3 +80,5 @@ def test_what_is_wrong_is_refused_by_name() -> None:
         build_stack({"depth": 2}, DIM)
     with pytest.raises(ValueError, match=r"`depth` should be 1 or more. Found 0"):
         create_stack("mlp", DIM, depth=0)
+    with pytest.raises(ValueError, match=r"`hidden` should be 1 or more. Found 0"):
+        create_stack("mlp", DIM, hidden=0)

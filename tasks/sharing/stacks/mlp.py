@@ -20,12 +20,13 @@ class MLPStack(Stack):
         in_dim: Size of the vector, which every stage keeps.
         depth: Blocks.
         dropout: In the blocks.
+        hidden: Units within each block; twice ``in_dim`` by default.
 
     Shape:
         ``[N, in_dim]`` to the same.
 
     Raises:
-        ValueError: ``depth`` is below 1.
+        ValueError: ``depth`` or ``hidden`` is below 1.
 
     Example:
         >>> import torch
@@ -34,11 +35,17 @@ class MLPStack(Stack):
         (torch.Size([2, 8]), 3)
     """
 
-    def __init__(self, in_dim: int, *, depth: int = 2, dropout: float = 0.1) -> None:
+    def __init__(
+        self, in_dim: int, *, depth: int = 2, dropout: float = 0.1, hidden: int | None = None
+    ) -> None:
         super().__init__()
         if depth < 1:
             raise ValueError(f"`depth` should be 1 or more. Found {depth}.")
+        if hidden is not None and hidden < 1:
+            raise ValueError(f"`hidden` should be 1 or more. Found {hidden}.")
         self.out_dim = in_dim
         self.tap_info = tuple(TapInfo(f"block{i + 1}", in_dim, "BC") for i in range(depth))
-        self.stages = nn.ModuleList(ResidualBlock(in_dim, dropout=dropout) for _ in range(depth))
+        self.stages = nn.ModuleList(
+            ResidualBlock(in_dim, dropout=dropout, hidden=hidden) for _ in range(depth)
+        )
         self.finish = nn.LayerNorm(in_dim)

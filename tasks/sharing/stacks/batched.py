@@ -1,0 +1,78 @@
+"""Several stacks of one shape as one computation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from tasks.sharing.stacks._base import Stack, build_stack
+
+
+def make_stacks(config: Mapping[str, Any], in_dim: int, count: int) -> list[Stack]:
+    """Stacks of one kind that `run_together` can run, each from its own start.
+
+    Raises:
+        TypeError: Stacks of this kind have buffers, such as running statistics.
+    """
+    stacks = [build_stack(config, in_dim) for _ in range(count)]
+    if any(True for stack in stacks for _ in stack.buffers()):
+        raise TypeError(
+            f"stacks that run together should have no buffers, such as the statistics of a BatchNorm. "
+            f"Found {sorted(n for n, _ in stacks[0].named_buffers())} in stack '{config['name']}'."
+        )
+    return stacks
+
+
+def run_together(
+    modules: Sequence[nn.Module] | nn.ModuleList,
+    x: Tensor,
+    *,
+    own: bool = False,
+    learns: Sequence[bool] | None = None,
+) -> Tensor:
+    """Modules of one shape on one input, or each on its own, by batched matrix products.
+
+    Each module keeps its own parameters, so that one whose task is inactive gets no gradient at all.
+
+    Args:
+        modules: Alike up to the values of their parameters.
+        x: What all of them read, or, with ``own``, what each of them reads.
+        own: Whether the first axis of ``x`` counts the modules.
+        learns: Which modules get gradients; all by default. Gradients reach ``x`` through every one.
+
+    Shape:
+        ``[N, D]``, with ``own`` ``[S, N, D]``, to ``[S, N, D']``.
+
+    Example:
+        >>> layers = [nn.Linear(3, 2) for _ in range(4)]
+        >>> run_together(layers, torch.ones(5, 3)).shape
+        torch.Size([4, 5, 2])
+    """
+    known = [True] * len(modules) if learns is None else learns
+    if len(modules) == 1 or torch.compiler.is_compiling():  # a graph of any batch size has no vmap
+        read = x if own else [x] * len(modules)
+        return torch.stack([_run(m, r, on) for m, r, on in zip(modules, read, known, strict=True)])
+    parameters = [dict(module.named_parameters()) for module in modules]
+    values = [
+        torch.stack([p[name] if on else p[name].detach() for p, on in zip(parameters, known, strict=True)])
+        for name in parameters[0]
+    ]
+    together = dict(zip(parameters[0], values, strict=True))
+    base = modules[0]
+
+    def run(values: dict[str, Tensor], x: Tensor) -> Tensor:
+        out: Tensor = functional_call(base, values, (x,))
+        return out
+
+    out: Tensor = vmap(run, in_dims=(0, 0 if own else None), randomness="different")(together, x)
+    return out
+
+
+def _run(module: nn.Module, x: Tensor, learns: bool) -> Tensor:
+    fixed = {} if learns else {name: p.detach() for name, p in module.named_parameters()}
+    out: Tensor = functional_call(module, fixed, (x,)) if fixed else module(x)
+    return out
