@@ -161,6 +161,7 @@ class Learner(Resuming):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
+        self.model.sharing.after_step()
         if self._look is None:
             return
         # Here, and not after the batch: a checkpoint may be written before that.

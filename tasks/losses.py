@@ -69,7 +69,10 @@ class LossNetwork(Network):
     def penalty(self, features: Sequence[Mapping[str, Features]]) -> Tensor | None:
         """What the fusion and the sharing add to the loss; None where they add nothing."""
         outputs = [o for views in features for f in views.values() for o in f.fused.values() if o.losses]
-        shared = self.sharing.penalty()
+        by_head = [
+            {self._owner[t]: x for t, x in f.by_task.items()} for views in features for f in views.values()
+        ]
+        shared = self.sharing.penalty_of(by_head)
         if not outputs:
             return shared
         own = total_penalty(list({id(o): o for o in outputs}.values()))  # tasks may share an output
@@ -130,6 +133,26 @@ class LossNetwork(Network):
                         self._labelled_losses(name, task, batch, views[""], out[""][name], terms)
             losses.append(self._joined(terms) if terms else None)
         return torch.stack([_zero(batches[0]) if x is None else x for x in losses])
+
+    def sample_losses(
+        self, name: str, batch: Batch, features: Features, out: TaskOutput
+    ) -> tuple[Tensor, Tensor]:
+        """A labelled task's loss for each sample, and which samples have a label ``[B]``; zero for others.
+
+        Where entries of a target are labelled each for itself, the mean over those that are.
+        """
+        terms: dict[str, list[Term]] = {}
+        self._labelled_losses(name, self.tasks[name], batch, features, out, terms)
+        ((loss, known),) = terms[""]
+        known = torch.ones_like(loss, dtype=torch.bool) if known is None else known
+        known = (
+            known.reshape(*known.shape, *[1] * (loss.dim() - known.dim()))
+            .expand_as(loss)
+            .reshape(len(loss), -1)
+        )
+        counts = known.sum(1)
+        loss = loss.reshape(len(loss), -1).masked_fill(~known, 0).sum(1) / counts.clamp(min=1)
+        return loss, counts > 0
 
     def _joined(self, terms: Mapping[str, Sequence[Term]]) -> Tensor:
         """A task's loss: the main head's, and those of auxiliary heads by their weights."""

@@ -72,6 +72,19 @@ class Sharing(Configurable, nn.Module):
         """A scalar added to the loss; None for a sharing without one."""
         return None
 
+    def penalty_of(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor | None:
+        """The penalty of a step, for a sharing whose own depends on what the step is about.
+
+        It is asked for once a step. Parameters of tasks that are not in ``features`` get no gradient.
+
+        Args:
+            features: Of the active tasks with heads, in each view of each batch.
+        """
+        return self.penalty()
+
+    def after_step(self) -> None:
+        """Called by the learner after each step of the optimizer."""
+
 
 SHARINGS: Registry[Sharing] = Registry("sharing")
 register_sharing = SHARINGS.register
