@@ -14,10 +14,13 @@ from tasks.multilabel import MultiLabel
 from tasks.network import Features
 from tasks.regression import Regression
 from tasks.sharing import (
+    CGC,
     MTAN,
     NDDRCNN,
+    PLE,
     CrossStitch,
     Hard,
+    MMoE,
     Segments,
     Sharing,
     Sluice,
@@ -47,9 +50,11 @@ if TYPE_CHECKING:
     from tasks.training import Fitted, fit
 
 __all__ = [
+    "CGC",
     "FAMO",
     "MTAN",
     "NDDRCNN",
+    "PLE",
     "AAMSoftmax",
     "AMSoftmax",
     "Balancing",
@@ -61,6 +66,7 @@ __all__ = [
     "Fitted",
     "Hard",
     "Learner",
+    "MMoE",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",

@@ -1,11 +1,14 @@
 """Sharings: which parameters the tasks have in common."""
 
 from tasks.sharing._base import Sharing, create_sharing, list_sharings, register_sharing
+from tasks.sharing.cgc import CGC
 from tasks.sharing.cross_stitch import CrossStitch, StitchUnit
 from tasks.sharing.figures import draw_mixing
 from tasks.sharing.hard import Hard
+from tasks.sharing.mmoe import MMoE
 from tasks.sharing.mtan import MTAN, TaskAttention
 from tasks.sharing.nddr_cnn import NDDRCNN, NDDRUnit
+from tasks.sharing.ple import PLE
 from tasks.sharing.segments import Segments
 from tasks.sharing.sluice import Sluice, SluiceUnit
 from tasks.sharing.soft_l2 import SoftL2
@@ -13,10 +16,15 @@ from tasks.sharing.start import start_from_single_tasks
 from tasks.sharing.trace_norm import TraceNorm, trace_norm
 
 __all__ = [
+    "CGC",
     "MTAN",
     "NDDRCNN",
+    "PLE",
+    "CrossStitch",
     "CrossStitch",
     "Hard",
+    "Hard",
+    "MMoE",
     "NDDRUnit",
     "Segments",
     "Sharing",

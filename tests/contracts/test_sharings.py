@@ -15,12 +15,16 @@ from tasks.sharing._base import SHARINGS
 from tests.contracts import fusion_kit, task_kit
 from tests.parts import make_batch, make_model
 
+STACK = {"stack": {"name": "mlp", "depth": 1, "dropout": 0.0}}
 TRUNK = {"trunk": {"name": "mlp", "depth": 2, "dropout": 0.0}}
 METHODS: dict[str, dict[str, Any]] = {
+    "cgc": {"shared": 2, "own": 2, **STACK},
     "cross_stitch": {"own": 0.8},
     "hard": {"depth": 1, "dropout": 0.0},
+    "mmoe": {"experts": 3, **STACK},
     "mtan": TRUNK,
     "nddr_cnn": {"own": 0.8},
+    "ple": {"levels": 2, "own": 2, **STACK},
     "segments": {"depth": 1},
     "sluice": {"subspaces": 2, "own": 0.8},
     "soft_l2": {"strength": 0.1},
