@@ -4,6 +4,7 @@ from tasks.sharing._base import Sharing, create_sharing, list_sharings, register
 from tasks.sharing.cgc import CGC
 from tasks.sharing.cross_stitch import CrossStitch, StitchUnit
 from tasks.sharing.figures import draw_mixing
+from tasks.sharing.flip_flop import flip_flop, mode_product, negative_log_prior
 from tasks.sharing.hard import Hard
 from tasks.sharing.mmoe import MMoE
 from tasks.sharing.mtan import MTAN, TaskAttention
@@ -12,7 +13,9 @@ from tasks.sharing.ple import PLE
 from tasks.sharing.segments import Segments
 from tasks.sharing.sluice import Sluice, SluiceUnit
 from tasks.sharing.soft_l2 import SoftL2
+from tasks.sharing.soft_orthogonality import SoftOrthogonality
 from tasks.sharing.start import start_from_single_tasks
+from tasks.sharing.tensor_normal import TensorNormal
 from tasks.sharing.trace_norm import TraceNorm, trace_norm
 
 __all__ = [
@@ -21,8 +24,6 @@ __all__ = [
     "NDDRCNN",
     "PLE",
     "CrossStitch",
-    "CrossStitch",
-    "Hard",
     "Hard",
     "MMoE",
     "NDDRUnit",
@@ -31,12 +32,17 @@ __all__ = [
     "Sluice",
     "SluiceUnit",
     "SoftL2",
+    "SoftOrthogonality",
     "StitchUnit",
     "TaskAttention",
+    "TensorNormal",
     "TraceNorm",
     "create_sharing",
     "draw_mixing",
+    "flip_flop",
     "list_sharings",
+    "mode_product",
+    "negative_log_prior",
     "register_sharing",
     "start_from_single_tasks",
     "trace_norm",

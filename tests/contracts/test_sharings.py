@@ -28,6 +28,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "segments": {"depth": 1},
     "sluice": {"subspaces": 2, "own": 0.8},
     "soft_l2": {"strength": 0.1},
+    "soft_orthogonality": {"strength": 0.5, **STACK},
+    "tensor_normal": {"strength": 0.1, "every": 2, **STACK},
     "trace_norm": {"strength": 0.1},
 }
 SOFT = ("soft_l2", "trace_norm")
@@ -197,7 +199,8 @@ def test_a_task_without_a_label_leaves_what_is_its_own_alone(name: str) -> None:
 @each
 def test_a_penalty_counts_once_in_a_step_of_several_batches(name: str) -> None:
     model, batch = disturbed(name).eval(), make_batch(12, targets=TARGETS)
-    penalty = model.sharing.penalty()
+    features = model.training_features(batch, (True, True))[""].by_task
+    penalty = model.sharing.penalty_of([features])
     for batches in (batch, [batch, batch]):
         loss, parts = model.loss(batches)
         tasks = parts["y"] + parts["z"]

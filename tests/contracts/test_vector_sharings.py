@@ -23,7 +23,7 @@ from tests.contracts.test_sharings import EXAMPLES
 from tests.parts import make_batch, make_model
 
 OPTIONS = EXAMPLES
-NAMES = ("cgc", "mmoe", "ple")
+NAMES = ("cgc", "mmoe", "ple", "soft_orthogonality", "tensor_normal")
 SIZE = 12
 TARGETS = {"y": torch.arange(SIZE) % 3, "z": torch.linspace(-1, 1, SIZE)[:, None]}
 NOBODY = torch.zeros(SIZE, dtype=torch.bool)
