@@ -18,6 +18,7 @@ from tests.parts import make_batch, make_model
 STACK = {"stack": {"name": "mlp", "depth": 1, "dropout": 0.0}}
 TRUNK = {"trunk": {"name": "mlp", "depth": 2, "dropout": 0.0}}
 METHODS: dict[str, dict[str, Any]] = {
+    "adaptive": {"stack": {"name": "mlp", "depth": 2, "dropout": 0.0}},
     "cgc": {"shared": 2, "own": 2, **STACK},
     "cross_stitch": {"own": 0.8},
     "hard": {"depth": 1, "dropout": 0.0},

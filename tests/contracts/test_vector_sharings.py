@@ -22,8 +22,8 @@ from tests.contracts.task_kit import assert_close_gradients, backward
 from tests.contracts.test_sharings import EXAMPLES
 from tests.parts import make_batch, make_model
 
-OPTIONS = EXAMPLES
-NAMES = ("cgc", "mmoe", "ple", "soft_orthogonality", "tensor_normal")
+OPTIONS = {**EXAMPLES, "adaptive": EXAMPLES["adaptive"] | {"tree": [[["y"], ["z"]]]}}
+NAMES = ("adaptive", "cgc", "mmoe", "ple", "soft_orthogonality", "tensor_normal")
 SIZE = 12
 TARGETS = {"y": torch.arange(SIZE) % 3, "z": torch.linspace(-1, 1, SIZE)[:, None]}
 NOBODY = torch.zeros(SIZE, dtype=torch.bool)
