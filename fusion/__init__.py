@@ -1,40 +1,85 @@
 """Fusions: each combines the outputs of several encoders into one."""
 
 from fusion._base import Fusion, create_fusion, list_fusions, register_fusion
+from fusion.decision.additive import Additive, AdditiveRule
+from fusion.decision.boosted import Boosted, BoostedRule
+from fusion.decision.learned_weights import LearnedWeights, LearnedWeightsRule
+from fusion.decision.majority_vote import MajorityVote, MajorityVoteRule
 from fusion.decision.mean import MeanProbability, MeanRule
+from fusion.decision.mean_log_probability import MeanLogProbability, MeanLogProbabilityRule
+from fusion.decision.mean_logit import MeanLogit, MeanLogitRule
+from fusion.decision.mulmix import MulMix
 from fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
+from fusion.decision.product_of_experts import ProductOfExperts, ProductOfExpertsRule
+from fusion.decision.stacking import Stacking, StackingRule
 from fusion.early.concat import EarlyConcat
 from fusion.fused_encoder import FusedEncoder
 from fusion.intermediate.bottleneck import Bottleneck
 from fusion.intermediate.cells import Cells
 from fusion.intermediate.central_net import CentralNet
 from fusion.intermediate.mmtm import MMTM
+from fusion.late.attention import ModalityAttention
 from fusion.late.concat import LateConcat
+from fusion.late.film import FiLM
 from fusion.late.gated import Gated
 from fusion.late.low_rank import LowRank
+from fusion.late.max import LateMax
+from fusion.late.mean import LateMean
+from fusion.late.mfb import MFB
+from fusion.late.multiplicative_interactions import MultiplicativeInteractions
+from fusion.late.mutan import MUTAN
+from fusion.late.sum import LateSum
+from fusion.late.tensor_fusion import TensorFusion
 from fusion.missing import MissingTokens, ModalityDropout
-from fusion.types import FusionOutput, Rule, Stage
+from fusion.types import FusionOutput, LearnedRule, Rule, Stage
 
 __all__ = [
+    "MFB",
     "MMTM",
+    "MUTAN",
+    "Additive",
+    "AdditiveRule",
+    "Boosted",
+    "BoostedRule",
     "Bottleneck",
     "Cells",
     "CentralNet",
     "EarlyConcat",
+    "FiLM",
     "FusedEncoder",
     "Fusion",
     "FusionOutput",
     "Gated",
     "LateConcat",
+    "LateMax",
+    "LateMean",
+    "LateSum",
+    "LearnedRule",
+    "LearnedWeights",
+    "LearnedWeightsRule",
     "LowRank",
+    "MajorityVote",
+    "MajorityVoteRule",
+    "MeanLogProbability",
+    "MeanLogProbabilityRule",
+    "MeanLogit",
+    "MeanLogitRule",
     "MeanProbability",
     "MeanRule",
     "MissingTokens",
+    "ModalityAttention",
     "ModalityDropout",
+    "MulMix",
     "Multiplicative",
+    "MultiplicativeInteractions",
     "MultiplicativeRule",
+    "ProductOfExperts",
+    "ProductOfExpertsRule",
     "Rule",
+    "Stacking",
+    "StackingRule",
     "Stage",
+    "TensorFusion",
     "create_fusion",
     "list_fusions",
     "register_fusion",

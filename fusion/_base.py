@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from encoders._base import Encoder
 from encoders._registry import Configurable, Registry
 from encoders.types import EncoderOutput
 from fusion.missing import MissingTokens, stack_present
-from fusion.types import FusionOutput, Rule, Stage
+from fusion.types import FusionOutput, LearnedRule, Rule, Stage
 
 
 class Fusion(Configurable, nn.Module):
@@ -32,7 +32,7 @@ class Fusion(Configurable, nn.Module):
         stage: ``"early"``, ``"intermediate"``, ``"late"`` or ``"decision"``.
         embed_dim: Size of ``pooled`` (of each candidate, in a decision fusion).
         token_dim: Size of each token, or None for a fusion without tokens.
-        rule: How a decision fusion decides; None for the other stages.
+        rule: How a decision fusion decides, where that takes no parameters; see `build_rule`.
         candidates: How many vectors it decides among; 1 for the other stages.
         auxiliary_dims: Size of each of the ``auxiliary`` vectors, named after the modality that it is
             of, on which the model puts extra heads.
@@ -61,6 +61,15 @@ class Fusion(Configurable, nn.Module):
     def read(cls, encoder: Encoder) -> Encoder:
         """The part of an encoder that this fusion reads."""
         return encoder.input_level() if cls.stage == "early" else encoder
+
+    def build_rule(self, alternatives: Sequence[int]) -> LearnedRule | None:
+        """A new rule with parameters, for one task; None where ``rule`` serves all tasks.
+
+        Args:
+            alternatives: The shape of the task's log-probabilities for a sample: ``(C,)`` for classes,
+                ``(L, 2)`` for labels.
+        """
+        return None
 
     def exchange(
         self,

@@ -66,7 +66,7 @@ class FusedEncoder(Encoder):
                     f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder "
                     f"or another fusion."
                 )
-            if isinstance(encoder, FusedEncoder) and encoder.fusion.rule is not None:
+            if isinstance(encoder, FusedEncoder) and encoder.fusion.stage == "decision":
                 raise TypeError(
                     f"the encoder of '{name}' ends in the decision fusion "
                     f"'{encoder.fusion.registry_name}', which can only stand outermost."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from encoders.types import EncoderOutput
 
@@ -79,11 +80,12 @@ class FusionOutput(EncoderOutput):
             yield tuple(group), seen if i == 0 else replace(seen, losses={})
 
 
-class Rule(Protocol):
+class Rule(ABC):
     """How a decision fusion turns its candidates' probabilities into one decision."""
 
+    @abstractmethod
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """The cost of deciding for each alternative; a prediction is the cheapest one.
+        """What each alternative costs.
 
         The training loss of a sample is the cost of its true alternative.
 
@@ -91,4 +93,15 @@ class Rule(Protocol):
             log_p ``[B, K, ..., C]`` (log-probabilities over the last axis), present ``[B, K]``,
             result ``[B, ..., C]``, in fp32.
         """
-        ...
+
+    def decide(self, log_p: Tensor, present: Tensor, cost: Tensor) -> Tensor:
+        """The logits of the decision: minus the cost, unless the rule trains for another one.
+
+        Shape:
+            As in `cost`.
+        """
+        return -cost
+
+
+class LearnedRule(nn.Module, Rule):
+    """A rule with parameters; each task has its own, made by `Fusion.build_rule`."""

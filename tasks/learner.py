@@ -38,7 +38,8 @@ class Learner(Resuming):
             ``"one_cycle"`` (up to the peak in the first fifth, then down; Smith & Topin 2018).
         warmup: Share of the steps in which a constant or cosine rate first rises linearly.
         lr_scale: By part of the model, what its learning rate is multiplied by. Parts are the
-            modalities, ``"fusion"``, ``"sharing"``, ``"weighting"``, ``"heads"``, ``"heads.<task>"``.
+            modalities, ``"fusion"``, ``"sharing"``, ``"weighting"``, ``"heads"``, ``"heads.<task>"``,
+            and ``"rules"`` under a decision fusion that learns to decide.
         freeze: Parts that stay as they are: no gradients, norm statistics fixed, no dropout.
         balancing: Weighs what shared parameters receive, from the tasks' gradients.
 

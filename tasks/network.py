@@ -17,6 +17,7 @@ from fusion.levels import encode_by_level
 from fusion.missing import SubsetLog
 from fusion.types import AuxiliaryInfo
 from tasks._base import Task
+from tasks._deciding import decide, learned_rules
 from tasks.sharing import Hard, Sharing
 from tasks.types import TaskOutput
 from tasks.weighting import Equal, Weighting
@@ -88,6 +89,7 @@ class Network(nn.Module):
                 for t in self.with_head
             }
         )
+        self.rules = NamedModules(learned_rules(fusion, {t: tasks[t] for t in self.with_head}))
         self.auxiliary_info = fused.auxiliary_info()
         self.auxiliary_heads = NamedModules(
             {t: _auxiliary_heads(tasks[t], self.auxiliary_info) for t in self.with_head}
@@ -182,7 +184,6 @@ class Network(nn.Module):
 
     def decode(self, features: Features, tasks: Sequence[str]) -> dict[str, TaskOutput]:
         """From the features to the outputs of some tasks."""
-        rule = self._first[0].fusion.rule
         outputs = {}
         for name in tasks:
             owner, x = self._owner[name], features.by_task[name]
@@ -191,17 +192,12 @@ class Network(nn.Module):
                 own = self.auxiliary_heads[owner]
                 auxiliary = {m: own[m](v) for m, v in features.auxiliary[name].items() if m in own}
             heads, present = self.heads[owner], features.fused[name].candidate_present
-            if rule is None or present is None:
+            if present is None:
                 outputs[name] = TaskOutput(next(iter(heads))(x), auxiliary=auxiliary)
                 continue
             candidates = torch.stack([head(x[:, k]) for k, head in enumerate(heads)], 1)
-            log_p = self.tasks[owner].log_probabilities(candidates)
-            if log_p is None:
-                share = present.to(candidates.dtype) / present.sum(1, keepdim=True)
-                logits, cost = torch.einsum("bk...,bk->b...", candidates, share), None
-            else:
-                cost = rule.cost(log_p, present)
-                logits = -cost
+            rule = self.rules[owner] if owner in self.rules else self._first[0].fusion.rule
+            logits, cost = decide(self.tasks[owner], rule, candidates, present)
             outputs[name] = TaskOutput(logits, candidates, present, cost, auxiliary)
         return outputs
 

@@ -15,8 +15,9 @@ def parts(model: MultiTaskModel) -> dict[str, list[nn.Module]]:
     """The modules of each part; what stands later is the more specific.
 
     ``fusion`` is all that stands between the encoders and the sharing, ``heads`` the heads of all tasks,
-    ``heads.<task>`` those of one, auxiliary ones included, and a modality's name its encoder, or all its
-    encoders where each task has its own.
+    ``heads.<task>`` those of one, auxiliary ones included, ``rules`` what a decision fusion learns in order
+    to decide (where it does), and a modality's name its encoder, or all its encoders where each task has its
+    own.
 
     Example:
         >>> from encoders import create_encoder; from fusion import create_fusion
@@ -35,6 +36,7 @@ def parts(model: MultiTaskModel) -> dict[str, list[nn.Module]]:
         "weighting": [model.weighting],
         "heads": [model.heads, model.auxiliary_heads],
         **heads,
+        **({"rules": [model.rules]} if len(model.rules) else {}),
         **{m: [c.leaves()[m] for c in columns] for m in model.fused_encoder.leaves()},
     }
 

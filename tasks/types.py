@@ -14,7 +14,8 @@ class TaskOutput:
 
     Attributes:
         logits: What the task's loss and prediction read: logits of classes or labels, values of a
-            regression. Under a decision fusion, minus the cost of each alternative.
+            regression. Under a decision fusion, those of the decision: most often minus the cost of
+            each alternative.
         candidates: Under a decision fusion, the output of each candidate's head.
         candidate_present: Which candidates are there.
         cost: Under a decision fusion, the cost of each alternative; None for a task without

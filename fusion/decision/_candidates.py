@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -27,12 +28,16 @@ class CandidateFusion(Fusion):
         self.embed_dim, self.candidates = embed_dim, len(encoders)
         self.project = nn.ModuleList([nn.Linear(e.embed_dim, embed_dim) for e in encoders.values()])
 
+    def mapped(self, outputs: Mapping[str, EncoderOutput]) -> Tensor:
+        """The pooled vectors, each through its linear map ``[B, M, embed_dim]``."""
+        return torch.stack(
+            [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)], 1
+        )
+
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        candidates = torch.stack(
-            [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)], 1
-        )
+        candidates = self.mapped(outputs)
         weights = share_of_present(present, self.modalities, candidates)
         return FusionOutput(
             pooled=torch.einsum("bkd,bk->bd", candidates, weights),
@@ -40,3 +45,12 @@ class CandidateFusion(Fusion):
             candidate_present=weights > 0,
             modality_weights=weights,
         )
+
+
+class LearnedCandidateFusion(CandidateFusion):
+    """The same under a rule with parameters, which is each task's own; so are the weights."""
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        return replace(super().forward(outputs, present), modality_weights=None)

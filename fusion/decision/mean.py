@@ -10,9 +10,11 @@ from torch import Tensor
 from encoders._base import Encoder
 from fusion._base import register_fusion
 from fusion.decision._candidates import CandidateFusion
+from fusion.decision._present import like
+from fusion.types import Rule
 
 
-class MeanRule:
+class MeanRule(Rule):
     """``cost^y = −log (1/K) Σ_i p_i^y``: the negative logarithm of the mean probability.
 
     Example:
@@ -24,7 +26,7 @@ class MeanRule:
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
         """See `fusion.types.Rule`; absent candidates do not count."""
-        log_p, there = log_p.float(), _like(present, log_p)
+        log_p, there = log_p.float(), like(present, log_p)
         total = log_p.masked_fill(~there, -math.inf).logsumexp(1)
         return there.sum(1).log() - total
 
@@ -54,7 +56,3 @@ class MeanProbability(CandidateFusion):
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
         self.rule = MeanRule()
-
-
-def _like(present: Tensor, log_p: Tensor) -> Tensor:
-    return present.reshape(*present.shape, *[1] * (log_p.dim() - 2))

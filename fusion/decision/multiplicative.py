@@ -11,11 +11,12 @@ from torch import Tensor
 from encoders._base import Encoder
 from fusion._base import register_fusion
 from fusion.decision._candidates import CandidateFusion
+from fusion.types import Rule
 
 _LOG_TINY = math.log(torch.finfo(torch.float32).tiny)
 
 
-class MultiplicativeRule:
+class MultiplicativeRule(Rule):
     """``cost^y = −Σ_i q_i^y log p_i^y``, ``q_i^y = [∏_{j≠i} (1 − p_j^y)]^{β/(K−1)}``.
 
     A candidate counts less for a class of which others are sure already. K is the number of
@@ -64,7 +65,7 @@ def multiplicative_cost(
     return -(log_q.exp() * log_p).masked_fill(~there, 0).sum(1)
 
 
-class MultiplicativeRules:
+class MultiplicativeRules(Rule):
     """The rule with a β of its own for each sample."""
 
     def __init__(self, betas: Tensor) -> None:

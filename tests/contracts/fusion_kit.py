@@ -30,7 +30,9 @@ def check_shapes(fused: FusedEncoder, view: View) -> None:
     assert (out.tokens is None) == (fusion.token_dim is None)
     if out.tokens is not None:
         assert out.tokens.shape == (size, out.tokens.shape[1], fusion.token_dim)
-    assert (fusion.rule is None) == (fusion.stage != "decision") == (out.candidates is None)
+    assert (fusion.stage == "decision") == (out.candidates is not None)
+    rules = [r for r in (fusion.rule, fusion.build_rule((3,))) if r is not None]
+    assert len(rules) == (fusion.stage == "decision"), "a decision fusion has one rule, no other has any"
     if out.candidates is not None:
         assert out.candidates.shape == (size, fusion.candidates, fusion.embed_dim)
         assert out.candidate_present is not None

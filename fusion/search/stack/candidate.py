@@ -87,7 +87,7 @@ def decide(objective: Objective, rule: Rule, candidates: Tensor, present: Tensor
         share = present.to(candidates.dtype) / present.sum(1, keepdim=True)
         return torch.einsum("bk...,bk->b...", candidates, share), None
     cost = rule.cost(log_p, present)
-    return -cost, cost
+    return rule.decide(log_p, present, cost), cost
 
 
 def sample_losses(objective: Objective, output: Output, target: Tensor) -> Tensor:

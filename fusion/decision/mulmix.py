@@ -1,0 +1,138 @@
+"""Multiplicative fusion of mixtures of modalities."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders._registry import unknown_name
+from encoders.types import EncoderOutput
+from fusion._base import register_fusion
+from fusion.decision._candidates import CandidateFusion
+from fusion.decision.boosted import BoostedRule
+from fusion.decision.multiplicative import MultiplicativeRule
+from fusion.types import FusionOutput, Rule
+
+
+@register_fusion("mulmix")
+class MulMix(CandidateFusion):
+    """Multiplicative decision fusion of mixtures: ``u_i = Σ_{k∈M_i} f_k(v_k)`` for subsets M_i.
+
+    Each mixture is a candidate with heads of its own under `MultiplicativeRule`; ``f_k`` is a linear map,
+    the same in every mixture. A mixture counts where all its modalities are there; for a sample without
+    such a one, those count that have any of theirs, as the sum of what is there. ``modality_weights`` are
+    what the mixtures that count are made of, ``pooled`` is their mean. A regression takes the mean of the
+    outputs of the mixtures that count.
+
+    All non-empty subsets are 2^M − 1. Unless mixtures are chosen, they are pruned by size: single
+    modalities and the whole are always kept, then all pairs, all triples and so on, as long as no more than
+    ``max_candidates`` are kept.
+    Source: K. Liu et al. 2018, "Learn to Combine Modalities in Multimodal Deep Learning",
+    arXiv 1805.11730 (multiplicative combination of mixtures); the pruning is ours.
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of each candidate.
+        beta: β ≥ 0 of `MultiplicativeRule`.
+        mixtures: The modalities of each mixture; None for all subsets, pruned.
+        max_candidates: Where the pruning stops.
+        delta: The margin of `BoostedRule` (boosted MulMix); None for the plain rule.
+
+    Shape:
+        ``candidates [B, K, embed_dim]``, ``modality_weights [B, M]``.
+
+    Raises:
+        ValueError: A mixture is empty, comes twice or names an unknown modality; a modality is in none; β
+            or δ is negative.
+
+    Example:
+        >>> from encoders import EncoderOutput, create_encoder
+        >>> encoders = {m: create_encoder("mlp", 3) for m in "abc"}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> MulMix(encoders, embed_dim=16)(out).candidates.shape
+        torch.Size([4, 7, 16])
+        >>> MulMix(encoders, max_candidates=4).mixtures
+        (('a',), ('b',), ('c',), ('a', 'b', 'c'))
+    """
+
+    membership: Tensor
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int = 128,
+        beta: float = 0.5,
+        mixtures: Sequence[Sequence[str]] | None = None,
+        max_candidates: int = 16,
+        delta: float | None = None,
+    ) -> None:
+        super().__init__(encoders, embed_dim=embed_dim)
+        if mixtures is None:
+            self.mixtures = pruned_subsets(self.modalities, max_candidates)
+        else:
+            self.mixtures = tuple(tuple(m) for m in mixtures)
+            _check(self.mixtures, self.modalities)
+        self.candidates = len(self.mixtures)
+        rule: Rule = MultiplicativeRule(beta=beta)
+        self.rule = rule if delta is None else BoostedRule(rule, delta=delta)
+        inside = [[m in mixture for m in self.modalities] for mixture in self.mixtures]
+        self.register_buffer("membership", torch.tensor(inside), persistent=False)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        mapped = self.mapped(outputs)
+        members = self.membership
+        if present is None:
+            there = members.new_ones(mapped.shape[:2])
+        else:
+            there = torch.stack([present[m] for m in self.modalities], 1)
+            there = there | ~there.any(1, keepdim=True)
+        inside = members & there.unsqueeze(1)  # [B, K, M]
+        whole = (inside == members).all(2)
+        counts = torch.where(whole.any(1, keepdim=True), whole, inside.any(2))
+        candidates = inside.to(mapped.dtype) @ mapped
+        share = counts.to(mapped.dtype) / counts.sum(1, keepdim=True)
+        made_of = inside / inside.sum(2, keepdim=True).clamp(min=1)
+        return FusionOutput(
+            pooled=torch.einsum("bkd,bk->bd", candidates, share),
+            candidates=candidates,
+            candidate_present=counts,
+            modality_weights=torch.einsum("bk,bkm->bm", share, made_of.to(share.dtype)),
+        )
+
+
+def pruned_subsets(modalities: Sequence[str], most: int) -> tuple[tuple[str, ...], ...]:
+    """Subsets in the order of their size: singles, the whole, and all of the smaller sizes that fit.
+
+    Example:
+        >>> ["".join(s) for s in pruned_subsets("abcd", 11)]
+        ['a', 'b', 'c', 'd', 'ab', 'ac', 'ad', 'bc', 'bd', 'cd', 'abcd']
+    """
+    kept = [(m,) for m in modalities]
+    whole = [tuple(modalities)] if len(modalities) > 1 else []
+    for size in range(2, len(modalities)):
+        more = list(itertools.islice(itertools.combinations(modalities, size), most + 1))
+        if len(kept) + len(more) + len(whole) > most:
+            break
+        kept += more
+    return (*kept, *whole)
+
+
+def _check(mixtures: Sequence[Sequence[str]], modalities: Sequence[str]) -> None:
+    for mixture in mixtures:
+        for m in mixture:
+            if m not in modalities:
+                raise unknown_name("modality in `mixtures`", m, modalities)
+        if not mixture or len(set(mixture)) < len(mixture):
+            raise ValueError(f"each of `mixtures` should hold modalities, each once. Found {mixture}.")
+    if len({frozenset(m) for m in mixtures}) < len(mixtures):
+        raise ValueError(f"`mixtures` should differ from one another. Found {mixtures}.")
+    lost = set(modalities) - {m for mixture in mixtures for m in mixture}
+    if lost:
+        raise ValueError(f"each modality should be in one of `mixtures`. Found none with {sorted(lost)}.")

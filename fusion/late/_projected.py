@@ -1,0 +1,35 @@
+"""What late fusions share that leave absent modalities out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+from fusion._base import Fusion
+
+
+class ProjectedFusion(Fusion):
+    """Each modality through a linear map of its own into one space, ``u_m = W_m x_m + b_m``."""
+
+    stage = "late"
+
+    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int) -> None:
+        super().__init__(encoders)
+        self.embed_dim = embed_dim
+        self.project = nn.ModuleList([nn.Linear(e.embed_dim, embed_dim) for e in encoders.values()])
+
+    def projected(self, outputs: Mapping[str, EncoderOutput]) -> list[Tensor]:
+        """``u_m`` in the order of the modalities.
+
+        Shape:
+            ``[B, embed_dim]`` each.
+        """
+        return [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)]
+
+    def there(self, present: Mapping[str, Tensor]) -> Tensor:
+        """Which modalities are there ``[B, M]``."""
+        return torch.stack([present[m] for m in self.modalities], 1)

@@ -1,0 +1,68 @@
+"""Feature-wise linear modulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders._registry import unknown_name
+from encoders.types import EncoderOutput
+from fusion._base import PooledFusion, register_fusion
+from fusion.types import FusionOutput
+
+
+@register_fusion("film")
+class FiLM(PooledFusion):
+    """Feature-wise linear modulation: the other modalities scale and shift the features of one.
+
+    ``h = γ ⊙ (W x_1 + b) + β`` with ``[γ − 1; β] = V [x_2; …; x_M] + c``: as in the paper, what is learned
+    is how γ differs from 1. In the place of an absent modality stands a learned token. One modality alone
+    is not modulated.
+    Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer" (eqs. 1-2).
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+        modulated: The modality whose features are scaled and shifted; None for the first.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Raises:
+        ValueError: There is no modality of the name ``modulated``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> FiLM(encoders, embed_dim=16, modulated="b")(out).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    stage = "late"
+
+    def __init__(
+        self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, modulated: str | None = None
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim = embed_dim
+        if modulated is not None and modulated not in encoders:
+            raise unknown_name("modality to be `modulated`", modulated, encoders)
+        self.place = 0 if modulated is None else self.modalities.index(modulated)
+        self.features = nn.Linear(self.dims[self.place], embed_dim)
+        others = sum(self.dims) - self.dims[self.place]
+        self.modulation = nn.Linear(others, 2 * embed_dim) if len(self.dims) > 1 else None
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        vectors = self.vectors(outputs, present)
+        features = self.features(vectors.pop(self.place))
+        if self.modulation is None:
+            return FusionOutput(pooled=features)
+        condition = torch.cat(vectors, 1) if len(vectors) > 1 else vectors[0]
+        scale, shift = self.modulation(condition).chunk(2, 1)
+        return FusionOutput(pooled=torch.addcmul(features + shift, scale, features))

@@ -1,0 +1,55 @@
+"""Late maximum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+from fusion._base import register_fusion
+from fusion.late._projected import ProjectedFusion
+from fusion.types import FusionOutput
+
+
+@register_fusion("max")
+class LateMax(ProjectedFusion):
+    """The elementwise maximum of the pooled vectors, mapped into one space: ``h = max_m (W_m x_m + b_m)``.
+
+    It is taken over the modalities that are there, or over all the b_m where none is. ``modality_weights``
+    are the shares of the features that each modality gives.
+    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (§4.3, max-pooling).
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+
+    Shape:
+        ``pooled [B, embed_dim]``, ``modality_weights [B, M]``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> LateMax(encoders, embed_dim=16)(out).modality_weights.sum(1)
+        tensor([1., 1., 1., 1.])
+    """
+
+    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+        super().__init__(encoders, embed_dim=embed_dim)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        u = torch.stack(self.projected(outputs), 1)
+        if present is not None:
+            there = self.there(present)
+            there = there | ~there.any(1, keepdim=True)
+            u = u.masked_fill(~there.unsqueeze(2), -math.inf)
+        largest, giver = u.max(1)
+        share = F.one_hot(giver, len(self.modalities)).to(u.dtype).mean(1)
+        return FusionOutput(pooled=largest, modality_weights=share)

@@ -1,0 +1,49 @@
+"""Late mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+from fusion._base import register_fusion, share_of_present
+from fusion.late._projected import ProjectedFusion
+from fusion.types import FusionOutput
+
+
+@register_fusion("mean")
+class LateMean(ProjectedFusion):
+    """The mean of the pooled vectors, mapped into one space: ``h = 1/K Σ_m (W_m x_m + b_m)``.
+
+    The sum and K are over the modalities that are there, so that the scale stays when one is absent; with
+    none of them the result is the mean of the b_m. ``modality_weights`` are equal over the present ones.
+    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (§4.3, additive), as a
+    mean.
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+
+    Shape:
+        ``pooled [B, embed_dim]``, ``modality_weights [B, M]``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> LateMean(encoders, embed_dim=16)(out).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+        super().__init__(encoders, embed_dim=embed_dim)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        u = torch.stack(self.projected(outputs), 1)
+        weights = share_of_present(present, self.modalities, u)
+        return FusionOutput(pooled=torch.einsum("bm,bmd->bd", weights, u), modality_weights=weights)

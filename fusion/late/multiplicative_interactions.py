@@ -1,0 +1,60 @@
+"""Multiplicative interactions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+from fusion._base import PooledFusion, register_fusion
+from fusion.late._contraction import Contraction
+from fusion.types import FusionOutput
+
+
+@register_fusion("multiplicative_interactions")
+class MultiplicativeInteractions(PooledFusion):
+    """A full bilinear form of two modalities: ``z = xᵀ 𝕎 y + U x + V y + b``.
+
+    With more than two, every pair has its bilinear form: ``z = Σ_{m<n} x_mᵀ 𝕎_mn x_n + Σ_m U_m x_m + b``.
+    In the place of an absent modality stands a learned token.
+    Source: Jayakumar et al. 2020, "Multiplicative Interactions and Where to Find Them" (eq. 1); the paper
+    has two inputs.
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> MultiplicativeInteractions(encoders, embed_dim=16)(out).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    stage = "late"
+
+    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+        super().__init__(encoders)
+        self.embed_dim = embed_dim
+        self.linear = nn.Linear(sum(self.dims), embed_dim)
+        self.pairs = list(itertools.combinations(range(len(self.dims)), 2))
+        self.forms = nn.ModuleList(
+            [Contraction((self.dims[m], self.dims[n]), embed_dim) for m, n in self.pairs]
+        )
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        vectors = self.vectors(outputs, present)
+        z = self.linear(torch.cat(vectors, 1))
+        for (m, n), form in zip(self.pairs, self.forms, strict=True):
+            z = z + form([vectors[m], vectors[n]])
+        return FusionOutput(pooled=z)

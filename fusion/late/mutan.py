@@ -1,0 +1,67 @@
+"""Tucker fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+from fusion._base import PooledFusion, register_fusion
+from fusion.types import FusionOutput
+
+
+@register_fusion("mutan")
+class MUTAN(PooledFusion):
+    """Tensor fusion with a Tucker-decomposed weight whose core has slices of low rank.
+
+    ``x̃_m = W_m x_m + c_m``, ``z = Σ_r ⊙_m (N_m^(r) x̃_m)``, ``h = W_o z + b``: each feature of z sees a
+    slice of the core tensor of rank R at most. For more than two modalities the product goes over all of
+    them. In the place of an absent modality stands a learned token.
+    Source: Ben-younes et al. 2017, "MUTAN: Multimodal Tucker Fusion for Visual Question Answering" (§3.1,
+    Tucker; §3.2, the rank of the core).
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+        core_dim: Size of the core tensor in each of its modes, that of z included.
+        rank: R, of each slice of the core.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> MUTAN(encoders, embed_dim=16, core_dim=8, rank=3)(out).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    stage = "late"
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int = 128,
+        core_dim: int = 64,
+        rank: int = 10,
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim, self.core_dim, self.rank = embed_dim, core_dim, rank
+        self.project = nn.ModuleList([nn.Linear(d, core_dim) for d in self.dims])
+        self.core = nn.ModuleList([nn.Linear(core_dim, rank * core_dim, bias=False) for _ in self.dims])
+        self.out = nn.Linear(core_dim, embed_dim)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        product: Tensor | None = None
+        for x, project, core in zip(self.vectors(outputs, present), self.project, self.core, strict=True):
+            factor = core(project(x))
+            product = factor if product is None else product * factor
+        assert product is not None
+        z = product.unflatten(1, (self.rank, self.core_dim)).sum(1)
+        return FusionOutput(pooled=self.out(z))

@@ -1,0 +1,76 @@
+"""Tensor fusion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from encoders._base import Encoder
+from encoders.types import EncoderOutput
+from fusion._base import PooledFusion, register_fusion
+from fusion.late._contraction import Contraction
+from fusion.types import FusionOutput
+
+MOST_WEIGHTS = 2**27
+
+
+@register_fusion("tensor_fusion")
+class TensorFusion(PooledFusion):
+    """A linear map of the outer product of all modalities: ``h = W · ⊗_m [x_m; 1] + b``.
+
+    The appended 1s keep the unimodal terms and those of fewer modalities. The outer product of three or
+    more is never built: the weight is contracted with one part of the modalities, then with the others.
+    In the place of an absent modality stands a learned token. Modalities of more than ``max_dim`` features
+    are first mapped linearly to so many, for the weight has ``∏_m (D_m + 1) · embed_dim`` entries.
+    Source: Zadeh et al. 2017, "Tensor Fusion Network for Multimodal Sentiment Analysis" (eqs. 1-3; the
+    first layer of its inference network).
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+        max_dim: Most features of a modality (32 in the paper, of sound and picture).
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Raises:
+        ValueError: The weight would have more than 2²⁷ entries.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {m: create_encoder("mlp", 3, embed_dim=8) for m in "abc"}
+        >>> out = {m: EncoderOutput(torch.randn(4, 8)) for m in encoders}
+        >>> fusion = TensorFusion(encoders, embed_dim=16)
+        >>> fusion(out).pooled.shape
+        torch.Size([4, 16])
+    """
+
+    stage = "late"
+
+    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, max_dim: int = 32) -> None:
+        super().__init__(encoders)
+        self.embed_dim, self.max_dim = embed_dim, max_dim
+        self.reduce = nn.ModuleList(
+            [nn.Linear(d, max_dim) if d > max_dim else nn.Identity() for d in self.dims]
+        )
+        sizes = [min(d, max_dim) + 1 for d in self.dims]
+        entries = math.prod(sizes) * embed_dim
+        if entries > MOST_WEIGHTS:
+            raise ValueError(
+                f"the weight of a tensor fusion should have at most {MOST_WEIGHTS} entries. Found {entries} "
+                f"for {len(sizes)} modalities of {[s - 1 for s in sizes]} features. Lower `max_dim`, or "
+                f"choose fusion 'low_rank'."
+            )
+        self.form = Contraction(sizes, embed_dim)
+        self.bias = nn.Parameter(torch.zeros(embed_dim))
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        vectors = self.vectors(outputs, present)
+        ones = [F.pad(r(x), (0, 1), value=1.0) for r, x in zip(self.reduce, vectors, strict=True)]
+        return FusionOutput(pooled=self.form(ones) + self.bias)

@@ -1,0 +1,41 @@
+"""From the candidates of a decision fusion to one decision of each task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from fusion import Fusion
+from fusion.types import LearnedRule, Rule
+from tasks._base import Task
+
+
+def learned_rules(fusion: Fusion, tasks: Mapping[str, Task]) -> dict[str, LearnedRule]:
+    """The rules with parameters, of those tasks that have alternatives."""
+    found = {}
+    for name, task in tasks.items():
+        log_p = task.log_probabilities(torch.zeros(1, task.out_dim))
+        rule = None if log_p is None else fusion.build_rule(log_p.shape[1:])
+        if rule is not None:
+            found[name] = rule
+    return found
+
+
+def decide(
+    task: Task, rule: Rule | None, candidates: Tensor, present: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """The logits of the decision, and the cost of each alternative.
+
+    A task without alternatives takes the mean of the present candidates' outputs, and has no cost.
+
+    Shape:
+        candidates ``[B, K, out_dim]``, present ``[B, K]``.
+    """
+    log_p = task.log_probabilities(candidates)
+    if log_p is None or rule is None:
+        share = present.to(candidates.dtype) / present.sum(1, keepdim=True)
+        return torch.einsum("bk...,bk->b...", candidates, share), None
+    cost = rule.cost(log_p, present)
+    return rule.decide(log_p, present, cost), cost
