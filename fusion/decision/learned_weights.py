@@ -53,7 +53,7 @@ class LearnedWeights(LearnedCandidateFusion):
     See `LearnedWeightsRule`; a trained model has them in ``model.rules[task]``. They are shared out anew
     among the modalities that a sample has. A regression takes the plain mean of the present candidates'
     outputs.
-    Source: the linear opinion pool, Genest and Zidek 1986, "Combining Probability Distributions" (§3.1).
+    Source: the linear opinion pool, Genest and Zidek 1986, "Combining Probability Distributions".
 
     Args:
         encoders: By modality; each is a candidate.

@@ -49,7 +49,7 @@ class MajorityVote(CandidateFusion):
 
     See `MajorityVoteRule` for ties and training. A regression takes the mean of the present candidates'
     outputs.
-    Source: the majority vote rule of Kittler et al. 1998, "On Combining Classifiers" (eq. 20).
+    Source: the majority vote rule of Kittler et al. 1998, "On Combining Classifiers".
 
     Args:
         encoders: By modality; each is a candidate.

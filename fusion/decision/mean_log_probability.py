@@ -35,8 +35,8 @@ class MeanLogProbability(CandidateFusion):
     It decides as `MeanLogit` does, and trains otherwise: the loss is the mean of the candidates'
     cross-entropies, so that every head learns by itself. A regression takes the mean of the present
     candidates' outputs.
-    Source: the product rule of Kittler et al. 1998, "On Combining Classifiers" (eq. 8), under equal
-    priors, as a mean.
+    Source: the product rule of Kittler et al. 1998, "On Combining Classifiers", under equal priors,
+    as a mean.
 
     Args:
         encoders: By modality; each is a candidate.

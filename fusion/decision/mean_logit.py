@@ -38,8 +38,8 @@ class MeanLogit(CandidateFusion):
     Trained on the cross-entropy of the mean: the heads learn together. The probabilities are the
     geometric mean of the candidates', normalised. A regression takes the mean of the present
     candidates' outputs.
-    Source: the logarithmic opinion pool, Genest and Zidek 1986, "Combining Probability Distributions"
-    (§3.2), with equal weights.
+    Source: the logarithmic opinion pool, Genest and Zidek 1986, "Combining Probability
+    Distributions", with equal weights.
 
     Args:
         encoders: By modality; each is a candidate.

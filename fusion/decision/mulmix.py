@@ -130,7 +130,7 @@ def _check(mixtures: Sequence[Sequence[str]], modalities: Sequence[str]) -> None
             if m not in modalities:
                 raise unknown_name("modality in `mixtures`", m, modalities)
         if not mixture or len(set(mixture)) < len(mixture):
-            raise ValueError(f"each of `mixtures` should hold modalities, each once. Found {mixture}.")
+            raise ValueError(f"each of `mixtures` should hold modalities, each once. Found {list(mixture)}.")
     if len({frozenset(m) for m in mixtures}) < len(mixtures):
         raise ValueError(f"`mixtures` should differ from one another. Found {mixtures}.")
     lost = set(modalities) - {m for mixture in mixtures for m in mixture}

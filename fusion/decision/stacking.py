@@ -66,7 +66,7 @@ class Stacking(LearnedCandidateFusion):
     once more on other samples with everything frozen but ``rules``. A regression takes the mean of the
     present candidates' outputs.
     Source: Wolpert 1992, "Stacked Generalization"; Ting and Witten 1999, "Issues in Stacked
-    Generalization" (§2: class probabilities, a linear model of each class), with a logistic regression.
+    Generalization" (class probabilities, a linear model of each class), with a logistic regression.
 
     Args:
         encoders: By modality; each is a candidate.

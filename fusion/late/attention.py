@@ -21,9 +21,9 @@ class ModalityAttention(ProjectedFusion):
 
     ``h = Σ_m a_m u_m`` with ``u_m = W_m x_m + b_m``, ``a = softmax_m(q · tanh(V_m x_m + c_m))`` over the
     modalities that are there, or over all where none is. ``modality_weights`` are the a.
-    Source: Hori et al. 2017, "Attention-Based Multimodal Fusion for Video Description" (§3.2), with a
-    learned query in the place of a decoder's state, as Yang et al. 2016, "Hierarchical Attention Networks
-    for Document Classification" (eqs. 5-7).
+    Source: Hori et al. 2017, "Attention-Based Multimodal Fusion for Video Description", with a learned query
+    in the place of a decoder's state, as Yang et al. 2016, "Hierarchical Attention Networks for Document
+    Classification" (eqs. 5-7).
 
     Args:
         encoders: By modality.

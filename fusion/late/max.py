@@ -22,7 +22,7 @@ class LateMax(ProjectedFusion):
 
     It is taken over the modalities that are there, or over all the b_m where none is. ``modality_weights``
     are the shares of the features that each modality gives.
-    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (§4.3, max-pooling).
+    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (max-pooling).
 
     Args:
         encoders: By modality.

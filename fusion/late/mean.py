@@ -20,7 +20,7 @@ class LateMean(ProjectedFusion):
 
     The sum and K are over the modalities that are there, so that the scale stays when one is absent; with
     none of them the result is the mean of the b_m. ``modality_weights`` are equal over the present ones.
-    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (§4.3, additive), as a
+    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (additive), as a
     mean.
 
     Args:

@@ -20,7 +20,7 @@ class MFB(PooledFusion):
     ``z ← sign(z) |z|^½``, ``z ← z / ‖z‖``. For more than two modalities the product goes over all of them.
     In the place of an absent modality stands a learned token.
     Source: Yu et al. 2017, "Multi-modal Factorized Bilinear Pooling with Co-attention Learning for Visual
-    Question Answering" (§3, eq. 4, fig. 2), with the biases of the authors' code.
+    Question Answering" (§3), with the biases of the authors' code.
 
     Args:
         encoders: By modality.
@@ -32,7 +32,7 @@ class MFB(PooledFusion):
         ``pooled [B, embed_dim]``, of length 1.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> import torch; from encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MFB(encoders, embed_dim=16)(out).pooled.norm(dim=1).round(decimals=3).tolist()
@@ -69,6 +69,7 @@ def signed_root(z: Tensor) -> Tensor:
     """``sign(z) |z|^½``, whose gradient stays finite at 0.
 
     Example:
+        >>> import torch
         >>> signed_root(torch.tensor([-4.0, 0.0, 9.0]))
         tensor([-2.,  0.,  3.])
     """

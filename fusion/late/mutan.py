@@ -19,8 +19,8 @@ class MUTAN(PooledFusion):
     ``x̃_m = W_m x_m + c_m``, ``z = Σ_r ⊙_m (N_m^(r) x̃_m)``, ``h = W_o z + b``: each feature of z sees a
     slice of the core tensor of rank R at most. For more than two modalities the product goes over all of
     them. In the place of an absent modality stands a learned token.
-    Source: Ben-younes et al. 2017, "MUTAN: Multimodal Tucker Fusion for Visual Question Answering" (§3.1,
-    Tucker; §3.2, the rank of the core).
+    Source: Ben-younes et al. 2017, "MUTAN: Multimodal Tucker Fusion for Visual Question Answering" (Tucker
+    fusion with the constraint on the rank of the core).
 
     Args:
         encoders: By modality.
@@ -32,7 +32,7 @@ class MUTAN(PooledFusion):
         ``pooled [B, embed_dim]``.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> import torch; from encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MUTAN(encoders, embed_dim=16, core_dim=8, rank=3)(out).pooled.shape

@@ -20,7 +20,7 @@ class LateSum(ProjectedFusion):
 
     With every modality there it is the map of `LateConcat`; an absent one adds nothing here, and with none
     the result is zero. ``modality_weights`` are equal over the present ones.
-    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (§4.3, additive).
+    Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (additive).
 
     Args:
         encoders: By modality.

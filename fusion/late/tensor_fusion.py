@@ -26,8 +26,8 @@ class TensorFusion(PooledFusion):
     more is never built: the weight is contracted with one part of the modalities, then with the others.
     In the place of an absent modality stands a learned token. Modalities of more than ``max_dim`` features
     are first mapped linearly to so many, for the weight has ``∏_m (D_m + 1) · embed_dim`` entries.
-    Source: Zadeh et al. 2017, "Tensor Fusion Network for Multimodal Sentiment Analysis" (eqs. 1-3; the
-    first layer of its inference network).
+    Source: Zadeh et al. 2017, "Tensor Fusion Network for Multimodal Sentiment Analysis" (the tensor
+    fusion layer, and the first map of the inference network).
 
     Args:
         encoders: By modality.

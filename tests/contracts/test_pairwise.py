@@ -228,7 +228,7 @@ def test_parts_work_together(row: Row) -> None:
     assert all(bool(p.isfinite().all()) for p in model.parameters())
     assert any(n.startswith("columns.0") for n in moved)
     assert any(n.startswith("heads.m_y") for n in moved)
-    assert not any(n.startswith(("heads.m_v", "auxiliary_heads.m_v")) for n in moved)
+    assert not any(n.startswith(("heads.m_v", "auxiliary_heads.m_v", "rules.m_v")) for n in moved)
     for out in model(batch).values():
         assert bool(out.logits.isfinite().all())
 
