@@ -106,8 +106,10 @@ class PooledFusion(Fusion):
         Shape:
             ``[B, D_m]`` each.
         """
-        there = stack_present(self.modalities, present)
-        vectors: list[Tensor] = self.missing([outputs[m].pooled for m in self.modalities], there)
+        pooled = [outputs[m].pooled for m in self.modalities]
+        if present is None:
+            return pooled
+        vectors: list[Tensor] = self.missing(pooled, stack_present(self.modalities, present))
         return vectors
 
 

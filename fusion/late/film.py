@@ -18,9 +18,8 @@ from fusion.types import FusionOutput
 class FiLM(PooledFusion):
     """Feature-wise linear modulation: the other modalities scale and shift the features of one.
 
-    ``h = γ ⊙ (W x_1 + b) + β`` with ``[γ − 1; β] = V [x_2; …; x_M] + c``: as in the paper, what is learned
-    is how γ differs from 1. In the place of an absent modality stands a learned token. One modality alone
-    is not modulated.
+    ``h = γ ⊙ (W x_1 + b) + β`` with ``[γ; β] = V [x_2; …; x_M] + c``; as in the paper, γ starts about 1.
+    In the place of an absent modality stands a learned token. One modality alone is not modulated.
     Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer" (eqs. 1-2).
 
     Args:
@@ -54,7 +53,11 @@ class FiLM(PooledFusion):
         self.place = 0 if modulated is None else self.modalities.index(modulated)
         self.features = nn.Linear(self.dims[self.place], embed_dim)
         others = sum(self.dims) - self.dims[self.place]
-        self.modulation = nn.Linear(others, 2 * embed_dim) if len(self.dims) > 1 else None
+        self.modulation: nn.Linear | None = None
+        if len(self.dims) > 1:
+            self.modulation = nn.Linear(others, 2 * embed_dim)
+            with torch.no_grad():
+                self.modulation.bias[:embed_dim] += 1
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
@@ -65,4 +68,4 @@ class FiLM(PooledFusion):
             return FusionOutput(pooled=features)
         condition = torch.cat(vectors, 1) if len(vectors) > 1 else vectors[0]
         scale, shift = self.modulation(condition).chunk(2, 1)
-        return FusionOutput(pooled=torch.addcmul(features + shift, scale, features))
+        return FusionOutput(pooled=torch.addcmul(shift, scale, features))

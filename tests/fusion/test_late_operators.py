@@ -96,7 +96,7 @@ def test_attention_is_a_softmax_over_the_modalities_that_are_there(
 def test_film_scales_and_shifts_the_features_of_one_modality(
     dims: list[int], batch: int, out: int, place: int
 ) -> None:
-    """Perez 2018, eqs. 1-2: ``FiLM(F) = γ ⊙ F + β``, γ and β affine in the others, γ as 1 + Δγ."""
+    """Perez 2018, eqs. 1-2: ``FiLM(F) = γ ⊙ F + β``, γ and β affine in the others."""
     place = min(place, len(dims) - 1)
     fusion, xs = make("film", dims, out, modulated=f"m{place}"), pooled(dims, batch)
     for b in range(batch):
@@ -110,14 +110,20 @@ def test_film_scales_and_shifts_the_features_of_one_modality(
                     sum(w * c for w, c in zip(rows[0][i], condition, strict=True)) + rows[1][i]
                     for i in (e, out + e)
                 )
-                gamma, beta = 1 + scale, shift
+                gamma, beta = scale, shift
             assert run(fusion, xs)[b, e].item() == pytest.approx(gamma * feature + beta)
+
+
+def test_the_scale_of_film_starts_about_one() -> None:
+    scale, shift = make("film", [2, 100], out=200).modulation.bias.chunk(2)
+    assert scale.mean().item() == pytest.approx(1, abs=0.02)
+    assert shift.mean().item() == pytest.approx(0, abs=0.02)
 
 
 def test_film_without_modulation_is_a_linear_map() -> None:
     fusion, xs = make("film", [2, 3]), pooled([2, 3], 4)
     fusion.modulation.weight.data.zero_()
-    fusion.modulation.bias.data.zero_()
+    fusion.modulation.bias.data = torch.tensor([1.0] * 3 + [0.0] * 3, dtype=torch.float64)
     torch.testing.assert_close(run(fusion, xs), fusion.features(xs[0]))
 
 
