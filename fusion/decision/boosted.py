@@ -43,7 +43,8 @@ class BoostedRule(Rule):
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
         """See `fusion.types.Rule`."""
         cost = self.base.cost(log_p, present)
-        best, second = cost.detach().topk(2, dim=-1, largest=False).values.split(1, -1)
+        least = cost.detach().topk(2, dim=-1, largest=False).values
+        best, second = least[..., :1], least[..., 1:]
         return torch.where((best + self.delta < second) & (cost == best), 0, cost)
 
     def decide(self, log_p: Tensor, present: Tensor, cost: Tensor) -> Tensor:

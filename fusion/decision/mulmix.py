@@ -114,7 +114,7 @@ def pruned_subsets(modalities: Sequence[str], most: int) -> tuple[tuple[str, ...
         >>> ["".join(s) for s in pruned_subsets("abcd", 11)]
         ['a', 'b', 'c', 'd', 'ab', 'ac', 'ad', 'bc', 'bd', 'cd', 'abcd']
     """
-    kept = [(m,) for m in modalities]
+    kept: list[tuple[str, ...]] = [(m,) for m in modalities]
     whole = [tuple(modalities)] if len(modalities) > 1 else []
     for size in range(2, len(modalities)):
         more = list(itertools.islice(itertools.combinations(modalities, size), most + 1))

@@ -68,7 +68,8 @@ def partition(dims: Sequence[int], out: int) -> tuple[tuple[int, ...], tuple[int
     """
     modes = range(len(dims))
     most = len(dims) - 1 if len(dims) > 2 else len(dims)
-    best, least = ((0,), tuple(modes[1:])), math.inf
+    best: tuple[tuple[int, ...], tuple[int, ...]] = (0,), tuple(modes[1:])
+    least = math.inf
     for count in range(1, most + 1):
         for first in itertools.combinations(modes, count):
             # The largest of the others first: what it leaves is the smallest.

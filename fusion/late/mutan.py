@@ -63,5 +63,5 @@ class MUTAN(PooledFusion):
             factor = core(project(x))
             product = factor if product is None else product * factor
         assert product is not None
-        z = product.unflatten(1, (self.rank, self.core_dim)).sum(1)
+        z = product.view(-1, self.rank, self.core_dim).sum(1)
         return FusionOutput(pooled=self.out(z))
