@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
-from tasks import create_balancing, list_balancings
+from tasks import Classification, Learner, MultiLabel, Regression, create_balancing, list_balancings
 from tasks.balancing._base import BALANCINGS, LEVELS
+from tasks.balancing.feature_level import balanced_loss
 from tests.contracts import task_kit
+from tests.parts import make_batch, make_model
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "aligned_mtl": {},
@@ -50,5 +53,40 @@ def test_state_round_trip(name: str) -> None:
 
 @each
 @pytest.mark.parametrize("level", LEVELS)
-def test_every_balancing_takes_either_level(name: str, level: str) -> None:
-    assert create_balancing(name, level=level).config["level"] == level
+def test_a_step_at_either_level(name: str, level: str) -> None:
+    """Shared parameters receive the rule's mixture of the tasks' gradients, heads their own task's."""
+    tasks = {"y": Classification(3), "idle": Regression(), "z": Regression(), "w": MultiLabel(4)}
+    model = make_model("gated", tasks).double()
+    balancing, again = (create_balancing(name, **EXAMPLES[name] | {"level": level}) for _ in range(2))
+    optimizer = Learner(model, lr=0.1, balancing=balancing).configure_optimizers()
+    target = {"y": torch.arange(8) % 3, "z": torch.randn(8, 1).double(), "w": torch.rand(8, 4).round()}
+    batch = make_batch(targets=target)
+    batch = batch._unchecked(inputs={m: x.double() for m, x in batch.inputs.items()})
+
+    active = model.active([batch])
+    features = model.training_features(batch, active)
+    losses = [x for x, on in zip(model.task_losses([batch], [features], active), active, strict=True) if on]
+    shared, heads = {}, {}
+    for n, p in model.named_parameters():
+        (heads if n.startswith("heads.") else shared)[n] = p
+    read = list(shared.values()) if level == "parameters" else [features[""].by_task["y"]]
+    rows = []
+    for x in losses:
+        found = torch.autograd.grad(x, read, retain_graph=True, materialize_grads=True)
+        rows.append(torch.cat([g.flatten() for g in found]))
+    again.bind(list(tasks))
+    torch.manual_seed(0)  # of random orders
+    weights = again.weights_of(torch.stack(rows) @ torch.stack(rows).T, active)
+    mixed = sum(w * x for w, x in zip(weights, losses, strict=True))
+    expected = dict(
+        zip(shared, torch.autograd.grad(mixed, list(shared.values()), retain_graph=True), strict=True)
+    )
+    own = torch.autograd.grad(sum(losses), list(heads.values()), allow_unused=True)
+
+    torch.manual_seed(0)
+    found = task_kit.backward(model, batch, lambda b: balanced_loss(model, balancing, b))
+    task_kit.assert_close_gradients(found, expected | dict(zip(heads, own, strict=True)))
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    optimizer.step()
+    moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == {n for n in before if not n.startswith("heads.m_idle")}
