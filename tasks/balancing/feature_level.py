@@ -47,7 +47,7 @@ def balanced_loss(
 
     if not model.sharing.has_boundary:
         raise TypeError(
-            f"balancing at the features needs a tensor at which the tasks part, and sharing "
+            f"balancing needs a tensor at which the tasks part, and sharing "
             f"'{model.sharing.registry_name}' has none. Use another sharing, such as 'hard'."
         )
     batches = as_batches(batch)

@@ -21,7 +21,7 @@ class Sharing(Configurable, nn.Module):
         per_task_encoders: Whether every task has encoders and a fusion of its own.
         exchanges: Whether `exchange` acts between those encoders after each stage.
         has_boundary: Whether the tasks part at one tensor, the features that `forward` returns; what
-            feature-level balancing needs.
+            balancing needs.
     """
 
     per_task_encoders: bool = False

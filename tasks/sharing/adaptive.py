@@ -31,8 +31,8 @@ class Adaptive(Sharing):
     `tasks.sharing.thin` makes a thin trunk of a wide one to begin with. The tree is in the config, so a
     grown model is saved and loaded as any other. `tree_mermaid` and `draw_tree` draw it.
 
-    The tasks part at several places: balancing needs the level of the parameters. A level costs as many
-    blocks as it has branches with active tasks, and they run together.
+    The tasks part at several places: no balancing works with it. A level costs as many blocks as it has
+    branches with active tasks, and they run together.
 
     Source: Lu et al., "Fully-adaptive Feature Sharing in Multi-Task Networks with Applications in Person
     Attribute Classification", CVPR 2017, section 3.

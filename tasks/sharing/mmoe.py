@@ -21,7 +21,7 @@ class MMoE(Sharing):
     from the fused vector on. With one expert it is hard sharing of that stack.
 
     The tasks part at no one tensor: their gates read the fused vector, and all experts' results, and both
-    carry their gradients on. Balancing needs the level of the parameters.
+    carry their gradients on. No balancing works with it.
 
     The cost is that of all experts, and ``N · T · experts · D`` for mixing them.
 

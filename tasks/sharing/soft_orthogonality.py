@@ -24,8 +24,7 @@ class SoftOrthogonality(OwnStacks):
     It needs no T × T matrix where T is above the size of the features D: ``‖F Fᵀ‖_F = ‖Fᵀ F‖_F``. Then the
     identity is out of reach too, and the least that the norm can be is ``T²/D − T``.
 
-    The tasks part at the fused vector, not at the features that the heads read: balancing needs the level
-    of the parameters.
+    The tasks part at the fused vector, not at the features that the heads read: no balancing works with it.
 
     Source: Bansal et al., "Can We Gain More from Orthogonality Regularizations in Training Deep CNNs?",
     NeurIPS 2018 (soft orthogonality, there of weights); Welch, "Lower Bounds on the Maximum

@@ -44,9 +44,9 @@ class TensorNormal(OwnStacks):
 
     The weights of inactive tasks are held fixed: they pull on the others', and feel no pull.
 
-    The tasks part at the fused vector, not at the features that the heads read: balancing needs the level
-    of the parameters. A step costs a pass of the stack of each active task, and ``D · (T + out + in)`` for
-    the penalty of a matrix, with D = T · out · in.
+    The tasks part at the fused vector, not at the features that the heads read: no balancing works with it.
+    A step costs a pass of the stack of each active task, and ``D · (T + out + in)`` for the penalty of a
+    matrix, with D = T · out · in.
 
     Source: Long et al., "Learning Multiple Tasks with Multilinear Relationship Networks", NeurIPS 2017,
     sections 3 and 4. There the classifiers take part too; here tasks may have heads of different

@@ -18,6 +18,7 @@ from tasks import (
     create_balancing,
     create_sharing,
 )
+from tasks.balancing._base import LEVELS
 from tests.contracts.task_kit import assert_close_gradients, backward
 from tests.contracts.test_sharings import EXAMPLES
 from tests.parts import make_batch, make_model
@@ -177,9 +178,10 @@ def test_the_penalty_is_counted_once(name: str) -> None:
 
 
 @each
-def test_balancing_at_the_features_is_refused_by_name(name: str) -> None:
+@pytest.mark.parametrize("level", LEVELS)
+def test_balancing_is_refused_by_name(name: str, level: str) -> None:
     with pytest.raises(TypeError, match=rf"balancing 'pcgrad' .* sharing '{name}' has none"):
-        Learner(make(name), balancing=create_balancing("pcgrad"))
+        Learner(make(name), balancing=create_balancing("pcgrad", level=level))
 
 
 @each
