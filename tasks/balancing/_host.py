@@ -58,4 +58,5 @@ def directions(cosines: Array, rounding: float) -> Array:
     """
     values, vectors = np.linalg.eigh(cosines)
     kept = values > rounding * max(values[-1], 0)
-    return np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+    rows: Array = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+    return rows

@@ -80,7 +80,9 @@ class GradVac(HostBalancing):
         moved[here[:, None], here] = torch.tensor(aims, dtype=torch.float64).to(moved.device)
         self.similarities = moved
         # So far they are of unit vectors. A zero gradient is not one, and is left as it is.
-        return np.divide(np.sum(mixtures, axis=0), norms, out=np.ones_like(norms), where=norms > 0)
+        total = np.sum(mixtures, axis=0)
+        weights: Array = np.divide(total, norms, out=np.ones_like(norms), where=norms > 0)
+        return weights
 
     def _vaccinate(
         self, i: int, cosines: list[list[float]], lengths: list[float], aims: list[float]

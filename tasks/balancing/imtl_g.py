@@ -40,4 +40,5 @@ class IMTLG(HostBalancing):
         total = weights.sum()
         if total <= _SMALLEST * np.abs(weights).sum():
             return np.full_like(norms, 1 / len(norms))
-        return weights / total
+        shares: Array = weights / total
+        return shares

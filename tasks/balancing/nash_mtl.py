@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tasks.balancing._base import register_balancing
@@ -49,7 +51,7 @@ def _bargain(matrix: Array) -> Array:
     for _ in range(200):
         slope = matrix @ x - 1 / x
         step = np.linalg.solve(matrix + np.diag(x**-2), slope)
-        decrement = float(np.sqrt(max(slope @ step, 0.0)))
+        decrement = math.sqrt(max(float(slope @ step), 0.0))
         x = x - (step if decrement < 0.25 else step / (1 + decrement))
         if decrement < 1e-10:
             break
