@@ -204,7 +204,8 @@ def test_references_choose_within_the_training_pupils_and_are_tested_once(
     found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": name})
     score = found["tasks"]["exam"]["score"]
     assert found["chosen"]["setting"] in REFERENCES[name].settings
-    assert score > (0.9 if "intercepts" in name or "root" in name else 0.5)
+    alone = 0.2 if name == "a ridge per school" else 0.5  # 12 pupils for 28 features
+    assert score > (0.9 if "intercepts" in name or "root" in name else alone)
 
 
 def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
