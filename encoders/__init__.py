@@ -11,11 +11,13 @@ from encoders.data import BatchDataset
 from encoders.image import ConvEncoder
 from encoders.image_timm import TimmEncoder
 from encoders.loader import ResumableLoader
+from encoders.molecules import MorganEncoder
 from encoders.preprocessing import Preprocessing
 from encoders.series import SeriesTransformerEncoder, TCNEncoder
 from encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
 from encoders.tabular import FTTransformerEncoder, MLPEncoder
 from encoders.taps import as_tokens, pool
+from encoders.task_sampling import TaskSamplingLoader
 from encoders.text import ByteTransformerEncoder
 from encoders.text_hf import HFTextEncoder
 from encoders.transforms import Transforms
@@ -38,6 +40,7 @@ __all__ = [
     "InputSpec",
     "LogMelConvEncoder",
     "MLPEncoder",
+    "MorganEncoder",
     "Preprocessing",
     "Registry",
     "ResumableLoader",
@@ -47,6 +50,7 @@ __all__ = [
     "TCNEncoder",
     "TapInfo",
     "TargetSpec",
+    "TaskSamplingLoader",
     "TimmEncoder",
     "Transforms",
     "View",

@@ -102,10 +102,10 @@ class ResumableLoader:
         key = (self.seed, self.epoch, self.cycle if self.shuffle else 0)
         return Order(len(self.dataset), self.batch_size, self.drop_last, self.shuffle, key)
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "cycle": self.cycle, "delivered": self.delivered, **self._same()}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state.
 
         Raises:
@@ -120,7 +120,7 @@ class ResumableLoader:
         self.epoch, self.cycle, self.delivered = state["epoch"], state["cycle"], state["delivered"]
         self._resumed = self.cycle >= 0
 
-    def _same(self) -> dict[str, int]:
+    def _same(self) -> dict[str, Any]:
         return {
             "seed": self.seed,
             "size": len(self.dataset),

@@ -25,6 +25,8 @@ class MultiLabel(Task):
 
     Args:
         labels: How many there are, or their names.
+        auroc: Whether the metrics have the area under the ROC curve too: the mean over the labels, each over
+            the samples in which it is known. It keeps all scores of an evaluation.
         reads: The modalities that the task may see; None for all.
 
     Shape:
@@ -38,10 +40,12 @@ class MultiLabel(Task):
 
     kind = "multilabel"
 
-    def __init__(self, labels: int | Sequence[str], *, reads: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, labels: int | Sequence[str], *, auroc: bool = False, reads: tuple[str, ...] | None = None
+    ) -> None:
         super().__init__(reads=reads)
         self.labels = [str(i) for i in range(labels)] if isinstance(labels, int) else list(labels)
-        self.out_dim = len(self.labels)
+        self.out_dim, self.auroc = len(self.labels), auroc
         self.target = TargetSpec((self.out_dim,), probability=True)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -54,11 +58,19 @@ class MultiLabel(Task):
         return torch.where(target > 0.5, cost[..., 1], cost[..., 0])
 
     def metrics(self) -> MetricCollection:
-        from torchmetrics import MetricCollection
-        from torchmetrics.classification import MultilabelAccuracy
+        from torchmetrics import Metric, MetricCollection
+        from torchmetrics.classification import BinaryAccuracy, MultilabelAccuracy
 
+        from tasks._by_label import MeanByLabel, roc_auc
+
+        several = self.out_dim > 1  # a single one MultilabelAccuracy refuses
+        accuracy: Metric = (
+            MultilabelAccuracy(self.out_dim, average="micro", ignore_index=-1)
+            if several
+            else BinaryAccuracy(ignore_index=-1)
+        )
         return MetricCollection(
-            {"accuracy": MultilabelAccuracy(self.out_dim, average="micro", ignore_index=-1)}
+            {"accuracy": accuracy, **({"auroc": MeanByLabel(roc_auc)} if self.auroc else {})}
         )
 
     def update_metrics(

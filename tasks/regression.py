@@ -23,6 +23,9 @@ class Regression(Task):
 
     Args:
         size: How many numbers a sample has.
+        sparse: Whether most numbers of a sample are unknown, as those of hundreds of assays are. The metrics
+            are then means over the numbers, each over the samples in which it is known; otherwise samples
+            count that are labelled throughout.
         reads: The modalities that the task may see; None for all.
 
     Shape:
@@ -37,9 +40,9 @@ class Regression(Task):
     kind = "regression"
     gaussian = True
 
-    def __init__(self, size: int = 1, *, reads: tuple[str, ...] | None = None) -> None:
+    def __init__(self, size: int = 1, *, sparse: bool = False, reads: tuple[str, ...] | None = None) -> None:
         super().__init__(reads=reads)
-        self.out_dim = size
+        self.out_dim, self.sparse = size, sparse
         self.target = TargetSpec((size,))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -48,10 +51,28 @@ class Regression(Task):
     def metrics(self) -> MetricCollection:
         from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
 
+        if self.sparse:
+            from tasks._by_label import MeanByLabel, mean_absolute_error, r2
+
+            return MetricCollection(
+                {"r2": MeanByLabel(r2), "mae": MeanByLabel(mean_absolute_error)}, compute_groups=False
+            )
         return MetricCollection({"r2": R2Score(), "mae": MeanAbsoluteError()})
 
+    def update_metrics(
+        self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
+    ) -> None:
+        if not self.sparse:
+            super().update_metrics(metrics, logits, target, labelled)
+            return
+        metrics.update(self.scores(logits), _unknown_as_nan(target.float(), labelled))
+
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """R², the mean over the numbers; samples count that are labelled throughout."""
+        """R², the mean over the numbers; samples count that are labelled throughout, unless `sparse`."""
+        if self.sparse:
+            from tasks._by_label import mean_by_label, r2
+
+            return float(mean_by_label(r2, output, _unknown_as_nan(target.float(), labelled)))
         rows = labelled.flatten(1).all(1) if labelled.dim() > 1 else labelled
         output, target = output.float()[rows], target.float()[rows]
         error, spread = (output - target).square().sum(0), (target - target.mean(0)).square().sum(0)
@@ -62,3 +83,8 @@ class Regression(Task):
 
     def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
         return [{"value": row} for row in logits.float().tolist()]
+
+
+def _unknown_as_nan(target: Tensor, labelled: Tensor) -> Tensor:
+    known = labelled if labelled.dim() == target.dim() else labelled[:, None].expand_as(target)
+    return target.masked_fill(~known, float("nan"))

@@ -15,6 +15,7 @@ COLOURS = {
     "intermediate": "#3b76c4",
     "late": "#2a9d8f",
     "decision": "#d9822b",
+    "sharing": "#3b76c4",
     "search": "#c2456b",
     "reference": "#c9ced6",
 }

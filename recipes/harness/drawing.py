@@ -7,6 +7,7 @@ import html
 from tasks import MultiTaskModel
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 236, 64, 36, 18
+_MOST = 12  # boxes one above the other
 
 
 def draw_model(model: MultiTaskModel) -> str:
@@ -28,10 +29,12 @@ def draw_model(model: MultiTaskModel) -> str:
         [(type(e).__name__, _size(e)) for e in column.encoders.values()],
         [(fusion.registry_name, f"{fusion.stage}, {_size(fusion)}")],
         [(model.sharing.registry_name, f"sharing, {_size(model.sharing)}")],
-        [
-            (name, f"{t.kind}" + (f", reads {', '.join(t.reads)}" if t.reads else ""))
-            for name, t in model.tasks.items()
-        ],
+        _shortened(
+            [
+                (name, f"{t.kind}" + (f", reads {', '.join(t.reads)}" if t.reads else ""))
+                for name, t in model.tasks.items()
+            ]
+        ),
         [
             (model.weighting.registry_name, "weighting"),
         ],
@@ -55,6 +58,14 @@ def draw_model(model: MultiTaskModel) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" '
         f'font-family="system-ui, sans-serif">{"".join(lines)}{"".join(boxes)}</svg>'
     )
+
+
+def _shortened(entries: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The first and the last, where there are too many to read."""
+    if len(entries) <= _MOST:
+        return entries
+    left_out = len(entries) - _MOST + 1
+    return [*entries[: _MOST - 2], (f"{left_out} more", "tasks"), entries[-1]]
 
 
 def _size(module: object) -> str:

@@ -12,7 +12,17 @@ from recipes.harness.options import Options
 from recipes.harness.recipe import Recipe
 from recipes.harness.table import Row
 
-_ORDER = ("single", "early", "intermediate", "late", "decision", "search", "reference", "ablation")
+_ORDER = (
+    "single",
+    "early",
+    "intermediate",
+    "late",
+    "decision",
+    "sharing",
+    "search",
+    "reference",
+    "ablation",
+)
 _BASELINE = "concat"
 
 

@@ -18,8 +18,8 @@ class Row:
 
     Attributes:
         name: Of the method.
-        stage: ``"single"``, ``"early"``, ``"intermediate"``, ``"late"``, ``"decision"``, ``"search"``
-            or ``"reference"``.
+        stage: ``"single"``, ``"early"``, ``"intermediate"``, ``"late"``, ``"decision"``, ``"sharing"``,
+            ``"search"`` or ``"reference"``.
         default: Whether it is the recipe's declared choice.
         protocol: How data were split.
         task: What was predicted.

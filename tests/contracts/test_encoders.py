@@ -90,6 +90,9 @@ EXAMPLES = {
         longest=200,
     ),
     "mlp": Example(lambda: create_encoder("mlp", 5, categories=(3, 3), width=16, embed_dim=12), _row),
+    "morgan": Example(
+        lambda: create_encoder("morgan", size=10, width=16, embed_dim=12), lambda _: torch.rand(10).round()
+    ),
     "series_transformer": Example(
         lambda: create_encoder("series_transformer", 3, embed_dim=16), lambda n: torch.randn(n, 3)
     ),

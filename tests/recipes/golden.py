@@ -15,17 +15,21 @@ from recipes.avdigits import train as avdigits
 from recipes.avdigits.config import Config as AVDigitsConfig
 from recipes.harness import Options, Recipe
 from recipes.harness import cell as harness_cell
+from recipes.harness.trainer import Stopwatch
 from recipes.htad.config import DEFAULT_FUSION, Config
 from recipes.htad.data import MODALITIES, folds, load
 from recipes.htad.train import fit
 from recipes.mosi import train as mosi
 from recipes.mosi.config import Config as MOSIConfig
+from recipes.school import data as school
+from recipes.school.config import Config as SchoolConfig
+from recipes.school.fitting import fit as school_fit
 from recipes.xvector.config import Config as XVectorConfig
 from recipes.xvector.corpora import load as xvector_load
 from recipes.xvector.learner import SpeakerLearner
 from recipes.xvector.train import train as xvector_train
 from tasks import Learner
-from tests.recipes.synthetic import write_avdigits, write_mosi
+from tests.recipes.synthetic import write_avdigits, write_mosi, write_school
 from tests.recipes.synthetic_voices import RATE, write_voices
 
 FOLDER = Path(__file__).parent / "golden"
@@ -116,10 +120,22 @@ def xvector_losses(loss: str) -> list[float]:
     return losses[:STEPS]
 
 
+def school_losses(sampling: str) -> list[float]:
+    losses: list[float] = []
+    with tempfile.TemporaryDirectory() as name, patch("recipes.school.fitting.Learner", _recording(losses)):
+        config = SchoolConfig(data=write_school(Path(name)), epochs=1, sampling=sampling, batch_size=8)
+        data = school.load(config.data)
+        rows = school.split(data, 0)[0]
+        school_fit(config, data, rows, "hard", 0.3, seed=0, watch=Stopwatch())
+    school.load.cache_clear()
+    return losses[:STEPS]
+
+
 ALL: dict[str, tuple[Callable[[Any], list[float]], dict[str, str | None]]] = {
     "htad": (htad_losses, {"alone": None, "uncertainty": "uncertainty"}),
     "avdigits": (avdigits_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
     "mosi": (mosi_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
+    "school": (school_losses, {"pooled": "pooled", "proportional": "proportional"}),
     "xvector": (xvector_losses, {"aam_softmax": "aam_softmax", "softmax": "softmax"}),
 }
 

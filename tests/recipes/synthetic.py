@@ -14,6 +14,8 @@ import soundfile
 from recipes.avdigits.data import SAMPLE_RATE, SPEAKERS
 from recipes.avdigits.files import FSDD, MNIST
 from recipes.mosi.data import FILE, SIZES
+from recipes.school.data import FEATURES
+from recipes.school.data import FILE as SCHOOL
 
 NUMBERS = (0, 1, 5, 6, 10, 11)
 
@@ -87,4 +89,19 @@ def mosi_arrays(*, train: int = 120, test: int = 40) -> dict[str, np.ndarray]:
 def write_mosi(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / FILE, **mosi_arrays())
+    return folder
+
+
+def school_arrays(*, schools: int = 6, pupils: int = 40) -> dict[str, np.ndarray]:
+    """The arrays of the npz: the first feature and the school tell the score."""
+    rng = np.random.default_rng(0)
+    school = np.repeat(np.arange(schools), pupils)
+    x = rng.integers(0, 3, (len(school), FEATURES)).astype(np.uint8)
+    score = 10 + 8 * x[:, 0] + 4 * (school % 3) + rng.integers(-1, 2, len(school))
+    return {"X": x, "y": score.astype(np.uint8), "task": school.astype(np.int16)}
+
+
+def write_school(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / SCHOOL, **school_arrays())
     return folder

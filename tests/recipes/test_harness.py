@@ -195,3 +195,12 @@ def test_the_table_shows_every_method_once_and_marks_the_default(capsys: pytest.
     assert shown.count("gated (default)") == shown.count("gated with motion") == 1
     assert shown.count("0.900 ± 0.020") == shown.count("0.700 ± 0.100") == 1
     assert shown.index("late") < shown.index("ablation")
+
+
+def test_many_tasks_are_drawn_by_the_first_and_the_last() -> None:
+    some = draw_model(make_model("concat", {f"school {i}": Regression() for i in range(12)}))
+    many = draw_model(make_model("concat", {f"school {i}": Regression() for i in range(139)}))
+    assert some.count("<rect") == many.count("<rect")
+    assert "school 11<" in some
+    assert all(text in many for text in ("school 0<", "school 9<", "128 more", "school 138<"))
+    assert "school 50<" not in many

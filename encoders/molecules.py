@@ -1,0 +1,161 @@
+"""Encoders of molecules, which are given as SMILES; RDKit reads them (extra ``molecules``).
+
+A SMILES is a text too: the encoder ``bytes`` of `encoders.text` reads it as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder, StagedEncoder
+from encoders._create import register_encoder
+from encoders._extras import require
+from encoders.layers.residual import ResidualBlock
+from encoders.types import EncoderOutput, InputSpec, TapInfo
+
+_CACHED = 1 << 16
+
+
+def read_molecule(smiles: str) -> Any:
+    """RDKit's molecule of a SMILES.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: RDKit cannot read it.
+        ImportError: RDKit is not installed.
+    """
+    if not isinstance(smiles, str):
+        raise TypeError(f"a molecule should be a SMILES, a str. Found {type(smiles).__name__}.")
+    chem, base = require("rdkit.Chem", "molecules"), require("rdkit.rdBase", "molecules")
+    with base.BlockLogs():  # the error below says it
+        molecule = chem.MolFromSmiles(smiles)
+    if molecule is None or molecule.GetNumAtoms() == 0:
+        raise ValueError(f"a molecule should be a SMILES that RDKit can read. Found {smiles!r}.")
+    return molecule
+
+
+@lru_cache(maxsize=_CACHED)
+def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048) -> np.ndarray:
+    """The Morgan fingerprint of a molecule: which circular neighbourhoods of its atoms there are.
+
+    Kept for the molecules that were asked for last.
+
+    Source: Rogers & Hahn, "Extended-Connectivity Fingerprints", J. Chem. Inf. Model. 50, 2010. A radius of
+    2 is what the paper calls ECFP4.
+
+    Args:
+        smiles: The molecule.
+        radius: Of the largest neighbourhoods, in bonds.
+        size: Bits; neighbourhoods are hashed to them.
+
+    Shape:
+        ``[size]`` of 0 and 1; read-only.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: RDKit cannot read it.
+        ImportError: RDKit is not installed.
+    """
+    molecule = read_molecule(smiles)
+    fingerprints = require("rdkit.Chem.rdFingerprintGenerator", "molecules")
+    generator = fingerprints.GetMorganGenerator(radius=radius, fpSize=size)
+    bits: np.ndarray = generator.GetFingerprintAsNumPy(molecule).astype(np.uint8)
+    bits.flags.writeable = False
+    return bits
+
+
+@register_encoder("morgan")
+class MorganEncoder(StagedEncoder):
+    """Residual perceptron over the Morgan fingerprint of a molecule.
+
+    Raw samples are SMILES; the fingerprint is made in `preprocess`, once for each molecule. Who has
+    fingerprints already gives these.
+
+    Source: Rogers & Hahn 2010 (fingerprint); Gorishniy et al. 2021 (blocks), as in ``mlp``.
+
+    Args:
+        size: Bits of the fingerprint.
+        radius: Of the largest neighbourhoods, in bonds.
+        embed_dim: Size of the output.
+        width: Size of the hidden state and of each tap.
+        depth: Number of blocks; one tap each.
+        dropout: Probability, within the blocks.
+
+    Shape:
+        ``[B, size]``; pooled ``[B, embed_dim]``, taps ``[B, width]``, no tokens.
+
+    Raises:
+        ValueError: ``size``, ``radius`` or ``depth`` out of range.
+
+    Example:
+        >>> encoder = MorganEncoder(size=64)
+        >>> encoder(encoder.preprocess(np.zeros(64)).unsqueeze(0)).pooled.shape
+        torch.Size([1, 128])
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 2048,
+        radius: int = 2,
+        embed_dim: int = 128,
+        width: int = 256,
+        depth: int = 1,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if size < 1 or radius < 0 or depth < 1:
+            raise ValueError(
+                f"`size` and `depth` should be 1 or more, and `radius` 0 or more. Found {size}, {depth} and "
+                f"{radius}."
+            )
+        self.size, self.radius, self.embed_dim, self.token_dim = size, radius, embed_dim, None
+        self.input_spec = InputSpec((size,))
+        self.tap_info = tuple(TapInfo(f"block{i + 1}", width, "BC") for i in range(depth))
+        self.project = nn.Linear(size, width)
+        self.stages = nn.ModuleList(ResidualBlock(width, dropout=dropout) for _ in range(depth))
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, embed_dim))
+
+    def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return self.project(x), None
+
+    def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.stages[level](hidden), None
+
+    def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
+        return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """A SMILES, or a fingerprint, as the bits that the encoder reads."""
+        if isinstance(raw, str):
+            raw = morgan_fingerprint(raw, radius=self.radius, size=self.size)
+        return torch.tensor(np.asarray(raw), dtype=self.input_spec.dtype)
+
+    def input_level(self) -> Encoder:
+        return FingerprintInputLevel(self.input_spec)
+
+
+class FingerprintInputLevel(Encoder):
+    """The bits of a fingerprint, as an early fusion reads them.
+
+    Args:
+        input_spec: That of the encoder whose front this is.
+
+    Shape:
+        ``[B, size]``; pooled the same.
+    """
+
+    def __init__(self, input_spec: InputSpec) -> None:
+        super().__init__()
+        (size,) = input_spec.shape
+        assert size is not None
+        self.input_spec, self.embed_dim, self.token_dim, self.tap_info = input_spec, size, None, ()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        return EncoderOutput(x)

@@ -1,0 +1,8 @@
+"""``python -m recipes.school``."""
+
+from recipes.harness import run_command, run_recipe
+from recipes.school.train import RECIPE
+
+if __name__ == "__main__":
+    again = "go on with --resume runs/school/latest and the same options"
+    run_command(lambda: run_recipe(RECIPE), again=again)

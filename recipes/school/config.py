@@ -1,0 +1,84 @@
+"""Options of the recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from encoders._registry import unknown_name
+from encoders.task_sampling import SAMPLINGS
+from recipes.harness import Options
+from tasks.balancing._base import BALANCINGS
+from tasks.sharing._base import SHARINGS
+from tasks.weighting._base import WEIGHTINGS
+
+POOLED = "pooled"
+
+
+@dataclass
+class Config(Options):
+    """Exam scores of pupils, each school a task (ILEA School).
+
+    Compares sharings by name with ridge regressions and boosted trees, over random splits, and writes a
+    table, a report and a checkpoint.
+
+    Args:
+        data: The file school.npz, or the folder that holds it.
+        seeds: How many random splits.
+        sharings: Names of the sharings to compare; the first is the default.
+        sharing_options: By sharing, its options, such as ``{hard: {depth: 1}}``.
+        weighting: Name of the weighting.
+        balancing: Name of the balancing, or null; it needs pooled batches.
+        sampling: ``pooled`` for batches of all schools' pupils, or how a step's school is drawn:
+            ``uniform``, ``proportional``, ``temperature``, ``annealed``.
+        epochs: Passes over the training pupils; the fits that only serve to choose have as many steps.
+        dropout: Inside the encoder.
+        head_rates: Candidates for what the learning rate of the heads is multiplied by; they start as
+            copies of one, and this says how far they part. One is chosen inside the training pupils.
+    """
+
+    data: Path | None = Path("data")
+    seeds: int = 10
+    fusions: list[str] = field(default_factory=lambda: ["concat"])
+    sharings: list[str] = field(default_factory=lambda: ["hard"])
+    sharing_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weighting: str = "equal"
+    balancing: str | None = None
+    sampling: str = "proportional"
+    epochs: int = 10
+    batch_size: int = 32
+    width: int = 64
+    lr: float = 3e-4
+    weight_decay: float = 0.1
+    output: Path = Path("runs/school")
+    dropout: float = 0.2
+    head_rates: list[float] = field(default_factory=lambda: [3.0, 10.0, 30.0])
+
+    def check(self) -> None:
+        super().check()
+        for name in self.sharings:
+            SHARINGS.get(name)
+        for name in self.sharing_options:
+            if name not in self.sharings:
+                raise unknown_name("sharing in --sharing_options", name, self.sharings)
+        WEIGHTINGS.get(self.weighting)
+        if self.balancing is not None:
+            BALANCINGS.get(self.balancing)
+            if self.sampling != POOLED:
+                raise ValueError(
+                    f"--balancing weighs the tasks of one step. Found --sampling {self.sampling}, where a "
+                    f"step has one task. Give --sampling {POOLED}."
+                )
+        if self.sampling not in (POOLED, *SAMPLINGS):
+            raise unknown_name("--sampling", self.sampling, (POOLED, *SAMPLINGS))
+        if not self.sharings:
+            raise ValueError("--sharings should hold at least one. Found [].")
+        if not self.head_rates or min(self.head_rates) <= 0:
+            raise ValueError(
+                f"--head_rates should hold at least one, each more than 0. Found {self.head_rates}."
+            )
+        if self.sampling == "annealed" and self.epochs < 2:
+            raise ValueError(f"--epochs should be 2 or more with --sampling annealed. Found {self.epochs}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"--dropout should be from 0 to less than 1. Found {self.dropout}.")

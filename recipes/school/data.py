@@ -1,0 +1,138 @@
+"""ILEA School: 15,362 pupils of 139 schools, their features and exam scores."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoders import Batch, BatchDataset
+
+LICENCE = (
+    "The data of the Inner London Education Authority are distributed under the GPL-2. Cite Goldstein, "
+    "«Multilevel modelling of survey data», The Statistician 40, 1991."
+)
+FILE = "school.npz"
+FEATURES = 28
+_TRAINING = 0.3  # of each school's pupils
+_CHOOSING = 0.25  # of each school's training pupils
+
+
+@dataclass(frozen=True)
+class School:
+    """All pupils.
+
+    Attributes:
+        x: Features ``[N, 28]``: of the year, of the pupil and of the school.
+        score: Of the exam ``[N]``.
+        school: The number of each pupil's school ``[N]``, from 0.
+    """
+
+    x: np.ndarray
+    score: np.ndarray
+    school: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """Of the tasks: one a school, in the order of their numbers."""
+        return [f"school {number + 1}" for number in range(int(self.school.max()) + 1)]
+
+
+@lru_cache(maxsize=2)
+def load(path: Path | None) -> School:
+    """All pupils.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is another file, or a damaged one.
+    """
+    path = Path("data") if path is None else path
+    path = path / FILE if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file '{path}'. Name {FILE}, or the folder that holds it, with `--data`; it is not "
+            f"downloaded."
+        )
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' cannot be read as npz ({error}). Is it truncated?") from None
+    absent = [name for name in ("X", "y", "task") if name not in arrays]
+    if absent:
+        raise ValueError(f"'{path}' should have the arrays {absent} too. Found {sorted(arrays)}.")
+    x, score, school = arrays["X"], arrays["y"], arrays["task"]
+    if x.shape != (len(score), FEATURES) or score.ndim != 1 or school.shape != score.shape:
+        raise ValueError(
+            f"'{path}' should hold 'X' of shape [pupils, {FEATURES}], and 'y' and 'task' of shape [pupils]. "
+            f"Found {x.shape}, {score.shape} and {school.shape}."
+        )
+    counts = np.bincount(school)
+    if counts.min() < 10:
+        raise ValueError(
+            f"each school in '{path}' should have 10 pupils or more, numbered from 0 in 'task'. Found "
+            f"{counts.min()} in school {counts.argmin()}."
+        )
+    return School(x.astype(np.float32), score.astype(np.float32), school.astype(np.int64))
+
+
+def split(data: School, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on, 30 % of each school's pupils, and rows to test on, the others."""
+    train, test = part(data, np.arange(len(data.score)), _TRAINING, seed)
+    return train, test
+
+
+def inner_split(data: School, train: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the training rows those to fit on and, a quarter of each school's, those to choose on."""
+    chosen, rest = part(data, train, _CHOOSING, seed)
+    return rest, chosen
+
+
+def part(data: School, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A random share of the rows of each school, one at least, and the rest."""
+    random, own = np.random.default_rng(seed), []
+    for number in range(len(data.names)):
+        mine = rows[data.school[rows] == number]
+        own.append(random.permutation(mine)[: max(1, round(share * len(mine)))])
+    taken = np.sort(np.concatenate(own))
+    return taken, np.setdiff1d(rows, taken)
+
+
+def explained_variance(predicted: np.ndarray, score: np.ndarray) -> float:
+    """``1 − Σ (y − ŷ)² / Σ (y − ȳ)²`` over all pupils together."""
+    error, spread = np.square(score - predicted).sum(), np.square(score - score.mean()).sum()
+    return float(1 - error / spread)
+
+
+def by_school(data: School, rows: np.ndarray, target: np.ndarray) -> dict[str, BatchDataset]:
+    """By task, its pupils with the target ``[N]`` of all pupils at their rows."""
+    own = {name: rows[data.school[rows] == number] for number, name in enumerate(data.names)}
+    return {
+        name: BatchDataset(
+            Batch.of(
+                {"pupil": torch.from_numpy(data.x[mine])},
+                targets={name: torch.from_numpy(target[mine])[:, None]},
+                index=torch.from_numpy(mine),
+            )
+        )
+        for name, mine in own.items()
+        if len(mine)
+    }
+
+
+def pooled(data: School, rows: np.ndarray, target: np.ndarray) -> BatchDataset:
+    """All pupils in one dataset: each is labelled for the task of its school."""
+    y = torch.from_numpy(target[rows])[:, None]
+    school = torch.from_numpy(data.school[rows])
+    return BatchDataset(
+        Batch.of(
+            {"pupil": torch.from_numpy(data.x[rows])},
+            targets=dict.fromkeys(data.names, y),
+            labelled={name: school == number for number, name in enumerate(data.names)},
+            index=torch.from_numpy(rows),
+        )
+    )

@@ -1,0 +1,147 @@
+"""Training of one network for all schools, and its predictions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from encoders import BatchDataset, Encoder, ResumableLoader, TaskSamplingLoader, View, create_encoder
+from fusion import create_fusion
+from recipes.harness import quiet_trainer
+from recipes.harness.trainer import Stopwatch
+from recipes.school.config import POOLED, Config
+from recipes.school.data import FEATURES, School, by_school, explained_variance, inner_split, pooled
+from tasks import (
+    Learner,
+    MultiTaskModel,
+    Regression,
+    create_balancing,
+    create_sharing,
+    create_weighting,
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The square root of the score, standardised: the scores of good pupils vary more.
+
+    Back from it, the mean of a score is the square of the root's mean plus the root's variance.
+    """
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, score: np.ndarray) -> Scale:
+        return cls(float(np.sqrt(score).mean()), float(np.sqrt(score).std()))
+
+    def to(self, score: np.ndarray) -> np.ndarray:
+        return np.asarray((np.sqrt(score) - self.mean) / self.deviation, dtype=np.float32)
+
+    def back(self, value: np.ndarray, variance: float) -> np.ndarray:
+        """The mean score where the scaled root has a mean ``value`` and a ``variance``."""
+        return np.asarray((self.mean + self.deviation * value) ** 2 + self.deviation**2 * variance)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network and the scale that its outputs are on."""
+
+    model: MultiTaskModel
+    scale: Scale
+
+    @torch.no_grad()
+    def outputs(self, data: School, rows: np.ndarray) -> np.ndarray:
+        """For each pupil the output of the task of its school, on the scale of the network."""
+        self.model.eval()
+        found = np.zeros(len(rows), dtype=np.float32)
+        for number, name in enumerate(data.names):
+            asked = data.school[rows] == number
+            if asked.any():
+                view = View.of({"pupil": torch.from_numpy(data.x[rows[asked]])})
+                features = self.model.features(view, (name,))
+                found[asked] = self.model.decode(features, (name,))[name].logits[:, 0].numpy()
+        return found
+
+
+def build_encoders(config: Config) -> dict[str, Encoder]:
+    """A perceptron over the features of a pupil."""
+    options = {"embed_dim": config.width, "width": config.width, "dropout": config.dropout}
+    return {"pupil": create_encoder("mlp", FEATURES, depth=1, **options)}
+
+
+def build(config: Config, data: School, sharing: str) -> MultiTaskModel:
+    """One encoder, a sharing, a head for each school; the heads start as copies of one."""
+    encoders = build_encoders(config)
+    model = MultiTaskModel(
+        encoders=encoders,
+        fusion=create_fusion("concat", encoders, embed_dim=config.width),
+        tasks={name: Regression() for name in data.names},
+        sharing=create_sharing(sharing, **config.sharing_options.get(sharing, {})),
+        weighting=create_weighting(config.weighting),
+        modality_dropout=0.0,
+    )
+    first, *others = model.heads.values()
+    for head in others:
+        head.load_state_dict(first.state_dict())
+    return model
+
+
+def fit(
+    config: Config, data: School, rows: np.ndarray, sharing: str, rate: float, *, seed: int, watch: Stopwatch
+) -> Trained:
+    """A network trained on some rows; its random numbers depend on the seed only."""
+    torch.manual_seed(seed)
+    scale, model = Scale.of(data.score[rows]), build(config, data, sharing)
+    model.fit_preprocessing(View.of({"pupil": torch.from_numpy(data.x[rows])}))
+    learner = Learner(
+        model,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        schedule="one_cycle",
+        lr_scale={"heads": rate},
+        balancing=None if config.balancing is None else create_balancing(config.balancing),
+    )
+    loader = make_loader(config, data, rows, scale.to(data.score), seed)
+    start = time.perf_counter()
+    quiet_trainer(steps=config.epochs * len(loader)).fit(learner, loader)
+    watch.seconds += time.perf_counter() - start
+    watch.waited_s += loader.waited_s
+    return Trained(model, scale)
+
+
+def make_loader(
+    config: Config, data: School, rows: np.ndarray, target: np.ndarray, seed: int
+) -> ResumableLoader:
+    """Batches pooled across schools, or of one school each."""
+    size = min(config.batch_size, len(rows))
+    options: dict[str, Any] = {"batch_size": size, "collate_fn": BatchDataset.collate, "seed": seed}
+    if config.sampling == POOLED:
+        return ResumableLoader(pooled(data, rows, target), drop_last=True, **options)
+    epochs = config.epochs if config.sampling == "annealed" else None
+    own = by_school(data, rows, target)
+    return TaskSamplingLoader(own, sampling=config.sampling, epochs=epochs, **options)
+
+
+def choose(
+    config: Config, data: School, train: np.ndarray, sharing: str, *, seed: int, watch: Stopwatch
+) -> tuple[float, float]:
+    """The rate of the heads with the best explained variance on validation pupils.
+
+    Returns:
+        The rate, and the mean squared error of the outputs there.
+    """
+    fit_rows, check = inner_split(data, train, seed)
+    found = []
+    for rate in config.head_rates:
+        trained = fit(config, data, fit_rows, sharing, rate, seed=seed, watch=watch)
+        outputs = trained.outputs(data, check)
+        variance = float(np.square(outputs - trained.scale.to(data.score[check])).mean())
+        predicted = trained.scale.back(outputs, variance)
+        found.append((explained_variance(predicted, data.score[check]), rate, variance))
+    _, rate, variance = max(found)
+    return rate, variance

@@ -1,0 +1,106 @@
+"""Molecules: SMILES to fingerprints. What needs RDKit is skipped where it is not installed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import encoders.molecules
+from encoders import create_encoder
+from encoders.molecules import morgan_fingerprint, read_molecule
+from fusion import create_fusion
+from tasks import MultiLabel, MultiTaskModel
+
+ASPIRIN = ("CC(=O)Oc1ccccc1C(=O)O", "O=C(O)c1ccccc1OC(C)=O")
+
+
+def rdkit() -> None:
+    pytest.importorskip("rdkit")
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    morgan_fingerprint.cache_clear()
+    yield
+    morgan_fingerprint.cache_clear()
+
+
+def letters(smiles: str, *, radius: int = 2, size: int = 2048) -> np.ndarray:
+    """Stands in for the fingerprint: one bit for each letter."""
+    bits = np.zeros(size, dtype=np.uint8)
+    bits[[ord(letter) % size for letter in smiles]] = 1
+    return bits
+
+
+def test_a_model_reads_raw_smiles_and_so_does_its_copy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(encoders.molecules, "morgan_fingerprint", letters)
+    own = {"fingerprint": create_encoder("morgan", size=32, width=8), "smiles": create_encoder("bytes")}
+    model = MultiTaskModel(
+        encoders=own, fusion=create_fusion("concat", own), tasks={"toxic": MultiLabel(["a", "b"])}
+    ).eval()
+    sample = {"fingerprint": "CCO", "smiles": "CCO"}
+    answer = model.predict(sample)
+    bits = torch.from_numpy(letters("CCO", size=32))
+    assert model.predict({**sample, "fingerprint": bits}) == answer
+    assert model.predict({**sample, "fingerprint": "CCN"}) != answer
+    model.save_pretrained(tmp_path)
+    assert MultiTaskModel.from_pretrained(tmp_path).eval().predict(sample) == answer
+
+
+def test_what_is_no_smiles_is_refused() -> None:
+    with pytest.raises(TypeError, match="Found int"):
+        read_molecule(7)  # type: ignore[arg-type]
+
+
+def test_without_rdkit_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rdkit"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rdkit", None)
+    with pytest.raises(ImportError, match=r"pip install 'plait\[molecules\]'"):
+        read_molecule("CCO")
+
+
+@pytest.mark.parametrize("options", [{"size": 0}, {"radius": -1}, {"depth": 0}])
+def test_options_that_cannot_be_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="`size` and `depth` should be 1 or more"):
+        create_encoder("morgan", **options)
+
+
+def test_a_fingerprint_is_that_of_the_molecule_and_not_of_its_spelling() -> None:
+    rdkit()
+    one, other = (morgan_fingerprint(smiles) for smiles in ASPIRIN)
+    assert np.array_equal(one, other)
+    assert one.shape == (2048,)
+    assert set(one) == {0, 1}
+    assert not np.array_equal(one, morgan_fingerprint("CCO"))
+
+
+def test_a_fingerprint_has_a_bit_for_every_neighbourhood() -> None:
+    """Methane has its one atom; ethanol three atoms of different kinds, and what is around them."""
+    rdkit()
+    assert morgan_fingerprint("C").sum() == 1
+    assert morgan_fingerprint("CCO", radius=0).sum() == 3
+    small, large = (set(np.flatnonzero(morgan_fingerprint(ASPIRIN[0], radius=r))) for r in (1, 2))
+    assert small < large
+
+
+def test_a_fingerprint_is_made_once_and_cannot_be_changed() -> None:
+    rdkit()
+    first = morgan_fingerprint("CCO")
+    assert morgan_fingerprint("CCO") is first
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 1
+
+
+@pytest.mark.parametrize("smiles", ["", "no molecule", "C1CC"])
+def test_what_rdkit_cannot_read_is_named(smiles: str) -> None:
+    rdkit()
+    with pytest.raises(ValueError, match=f"Found {smiles!r}"):
+        morgan_fingerprint(smiles)

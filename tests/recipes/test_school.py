@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from encoders import ResumableLoader, TaskSamplingLoader
+from recipes import harness
+from recipes.harness.trainer import Stopwatch
+from recipes.school.config import POOLED, Config
+from recipes.school.data import FILE, explained_variance, inner_split, load, pooled, split
+from recipes.school.fitting import Scale, build, choose, fit, make_loader
+from recipes.school.references import REFERENCES
+from recipes.school.train import RECIPE
+from tests.recipes import golden
+from tests.recipes.synthetic import school_arrays, write_school
+
+CELL = {"row": "hard", "protocol": "test", "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_school(tmp_path_factory.mktemp("school"))
+
+
+@pytest.fixture
+def config(folder: Path) -> Config:
+    return Config(
+        data=folder, epochs=10, width=16, batch_size=16, lr=0.02, workers=0, head_rates=[0.3], dropout=0.0
+    )
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    yield
+    load.cache_clear()
+
+
+# Data
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_split_takes_the_same_share_of_every_school(folder: Path, seed: int) -> None:
+    data = load(folder)
+    train, test = split(data, seed)
+    assert sorted([*train, *test]) == list(range(240))
+    assert np.bincount(data.school[train]).tolist() == [12] * 6
+    fitted, chosen = inner_split(data, train, seed)
+    assert sorted([*fitted, *chosen]) == sorted(train)
+    assert np.bincount(data.school[chosen]).tolist() == [3] * 6
+
+
+def test_seeds_split_otherwise_and_a_seed_always_alike(folder: Path) -> None:
+    data = load(folder)
+    assert np.array_equal(split(data, 1)[0], split(data, 1)[0])
+    assert not np.array_equal(split(data, 0)[0], split(data, 1)[0])
+
+
+def test_a_folder_and_the_file_itself_are_read_alike(folder: Path) -> None:
+    assert np.array_equal(load(folder).x, load(folder / FILE).x)
+
+
+def test_without_data_there_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=rf"no file '{tmp_path}"):
+        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\3\4 cut short"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{FILE}' cannot be read as npz"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda a: a.pop("task"), r"should have the arrays \['task'\] too"),
+        (lambda a: a.update(X=a["X"][:, :9]), r"of shape \[pupils, 28\].* Found \(240, 9\)"),
+        (lambda a: a.update(task=a["task"] * 2), "Found 0 in school 1"),
+    ],
+)
+def test_another_file_is_refused_and_what_is_wrong_named(
+    tmp_path: Path, change: Callable[[Any], object], says: str
+) -> None:
+    arrays = school_arrays()
+    change(arrays)
+    np.savez(tmp_path / FILE, **arrays)
+    with pytest.raises(ValueError, match=says):
+        load(tmp_path)
+
+
+# Figures
+
+
+def test_the_explained_variance_is_that_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    predicted, score = rng.normal(size=20), rng.normal(3, 2, size=20)
+    error = spread = 0.0
+    for p, y in zip(predicted, score, strict=True):
+        error += (y - p) ** 2
+        spread += (y - sum(score) / 20) ** 2
+    assert explained_variance(predicted, score) == pytest.approx(1 - error / spread, rel=1e-12)
+
+
+def test_the_mean_of_a_score_is_told_from_mean_and_variance_of_its_root() -> None:
+    rng = np.random.default_rng(0)
+    scale = Scale(3.0, 2.0)
+    roots = rng.normal(0.5, 0.3, size=400_000)
+    scores = (3.0 + 2.0 * roots) ** 2
+    found = scale.back(np.array([0.5]), 0.3**2)
+    assert found[0] == pytest.approx(scores.mean(), rel=2e-3)
+    some = np.array([4.0, 25.0])
+    assert scale.back(scale.to(some), 0.0) == pytest.approx(some)
+
+
+# Training
+
+
+def test_every_pupil_is_labelled_for_its_school_alone(folder: Path) -> None:
+    data = load(folder)
+    rows = np.arange(0, 240, 7)
+    batch = pooled(data, rows, data.score).batch
+    labelled = torch.stack([batch.labelled[name] for name in data.names], 1)
+    assert torch.equal(labelled.long().argmax(1), torch.from_numpy(data.school[rows]))
+    assert bool((labelled.sum(1) == 1).all())
+
+
+def test_heads_start_as_copies_of_one(config: Config) -> None:
+    heads = build(config, load(config.data), "hard").heads.values()
+    first = list(heads[0].parameters())
+    assert len(heads) == 6
+    for head in heads[1:]:
+        assert all(torch.equal(x, y) for x, y in zip(first, head.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "kind"),
+    [(POOLED, ResumableLoader), ("uniform", TaskSamplingLoader), ("annealed", TaskSamplingLoader)],
+)
+def test_a_step_has_pupils_of_all_schools_or_of_one(config: Config, sampling: str, kind: type) -> None:
+    config.sampling = sampling
+    data = load(config.data)
+    loader = make_loader(config, data, np.arange(240), data.score, 0)
+    assert type(loader) is kind
+    with_label = {len(set(batch.targets) - batch.unlabelled) for batch in loader}
+    assert (with_label == {1}) == (sampling != POOLED)
+
+
+@pytest.mark.parametrize("sampling", [POOLED, "proportional"])
+def test_it_learns_what_the_features_and_the_school_tell(config: Config, sampling: str) -> None:
+    config.sampling = sampling
+    data = load(config.data)
+    rows, watch = np.arange(240), Stopwatch()
+    trained = fit(config, data, rows, "hard", 1.0, seed=0, watch=watch)
+    found = trained.scale.back(trained.outputs(data, rows), 0.0)
+    assert explained_variance(found, data.score) > 0.9
+    assert watch.seconds > watch.waited_s > 0
+
+
+def test_an_output_is_that_of_the_head_of_the_own_school(config: Config) -> None:
+    data = load(config.data)
+    config.epochs = 1
+    trained = fit(config, data, np.arange(240), "hard", 1.0, seed=0, watch=Stopwatch())
+    rows = np.array([3, 100, 239, 4])
+    with torch.no_grad():
+        outputs = trained.model({"pupil": torch.from_numpy(data.x[rows])})
+    for place, row in enumerate(rows):
+        expected = outputs[data.names[data.school[row]]].logits[place, 0]
+        assert trained.outputs(data, rows)[place] == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_the_rate_of_the_heads_is_chosen_without_the_test_pupils(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.head_rates = [1e-6, 1.0]
+    data = load(config.data)
+    train, test = split(data, 0)
+    hidden = dataclasses.replace(data, score=np.where(np.isin(np.arange(240), test), np.nan, data.score))
+    rate, variance = choose(config, hidden, train, "hard", seed=0, watch=Stopwatch())
+    assert rate in config.head_rates
+    assert 0 < variance < 1
+
+
+def test_the_first_losses_are_those_kept() -> None:
+    kept = golden.kept("school")
+    for sampling in ("pooled", "proportional"):
+        assert golden.school_losses(sampling) == pytest.approx(kept[sampling], abs=1e-3), (
+            "the model trains otherwise than before; if that is meant, `python -m tests.recipes.golden`"
+        )
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_references_choose_within_the_training_pupils_and_are_tested_once(
+    config: Config, tmp_path: Path, name: str
+) -> None:
+    found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": name})
+    score = found["tasks"]["exam"]["score"]
+    assert found["chosen"]["setting"] in REFERENCES[name].settings
+    alone = 0.2 if name == "a ridge per school" else 0.5  # 12 pupils for 28 features
+    assert score > (0.9 if "intercepts" in name or "root" in name else alone)
+
+
+def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(folder), "--epochs", "2", "--width", "8", "--seeds", "1", "--workers", "0"]
+    arguments += ["--sharing_options", '{"hard": {"depth": 1}}', "--head_rates", "[0.5]"]
+    run = harness.run_recipe(RECIPE, [*arguments, "--output", str(tmp_path / "runs")])
+    assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "checkpoints"}
+    assert "pooled ridge" in (run / "table.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sharings": []}, "--sharings should hold at least one"),
+        ({"sharings": ["hrad"]}, "hard"),
+        ({"sharing_options": {"cross_stitch": {}}}, "--sharing_options"),
+        ({"weighting": "equl"}, "equal"),
+        ({"sampling": "unifrom"}, "uniform"),
+        ({"balancing": "pcgrad"}, "Give --sampling pooled"),
+        ({"head_rates": [0.0]}, "--head_rates"),
+        ({"dropout": 1.0}, "--dropout"),
+        ({"sampling": "annealed", "epochs": 1}, "--epochs should be 2 or more"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Config(**changes).check()
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+def test_real_data_have_the_known_references(tmp_path: Path) -> None:
+    config = Config(data=Path(os.environ["PLAIT_DATA"]))
+    data = load(config.data)
+    assert (len(data.score), len(data.names)) == (15362, 139)
+    known = {"a ridge per school": 0.172, "pooled ridge": 0.337, "pooled ridge, school intercepts": 0.364}
+    for name, variance in known.items():
+        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": name})
+        assert found["tasks"]["exam"]["score"] == pytest.approx(variance, abs=0.02)
