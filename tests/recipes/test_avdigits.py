@@ -78,7 +78,11 @@ def test_idx_files_hold_what_was_written(tmp_path: Path) -> None:
     assert np.array_equal(read_idx(tmp_path / "x.gz"), values)
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", idx(np.zeros((2, 3)))[:-9], idx(np.zeros(4))[:20]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", idx(np.zeros((2, 3)))[:-9], idx(np.zeros(4))[:20]],
+    ids=["empty", "no gzip", "cut", "cut in its head"],
+)
 def test_a_damaged_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.gz").write_bytes(content)
     with pytest.raises(ValueError, match=r"x.gz' should be .*Remove it to fetch it anew"):
