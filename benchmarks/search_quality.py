@@ -147,7 +147,7 @@ def draw(curves: Mapping[str, Mapping[str, Any]], population: int, path: Path) -
             axes.set_title(f"{name}: {quantity}", fontsize=10)
             axes.set_xlabel("candidates")
             axes.spines[["top", "right"]].set_visible(False)
-    panels[0][0].legend(frameon=False)
+    panels[0][0].legend(loc="best", frameon=False)
     figure.tight_layout()
     figure.savefig(path, dpi=130)
 

@@ -73,5 +73,5 @@ def draw_training(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
         axes.plot(epoch, [100 * rate for rate in eer], marker=".", label=name)
     axes.set(xlabel="epoch", ylabel="development EER (%)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(loc="upper right", frameon=False, fontsize=8)
     return figure

@@ -93,7 +93,7 @@ def draw_scores(scores: Any, labels: Any, *, threshold: float | None = None) -> 
         )
     axes.set(xlabel="score", ylabel="density")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(loc="best", frameon=False, fontsize=9)
     return figure
 
 
