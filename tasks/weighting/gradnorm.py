@@ -32,9 +32,9 @@ class GradNorm(Weighting):
     Source: Chen et al. 2018, "GradNorm" (algorithm 1, eqs. 1 and 2).
 
     Args:
-        alpha: Strength of the pull towards equal rates of training; 1.5 as in the paper's first
-            experiments. 0 makes all gradients alike.
-        lr: Learning rate of the weights; 0.025 as in the paper.
+        alpha: Strength of the pull towards equal rates of training, the larger the more the tasks differ;
+            0 makes all gradients alike. 1.5 is LibMTL's default; the paper's toy problem takes 0.12.
+        lr: Learning rate of the weights.
 
     Shape:
         losses ``[K]``, active ``K`` bools, result a scalar.

@@ -19,7 +19,7 @@ from tasks.balancing.feature_level import balanced_loss
 from tasks.balancing.gramian import Graph, conv, linear
 from tests.contracts.task_kit import assert_close_gradients, backward
 from tests.parts import make_batch, make_model
-from tests.tasks.test_balancing import CASES, head_parameters, one_task, tasks, whole_batch
+from tests.tasks.test_balancing import CASES, head_parameters, one_task, read_by_y_alone, tasks, whole_batch
 from tests.tasks.training import make_trainer
 
 each_case = pytest.mark.parametrize("case", CASES)
@@ -66,6 +66,8 @@ def shared_gramian(model: MultiTaskModel, alone: dict[str, Gradients]) -> Tensor
     """Inner products over what several tasks reach below the heads (or one, where it is alone)."""
     least = min(2, len(alone))
     names = set().union(*alone.values()) - head_parameters(model)
+    if model.tasks["z"].reads:
+        names -= read_by_y_alone(model)
     total = torch.zeros(len(alone), len(alone), dtype=torch.float64)
     for name in names:
         own = [gradients[name] for gradients in alone.values()]
@@ -93,11 +95,12 @@ def test_the_step_is_the_weighted_sum_of_full_backward_passes(case: str) -> None
     model, batch = CASES[case]()
     alone = each_task(model, batch)
     given = [-0.5, 2.0, 0.3][: len(alone)]
-    ordinary, heads = backward(model, batch), head_parameters(model)
+    ordinary = backward(model, batch)
+    own = head_parameters(model) | (read_by_y_alone(model) if case == "reads" else set())
     found = backward(model, batch, lambda b: balanced_loss(model, Given(given), b))
     for name, gradient in found.items():
         terms = [w * g[name] for w, g in zip(given, alone.values(), strict=True) if g[name] is not None]
-        expected = ordinary[name] if name in heads else sum(terms) if terms else None
+        expected = ordinary[name] if name in own else sum(terms) if terms else None
         assert_close_gradients({name: gradient}, {name: expected})
 
 
