@@ -13,7 +13,16 @@ from torch.utils.data import DataLoader
 
 from encoders import Batch, BatchDataset, create_encoder
 from fusion import create_fusion
-from tasks import Balancing, Classification, Learner, MultiLabel, MultiTaskModel, PCGrad, Regression
+from tasks import (
+    Balancing,
+    Classification,
+    Learner,
+    MultiLabel,
+    MultiTaskModel,
+    PCGrad,
+    Regression,
+    create_weighting,
+)
 from tasks.balancing import parameter_level
 from tasks.balancing.feature_level import balanced_loss
 from tasks.balancing.gramian import Graph, conv, linear
@@ -173,6 +182,31 @@ def test_mixed_precision() -> None:
     assert half.gramian.dtype == torch.float32
     assert float((half.gramian - whole.gramian).abs().max() / whole.gramian.abs().max()) < 0.05
     assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("level", ["features", "parameters"])
+def test_small_gradients_in_half_precision_are_formed_at_the_scale_of_the_scaler(level: str) -> None:
+    """Losses so small that in float16 their gradients are zero without it."""
+    small = create_weighting("fixed", weights={"y": 3e-7, "z": 3e-7})
+    model, batch, scale = make_model("gated", tasks(), weighting=small), whole_batch(), 2.0**16
+    whole, half = Given([0.5, -2.0]), Given([0.5, -2.0])
+    whole.level = half.level = level
+    expected = backward(model, batch, lambda b: balanced_loss(model, whole, b))
+
+    def scaled(by: float) -> Gradients:
+        model.zero_grad()
+        with torch.autocast("cpu", torch.float16):
+            loss = balanced_loss(model, half, batch, scale=by)[0]
+        (scale * loss).backward()
+        return {n: None if p.grad is None else p.grad / scale for n, p in model.named_parameters()}
+
+    def error(found: Gradients) -> float:
+        there = [(g, expected[n]) for n, g in found.items() if g is not None]
+        return float(sum((a - b).norm() for a, b in there) / sum(b.norm() for _, b in there))
+
+    assert error(scaled(1.0)) > 0.1
+    assert error(scaled(scale)) < 0.02
+    torch.testing.assert_close(half.gramian, whole.gramian, rtol=0.05, atol=float(whole.gramian.max()) / 50)
 
 
 def test_the_gramian_is_compared_at_the_first_step_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
