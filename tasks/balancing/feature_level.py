@@ -90,7 +90,8 @@ def balanced_loss(
         pulled += unweighted(model, places, on, weights)
     heads = zip(wanted, gradients, strict=True)
     own = [(x, g) for x, g in heads if g is not None and id(x) not in here]
-    loss = with_gradients(total, *zip(*own, *pulled, strict=True), scale)
+    tensors, formed_of = zip(*own, *pulled, strict=True)
+    loss = with_gradients(total, tensors, formed_of, scale)
     if hooked:  # a hook would see its gradient twice
         loss = loss + (total - total.detach())
     penalty = model.penalty(features)

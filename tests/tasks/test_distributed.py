@@ -31,13 +31,18 @@ RANKS, SIZE, LIMIT_S = 2, 12, 90
 SEEDS = (8, 10)
 """Of the two ranks; alone, PCGrad draws other orders and so other weights from each."""
 WEIGHTINGS = ("equal", "uncertainty", "famo")
-CASES = [(w, "") for w in WEIGHTINGS] + [("equal", "features"), ("equal", "parameters")]
-"""Weightings, and the level of PCGrad."""
+CASES: list[tuple[str, ...]] = [
+    *[(w, "") for w in WEIGHTINGS],
+    ("equal", "features"),
+    ("equal", "features", "table"),
+    ("equal", "parameters"),
+]
+"""Weightings, the level of PCGrad, and what tasks z and w read, where that is not all."""
 
 
-def make(weighting: str) -> MultiTaskModel:
+def make(weighting: str, reads: tuple[str, ...] | None = None) -> MultiTaskModel:
     torch.manual_seed(0)
-    tasks = {"y": Classification(3), "z": Regression(2), "w": MultiLabel(3)}
+    tasks = {"y": Classification(3), "z": Regression(2, reads=reads), "w": MultiLabel(3, reads=reads)}
     return make_model("gated", tasks, weighting=create_weighting(weighting))
 
 
@@ -76,9 +81,9 @@ class Step(nn.Module):
         return loss, parts | {"gramian": self.balancing.gramian}
 
 
-def step(case: tuple[str, str], batch: Batch, seed: int) -> dict[str, Any]:
-    weighting, level = case
-    model = make(weighting)
+def step(case: tuple[str, ...], batch: Batch, seed: int) -> dict[str, Any]:
+    weighting, level, *reads = case
+    model = make(weighting, tuple(reads) or None)
     torch.manual_seed(seed)  # ranks differ in the random orders that they draw
     module: nn.Module = Step(model, level=level)
     if dist.is_initialized():
@@ -133,7 +138,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(filter(None, c)))
-def test_the_gradient_is_that_of_the_joined_batch(ranks: list[dict[Any, Any]], case: tuple[str, str]) -> None:
+def test_the_gradient_is_that_of_the_joined_batch(ranks: list[dict[Any, Any]], case: tuple[str, ...]) -> None:
     """⚑ Counts are summed across ranks, and ⚑ all ranks take PCGrad's weights from the first."""
     expected = step(case, joined_batch(), seed=SEEDS[0])
     for rank in ranks:
