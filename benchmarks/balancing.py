@@ -180,7 +180,8 @@ def memory_row(what: str, ours: Step, peer: Step) -> Result:
 def inverted(row: Result) -> Result:
     """Ours / peer."""
     low, high = row.spread
-    return replace(row, ratio=round(1 / row.ratio, 4), spread=(round(1 / high, 4), round(1 / low, 4)))
+    spread = round(1 / high, 4), round(1 / low, 4)
+    return replace(row, ratio=round(1 / row.ratio, 4), spread=spread, unit="ms (ratio: ours / plain)")
 
 
 def exact_rows(net: str, tasks: int, libmtl: Path | None, *, runs: int) -> list[Result]:

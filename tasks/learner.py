@@ -140,7 +140,9 @@ class Learner(Resuming):
         if self.balancing is None:
             loss, parts = self.model.loss(batches)
         else:
-            loss, parts = balanced_loss(self.model, self.balancing, batches)
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # that of half precision
+            scale = 1.0 if scaler is None else scaler.get_scale()
+            loss, parts = balanced_loss(self.model, self.balancing, batches, scale=scale)
         every = self.trainer.log_every_n_steps
         if self.global_step % every == 0:
             self._refuse_infinite(parts)

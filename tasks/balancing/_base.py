@@ -18,12 +18,12 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 class Balancing(Configurable, nn.Module):
     """Weighs what the shared parameters receive from each task, from the tasks' gradients.
 
-    A subclass defines `weights`. Each head always gets its own task's gradient, unweighted, so a
-    negative weight never makes a head ascend.
+    A subclass defines `weights`. Each head, and whatever else one active task alone reaches, always gets its
+    own task's gradient, unweighted, so a negative weight never makes a head ascend.
 
     Args:
         level: From which gradients the Gramian is taken: ``"features"``, those at the boundary where the
-            tasks part, at next to no cost; ``"parameters"``, those of the shared parameters, exactly.
+            tasks part, at little cost; ``"parameters"``, those of the shared parameters, exactly.
 
     Raises:
         ValueError: An unknown level; close matches are named.

@@ -29,8 +29,9 @@ class Place:
 
     def mixed(self, weights: Mapping[str, Tensor]) -> Tensor:
         """``Σ_t w_t g_t``."""
-        own = torch.stack([weights[t] for t in self.tasks]).to(self.tensor.dtype)
-        return (own @ self.stacked.flatten(1)).view_as(self.tensor)
+        own, gradients = torch.stack([weights[t] for t in self.tasks]), self.stacked.flatten(1)
+        kind = torch.promote_types(gradients.dtype, own.dtype)  # a weight may be too large for half precision
+        return (own.to(kind) @ gradients.to(kind)).to(gradients.dtype).view_as(self.tensor)
 
 
 class Boundary:

@@ -10,8 +10,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def with_gradients(value: Tensor, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+def with_gradients(
+    value: Tensor, tensors: Sequence[Tensor], gradients: Sequence[Tensor], scale: float = 1.0
+) -> Tensor:
     """A scalar of that value, whose backward gives each tensor its gradient: ``value + Σ_i ⟨x_i, g_i⟩``.
+
+    Args:
+        value: Of the result.
+        tensors: x.
+        gradients: g, each multiplied by ``scale``; a tensor may have several.
+        scale: What a gradient scaler is going to multiply the result by. Gradients in half precision need it
+            at all times: without it small ones are zero.
 
     Example:
         >>> x = torch.ones(2, requires_grad=True)
@@ -20,20 +29,22 @@ def with_gradients(value: Tensor, tensors: Sequence[Tensor], gradients: Sequence
         >>> loss.item(), x.grad.tolist()
         (7.0, [2.0, 4.0])
     """
-    loss: Tensor = _WithGradients.apply(value.detach(), tuple(gradients), *tensors)
+    loss: Tensor = _WithGradients.apply(value.detach(), tuple(gradients), scale, *tensors)
     return loss
 
 
 class _WithGradients(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, value: Tensor, gradients: tuple[Tensor, ...], *tensors: Tensor) -> Tensor:
-        ctx.gradients = gradients
+    def forward(
+        ctx: Any, value: Tensor, gradients: tuple[Tensor, ...], scale: float, *tensors: Tensor
+    ) -> Tensor:
+        ctx.gradients, ctx.scale = gradients, scale
         return value.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, *torch._foreach_mul(ctx.gradients, grads[0])
+        return None, None, None, *torch._foreach_mul(ctx.gradients, grads[0] / ctx.scale)
 
 
 def leaves_of(total: Tensor) -> list[Tensor]:

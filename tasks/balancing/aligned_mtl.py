@@ -14,9 +14,10 @@ class AlignedMTL(HostBalancing):
     """The gradients' principal components, all made as long as the shortest, and the mean of the result.
 
     With the Gramian ``V Λ Vᵀ`` of rank R, ``w = √λ_R V Λ^{−1/2} Vᵀ 1/T``: the gradients become
-    orthogonal and equally long with the least change, so that none dominates and none conflicts. The
-    weights come from torchjd, which keeps to the paper, and are made of a Gramian freed of rounding:
-    otherwise the smallest λ of tasks that agree would be rounding, and that of a small gradient none.
+    orthogonal and equally long with the least change, so that none dominates and none conflicts. (The
+    authors' code takes the sum, T times that.) The weights come from torchjd, which keeps to the paper, and
+    are made of a Gramian freed of rounding: otherwise the smallest λ of tasks that agree would be rounding,
+    and that of a small gradient none.
     Source: Senushkin et al. 2023, "Independent Component Alignment for Multi-Task Learning"
     (algorithm 1).
 

@@ -24,7 +24,7 @@ class CAGrad(HostBalancing):
 
     Args:
         c: Radius about the mean gradient, in parts of its length, from 0 (the mean) to less than 1
-            (beyond it losses need not fall on average); 0.4 as in the paper's comparisons.
+            (beyond it losses need not fall on average); 0.4 as the authors' code takes it on NYU-v2.
         level: See `Balancing`.
 
     Shape:

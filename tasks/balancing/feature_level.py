@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from tasks.balancing._alone import unweighted
 from tasks.balancing._base import Balancing
 from tasks.balancing._boundary import Boundary, Place
 from tasks.balancing._surrogate import leaves_of, with_gradients
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def balanced_loss(
-    model: MultiTaskModel, balancing: Balancing, batch: Batches
+    model: MultiTaskModel, balancing: Balancing, batch: Batches, *, scale: float = 1.0
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch, whose backward weighs what the shared parameters receive.
 
@@ -29,11 +30,19 @@ def balanced_loss(
     backward through the heads gives every ``g_t = ∂L_t/∂h_t``. From the Gramian of the active tasks'
     gradients, of the features (these g) or of the shared parameters, the balancing makes weights w, and
     the surrogate is ``Σ_t L_t + Σ_h ⟨h, Σ_t w_t g_t⟩``: heads receive their own task's gradient,
-    everything below the boundary the weighted sum. With all weights 1 that is the ordinary gradient.
-    Gradients that are at hand by then (of the heads; of the shared parameters, where their Gramian needed
-    them of each task) are not formed again.
+    everything below the boundary the weighted sum. What one active task alone reaches, such as the encoder
+    of a modality that only it reads, receives its gradient as a head does. With all weights 1 that is the
+    ordinary gradient. Gradients that are at hand by then (of the heads; of the shared parameters, where
+    their Gramian needed them of each task) are not formed again.
 
     Under torch.distributed the Gramian is that of the joined batch and the weights are those of rank 0.
+
+    Args:
+        model: Whose loss.
+        balancing: Makes the weights.
+        batch: One or several.
+        scale: What a gradient scaler is going to multiply the loss by, in half precision: the gradients that
+            are formed here are so large, too. The `Learner` gives it.
 
     Returns:
         As `MultiTaskModel.loss`; the surrogate has the value of the ordinary loss.
@@ -64,22 +73,25 @@ def balanced_loss(
     # As the backward of the step, which is never under autocast.
     with torch.autocast(total.device.type, enabled=False):
         wanted = [*boundary.leaves, *(() if hooked else above)]
-        gradients = torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True)
+        given = torch.full_like(total, scale)
+        gradients = torch.autograd.grad(total, wanted, given, retain_graph=hooked, allow_unused=True)
         places = boundary.places(gradients[: len(boundary.leaves)])
         formed: dict[Tensor, Tensor] = {}
         if balancing.level == "parameters":
             gramian, formed = parameter_gramian(model, places, on)
         else:
             gramian = feature_gramian(places, on)
-        weights = _agreed(balancing, gramian, active)
+        weights = _agreed(balancing, gramian / scale**2, active)
         if formed:
             pulled = [(p, torch.tensordot(weights.to(g.dtype), g, 1)) for p, g in formed.items()]
         else:
             by_task = dict(zip(on, weights.unbind(), strict=True))
             pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]
+        pulled += unweighted(model, places, on, weights)
     heads = zip(wanted, gradients, strict=True)
     own = [(x, g) for x, g in heads if g is not None and id(x) not in here]
-    loss = with_gradients(total, *zip(*own, *pulled, strict=True))
+    tensors, formed_of = zip(*own, *pulled, strict=True)
+    loss = with_gradients(total, tensors, formed_of, scale)
     if hooked:  # a hook would see its gradient twice
         loss = loss + (total - total.detach())
     penalty = model.penalty(features)
@@ -117,5 +129,6 @@ def _agreed(balancing: Balancing, gramian: Tensor, active: Sequence[bool]) -> Te
     weights = balancing.weights_of(gramian, active)
     if dist.is_initialized():
         weights = weights.contiguous()
-        dist.broadcast(weights, src=0)
+        for x in (weights, *balancing.buffers()):  # what a rule keeps followed from its own random orders
+            dist.broadcast(x, src=0)
     return weights

@@ -17,8 +17,9 @@ class NashMTL(HostBalancing):
     The w > 0 with ``G w = 1/w``, G the Gramian. It is where ``½ wᵀGw − Σ_t log w_t`` is least, a convex
     function, so ours is Newton's method and exact, where the paper (and torchjd, with cvxpy) solves a
     sequence of convex programs. As in the paper's algorithm the step has length √T whatever the
-    gradients' lengths. Where gradients can cancel no such w is; then rounding, added to the diagonal of
-    the cosines, keeps it finite. A zero gradient gets 0, and one task alone is left as it is.
+    gradients' lengths; LibMTL, after the authors' code, takes G over its norm and clips the step to length
+    1. Where gradients can cancel no such w is; then rounding, added to the diagonal of the cosines, keeps it
+    finite. A zero gradient gets 0, and one task alone is left as it is.
     Source: Navon et al. 2022, "Multi-Task Learning as a Bargaining Game" (claim 3.1, algorithm 1).
 
     Shape:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from tasks.balancing._alone import read_alone
 from tasks.balancing._boundary import Place
+from tasks.balancing._ranks import reached_anywhere
 from tasks.balancing.gramian import Graph, check_gramians, each_gradient, each_gramian, inner_products
 
 if TYPE_CHECKING:
@@ -55,9 +57,10 @@ def parameter_gramian(
     graph = Graph([p for p in places if p.tensor.requires_grad], tasks)
     names = {id(p): name for name, p in model.named_parameters()}
     reached = {p: tasks_of for p, tasks_of in graph.parameters().items() if id(p) in names}
+    reached = read_alone(model, tasks, reached)
     together = dist.is_initialized() and dist.get_world_size() > 1
     if together:
-        reached = _reached_anywhere(list(model.parameters()), reached, len(tasks))
+        reached = reached_anywhere(list(model.parameters()), reached, len(tasks))
     shared = _shared(reached)
     if not shared:
         raise ValueError(
@@ -86,17 +89,6 @@ def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
     several = [tasks for tasks in reached.values() if tasks.bit_count() > 1]
     sharing = reduce(or_, several, 0)
     return [p for p, tasks in reached.items() if tasks.bit_count() > 1 or tasks & ~sharing]
-
-
-def _reached_anywhere(
-    parameters: Sequence[Tensor], reached: Mapping[Tensor, int], count: int
-) -> dict[Tensor, int]:
-    """Which tasks reach each parameter on any rank, in the order of the model, the same on every rank."""
-    rows = [[reached.get(p, 0) >> t & 1 for t in range(count)] for p in parameters]
-    flags = torch.tensor(rows, dtype=torch.uint8, device=parameters[0].device)
-    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
-    masks = [sum(on << t for t, on in enumerate(row)) for row in flags.tolist()]
-    return {p: mask for p, mask in zip(parameters, masks, strict=True) if mask}
 
 
 def _summed_over_ranks(

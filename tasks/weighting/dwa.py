@@ -17,10 +17,10 @@ class DWA(Weighting):
 
     ``Σ_k λ_k ℓ_k`` with ``λ_k = K exp(r_k / T) / Σ_i exp(r_i / T)``, ``r_k = L_k(t−1) / L_k(t−2)`` and
     L_k the mean of the loss over an epoch; r is 1 until two epochs have been. K and the sums are over
-    the active tasks. A task's means are over the batches in which it was active, and an epoch without
-    any leaves its r as it is. The `Learner` says when an epoch begins; in a loop of your own call
-    ``on_epoch_start(epoch)``. Ours: torchjd's means are not in the state dict, and count inactive tasks
-    as zeros.
+    the active tasks. A task's means are over the batches in which it was active (and its loss finite),
+    and an epoch without any leaves its r as it is. The `Learner` says when an epoch begins; in a loop of
+    your own call ``on_epoch_start(epoch)``. Ours: torchjd's means are not in the state dict, and count
+    inactive tasks as zeros.
     Source: S. Liu et al. 2019, "End-to-End Multi-Task Learning with Attention" (eq. 7).
 
     Args:
@@ -83,6 +83,7 @@ class DWA(Weighting):
 
     def forward(self, losses: Tensor, active: Sequence[bool]) -> Tensor:
         if self.training:
-            self.total = self.total + losses.detach()
-            self.count = self.count + torch.tensor(active, device=losses.device)
+            values = losses.detach()
+            counts = torch.tensor(active, device=losses.device) & values.isfinite()
+            self.total, self.count = self.total + torch.where(counts, values, 0), self.count + counts
         return (self.weights(active) * losses).sum()

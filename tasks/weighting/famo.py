@@ -67,7 +67,9 @@ class FAMO(Weighting):
     def after_step(self, losses: Tensor, active: Sequence[bool]) -> None:
         on = torch.tensor(active, device=losses.device)
         after = (losses.detach() - self.min_loss).float() + _EPSILON
-        delta = torch.where(on, self.before.log() - after.log(), 0)
+        delta = self.before.log() - after.log()
+        on = on & delta.isfinite()  # a loss that is not (a gradient scaler leaves out its step) moves nothing
+        delta = torch.where(on, delta, 0)
         z = self._weights(self.logits, on)
         # Jᵀδ of the softmax, with the weight decay in the gradient, as torch.optim.Adam has it.
         gradient = z * (delta - (z * delta).sum()) + self.weight_decay * self.logits

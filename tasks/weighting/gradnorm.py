@@ -32,9 +32,9 @@ class GradNorm(Weighting):
     Source: Chen et al. 2018, "GradNorm" (algorithm 1, eqs. 1 and 2).
 
     Args:
-        alpha: Strength of the pull towards equal rates of training; 1.5 as in the paper's first
-            experiments. 0 makes all gradients alike.
-        lr: Learning rate of the weights; 0.025 as in the paper.
+        alpha: Strength of the pull towards equal rates of training, the larger the more the tasks differ;
+            0 makes all gradients alike. 1.5 is LibMTL's default; the paper's toy problem takes 0.12.
+        lr: Learning rate of the weights.
 
     Shape:
         losses ``[K]``, active ``K`` bools, result a scalar.
@@ -77,19 +77,20 @@ class GradNorm(Weighting):
     def at_boundary(
         self, losses: Tensor, active: Sequence[bool], features: Sequence[Sequence[Tensor]]
     ) -> None:
-        on = torch.tensor(active, device=losses.device)
         values = losses.detach().float()
-        self.first = torch.where(on & (self.first == 0), values, self.first)
         norms = torch.stack(
             [
                 _norm(loss, own) if here else loss.new_zeros(())
                 for loss, own, here in zip(losses, features, active, strict=True)
             ]
         )
-        own = self.weights * norms
+        # A loss that is not finite (a gradient scaler leaves out its step) moves nothing.
+        on = torch.tensor(active, device=losses.device) & values.isfinite() & norms.isfinite()
+        self.first = torch.where(on & (self.first == 0), values, self.first)
+        own = torch.where(on, self.weights * norms, 0)
         ratios = torch.where(on, values / self.first.clamp(min=_EPSILON), 0)
-        rates = ratios / (ratios.sum() / on.sum()).clamp(min=_EPSILON)
-        target = own.sum() / on.sum() * rates**self.alpha
+        rates = ratios / (ratios.sum() / on.sum().clamp(min=1)).clamp(min=_EPSILON)
+        target = own.sum() / on.sum().clamp(min=1) * rates**self.alpha
         gradient = torch.where(on, (own - target).sign() * norms, 0)
         moved = (self.weights - adam_move(self, gradient, on, self.lr)).clamp(min=_LEAST)
         scale = torch.where(on, self.weights, 0).sum() / torch.where(on, moved, 0).sum()

@@ -24,8 +24,8 @@ class Random(Weighting):
         losses ``[K]``, active ``K`` bools, result a scalar.
 
     Example:
-        >>> Random()(torch.tensor([2.0, 2.0]), (True, True))
-        tensor(2.)
+        >>> round(Random()(torch.tensor([2.0, 2.0]), (True, True)).item(), 4)
+        2.0
     """
 
     def forward(self, losses: Tensor, active: Sequence[bool]) -> Tensor:

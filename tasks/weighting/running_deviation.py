@@ -71,9 +71,10 @@ class RunningDeviation(Weighting):
         return torch.where(on, losses / torch.where(scale > 0, scale, 1), 0).sum()
 
     def _take(self, values: Tensor, on: Tensor) -> None:
+        on = on & values.isfinite()  # a gradient scaler leaves out the step of one that is not
         self.count = count = self.count + on
         rate = torch.where(on, (1 / count.clamp(min=1)).clamp(min=1 - self.decay), 0)
-        apart = values - self.mean
+        apart = torch.where(on, values - self.mean, 0)
         self.mean = self.mean + rate * apart
         self.variance = (1 - rate) * (self.variance + rate * apart.square())
         self.squares = torch.where(on, (1 - rate).square() * self.squares + rate.square(), self.squares)

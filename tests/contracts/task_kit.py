@@ -141,6 +141,25 @@ def check_weighting_state_round_trip(make: Callable[[], Weighting], tasks: Mappi
         assert torch.equal(step(one, seed), step(other, seed))
 
 
+def check_weighting_outlives_a_loss_that_is_not_finite(
+    make: Callable[[], Weighting], tasks: Mapping[str, Task]
+) -> None:
+    """A gradient scaler leaves out the step of such a loss; what a weighting keeps is as good as before."""
+    weighting, everything = make(), (True,) * len(tasks)
+    weighting.bind(tasks)
+    for step, value in enumerate((1.0, torch.nan, 1.0, torch.inf, 1.0, 1.0)):
+        weighting.on_epoch_start(step)
+        h = torch.rand(len(tasks)).requires_grad_()
+        losses = (h.square() + 1) * torch.tensor([value] + [1.0] * (len(tasks) - 1))
+        total = weighting(losses, everything)
+        if weighting.reads_boundary:
+            weighting.at_boundary(losses, everything, [[h]] * len(tasks))
+        weighting.after_step(0.5 * losses.detach(), everything)
+    assert bool(total.isfinite())
+    for name, kept in weighting.state_dict().items():
+        assert bool(kept.isfinite().all()), name
+
+
 def check_balancing(make: Callable[[], Balancing]) -> None:
     """Finite weights of any Gramian, on its device and in its dtype, and nothing to differentiate."""
     for size in (2, 4):

@@ -54,3 +54,8 @@ def test_evaluation_moves_nothing(name: str) -> None:
 @each
 def test_state_round_trip(name: str) -> None:
     task_kit.check_weighting_state_round_trip(lambda: make(name), TASKS)
+
+
+@each
+def test_a_loss_that_is_not_finite_spoils_nothing(name: str) -> None:
+    task_kit.check_weighting_outlives_a_loss_that_is_not_finite(lambda: make(name), TASKS)

@@ -124,8 +124,18 @@ def test_weights_scale_only_what_shared_parameters_receive(case: str) -> None:
                 expected[name] = weight * gradient + (0 if so_far is None else so_far)
     heads = head_parameters(model)
     assert_close_gradients({n: g for n, g in balanced.items() if n in heads}, {n: ordinary[n] for n in heads})
+    for name in read_by_y_alone(model) if case == "reads" else ():
+        expected[name] = ordinary[name]
     shared = {n for n in balanced if n not in heads}
     assert_close_gradients({n: balanced[n] for n in shared}, {n: expected[n] for n in shared})
+
+
+def read_by_y_alone(model: MultiTaskModel) -> set[str]:
+    """Of the case "reads": ⚑ the encoders of all modalities but the one that z reads are not shared."""
+    encoders = model.fused_encoder.leaves().items()
+    own = {id(p) for name, encoder in encoders if name != "table" for p in encoder.parameters()}
+    assert own
+    return {n for n, p in model.named_parameters() if id(p) in own}
 
 
 def one_task(model: MultiTaskModel, batches: list[Batch], task: str) -> Tensor:

@@ -14,7 +14,15 @@ from torch import multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from encoders import Batch
-from tasks import Classification, MultiLabel, MultiTaskModel, PCGrad, Regression, create_weighting
+from tasks import (
+    Classification,
+    MultiLabel,
+    MultiTaskModel,
+    PCGrad,
+    Regression,
+    create_weighting,
+)
+from tasks.balancing import GradVac
 from tasks.balancing.feature_level import balanced_loss
 from tasks.reduce import agree_on_active, labelled_mean
 from tests.parts import make_batch, make_model
@@ -23,13 +31,18 @@ RANKS, SIZE, LIMIT_S = 2, 12, 90
 SEEDS = (8, 10)
 """Of the two ranks; alone, PCGrad draws other orders and so other weights from each."""
 WEIGHTINGS = ("equal", "uncertainty", "famo")
-CASES = [(w, "") for w in WEIGHTINGS] + [("equal", "features"), ("equal", "parameters")]
-"""Weightings, and the level of PCGrad."""
+CASES: list[tuple[str, ...]] = [
+    *[(w, "") for w in WEIGHTINGS],
+    ("equal", "features"),
+    ("equal", "features", "table"),
+    ("equal", "parameters"),
+]
+"""Weightings, the level of PCGrad, and what tasks z and w read, where that is not all."""
 
 
-def make(weighting: str) -> MultiTaskModel:
+def make(weighting: str, reads: tuple[str, ...] | None = None) -> MultiTaskModel:
     torch.manual_seed(0)
-    tasks = {"y": Classification(3), "z": Regression(2), "w": MultiLabel(3)}
+    tasks = {"y": Classification(3), "z": Regression(2, reads=reads), "w": MultiLabel(3, reads=reads)}
     return make_model("gated", tasks, weighting=create_weighting(weighting))
 
 
@@ -68,9 +81,9 @@ class Step(nn.Module):
         return loss, parts | {"gramian": self.balancing.gramian}
 
 
-def step(case: tuple[str, str], batch: Batch, seed: int) -> dict[str, Any]:
-    weighting, level = case
-    model = make(weighting)
+def step(case: tuple[str, ...], batch: Batch, seed: int) -> dict[str, Any]:
+    weighting, level, *reads = case
+    model = make(weighting, tuple(reads) or None)
     torch.manual_seed(seed)  # ranks differ in the random orders that they draw
     module: nn.Module = Step(model, level=level)
     if dist.is_initialized():
@@ -85,11 +98,22 @@ def step(case: tuple[str, str], batch: Batch, seed: int) -> dict[str, Any]:
     }
 
 
+def similarities(batch: Batch, seed: int) -> Tensor:
+    """What GradVac keeps after two steps."""
+    model, rule = make("equal"), GradVac(beta=0.5)
+    rule.bind(list(model.tasks))
+    torch.manual_seed(seed)
+    for _ in range(2):
+        balanced_loss(model, rule, batch)
+    return rule.similarities
+
+
 def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=RANKS)
     half = joined_batch().select(torch.arange(SIZE).chunk(RANKS)[rank])
     results: dict[Any, Any] = {case: step(case, half, seed=SEEDS[rank]) for case in CASES}
+    results["similarities"] = similarities(half, seed=SEEDS[rank])
     x = torch.tensor([1.0, 2.0, 3.0, 6.0][2 * rank : 2 * rank + 2], requires_grad=True)
     mean = labelled_mean([x], [torch.tensor([rank == 0, True])])
     mean.backward()
@@ -114,7 +138,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(filter(None, c)))
-def test_the_gradient_is_that_of_the_joined_batch(ranks: list[dict[Any, Any]], case: tuple[str, str]) -> None:
+def test_the_gradient_is_that_of_the_joined_batch(ranks: list[dict[Any, Any]], case: tuple[str, ...]) -> None:
     """⚑ Counts are summed across ranks, and ⚑ all ranks take PCGrad's weights from the first."""
     expected = step(case, joined_batch(), seed=SEEDS[0])
     for rank in ranks:
@@ -137,6 +161,13 @@ def test_pcgrad_weights_agree_across_ranks(ranks: list[dict[Any, Any]], level: s
     together = [weights(rank["equal", level]["parts"]) for rank in ranks]
     assert torch.equal(*together)
     torch.testing.assert_close(together[0], alone[0])
+
+
+def test_what_gradvac_keeps_is_that_of_the_first_rank(ranks: list[dict[Any, Any]]) -> None:
+    alone = [similarities(joined_batch(), seed) for seed in SEEDS]
+    assert not torch.allclose(*alone), "choose seeds whose orders give different similarities"
+    for rank in ranks:
+        torch.testing.assert_close(rank["similarities"], alone[0], rtol=1e-4, atol=1e-6)
 
 
 def test_the_mean_is_over_all_ranks(ranks: list[dict[Any, Any]]) -> None:

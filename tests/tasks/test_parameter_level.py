@@ -13,13 +13,22 @@ from torch.utils.data import DataLoader
 
 from encoders import Batch, BatchDataset, create_encoder
 from fusion import create_fusion
-from tasks import Balancing, Classification, Learner, MultiLabel, MultiTaskModel, PCGrad, Regression
+from tasks import (
+    Balancing,
+    Classification,
+    Learner,
+    MultiLabel,
+    MultiTaskModel,
+    PCGrad,
+    Regression,
+    create_weighting,
+)
 from tasks.balancing import parameter_level
 from tasks.balancing.feature_level import balanced_loss
 from tasks.balancing.gramian import Graph, conv, linear
 from tests.contracts.task_kit import assert_close_gradients, backward
 from tests.parts import make_batch, make_model
-from tests.tasks.test_balancing import CASES, head_parameters, one_task, tasks, whole_batch
+from tests.tasks.test_balancing import CASES, head_parameters, one_task, read_by_y_alone, tasks, whole_batch
 from tests.tasks.training import make_trainer
 
 each_case = pytest.mark.parametrize("case", CASES)
@@ -66,6 +75,8 @@ def shared_gramian(model: MultiTaskModel, alone: dict[str, Gradients]) -> Tensor
     """Inner products over what several tasks reach below the heads (or one, where it is alone)."""
     least = min(2, len(alone))
     names = set().union(*alone.values()) - head_parameters(model)
+    if model.tasks["z"].reads:
+        names -= read_by_y_alone(model)
     total = torch.zeros(len(alone), len(alone), dtype=torch.float64)
     for name in names:
         own = [gradients[name] for gradients in alone.values()]
@@ -93,11 +104,12 @@ def test_the_step_is_the_weighted_sum_of_full_backward_passes(case: str) -> None
     model, batch = CASES[case]()
     alone = each_task(model, batch)
     given = [-0.5, 2.0, 0.3][: len(alone)]
-    ordinary, heads = backward(model, batch), head_parameters(model)
+    ordinary = backward(model, batch)
+    own = head_parameters(model) | (read_by_y_alone(model) if case == "reads" else set())
     found = backward(model, batch, lambda b: balanced_loss(model, Given(given), b))
     for name, gradient in found.items():
         terms = [w * g[name] for w, g in zip(given, alone.values(), strict=True) if g[name] is not None]
-        expected = ordinary[name] if name in heads else sum(terms) if terms else None
+        expected = ordinary[name] if name in own else sum(terms) if terms else None
         assert_close_gradients({name: gradient}, {name: expected})
 
 
@@ -170,6 +182,31 @@ def test_mixed_precision() -> None:
     assert half.gramian.dtype == torch.float32
     assert float((half.gramian - whole.gramian).abs().max() / whole.gramian.abs().max()) < 0.05
     assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("level", ["features", "parameters"])
+def test_small_gradients_in_half_precision_are_formed_at_the_scale_of_the_scaler(level: str) -> None:
+    """Losses so small that in float16 their gradients are zero without it."""
+    small = create_weighting("fixed", weights={"y": 3e-7, "z": 3e-7})
+    model, batch, scale = make_model("gated", tasks(), weighting=small), whole_batch(), 2.0**16
+    whole, half = Given([0.5, -2.0]), Given([0.5, -2.0])
+    whole.level = half.level = level
+    expected = backward(model, batch, lambda b: balanced_loss(model, whole, b))
+
+    def scaled(by: float) -> Gradients:
+        model.zero_grad()
+        with torch.autocast("cpu", torch.float16):
+            loss = balanced_loss(model, half, batch, scale=by)[0]
+        (scale * loss).backward()
+        return {n: None if p.grad is None else p.grad / scale for n, p in model.named_parameters()}
+
+    def error(found: Gradients) -> float:
+        there = [(g, expected[n]) for n, g in found.items() if g is not None]
+        return float(sum((a - b).norm() for a, b in there) / sum(b.norm() for _, b in there))
+
+    assert error(scaled(1.0)) > 0.1
+    assert error(scaled(scale)) < 0.02
+    torch.testing.assert_close(half.gramian, whole.gramian, rtol=0.05, atol=float(whole.gramian.max()) / 50)
 
 
 def test_the_gramian_is_compared_at_the_first_step_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ import torch
 from encoders import Batch, BatchDataset, TaskSamplingLoader
 from tasks import Classification, Learner, MultiTaskModel, Regression, fit
 from tests.parts import make_inputs, make_model
+from tests.tasks.ranks import run_ranks
 
-ROOT = Path(__file__).parents[2]
 SIZES = {"y": 13, "z": 5}
 
 
@@ -88,10 +87,7 @@ def test_a_task_that_is_never_drawn_keeps_its_head(tmp_path: Path) -> None:
 
 
 def test_two_ranks_equal_one_process_and_leave_no_parameter_waiting(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.tasks.test_task_sampling", str(tmp_path)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=180)
-    assert ended.returncode == 0, ended.stderr.decode()[-5000:]
+    run_ranks("tests.tasks.test_task_sampling", str(tmp_path))
     alone = train(tmp_path / "alone").state_dict()
     for rank in range(2):
         found = torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True)

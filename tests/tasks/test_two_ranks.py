@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.tasks.ranks import run_ranks
 from tests.tasks.two_ranks import train
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, "-m", "tests.tasks.two_ranks", str(folder), "2"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=180)
-    assert ended.returncode == 0, ended.stderr.decode()[-5000:]
+    run_ranks("tests.tasks.two_ranks", str(folder))
     return [torch.load(folder / f"rank-{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return train(tmp_path_factory.mktemp("alone"), 1)
 
 
 def rows(text: str) -> list[dict[str, float]]:
@@ -33,10 +30,9 @@ def rows(text: str) -> list[dict[str, float]]:
 
 
 def test_two_ranks_equal_one_process_on_the_joined_batches(
-    ranks: list[dict[str, Any]], tmp_path: Path
+    ranks: list[dict[str, Any]], alone: dict[str, Any]
 ) -> None:
     """With tasks unlabelled in a batch, missing modalities, an unlabelled loader, a last smaller batch."""
-    alone = train(tmp_path, 1)
     for found in ranks:
         assert found["plain"]["steps"] == alone["steps"] == 8
         assert found["plain"]["best"] == pytest.approx(alone["best"])
@@ -44,11 +40,11 @@ def test_two_ranks_equal_one_process_on_the_joined_batches(
             torch.testing.assert_close(found["plain"]["state"][name], x, rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_metrics_and_logged_losses_agree_too(ranks: list[dict[str, Any]], tmp_path: Path) -> None:
-    alone, found = rows(train(tmp_path, 1)["metrics"]), rows(ranks[0]["plain"]["metrics"])
-    assert len(alone) == len(found) == 4
-    assert any("train/same" in row for row in alone)
-    for one, two in zip(alone, found, strict=True):
+def test_metrics_and_logged_losses_agree_too(ranks: list[dict[str, Any]], alone: dict[str, Any]) -> None:
+    expected, found = rows(alone["metrics"]), rows(ranks[0]["plain"]["metrics"])
+    assert len(expected) == len(found) == 4
+    assert any("train/same" in row for row in expected)
+    for one, two in zip(expected, found, strict=True):
         assert two == pytest.approx(one, rel=1e-3, abs=1e-4)
 
 

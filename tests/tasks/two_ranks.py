@@ -1,9 +1,11 @@
-"""Trains through `fit` on some ranks: ``python -m tests.tasks.two_ranks FOLDER RANKS``."""
+"""Trains through `fit` on two ranks: ``python -m tests.tasks.two_ranks FOLDER``."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from tasks import Classification, Consistency, Learner, MultiLabel, Regression, 
 from tasks.checkpoints import SafeCheckpointIO
 from tests.parts import make_batch, make_model, make_view
 
-SIZE, JOINED = 27, 8
+SIZE, JOINED, RANKS = 27, 8, 2
 MODALITIES = ("table", "series")
 
 
@@ -62,13 +64,27 @@ def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder, ranks = Path(sys.argv[1]), int(sys.argv[2])
+    """Two processes that share what was imported, as much work as the rest; started as torchrun would."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    fork = multiprocessing.get_context("fork")
+    ranks = [fork.Process(target=work, args=(rank, Path(sys.argv[1]))) for rank in range(RANKS)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    sys.exit(any(rank.exitcode for rank in ranks))
+
+
+def work(rank: int, folder: Path) -> None:
+    os.environ["LOCAL_RANK"] = str(rank)
     torch.set_num_threads(1)
-    results = {"plain": train(folder / "plain", ranks)}
+    results = {"plain": train(folder / "plain", RANKS)}
     keep_third_checkpoint(folder / "whole", folder / "kept")
-    results["whole"] = train(folder / "whole", ranks, dropout=0.3)
-    results["resumed"] = train(folder / "kept", ranks, dropout=0.3)
-    torch.save(results, folder / f"rank-{os.environ.get('LOCAL_RANK', 0)}.pt")
+    results["whole"] = train(folder / "whole", RANKS, dropout=0.3)
+    results["resumed"] = train(folder / "kept", RANKS, dropout=0.3)
+    torch.save(results, folder / f"rank-{rank}.pt")
 
 
 def keep_third_checkpoint(folder: Path, kept: Path) -> None:
