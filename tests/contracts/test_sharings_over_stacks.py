@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from encoders import Batch
-from encoders.types import TapInfo
+from encoders.types import Layout, TapInfo
 from tasks import (
     Classification,
     MultiTaskModel,
@@ -137,6 +137,30 @@ def test_its_name_alone_makes_it(name: str) -> None:
     loss, _ = model.loss(batch())
     loss.backward()
     assert bool(loss.isfinite())
+
+
+@pytest.mark.parametrize(
+    ("layout", "stage", "error", "match"),
+    [
+        ("BC", nn.Flatten(), TypeError, r"one layout. Found \['BTC', 'BC'\] in stack 'test/uneven'"),
+        ("BTC", nn.AvgPool2d((2, 1)), ValueError, r"Found \(4,\) before and \(2,\) behind 'only'"),
+    ],
+)
+def test_stages_whose_masks_would_not_fit_are_refused(
+    layout: Layout, stage: nn.Module, error: type[Exception], match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Uneven(Stack):
+        def __init__(self, in_dim: int) -> None:
+            super().__init__(in_dim)
+            self.stem, self.stem_info = nn.Unflatten(1, (4, 2)), TapInfo("stem", 2, "BTC")
+            self.stages, self.tap_info = nn.ModuleList([stage]), (TapInfo("only", 2, layout),)
+            self.finish, self.out_dim = nn.Flatten(), in_dim
+
+    monkeypatch.setitem(STACKS._classes, "test/uneven", Uneven)
+    Uneven.registry_name = "test/uneven"
+    sharing = create_sharing("mtan", trunk={"name": "test/uneven"})
+    with pytest.raises(error, match=match):
+        make(sharing).loss(batch())
 
 
 def test_what_cannot_work_over_a_stack_is_refused_by_name() -> None:
