@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from encoders.types import TapInfo
 from fusion import FusedEncoder
-from tasks.sharing._base import register_sharing
+from tasks.sharing._base import check_strength, register_sharing
 from tasks.sharing._columns import TRUNK, Columns, Unit, check_lr_multiplier, check_share
 from tasks.sharing.cross_stitch import convex
 from tasks.sharing.stacks import Stack
@@ -150,8 +150,7 @@ class Sluice(Columns):
         check_lr_multiplier(lr_multiplier)
         if subspaces < 1:
             raise ValueError(f"`subspaces` should be 1 or more. Found {subspaces}.")
-        if orthogonality < 0:
-            raise ValueError(f"`orthogonality` should be 0 or more. Found {orthogonality}.")
+        check_strength("orthogonality", orthogonality)
         self.subspaces, self.own, self.last = subspaces, own, last
         self.orthogonality, self.lr_of_units = orthogonality, lr_multiplier
 

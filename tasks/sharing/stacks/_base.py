@@ -48,6 +48,9 @@ class Stack(Configurable, nn.Module):
         return out
 
 
+ONE_BLOCK: Mapping[str, Any] = {"name": "mlp", "depth": 1}
+"""What an expert is, or a task's own layers, unless told otherwise."""
+
 STACKS: Registry[Stack] = Registry("stack")
 register_stack = STACKS.register
 
