@@ -14,7 +14,15 @@ from torch import multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from encoders import Batch
-from tasks import Classification, MultiLabel, MultiTaskModel, PCGrad, Regression, create_weighting
+from tasks import (
+    Classification,
+    MultiLabel,
+    MultiTaskModel,
+    PCGrad,
+    Regression,
+    create_sharing,
+    create_weighting,
+)
 from tasks.balancing.feature_level import balanced_loss
 from tasks.reduce import agree_on_active, labelled_mean
 from tests.parts import make_batch, make_model
@@ -23,14 +31,29 @@ RANKS, SIZE, LIMIT_S = 2, 12, 90
 SEEDS = (8, 10)
 """Of the two ranks; alone, PCGrad draws other orders and so other weights from each."""
 WEIGHTINGS = ("equal", "uncertainty", "famo")
-CASES = [(w, "") for w in WEIGHTINGS] + [("equal", "features"), ("equal", "parameters")]
-"""Weightings, and the level of PCGrad."""
+STACK = {"name": "mlp", "depth": 1, "dropout": 0.0}
+SHARINGS: dict[str, dict[str, Any]] = {
+    "hard": {},
+    "adaptive": {"stack": STACK, "tree": [["y", "w"], ["z"]]},
+    "cross_stitch": {},
+    "mtan": {"trunk": STACK},
+    "ple": {"stack": STACK},
+    "tensor_normal": {"stack": STACK},
+}
+"""Of each kind one; those with batch normalisation see the rank's half alone."""
+CASES = [
+    *[(w, "", "hard") for w in WEIGHTINGS],
+    *[("equal", level, "hard") for level in ("features", "parameters")],
+    *[("equal", "", name) for name in SHARINGS if name != "hard"],
+]
+"""Weightings, the level of PCGrad, and sharings."""
 
 
-def make(weighting: str) -> MultiTaskModel:
+def make(weighting: str, sharing: str) -> MultiTaskModel:
     torch.manual_seed(0)
     tasks = {"y": Classification(3), "z": Regression(2), "w": MultiLabel(3)}
-    return make_model("gated", tasks, weighting=create_weighting(weighting))
+    own = create_sharing(sharing, **SHARINGS[sharing])
+    return make_model("gated", tasks, weighting=create_weighting(weighting), sharing=own)
 
 
 def joined_batch() -> Batch:
@@ -68,9 +91,9 @@ class Step(nn.Module):
         return loss, parts | {"gramian": self.balancing.gramian}
 
 
-def step(case: tuple[str, str], batch: Batch, seed: int) -> dict[str, Any]:
-    weighting, level = case
-    model = make(weighting)
+def step(case: tuple[str, str, str], batch: Batch, seed: int) -> dict[str, Any]:
+    weighting, level, sharing = case
+    model = make(weighting, sharing)
     torch.manual_seed(seed)  # ranks differ in the random orders that they draw
     module: nn.Module = Step(model, level=level)
     if dist.is_initialized():
@@ -114,7 +137,9 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(filter(None, c)))
-def test_the_gradient_is_that_of_the_joined_batch(ranks: list[dict[Any, Any]], case: tuple[str, str]) -> None:
+def test_the_gradient_is_that_of_the_joined_batch(
+    ranks: list[dict[Any, Any]], case: tuple[str, str, str]
+) -> None:
     """⚑ Counts are summed across ranks, and ⚑ all ranks take PCGrad's weights from the first."""
     expected = step(case, joined_batch(), seed=SEEDS[0])
     for rank in ranks:
@@ -132,9 +157,9 @@ def test_pcgrad_weights_agree_across_ranks(ranks: list[dict[Any, Any]], level: s
     def weights(parts: dict[str, Tensor]) -> Tensor:
         return torch.stack([parts[f"weight/{t}"] for t in ("y", "z", "w")])
 
-    alone = [weights(step(("equal", level), joined_batch(), seed)["parts"]) for seed in SEEDS]
+    alone = [weights(step(("equal", level, "hard"), joined_batch(), seed)["parts"]) for seed in SEEDS]
     assert not torch.allclose(*alone), "choose seeds whose orders give different weights"
-    together = [weights(rank["equal", level]["parts"]) for rank in ranks]
+    together = [weights(rank["equal", level, "hard"]["parts"]) for rank in ranks]
     assert torch.equal(*together)
     torch.testing.assert_close(together[0], alone[0])
 
