@@ -137,8 +137,8 @@ class Network(nn.Module):
         return Features(view, by_task, fused, auxiliary)
 
     def _heads_of(self, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        """The tasks whose heads these tasks use."""
-        return tasks if self._all_own_heads else tuple(self._owner[t] for t in tasks)
+        """The tasks whose heads these tasks use, each once."""
+        return tasks if self._all_own_heads else tuple(dict.fromkeys(self._owner[t] for t in tasks))
 
     def _share(self, out: FusionOutput, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         if out.candidates is None:

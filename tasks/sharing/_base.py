@@ -86,6 +86,12 @@ class Sharing(Configurable, nn.Module):
         """Called by the learner after each step of the optimizer."""
 
 
+def check_strength(name: str, value: float) -> None:
+    """Refuse the weight of a penalty that would be a reward."""
+    if value < 0:
+        raise ValueError(f"`{name}` should be 0 or more. Found {value}.")
+
+
 SHARINGS: Registry[Sharing] = Registry("sharing")
 register_sharing = SHARINGS.register
 

@@ -114,7 +114,7 @@ class Columns(Sharing):
         if not self.mixes:
             return {task: self.stacks[task](fused) for task in tasks}
         stacks: list[Stack] = self.stacks.values()
-        hidden = [fused] * len(stacks)
+        hidden = [stack.stem(fused) for stack in stacks]
         earlier: list[list[Tensor]] = [[] for _ in stacks]
         for level in range(len(stacks[0].stages)):
             hidden = [s.stages[level](h) for s, h in zip(stacks, hidden, strict=True)]

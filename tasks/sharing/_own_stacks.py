@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from encoders._base import Encoder
 from tasks.sharing._base import Sharing
+from tasks.sharing.stacks._base import ONE_BLOCK
 from tasks.sharing.stacks.batched import make_stacks, run_together
 
 
@@ -19,7 +20,7 @@ class OwnStacks(Sharing):
 
     def __init__(self, stack: Mapping[str, Any] | None) -> None:
         super().__init__()
-        self.stack = stack or {"name": "mlp", "depth": 1}
+        self.stack = stack or ONE_BLOCK
 
     def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
         self.place = {task: i for i, task in enumerate(tasks)}

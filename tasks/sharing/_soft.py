@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.sharing._base import check_strength
 from tasks.sharing._columns import Columns
 
 
@@ -24,8 +25,7 @@ class Soft(Columns):
 
     def __init__(self, strength: float, trunk: Mapping[str, Any] | None) -> None:
         super().__init__(trunk)
-        if strength < 0:
-            raise ValueError(f"`strength` should be 0 or more. Found {strength}.")
+        check_strength("strength", strength)
         self.strength = strength
 
     def distance(self, stacked: Tensor) -> Tensor | None:

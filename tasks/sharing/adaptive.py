@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from encoders._base import Encoder
 from tasks.sharing._base import Sharing, register_sharing
-from tasks.sharing.stacks._base import build_stack
+from tasks.sharing.stacks._base import Stack, build_stack
 from tasks.sharing.stacks.batched import make_stacks, run_together
 from tasks.sharing.tree import Tree, branches, unbranched
 
@@ -84,10 +84,7 @@ class Adaptive(Sharing):
         stacks = make_stacks(self.stack, in_dim, max(len(level) for level in self.branches))
         self.levels = nn.ModuleList()
         for i, level in enumerate(self.branches):
-            own: list[nn.Module] = [stacks[k].stages[i] for k in range(len(level))]
-            if i + 1 == depth:
-                own = [nn.Sequential(stage, stacks[k].finish) for k, stage in enumerate(own)]
-            self.levels.append(nn.ModuleList(own))
+            self.levels.append(nn.ModuleList(_block(stack, i) for stack in stacks[: len(level)]))
         self.out_dim = stacks[0].out_dim
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
@@ -131,3 +128,13 @@ class Adaptive(Sharing):
             old = [self.levels[i][self._paths[branch.tasks[0]][i]] for branch in level]  # type: ignore[index]
             again.levels[i] = nn.ModuleList(copy.deepcopy(block) for block in old)
         return again.train(self.training)
+
+
+def _block(stack: Stack, level: int) -> nn.Module:
+    """A stage, with the stem before the first and what finishes behind the last."""
+    parts = [stack.stages[level]]
+    if level == 0 and not isinstance(stack.stem, nn.Identity):
+        parts.insert(0, stack.stem)
+    if level + 1 == len(stack.stages):
+        parts.append(stack.finish)
+    return nn.Sequential(*parts) if len(parts) > 1 else parts[0]

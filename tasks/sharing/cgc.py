@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from encoders._base import Encoder
 from tasks.sharing._base import Sharing, register_sharing
+from tasks.sharing.stacks._base import ONE_BLOCK
 from tasks.sharing.stacks.batched import make_stacks, run_together
 from tasks.sharing.stacks.mixing import Gates, mix
 
@@ -105,7 +106,7 @@ class CGC(Sharing):
     def __init__(self, *, shared: int = 2, own: int = 1, stack: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         check_counts(shared, own)
-        self.shared, self.own, self.stack = shared, own, stack or {"name": "mlp", "depth": 1}
+        self.shared, self.own, self.stack = shared, own, stack or ONE_BLOCK
 
     def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}

@@ -32,11 +32,29 @@ def whiten(x: Tensor, factor: Tensor, mode: int) -> Tensor:
     return solved.view(fibres.shape).movedim(0, mode)
 
 
+def energy(x: Tensor, covariances: Sequence[Tensor]) -> Tensor:
+    """``½ vec(x)ᵀ (Σ_1 ⊗ … ⊗ Σ_K)^{−1} vec(x)``, what of `negative_log_prior` depends on x.
+
+    Each Σ_k is factorised and solved with on its own axis: K small Cholesky factors, and never a matrix of
+    the size D = ∏ D_k.
+
+    Args:
+        x: Of one axis for each covariance.
+        covariances: One for each axis, positive definite.
+
+    Example:
+        >>> energy(torch.ones(2, 3), [torch.eye(2), 2 * torch.eye(3)])
+        tensor(1.5000)
+    """
+    for mode, covariance in enumerate(covariances):
+        x = whiten(x, torch.linalg.cholesky(covariance), mode)
+    return x.square().sum() / 2
+
+
 def negative_log_prior(x: Tensor, covariances: Sequence[Tensor]) -> Tensor:
     """``½ vec(x)ᵀ (Σ_1 ⊗ … ⊗ Σ_K)^{−1} vec(x) + ½ Σ_k D/D_k ln|Σ_k|``, of a tensor normal of mean zero.
 
-    It is the negative logarithm of the density less ``D/2 ln 2π``. Each Σ_k is factorised and solved with
-    on its own axis: K small Cholesky factors, and never a matrix of the size D = ∏ D_k.
+    It is the negative logarithm of the density less ``D/2 ln 2π``.
 
     Source: Long et al., "Learning Multiple Tasks with Multilinear Relationship Networks", NeurIPS 2017,
     sections 3 and 4. The logarithms of the determinants have the sign of the density.
@@ -49,12 +67,8 @@ def negative_log_prior(x: Tensor, covariances: Sequence[Tensor]) -> Tensor:
         >>> negative_log_prior(torch.ones(2, 3), [torch.eye(2), torch.eye(3)])
         tensor(3.)
     """
-    size, determinants = x.numel(), x.new_zeros(())
-    for mode, covariance in enumerate(covariances):
-        factor = torch.linalg.cholesky(covariance)
-        x = whiten(x, factor, mode)
-        determinants = determinants + size / len(covariance) * 2 * factor.diagonal().log().sum()
-    return (x.square().sum() + determinants) / 2
+    determinants = [x.numel() / len(c) * torch.linalg.slogdet(c).logabsdet for c in covariances]
+    return energy(x, covariances) + torch.stack(determinants).sum() / 2
 
 
 def flip_flop(x: Tensor, covariances: Sequence[Tensor], *, eps: float = 0.0) -> list[Tensor]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from encoders._base import Encoder
 from encoders.layers.residual import ResidualBlock
 from tasks.sharing._base import Sharing, register_sharing
+from tasks.sharing.stacks import build_stack
 
 
 @register_sharing("hard")
 class Hard(Sharing):
-    """All tasks share everything up to their heads: one trunk of residual blocks.
+    """All tasks share everything up to their heads: one trunk, of residual blocks or any stack.
 
     Source: Caruana 1997, "Multitask Learning".
 
@@ -21,9 +23,13 @@ class Hard(Sharing):
         depth: Residual blocks between the fusion and the heads; with 0 the heads read the fused
             vector itself.
         dropout: In the blocks.
+        trunk: Another stack in their place, such as ``{"name": "transformer", "depth": 2}``.
 
     Shape:
-        ``[N, D]`` to ``[N, D]`` for every task.
+        ``[N, D]`` to ``[N, D]`` for every task, or to what the stack makes of it.
+
+    Raises:
+        ValueError: ``depth`` is below 0, or given beside a ``trunk``.
 
     Example:
         >>> import torch
@@ -33,15 +39,26 @@ class Hard(Sharing):
         ['a', 'b']
     """
 
-    def __init__(self, *, depth: int = 0, dropout: float = 0.1) -> None:
+    def __init__(
+        self, *, depth: int = 0, dropout: float = 0.1, trunk: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
-        self.depth, self.dropout = depth, dropout
+        if depth < 0 or (depth and trunk is not None):
+            raise ValueError(
+                f"`depth` should be 0 or more, and 0 beside a `trunk`, which has its own. Found {depth} "
+                f"and {trunk}."
+            )
+        self.depth, self.dropout, self.stack = depth, dropout, trunk
 
     def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
         self.out_dim = in_dim
+        if self.stack is not None:
+            stack = build_stack(self.stack, in_dim)
+            self.trunk, self.out_dim = nn.Sequential(stack), stack.out_dim
+            return
         blocks: list[nn.Module] = [ResidualBlock(in_dim, dropout=self.dropout) for _ in range(self.depth)]
         self.trunk = nn.Sequential(*blocks, nn.LayerNorm(in_dim)) if blocks else nn.Sequential()
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
-        features = self.trunk(fused) if self.depth else fused
+        features = self.trunk(fused) if self.depth or self.stack is not None else fused
         return dict.fromkeys(tasks, features)

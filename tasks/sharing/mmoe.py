@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from encoders._base import Encoder
 from tasks.sharing._base import Sharing, register_sharing
+from tasks.sharing.stacks._base import ONE_BLOCK
 from tasks.sharing.stacks.batched import make_stacks, run_together
 from tasks.sharing.stacks.mixing import Gates, mix
 
@@ -54,7 +55,7 @@ class MMoE(Sharing):
         super().__init__()
         if experts < 1:
             raise ValueError(f"`experts` should be 1 or more. Found {experts}.")
-        self.count, self.stack = experts, stack or {"name": "mlp", "depth": 1}
+        self.count, self.stack = experts, stack or ONE_BLOCK
 
     def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}

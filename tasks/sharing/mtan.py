@@ -40,8 +40,9 @@ class MTAN(Sharing):
     Stage l of the shared trunk turns u^l into p^l. A task takes ``â_t^l = a_t^l ⊙ p^l``, where
     ``a_t^l = h_t^l(g_t^l([u^l; f^l(â_t^{l−1})]))`` lies in [0, 1] and the first stage reads u alone; its
     head reads the last. f (shared by the tasks), g and h are linear, with LayerNorm in the place of the
-    paper's BatchNorm, so that no sample sees another, and ReLU, ReLU, sigmoid. With masks of one that
-    is a hard trunk.
+    paper's BatchNorm, so that no sample sees another, and ReLU, ReLU, sigmoid. On feature maps and tokens
+    they act at each position; there the paper's f also looks at the neighbours. With masks of one that is
+    a hard trunk.
 
     A task without a label in the batch leaves its attention alone.
 
@@ -51,7 +52,11 @@ class MTAN(Sharing):
         trunk: The shared stack between fusion and heads; ``{"name": "mlp"}`` when None.
 
     Shape:
-        ``[N, D]`` to ``[N, D]`` for every task.
+        ``[N, D]`` to ``[N, D]`` for every task, or to what the stack makes of it.
+
+    Raises:
+        TypeError: The stages differ in layout.
+        ValueError: A stage changes the resolution.
 
     Example:
         >>> sharing = MTAN(trunk={"name": "mlp", "depth": 3})
@@ -69,8 +74,14 @@ class MTAN(Sharing):
     def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
         self.stack = build_stack(self.trunk or {"name": "mlp"}, in_dim)
         self.out_dim = self.stack.out_dim
-        dims = [tap.dim for tap in self.stack.tap_info]
-        before = [in_dim, *dims[:-1]]
+        taps = [self.stack.stem_info, *self.stack.tap_info]
+        self.layout = taps[0].layout
+        if any(tap.layout != self.layout for tap in taps):
+            raise TypeError(
+                f"sharing 'mtan' masks what a stage makes by what it reads, so all should have one layout. "
+                f"Found {[tap.layout for tap in taps]} in stack '{self.stack.registry_name}'."
+            )
+        before, *dims = [tap.dim for tap in taps]
         self.passes = nn.ModuleList(
             nn.Sequential(nn.Linear(a, b), nn.LayerNorm(b), nn.ReLU()) for a, b in itertools.pairwise(dims)
         )
@@ -78,7 +89,7 @@ class MTAN(Sharing):
             {
                 task: nn.ModuleList(
                     TaskAttention(a if level == 0 else a + b, b)
-                    for level, (a, b) in enumerate(zip(before, dims, strict=True))
+                    for level, (a, b) in enumerate(zip([before, *dims[:-1]], dims, strict=True))
                 )
                 for task in tasks
             }
@@ -86,13 +97,24 @@ class MTAN(Sharing):
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         taken: dict[str, Tensor] = {}
-        below = fused
+        hidden = self.stack.stem(fused)
+        below = self._channels_last(hidden)
         for level, stage in enumerate(self.stack.stages):
-            above = stage(below)
-            for task in dict.fromkeys(tasks):
+            hidden = stage(hidden)
+            above = self._channels_last(hidden)
+            if above.shape[:-1] != below.shape[:-1]:
+                raise ValueError(
+                    f"sharing 'mtan' needs stages that keep the resolution. Found {tuple(below.shape[1:-1])} "
+                    f"before and {tuple(above.shape[1:-1])} behind '{self.stack.tap_info[level].name}'."
+                )
+            for task in tasks:
                 seen = below
                 if level:
                     seen = torch.cat([below, self.passes[level - 1](taken[task])], -1)
                 taken[task] = self.attention[task][level](seen) * above
             below = above
-        return {task: self.stack.finish(x) for task, x in taken.items()}
+        last = -1 if self.layout != "BCHW" else 1
+        return {task: self.stack.finish(x.movedim(-1, last)) for task, x in taken.items()}
+
+    def _channels_last(self, x: Tensor) -> Tensor:
+        return x.movedim(1, -1) if self.layout == "BCHW" else x

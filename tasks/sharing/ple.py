@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from tasks.sharing._base import Sharing, register_sharing
 from tasks.sharing.cgc import Extraction, check_counts
+from tasks.sharing.stacks._base import ONE_BLOCK
 
 
 @register_sharing("ple")
@@ -59,7 +60,7 @@ class PLE(Sharing):
         if levels < 1:
             raise ValueError(f"`levels` should be 1 or more. Found {levels}.")
         self.depth, self.shared, self.own = levels, shared, own
-        self.stack = stack or {"name": "mlp", "depth": 1}
+        self.stack = stack or ONE_BLOCK
 
     def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from encoders.types import TapInfo
 from fusion import FusedEncoder
-from tasks.sharing._base import register_sharing
+from tasks.sharing._base import check_strength, register_sharing
 from tasks.sharing._columns import TRUNK, Columns, Unit, check_lr_multiplier, check_share
 from tasks.sharing.cross_stitch import convex
 from tasks.sharing.stacks import Stack
@@ -75,9 +75,16 @@ class SluiceUnit(Unit):
         if self.layout == "BCHW" and state.shape != last.shape:
             return F.adaptive_avg_pool2d(state, (last.shape[2], last.shape[3]))
         # Stages that shorten a sequence halve it, and keep every second entry of its mask.
-        while self.layout == "BTC" and state.shape[1] > last.shape[1]:
-            state = state[:, ::2]
-        return state
+        fitted = state
+        while self.layout == "BTC" and fitted.shape[1] > last.shape[1]:
+            fitted = fitted[:, ::2]
+        if fitted.shape != last.shape:
+            raise ValueError(
+                f"sharing 'sluice' reads earlier stages, where later ones keep or halve the steps of a "
+                f"sequence. Found {state.shape[1]} behind an earlier stage and {last.shape[1]} behind the "
+                f"last. Take another encoder or sharing, such as 'cross_stitch', or a `trunk`."
+            )
+        return fitted
 
     def mixing(self) -> Tensor:
         return torch.cat([rows.detach() for rows in self.alpha])
@@ -143,8 +150,7 @@ class Sluice(Columns):
         check_lr_multiplier(lr_multiplier)
         if subspaces < 1:
             raise ValueError(f"`subspaces` should be 1 or more. Found {subspaces}.")
-        if orthogonality < 0:
-            raise ValueError(f"`orthogonality` should be 0 or more. Found {orthogonality}.")
+        check_strength("orthogonality", orthogonality)
         self.subspaces, self.own, self.last = subspaces, own, last
         self.orthogonality, self.lr_of_units = orthogonality, lr_multiplier
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tasks.sharing._base import register_sharing
+from tasks.sharing._base import check_strength, register_sharing
 from tasks.sharing._own_stacks import OwnStacks
 
 
@@ -50,8 +50,7 @@ class SoftOrthogonality(OwnStacks):
 
     def __init__(self, *, stack: Mapping[str, Any] | None = None, strength: float = 0.1) -> None:
         super().__init__(stack)
-        if strength < 0:
-            raise ValueError(f"`strength` should be 0 or more. Found {strength}.")
+        check_strength("strength", strength)
         self.strength = strength
 
     def penalty_of(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from tasks.sharing._base import register_sharing
 from tasks.sharing._own_stacks import OwnStacks
-from tasks.sharing.flip_flop import flip_flop, negative_log_prior
+from tasks.sharing.flip_flop import energy, flip_flop
 
 
 class Covariances(nn.Module):
@@ -36,10 +36,11 @@ class TensorNormal(OwnStacks):
     """Each task has layers of its own, and a prior learns how tasks, outputs and features relate in them.
 
     The tasks' matrices ``[out, in]`` at one place, stacked to ``W [T, out, in]``, are drawn from a tensor
-    normal of mean zero. The penalty is its negative logarithm,
-    ``strength · Σ_W ½ vec(W)ᵀ (Σ_t ⊗ Σ_o ⊗ Σ_f)^{−1} vec(W) + ½ Σ_k D/D_k ln|Σ_k|``. The covariances
-    start as identities, where it is a weight decay; each ``every`` steps one round of flip-flop makes them
-    anew from the weights, outside the graph. They are saved with the model:
+    normal of mean zero. The penalty is what of its negative logarithm depends on the weights,
+    ``strength · Σ_W ½ vec(W)ᵀ (Σ_t ⊗ Σ_o ⊗ Σ_f)^{−1} vec(W)``. The covariances start as identities, where
+    it is a weight decay; each ``every`` steps one round of flip-flop makes them anew from the weights,
+    outside the graph (so that their determinants, which `negative_log_prior` has too, would add a number
+    to the loss and nothing to a gradient). They are saved with the model:
     ``covariances[i].task``, ``.output`` and ``.feature`` are those of the weight ``matrices[i]``.
 
     The weights of inactive tasks are held fixed: they pull on the others', and feel no pull.
@@ -121,7 +122,7 @@ class TensorNormal(OwnStacks):
         terms = []
         for name, covariances in zip(self.matrices, self.covariances, strict=True):
             known = covariances.all()  # type: ignore[operator]
-            terms.append(negative_log_prior(self.tensor(name, active).to(known[0].dtype), known))
+            terms.append(energy(self.tensor(name, active).to(known[0].dtype), known))
         return self.strength * torch.stack(terms).sum()
 
     @torch.no_grad()

@@ -11,7 +11,11 @@ import torch
 
 from tasks.sharing.stacks import build_stack, create_stack, list_stacks
 
-EXAMPLES: dict[str, dict[str, Any]] = {"mlp": {"depth": 3, "dropout": 0.0}}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "conv": {"shape": [2, 3, 1], "depth": 3},
+    "mlp": {"depth": 3, "dropout": 0.0},
+    "transformer": {"depth": 3, "tokens": 2, "dim": 4, "heads": 2, "dropout": 0.0},
+}
 DIM = 6
 
 each = pytest.mark.parametrize("name", EXAMPLES)
@@ -34,10 +38,12 @@ def test_config_round_trip(name: str) -> None:
 def test_shapes_are_those_declared(name: str) -> None:
     stack, x = create_stack(name, DIM, **EXAMPLES[name]), torch.randn(4, DIM)
     assert len(stack.stages) == len(stack.tap_info) > 1
+    x, channels = stack.stem(x), {"BC": 1, "BTC": 2, "BCHW": 1}
+    assert x.shape[channels[stack.stem_info.layout]] == stack.stem_info.dim
     for stage, tap in zip(stack.stages, stack.tap_info, strict=True):
         x = stage(x)
-        assert tap.layout == "BC"
-        assert x.shape == (4, tap.dim)
+        assert x.dim() == len(tap.layout)
+        assert x.shape[channels[tap.layout]] == tap.dim
     assert stack.finish(x).shape == (4, stack.out_dim)
 
 
@@ -80,5 +86,11 @@ def test_what_is_wrong_is_refused_by_name() -> None:
         build_stack({"depth": 2}, DIM)
     with pytest.raises(ValueError, match=r"`depth` should be 1 or more. Found 0"):
         create_stack("mlp", DIM, depth=0)
+    with pytest.raises(ValueError, match=r"`shape` .* the vector holds, 6 numbers. Found \(2, 2, 2\)"):
+        create_stack("conv", DIM, shape=(2, 2, 2))
+    with pytest.raises(ValueError, match=r"`heads` should divide `dim`. Found 4 heads for a dim of 6"):
+        create_stack("transformer", DIM)
+    with pytest.raises(ValueError, match=r"`tokens` should be 1 or more. Found 0"):
+        create_stack("transformer", DIM, tokens=0)
     with pytest.raises(ValueError, match=r"`hidden` should be 1 or more. Found 0"):
         create_stack("mlp", DIM, hidden=0)

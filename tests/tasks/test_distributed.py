@@ -20,6 +20,7 @@ from tasks import (
     MultiTaskModel,
     PCGrad,
     Regression,
+    create_sharing,
     create_weighting,
 )
 from tasks.balancing import GradVac
@@ -31,19 +32,30 @@ RANKS, SIZE, LIMIT_S = 2, 12, 90
 SEEDS = (8, 10)
 """Of the two ranks; alone, PCGrad draws other orders and so other weights from each."""
 WEIGHTINGS = ("equal", "uncertainty", "famo")
+STACK = {"name": "mlp", "depth": 1, "dropout": 0.0}
+SHARINGS: dict[str, dict[str, Any]] = {
+    "hard": {},
+    "adaptive": {"stack": STACK, "tree": [["y", "w"], ["z"]]},
+    "cross_stitch": {},
+    "mtan": {"trunk": STACK},
+    "ple": {"stack": STACK},
+    "tensor_normal": {"stack": STACK},
+}
+"""Of each kind one; those with batch normalisation see the rank's half alone."""
 CASES: list[tuple[str, ...]] = [
-    *[(w, "") for w in WEIGHTINGS],
-    ("equal", "features"),
-    ("equal", "features", "table"),
-    ("equal", "parameters"),
+    *[(w, "", "hard") for w in WEIGHTINGS],
+    *[("equal", level, "hard") for level in ("features", "parameters")],
+    ("equal", "features", "hard", "table"),
+    *[("equal", "", name) for name in SHARINGS if name != "hard"],
 ]
-"""Weightings, the level of PCGrad, and what tasks z and w read, where that is not all."""
+"""Weightings, the level of PCGrad, sharings, and what tasks z and w read, where that is not all."""
 
 
-def make(weighting: str, reads: tuple[str, ...] | None = None) -> MultiTaskModel:
+def make(weighting: str, sharing: str, reads: tuple[str, ...] | None = None) -> MultiTaskModel:
     torch.manual_seed(0)
     tasks = {"y": Classification(3), "z": Regression(2, reads=reads), "w": MultiLabel(3, reads=reads)}
-    return make_model("gated", tasks, weighting=create_weighting(weighting))
+    own = create_sharing(sharing, **SHARINGS[sharing])
+    return make_model("gated", tasks, weighting=create_weighting(weighting), sharing=own)
 
 
 def joined_batch() -> Batch:
@@ -82,8 +94,8 @@ class Step(nn.Module):
 
 
 def step(case: tuple[str, ...], batch: Batch, seed: int) -> dict[str, Any]:
-    weighting, level, *reads = case
-    model = make(weighting, tuple(reads) or None)
+    weighting, level, sharing, *reads = case
+    model = make(weighting, sharing, tuple(reads) or None)
     torch.manual_seed(seed)  # ranks differ in the random orders that they draw
     module: nn.Module = Step(model, level=level)
     if dist.is_initialized():
@@ -100,7 +112,7 @@ def step(case: tuple[str, ...], batch: Batch, seed: int) -> dict[str, Any]:
 
 def similarities(batch: Batch, seed: int) -> Tensor:
     """What GradVac keeps after two steps."""
-    model, rule = make("equal"), GradVac(beta=0.5)
+    model, rule = make("equal", "hard"), GradVac(beta=0.5)
     rule.bind(list(model.tasks))
     torch.manual_seed(seed)
     for _ in range(2):
@@ -156,9 +168,9 @@ def test_pcgrad_weights_agree_across_ranks(ranks: list[dict[Any, Any]], level: s
     def weights(parts: dict[str, Tensor]) -> Tensor:
         return torch.stack([parts[f"weight/{t}"] for t in ("y", "z", "w")])
 
-    alone = [weights(step(("equal", level), joined_batch(), seed)["parts"]) for seed in SEEDS]
+    alone = [weights(step(("equal", level, "hard"), joined_batch(), seed)["parts"]) for seed in SEEDS]
     assert not torch.allclose(*alone), "choose seeds whose orders give different weights"
-    together = [weights(rank["equal", level]["parts"]) for rank in ranks]
+    together = [weights(rank["equal", level, "hard"]["parts"]) for rank in ranks]
     assert torch.equal(*together)
     torch.testing.assert_close(together[0], alone[0])
 

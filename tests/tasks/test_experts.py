@@ -175,7 +175,7 @@ def test_stacks_with_running_statistics_are_refused() -> None:
 
     class Normalised(Stack):
         def __init__(self, in_dim: int) -> None:
-            super().__init__()
+            super().__init__(in_dim)
             self.stages, self.finish, self.out_dim = (
                 nn.ModuleList([nn.BatchNorm1d(in_dim)]),
                 nn.ReLU(),

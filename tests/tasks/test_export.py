@@ -32,6 +32,7 @@ SUBSET = ("series", "image")
 
 def make(fusion: str = "gated", **more: Any) -> MultiTaskModel:
     tasks = {"y": Classification(3), "z": Regression(2, reads=("series",)), "w": MultiLabel(2)}
+    tasks = more.pop("tasks", tasks)
     options = {"fusion_options": FUSIONS[fusion], "modalities": MODALITIES, **more}
     return make_model(fusion, tasks, **options)
 
@@ -80,10 +81,11 @@ def onnx_run(path: Path, tasks: Sequence[str] = ("y", "z", "w")) -> Any:
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_a_program_of_some_modalities_says_what_the_model_says(fusion: str) -> None:
-    model = make(fusion)
-    program = export_program(model, modalities=SUBSET, example=example(SUBSET))
-    assert_agrees(program.module(), model, SUBSET)
-    assert not any("table" in name for name in program.state_dict if "encoders" in name)
+    some = ("table", "series")  # maps of any size take long, and the tests below have them
+    model = make(fusion, tasks={"y": Classification(3), "z": Regression(2, reads=("series",))})
+    program = export_program(model, modalities=some, example=example(some))
+    assert_agrees(program.module(), model, some)
+    assert not any("image" in name for name in program.state_dict if "encoders" in name)
 
 
 @pytest.mark.parametrize("fusion", ["bottleneck", "mmtm"])

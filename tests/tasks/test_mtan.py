@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -76,6 +78,21 @@ def test_each_stage_takes_what_the_attention_lets_through() -> None:
                 u = p
             expected = sharing.stack.finish(torch.tensor(taken, dtype=torch.float64))
             torch.testing.assert_close(found[task][n], expected)
+
+
+def test_on_feature_maps_it_attends_at_each_position() -> None:
+    sharing = make({"name": "conv", "shape": [2, 2, 2]})
+    x, first, second = torch.randn(3, 8, dtype=torch.float64), *sharing.stack.stages
+    u1 = sharing.stack.stem(x)
+    p1 = first(u1)
+    p2 = second(p1)
+    for task, found in sharing(x, ("y", "z")).items():
+        attention, taken = sharing.attention[task], torch.zeros_like(p2)
+        for n, i, j in itertools.product(range(3), range(2), range(2)):
+            below = attention[0](u1[n, :, i, j]) * p1[n, :, i, j]
+            seen = torch.cat([p1[n, :, i, j], sharing.passes[0](below)])
+            taken[n, :, i, j] = attention[1](seen) * p2[n, :, i, j]
+        torch.testing.assert_close(found, sharing.stack.finish(taken))
 
 
 def test_masks_lie_between_zero_and_one_and_differ_by_task_and_sample() -> None:

@@ -66,6 +66,10 @@ def test_earlier_stages_of_finer_resolution_are_fitted() -> None:
     fine = torch.randn(2, 9, 2)
     (joined,) = series([torch.zeros(2, 3, 2)], None, [[fine]])
     torch.testing.assert_close(joined, 0.25 * fine[:, [0, 4, 8]])
+    with pytest.raises(
+        ValueError, match=r"keep or halve the steps .* Found 9 behind .* and 4 behind the last"
+    ):
+        series([torch.zeros(2, 4, 2)], None, [[fine]])
 
 
 @pytest.mark.parametrize("kind", ["conv", "logmel_conv"])

@@ -150,6 +150,21 @@ def test_with_identity_covariances_it_is_weight_decay() -> None:
         torch.testing.assert_close(g, 0.3 * p, msg=name)
 
 
+def test_the_penalty_is_that_of_the_full_covariance_and_never_below_zero() -> None:
+    """``Σ_W ½ vec(W)ᵀ (Σ_t ⊗ Σ_o ⊗ Σ_f)^{−1} vec(W)`` of covariances that were learned."""
+    sharing = make(strength=0.5, every=1).sharing.double()
+    for _ in range(3):
+        sharing.after_step()
+    expected = 0.0
+    for name, known in zip(sharing.matrices, sharing.covariances, strict=True):
+        w = torch.stack([stack.get_parameter(name) for stack in sharing.stacks]).detach().flatten()
+        covariances = [known.task, known.output, known.feature]
+        assert not torch.allclose(known.feature, torch.eye(len(known.feature), dtype=torch.float64))
+        expected += 0.5 * 0.5 * (w @ torch.linalg.solve(kronecker(covariances), w)).item()
+    assert sharing.penalty().item() == pytest.approx(expected)
+    assert expected > 0
+
+
 def test_the_weights_of_an_inactive_task_pull_and_are_not_pulled() -> None:
     sharing = make().sharing
     for own in sharing.covariances:

@@ -15,9 +15,13 @@ class Stack(Configurable, nn.Module):
     """Stages that run one after the other on a vector: a trunk, an expert, a task's own layers.
 
     A sharing may act after each stage. A subclass sets the attributes below in its constructor, whose
-    first argument is the size of the vector.
+    first argument is the size of the vector; it may leave ``stem`` and ``stem_info`` as they are. Copies
+    run together under `torch.func.vmap`, unless one of their modules has ``batched = False``: for
+    operations that vmap has no rule for.
 
     Attributes:
+        stem: Runs once, before the first stage: nothing, where the stages read the vector itself.
+        stem_info: What leaves the stem.
         stages: Run one after the other.
         tap_info: What leaves each stage.
         finish: Runs once, after the last stage.
@@ -31,12 +35,21 @@ class Stack(Configurable, nn.Module):
     finish: nn.Module
     out_dim: int
 
+    def __init__(self, in_dim: int) -> None:
+        super().__init__()
+        self.stem: nn.Module = nn.Identity()
+        self.stem_info = TapInfo("stem", in_dim, "BC")
+
     def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
         out: Tensor = self.finish(x)
         return out
 
+
+ONE_BLOCK: Mapping[str, Any] = {"name": "mlp", "depth": 1}
+"""What an expert is, or a task's own layers, unless told otherwise."""
 
 STACKS: Registry[Stack] = Registry("stack")
 register_stack = STACKS.register

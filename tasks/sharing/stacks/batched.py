@@ -36,7 +36,9 @@ def run_together(
 ) -> Tensor:
     """Modules of one shape on one input, or each on its own, by batched matrix products.
 
-    Each module keeps its own parameters, so that one whose task is inactive gets no gradient at all.
+    Each module keeps its own parameters, so that one whose task is inactive gets no gradient at all. They
+    run one by one where there is one alone, in a graph of any batch size, and where one of the modules in
+    them has ``batched = False``.
 
     Args:
         modules: Alike up to the values of their parameters.
@@ -53,7 +55,7 @@ def run_together(
         torch.Size([4, 5, 2])
     """
     known = [True] * len(modules) if learns is None else learns
-    if len(modules) == 1 or torch.compiler.is_compiling():  # a graph of any batch size has no vmap
+    if len(modules) == 1 or torch.compiler.is_compiling() or not _batched(modules[0]):
         read = x if own else [x] * len(modules)
         return torch.stack([_run(m, r, on) for m, r, on in zip(modules, read, known, strict=True)])
     parameters = [dict(module.named_parameters()) for module in modules]
@@ -70,6 +72,10 @@ def run_together(
 
     out: Tensor = vmap(run, in_dims=(0, 0 if own else None), randomness="different")(together, x)
     return out
+
+
+def _batched(module: nn.Module) -> bool:
+    return all(getattr(part, "batched", True) for part in module.modules())
 
 
 def _run(module: nn.Module, x: Tensor, learns: bool) -> Tensor:

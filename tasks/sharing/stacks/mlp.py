@@ -38,7 +38,7 @@ class MLPStack(Stack):
     def __init__(
         self, in_dim: int, *, depth: int = 2, dropout: float = 0.1, hidden: int | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(in_dim)
         if depth < 1:
             raise ValueError(f"`depth` should be 1 or more. Found {depth}.")
         if hidden is not None and hidden < 1:
