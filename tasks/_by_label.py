@@ -70,6 +70,11 @@ class MeanByLabel(Metric):
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("targets", [], dist_reduce_fx="cat")
 
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override]
+        """Of an error lower is better."""
+        return self.figure is not mean_absolute_error
+
     def update(self, score: Tensor, target: Tensor) -> None:
         """Take in a batch; where a label is not known its target is NaN, or below 0 in whole numbers."""
         self.scores.append(score.detach())

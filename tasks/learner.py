@@ -12,6 +12,7 @@ from encoders import Batch
 from encoders._registry import unknown_name
 from tasks.balancing import Balancing
 from tasks.balancing.feature_level import balanced_loss
+from tasks.logs import forget_last_step
 from tasks.losses import Batches, as_batches
 from tasks.model import MultiTaskModel
 from tasks.optimization import SCHEDULES, make_schedule, parameter_groups
@@ -26,7 +27,10 @@ class Learner(Resuming):
 
     Automatic optimization: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
     applies. The loaders give a `Batch`, or several by name (``CombinedLoader``: labelled, unlabelled),
-    which then make one step. Logged: ``train/<task>``, ``train/loss``, ``val/<task>/<metric>``. Its
+    which then make one step. Logged: ``train/<task>``, ``train/loss``, ``val/<task>/<metric>``, and for
+    `tasks.analysis.draw_curves` by what the weighting multiplies each task's gradient
+    (``train/weighting/<task>``), and the balancing what shared parameters receive of it
+    (``train/weight/<task>``), with the cosines between gradients (``train/cosine/...``). Its
     checkpoints hold all that a `ResumableLoader`'s run needs to go on exactly.
 
     Args:
@@ -137,16 +141,17 @@ class Learner(Resuming):
         batches = as_batches(batch)
         if self.model.weighting.second_look:
             self._look = batches, _random_state(self.device)
+        every = self.trainer.log_every_n_steps
+        logs = self.global_step == 0 or (self.global_step + 1) % every == 0  # then the loggers ask
         if self.balancing is None:
-            loss, parts = self.model.loss(batches)
+            loss, parts = self.model.loss(batches, watch=logs)
         else:
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # that of half precision
             scale = 1.0 if scaler is None else scaler.get_scale()
-            loss, parts = balanced_loss(self.model, self.balancing, batches, scale=scale)
-        every = self.trainer.log_every_n_steps
+            loss, parts = balanced_loss(self.model, self.balancing, batches, scale=scale, watch=logs)
         if self.global_step % every == 0:
             self._refuse_infinite(parts)
-        if self.global_step == 0 or (self.global_step + 1) % every == 0:  # then the loggers ask
+        if logs:
             self._log_parts(parts, sum(b.batch_size for b in batches))
         return loss
 
@@ -159,6 +164,7 @@ class Learner(Resuming):
                 )
 
     def _log_parts(self, parts: Mapping[str, Tensor], size: int) -> None:
+        forget_last_step(self.trainer)
         self.log("loss", parts["loss"], prog_bar=True, logger=False, batch_size=size)
         self.log_dict({f"train/{k}": v for k, v in parts.items()}, batch_size=size)
 

@@ -6,6 +6,7 @@ import csv
 import warnings
 from pathlib import Path
 
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -24,6 +25,16 @@ def make_loggers(folder: Path, checkpoint: Path | None) -> list[Logger]:
     if rank_zero_only.rank == 0:
         _keep(table, folder / "metrics.csv", step or 0)
     return [table, TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)]
+
+
+def forget_last_step(trainer: pl.Trainer) -> None:
+    """Before a training step logs: what it does not log again has no value in it.
+
+    Lightning would repeat the last value, such as the loss of a task without a label in this step.
+    """
+    for logged in (trainer._results or {}).values():
+        if logged.meta.fx == "training_step":
+            logged.has_reset = True
 
 
 def _keep(logger: CSVLogger, path: Path, step: int) -> None:

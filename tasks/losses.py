@@ -12,6 +12,7 @@ from encoders import Batch
 from encoders._registry import unknown_name
 from fusion.fused_encoder import total_penalty
 from tasks._base import Task
+from tasks._watched import loss_weights
 from tasks.network import Features, Network
 from tasks.reduce import Term, agree_on_active, labelled_mean
 from tasks.types import TaskOutput
@@ -22,8 +23,13 @@ Batches = Batch | Mapping[str, Batch] | Sequence[Batch]
 class LossNetwork(Network):
     """A network with its losses; see `tasks.MultiTaskModel`."""
 
-    def loss(self, batch: Batches) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batches, *, watch: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, or of several (labelled, unlabelled) together.
+
+        Args:
+            batch: One, or several by name or in a row.
+            watch: Whether the parts should hold ``weighting/<task>`` too: by how much the weighting
+                multiplies the gradient of each active task. Needs gradients.
 
         Returns:
             The weighted loss, and its parts, detached: the loss of each task that is active (has a
@@ -36,20 +42,31 @@ class LossNetwork(Network):
         active = self.active(batches)
         features = [self.training_features(b, active) for b in batches]
         losses = self.task_losses(batches, features, active)
-        return self.total(losses, active, features)
+        return self.total(losses, active, features, watch=watch)
 
     def total(
-        self, losses: Tensor, active: tuple[bool, ...], features: Sequence[Mapping[str, Features]]
+        self,
+        losses: Tensor,
+        active: tuple[bool, ...],
+        features: Sequence[Mapping[str, Features]],
+        *,
+        watch: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss with its penalties, and the parts of it."""
         loss = self.weighted(losses, active, features)
         values = losses.detach().unbind()
         parts = {t: value for t, value, on in zip(self.tasks, values, active, strict=True) if on}
+        watched = self.watched(loss_weights(loss, losses), active) if watch else {}
         penalty = self.penalty(features)
         if penalty is not None:
             loss, parts["penalty"] = loss + penalty, penalty.detach()
         parts["loss"] = loss.detach()
-        return loss, parts
+        return loss, parts | watched
+
+    def watched(self, weights: Tensor, active: Sequence[bool]) -> dict[str, Tensor]:
+        """What parts have of the weights ``[K]`` that a weighting gave to the tasks."""
+        own = zip(self.tasks, weights.unbind(), active, strict=True)
+        return {f"weighting/{t}": w for t, w, on in own if on}
 
     def weighted(
         self, losses: Tensor, active: Sequence[bool], features: Sequence[Mapping[str, Features]]

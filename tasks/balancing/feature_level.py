@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from tasks._watched import conflicts
 from tasks.balancing._alone import unweighted
 from tasks.balancing._base import Balancing
 from tasks.balancing._boundary import Boundary, Place
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def balanced_loss(
-    model: MultiTaskModel, balancing: Balancing, batch: Batches, *, scale: float = 1.0
+    model: MultiTaskModel,
+    balancing: Balancing,
+    batch: Batches,
+    *,
+    scale: float = 1.0,
+    watch: bool = False,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch, whose backward weighs what the shared parameters receive.
 
@@ -38,14 +44,18 @@ def balanced_loss(
     Under torch.distributed the Gramian is that of the joined batch and the weights are those of rank 0.
 
     Args:
-        model: Whose loss.
+        model: Whose sharing has a boundary.
         balancing: Makes the weights.
-        batch: One or several.
+        batch: As for `MultiTaskModel.loss`.
         scale: What a gradient scaler is going to multiply the loss by, in half precision: the gradients that
             are formed here are so large, too. The `Learner` gives it.
+        watch: As there; the parts then also have the cosines between the tasks' gradients, from the
+            Gramian that was made anyway: ``cosine/mean``, ``cosine/conflicting`` (the share of pairs below
+            zero) and, of four tasks or fewer, ``cosine/<task>/<task>``.
 
     Returns:
-        As `MultiTaskModel.loss`; the surrogate has the value of the ordinary loss.
+        As `MultiTaskModel.loss`, the parts with ``weight/<task>``, the balancing's; the surrogate has the
+        value of the ordinary loss.
 
     Raises:
         TypeError: The model's sharing has no common boundary; at the parameters, a module hides its
@@ -74,7 +84,8 @@ def balanced_loss(
     with torch.autocast(total.device.type, enabled=False):
         wanted = [*boundary.leaves, *(() if hooked else above)]
         given = torch.full_like(total, scale)
-        gradients = torch.autograd.grad(total, wanted, given, retain_graph=hooked, allow_unused=True)
+        asked = [*wanted, losses] if watch else wanted
+        gradients = torch.autograd.grad(total, asked, given, retain_graph=hooked, allow_unused=True)
         places = boundary.places(gradients[: len(boundary.leaves)])
         formed: dict[Tensor, Tensor] = {}
         if balancing.level == "parameters":
@@ -88,7 +99,7 @@ def balanced_loss(
             by_task = dict(zip(on, weights.unbind(), strict=True))
             pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]
         pulled += unweighted(model, places, on, weights)
-    heads = zip(wanted, gradients, strict=True)
+    heads = zip(wanted, gradients[: len(wanted)], strict=True)
     own = [(x, g) for x, g in heads if g is not None and id(x) not in here]
     tensors, formed_of = zip(*own, *pulled, strict=True)
     loss = with_gradients(total, tensors, formed_of, scale)
@@ -99,7 +110,12 @@ def balanced_loss(
     if penalty is not None:
         loss, parts["penalty"] = loss + penalty, penalty.detach()
     parts["loss"] = loss.detach()
-    return loss, parts | {f"weight/{t}": w for t, w in zip(on, weights, strict=True)}
+    parts |= {f"weight/{t}": w for t, w in zip(on, weights, strict=True)}
+    if watch:
+        of_losses = gradients[-1]
+        assert of_losses is not None
+        parts |= model.watched(of_losses / scale, active) | conflicts(gramian, on)
+    return loss, parts
 
 
 def feature_gramian(places: Sequence[Place], tasks: list[str]) -> Tensor:

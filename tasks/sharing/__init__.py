@@ -5,7 +5,7 @@ from tasks.sharing.adaptive import Adaptive
 from tasks.sharing.affinity import error_affinity, prediction_affinity
 from tasks.sharing.cgc import CGC
 from tasks.sharing.cross_stitch import CrossStitch, StitchUnit
-from tasks.sharing.figures import draw_mixing
+from tasks.sharing.figures import draw_covariances, draw_mixing
 from tasks.sharing.flip_flop import flip_flop, mode_product, negative_log_prior
 from tasks.sharing.growing import grow, thin
 from tasks.sharing.hard import Hard
@@ -44,6 +44,7 @@ __all__ = [
     "TensorNormal",
     "TraceNorm",
     "create_sharing",
+    "draw_covariances",
     "draw_mixing",
     "draw_tree",
     "error_affinity",

@@ -1,10 +1,11 @@
-"""Pictures of what tasks take from each other."""
+"""Pictures of what tasks take from each other, and how their weights relate."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tasks.sharing._columns import Columns
+from tasks.sharing.tensor_normal import Covariances, TensorNormal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,5 +47,41 @@ def draw_mixing(sharing: Columns) -> Figure:
         axes.set_title(name)
     grid[0].set_ylabel("reads")
     grid[0].set_xlabel("of")
+    figure.colorbar(image, ax=list(grid))
+    return figure
+
+
+def draw_covariances(sharing: TensorNormal) -> Figure:
+    """Heat maps of how tasks relate by the prior of a `TensorNormal`, one for each weight matrix.
+
+    The correlations ``Σ_ij / √(Σ_ii Σ_jj)`` of the covariance Σ between tasks: blue where two tasks' weights
+    go together, red where they are opposite, white where they have nothing to do with each other.
+
+    Args:
+        sharing: Of a model. Its covariances are identities until the first update.
+
+    Example:
+        >>> from tasks import TensorNormal
+        >>> sharing = TensorNormal()
+        >>> sharing.bind(("digit", "speaker"), 8, {})
+        >>> [axes.get_title() for axes in draw_covariances(sharing).axes[:2]]
+        ['stages.0.layers.1.weight', 'stages.0.layers.4.weight']
+    """
+    from matplotlib.figure import Figure
+
+    tasks = [task.replace("$", r"\$") for task in sharing.place]
+    side, count = max(2.4, 0.4 * len(tasks)), len(sharing.matrices)
+    figure = Figure(figsize=(side * count + 1, side + 0.8), layout="constrained")
+    grid = figure.subplots(1, count, squeeze=False)[0]
+    for axes, name, own in zip(grid, sharing.matrices, sharing.covariances, strict=True):
+        assert isinstance(own, Covariances)
+        covariance = own.task.detach().cpu().double()
+        deviation = covariance.diagonal().sqrt()
+        image = axes.imshow(
+            (covariance / deviation / deviation[:, None]).numpy(), cmap="RdBu", vmin=-1, vmax=1
+        )
+        axes.set_xticks(range(len(tasks)), tasks, rotation=90)
+        axes.set_yticks(range(len(tasks)), tasks)
+        axes.set_title(name, fontsize=9)
     figure.colorbar(image, ax=list(grid))
     return figure

@@ -1,0 +1,122 @@
+"""How one task's step changes another task's loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from tasks.losses import as_batches
+from tasks.parts import parts
+
+if TYPE_CHECKING:
+    from encoders import Batch
+    from tasks.losses import Batches
+    from tasks.model import MultiTaskModel
+
+_OWN = ("heads", "rules", "weighting")
+
+
+def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr: float) -> Tensor:
+    """How much of a task's loss another task's step takes away: ``Z_ij = 1 − L_j(θ_i) / L_j(θ)``.
+
+    ``θ_i = θ − lr · ∂L_i/∂θ`` is a plain gradient step on the loss of task i alone, over all parameters but
+    those of the heads. Above zero, task i helps task j; below, it harms it. The mean is over the batches in
+    which both have a label, before and after on the same one. In evaluation mode, with losses as they are
+    before any weighting; the model is left as it was, bit for bit.
+
+    The cost of a batch is a backward and a forward pass for each of its tasks, and memory for a gradient of
+    each.
+
+    Source: Fifty et al., "Efficiently Identifying Task Groupings for Multi-Task Learning", NeurIPS 2021
+    (eq. 1, and its mean over steps). There the steps are taken in passing, as a model trains; here those of
+    a model as it stands, or of several that were kept on the way.
+
+    Args:
+        model: As it is trained so far.
+        batches: Labelled data, such as a loader; several batches that make one step may be one entry.
+        lr: Learning rate of the step, such as that of the training.
+
+    Returns:
+        Whose step in rows, whose loss in columns, both in the order of ``model.tasks``. NaN where no batch
+        has labels of both, or the loss was zero before.
+
+    Shape:
+        ``[T, T]``.
+
+    Raises:
+        ValueError: ``lr`` is not above zero, there is no batch, or one without a label; a loss is not finite
+            after a step.
+
+    Example:
+        >>> from encoders import Batch, create_encoder; from fusion import create_fusion
+        >>> from tasks import MultiTaskModel, Regression
+        >>> encoders = {"a": create_encoder("mlp", 3)}
+        >>> model = MultiTaskModel(
+        ...     encoders=encoders, fusion=create_fusion("concat", encoders),
+        ...     tasks={"speed": Regression(), "mass": Regression()},
+        ... )
+        >>> batch = Batch.of(
+        ...     {"a": torch.randn(8, 3)}, targets={"speed": torch.randn(8, 1), "mass": torch.randn(8, 1)}
+        ... )
+        >>> inter_task_affinity(model, [batch], lr=0.01).shape
+        torch.Size([2, 2])
+    """
+    if not 0 < lr < math.inf:
+        raise ValueError(f"`lr` should be more than 0. Found {lr}.")
+    training = [module for module in model.modules() if module.training]
+    device = next(model.parameters()).device
+    size = len(model.tasks)
+    total = torch.zeros(size, size, dtype=torch.float64)
+    count = torch.zeros_like(total)
+    model.eval()
+    try:
+        for batch in batches:
+            effect, known = _effect(model, [own.to(device) for own in as_batches(batch)], lr)
+            total += effect
+            count += known
+    finally:
+        for module in training:  # one by one: a frozen part was not in training
+            module.training = True
+    if not count.any():
+        raise ValueError("`batches` should hold a batch or more, with losses above zero. Found none.")
+    return (total / count).float()
+
+
+def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple[Tensor, Tensor]:
+    """Z of a batch, zero where it is not known; and where it is."""
+    own = {id(p) for name in _OWN for module in parts(model).get(name, ()) for p in module.parameters()}
+    shared = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    active = model.active(batches)
+    with torch.enable_grad():
+        before = _losses(model, batches, active)
+        gradients = {
+            i: torch.autograd.grad(before[i], shared, retain_graph=True, materialize_grads=True)
+            for i, on in enumerate(active)
+            if on
+        }
+    known = torch.tensor(active)[:, None] & torch.tensor(active) & (before != 0).cpu()
+    effect = torch.zeros(known.shape, dtype=torch.float64)
+    start = [p.detach().clone() for p in shared]
+    for i, gradient in gradients.items():
+        with torch.no_grad():
+            try:
+                torch._foreach_add_(shared, gradient, alpha=-lr)
+                after = _losses(model, batches, active)
+            finally:
+                torch._foreach_copy_(shared, start)
+        row = 1 - after.double().cpu() / before.detach().double().cpu()
+        effect[i] = row.where(known[i], 0)
+        if not bool(effect[i].isfinite().all()):
+            raise ValueError(
+                f"losses should be finite after a step of `lr`. Found {after.tolist()} of tasks "
+                f"{list(model.tasks)} after one of '{list(model.tasks)[i]}' with lr={lr}. Lower it."
+            )
+    return effect, known
+
+
+def _losses(model: MultiTaskModel, batches: Sequence[Batch], active: Sequence[bool]) -> Tensor:
+    return model.task_losses(batches, [model.training_features(b, active) for b in batches], active)
