@@ -20,6 +20,7 @@ from recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, tr
 from recipes.xvector.config import Config, names
 from recipes.xvector.corpora import Speakers, load, trials_of
 from recipes.xvector.data import Segments
+from recipes.xvector.labels import accuracies
 from recipes.xvector.network import encoder_of
 from recipes.xvector.reference import STATISTICS, MFCCStatistics
 from recipes.xvector.saved import save_speaker_model
@@ -79,6 +80,7 @@ def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
         if ranks.helps():
             return result
         encoder = encoder_of(model)
+        result["labels"] = accuracies(config, model, speakers.test)
     training = _learned_from(asked, encoder, speakers)
     development = {
         name: Embedded.of(encoder, segments)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from encoders._registry import unknown_name
 from encoders.layers.pooling import list_poolings
 from encoders.speaker.front_end import NORMALISATIONS
 from recipes.xvector.data import LAYOUTS
-from tasks import list_weightings
+from tasks import create_sharing, list_balancings, list_sharings, list_weightings
 
 ENCODERS = ("xvector", "ecapa_tdnn")
 LOSSES = ("softmax", "am_softmax", "aam_softmax", "triplet")
@@ -46,7 +47,12 @@ class Config:
         scale: Of the cosines of am_softmax and aam_softmax.
         margin_epochs: In which the margin rises from 0.
         tasks: Labels of the corpus that are learned too (sex, digit), or "augmentation", its kind.
+        sharing: What stands between the embedding and the heads of all tasks; when null what is published,
+            "segments" behind an x-vector network with softmax, else "hard". One with a network for each
+            task needs its option "trunk": the encoder makes the embedding, for all.
+        sharing_options: Its options, such as {trunk: {name: mlp, depth: 2}}.
         weighting: Of these tasks.
+        balancing: Of these tasks' gradients; null is none.
         sample_rate: To which recordings are brought, in Hz.
         seconds: Shortest and longest chunk to train on.
         speakers: P of each batch.
@@ -108,7 +114,10 @@ class Config:
     scale: float = 30.0
     margin_epochs: int = 10
     tasks: list[str] = field(default_factory=list)
+    sharing: str | None = None
+    sharing_options: dict[str, Any] = field(default_factory=dict)
     weighting: str = "equal"
+    balancing: str | None = None
     sample_rate: int = 16000
     seconds: tuple[float, float] = (2.0, 3.0)
     speakers: int = 64
@@ -164,6 +173,7 @@ class Config:
         _known("loss", [self.loss], LOSSES)
         _known("weighting", [self.weighting], list_weightings())
         _known("augmentation", self.augment, AUGMENTATIONS)
+        self._check_tasks()
         counts = ("seeds", "epochs", "batches", "speakers", "chunks", "development_speakers", "devices")
         for name in counts:
             if getattr(self, name) < 1:
@@ -193,6 +203,33 @@ class Config:
                 f"--tasks has 'augmentation': --augment should hold one or more, and --augment_global be "
                 f"true with 'global'. Found {self.augment} and {self.augment_global}."
             )
+
+    def _check_tasks(self) -> None:
+        """How the tasks go together; what cannot is said before there is a run."""
+        boundary = True
+        if self.sharing is not None:
+            _known("sharing", [self.sharing], list_sharings())
+            sharing = create_sharing(self.sharing, **self.sharing_options)
+            boundary = sharing.has_boundary
+            if sharing.per_task_encoders:
+                raise ValueError(
+                    f"--sharing should leave one encoder to all tasks: the speaker's embedding. Found "
+                    f"'{self.sharing}' between encoders. Give --sharing_options '{{trunk: {{name: mlp}}}}'."
+                )
+        elif self.sharing_options:
+            raise ValueError(f"--sharing_options needs --sharing. Found {self.sharing_options} without.")
+        if self.balancing is not None:
+            _known("balancing", [self.balancing], list_balancings())
+            if not self.tasks:
+                raise ValueError(
+                    f"--balancing weighs several tasks. Found '{self.balancing}' and the speaker alone. Name "
+                    f"others in --tasks."
+                )
+            if not boundary:
+                raise ValueError(
+                    f"--balancing needs a tensor at which the tasks part, and --sharing '{self.sharing}' has "
+                    f"none. Found '{self.balancing}'. Use --sharing hard or segments."
+                )
 
     def of(self, normalise: str) -> Config:
         """The options for one normalisation."""

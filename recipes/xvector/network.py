@@ -66,9 +66,11 @@ def make_tasks(config: Config, corpus: Corpus, *, margin: float, warmup: int) ->
 def make_sharing(config: Config, encoder: str) -> Sharing:
     """What stands between the embedding and the heads.
 
-    Softmax follows the published layers behind the embedding; losses with a margin train it itself, as
-    their papers have it.
+    Unless the options say what, softmax follows the published layers behind the embedding; losses with a
+    margin train it itself, as their papers have it.
     """
+    if config.sharing is not None:
+        return create_sharing(config.sharing, **config.sharing_options)
     if encoder == "xvector" and config.loss == "softmax":
         return create_sharing("segments", depth=1 if config.embedding == "segment6" else 0)
     return create_sharing("hard")

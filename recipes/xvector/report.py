@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fusion.search.report.page import Block, Grid, Heading, Picture, Text, write_report
 from recipes.harness.run import command, versions
 from recipes.xvector.cell import name_of
@@ -46,6 +48,26 @@ def _figures(row: Row) -> list[str]:
     return [f"{100 * row.eer:.2f} [{100 * low:.2f}, {100 * high:.2f}]", f"{row.min_dcf['0.01']:.3f}"]
 
 
+def labels_of(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> list[Grid]:
+    """Where labels were learned beside the speaker: how many test recordings' are told, in a table."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for cell, result in zip(cells, results, strict=True):
+        for name, value in result.get("labels", {}).items():
+            own = found.setdefault((cell["normalise"], name_of(cell)), {})
+            own.setdefault(name, []).append(100 * value)
+    if not found:
+        return []
+    names = list(dict.fromkeys(name for own in found.values() for name in own))
+    lines = [[*key, *(_over_seeds(own.get(name, [])) for name in names)] for key, own in found.items()]
+    return [Grid(["normalise", "system", *(f"{name}: accuracy %" for name in names)], lines)]
+
+
+def _over_seeds(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return "".join(f"{value:.1f}" for value in values)
+    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
+
+
 def csv_of(rows: Sequence[Row]) -> str:
     """All figures as CSV; lists and pairs as JSON."""
     file = io.StringIO()
@@ -67,6 +89,7 @@ def write_page(
 ) -> None:
     """Write ``report.html``, and each of its pictures of scores as PNG."""
     blocks: list[Block] = [*map(Text, _ABOUT), Heading("Results"), table_of(rows)]
+    blocks += labels_of(cells, results)
     blocks += [Heading("Decisions"), _decisions(rows), Heading("Pictures")]
     for name, (png, caption) in pictures(folder, cells, p_target=config.p_target).items():
         (folder / f"{name}.png").write_bytes(png)

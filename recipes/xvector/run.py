@@ -18,7 +18,7 @@ from recipes.xvector.cell import cells_of, name_of, run_cell
 from recipes.xvector.config import Config
 from recipes.xvector.corpora import split
 from recipes.xvector.options import parse
-from recipes.xvector.report import csv_of, table_of, write_page
+from recipes.xvector.report import csv_of, labels_of, table_of, write_page
 from recipes.xvector.scores import Row, read_scores, rows_of, units_of
 
 
@@ -52,6 +52,11 @@ def main(arguments: Sequence[str]) -> Path:
     write_json(folder / "metrics.json", _metrics(config, told, units, rows, cells, results))
     write_text(folder / "table.csv", csv_of(rows))
     _show(console, rows)
+    for grid in labels_of(cells, results):
+        told_apart = Table(*grid.header, title="Labels of whole test recordings", title_justify="left")
+        for line in grid.rows:
+            told_apart.add_row(*line)
+        console.print(told_apart)
     write_page(folder, config, [*told, f"The bootstrap draws test {units}."], rows, cells, results)
     console.print(f"Models: {folder / 'models'}\nReport: {folder / 'report.html'}", soft_wrap=True)
     return folder

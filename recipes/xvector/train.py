@@ -27,7 +27,7 @@ from recipes.xvector.corpora import Speakers, trials_of
 from recipes.xvector.data import Chunks, Segments, SpeakerLoader
 from recipes.xvector.learner import Choice, SpeakerLearner
 from recipes.xvector.network import MODALITY, build, encoder_of, targets_of
-from tasks import MultiTaskModel, fit
+from tasks import MultiTaskModel, create_balancing, fit
 
 _FIT_ON = 300
 _LOOKS = 10
@@ -112,6 +112,7 @@ def train(
             weight_decay=config.weight_decay,
             schedule="one_cycle",
             freeze=("fusion",),  # it hands on what it gets
+            balancing=None if config.balancing is None else create_balancing(config.balancing),
         )
         if config.compile:
             dynamo.config.recompile_limit = 64  # layers of different sizes share one forward

@@ -35,7 +35,7 @@ def delta_m(
     Example:
         >>> from tasks import Classification, Regression
         >>> tasks = {"digit": Classification(10), "speed": Regression()}
-        >>> metrics = {name: tasks[name].metrics()[m] for name, m in [("digit", "accuracy"), ("speed", "mae")]}
+        >>> metrics = {t: tasks[t].metrics()[m] for t, m in (("digit", "accuracy"), ("speed", "mae"))}
         >>> gain = delta_m({"digit": 0.88, "speed": 1.9}, {"digit": 0.8, "speed": 2.0}, metrics)
         >>> round(gain, 6)  # 10 % more accurate, 5 % less error
         7.5

@@ -242,7 +242,7 @@ def test_a_gain_without_meaning_is_refused(
 def test_a_metric_without_a_direction_is_refused() -> None:
     from torchmetrics import MeanMetric
 
-    with pytest.raises(ValueError, match="say which way is better. Found None .* MeanMetric, of 'a'"):
+    with pytest.raises(ValueError, match=r"say which way is better. Found None .* MeanMetric, of 'a'"):
         delta_m({"a": 1.0}, {"a": 1.0}, {"a": MeanMetric()})
 
 
