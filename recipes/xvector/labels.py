@@ -27,7 +27,7 @@ def accuracies(config: Config, model: MultiTaskModel, recordings: Recordings) ->
         return {}
     right, count = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     segments = Segments.whole(recordings, targets=names, modality=MODALITY)
-    for batch in DataLoader(segments, batch_size=_TOGETHER, collate_fn=model.collate):  # type: ignore[arg-type]
+    for batch in DataLoader(segments, batch_size=_TOGETHER, collate_fn=model.collate):
         outputs = model(batch)
         for name in set(names) & batch.targets.keys():
             known = batch.labelled[name]

@@ -89,7 +89,7 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
 def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple[Tensor, Tensor]:
     """Z of a batch, zero where it is not known; and where it is."""
     own = {id(p) for name in _OWN for module in parts(model).get(name, ()) for p in module.parameters()}
-    shared = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    shared: list[Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
     active = model.active(batches)
     with torch.enable_grad():
         before = _losses(model, batches, active)
