@@ -10,7 +10,8 @@ from encoders._registry import unknown_name
 from encoders.layers.pooling import list_poolings
 from encoders.speaker.front_end import NORMALISATIONS
 from recipes.xvector.data import LAYOUTS
-from tasks import create_sharing, list_balancings, list_sharings, list_weightings
+from recipes.xvector.sharing import check_sharing
+from tasks import list_weightings
 
 ENCODERS = ("xvector", "ecapa_tdnn")
 LOSSES = ("softmax", "am_softmax", "aam_softmax", "triplet")
@@ -173,7 +174,7 @@ class Config:
         _known("loss", [self.loss], LOSSES)
         _known("weighting", [self.weighting], list_weightings())
         _known("augmentation", self.augment, AUGMENTATIONS)
-        self._check_tasks()
+        check_sharing(self)
         counts = ("seeds", "epochs", "batches", "speakers", "chunks", "development_speakers", "devices")
         for name in counts:
             if getattr(self, name) < 1:
@@ -203,33 +204,6 @@ class Config:
                 f"--tasks has 'augmentation': --augment should hold one or more, and --augment_global be "
                 f"true with 'global'. Found {self.augment} and {self.augment_global}."
             )
-
-    def _check_tasks(self) -> None:
-        """How the tasks go together; what cannot is said before there is a run."""
-        boundary = True
-        if self.sharing is not None:
-            _known("sharing", [self.sharing], list_sharings())
-            sharing = create_sharing(self.sharing, **self.sharing_options)
-            boundary = sharing.has_boundary
-            if sharing.per_task_encoders:
-                raise ValueError(
-                    f"--sharing should leave one encoder to all tasks: the speaker's embedding. Found "
-                    f"'{self.sharing}' between encoders. Give --sharing_options '{{trunk: {{name: mlp}}}}'."
-                )
-        elif self.sharing_options:
-            raise ValueError(f"--sharing_options needs --sharing. Found {self.sharing_options} without.")
-        if self.balancing is not None:
-            _known("balancing", [self.balancing], list_balancings())
-            if not self.tasks:
-                raise ValueError(
-                    f"--balancing weighs several tasks. Found '{self.balancing}' and the speaker alone. Name "
-                    f"others in --tasks."
-                )
-            if not boundary:
-                raise ValueError(
-                    f"--balancing needs a tensor at which the tasks part, and --sharing '{self.sharing}' has "
-                    f"none. Found '{self.balancing}'. Use --sharing hard or segments."
-                )
 
     def of(self, normalise: str) -> Config:
         """The options for one normalisation."""
