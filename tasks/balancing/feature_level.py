@@ -49,9 +49,9 @@ def balanced_loss(
         batch: As for `MultiTaskModel.loss`.
         scale: What a gradient scaler is going to multiply the loss by, in half precision: the gradients that
             are formed here are so large, too. The `Learner` gives it.
-        watch: As for `MultiTaskModel.loss`; the parts then also have the cosines between the tasks' gradients, from the
-            Gramian that was made anyway: ``cosine/mean``, ``cosine/conflicting`` (the share of pairs below
-            zero) and, of four tasks or fewer, ``cosine/<task>/<task>``.
+        watch: As for `MultiTaskModel.loss`; the parts then also have the cosines between the tasks'
+            gradients, from the Gramian that was made anyway: ``cosine/mean``, ``cosine/conflicting`` (the
+            share of pairs below zero) and, of four tasks or fewer, ``cosine/<task>/<task>``.
 
     Returns:
         As `MultiTaskModel.loss`, the parts with ``weight/<task>``, the balancing's; the surrogate has the

@@ -268,7 +268,7 @@ def test_the_watched_weight_is_what_each_tasks_gradient_is_multiplied_by(name: s
     weighting = copy.deepcopy(model.weighting)
     random = torch.get_rng_state()
     if balanced:
-        _, parts = balanced_loss(model, create_balancing("pcgrad"), batch, watch=True)
+        _, parts = balanced_loss(model, create_balancing("pcgrad"), batch, scale=8.0, watch=True)
     else:
         _, parts = model.loss(batch, watch=True)
     losses = torch.stack([parts["y"], parts["z"]]).double()
