@@ -55,10 +55,10 @@ DATA: dict[str, DataSet] = {
         {
             "sampling": "pooled",
             "batch_size": 128,
-            "epochs": 10,
-            "width": 64,
+            "epochs": 6,
+            "width": 16,
             "dropout": 0.2,
-            "lr": 1e-3,
+            "lr": 3e-3,
             "weight_decay": 0.1,
             "head_rates": [3.0],
         },

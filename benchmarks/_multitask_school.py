@@ -33,7 +33,7 @@ def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> O
         **settings,
     )
     config.check()
-    found = train_once(config, sharing, split=seed, seed=seed)
+    found = train_once(config, sharing, split_seed=seed, seed=seed)
     return {
         "validation": {"score": found.validation, "by_task": found.validation_by_task},
         "test": {"score": found.test, "by_task": found.test_by_task},
