@@ -188,13 +188,14 @@ def rows_of(stated: Sequence[Mapping[str, Any]], refused: Mapping[Case, str]) ->
 def show(lines: Sequence[Line]) -> None:
     """Print a table for each data set."""
     console = Console()
+    console.width = max(console.width, 110)
     for data in dict.fromkeys(line.case.data for line in lines):
         metric = DATA[data].metric
         table = Table(
             title=f"{data}: {metric}, Δm over single-task networks in per cent", title_justify="left"
         )
         for column in ("methods", "seeds", "validation", "test", "Δm validation", "Δm test", "step cost"):
-            table.add_column(column, justify="left" if column == "methods" else "right")
+            table.add_column(column, justify="left" if column == "methods" else "right", no_wrap=True)
         for line in (line for line in lines if line.case.data == data):
             table.add_row(
                 line.case.label,

@@ -62,9 +62,9 @@ DATA: dict[str, DataSet] = {
             "weight_decay": 0.1,
             "head_rates": [3.0],
         },
-        {"epochs": 1},
+        {"epochs": 1, "batch_size": 512},
     ),
-    "tox21": DataSet("ROC-AUC", BinaryAUROC(), {"tasks": "separate"}, {"epochs": 1}),
+    "tox21": DataSet("ROC-AUC", BinaryAUROC(), {"tasks": "separate"}, {"epochs": 1, "batch_size": 512}),
 }
 
 

@@ -13,6 +13,9 @@ trainings ran side by side. ``ours`` and ``peer`` are means on test data; the ra
 over the peer, above 1 is better, and the spread its lowest and highest seed. The rest is in the file:
 ``table`` has every method on every data set, ``statements`` the differences paired by seed.
 
+`adaptive` grows once, after half of the epochs, on avdigits; on the others it stays one trunk. On school the
+networks for each task of `cross_stitch` and the like stand behind one encoder; elsewhere they have encoders.
+
 Each training that ends leaves a small file in the folder of ``--work`` and is not run again.
 """
 
