@@ -48,7 +48,11 @@ def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> O
         config = Config(data=folder, **settings)
         models = [_train(single_task(config, task), seed) for task in config.tasks]
     else:
-        methods = {"sharing": case.sharing, "weighting": case.weighting, "balancing": case.balancing}
+        methods: dict[str, Any] = {
+            "sharing": case.sharing,
+            "weighting": case.weighting,
+            "balancing": case.balancing,
+        }
         models = [_train(Config(data=folder, **settings, **methods), seed)]
     found: Outcome = {"step_ms": sum(own["step_ms"] for own in models), "steps": models[0]["steps"]}
     for side in ("validation", "test"):

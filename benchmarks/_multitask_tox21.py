@@ -18,7 +18,11 @@ MODALITIES = ("fingerprint",)
 def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> Outcome:
     """Train the case; the weights are those of the last step."""
     alone = case.sharing == SINGLE
-    methods = {"sharing": case.sharing, "weighting": case.weighting, "balancing": case.balancing}
+    methods: dict[str, Any] = {
+        "sharing": case.sharing,
+        "weighting": case.weighting,
+        "balancing": case.balancing,
+    }
     config = Config(data=folder, **settings, **({} if alone else methods))
     config.check()
     found = fit_alone(config, seed=seed) if alone else fit(config, MODALITIES, seed=seed)

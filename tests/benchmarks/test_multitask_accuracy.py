@@ -79,7 +79,8 @@ def test_a_killed_run_goes_on_after_what_it_has(tmp_path: Path, monkeypatch: pyt
 
 
 def test_other_settings_are_trained_anew(tmp_path: Path) -> None:
-    done, seen = Trainings(tmp_path), []
+    done = Trainings(tmp_path)
+    seen: list[dict[str, Any]] = []
 
     def work(cell: Mapping[str, Any]) -> dict[str, Any]:
         seen.append(cell["settings"])
