@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from encoders._registry import unknown_name
 from recipes.harness import Options
+from tasks.balancing._base import BALANCINGS
+from tasks.sharing._base import SHARINGS
+from tasks.weighting._base import WEIGHTINGS
+
+TASKS = ("digit", "speaker")
 
 
 @dataclass
@@ -21,6 +28,12 @@ class Config(Options):
         test_pairs: To validate on, and as many to test on.
         noise: Standard deviation of the image noise, on the 0–1 scale.
         voices: Other utterances that are mixed into each one.
+        tasks: Which of digit and speaker to learn; the first chooses the epoch.
+        sharing: Name of the sharing.
+        sharing_options: Its options, such as ``{own: 0.8}``.
+        weighting: Name of the weighting.
+        balancing: Name of the balancing, or null; its sharing needs a tensor at which the tasks part.
+        single_task: Whether a network of the default fusion is trained for each task alone, too.
     """
 
     data: Path | None = Path("data")
@@ -34,6 +47,12 @@ class Config(Options):
     test_pairs: int = 3000
     noise: float = 0.25
     voices: int = 3
+    tasks: list[str] = field(default_factory=lambda: list(TASKS))
+    sharing: str = "hard"
+    sharing_options: dict[str, Any] = field(default_factory=dict)
+    weighting: str = "equal"
+    balancing: str | None = None
+    single_task: bool = False
 
     def check(self) -> None:
         super().check()
@@ -43,3 +62,12 @@ class Config(Options):
         for name in ("noise", "voices"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} should be 0 or more. Found {getattr(self, name)}.")
+        for name in self.tasks:
+            if name not in TASKS:
+                raise unknown_name("task in --tasks", name, TASKS)
+        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"--tasks should hold at least one, each once. Found {self.tasks}.")
+        SHARINGS.get(self.sharing)
+        WEIGHTINGS.get(self.weighting)
+        if self.balancing is not None:
+            BALANCINGS.get(self.balancing)

@@ -135,12 +135,12 @@ def splits(config: Config, names: Sequence[str], seed: int) -> Splits:
     folder = folder_of(config)
     part = load(folder)["train"]
     render = Render(part.images, part.speech, noise=config.noise, voices=config.voices)
-    train = BatchDataset(_only(pair(part, config.pairs, seed), names), transform=render)
+    train = BatchDataset(_only(pair(part, config.pairs, seed), names, config.tasks), transform=render)
     fixed = {split: _fixed(folder, split, config.test_pairs, config.noise, config.voices) for split in _SEEDS}
     return Splits(
         train,
-        BatchDataset(_only(fixed["validation"][0], names)),
-        BatchDataset(_only(fixed["test"][0], names)),
+        BatchDataset(_only(fixed["validation"][0], names, config.tasks)),
+        BatchDataset(_only(fixed["test"][0], names, config.tasks)),
         units=fixed["test"][1],
     )
 
@@ -156,6 +156,6 @@ def _fixed(folder: Path, split: Split, count: int, noise: float, voices: int) ->
     return rendered, batch.inputs["speech"].tolist()
 
 
-def _only(batch: Batch, names: Sequence[str]) -> Batch:
-    targets = {t: y for t, y in batch.targets.items() if t == "digit" or "speech" in names}
+def _only(batch: Batch, names: Sequence[str], tasks: Sequence[str]) -> Batch:
+    targets = {t: batch.targets[t] for t in tasks if t == "digit" or "speech" in names}
     return Batch.of({m: batch.inputs[m] for m in names}, targets=targets, index=batch.index)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from encoders import Encoder, create_encoder
+from fusion import create_fusion
 from recipes.avdigits.config import Config
 from recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, folder_of, splits
 from recipes.avdigits.files import find_files
 from recipes.harness import Recipe, Splits
-from tasks import Classification, Task
+from tasks import (
+    Classification,
+    MultiTaskModel,
+    Task,
+    create_balancing,
+    create_sharing,
+    create_weighting,
+)
+
+if TYPE_CHECKING:
+    from tasks import Learner
+
+SINGLE = "single-task networks"
 
 
 class AVDigits(Recipe[Config]):
@@ -40,14 +55,17 @@ class AVDigits(Recipe[Config]):
         return MODALITIES
 
     def metrics(self, config: Config) -> Mapping[str, str]:
-        return {"digit": "accuracy", "speaker": "accuracy"}
+        return dict.fromkeys(config.tasks, "accuracy")
 
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config, names, seed)
 
     def cells(self, config: Config) -> list[dict[str, Any]]:
+        for fusion in config.fusions:  # what cannot work together is said before there is a run
+            self.learner(config, self.build(config, MODALITIES, fusion))
         find_files(folder_of(config))  # downloads here, once, and not in each worker
-        return super().cells(config)
+        cells = super().cells(config)
+        return [cell for cell in cells if cell["row"] != "image" or "digit" in config.tasks]
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         known: dict[str, Encoder] = {
@@ -67,10 +85,68 @@ class AVDigits(Recipe[Config]):
         return {name: known[name] for name in names}
 
     def tasks(self, config: Config, names: Sequence[str]) -> dict[str, Task]:
-        tasks: dict[str, Task] = {"digit": Classification(10)}
+        known: dict[str, Task] = {"digit": Classification(10)}
         if "speech" in names:
-            tasks["speaker"] = Classification(SPEAKERS)
-        return tasks
+            known["speaker"] = Classification(SPEAKERS)
+        return {name: known[name] for name in config.tasks if name in known}
+
+    def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
+        encoders = self.encoders(config, names)
+        return MultiTaskModel(
+            encoders=encoders,
+            fusion=create_fusion(fusion, encoders, embed_dim=config.width),
+            tasks=self.tasks(config, names),
+            sharing=create_sharing(config.sharing, **config.sharing_options),
+            weighting=create_weighting(config.weighting),
+            modality_dropout=config.modality_dropout if len(names) > 1 else 0.0,
+        )
+
+    def learner(self, config: Config, model: MultiTaskModel) -> Learner:
+        from tasks import Learner
+
+        balancing = None if config.balancing is None else create_balancing(config.balancing)
+        return Learner(
+            model,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            schedule="one_cycle",
+            balancing=balancing,
+        )
+
+    def references(self, config: Config) -> Mapping[str, Any]:
+        return {SINGLE: None} if config.single_task else {}
+
+    def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
+        if cell["row"] != SINGLE:
+            return super().run_cell(config, folder, cell)
+        found: dict[str, dict[str, Any]] = {}
+        for task in config.tasks:  # each as the others are trained, with its own best epoch
+            own = single_task(config, task)
+            found[task] = self.run_cell(own, folder, {**cell, "row": self.declared(config), "alone": task})
+        results = list(found.values())
+        return {
+            "tasks": {task: result["tasks"][task] for task, result in found.items()},
+            "units": results[0]["units"],
+            "seconds": sum(result["seconds"] for result in results),
+            "steps": sum(result["steps"] for result in results),
+            "waiting": max(result["waiting"] for result in results),
+        }
+
+    def keeps(self, config: Config, cell: Mapping[str, Any]) -> bool:
+        return "alone" not in cell and super().keeps(config, cell)
+
+
+def single_task(config: Config, task: str) -> Config:
+    """The same options for a network of one task, which has nothing to share, weigh or balance."""
+    return dataclasses.replace(
+        config,
+        tasks=[task],
+        sharing="hard",
+        sharing_options={},
+        weighting="equal",
+        balancing=None,
+        single_task=False,
+    )
 
 
 RECIPE = AVDigits()

@@ -38,7 +38,7 @@ class StitchUnit(Unit):
         self, hidden: list[Tensor], mask: Tensor | None = None, earlier: list[list[Tensor]] | None = None
     ) -> list[Tensor]:
         stacked = torch.stack(hidden)
-        rows = [torch.stack([spread(a.unsqueeze(0), self.layout) for a in row]) for row in self.alpha]
+        rows = [spread(row, self.layout).unsqueeze(1) for row in self.alpha]
         return [(row * stacked).sum(0) for row in rows]
 
     def mixing(self) -> Tensor:

@@ -20,7 +20,7 @@ from recipes.avdigits.config import Config
 from recipes.avdigits.data import MODALITIES, load, pair, splits
 from recipes.avdigits.files import FSDD, MNIST, find_files, read_idx, recordings, recordings_digest
 from recipes.avdigits.noise import Render, leading_components, remove_energy
-from recipes.avdigits.train import RECIPE
+from recipes.avdigits.train import RECIPE, SINGLE, single_task
 from recipes.harness import Splits
 from recipes.harness import cell as harness_cell
 from tests.recipes import golden
@@ -387,6 +387,83 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
     ]
     run = harness.run_recipe(RECIPE, arguments)
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "cells.jsonl"}
+
+
+# What the tasks have in common
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sharing": "cross_stitch", "sharing_options": {"own": 0.8}, "weighting": "uncertainty"},
+        {"sharing": "mmoe", "weighting": "running_deviation"},
+        {"weighting": "gradnorm"},
+        {"balancing": "pcgrad"},
+    ],
+    ids=lambda own: "-".join(str(value) for value in own.values() if isinstance(value, str)),
+)
+def test_sharing_weighting_and_balancing_are_chosen(
+    config: Config, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    own = dataclasses.replace(config, pairs=64, **options)
+    own.check()
+    model = RECIPE.build(own, MODALITIES, "concat")
+    learner = RECIPE.learner(own, model)
+    assert model.sharing.registry_name == own.sharing
+    assert model.weighting.registry_name == own.weighting
+    assert (learner.balancing is None) == (own.balancing is None)
+    assert own.sharing != "cross_stitch" or model.sharing.config["own"] == 0.8
+    found = RECIPE.run_cell(own, tmp_path, CELL)
+    assert set(found["tasks"]) == {"digit", "speaker"}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"sharing": "cross_stich"}, "unknown sharing 'cross_stich'. Did you mean 'cross_stitch'"),
+        ({"weighting": "uncertain"}, "unknown weighting 'uncertain'"),
+        ({"balancing": "pcgrat"}, "unknown balancing 'pcgrat'"),
+        ({"tasks": ["digits"]}, "unknown task in --tasks 'digits'"),
+        ({"tasks": ["digit", "digit"]}, "--tasks should hold at least one, each once"),
+        ({"sharing": "mmoe", "balancing": "pcgrad"}, "sharing 'mmoe' has none"),
+        ({"sharing": "cross_stitch", "fusions": ["early_concat"]}, "'cross_stitch' acts between the stages"),
+        ({"sharing_options": {"experts": 2}}, "experts"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_in_a_line_before_there_is_a_run(
+    config: Config, options: dict[str, Any], says: str
+) -> None:
+    own = dataclasses.replace(config, **{"fusions": ["concat"], **options})
+
+    def start() -> None:
+        own.check()
+        RECIPE.cells(own)
+
+    with pytest.raises((ValueError, TypeError)) as caught:
+        start()
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_single_task_network_learns_its_task_alone(config: Config) -> None:
+    own = single_task(dataclasses.replace(config, weighting="uncertainty", sharing="cross_stitch"), "speaker")
+    model = RECIPE.build(own, MODALITIES, "concat")
+    assert set(model.tasks) == {"speaker"}
+    assert (model.sharing.registry_name, model.weighting.registry_name) == ("hard", "equal")
+    assert set(RECIPE.data(own, MODALITIES, 0).train.batch.targets) == {"speaker"}
+    assert "image" not in {cell["row"] for cell in RECIPE.cells(own)}  # it says nothing of the speaker
+
+
+def test_single_task_networks_are_a_row(config: Config, tmp_path: Path) -> None:
+    own = dataclasses.replace(config, pairs=64, fusions=["concat"], single_task=True)
+    cell = {**CELL, "row": SINGLE}
+    assert cell in RECIPE.cells(own)
+    assert RECIPE.stage(own, SINGLE) == "reference"
+    found = RECIPE.run_cell(own, tmp_path, cell)
+    assert set(found["tasks"]) == {"digit", "speaker"}
+    assert all(len(task["correct"]) == len(found["units"]) for task in found["tasks"].values())
+    assert not (tmp_path / "checkpoints").exists()
 
 
 @pytest.mark.real_data

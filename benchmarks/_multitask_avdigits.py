@@ -1,0 +1,87 @@
+"""One training of `multitask_accuracy` on avdigits, by its recipe with smaller nets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from benchmarks._multitask_plan import SINGLE, Case
+from benchmarks._multitask_runs import Outcome, take_steps
+from encoders import Encoder, ResumableLoader, create_encoder
+from recipes.avdigits.config import Config
+from recipes.avdigits.data import MODALITIES, SAMPLE_RATE
+from recipes.avdigits.train import AVDigits, single_task
+from recipes.harness.evaluate import batches, evaluate
+from tasks.sharing import error_affinity, grow
+
+FUSION = "concat"
+_BATCH, _FIT_ON = 500, 2000
+
+
+class Small(AVDigits):
+    """Half as many filters, and 40 bands every 20 ms."""
+
+    def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
+        image = create_encoder("conv", 1, image_size=28, widths=(16, 32, 64, config.width), mean=0, std=1)
+        speech = create_encoder(
+            "logmel_conv",
+            sample_rate=SAMPLE_RATE,
+            n_mels=40,
+            window_s=0.032,
+            hop_s=0.02,
+            widths=(16, 32, 64, config.width),
+            embed_dim=config.width,
+        )
+        return {"image": image, "speech": speech}
+
+
+RECIPE = Small()
+
+
+def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> Outcome:
+    """Train the case; the weights are those of the last step, so nothing is chosen on validation data."""
+    if case.sharing == SINGLE:
+        config = Config(data=folder, **settings)
+        models = [_train(single_task(config, task), seed) for task in config.tasks]
+    else:
+        methods: dict[str, Any] = {
+            "sharing": case.sharing,
+            "weighting": case.weighting,
+            "balancing": case.balancing,
+        }
+        models = [_train(Config(data=folder, **settings, **methods), seed)]
+    found: Outcome = {"step_ms": sum(own["step_ms"] for own in models), "steps": models[0]["steps"]}
+    for side in ("validation", "test"):
+        by_task = {task: score for own in models for task, score in own[side].items()}
+        found[side] = {"score": fmean(by_task.values()), "by_task": by_task}
+    return found
+
+
+def _train(config: Config, seed: int) -> Outcome:
+    torch.manual_seed(seed)
+    model = RECIPE.build(config, MODALITIES, FUSION)
+    data = RECIPE.data(config, MODALITIES, seed)
+    loader = ResumableLoader(
+        data.train, batch_size=config.batch_size, collate_fn=data.train.collate, seed=seed, drop_last=True
+    )
+    model.fit_preprocessing(next(iter(batches(model, data.train, _FIT_ON))))
+    epochs = config.epochs
+    if config.sharing == "adaptive":  # one trunk for half of the epochs, then a tree
+        epochs = max(1, epochs // 2)
+        take_steps(RECIPE.learner(config, model), loader, epochs=epochs)
+        model = grow(model, error_affinity(model, batches(model, data.train, _BATCH)))
+    step_ms = take_steps(RECIPE.learner(config, model), loader, epochs=epochs)
+    metrics, model = RECIPE.metrics(config), model.eval()
+    scores = {
+        side: evaluate(model, batches(model, own, _BATCH), metrics)
+        for side, own in (("validation", data.validation), ("test", data.test))
+    }
+    return {
+        **{side: {task: found["score"] for task, found in own.items()} for side, own in scores.items()},
+        "step_ms": step_ms,
+        "steps": config.epochs * len(loader),
+    }

@@ -1,0 +1,237 @@
+"""From the trainings of `multitask_accuracy` to its rows, its table, its statements and its picture."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from torchmetrics import Metric
+
+from benchmarks._harness import Result, not_run
+from benchmarks._multitask_plan import SINGLE, Case
+from benchmarks._multitask_runs import DATA, Outcome
+from tasks.analysis import delta_m
+
+MOST_TASKS = 20  # beyond, a row of the result file has no figure of each task
+COLOURS = {"sharing": "#3b76c4", "weighting": "#2a9d8f", "balancing": "#d9822b"}
+Found = Mapping[tuple[Case, int], Outcome]
+
+
+def gain(ours: Outcome, peer: Outcome, side: str, metric: Metric) -> float:
+    """Δm over a peer, in per cent; NaN where a score is not finite: the training diverged."""
+    scores, baselines = ours[side]["by_task"], peer[side]["by_task"]
+    if not all(math.isfinite(value) for value in scores.values()):
+        return math.nan
+    return delta_m(scores, baselines, dict.fromkeys(scores, metric))
+
+
+def gains(found: Found, side: str, seed: int = 0) -> dict[Case, float]:
+    """Δm over the single-task networks of the same seed, of every case that has both."""
+    alone = {case.data: own for (case, at), own in found.items() if case.sharing == SINGLE and at == seed}
+    return {
+        case: gain(own, alone[case.data], side, DATA[case.data].gained)
+        for (case, at), own in found.items()
+        if at == seed and "refused" not in own
+    }
+
+
+@dataclass(frozen=True)
+class Line:
+    """A case over its seeds.
+
+    Attributes:
+        seeds: Which were trained.
+        score: By side, of each seed.
+        gain: Δm by side, of each seed.
+        tasks: By side, the mean of each task's figure.
+        cost: Time of a step, in parts of that of hard sharing with the sum of the losses.
+        final: Whether it was trained with all seeds.
+    """
+
+    case: Case
+    seeds: list[int]
+    score: dict[str, list[float]]
+    gain: dict[str, list[float]]
+    tasks: dict[str, dict[str, float]]
+    cost: float
+    final: bool
+
+
+def lines_of(found: Found, finals: Sequence[Case]) -> list[Line]:
+    """Every case that was trained; of each data set the best Δm on validation data first, finals above."""
+    seeds = {case: sorted(s for c, s in found if c == case) for case, _ in found}
+    lines = []
+    for case, own in seeds.items():
+        outcomes = [found[case, seed] for seed in own]
+        if any("refused" in outcome for outcome in outcomes):
+            continue
+        plain = [found[Case(case.data), seed]["step_ms"] for seed in own]
+        names = list(outcomes[0]["test"]["by_task"])
+        sides = ("validation", "test")
+        lines.append(
+            Line(
+                case,
+                own,
+                {side: [outcome[side]["score"] for outcome in outcomes] for side in sides},
+                {side: [gains(found, side, seed)[case] for seed in own] for side in sides},
+                {
+                    side: {t: statistics.fmean(o[side]["by_task"][t] for o in outcomes) for t in names}
+                    for side in sides
+                },
+                statistics.fmean(outcome["step_ms"] for outcome in outcomes) / statistics.fmean(plain),
+                case in finals,
+            )
+        )
+    order = list(DATA)
+    return sorted(
+        lines,
+        key=lambda line: (
+            order.index(line.case.data),
+            not line.final,
+            -statistics.fmean(line.gain["validation"]),
+        ),
+    )
+
+
+def refusals(found: Found) -> dict[Case, str]:
+    """Why cases could not be trained."""
+    return {case: own["refused"] for (case, _), own in found.items() if "refused" in own}
+
+
+def entry(line: Line) -> dict[str, Any]:
+    """A line of the table in the result file."""
+    own: dict[str, Any] = {
+        "data": line.case.data,
+        "what": line.case.label,
+        "metric": DATA[line.case.data].metric,
+        "final": line.final,
+        "seeds": line.seeds,
+        "score": {side: _spread(values) for side, values in line.score.items()},
+        "delta_m": {side: _spread(values) for side, values in line.gain.items()},
+        "step_cost": round(line.cost, 3),
+    }
+    if len(line.tasks["test"]) <= MOST_TASKS:
+        own["tasks"] = {
+            side: {t: _rounded(v) for t, v in values.items()} for side, values in line.tasks.items()
+        }
+    return own
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    std = statistics.stdev(values) if len(values) > 1 else None
+    return {
+        "mean": _rounded(statistics.fmean(values)),
+        "std": None if std is None else _rounded(std),
+        "each": [_rounded(value) for value in values],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def statements(found: Found, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Differences on the test data, paired by seed: to single-task networks, and of weightings."""
+    stated = []
+    for data in dict.fromkeys(case.data for case, _ in found):
+        hard = Case(data)
+        pairs = [
+            (Case(data, "cross_stitch"), Case(data, SINGLE)),
+            (hard, Case(data, SINGLE)),
+            (Case(data, weighting="uncertainty"), Case(data, weighting="running_deviation")),
+            (Case(data, weighting="uncertainty"), hard),
+        ]
+        for ours, peer in pairs:
+            both = [(found[ours, seed], found[peer, seed]) for seed in seeds]
+            if any("refused" in outcome for pair in both for outcome in pair):
+                continue
+            metric = DATA[data].gained
+            stated.append(
+                {
+                    "data": data,
+                    "what": f"{ours.label} against {peer.label}",
+                    "metric": DATA[data].metric,
+                    "ours": _spread([a["test"]["score"] for a, _ in both]),
+                    "peer": _spread([b["test"]["score"] for _, b in both]),
+                    "difference": _spread([a["test"]["score"] - b["test"]["score"] for a, b in both]),
+                    "delta_m": _spread([gain(a, b, "test", metric) for a, b in both]),
+                }
+            )
+    return stated
+
+
+def rows_of(stated: Sequence[Mapping[str, Any]], refused: Mapping[Case, str]) -> list[Result]:
+    """Statements and refusals as rows; the ratio is 1 + Δm / 100 over the peer, above 1 is better."""
+    rows = []
+    for own in stated:
+        ratios = [1 + value / 100 for value in own["delta_m"]["each"]]
+        rows.append(
+            Result(
+                f"{own['data']}: {own['what']}",
+                own["ours"]["mean"],
+                own["peer"]["mean"],
+                round(statistics.fmean(ratios), 4),
+                own["metric"],
+                len(ratios),
+                (round(min(ratios), 4), round(max(ratios), 4)),
+            )
+        )
+    return rows + [not_run(f"{case.data}: {case.label}", why) for case, why in refused.items()]
+
+
+def show(lines: Sequence[Line]) -> None:
+    """Print a table for each data set."""
+    console = Console()
+    console.width = max(console.width, 110)
+    for data in dict.fromkeys(line.case.data for line in lines):
+        metric = DATA[data].metric
+        table = Table(
+            title=f"{data}: {metric}, Δm over single-task networks in per cent", title_justify="left"
+        )
+        for column in ("methods", "seeds", "validation", "test", "Δm validation", "Δm test", "step cost"):
+            table.add_column(column, justify="left" if column == "methods" else "right", no_wrap=True)
+        for line in (line for line in lines if line.case.data == data):
+            table.add_row(
+                line.case.label,
+                str(len(line.seeds)),
+                *(_text(line.score[side], 3) for side in ("validation", "test")),
+                *(_text(line.gain[side], 1) for side in ("validation", "test")),
+                f"{line.cost:.2f}",
+            )
+        console.print(table)
+
+
+def _text(values: Sequence[float], digits: int) -> str:
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def draw(lines: Sequence[Line]) -> Figure:
+    """A panel for each data set: Δm on test data of the finals, one standard deviation as a line."""
+    finals = [line for line in lines if line.final and line.case.sharing != SINGLE]
+    names = list(dict.fromkeys(line.case.data for line in finals))
+    figure = Figure(figsize=(5.2 * len(names), 4.2), layout="constrained")
+    for axes, data in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        own = [line for line in finals if line.case.data == data]
+        values = [line.gain["test"] for line in own]
+        axes.barh(
+            range(len(own)),
+            [statistics.fmean(value) for value in values],
+            xerr=[statistics.stdev(value) if len(value) > 1 else 0 for value in values],
+            color=[COLOURS[line.case.kind] for line in own],
+            error_kw={"elinewidth": 1.2},
+        )
+        labels = [f"{line.case.label} ({line.cost:.1f}×)" for line in own]
+        axes.set_yticks(range(len(own)), labels, fontsize=8)
+        axes.invert_yaxis()
+        axes.axvline(0, color="#3a3f45", linewidth=0.8)
+        axes.set_title(f"{data} ({len(own[0].seeds)} seeds)", fontsize=10)
+        axes.set_xlabel("Δm over single-task networks on test data, %")
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
