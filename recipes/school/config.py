@@ -47,7 +47,7 @@ class Config(Options):
     weighting: str = "equal"
     balancing: str | None = None
     sampling: str = "proportional"
-    members: int = 3
+    members: int = 1
     epochs: int = 10
     batch_size: int = 32
     width: int = 64

@@ -34,7 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(folder: Path) -> Config:
     return Config(
         data=folder,
-        members=1,
         epochs=10,
         width=16,
         batch_size=16,
@@ -292,7 +291,6 @@ def test_effects_of_years_and_bands_are_those_of_plain_normal_equations(config: 
 def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(folder), "--epochs", "2", "--width", "8", "--seeds", "1", "--workers", "0"]
     arguments += ["--sharing_options", '{"hard": {"depth": 1}}', "--head_rates", "[0.5]"]
-    arguments += ["--members", "1"]
     run = harness.run_recipe(RECIPE, [*arguments, "--output", str(tmp_path / "runs")])
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "checkpoints"}
     assert "pooled ridge" in (run / "table.csv").read_text()
