@@ -32,6 +32,7 @@ class Config(Options):
         balancing: Name of the balancing, or null; it needs pooled batches.
         sampling: ``pooled`` for batches of all schools' pupils, or how a step's school is drawn:
             ``uniform``, ``proportional``, ``temperature``, ``annealed``.
+        members: Networks of different initial weights and orders whose outputs are averaged.
         epochs: Passes over the training pupils; the fits that only serve to choose have as many steps.
         dropout: Inside the encoder.
         head_rates: Candidates for what the learning rate of the heads is multiplied by; they start as
@@ -46,6 +47,7 @@ class Config(Options):
     weighting: str = "equal"
     balancing: str | None = None
     sampling: str = "proportional"
+    members: int = 1
     epochs: int = 10
     batch_size: int = 32
     width: int = 64
@@ -72,6 +74,8 @@ class Config(Options):
                 )
         if self.sampling not in (POOLED, *SAMPLINGS):
             raise unknown_name("--sampling", self.sampling, (POOLED, *SAMPLINGS))
+        if self.members < 1:
+            raise ValueError(f"--members should be 1 or more. Found {self.members}.")
         if not self.sharings:
             raise ValueError("--sharings should hold at least one. Found [].")
         if not self.head_rates or min(self.head_rates) <= 0:

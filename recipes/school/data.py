@@ -18,6 +18,8 @@ LICENCE = (
 )
 FILE = "school.npz"
 FEATURES = 28
+YEARS = slice(0, 3)  # of the features: the year, one of three
+BANDS = slice(7, 10)  # the verbal reasoning band; none of the three is the fourth
 _TRAINING = 0.3  # of each school's pupils
 _CHOOSING = 0.25  # of each school's training pupils
 

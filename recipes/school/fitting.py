@@ -49,10 +49,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network and the scale that its outputs are on."""
+    """A network, the scale that its outputs are on, and the steps of the optimizer it took."""
 
     model: MultiTaskModel
     scale: Scale
+    steps: int
 
     @torch.no_grad()
     def outputs(self, data: School, rows: np.ndarray) -> np.ndarray:
@@ -107,11 +108,11 @@ def fit(
         balancing=None if config.balancing is None else create_balancing(config.balancing),
     )
     loader = make_loader(config, data, rows, scale.to(data.score), seed)
-    start = time.perf_counter()
-    quiet_trainer(steps=config.epochs * len(loader)).fit(learner, loader)
+    start, steps = time.perf_counter(), config.epochs * len(loader)
+    quiet_trainer(steps=steps).fit(learner, loader)
     watch.seconds += time.perf_counter() - start
     watch.waited_s += loader.waited_s
-    return Trained(model, scale)
+    return Trained(model, scale, steps)
 
 
 def make_loader(
@@ -127,6 +128,11 @@ def make_loader(
     return TaskSamplingLoader(own, sampling=config.sampling, epochs=epochs, **options)
 
 
+def squared_error(trained: Trained, data: School, rows: np.ndarray, outputs: np.ndarray) -> float:
+    """The mean squared error of outputs, on the scale of the network."""
+    return float(np.square(outputs - trained.scale.to(data.score[rows])).mean())
+
+
 def choose(
     config: Config, data: School, train: np.ndarray, sharing: str, *, seed: int, watch: Stopwatch
 ) -> tuple[float, float]:
@@ -140,7 +146,7 @@ def choose(
     for rate in config.head_rates:
         trained = fit(config, data, fit_rows, sharing, rate, seed=seed, watch=watch)
         outputs = trained.outputs(data, check)
-        variance = float(np.square(outputs - trained.scale.to(data.score[check])).mean())
+        variance = squared_error(trained, data, check, outputs)
         predicted = trained.scale.back(outputs, variance)
         found.append((explained_variance(predicted, data.score[check]), rate, variance))
     _, rate, variance = max(found)

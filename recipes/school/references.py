@@ -12,9 +12,10 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from recipes.school.data import School, explained_variance, inner_split
+from recipes.school.data import BANDS, YEARS, School, explained_variance, inner_split
 
 _PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_MIXED = tuple((penalty, share) for penalty in (5.0, 10.0, 20.0) for share in (0.2, 0.4))
 _TREES = (25, 50, 100, 200)
 
 
@@ -64,6 +65,25 @@ def _on_roots(data: School, fit: np.ndarray, rows: np.ndarray, penalty: float) -
     return np.asarray(_with_intercepts(roots, fit, rows, penalty) ** 2 + variance)
 
 
+def _mixed(data: School, fit: np.ndarray, rows: np.ndarray, setting: tuple[float, float]) -> np.ndarray:
+    """A ridge of roots with effects of the school, of its years and of its verbal reasoning bands."""
+    penalty, share = setting
+    roots, scaler = np.sqrt(data.score), StandardScaler().fit(data.x[fit])
+    schools = np.eye(len(data.names), dtype=np.float32)
+
+    def features(own: np.ndarray) -> np.ndarray:
+        x, school = scaler.transform(data.x[own]), schools[data.school[own]]
+        years, bands = (
+            share * (school[:, :, None] * varies[:, None]).reshape(len(own), -1)
+            for varies in (data.x[own][:, YEARS], x[:, BANDS])
+        )
+        return np.hstack([x / 2, school, years, bands])
+
+    model = Ridge(penalty).fit(features(fit), roots[fit])
+    variance = np.square(model.predict(features(fit)) - roots[fit]).mean()
+    return np.asarray(model.predict(features(rows)) ** 2 + variance)
+
+
 def _trees(data: School, fit: np.ndarray, rows: np.ndarray, trees: int) -> np.ndarray:
     model = HistGradientBoostingRegressor(
         max_iter=trees, learning_rate=0.05, max_leaf_nodes=8, random_state=0
@@ -76,6 +96,7 @@ REFERENCES = {
     "pooled ridge": Reference(_pooled, _PENALTIES),
     "pooled ridge, school intercepts": Reference(_with_intercepts, _PENALTIES),
     "the same, of the root of the score": Reference(_on_roots, _PENALTIES),
+    "the same, with years and bands of schools": Reference(_mixed, _MIXED),
     "boosted trees, without school": Reference(_trees, _TREES),
 }
 

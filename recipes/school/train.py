@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from encoders import Encoder
 from recipes.harness import Recipe, Splits
 from recipes.harness.trainer import Stopwatch
@@ -79,10 +81,14 @@ class SchoolRecipe(Recipe[Config]):
             return run_reference(row, data, train, test, seed)
         watch = Stopwatch()
         rate, variance = choose(config, data, train, row, seed=seed, watch=watch)
-        trained = fit(config, data, train, row, rate, seed=seed, watch=watch)
-        predicted = trained.scale.back(trained.outputs(data, test), variance)
+        members = [
+            fit(config, data, train, row, rate, seed=1000 * member + seed, watch=watch)
+            for member in range(config.members)
+        ]
+        outputs = np.mean([member.outputs(data, test) for member in members], axis=0)
+        predicted = members[0].scale.back(outputs, variance)
         if self.keeps(config, cell):
-            trained.model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
+            members[0].model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
         return {
             "tasks": {"exam": {"score": explained_variance(predicted, data.score[test])}},
             "chosen": {"head_rate": rate},

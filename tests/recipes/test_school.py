@@ -17,6 +17,7 @@ from recipes.school.config import POOLED, Config
 from recipes.school.data import FILE, explained_variance, inner_split, load, pooled, split
 from recipes.school.fitting import Scale, build, choose, fit, make_loader
 from recipes.school.references import REFERENCES
+from recipes.school.single import train_once
 from recipes.school.train import RECIPE
 from tests.recipes import golden
 from tests.recipes.synthetic import school_arrays, write_school
@@ -32,7 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def config(folder: Path) -> Config:
     return Config(
-        data=folder, epochs=10, width=16, batch_size=16, lr=0.02, workers=0, head_rates=[0.3], dropout=0.0
+        data=folder,
+        epochs=10,
+        width=16,
+        batch_size=16,
+        lr=0.02,
+        workers=0,
+        head_rates=[0.3],
+        dropout=0.0,
     )
 
 
@@ -189,6 +197,51 @@ def test_the_rate_of_the_heads_is_chosen_without_the_test_pupils(
     assert 0 < variance < 1
 
 
+def test_the_figure_is_that_of_the_mean_of_the_members(config: Config, tmp_path: Path) -> None:
+    config.members, config.epochs = 2, 2
+    found = RECIPE.run_cell(config, tmp_path, CELL)["tasks"]["exam"]["score"]
+    data, watch = load(config.data), Stopwatch()
+    train, test = split(data, 0)
+    rate, variance = choose(config, data, train, "hard", seed=0, watch=watch)
+    members = [fit(config, data, train, "hard", rate, seed=seed, watch=watch) for seed in (0, 1000)]
+    first, second = (member.outputs(data, test) for member in members)
+    assert not np.allclose(first, second, atol=1e-3)
+    mean = members[0].scale.back((first + second) / 2, variance)
+    assert found == pytest.approx(explained_variance(mean, data.score[test]), abs=1e-5)
+
+
+def test_what_is_trained_once_never_sees_the_test_pupils(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.epochs = 2
+    data = load(config.data)
+    seen = train_once(config, "hard", split_seed=1, seed=5)
+    _, test = split(data, 1)
+    shuffled = data.score.copy()
+    shuffled[test] = shuffled[test][::-1]
+    monkeypatch.setattr("recipes.school.single.load", lambda _: dataclasses.replace(data, score=shuffled))
+    again = train_once(config, "hard", split_seed=1, seed=5)
+    assert again.validation == pytest.approx(seen.validation, abs=1e-5)
+    assert again.validation_by_task == pytest.approx(seen.validation_by_task, rel=1e-4)
+    assert again.test != pytest.approx(seen.test, abs=1e-3)
+
+
+def test_errors_of_the_schools_make_up_the_explained_variance(config: Config) -> None:
+    config.epochs = 1
+    found = train_once(config, "hard", split_seed=0, seed=0)
+    data = load(config.data)
+    _, test = split(data, 0)
+    error = sum(
+        found.test_by_task[name] * (data.school[test] == i).sum() for i, name in enumerate(data.names)
+    )
+    spread = np.square(data.score[test] - data.score[test].mean()).sum()
+    assert found.test == pytest.approx(1 - error / spread, abs=1e-5)
+    fitted, _ = inner_split(data, split(data, 0)[0], 0)
+    loader = make_loader(config, data, fitted, data.score, 0)
+    assert (found.steps, found.rate) == (len(loader), 0.3)
+    assert found.seconds > 0
+
+
 def test_the_first_losses_are_those_kept() -> None:
     kept = golden.kept("school")
     for sampling in ("pooled", "proportional"):
@@ -205,7 +258,34 @@ def test_references_choose_within_the_training_pupils_and_are_tested_once(
     score = found["tasks"]["exam"]["score"]
     assert found["chosen"]["setting"] in REFERENCES[name].settings
     alone = 0.2 if name == "a ridge per school" else 0.5  # 12 pupils for 28 features
-    assert score > (0.9 if "intercepts" in name or "root" in name else alone)
+    known = {"the same, with years and bands of schools": 0.8}.get(name, 0.9)  # more effects than pupils
+    assert score > (known if "intercepts" in name or "same" in name else alone)
+
+
+def test_effects_of_years_and_bands_are_those_of_plain_normal_equations(config: Config) -> None:
+    data, penalty, share = load(config.data), 10.0, 0.4
+    train, test = split(data, 0)
+    roots, x = np.sqrt(data.score.astype(np.float64)), data.x.astype(np.float64)
+    mean, deviation = x[train].mean(0), x[train].std(0)
+    deviation[deviation == 0] = 1
+    schools = len(data.names)
+
+    def row(pupil: int) -> list[float]:
+        z, effects = (x[pupil] - mean) / deviation, np.zeros((schools, 7))
+        effects[data.school[pupil]] = [1, *(share * x[pupil, :3]), *(share * z[7:10])]
+        return [*(z / 2), *effects.ravel()]
+
+    def design(rows: np.ndarray) -> np.ndarray:
+        return np.array([row(pupil) for pupil in rows])
+
+    own, center = design(train), roots[train].mean()
+    middle = own.mean(0)
+    gram = (own - middle).T @ (own - middle) + penalty * np.eye(own.shape[1])
+    weights = np.linalg.solve(gram, (own - middle).T @ (roots[train] - center))
+    variance = np.square(roots[train] - center - (own - middle) @ weights).mean()
+    expected = ((design(test) - middle) @ weights + center) ** 2 + variance
+    reference = REFERENCES["the same, with years and bands of schools"]
+    assert reference.predict(data, train, test, (penalty, share)) == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
@@ -226,6 +306,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
         ({"sampling": "unifrom"}, "uniform"),
         ({"balancing": "pcgrad"}, "Give --sampling pooled"),
         ({"head_rates": [0.0]}, "--head_rates"),
+        ({"members": 0}, "--members should be 1 or more"),
         ({"dropout": 1.0}, "--dropout"),
         ({"sampling": "annealed", "epochs": 1}, "--epochs should be 2 or more"),
     ],

@@ -1,0 +1,73 @@
+"""One configuration trained once, and what it gives on validation and on test pupils: for screenings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recipes.harness.trainer import Stopwatch
+from recipes.school.config import Config
+from recipes.school.data import School, explained_variance, inner_split, load, split
+from recipes.school.fitting import fit, squared_error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one network gives, trained on the training pupils that are not validation pupils.
+
+    Attributes:
+        validation: The explained variance over the validation pupils.
+        test: The explained variance over the test pupils.
+        validation_by_task: By school, the mean squared error of its validation pupils.
+        test_by_task: By school, the mean squared error of its test pupils.
+        steps: Of the optimizer.
+        seconds: Of the training.
+        rate: What the learning rate of the heads was multiplied by.
+    """
+
+    validation: float
+    test: float
+    validation_by_task: dict[str, float]
+    test_by_task: dict[str, float]
+    steps: int
+    seconds: float
+    rate: float
+
+
+def train_once(config: Config, sharing: str, *, split_seed: int, seed: int) -> Outcome:
+    """Train a sharing once; nothing is chosen, and the test pupils are looked at a single time.
+
+    Args:
+        config: Options of the recipe; the first of ``head_rates`` is taken.
+        sharing: Its name.
+        split_seed: Which random split.
+        seed: Of the initial weights and of the order of the batches.
+    """
+    data = load(config.data)
+    train, test = split(data, split_seed)
+    fitted, chosen = inner_split(data, train, split_seed)
+    rate, watch = config.head_rates[0], Stopwatch()
+    trained = fit(config, data, fitted, sharing, rate, seed=seed, watch=watch)
+    outputs = trained.outputs(data, chosen)
+    variance = squared_error(trained, data, chosen, outputs)
+    predicted = {
+        "validation": (chosen, trained.scale.back(outputs, variance)),
+        "test": (test, trained.scale.back(trained.outputs(data, test), variance)),
+    }
+    overall = {name: explained_variance(p, data.score[rows]) for name, (rows, p) in predicted.items()}
+    by_task = {name: _by_task(data, rows, p) for name, (rows, p) in predicted.items()}
+    return Outcome(
+        overall["validation"],
+        overall["test"],
+        by_task["validation"],
+        by_task["test"],
+        trained.steps,
+        watch.seconds,
+        rate,
+    )
+
+
+def _by_task(data: School, rows: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    error, own = np.square(predicted - data.score[rows]), data.school[rows]
+    return {name: float(error[own == number].mean()) for number, name in enumerate(data.names)}
