@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from encoders._registry import unknown_name
 from recipes.harness import Options
+from tasks import create_sharing
+from tasks.balancing._base import BALANCINGS
+from tasks.weighting._base import WEIGHTINGS
 
 ASSAYS = ("classes", "numbers")
+JOINED, SEPARATE = "joined", "separate"
 
 
 @dataclass
@@ -22,8 +27,15 @@ class Config(Options):
         data: The folder that holds the file (itself or in ``molecules/``).
         file: A CSV, gzipped or not, with a column ``smiles`` and a column for each assay; blank is unknown.
         assays: What an assay says: ``classes`` (0 or 1) or ``numbers``.
+        tasks: ``joined`` for one masked head of all assays, ``separate`` for a task for each assay, between
+            which there is something to share, to weigh and to balance.
+        sharing: Name of the sharing.
+        sharing_options: Options of the sharing, such as ``{depth: 1}``.
+        weighting: Name of the weighting.
+        balancing: Name of the balancing, or null.
         dropout: Inside the encoders.
         fingerprint_bits: Of the Morgan fingerprint.
+        fingerprint_counts: Whether the fingerprint counts, instead of saying what is there.
         radius: Of the Morgan fingerprint, in bonds.
         max_length: Bytes of a SMILES that are read.
         trees: Of the random forest of an assay.
@@ -33,6 +45,11 @@ class Config(Options):
     data: Path | None = Path("data")
     file: str = "tox21.csv.gz"
     assays: str = "classes"
+    tasks: str = JOINED
+    sharing: str = "hard"
+    sharing_options: dict[str, Any] = field(default_factory=dict)
+    weighting: str = "equal"
+    balancing: str | None = None
     seeds: int = 3
     fusions: list[str] = field(default_factory=lambda: ["concat", "gated", "mean_probability"])
     width: int = 128
@@ -41,6 +58,7 @@ class Config(Options):
     output: Path = Path("runs/tox21")
     dropout: float = 0.3
     fingerprint_bits: int = 2048
+    fingerprint_counts: bool = True
     radius: int = 2
     max_length: int = 128
     trees: int = 200
@@ -50,6 +68,24 @@ class Config(Options):
         super().check()
         if self.assays not in ASSAYS:
             raise unknown_name("--assays", self.assays, ASSAYS)
+        if self.tasks not in (JOINED, SEPARATE):
+            raise unknown_name("--tasks", self.tasks, (JOINED, SEPARATE))
+        sharing = create_sharing(self.sharing, **self.sharing_options)
+        WEIGHTINGS.get(self.weighting)
+        if self.balancing is not None:
+            BALANCINGS.get(self.balancing)
+            if not sharing.has_boundary:
+                raise ValueError(
+                    f"--balancing needs a tensor at which the tasks part. Found --sharing {self.sharing}, "
+                    f"which has none. Leave one of them out."
+                )
+        between = (self.sharing, self.weighting, self.balancing)
+        if self.tasks == JOINED and between != ("hard", "equal", None):
+            raise ValueError(
+                f"--sharing, --weighting and --balancing act between tasks. Found "
+                f"{', '.join(map(str, between))} with --tasks {JOINED}, where all assays are one task. Give "
+                f"--tasks {SEPARATE}."
+            )
         for name in ("fingerprint_bits", "max_length", "trees"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
@@ -58,3 +94,10 @@ class Config(Options):
                 f"--radius should be 0 or more, and --dropout from 0 to less than 1. Found {self.radius} and "
                 f"{self.dropout}."
             )
+
+    def joined(self) -> Config:
+        """The same options with one task."""
+        options = self.sharing_options if self.sharing == "hard" else {}
+        return replace(
+            self, tasks=JOINED, sharing="hard", sharing_options=options, weighting="equal", balancing=None
+        )
