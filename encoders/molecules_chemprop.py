@@ -23,15 +23,17 @@ _CACHED = 1 << 16
 
 @dataclass(frozen=True)
 class Graph:
-    """A batch of molecules as chemprop's layers read it, of sizes that depend on the padded batch alone.
+    """A batch of molecules as chemprop's layers read it.
 
-    The last vertex is no atom: between it and itself run the edges of rows that hold no bond.
+    In a compiled graph, whose shapes are fixed, rows without an atom are vertices without features, and
+    rows without a bond are edges from the last vertex to itself, which is no atom. In eager mode they are
+    left out.
 
     Attributes:
-        V: Features of the atoms ``[B·T + 1, atom features]``; zeros where a row holds none.
-        E: Features of the directed bonds ``[2·B·T, bond features]``; both directions one after the other.
-        edge_index: From and to which vertex ``[2, 2·B·T]``.
-        rev_edge_index: The edge of the other direction ``[2·B·T]``.
+        V: Features of the atoms ``[V, atom features]``.
+        E: Features of the directed bonds ``[E, bond features]``, both directions one after the other.
+        edge_index: From and to which vertex ``[2, E]``.
+        rev_edge_index: The edge of the other direction ``[E]``.
     """
 
     V: Tensor
@@ -143,29 +145,44 @@ class ChempropEncoder(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         features, there = self.atoms(x, mask)
-        hidden = self.message_passing(self.graph(x, features, there))[:-1]
-        tokens = clean(hidden.reshape(*there.shape, -1), there)
+        hidden = self.message_passing(self.graph(x, features, there))
+        if torch.compiler.is_compiling():
+            tokens = clean(hidden[:-1].reshape(*there.shape, -1), there)
+        else:
+            tokens = hidden.new_zeros(*there.shape, hidden.shape[1])
+            tokens[there] = hidden[:-1]
         pooled = self.project(masked_mean(tokens, there))
         return EncoderOutput(pooled, tokens, there, {"atoms": tokens}, {"atoms": there})
 
     def graph(self, x: Tensor, features: Tensor, there: Tensor) -> Graph:
-        """The batch as one graph; ``features`` are those of the atoms, ``there`` says which rows hold one."""
+        """The batch as one graph.
+
+        Args:
+            x: The rows ``[B, T, ...]``.
+            features: Of their atoms ``[B, T, atom features]``.
+            there: Which of them hold one ``[B, T]``.
+        """
         size, steps = there.shape
-        nowhere = size * steps
         start = 1 + self.atom_size
         ends = x[..., start : start + 2].long() - 1
-        # A bond counts if both its atoms do.
         inside = (ends >= 0).all(-1) & (ends < steps).all(-1)
         ends = ends.clamp(0, steps - 1)
-        both = there.gather(1, ends[..., 0]) & there.gather(1, ends[..., 1])
-        bond = inside & both
-        first = torch.arange(size, device=x.device)[:, None, None] * steps
-        ends = torch.where(bond[..., None], ends + first, nowhere).reshape(-1, 2)
-        edges = torch.stack([ends, ends.flip(1)], 1).reshape(-1, 2).T
-        count = torch.arange(2 * nowhere, device=x.device)
-        bonds = clean(x[..., start + 2 :], bond).reshape(nowhere, -1)
+        # A bond counts if both its atoms do.
+        bond = inside & there.gather(1, ends[..., 0]) & there.gather(1, ends[..., 1])
+        ends = (ends + torch.arange(size, device=x.device)[:, None, None] * steps).flatten(0, 1)
+        bond, bonds = bond.flatten(), x[..., start + 2 :].flatten(0, 1)
+        if torch.compiler.is_compiling():
+            atoms = features.flatten(0, 1)
+            ends = torch.where(bond[:, None], ends, size * steps)
+            bonds = bonds.masked_fill(~bond[:, None], 0)
+        else:
+            atoms = features[there]
+            ends = (there.flatten().cumsum(0) - 1)[ends[bond]]
+            bonds = bonds[bond]
+        edges = torch.stack([ends, ends.flip(1)], 1).flatten(0, 1).T
+        count = torch.arange(edges.shape[1], device=x.device)
         return Graph(
-            V=torch.cat([features.reshape(nowhere, -1), features.new_zeros(1, self.atom_size)]),
+            V=torch.cat([atoms, atoms.new_zeros(1, self.atom_size)]),
             E=bonds.repeat_interleave(2, 0),
             edge_index=edges,
             rev_edge_index=count + 1 - 2 * (count % 2),

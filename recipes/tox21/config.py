@@ -33,10 +33,12 @@ class Config(Options):
         sharing_options: Options of the sharing, such as ``{depth: 1}``.
         weighting: Name of the weighting.
         balancing: Name of the balancing, or null.
-        dropout: Inside the encoders.
+        dropout: Inside the encoder of the fingerprint.
         fingerprint_bits: Of the Morgan fingerprint.
         fingerprint_counts: Whether the fingerprint counts, instead of saying what is there.
         radius: Of the Morgan fingerprint, in bonds.
+        graph: Whether the graph of the molecule is a modality too (extra ``graphs``).
+        graph_width: Of its messages between bonds.
         max_length: Bytes of a SMILES that are read.
         trees: Of the random forest of an assay.
         single_task: Whether a network is trained for each assay alone, too.
@@ -52,16 +54,19 @@ class Config(Options):
     balancing: str | None = None
     seeds: int = 3
     fusions: list[str] = field(default_factory=lambda: ["concat", "gated", "mean_probability"])
-    width: int = 128
-    lr: float = 1e-3
+    epochs: int = 8
+    width: int = 256
+    lr: float = 2e-3
     weight_decay: float = 0.1
     output: Path = Path("runs/tox21")
-    dropout: float = 0.3
+    dropout: float = 0.5
     fingerprint_bits: int = 2048
     fingerprint_counts: bool = True
     radius: int = 2
+    graph: bool = False
+    graph_width: int = 128
     max_length: int = 128
-    trees: int = 200
+    trees: int = 100
     single_task: bool = True
 
     def check(self) -> None:
@@ -86,7 +91,7 @@ class Config(Options):
                 f"{', '.join(map(str, between))} with --tasks {JOINED}, where all assays are one task. Give "
                 f"--tasks {SEPARATE}."
             )
-        for name in ("fingerprint_bits", "max_length", "trees"):
+        for name in ("fingerprint_bits", "graph_width", "max_length", "trees"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
         if self.radius < 0 or not 0 <= self.dropout < 1:

@@ -63,7 +63,8 @@ def build_encoders(config: Config, names: Sequence[str]) -> dict[str, Encoder]:
             width=config.width,
             dropout=config.dropout,
         ),
-        "smiles": lambda: create_encoder("bytes", max_length=config.max_length, dropout=config.dropout),
+        "graph": lambda: create_encoder("chemprop", embed_dim=config.width, width=config.graph_width),
+        "smiles": lambda: create_encoder("bytes", max_length=config.max_length),
     }
     return {name: known[name]() for name in names}
 

@@ -47,12 +47,16 @@ def padded(molecules: tuple[str, ...], *, more: int = 0) -> tuple[Tensor, Tensor
 
 
 @torch.no_grad()
-def test_a_padded_batch_gives_what_chemprop_gives_for_its_own(encoder: ChempropEncoder) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_padded_batch_gives_what_chemprop_gives_for_its_own(
+    encoder: ChempropEncoder, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from chemprop.data import BatchMolGraph
     from chemprop.nn import MeanAggregation
 
     graphs = BatchMolGraph([_featurizer()(read_molecule(smiles)) for smiles in MOLECULES])
     atoms = encoder.message_passing(graphs)
+    monkeypatch.setattr("torch.compiler.is_compiling", lambda: compiled)
     out = encoder(*padded(MOLECULES, more=3))
     assert out.tokens is not None
     torch.testing.assert_close(out.tokens[out.mask], atoms)
