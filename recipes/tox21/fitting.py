@@ -181,7 +181,8 @@ def predicted(model: MultiTaskModel, batch: Batch) -> Tensor:
     """
     model.eval()
     found = []
-    for rows in torch.arange(batch.batch_size).split(_BATCH):
+    for start in range(0, batch.batch_size, _BATCH):
+        rows = torch.arange(start, min(start + _BATCH, batch.batch_size))
         outputs = model(batch.select(rows))
         found.append(torch.cat([task.scores(outputs[name].logits) for name, task in model.tasks.items()], 1))
     return torch.cat(found)
