@@ -114,6 +114,15 @@ def test_a_fingerprint_is_made_once_and_cannot_be_changed() -> None:
         first[0] = 1
 
 
+def test_an_unreadable_smiles_is_named_with_its_sample() -> None:
+    rdkit()
+    own = {"fingerprint": create_encoder("morgan", size=32, width=8)}
+    model = MultiTaskModel(encoders=own, fusion=create_fusion("concat", own), tasks={"toxic": MultiLabel(2)})
+    says = r"`inputs\['fingerprint'\]` of the sample with index 1: .* Found 'C1CC'"
+    with pytest.raises(ValueError, match=says):
+        model.predict([{"fingerprint": "CC"}, {"fingerprint": "C1CC"}])
+
+
 @pytest.mark.parametrize("smiles", ["", "no molecule", "C1CC"])
 def test_what_rdkit_cannot_read_is_named(smiles: str) -> None:
     rdkit()

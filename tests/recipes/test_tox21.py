@@ -284,10 +284,14 @@ def test_the_scaffold_of_rdkit_is_the_rings() -> None:
 @pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
 def test_real_data_by_rdkit(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
-    config = Config(data=Path(os.environ["PLAIT_DATA"]), epochs=2, trees=50)
+    config = Config(data=Path(os.environ["PLAIT_DATA"]), epochs=2, trees=5)
     data = load(find(config.data, config.file), config.assays)
     assert (len(data.names), len(data.smiles) + data.left_out) == (12, 8014)
     assert data.left_out < 50
     for row in ("fingerprint", FOREST):
         found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": row})
-        assert found["tasks"][TASK]["score"] > 0.65
+        assert found["tasks"][TASK]["score"] > 0.6
+    parted = dataclasses.replace(config, tasks="separate", sharing="mmoe", weighting="uncertainty")
+    fitted = fit(parted, ("fingerprint",), seed=0)
+    assert len(fitted.test) == 12
+    assert np.mean([*fitted.test.values()]) > 0.6
