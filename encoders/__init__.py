@@ -12,6 +12,7 @@ from encoders.image import ConvEncoder
 from encoders.image_timm import TimmEncoder
 from encoders.loader import ResumableLoader
 from encoders.molecules import MorganEncoder
+from encoders.molecules_chemprop import ChempropEncoder
 from encoders.preprocessing import Preprocessing
 from encoders.series import SeriesTransformerEncoder, TCNEncoder
 from encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
@@ -28,6 +29,7 @@ __all__ = [
     "Batch",
     "BatchDataset",
     "ByteTransformerEncoder",
+    "ChempropEncoder",
     "Collate",
     "Configurable",
     "ConvEncoder",

@@ -41,7 +41,7 @@ def read_molecule(smiles: str) -> Any:
 
 
 @lru_cache(maxsize=_CACHED)
-def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048) -> np.ndarray:
+def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048, counts: bool = False) -> np.ndarray:
     """The Morgan fingerprint of a molecule: which circular neighbourhoods of its atoms there are.
 
     Kept for the molecules that were asked for last.
@@ -53,9 +53,10 @@ def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048) -> np.
         smiles: The molecule.
         radius: Of the largest neighbourhoods, in bonds.
         size: Bits; neighbourhoods are hashed to them.
+        counts: Whether it says how often, and not only whether, each is there.
 
     Shape:
-        ``[size]`` of 0 and 1; read-only.
+        ``[size]`` of 0 and 1, or of whole numbers; read-only.
 
     Raises:
         TypeError: It is no text.
@@ -65,7 +66,10 @@ def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048) -> np.
     molecule = read_molecule(smiles)
     fingerprints = require("rdkit.Chem.rdFingerprintGenerator", "molecules")
     generator = fingerprints.GetMorganGenerator(radius=radius, fpSize=size)
-    bits: np.ndarray = generator.GetFingerprintAsNumPy(molecule).astype(np.uint8)
+    if counts:
+        bits: np.ndarray = generator.GetCountFingerprintAsNumPy(molecule).astype(np.uint16)
+    else:
+        bits = generator.GetFingerprintAsNumPy(molecule).astype(np.uint8)
     bits.flags.writeable = False
     return bits
 
@@ -82,6 +86,8 @@ class MorganEncoder(StagedEncoder):
     Args:
         size: Bits of the fingerprint.
         radius: Of the largest neighbourhoods, in bonds.
+        counts: Whether the encoder reads ``log(1 + n)`` of a neighbourhood that is there n times, instead of
+            whether it is there.
         embed_dim: Size of the output.
         width: Size of the hidden state and of each tap.
         depth: Number of blocks; one tap each.
@@ -104,6 +110,7 @@ class MorganEncoder(StagedEncoder):
         *,
         size: int = 2048,
         radius: int = 2,
+        counts: bool = False,
         embed_dim: int = 128,
         width: int = 256,
         depth: int = 1,
@@ -115,7 +122,8 @@ class MorganEncoder(StagedEncoder):
                 f"`size` and `depth` should be 1 or more, and `radius` 0 or more. Found {size}, {depth} and "
                 f"{radius}."
             )
-        self.size, self.radius, self.embed_dim, self.token_dim = size, radius, embed_dim, None
+        self.size, self.radius, self.counts = size, radius, counts
+        self.embed_dim, self.token_dim = embed_dim, None
         self.input_spec = InputSpec((size,))
         self.tap_info = tuple(TapInfo(f"block{i + 1}", width, "BC") for i in range(depth))
         self.project = nn.Linear(size, width)
@@ -132,10 +140,11 @@ class MorganEncoder(StagedEncoder):
         return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
 
     def preprocess(self, raw: Any) -> Tensor:
-        """A SMILES, or a fingerprint, as the bits that the encoder reads."""
+        """A SMILES, or a fingerprint, as the encoder reads it."""
         if isinstance(raw, str):
-            raw = morgan_fingerprint(raw, radius=self.radius, size=self.size)
-        return torch.tensor(np.asarray(raw), dtype=self.input_spec.dtype)
+            raw = morgan_fingerprint(raw, radius=self.radius, size=self.size, counts=self.counts)
+        bits = torch.tensor(np.asarray(raw), dtype=self.input_spec.dtype)
+        return bits.log1p() if self.counts else bits
 
     def input_level(self) -> Encoder:
         return FingerprintInputLevel(self.input_spec)

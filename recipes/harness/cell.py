@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from encoders import ResumableLoader
 from recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
 from recipes.harness.options import Options
 from recipes.harness.recipe import Recipe, Splits
+from recipes.harness.trainer import silence
 from tasks import MultiTaskModel, fit
 from tasks.training import Fitted
 
@@ -92,7 +92,7 @@ def train(
     recipe: Recipe[Any], config: Options, model: MultiTaskModel, data: Splits, folder: Path, *, seed: int
 ) -> Fitted:
     """Fit the model quietly, from the folder's last checkpoint where there is one."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    silence()
     collate = getattr(data.train, "collate", model.collate)
     some = ResumableLoader(
         data.train, batch_size=min(_FIT_ON, len(data.train)), collate_fn=collate, seed=seed

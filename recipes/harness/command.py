@@ -88,6 +88,7 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
             "interval": "95 %, bootstrap over seeds and test units",
             "waiting": waited,
             "table": [dataclasses.asdict(r) for r in rows],
+            **recipe.more(config, cells, results),
         },
     )
     write_text(folder / "table.csv", _csv(rows))

@@ -175,6 +175,10 @@ class Recipe(ABC, Generic[C]):
         """For a cell that only shows what a part does: the name of its row; tables keep it apart."""
         return None
 
+    def more(self, config: C, cells: Sequence[Cell], results: Sequence[Any]) -> Mapping[str, Any]:
+        """What ``metrics.json`` has beside the table."""
+        return {}
+
     def sections(
         self, config: C, rows: Sequence[Row], cells: Sequence[Cell], results: Sequence[Any]
     ) -> list[Block]:

@@ -21,7 +21,7 @@ _KNOWN = (
 
 def quiet_trainer(*, steps: int) -> pl.Trainer:
     """A Trainer on the CPU that takes ``steps`` steps and says nothing."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    silence()
     for message in _KNOWN:
         warnings.filterwarnings("ignore", message)
     return pl.Trainer(
@@ -34,6 +34,12 @@ def quiet_trainer(*, steps: int) -> pl.Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def silence() -> None:
+    """Only errors from Lightning, which speaks by the name of the package that was imported last."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @dataclass

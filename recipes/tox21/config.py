@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from encoders._registry import unknown_name
 from recipes.harness import Options
+from tasks import create_sharing
+from tasks.balancing._base import BALANCINGS
+from tasks.weighting._base import WEIGHTINGS
 
 ASSAYS = ("classes", "numbers")
+JOINED, SEPARATE = "joined", "separate"
 
 
 @dataclass
@@ -22,9 +27,18 @@ class Config(Options):
         data: The folder that holds the file (itself or in ``molecules/``).
         file: A CSV, gzipped or not, with a column ``smiles`` and a column for each assay; blank is unknown.
         assays: What an assay says: ``classes`` (0 or 1) or ``numbers``.
-        dropout: Inside the encoders.
+        tasks: ``joined`` for one masked head of all assays, ``separate`` for a task for each assay, between
+            which there is something to share, to weigh and to balance.
+        sharing: Name of the sharing.
+        sharing_options: Options of the sharing, such as ``{depth: 1}``.
+        weighting: Name of the weighting.
+        balancing: Name of the balancing, or null.
+        dropout: Inside the encoder of the fingerprint.
         fingerprint_bits: Of the Morgan fingerprint.
+        fingerprint_counts: Whether the fingerprint counts, instead of saying what is there.
         radius: Of the Morgan fingerprint, in bonds.
+        graph: Whether the graph of the molecule is a modality too (extra ``graphs``).
+        graph_width: Of its messages between bonds.
         max_length: Bytes of a SMILES that are read.
         trees: Of the random forest of an assay.
         single_task: Whether a network is trained for each assay alone, too.
@@ -33,24 +47,51 @@ class Config(Options):
     data: Path | None = Path("data")
     file: str = "tox21.csv.gz"
     assays: str = "classes"
+    tasks: str = JOINED
+    sharing: str = "hard"
+    sharing_options: dict[str, Any] = field(default_factory=dict)
+    weighting: str = "equal"
+    balancing: str | None = None
     seeds: int = 3
     fusions: list[str] = field(default_factory=lambda: ["concat", "gated", "mean_probability"])
-    width: int = 128
-    lr: float = 1e-3
+    epochs: int = 8
+    width: int = 256
+    lr: float = 2e-3
     weight_decay: float = 0.1
     output: Path = Path("runs/tox21")
-    dropout: float = 0.3
+    dropout: float = 0.5
     fingerprint_bits: int = 2048
+    fingerprint_counts: bool = True
     radius: int = 2
+    graph: bool = False
+    graph_width: int = 128
     max_length: int = 128
-    trees: int = 200
+    trees: int = 100
     single_task: bool = True
 
     def check(self) -> None:
         super().check()
         if self.assays not in ASSAYS:
             raise unknown_name("--assays", self.assays, ASSAYS)
-        for name in ("fingerprint_bits", "max_length", "trees"):
+        if self.tasks not in (JOINED, SEPARATE):
+            raise unknown_name("--tasks", self.tasks, (JOINED, SEPARATE))
+        sharing = create_sharing(self.sharing, **self.sharing_options)
+        WEIGHTINGS.get(self.weighting)
+        if self.balancing is not None:
+            BALANCINGS.get(self.balancing)
+            if not sharing.has_boundary:
+                raise ValueError(
+                    f"--balancing needs a tensor at which the tasks part. Found --sharing {self.sharing}, "
+                    f"which has none. Leave one of them out."
+                )
+        between = (self.sharing, self.weighting, self.balancing)
+        if self.tasks == JOINED and between != ("hard", "equal", None):
+            raise ValueError(
+                f"--sharing, --weighting and --balancing act between tasks. Found "
+                f"{', '.join(map(str, between))} with --tasks {JOINED}, where all assays are one task. Give "
+                f"--tasks {SEPARATE}."
+            )
+        for name in ("fingerprint_bits", "graph_width", "max_length", "trees"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
         if self.radius < 0 or not 0 <= self.dropout < 1:
@@ -58,3 +99,10 @@ class Config(Options):
                 f"--radius should be 0 or more, and --dropout from 0 to less than 1. Found {self.radius} and "
                 f"{self.dropout}."
             )
+
+    def joined(self) -> Config:
+        """The same options with one task."""
+        options = self.sharing_options if self.sharing == "hard" else {}
+        return replace(
+            self, tasks=JOINED, sharing="hard", sharing_options=options, weighting="equal", balancing=None
+        )

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+from encoders import Batch
 from recipes.harness import Splits
 from recipes.tox21.config import Config
 from recipes.tox21.data import TASK
-from tasks._by_label import mean_by_label, r2, roc_auc
+from recipes.tox21.fitting import figures
 
 
-def random_forest(config: Config, data: Splits, *, seed: int) -> float:
-    """The mean figure of a forest for each assay; validation molecules are not used."""
-    sides = [side.batch for side in (data.train, data.test)]
-    x, tested = (batch.inputs["fingerprint"].numpy().astype(np.uint8) for batch in sides)
-    targets = [batch.targets[TASK].numpy() for batch in sides]
-    known = [batch.labelled[TASK].numpy() for batch in sides]
-    scores = np.zeros_like(targets[1])
-    for assay in range(targets[0].shape[1]):
-        rows = known[0][:, assay]
-        y = targets[0][rows, assay]
-        if len(np.unique(y)) < 2:
-            scores[:, assay] = y.mean() if len(y) else 0.0
+@dataclass(frozen=True)
+class Forest:
+    """By assay, the figures of a forest on the validation and on the test molecules."""
+
+    validation: Mapping[str, float]
+    test: Mapping[str, float]
+
+
+def random_forest(config: Config, data: Splits, assays: Sequence[str], *, seed: int) -> Forest:
+    """A forest for each assay, fitted on the training molecules."""
+    x, tested = _bits(data.train.batch), [_bits(side.batch) for side in (data.validation, data.test)]
+    y, known = (batch[TASK].numpy() for batch in (data.train.batch.targets, data.train.batch.labelled))
+    scores: list[list[np.ndarray]] = [[], []]
+    for assay in range(y.shape[1]):
+        own = y[known[:, assay], assay]
+        if len(np.unique(own)) < 2:
+            predict = partial(_constant, float(own.mean()) if len(own) else 0.0)
         else:
-            scores[:, assay] = _fitted(config, x[rows], y, seed)(tested)
-    true = torch.from_numpy(np.where(known[1], targets[1], np.nan))
-    figure = roc_auc if config.assays == "classes" else r2
-    return float(mean_by_label(figure, torch.from_numpy(scores), true))
+            predict = _fitted(config, x[known[:, assay]], own, seed)
+        for side, bits in enumerate(tested):
+            scores[side].append(predict(bits))
+    validation, test = (
+        figures(config, assays, torch.from_numpy(np.stack(own, 1)), side.batch)
+        for own, side in zip(scores, (data.validation, data.test), strict=True)
+    )
+    return Forest(validation, test)
+
+
+def _bits(batch: Batch) -> np.ndarray:
+    return batch.inputs["fingerprint"].numpy()
+
+
+def _constant(value: float, x: np.ndarray) -> np.ndarray:
+    return np.full(len(x), value)
 
 
 def _fitted(config: Config, x: np.ndarray, y: np.ndarray, seed: int) -> Any:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from encoders import Encoder, create_encoder
-from fusion import create_fusion
-from recipes.harness import Recipe, Splits
-from recipes.harness.cell import train
-from recipes.harness.evaluate import batches, evaluate
+from encoders import Batch, Encoder
+from recipes.harness import Block, Grid, Heading, Recipe, Row, Splits
 from recipes.tox21.config import Config
 from recipes.tox21.data import LICENCE, TASK, find, load, splits
-from recipes.tox21.references import random_forest
-from tasks import MultiLabel, MultiTaskModel, Regression, Task
+from recipes.tox21.fitting import (
+    Fitted,
+    build,
+    build_encoders,
+    build_tasks,
+    figures,
+    fit,
+    fit_alone,
+    mean,
+    predicted,
+)
+from recipes.tox21.references import Forest, random_forest
+from tasks import MultiTaskModel, Task
 
+_SHOWN = 20  # assays, at most, of which each has its figures
 FOREST, SINGLE = "random forest, fingerprint", "single-task networks, fingerprint"
 
 
@@ -33,9 +39,9 @@ class Tox21Recipe(Recipe[Config]):
     about = (
         "Tox21: 8,014 molecules and 12 assays, in each of which a molecule is active, is not, or was not "
         "tried. ChEMBL: 23,871 molecules and 691 assays with a number, of which 0.7 % are known. All assays "
-        "are one masked head: the loss is the mean over what is known.",
+        "are one masked head, whose loss is the mean over what is known; or each assay is a task.",
         "Molecules are split by their Bemis-Murcko scaffold, the scaffolds of most molecules first: 80 % to "
-        "train on, 10 % to choose the epoch on, 10 % to test on. No scaffold is on two sides. The split is "
+        "train on, 10 % to choose options on, 10 % to test on. No scaffold is on two sides. The split is "
         "the same for all seeds, which differ in initial weights, order and trees.",
         "The figure is a mean over assays: of the area under the ROC curve, or of R² where assays have "
         "numbers, each over the molecules for which it is known.",
@@ -43,7 +49,7 @@ class Tox21Recipe(Recipe[Config]):
     config = Config
 
     def modalities(self, config: Config) -> tuple[str, ...]:
-        return ("fingerprint", "smiles")
+        return ("fingerprint", *(["graph"] if config.graph else []), "smiles")
 
     def metrics(self, config: Config) -> Mapping[str, str]:
         return {TASK: "auroc" if config.assays == "classes" else "r2"}
@@ -56,59 +62,100 @@ class Tox21Recipe(Recipe[Config]):
         return super().cells(config)
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
-        known: dict[str, Encoder] = {
-            "fingerprint": create_encoder(
-                "morgan",
-                size=config.fingerprint_bits,
-                radius=config.radius,
-                embed_dim=config.width,
-                width=config.width,
-                dropout=config.dropout,
-            ),
-            "smiles": create_encoder("bytes", max_length=config.max_length, dropout=config.dropout),
-        }
-        return {name: known[name] for name in names}
+        return build_encoders(config, names)
 
     def tasks(self, config: Config, names: Sequence[str]) -> dict[str, Task]:
-        return {TASK: _head(config, load(find(config.data, config.file), config.assays).names)}
+        return build_tasks(config, self.assays(config))
+
+    def assays(self, config: Config) -> tuple[str, ...]:
+        """Their names, in the order of the file."""
+        return load(find(config.data, config.file), config.assays).names
+
+    def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
+        return build(config, names, fusion, self.assays(config))
 
     def references(self, config: Config) -> Mapping[str, Any]:
         return {FOREST: None, **({SINGLE: None} if config.single_task else {})}
 
     def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        if cell["row"] == FOREST:
-            data = self.data(config, ("fingerprint",), cell["seed"])
-            return {"tasks": {TASK: {"score": random_forest(config, data, seed=cell["seed"])}}}
-        if cell["row"] == SINGLE:
-            return self._single_task(config, folder, cell["seed"])
-        return super().run_cell(config, folder, cell)
+        row, seed = cell["row"], cell["seed"]
+        if row == FOREST:
+            data = self.data(config, ("fingerprint",), seed)
+            return _figures(random_forest(config, data, self.assays(config), seed=seed))
+        if row == SINGLE:
+            return _result(fit_alone(config, seed=seed))
+        modalities = self.modalities(config)
+        names = (row,) if row in modalities else modalities
+        fitted = fit(config, names, seed=seed, fusion=row)
+        result = _result(fitted)
+        model = fitted.model
+        assert model is not None
+        if len(names) > 1:
+            test = splits(config, model.fused_encoder.leaves()).test.batch
+            result["missing"] = {m: {TASK: self._without(config, model, test, m)} for m in names}
+        if self.keeps(config, cell):
+            model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
+        return result
 
-    def _single_task(self, config: Config, folder: Path, seed: int) -> dict[str, Any]:
-        """A network for each assay, trained as the others on the molecules for which it is known."""
-        scores, start = [], time.perf_counter()
-        for place, name in enumerate(load(find(config.data, config.file), config.assays).names):
-            encoders = self.encoders(config, ("fingerprint",))
-            data = splits(config, encoders, only=[place])
-            torch.manual_seed(1000 * seed + place)
-            model = MultiTaskModel(
-                encoders=encoders,
-                fusion=create_fusion("concat", encoders, embed_dim=config.width),
-                tasks={TASK: _head(config, [name])},
-                modality_dropout=0.0,
-            )
-            own = folder / "training" / f"single-{seed}-{place}"
-            train(self, config, model, data, own, seed=seed)
-            found = evaluate(model.eval(), batches(model, data.test, 512), self.metrics(config))
-            scores.append(found[TASK]["score"])
-            shutil.rmtree(own)
-        score = float(np.nanmean(scores))
-        return {"tasks": {TASK: {"score": score}}, "by_assay": scores, "seconds": time.perf_counter() - start}
+    def more(
+        self, config: Config, cells: Sequence[Mapping[str, Any]], results: Sequence[Any]
+    ) -> Mapping[str, Any]:
+        """By row, the mean on the validation molecules of each seed, and of a few assays the test figures."""
+        found: dict[str, Any] = {"validation": {}, "by_assay": {}}
+        for cell, result in zip(cells, results, strict=True):
+            found["validation"].setdefault(cell["row"], []).append(result["validation"])
+            if len(result["by_assay"]) > _SHOWN:
+                continue
+            own = found["by_assay"].setdefault(cell["row"], {})
+            for assay, value in result["by_assay"].items():
+                own.setdefault(assay, []).append(value)
+        return found
+
+    def sections(
+        self,
+        config: Config,
+        rows: Sequence[Row],
+        cells: Sequence[Mapping[str, Any]],
+        results: Sequence[Any],
+    ) -> list[Block]:
+        assays = self.assays(config)
+        by_row = self.more(config, cells, results)["by_assay"]
+        if not by_row or len(assays) > _SHOWN:
+            return []
+        lines = [[row, *[_words(found.get(name, [])) for name in assays]] for row, found in by_row.items()]
+        return [Heading("Each assay"), Grid(["method", *assays], lines)]
+
+    def _without(self, config: Config, model: MultiTaskModel, test: Batch, missing: str) -> float:
+        """The score without a modality."""
+        rest = tuple(m for m in self.modalities(config) if m != missing)
+        scores = predicted(model, test.restrict(rest))
+        return mean(figures(config, self.assays(config), scores, test))
 
 
-def _head(config: Config, names: Sequence[str]) -> Task:
-    return (
-        MultiLabel(names, auroc=True) if config.assays == "classes" else Regression(len(names), sparse=True)
-    )
+def _words(values: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    if not values:
+        return ""
+    spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+    return f"{np.mean(values):.3f} ± {spread:.3f}"
+
+
+def _figures(found: Fitted | Forest) -> dict[str, Any]:
+    return {
+        "tasks": {TASK: {"score": mean(found.test)}},
+        "by_assay": dict(found.test),
+        "validation": mean(found.validation),
+    }
+
+
+def _result(found: Fitted) -> dict[str, Any]:
+    return {
+        **_figures(found),
+        "chosen": {},
+        "seconds": found.seconds,
+        "steps": found.steps,
+        "waiting": found.waited_s / found.seconds,
+    }
 
 
 RECIPE = Tox21Recipe()

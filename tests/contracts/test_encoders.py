@@ -13,6 +13,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
 from encoders import Encoder, StagedEncoder, create_encoder, list_encoders
+from encoders.molecules_chemprop import molecule_rows
 from encoders.slots import encode_slot
 from tests.contracts import encoder_kit as kit
 
@@ -55,6 +56,11 @@ def _row(_: int) -> Tensor:
     return row.where(torch.rand(5) > 0.3, torch.nan)
 
 
+def _chain(atoms: int) -> Tensor:
+    """A molecule without branches; its first atoms are one too."""
+    return molecule_rows("".join("CNO"[int(i)] for i in torch.randint(3, (atoms,))))
+
+
 def _image(channels: int) -> Callable[[int], Tensor]:
     return lambda _: torch.randn(channels, 32, 32)
 
@@ -74,6 +80,7 @@ BERT = {
 
 EXAMPLES = {
     "bytes": Example(lambda: create_encoder("bytes", embed_dim=16), _ids),
+    "chemprop": Example(lambda: create_encoder("chemprop", width=16, embed_dim=12), _chain),
     "conv": Example(lambda: create_encoder("conv", 2, widths=(8, 16), embed_dim=12), _image(2)),
     "ecapa_tdnn": Example(
         lambda: create_encoder(

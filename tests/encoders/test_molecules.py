@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,10 +31,11 @@ def _forget() -> Iterator[None]:
     morgan_fingerprint.cache_clear()
 
 
-def letters(smiles: str, *, radius: int = 2, size: int = 2048) -> np.ndarray:
+def letters(smiles: str, *, radius: int = 2, size: int = 2048, counts: bool = False) -> np.ndarray:
     """Stands in for the fingerprint: one bit for each letter."""
     bits = np.zeros(size, dtype=np.uint8)
-    bits[[ord(letter) % size for letter in smiles]] = 1
+    for letter in smiles:
+        bits[ord(letter) % size] = bits[ord(letter) % size] + 1 if counts else 1
     return bits
 
 
@@ -91,12 +93,34 @@ def test_a_fingerprint_has_a_bit_for_every_neighbourhood() -> None:
     assert small < large
 
 
+def test_counts_say_how_often_a_neighbourhood_is_there() -> None:
+    """Of the three atoms of propane two are alike; of the nine of nonane, the two ends and seven others."""
+    rdkit()
+    assert sorted(morgan_fingerprint("CCC", radius=0, counts=True))[-2:] == [1, 2]
+    assert sorted(morgan_fingerprint("CCCCCCCCC", radius=0, counts=True))[-2:] == [2, 7]
+    for smiles in ASPIRIN:
+        counts = morgan_fingerprint(smiles, counts=True)
+        assert np.array_equal(counts > 0, morgan_fingerprint(smiles) > 0)
+    read = create_encoder("morgan", counts=True).preprocess("CCCCCCCCC")
+    expected = [math.log1p(n) for n in morgan_fingerprint("CCCCCCCCC", counts=True).tolist()]
+    np.testing.assert_allclose(read.numpy(), expected, rtol=1e-6)
+
+
 def test_a_fingerprint_is_made_once_and_cannot_be_changed() -> None:
     rdkit()
     first = morgan_fingerprint("CCO")
     assert morgan_fingerprint("CCO") is first
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 1
+
+
+def test_an_unreadable_smiles_is_named_with_its_sample() -> None:
+    rdkit()
+    own = {"fingerprint": create_encoder("morgan", size=32, width=8)}
+    model = MultiTaskModel(encoders=own, fusion=create_fusion("concat", own), tasks={"toxic": MultiLabel(2)})
+    says = r"`inputs\['fingerprint'\]` of the sample with index 1: .* Found 'C1CC'"
+    with pytest.raises(ValueError, match=says):
+        model.predict([{"fingerprint": "CC"}, {"fingerprint": "C1CC"}])
 
 
 @pytest.mark.parametrize("smiles", ["", "no molecule", "C1CC"])

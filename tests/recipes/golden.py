@@ -24,12 +24,22 @@ from recipes.mosi.config import Config as MOSIConfig
 from recipes.school import data as school
 from recipes.school.config import Config as SchoolConfig
 from recipes.school.fitting import fit as school_fit
+from recipes.tox21 import data as tox21
+from recipes.tox21.config import Config as Tox21Config
+from recipes.tox21.fitting import fit as tox21_fit
 from recipes.xvector.config import Config as XVectorConfig
 from recipes.xvector.corpora import load as xvector_load
 from recipes.xvector.learner import SpeakerLearner
 from recipes.xvector.train import train as xvector_train
 from tasks import Learner
-from tests.recipes.synthetic import write_avdigits, write_mosi, write_school
+from tests.encoders.test_molecules import letters
+from tests.recipes.synthetic import (
+    first_letters,
+    write_avdigits,
+    write_molecules,
+    write_mosi,
+    write_school,
+)
 from tests.recipes.synthetic_voices import RATE, write_voices
 
 FOLDER = Path(__file__).parent / "golden"
@@ -131,11 +141,26 @@ def school_losses(sampling: str) -> list[float]:
     return losses[:STEPS]
 
 
+def tox21_losses(tasks: str) -> list[float]:
+    losses: list[float] = []
+    with (
+        tempfile.TemporaryDirectory() as name,
+        patch("recipes.tox21.fitting.Learner", _recording(losses)),
+        patch("encoders.molecules.morgan_fingerprint", letters),
+        patch("recipes.tox21.scaffolds.murcko_scaffold", first_letters),
+    ):
+        config = Tox21Config(data=write_molecules(Path(name)), epochs=1, batch_size=32, tasks=tasks)
+        tox21_fit(config, ("fingerprint", "smiles"), seed=0)
+    tox21.load.cache_clear()
+    return losses[:STEPS]
+
+
 ALL: dict[str, tuple[Callable[[Any], list[float]], dict[str, str | None]]] = {
     "htad": (htad_losses, {"alone": None, "uncertainty": "uncertainty"}),
     "avdigits": (avdigits_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
     "mosi": (mosi_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
     "school": (school_losses, {"pooled": "pooled", "proportional": "proportional"}),
+    "tox21": (tox21_losses, {"joined": "joined", "separate": "separate"}),
     "xvector": (xvector_losses, {"aam_softmax": "aam_softmax", "softmax": "softmax"}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import struct
@@ -105,4 +106,29 @@ def school_arrays(*, schools: int = 6, pupils: int = 40) -> dict[str, np.ndarray
 def write_school(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / SCHOOL, **school_arrays())
+    return folder
+
+
+def first_letters(smiles: str) -> str:
+    """Stands in for the scaffold of a molecule."""
+    if smiles == "unreadable":
+        raise ValueError("unreadable")
+    return smiles[:2]
+
+
+def write_molecules(folder: Path, *, numbers: bool = False, change: str | None = None) -> Path:
+    """300 molecules of 40 scaffolds; the letters N, O and the first one tell the three assays."""
+    rng = np.random.default_rng(0)
+    lines = [["first", "second", "third", "mol_id", "smiles"]]
+    for i in range(300):
+        name = f"{'ABCDEFGH'[i % 8]}{'12345'[i % 5]}" + "".join(rng.choice(list("NOPQ"), 2))
+        values = [float("N" in name), float("O" in name), float(i % 2)]
+        values = [v * 2.5 + 4 for v in values] if numbers else values
+        lines.append(["" if rng.random() < 0.3 else f"{v:g}" for v in values] + [f"m{i}", name])
+    lines.append(["1", "0", "", "m", "unreadable"])
+    if change is not None:
+        lines[7][0] = change
+    (folder / "molecules").mkdir(parents=True)
+    with gzip.open(folder / "molecules" / "tox21.csv.gz", "wt", newline="") as file:
+        csv.writer(file).writerows(lines)
     return folder

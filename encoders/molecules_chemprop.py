@@ -1,0 +1,196 @@
+"""An encoder of molecules as graphs: message passing of chemprop (extra ``graphs``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders._create import register_encoder
+from encoders._extras import require
+from encoders.layers.steps import StepsInputLevel
+from encoders.molecules import read_molecule
+from encoders.slots import clean
+from encoders.taps import masked_mean
+from encoders.types import EncoderOutput, InputSpec, TapInfo
+
+_CACHED = 1 << 16
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A batch of molecules as chemprop's layers read it.
+
+    In a compiled graph, whose shapes are fixed, rows without an atom are vertices without features, and
+    rows without a bond are edges from the last vertex to itself, which is no atom. In eager mode they are
+    left out.
+
+    Attributes:
+        V: Features of the atoms ``[V, atom features]``.
+        E: Features of the directed bonds ``[E, bond features]``, both directions one after the other.
+        edge_index: From and to which vertex ``[2, E]``.
+        rev_edge_index: The edge of the other direction ``[E]``.
+    """
+
+    V: Tensor
+    E: Tensor
+    edge_index: Tensor
+    rev_edge_index: Tensor
+
+
+@lru_cache(maxsize=1)
+def _featurizer() -> Any:
+    return require("chemprop.featurizers", "graphs").SimpleMoleculeMolGraphFeaturizer()
+
+
+@lru_cache(maxsize=_CACHED)
+def molecule_rows(smiles: str) -> Tensor:
+    """A molecule as rows, of which row i holds atom i and bond i; kept for those asked for last.
+
+    Columns: 1 where there is an atom, its features; the numbers of the two atoms that the bond joins, from
+    1 (0 where there is no bond), its features. Features are chemprop's.
+
+    Source: Heid et al., "Chemprop", J. Chem. Inf. Model. 64, 2024 (features).
+
+    Shape:
+        ``[max(atoms, bonds), 3 + atom features + bond features]``.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: RDKit cannot read it.
+        ImportError: chemprop is not installed.
+    """
+    graph = _featurizer()(read_molecule(smiles))
+    atoms, bonds = torch.from_numpy(graph.V).float(), torch.from_numpy(graph.E[::2]).float()
+    ends = torch.from_numpy(graph.edge_index[:, ::2].T.reshape(-1, 2)) + 1
+    rows = torch.zeros(max(len(atoms), len(bonds)), 3 + atoms.shape[1] + bonds.shape[1])
+    rows[: len(atoms), 0] = 1
+    rows[: len(atoms), 1 : 1 + atoms.shape[1]] = atoms
+    rows[: len(bonds), 1 + atoms.shape[1] :] = torch.cat([ends.float(), bonds], 1)
+    return rows
+
+
+class AtomFeatures(nn.Module):
+    """The features of the atoms, and which rows hold one.
+
+    Args:
+        size: Of an atom's features.
+
+    Shape:
+        rows ``[B, T, ...]`` to ``[B, T, size]`` and ``[B, T]``.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        there = rows[..., 0] > 0.5
+        there = there if mask is None else there & mask
+        return clean(rows[..., 1 : 1 + self.size], there), there
+
+
+@register_encoder("chemprop")
+class ChempropEncoder(Encoder):
+    """Message passing between the directed bonds of a molecule, by chemprop.
+
+    Raw samples are SMILES; the graph is made in `preprocess`, once for each molecule. Hydrogens are no
+    atoms of the graph but features of the others. Tokens are the atoms.
+
+    Source: Yang et al., "Analyzing Learned Molecular Representations for Property Prediction", J. Chem.
+    Inf. Model. 59, 2019 (D-MPNN, equations 1 to 5), by chemprop 2 (Heid et al. 2024).
+
+    Args:
+        embed_dim: Size of the output.
+        width: Of the messages, of the tokens and of the tap.
+        depth: How often messages are passed, the first included.
+        dropout: Probability, of messages and of atoms.
+
+    Shape:
+        ``[B, T, 3 + atom features + bond features]`` as `molecule_rows` says, mask ``[B, T]``; pooled
+        ``[B, embed_dim]``, tokens and tap ``[B, T, width]``. The output's mask is True for rows that hold an
+        atom.
+
+    Raises:
+        ValueError: ``width`` or ``depth`` below 1.
+        ImportError: chemprop is not installed.
+
+    Example:
+        >>> encoder = ChempropEncoder(width=32)
+        >>> out = encoder(encoder.preprocess("CCO").unsqueeze(0))
+        >>> out.pooled.shape, out.tokens.shape
+        (torch.Size([1, 128]), torch.Size([1, 3, 32]))
+    """
+
+    def __init__(
+        self, *, embed_dim: int = 128, width: int = 300, depth: int = 3, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        if width < 1 or depth < 1:
+            raise ValueError(f"`width` and `depth` should be 1 or more. Found {width} and {depth}.")
+        library = require("chemprop.nn", "graphs")
+        self.atom_size, self.bond_size = _featurizer().shape
+        self.embed_dim, self.token_dim = embed_dim, width
+        self.input_spec = InputSpec((None, 3 + self.atom_size + self.bond_size), sequence=True)
+        self.tap_info = (TapInfo("atoms", width, "BTC"),)
+        self.atoms = AtomFeatures(self.atom_size)
+        self.message_passing = library.BondMessagePassing(
+            self.atom_size, self.bond_size, width, depth=depth, dropout=dropout
+        )
+        self.project = nn.Linear(width, embed_dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        features, there = self.atoms(x, mask)
+        hidden = self.message_passing(self.graph(x, features, there))
+        if torch.compiler.is_compiling():
+            tokens = clean(hidden[:-1].reshape(*there.shape, -1), there)
+        else:
+            tokens = hidden.new_zeros(*there.shape, hidden.shape[1])
+            tokens[there] = hidden[:-1]
+        pooled = self.project(masked_mean(tokens, there))
+        return EncoderOutput(pooled, tokens, there, {"atoms": tokens}, {"atoms": there})
+
+    def graph(self, x: Tensor, features: Tensor, there: Tensor) -> Graph:
+        """The batch as one graph.
+
+        Args:
+            x: The rows ``[B, T, ...]``.
+            features: Of their atoms ``[B, T, atom features]``.
+            there: Which of them hold one ``[B, T]``.
+        """
+        size, steps = there.shape
+        start = 1 + self.atom_size
+        ends = x[..., start : start + 2].long() - 1
+        inside = (ends >= 0).all(-1) & (ends < steps).all(-1)
+        ends = ends.clamp(0, steps - 1)
+        # A bond counts if both its atoms do.
+        bond = inside & there.gather(1, ends[..., 0]) & there.gather(1, ends[..., 1])
+        ends = (ends + torch.arange(size, device=x.device)[:, None, None] * steps).flatten(0, 1)
+        bond, bonds = bond.flatten(), x[..., start + 2 :].flatten(0, 1)
+        if torch.compiler.is_compiling():
+            atoms = features.flatten(0, 1)
+            ends = torch.where(bond[:, None], ends, size * steps)
+            bonds = bonds.masked_fill(~bond[:, None], 0)
+        else:
+            atoms = features[there]
+            ends = (there.flatten().cumsum(0) - 1)[ends[bond]]
+            bonds = bonds[bond]
+        edges = torch.stack([ends, ends.flip(1)], 1).flatten(0, 1).T
+        count = torch.arange(edges.shape[1], device=x.device)
+        return Graph(
+            V=torch.cat([atoms, atoms.new_zeros(1, self.atom_size)]),
+            E=bonds.repeat_interleave(2, 0),
+            edge_index=edges,
+            rev_edge_index=count + 1 - 2 * (count % 2),
+        )
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """A SMILES, or the rows of one, as the encoder reads it."""
+        return molecule_rows(raw) if isinstance(raw, str) else super().preprocess(raw)
+
+    def input_level(self) -> Encoder:
+        return StepsInputLevel(self.atoms, self.atom_size, self.input_spec, spread=False)
