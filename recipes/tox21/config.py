@@ -55,8 +55,8 @@ class Config(Options):
     seeds: int = 3
     fusions: list[str] = field(default_factory=lambda: ["concat", "gated", "mean_probability"])
     epochs: int = 8
-    width: int = 256
-    lr: float = 2e-3
+    width: int = 512
+    lr: float = 1e-3
     weight_decay: float = 0.1
     output: Path = Path("runs/tox21")
     dropout: float = 0.5
@@ -66,7 +66,7 @@ class Config(Options):
     graph: bool = False
     graph_width: int = 128
     max_length: int = 128
-    trees: int = 100
+    trees: int = 200
     single_task: bool = True
 
     def check(self) -> None:
