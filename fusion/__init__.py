@@ -13,11 +13,21 @@ from fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
 from fusion.decision.product_of_experts import ProductOfExperts, ProductOfExpertsRule
 from fusion.decision.stacking import Stacking, StackingRule
 from fusion.early.concat import EarlyConcat
+from fusion.early.granger_clusters import GrangerClusters
+from fusion.early.mutual_information import EarlyMutualInformation
+from fusion.early.pca import EarlyPCA
+from fusion.early.tokens import EarlyTokens
 from fusion.fused_encoder import FusedEncoder
 from fusion.intermediate.bottleneck import Bottleneck
 from fusion.intermediate.cells import Cells
 from fusion.intermediate.central_net import CentralNet
+from fusion.intermediate.correlated_layers import CorrelatedLayers
+from fusion.intermediate.cross_attention import CrossAttention
+from fusion.intermediate.dynamic import Dynamic
 from fusion.intermediate.mmtm import MMTM
+from fusion.intermediate.perceiver import Perceiver
+from fusion.intermediate.similar_units import SimilarUnits
+from fusion.intermediate.stacked_autoencoders import StackedAutoencoders
 from fusion.late.attention import ModalityAttention
 from fusion.late.concat import LateConcat
 from fusion.late.film import FiLM
@@ -44,12 +54,19 @@ __all__ = [
     "Bottleneck",
     "Cells",
     "CentralNet",
+    "CorrelatedLayers",
+    "CrossAttention",
+    "Dynamic",
     "EarlyConcat",
+    "EarlyMutualInformation",
+    "EarlyPCA",
+    "EarlyTokens",
     "FiLM",
     "FusedEncoder",
     "Fusion",
     "FusionOutput",
     "Gated",
+    "GrangerClusters",
     "LateConcat",
     "LateMax",
     "LateMean",
@@ -73,9 +90,12 @@ __all__ = [
     "Multiplicative",
     "MultiplicativeInteractions",
     "MultiplicativeRule",
+    "Perceiver",
     "ProductOfExperts",
     "ProductOfExpertsRule",
     "Rule",
+    "SimilarUnits",
+    "StackedAutoencoders",
     "Stacking",
     "StackingRule",
     "Stage",

@@ -13,6 +13,7 @@ from encoders._base import Encoder
 from encoders._create import ENCODERS
 from encoders._named import NamedModules
 from encoders._registry import unknown_name
+from encoders.batch import Batch
 from encoders.slots import Slot, encode_slot, unpack_output
 from encoders.types import EncoderOutput, InputSpec, TapInfo
 from encoders.view import View
@@ -179,6 +180,33 @@ class FusedEncoder(Encoder):
     def forward(self, view: View) -> FusionOutput:
         fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
         return replace(fused, taps={"fused": fused.pooled})
+
+    @property
+    def fits(self) -> bool:
+        """Whether its fusion, or a nested one, measures something on training data."""
+        nested = (e for e in self.encoders.values() if isinstance(e, FusedEncoder))
+        return self.fusion.fits or any(e.fits for e in nested)
+
+    @torch.no_grad()
+    def fit_fusion(self, view: View) -> None:
+        """Let the fusions measure what they need on training data, the innermost first.
+
+        Args:
+            view: Training inputs; a `Batch` if there are labels.
+        """
+        for encoder in self.encoders.values():
+            if isinstance(encoder, FusedEncoder):
+                encoder.fit_fusion(view)
+        if not self.fusion.fits:
+            return
+        labels = view.targets if isinstance(view, Batch) else {}
+        known = view.labelled if isinstance(view, Batch) else {}
+        modes = {module: module.training for module in self.modules()}
+        self.eval()
+        outputs = self.encode(view)
+        for module, training in modes.items():
+            module.training = training
+        self.fusion.fit(outputs, self.presence(view), {t: (y, known[t]) for t, y in labels.items()})
 
     def preprocess(self, raw: Any) -> Tensor:
         raise TypeError("a FusedEncoder has no input of its own; preprocess each modality.")

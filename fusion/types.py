@@ -14,6 +14,9 @@ from encoders.types import EncoderOutput
 
 Stage = Literal["early", "intermediate", "late", "decision"]
 
+Labels = Mapping[str, tuple[Tensor, Tensor]]
+"""By task its targets ``[B, ...]`` and where they are known, ``[B]`` or the targets' shape."""
+
 
 @dataclass(frozen=True)
 class AuxiliaryInfo:
@@ -38,6 +41,7 @@ class FusionOutput(EncoderOutput):
         candidates: For a decision fusion, one vector a candidate, each of which gets its own head.
         candidate_present: Which candidates are there.
         modality_weights: How much each modality counts, in the order of ``fusion.modalities``.
+        choices: For a fusion that chooses among paths, a one for the chosen one of each sample.
         auxiliary: Named vectors on which the model puts extra heads (CentralNet's unimodal losses).
         auxiliary_present: ``[B]``, for those auxiliary vectors that a sample may lack.
         losses: The fusion's own penalties, one value a sample.
@@ -46,12 +50,13 @@ class FusionOutput(EncoderOutput):
 
     Shape:
         candidates ``[B, K, D]``, candidate_present ``[B, K]``, modality_weights ``[B, M]``,
-        auxiliary ``[B, D]`` each, losses ``[B]`` each, readouts as pooled or candidates.
+        choices ``[B, P]``, auxiliary ``[B, D]`` each, losses ``[B]`` each, readouts as pooled or candidates.
     """
 
     candidates: Float[Tensor, "batch candidate dim"] | None = None
     candidate_present: Bool[Tensor, "batch candidate"] | None = None
     modality_weights: Float[Tensor, "batch modality"] | None = None
+    choices: Float[Tensor, "batch path"] | None = None
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
     auxiliary_present: Mapping[str, Tensor] = field(default_factory=dict)
     losses: Mapping[str, Tensor] = field(default_factory=dict)

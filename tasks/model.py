@@ -51,16 +51,17 @@ class MultiTaskModel(LossNetwork):
         return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
 
     def fit_preprocessing(self, view: View) -> None:
-        """Give the encoders the training data's means and scales, where they use any.
+        """Give encoders and fusion what they measure on training data: means, scales, components, groups.
 
         Args:
-            view: The training inputs; what is absent is left out.
+            view: Training inputs; what is absent is left out. A `Batch` for a fusion that reads labels.
         """
         for column in self.columns:
             assert isinstance(column, FusedEncoder)
             for name, encoder in column.leaves().items():
                 rows, mask = view.present[name], view.masks.get(name)
                 encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])
+            column.fit_fusion(view)
 
     def predict(
         self, samples: Mapping[str, Any] | Iterable[Mapping[str, Any]], *, batch_size: int = 64
