@@ -41,7 +41,7 @@ from fusion.late.mutan import MUTAN
 from fusion.late.sum import LateSum
 from fusion.late.tensor_fusion import TensorFusion
 from fusion.missing import MissingTokens, ModalityDropout
-from fusion.types import FusionOutput, LearnedRule, Rule, Stage
+from fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 
 __all__ = [
     "MFB",
@@ -67,6 +67,7 @@ __all__ = [
     "FusionOutput",
     "Gated",
     "GrangerClusters",
+    "Labels",
     "LateConcat",
     "LateMax",
     "LateMean",

@@ -27,8 +27,8 @@ class CorrelatedLayers(Fusion):
     `fit` decides is saved with the model; until then all gates are open. The paper orders modalities by how
     correlated they are known to be; here the data say so, level by level. Learned tokens stand in the place
     of an absent modality. Encoders of unlike depth are aligned at their deepest taps.
-    Source: after Neverova et al. 2016, "ModDrop: Adaptive Multi-modal Gesture Recognition" (§4, gradual
-    fusion from strongly to weakly correlated modalities).
+    Source: after Neverova et al. 2016, "ModDrop: Adaptive Multi-modal Gesture Recognition" (gradual
+    fusion, from strongly to weakly correlated modalities).
 
     Args:
         encoders: By modality, each with at least one tap.

@@ -28,7 +28,7 @@ class Dynamic(Fusion):
     cheap paths: c is the part of the encoders' levels that a path needs. All paths are computed; ``choices``
     say which was taken, ``losses["cost"]`` what it costs. Learned tokens stand in the place of an absent
     modality. Encoders of unlike depth are aligned at their deepest taps.
-    Source: Xue & Marculescu 2023, "Dynamic Multimodal Fusion" (§3.2-3.4, fusion-level decisions and the
+    Source: Xue & Marculescu 2023, "Dynamic Multimodal Fusion" (decisions at the level of the fusion, the
     resource-aware loss); Jang et al. 2017, "Categorical Reparameterization with Gumbel-Softmax" (§2.2).
 
     Args:

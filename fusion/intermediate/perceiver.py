@@ -28,7 +28,7 @@ class Perceiver(Fusion):
     embeddings and maps to the common width. (The paper concatenates the pairs.) Pairs with an absent
     modality are left out; a modality that is alone attends to itself.
     Source: Liang et al. 2022, "HighMMT: Quantifying Modality and Interaction Heterogeneity for High-Modality
-    Representation Learning" (§2.3, fig. 4), one group; Jaegle et al. 2021, "Perceiver" (§3.1).
+    Representation Learning", with one group of modalities; Jaegle et al. 2021, "Perceiver" (§3.1).
 
     Args:
         encoders: By modality; one without tokens is one token.

@@ -25,8 +25,8 @@ class StackedAutoencoders(PooledFusion):
     the layers below, just as in layer-wise training, and no layer can serve it by shrinking what it has to
     reconstruct. All are trained at once, with the tasks, where the paper trains one after the other. A
     learned token stands in the place of an absent modality, and is not reconstructed.
-    Source: Ding & Tao 2015, "Robust Face Recognition via Multimodal Deep Face Representation" (§III-C);
-    Bengio et al. 2007, "Greedy Layer-Wise Training of Deep Networks" (§4).
+    Source: Ding & Tao 2015, "Robust Face Recognition via Multimodal Deep Face Representation";
+    Bengio et al. 2007, "Greedy Layer-Wise Training of Deep Networks".
 
     Args:
         encoders: By modality.
