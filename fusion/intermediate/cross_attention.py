@@ -25,9 +25,9 @@ class CrossAttention(Fusion):
     ``z^i = block_i(z^{i−1}, context=z_β^0)``, ``z^0 = z_α^0``. For each α the results of all β are
     concatenated along the features and pass through a self-attention transformer; its last elements, of
     all α, are concatenated and mapped linearly. Blocks are pre-norm, and the maps to the common width see one
-    step, as in the authors' code. A learned token is the last element of each sequence, where the paper reads the last time step: so padding and
-    modalities without time have one, and it alone stands for a modality that is absent. With one modality
-    only the self-attention is left.
+    step, as in the authors' code. A learned token is the last element of each sequence, where the paper
+    reads the last time step: so modalities without time have one too, and it alone stands for a modality
+    that is absent. With one modality only the self-attention is left.
     Source: Tsai et al. 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences"
     (eqs. 1-5, §3.2).
 

@@ -121,9 +121,9 @@ def test_a_fusion_that_is_fitted_reads_all_inputs_and_the_targets(
         monkeypatch.setattr(model, "fit_preprocessing", seen.append)
         fit_inputs(model, parts, seed=0)
     plain, fitted = seen
-    assert set(plain.targets) == set()
+    assert plain.unlabelled == {"kind", "tags", "price"}
     assert not plain.present["photo"].any()
-    assert set(fitted.targets) == {"kind", "tags", "price"}
+    assert fitted.unlabelled == set()
     assert fitted.present["photo"].any()
 
 
