@@ -26,8 +26,8 @@ class SimilarUnits(Fusion):
     The mean is over the units that a sample has, so that a merged unit stands in for those that are absent;
     a group that is wholly absent is a learned value. What `fit` finds is saved with the model; until then
     neighbouring units make the groups.
-    Source: the idea of merging by similarity of activations is after Lu & Xu 2018; measure and grouping are
-    those of Eisen et al. 1998, "Cluster Analysis and Display of Genome-wide Expression Patterns".
+    Source: correlation as the measure and average linkage as the grouping are those of Eisen et al. 1998,
+    "Cluster Analysis and Display of Genome-wide Expression Patterns"; that groups become units is ours.
 
     Args:
         encoders: By modality.
