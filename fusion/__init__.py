@@ -40,7 +40,8 @@ from fusion.late.multiplicative_interactions import MultiplicativeInteractions
 from fusion.late.mutan import MUTAN
 from fusion.late.sum import LateSum
 from fusion.late.tensor_fusion import TensorFusion
-from fusion.missing import MissingTokens, ModalityDropout
+from fusion.missing import MissingTokens
+from fusion.modality_dropout import ModalityDropout
 from fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 
 __all__ = [

@@ -20,7 +20,8 @@ class MultiTaskModel(LossNetwork):
         tasks: By name; the order is kept.
         sharing: What the tasks have in common; by default all but the heads.
         weighting: How their losses become one; by default their sum.
-        modality_dropout: Probability of hiding each modality of a sample in training, never all.
+        modality_dropout: Probability of hiding each modality of a sample in training, never all; or a
+            `ModalityDropout`, with rates of their own or a ramp.
         transforms: By modality: what is done to raw samples before the encoder's preprocessing.
 
     Raises:
@@ -98,7 +99,7 @@ class MultiTaskModel(LossNetwork):
             "tasks": [[name, task.config] for name, task in self.tasks.items()],
             "sharing": self.sharing.config,
             "weighting": self.weighting.config,
-            "modality_dropout": self.modality_dropout.p,
+            "modality_dropout": self.modality_dropout.config,
             "transforms": [[name, own.config] for name, own in self.transforms.items()],
         }
 
