@@ -1,6 +1,7 @@
 """Fusions: each combines the outputs of several encoders into one."""
 
 from fusion._base import Fusion, create_fusion, list_fusions, register_fusion
+from fusion.attribution import leave_one_out, shapley_values
 from fusion.decision.additive import Additive, AdditiveRule
 from fusion.decision.boosted import Boosted, BoostedRule
 from fusion.decision.learned_weights import LearnedWeights, LearnedWeightsRule
@@ -103,6 +104,8 @@ __all__ = [
     "Stage",
     "TensorFusion",
     "create_fusion",
+    "leave_one_out",
     "list_fusions",
     "register_fusion",
+    "shapley_values",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from encoders._base import Encoder
 from encoders._create import ENCODERS
+from encoders._modes import evaluating
 from encoders._named import NamedModules
 from encoders._registry import unknown_name
 from encoders.batch import Batch
@@ -201,11 +202,8 @@ class FusedEncoder(Encoder):
             return
         labels = view.targets if isinstance(view, Batch) else {}
         known = view.labelled if isinstance(view, Batch) else {}
-        modes = {module: module.training for module in self.modules()}
-        self.eval()
-        outputs = self.encode(view)
-        for module, training in modes.items():
-            module.training = training
+        with evaluating(self):
+            outputs = self.encode(view)
         self.fusion.fit(outputs, self.presence(view), {t: (y, known[t]) for t, y in labels.items()})
 
     def preprocess(self, raw: Any) -> Tensor:

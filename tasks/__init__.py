@@ -9,6 +9,7 @@ from tasks.am_softmax import AMSoftmax
 from tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
 from tasks.classification import Classification
 from tasks.consistency import Consistency
+from tasks.modality_weights import modality_weights
 from tasks.model import MultiTaskModel
 from tasks.multilabel import MultiLabel
 from tasks.network import Features
@@ -98,6 +99,7 @@ __all__ = [
     "list_sharings",
     "list_tasks",
     "list_weightings",
+    "modality_weights",
     "register_balancing",
     "register_sharing",
     "register_task",
