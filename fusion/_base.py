@@ -84,6 +84,16 @@ class Fusion(Configurable, nn.Module):
         """
         return None
 
+    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What it decides or chooses among, each with the modalities that it reads; () where nothing is."""
+        return ()
+
+    def describe(self, *, form: str = "mermaid") -> str:
+        """Its structure as ``"mermaid"`` or ``"dot"``; see `fusion.drawing.describe`."""
+        from fusion.drawing import describe  # which needs this module
+
+        return describe(self, form=form)
+
     def exchange(
         self,
         level: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -216,6 +216,12 @@ class FusedEncoder(Encoder):
             found |= encoder.leaves() if isinstance(encoder, FusedEncoder) else {name: self._whole[name]}
         return found
 
+    def describe(self, *, form: str = "mermaid") -> str:
+        """Its structure as ``"mermaid"`` or ``"dot"``; see `fusion.drawing.describe`."""
+        from fusion.drawing import describe  # which needs this module
+
+        return describe(self, form=form)
+
     def auxiliary_info(self) -> dict[str, AuxiliaryInfo]:
         """The auxiliary vectors on which heads are wanted, those of nested fusions too."""
         found: dict[str, AuxiliaryInfo] = {}
@@ -236,8 +242,3 @@ def build_encoder(config: dict[str, Any]) -> Encoder:
 
 def _prefixed(inner: Mapping[str, FusionOutput], what: str) -> dict[str, Tensor]:
     return {f"{m}.{k}": v for m, o in inner.items() for k, v in getattr(o, what).items()}
-
-
-def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
-    """The mean over samples of the fusions' own penalties, summed."""
-    return torch.stack([value.mean() for out in outputs for value in out.losses.values()]).sum()

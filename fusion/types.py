@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -110,3 +111,8 @@ class Rule(ABC):
 
 class LearnedRule(nn.Module, Rule):
     """A rule with parameters; each task has its own, made by `Fusion.build_rule`."""
+
+
+def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
+    """The mean over samples of the fusions' own penalties, summed."""
+    return torch.stack([value.mean() for out in outputs for value in out.losses.values()]).sum()

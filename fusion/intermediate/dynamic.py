@@ -93,6 +93,9 @@ class Dynamic(Fusion):
         costs = torch.tensor([*((level + 1) / (depth + 1) for level in levels), 1.0])
         self.register_buffer("costs", costs, persistent=False)
 
+    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple((f"path {path}", self.modalities) for path in self.paths)
+
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
