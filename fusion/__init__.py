@@ -19,6 +19,7 @@ from fusion.early.mutual_information import EarlyMutualInformation
 from fusion.early.pca import EarlyPCA
 from fusion.early.tokens import EarlyTokens
 from fusion.fused_encoder import FusedEncoder
+from fusion.heterogeneity import Heterogeneity, interaction_heterogeneity, modality_heterogeneity
 from fusion.intermediate.bottleneck import Bottleneck
 from fusion.intermediate.cells import Cells
 from fusion.intermediate.central_net import CentralNet
@@ -69,6 +70,7 @@ __all__ = [
     "FusionOutput",
     "Gated",
     "GrangerClusters",
+    "Heterogeneity",
     "Labels",
     "LateConcat",
     "LateMax",
@@ -104,8 +106,10 @@ __all__ = [
     "Stage",
     "TensorFusion",
     "create_fusion",
+    "interaction_heterogeneity",
     "leave_one_out",
     "list_fusions",
+    "modality_heterogeneity",
     "register_fusion",
     "shapley_values",
 ]

@@ -84,7 +84,7 @@ class Fusion(Configurable, nn.Module):
         """
         return None
 
-    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """What it decides or chooses among, each with the modalities that it reads; () where nothing is."""
         return ()
 

@@ -52,7 +52,8 @@ def shapley_values(values: Tensor) -> Tensor:
     joins, leaves = values.new_tensor([0.0, *chance]), values.new_tensor([*chance, 0.0])
     size = members.sum(1)
     weight = torch.where(members.T, joins[size], -leaves[size])
-    return torch.tensordot(weight, values, dims=1)
+    found: Tensor = torch.tensordot(weight, values, dims=1)
+    return found
 
 
 def leave_one_out(values: Tensor) -> Tensor:
@@ -84,13 +85,13 @@ def over_subsets(
     size, found = view.batch_size, []
     plain = View(view.inputs, view.masks, view.present, view.all_present)
     rows = torch.arange(size, device=plain.present[modalities[0]].device)
-    for some in members.to(rows.device).split(max(1, ROWS // size)):
+    for some in torch.split(members.to(rows.device), max(1, ROWS // size)):
         many = plain.select(rows.repeat(len(some)))
         left = some.repeat_interleave(size, 0)
         present = {m: many.present[m] & left[:, i] for i, m in enumerate(modalities)}
         # A sample of which nothing is left is no fault here: it is the empty subset.
         seen = read(many._unchecked(present=present, all_present=False))
-        found.append(seen.double().unflatten(0, (len(some), size)))
+        found.append(seen.double().reshape(len(some), size, -1))
     return torch.cat(found)
 
 

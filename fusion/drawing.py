@@ -11,8 +11,8 @@ from fusion._base import Fusion
 from fusion.escapes import dot_text, mermaid_text
 from fusion.fused_encoder import FusedEncoder
 
-_FILLS = {"modality": "#f2f4f6", "branch": "#eaf3ff", "fusion": "#fdf1e3", "output": "#e6f5f3"}
-_STROKES = {"modality": "#8c959f", "branch": "#3b76c4", "fusion": "#d9822b", "output": "#2a9d8f"}
+_FILLS = {"modality": "#f2f4f6", "route": "#eaf3ff", "fusion": "#fdf1e3", "output": "#e6f5f3"}
+_STROKES = {"modality": "#8c959f", "route": "#3b76c4", "fusion": "#d9822b", "output": "#2a9d8f"}
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def _add(nodes: list[Node], what: Fusion | FusedEncoder) -> int:
             whole = what.leaves()[name] if isinstance(what, FusedEncoder) else None
             nodes.append(Node((name, *_encoder(whole)), "modality"))
             place[name] = len(nodes) - 1
-    branches = fusion.branches()
+    routes = fusion.routes()
     sources = []
-    for name, modalities in branches:
-        nodes.append(Node((name,), "branch", tuple(place[m] for m in modalities)))
+    for name, modalities in routes:
+        nodes.append(Node((name,), "route", tuple(place[m] for m in modalities)))
         sources.append(len(nodes) - 1)
     text = f"{fusion.stage}, {fusion.embed_dim}"
     sources = sources or list(place.values())

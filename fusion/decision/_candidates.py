@@ -34,7 +34,7 @@ class CandidateFusion(Fusion):
             [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)], 1
         )
 
-    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         return tuple((f"candidate {m}", (m,)) for m in self.modalities)
 
     def forward(

@@ -83,7 +83,7 @@ class MulMix(CandidateFusion):
         inside = [[m in mixture for m in self.modalities] for mixture in self.mixtures]
         self.register_buffer("membership", torch.tensor(inside), persistent=False)
 
-    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         return tuple((f"candidate {' + '.join(mixture)}", mixture) for mixture in self.mixtures)
 
     def forward(

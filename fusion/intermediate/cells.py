@@ -97,7 +97,7 @@ class Cells(Fusion):
             beta = self.genome.beta
             self.rule = MeanRule() if beta is None else MultiplicativeRule(beta=beta)
 
-    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         used = self.genome.used
         own = [(f"candidate {m}", (m,)) for m in used] if self.rule else []
         return (("cells", used), *own)

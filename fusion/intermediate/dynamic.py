@@ -93,7 +93,7 @@ class Dynamic(Fusion):
         costs = torch.tensor([*((level + 1) / (depth + 1) for level in levels), 1.0])
         self.register_buffer("costs", costs, persistent=False)
 
-    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         return tuple((f"path {path}", self.modalities) for path in self.paths)
 
     def forward(
