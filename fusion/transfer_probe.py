@@ -67,7 +67,7 @@ class TransferProbe:
         shared = [torch.cat(own).repeat_interleave(RESTARTS, 0) for own in every]
         adapters = self._adapters(random, item, RESTARTS)
         adapters = [a.detach().repeat(len(models), 1, 1).requires_grad_() for a in adapters]
-        losses = self._optimise(adapters, adapters, shared, item).unflatten(0, (len(models), RESTARTS))
+        losses = self._optimise(adapters, adapters, shared, item).reshape(len(models), RESTARTS)
         best = losses.argmin(1) + RESTARTS * torch.arange(len(models))
         return torch.tensor(
             [
@@ -77,7 +77,8 @@ class TransferProbe:
         )
 
     def _start(self, random: torch.Generator, *shape: int) -> Tensor:
-        return (torch.randn(*shape, generator=random) / shape[1] ** 0.5).requires_grad_()
+        start = torch.randn(*shape, generator=random) / float(shape[1]) ** 0.5
+        return start.requires_grad_()
 
     def _adapters(self, random: torch.Generator, item: Sequence[str], count: int) -> list[Tensor]:
         return [self._start(random, count, self.train[0][m].shape[1] + 1, self.width) for m in item]
@@ -111,8 +112,7 @@ class TransferProbe:
             for _ in range(self.steps):
                 output = self._output(vectors, adapters, shared, item)
                 again = target.repeat(len(output), *[1] * (target.dim() - 1))
-                losses = self.objective.loss(output.flatten(0, 1), again).unflatten(0, (len(output), -1))
-                losses = losses.flatten(1).mean(1)
+                losses = self.objective.loss(output.flatten(0, 1), again).reshape(len(output), -1).mean(1)
                 optimizer.zero_grad()
                 losses.sum().backward()
                 optimizer.step()

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from encoders import Encoder, View
+from encoders._modes import evaluating
 from encoders._registry import unknown_name
 from encoders.slots import encode_slot
 from fusion.modality_dropout import ModalityDropout
@@ -65,18 +66,14 @@ def latent_transfer(
     """
     _check(model, known, encoder)
     teacher = model.fused_encoder.leaves()[known]
-    teacher_training, was_training = teacher.training, encoder.training
-    teacher.eval()
-    encoder.train()
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=lr)
+    optimizer = torch.optim.AdamW(encoder.train().parameters(), lr=lr)
     seen = 0
-    for _ in range(epochs):
-        for view in pairs:
+    with evaluating(teacher):
+        for view in (view for _ in range(epochs) for view in pairs):
             for name in (known, new):
                 if name not in view.inputs:
                     raise unknown_name("modality of the pairs", name, view.inputs)
-            both = view.present[known] & view.present[new]
-            rows = both.nonzero().squeeze(1)
+            rows = (view.present[known] & view.present[new]).nonzero().squeeze(1)
             if len(rows) == 0:
                 continue
             whole = view.select(rows)
@@ -85,10 +82,8 @@ def latent_transfer(
                 target = _embed(teacher, whole, known)
             loss = F.mse_loss(_embed(encoder, whole, new), target)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
-    teacher.train(teacher_training)
-    encoder.train(was_training)
     if seen == 0:
         raise ValueError(f"`pairs` should hold samples with both '{known}' and '{new}'. Found none.")
     return _in_place(model, known, encoder).eval()
