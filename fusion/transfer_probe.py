@@ -12,7 +12,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from fusion.search.evaluator import Objective
 
-RESTARTS, HIDDEN = 4, 16
+RESTARTS, HIDDEN, DECAY = 4, 16, 1.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class TransferProbe:
     ) -> Tensor:
         """Train all models side by side; gives their last losses."""
         vectors, target = self.train
-        optimizer = torch.optim.AdamW(parameters, lr=0.02, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(parameters, lr=0.02, weight_decay=DECAY)
         losses = torch.zeros(0)
         with torch.enable_grad():
             for _ in range(self.steps):
