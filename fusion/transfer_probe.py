@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -77,8 +78,7 @@ class TransferProbe:
         )
 
     def _start(self, random: torch.Generator, *shape: int) -> Tensor:
-        start = torch.randn(*shape, generator=random) / float(shape[1]) ** 0.5
-        return start.requires_grad_()
+        return (torch.randn(*shape, generator=random) / math.sqrt(shape[1])).requires_grad_()
 
     def _adapters(self, random: torch.Generator, item: Sequence[str], count: int) -> list[Tensor]:
         return [self._start(random, count, self.train[0][m].shape[1] + 1, self.width) for m in item]
@@ -114,7 +114,7 @@ class TransferProbe:
                 again = target.repeat(len(output), *[1] * (target.dim() - 1))
                 losses = self.objective.loss(output.flatten(0, 1), again).reshape(len(output), -1).mean(1)
                 optimizer.zero_grad()
-                losses.sum().backward()
+                torch.autograd.backward(losses.sum())
                 optimizer.step()
         return losses.detach()
 
