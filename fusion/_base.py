@@ -13,7 +13,7 @@ from encoders._base import Encoder
 from encoders._registry import Configurable, Registry
 from encoders.types import EncoderOutput
 from fusion.missing import MissingTokens, stack_present
-from fusion.types import FusionOutput, LearnedRule, Rule, Stage
+from fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 
 
 class Fusion(Configurable, nn.Module):
@@ -37,10 +37,12 @@ class Fusion(Configurable, nn.Module):
         auxiliary_dims: Size of each of the ``auxiliary`` vectors, named after the modality that it is
             of, on which the model puts extra heads.
         auxiliary_weight: Weight of the losses of those heads.
+        fits: Whether it measures something on training data, in `fit`.
     """
 
     stage: Stage
     exchanges: ClassVar[bool] = False
+    fits: ClassVar[bool] = False
     _not_config: ClassVar[tuple[str, ...]] = ("encoders",)
 
     embed_dim: int
@@ -62,6 +64,17 @@ class Fusion(Configurable, nn.Module):
         """The part of an encoder that this fusion reads."""
         return encoder.input_level() if cls.stage == "early" else encoder
 
+    def fit(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
+    ) -> None:
+        """Measure on training data what the method needs (only where ``fits``); it is kept in buffers.
+
+        Args:
+            outputs: As forward reads them, of the encoders as they are before training.
+            present: As in forward.
+            labels: By task its targets and where they are known; empty where there are none.
+        """
+
     def build_rule(self, alternatives: Sequence[int]) -> LearnedRule | None:
         """A new rule with parameters, for one task; None where ``rule`` serves all tasks.
 
@@ -70,6 +83,16 @@ class Fusion(Configurable, nn.Module):
                 ``(L, 2)`` for labels.
         """
         return None
+
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What it decides or chooses among, each with the modalities that it reads; () where nothing is."""
+        return ()
+
+    def describe(self, *, form: str = "mermaid") -> str:
+        """Its structure as ``"mermaid"`` or ``"dot"``; see `fusion.drawing.describe`."""
+        from fusion.drawing import describe  # which needs this module
+
+        return describe(self, form=form)
 
     def exchange(
         self,
@@ -111,6 +134,18 @@ class PooledFusion(Fusion):
             return pooled
         vectors: list[Tensor] = self.missing(pooled, stack_present(self.modalities, present))
         return vectors
+
+    def known(self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None) -> Tensor:
+        """The pooled vectors side by side, NaN where a modality is absent: for `fit`.
+
+        Shape:
+            ``[B, Σ_m D_m]``, float64.
+        """
+        vectors = [outputs[m].pooled.double() for m in self.modalities]
+        there = stack_present(self.modalities, present)
+        if there is not None:
+            vectors = [x.where(p.unsqueeze(1), torch.nan) for x, p in zip(vectors, there, strict=True)]
+        return torch.cat(vectors, 1)
 
 
 FUSIONS: Registry[Fusion] = Registry("fusion")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from encoders._base import Encoder
 from encoders._create import ENCODERS
+from encoders._modes import evaluating
 from encoders._named import NamedModules
 from encoders._registry import unknown_name
+from encoders.batch import Batch
 from encoders.slots import Slot, encode_slot, unpack_output
 from encoders.types import EncoderOutput, InputSpec, TapInfo
 from encoders.view import View
@@ -180,6 +182,30 @@ class FusedEncoder(Encoder):
         fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
         return replace(fused, taps={"fused": fused.pooled})
 
+    @property
+    def fits(self) -> bool:
+        """Whether its fusion, or a nested one, measures something on training data."""
+        nested = (e for e in self.encoders.values() if isinstance(e, FusedEncoder))
+        return self.fusion.fits or any(e.fits for e in nested)
+
+    @torch.no_grad()
+    def fit_fusion(self, view: View) -> None:
+        """Let the fusions measure what they need on training data, the innermost first.
+
+        Args:
+            view: Training inputs; a `Batch` if there are labels.
+        """
+        for encoder in self.encoders.values():
+            if isinstance(encoder, FusedEncoder):
+                encoder.fit_fusion(view)
+        if not self.fusion.fits:
+            return
+        labels = view.targets if isinstance(view, Batch) else {}
+        known = view.labelled if isinstance(view, Batch) else {}
+        with evaluating(self):
+            outputs = self.encode(view)
+        self.fusion.fit(outputs, self.presence(view), {t: (y, known[t]) for t, y in labels.items()})
+
     def preprocess(self, raw: Any) -> Tensor:
         raise TypeError("a FusedEncoder has no input of its own; preprocess each modality.")
 
@@ -189,6 +215,12 @@ class FusedEncoder(Encoder):
         for name, encoder in self.encoders.items():
             found |= encoder.leaves() if isinstance(encoder, FusedEncoder) else {name: self._whole[name]}
         return found
+
+    def describe(self, *, form: str = "mermaid") -> str:
+        """Its structure as ``"mermaid"`` or ``"dot"``; see `fusion.drawing.describe`."""
+        from fusion.drawing import describe  # which needs this module
+
+        return describe(self, form=form)
 
     def auxiliary_info(self) -> dict[str, AuxiliaryInfo]:
         """The auxiliary vectors on which heads are wanted, those of nested fusions too."""
@@ -210,8 +242,3 @@ def build_encoder(config: dict[str, Any]) -> Encoder:
 
 def _prefixed(inner: Mapping[str, FusionOutput], what: str) -> dict[str, Tensor]:
     return {f"{m}.{k}": v for m, o in inner.items() for k, v in getattr(o, what).items()}
-
-
-def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
-    """The mean over samples of the fusions' own penalties, summed."""
-    return torch.stack([value.mean() for out in outputs for value in out.losses.values()]).sum()

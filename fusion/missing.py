@@ -1,4 +1,4 @@
-"""Missing modalities: what stands for them, and how a model learns to do without."""
+"""Missing modalities: what stands for them, and which subsets a model knows."""
 
 from __future__ import annotations
 
@@ -39,42 +39,6 @@ class MissingTokens(nn.Module):
         ]
 
 
-class ModalityDropout(nn.Module):
-    """Hides modalities from single samples in training, never all of a sample's, without rescaling.
-
-    Each present modality is dropped with probability ``p``; where all would go, one of them, chosen
-    at random, stays. Source: Neverova et al. 2016, "ModDrop" (§4), per sample as there.
-
-    Args:
-        p: Probability for each modality of each sample, 0 to less than 1.
-
-    Example:
-        >>> view = View.of({"a": torch.zeros(1000, 1), "b": torch.zeros(1000, 1)})
-        >>> dropped = ModalityDropout(0.5)(view)
-        >>> bool((dropped.present["a"] | dropped.present["b"]).all()), dropped.all_present
-        (True, False)
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"modality dropout should be from 0 to less than 1. Found {p}.")
-        self.p = p
-
-    def forward(self, view: View) -> View:
-        if not self.training or self.p == 0 or len(view.present) < 2:
-            return view
-        present = self.draw(torch.stack(list(view.present.values()), 1))
-        return view._unchecked(
-            present=dict(zip(view.present, present.unbind(1), strict=True)), all_present=False
-        )
-
-    def draw(self, present: Tensor) -> Tensor:
-        """What stays of ``present`` ``[B, M]``."""
-        luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
-        return present & ((luck >= self.p) | (luck == luck.amax(1, keepdim=True)))
-
-
 class SubsetLog(nn.Module):
     """Remembers which subsets of the modalities were trained, and warns when another is evaluated.
 
@@ -111,7 +75,7 @@ class SubsetLog(nn.Module):
             # On another device the question would cost a synchronisation at every step.
             self.complete = self.seen.device.type == "cpu" and bool(self.seen[1:].all())
             return
-        new = codes[~self.seen[codes]]
+        new = codes[~self.seen[codes] & (codes > 0)]  # no sample is without any; `modality_weights` asks
         if len(new) and bool(self.seen.any()):
             names = [m for i, m in enumerate(self.modalities) if int(new[0]) >> i & 1]
             warnings.warn(

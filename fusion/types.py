@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.types import EncoderOutput
 
 Stage = Literal["early", "intermediate", "late", "decision"]
+
+Labels = Mapping[str, tuple[Tensor, Tensor]]
+"""By task its targets ``[B, ...]`` and where they are known, ``[B]`` or the targets' shape."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class FusionOutput(EncoderOutput):
         candidates: For a decision fusion, one vector a candidate, each of which gets its own head.
         candidate_present: Which candidates are there.
         modality_weights: How much each modality counts, in the order of ``fusion.modalities``.
+        choices: For a fusion that chooses among paths, a one for the chosen one of each sample.
         auxiliary: Named vectors on which the model puts extra heads (CentralNet's unimodal losses).
         auxiliary_present: ``[B]``, for those auxiliary vectors that a sample may lack.
         losses: The fusion's own penalties, one value a sample.
@@ -46,12 +51,13 @@ class FusionOutput(EncoderOutput):
 
     Shape:
         candidates ``[B, K, D]``, candidate_present ``[B, K]``, modality_weights ``[B, M]``,
-        auxiliary ``[B, D]`` each, losses ``[B]`` each, readouts as pooled or candidates.
+        choices ``[B, P]``, auxiliary ``[B, D]`` each, losses ``[B]`` each, readouts as pooled or candidates.
     """
 
     candidates: Float[Tensor, "batch candidate dim"] | None = None
     candidate_present: Bool[Tensor, "batch candidate"] | None = None
     modality_weights: Float[Tensor, "batch modality"] | None = None
+    choices: Float[Tensor, "batch path"] | None = None
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
     auxiliary_present: Mapping[str, Tensor] = field(default_factory=dict)
     losses: Mapping[str, Tensor] = field(default_factory=dict)
@@ -105,3 +111,8 @@ class Rule(ABC):
 
 class LearnedRule(nn.Module, Rule):
     """A rule with parameters; each task has its own, made by `Fusion.build_rule`."""
+
+
+def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
+    """The mean over samples of the fusions' own penalties, summed."""
+    return torch.stack([value.mean() for out in outputs for value in out.losses.values()]).sum()

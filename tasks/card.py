@@ -69,7 +69,7 @@ def model_card(
         "fused vector": f"{model.fused_encoder.embed_dim} numbers",
         "sharing": model.sharing.registry_name,
         "weighting": model.weighting.registry_name,
-        "modality dropout": f"{model.modality_dropout.p:g}",
+        "modality dropout": model.modality_dropout.extra_repr(),
         "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
     }
     sections = [

@@ -10,7 +10,7 @@ from torch import distributed as dist
 
 from encoders import Batch
 from encoders._registry import unknown_name
-from fusion.fused_encoder import total_penalty
+from fusion.types import total_penalty
 from tasks._base import Task
 from tasks._watched import loss_weights
 from tasks.network import Features, Network

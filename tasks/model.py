@@ -20,7 +20,8 @@ class MultiTaskModel(LossNetwork):
         tasks: By name; the order is kept.
         sharing: What the tasks have in common; by default all but the heads.
         weighting: How their losses become one; by default their sum.
-        modality_dropout: Probability of hiding each modality of a sample in training, never all.
+        modality_dropout: Probability of hiding each modality of a sample in training, never all; or a
+            `ModalityDropout`, with rates of their own or a ramp.
         transforms: By modality: what is done to raw samples before the encoder's preprocessing.
 
     Raises:
@@ -51,16 +52,17 @@ class MultiTaskModel(LossNetwork):
         return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
 
     def fit_preprocessing(self, view: View) -> None:
-        """Give the encoders the training data's means and scales, where they use any.
+        """Give encoders and fusion what they measure on training data: means, scales, components, groups.
 
         Args:
-            view: The training inputs; what is absent is left out.
+            view: Training inputs; what is absent is left out. A `Batch` for a fusion that reads labels.
         """
         for column in self.columns:
             assert isinstance(column, FusedEncoder)
             for name, encoder in column.leaves().items():
                 rows, mask = view.present[name], view.masks.get(name)
                 encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])
+            column.fit_fusion(view)
 
     def predict(
         self, samples: Mapping[str, Any] | Iterable[Mapping[str, Any]], *, batch_size: int = 64
@@ -97,7 +99,7 @@ class MultiTaskModel(LossNetwork):
             "tasks": [[name, task.config] for name, task in self.tasks.items()],
             "sharing": self.sharing.config,
             "weighting": self.weighting.config,
-            "modality_dropout": self.modality_dropout.p,
+            "modality_dropout": self.modality_dropout.config,
             "transforms": [[name, own.config] for name, own in self.transforms.items()],
         }
 

@@ -52,7 +52,7 @@ class Network(nn.Module):
         tasks: Mapping[str, Task],
         sharing: Sharing | None = None,
         weighting: Weighting | None = None,
-        modality_dropout: float = 0.3,
+        modality_dropout: float | ModalityDropout = 0.3,
         transforms: Mapping[str, Transforms] | None = None,
     ) -> None:
         super().__init__()
@@ -75,7 +75,10 @@ class Network(nn.Module):
         self._targets = {name: task.target for name, task in tasks.items() if task.target is not None}
         self._groups: dict[tuple[str, ...], list[tuple[tuple[str, ...] | None, tuple[str, ...]]]] = {}
         self._views = {name: task.views or ("",) for name, task in tasks.items()}
-        self.modality_dropout = ModalityDropout(modality_dropout)
+        if not isinstance(modality_dropout, ModalityDropout):
+            modality_dropout = ModalityDropout(modality_dropout)
+        modality_dropout.check(fused.modalities)
+        self.modality_dropout = modality_dropout
         self.transforms = dict(transforms or {})
         Preprocessing(fused.leaves(), self.transforms)  # refuses those that fit no encoder
         self.subsets = SubsetLog(fused.modalities)
@@ -121,7 +124,7 @@ class Network(nn.Module):
         """Everything up to the point where the tasks part, for some tasks or all with heads."""
         column, dropout, subsets = self._first
         column.check(view)
-        if self.training and dropout.p:
+        if self.training and dropout.hides:
             view = dropout(view)
         if not subsets.complete:
             subsets(view)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from encoders import InputSpec, Preprocessing, Sample
+from encoders._modes import evaluating
 
 if TYPE_CHECKING:
     from tasks.model import MultiTaskModel
@@ -23,10 +24,8 @@ def predict(model: MultiTaskModel, samples: Iterable[Mapping[str, Any]], *, batc
         raise ValueError(f"`batch_size` should be 1 or more. Found {batch_size}.")
     preprocess, collate = model.preprocessing(), model.collate
     device = next(model.parameters()).device
-    training = [module for module in model.modules() if module.training]
     answers: list[Answer] = []
-    model.eval()
-    try:
+    with evaluating(model):
         for chunk in _chunks(_prepared(preprocess, samples), batch_size):
             own: list[Answer] = [{} for _ in chunk]
             for rows in _of_one_size(chunk, model.fused_encoder.input_specs):
@@ -35,9 +34,6 @@ def predict(model: MultiTaskModel, samples: Iterable[Mapping[str, Any]], *, batc
                     for row, answer in zip(rows, model.tasks[task].predict(out.logits), strict=True):
                         own[row][task] = answer
             answers += own
-    finally:
-        for module in training:  # one by one: a frozen part was not in training
-            module.training = True
     return answers
 
 

@@ -18,6 +18,7 @@ from encoders import Transforms
 from encoders._registry import unknown_name
 from fusion._base import FUSIONS
 from fusion.fused_encoder import build_encoder
+from fusion.modality_dropout import ModalityDropout
 from tasks._base import TASKS
 from tasks.card import CARD, is_ours, model_card
 from tasks.hub import ASSETS, CONFIG, WEIGHTS, download
@@ -131,7 +132,7 @@ def load(source: str | Path, *, revision: str | None = None, token: str | None =
         tasks={name: TASKS.build(own) for name, own in config["tasks"]},
         sharing=SHARINGS.build(config["sharing"]),
         weighting=WEIGHTINGS.build(config["weighting"]),
-        modality_dropout=config["modality_dropout"],
+        modality_dropout=ModalityDropout.from_config(config["modality_dropout"]),
         transforms={name: Transforms(**own) for name, own in config["transforms"]},
     )
     try:

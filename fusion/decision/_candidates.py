@@ -34,6 +34,9 @@ class CandidateFusion(Fusion):
             [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)], 1
         )
 
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple((f"candidate {m}", (m,)) for m in self.modalities)
+
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:

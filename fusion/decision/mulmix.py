@@ -83,6 +83,9 @@ class MulMix(CandidateFusion):
         inside = [[m in mixture for m in self.modalities] for mixture in self.mixtures]
         self.register_buffer("membership", torch.tensor(inside), persistent=False)
 
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple((f"candidate {' + '.join(mixture)}", mixture) for mixture in self.mixtures)
+
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:

@@ -1,4 +1,4 @@
-"""Early concatenation: join the inputs, reduce them linearly, encode them with one trunk."""
+"""Early concatenation: join the inputs, reduce them, encode them with one trunk."""
 
 from __future__ import annotations
 
@@ -14,8 +14,57 @@ from fusion._base import PooledFusion, register_fusion
 from fusion.types import FusionOutput
 
 
+class ReducedConcat(PooledFusion):
+    """Concatenates the input levels of the encoders, reduces them and runs one trunk.
+
+    A subclass may reduce them in `reduced`; a linear map to ``embed_dim`` follows.
+
+    Args:
+        encoders: By modality.
+        embed_dim: Width of the trunk and of the result.
+        depth: Residual blocks in the trunk.
+        dropout: In the trunk.
+        features: How many features `reduced` gives; all of them when None.
+
+    Raises:
+        ValueError: There are fewer features than that.
+    """
+
+    stage = "early"
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int,
+        depth: int,
+        dropout: float,
+        features: int | None = None,
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim = embed_dim
+        total = sum(self.dims)
+        if features is not None and not 1 <= features <= total:
+            raise ValueError(
+                f"`features` should be from 1 to {total}, the size of all inputs. Found {features}."
+            )
+        self.reduce = nn.Linear(features or total, embed_dim)
+        self.trunk = nn.Sequential(
+            *[ResidualBlock(embed_dim, dropout=dropout) for _ in range(depth)], nn.LayerNorm(embed_dim)
+        )
+
+    def reduced(self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None) -> Tensor:
+        """The joined inputs ``[B, features]``, as they are mapped linearly."""
+        return torch.cat(self.vectors(outputs, present), 1)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        return FusionOutput(pooled=self.trunk(self.reduce(self.reduced(outputs, present))))
+
+
 @register_fusion("early_concat")
-class EarlyConcat(PooledFusion):
+class EarlyConcat(ReducedConcat):
     """Concatenates the input levels of the encoders, reduces them linearly and runs one trunk.
 
     ``h = trunk(W [x_1; …; x_M] + b)`` with a residual MLP as trunk. It reads
@@ -41,8 +90,6 @@ class EarlyConcat(PooledFusion):
         torch.Size([4, 32])
     """
 
-    stage = "early"
-
     def __init__(
         self,
         encoders: Mapping[str, Encoder],
@@ -51,15 +98,4 @@ class EarlyConcat(PooledFusion):
         depth: int = 2,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__(encoders)
-        self.embed_dim = embed_dim
-        self.reduce = nn.Linear(sum(self.dims), embed_dim)
-        self.trunk = nn.Sequential(
-            *[ResidualBlock(embed_dim, dropout=dropout) for _ in range(depth)], nn.LayerNorm(embed_dim)
-        )
-
-    def forward(
-        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
-    ) -> FusionOutput:
-        joined = torch.cat(self.vectors(outputs, present), 1)
-        return FusionOutput(pooled=self.trunk(self.reduce(joined)))
+        super().__init__(encoders, embed_dim=embed_dim, depth=depth, dropout=dropout)

@@ -97,6 +97,11 @@ class Cells(Fusion):
             beta = self.genome.beta
             self.rule = MeanRule() if beta is None else MultiplicativeRule(beta=beta)
 
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        used = self.genome.used
+        own = [(f"candidate {m}", (m,)) for m in used] if self.rule else []
+        return (("cells", used), *own)
+
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from encoders import Encoder
-from fusion import create_fusion
+from fusion import ModalityDropout, create_fusion
 from fusion.cell.genome import Genome
 from recipes.harness import Options, Recipe, Splits
 from recipes.harness.cell import run_cell
@@ -55,7 +55,7 @@ class Compared(Recipe[Any]):
             tasks=dict(plain.tasks.items()),
             sharing=SHARINGS.build(plain.sharing.config),
             weighting=WEIGHTINGS.build(plain.weighting.config),
-            modality_dropout=plain.modality_dropout.p,
+            modality_dropout=ModalityDropout.from_config(plain.modality_dropout.config),
             transforms=plain.transforms,
         )
 

@@ -24,11 +24,13 @@ _WITH_STATISTICS = ("audio", "series", "table")
 def fit_inputs(model: MultiTaskModel, parts: Parts, *, seed: int) -> int:
     """Give the encoders means and scales from a random sample of training rows; images need none.
 
+    A fusion that is fitted reads all inputs of those rows, and their targets.
+
     Returns:
         How many rows were read: at most 1,000, or as many as hold 20 million numbers.
     """
-    schema = parts.schema
-    wanted = {name: part for name, part in schema.inputs.items() if part.kind in _WITH_STATISTICS}
+    schema, whole = parts.schema, model.fused_encoder.fits
+    wanted = {n: part for n, part in schema.inputs.items() if whole or part.kind in _WITH_STATISTICS}
     if not wanted:
         return 0
     few = Schema(wanted, schema.targets, schema.split)
@@ -40,7 +42,8 @@ def fit_inputs(model: MultiTaskModel, parts: Parts, *, seed: int) -> int:
         if len(samples) == MAX_ROWS or values > MAX_VALUES:
             break
     if samples:
-        model.fit_preprocessing(model.collate([{"inputs": s["inputs"]} for s in samples]))
+        fields = ("inputs", "targets") if whole else ("inputs",)
+        model.fit_preprocessing(model.collate([{k: s[k] for k in fields} for s in samples]))
     return len(samples)
 
 

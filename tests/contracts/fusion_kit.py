@@ -40,6 +40,10 @@ def check_shapes(fused: FusedEncoder, view: View) -> None:
         assert out.candidate_present.any(1).all()
     if out.modality_weights is not None:
         assert out.modality_weights.shape == (size, count)
+    if out.choices is not None:
+        assert out.choices.shape == (size, out.choices.shape[1])
+        assert set(out.choices.unique().tolist()) <= {0.0, 1.0}
+        assert (out.choices.sum(1) == 1).all()
     read = out.pooled if out.candidates is None else out.candidates
     assert all(x.shape == read.shape for x in out.readouts.values())
     assert {k: v.shape for k, v in out.auxiliary.items()} == {
@@ -200,6 +204,7 @@ def values_of(out: FusionOutput) -> dict[str, Tensor]:
         "candidates": out.candidates,
         "candidate_present": out.candidate_present,
         "modality_weights": out.modality_weights,
+        "choices": out.choices,
     }
     found = {k: v for k, v in named.items() if v is not None}
     for field in ("auxiliary", "auxiliary_present", "losses", "readouts"):
@@ -208,8 +213,8 @@ def values_of(out: FusionOutput) -> dict[str, Tensor]:
 
 
 def loss_of(out: FusionOutput, *, auxiliary: bool = True) -> Tensor:
-    """A sum with fixed random weights over what heads read."""
-    read = [out.pooled, *([] if out.candidates is None else [out.candidates])]
+    """A sum with fixed random weights over what heads read and what the fusion itself penalises."""
+    read = [out.pooled, *([] if out.candidates is None else [out.candidates]), *out.losses.values()]
     read += [*out.readouts.values(), *(out.auxiliary.values() if auxiliary else ())]
     generator = torch.Generator().manual_seed(0)
     return sum((x.float() * torch.randn(x.shape, generator=generator)).sum() for x in read)  # type: ignore[return-value]

@@ -23,10 +23,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "bottleneck": {"heads": 2, "num_bottlenecks": 2},
     "cells": {},
     "central_net": {},
+    "concat": {},
+    "correlated_layers": {},
+    "cross_attention": {"heads": 2, "depth": 1},
+    "dynamic": {},
     "early_concat": {},
+    "early_mutual_information": {"features": 5},
+    "early_pca": {"features": 5},
+    "early_tokens": {"heads": 2, "depth": 1},
     "film": {},
     "gated": {},
-    "concat": {},
+    "granger_clusters": {"width": 4},
     "learned_weights": {},
     "low_rank": {"rank": 3},
     "majority_vote": {},
@@ -41,7 +48,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "multiplicative": {},
     "multiplicative_interactions": {},
     "mutan": {"core_dim": 6, "rank": 2},
+    "perceiver": {"heads": 2, "latents": 2},
     "product_of_experts": {},
+    "similar_units": {},
+    "stacked_autoencoders": {"depth": 2},
     "stacking": {},
     "sum": {},
     "tensor_fusion": {"max_dim": 4},
@@ -150,11 +160,12 @@ def test_a_fused_encoder_compiles_to_one_graph() -> None:
 INNER = [n for n in EXAMPLES if n not in list_fusions(stage="decision")]
 OUTER = [n for n in EXAMPLES if n not in (*list_fusions(stage="early"), "mmtm")]
 
-
-PLAIN = {n for n in EXAMPLES if n in {*list_fusions(stage="late"), *list_fusions(stage="decision")}}
-PLAIN -= {"concat", "gated", "low_rank", "mean_probability"}
-PAIRS = [(i, o) for i in INNER for o in OUTER if i == "gated" or o == "gated" or not {i, o} & PLAIN]
-"""Plain ones read nothing but pooled vectors: each stands once inside and once outside."""
+ONCE = {n for n in EXAMPLES if n in {*list_fusions(stage="late"), *list_fusions(stage="decision")}}
+ONCE -= {"concat", "gated", "low_rank", "mean_probability"}
+ONCE |= {"correlated_layers", "dynamic", "early_mutual_information", "early_pca", "granger_clusters"}
+ONCE |= {"similar_units", "stacked_autoencoders"}
+PAIRS = [(i, o) for i in INNER for o in OUTER if i == "gated" or o == "gated" or not {i, o} & ONCE]
+"""Those that read and give what others do stand once inside and once outside."""
 
 
 @pytest.mark.parametrize(("inner", "outer"), PAIRS)
@@ -176,7 +187,7 @@ def test_fusions_nest(inner: str, outer: str) -> None:
     kit.check_every_subset(nested, every_subset_of(MODALITIES))
 
 
-@pytest.mark.parametrize("outer", ["early_concat", "mmtm"])
+@pytest.mark.parametrize("outer", ["early_concat", "early_tokens", "granger_clusters", "mmtm"])
 def test_what_reads_inside_an_encoder_refuses_a_fused_one_by_name(outer: str) -> None:
     pair = make_encoders(("table", "series"))
     trio = {"pair": FusedEncoder(pair, create_fusion("gated", pair)), **make_encoders(("image",))}

@@ -19,7 +19,7 @@ from recipes.table import TableDataset, write_shards
 from recipes.table.__main__ import main
 from recipes.table.build import build_model
 from recipes.table.parts import load_parts
-from recipes.table.scales import TargetScales
+from recipes.table.scales import TargetScales, fit_inputs
 from tasks import Learner, MultiTaskModel
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 from tests.recipes.table_golden import FILE, first_losses
@@ -110,6 +110,21 @@ def test_scaled_heads_say_in_units_what_they_said_in_standard_deviations(folder:
     torch.testing.assert_close(after["price"], before["price"] * std + mean)
     assert all(torch.equal(after[name], before[name]) for name in ("kind", "tags"))
     assert 1000 < mean < 1500
+
+
+def test_a_fusion_that_is_fitted_reads_all_inputs_and_the_targets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, seen = load_parts("train.csv", "schema.yaml"), []
+    for fusion in ("gated", "early_mutual_information"):
+        model = build_model(parts.schema, fusion=fusion, width=8, modality_dropout=0.0)
+        monkeypatch.setattr(model, "fit_preprocessing", seen.append)
+        fit_inputs(model, parts, seed=0)
+    plain, fitted = seen
+    assert plain.unlabelled == {"kind", "tags", "price"}
+    assert not plain.present["photo"].any()
+    assert fitted.unlabelled == set()
+    assert fitted.present["photo"].any()
 
 
 # Killed and taken up again

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from encoders import Batch, BatchDataset, ResumableLoader
+from fusion import ModalityDropout
 from tasks import (
     Classification,
     Consistency,
@@ -36,7 +37,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "several loaders, workers, EMA": {"several": True, "workers": 2, "ema": 0.8},
     "EMA, early stopping": {"ema": 0.8, "patience": 1, "checkpoint_every": 1},
     "FAMO, accumulation": {"weighting": "famo", "accumulate": 2, "schedule": "one_cycle", "clip": 1.0},
-    "PCGrad": {"weighting": "uncertainty", "balancing": True, "warmup": 0.3},
+    "PCGrad, a ramp of modality dropout": {
+        "weighting": "uncertainty",
+        "balancing": True,
+        "warmup": 0.3,
+        "ramp": True,
+    },
 }
 
 
@@ -78,7 +84,9 @@ def make(**options: Any) -> tuple[MultiTaskModel, dict[str, ResumableLoader], Re
     if several:
         tasks["same"] = Consistency(of="y", teacher="weak", student="strong")
     weighting = create_weighting(options.get("weighting", "equal"))
-    model = make_model("gated", tasks, dropout=0.1, modality_dropout=0.3, weighting=weighting)
+    ramp = ModalityDropout({"table": 0.3, "series": 0.6}, schedule="linear", epochs=2)
+    hides = ramp if options.get("ramp") else 0.3
+    model = make_model("gated", tasks, dropout=0.1, modality_dropout=hides, weighting=weighting)
     samples = Samples(batch)
     loaders = {
         "labelled": ResumableLoader(

@@ -62,7 +62,7 @@ def test_gradient_to_every_parameter(fusion: str) -> None:
 
 @pytest.mark.parametrize("fusion", list_fusions())
 def test_bf16_autocast(fusion: str) -> None:
-    model, batch = make(fusion, weighting=create_weighting("uncertainty")), full_batch()
+    model, batch = make(fusion, weighting=create_weighting("uncertainty")).eval(), full_batch()
     exact = model.loss(batch)[0]
     with torch.autocast("cpu", torch.bfloat16):
         loss = model.loss(batch)[0]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from encoders._registry import unknown_name
 from fusion.cell.genome import Genome
+from fusion.escapes import dot_text, mermaid_text
 from fusion.search.report.graph import Node, cell_text, graph_of
 
 _FILLS = {"tap": "#f2f4f6", "unused": "#f2f4f6", "cell": "#eaf3ff", "merge": "#fdf1e3", "task": "#e6f5f3"}
@@ -69,7 +70,7 @@ def _mermaid(genome: Genome, tasks: Sequence[str]) -> str:
     for i, modality in enumerate(genome.modalities):
         own = [n for n in nodes if n.modality == i]
         if own:
-            lines.append(f'  subgraph modality_{i}["{_mermaid_text(modality)}"]')
+            lines.append(f'  subgraph modality_{i}["{mermaid_text(modality)}"]')
             lines += [f"    {_mermaid_node(node)}" for node in own]
             lines.append("  end")
     lines += [f"  {_mermaid_node(node)}" for node in nodes if node.modality < 0]
@@ -81,13 +82,8 @@ def _mermaid(genome: Genome, tasks: Sequence[str]) -> str:
 
 
 def _mermaid_node(node: Node) -> str:
-    text = "<br/>".join(_mermaid_text(line) for line in node.lines)
+    text = "<br/>".join(mermaid_text(line) for line in node.lines)
     return f'{node.name}["{text}"]:::{node.kind}'
-
-
-def _mermaid_text(text: str) -> str:
-    # Mermaid's own escapes: #, the number of the character, and a semicolon.
-    return "".join(c if c.isalnum() or c in " .,-_+=β" else f"#{ord(c)};" for c in text)
 
 
 def _dot(genome: Genome, tasks: Sequence[str]) -> str:
@@ -102,7 +98,7 @@ def _dot(genome: Genome, tasks: Sequence[str]) -> str:
         if own:
             lines += [
                 f"  subgraph cluster_{i} {{",
-                f"    label={_dot_text(modality)};",
+                f"    label={dot_text(modality)};",
                 '    color="#c9ced6";',
             ]
             lines += [f"    {_dot_node(node)}" for node in own]
@@ -115,14 +111,7 @@ def _dot(genome: Genome, tasks: Sequence[str]) -> str:
 
 def _dot_node(node: Node) -> str:
     grey = ', fontcolor="#8c959f"' if node.kind == "unused" else ""
-    label = _dot_text(*node.lines)
+    label = dot_text(*node.lines)
     return (
         f'{node.name} [label={label}, fillcolor="{_FILLS[node.kind]}", color="{_STROKES[node.kind]}"{grey}];'
     )
-
-
-def _dot_text(*lines: str) -> str:
-    # Graphviz reads backslashes and HTML's entities within the quotes.
-    clean = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
-    escaped = (c.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for c in clean)
-    return '"' + "\\n".join(escaped) + '"'

@@ -1,0 +1,109 @@
+"""What each modality adds to an answer, over the subsets of the modalities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from encoders.view import View
+
+ROWS = 4096
+"""Samples that are evaluated together."""
+
+
+def subsets_of(count: int) -> Tensor:
+    """All subsets of so many modalities: row i holds modality m where bit m of i is set.
+
+    Shape:
+        ``[2^count, count]``, bool.
+
+    Example:
+        >>> subsets_of(2).int().tolist()
+        [[0, 0], [1, 0], [0, 1], [1, 1]]
+    """
+    return (torch.arange(2**count).unsqueeze(1) >> torch.arange(count)) & 1 == 1
+
+
+def shapley_values(values: Tensor) -> Tensor:
+    """What each of M modalities adds, on average over all orders in which they may come.
+
+    ``φ_m = Σ_{S ∌ m} |S|! (M − |S| − 1)! / M! · (v(S ∪ {m}) − v(S))``. They add up to ``v(all) − v(∅)``.
+    Source: Shapley 1953, "A Value for n-Person Games".
+
+    Args:
+        values: v of each subset, in the order of `subsets_of`.
+
+    Shape:
+        values ``[2^M, ...]``, result ``[M, ...]``.
+
+    Example:
+        >>> shapley_values(torch.tensor([0.0, 1.0, 2.0, 5.0]))
+        tensor([2., 3.])
+    """
+    count = len(values).bit_length() - 1
+    if len(values) != 2**count:
+        raise ValueError(f"`values` should hold one for each of 2^M subsets. Found {len(values)}.")
+    members = subsets_of(count).to(values.device)
+    chance = [math.factorial(k) * math.factorial(count - k - 1) / math.factorial(count) for k in range(count)]
+    # A subset of size k with m in it is an S of size k − 1 with m added; without m it is an S itself.
+    joins, leaves = values.new_tensor([0.0, *chance]), values.new_tensor([*chance, 0.0])
+    size = members.sum(1)
+    weight = torch.where(members.T, joins[size], -leaves[size])
+    found: Tensor = torch.tensordot(weight, values, dims=1)
+    return found
+
+
+def leave_one_out(values: Tensor) -> Tensor:
+    """What is lost without each modality: ``v(all) − v(all but m)``.
+
+    Args:
+        values: v of the whole, then of the whole without each modality in turn.
+
+    Shape:
+        values ``[1 + M, ...]``, result ``[M, ...]``.
+    """
+    return values[:1] - values[1:]
+
+
+def over_subsets(
+    read: Callable[[View], Tensor], view: View, modalities: Sequence[str], members: Tensor
+) -> Tensor:
+    """What is read of each sample where only a subset's modalities are left of those it has.
+
+    Args:
+        read: From a view to ``[rows, D]``.
+        view: The samples.
+        modalities: Those that the subsets are of.
+        members: The subsets.
+
+    Shape:
+        members ``[S, M]``, result ``[S, B, D]``, float64.
+    """
+    size, found = view.batch_size, []
+    plain = View(view.inputs, view.masks, view.present, view.all_present)
+    rows = torch.arange(size, device=plain.present[modalities[0]].device)
+    for some in torch.split(members.to(rows.device), max(1, ROWS // size)):
+        many = plain.select(rows.repeat(len(some)))
+        left = some.repeat_interleave(size, 0)
+        present = {m: many.present[m] & left[:, i] for i, m in enumerate(modalities)}
+        # A sample of which nothing is left is no fault here: it is the empty subset.
+        seen = read(many._unchecked(present=present, all_present=False))
+        found.append(seen.double().reshape(len(some), size, -1))
+    return torch.cat(found)
+
+
+def shares(effects: Tensor, present: Tensor) -> Tensor:
+    """Effects on several outputs as one weight for each modality: their sizes, added up and scaled.
+
+    ``w_m = Σ_d |φ_md| / Σ_m' Σ_d |φ_m'd|``; zero where a modality is absent, and all zero where none has
+    an effect. Source: Parcalabescu & Frank 2023, "MM-SHAP" (§3), there summed over the tokens of a modality.
+
+    Shape:
+        effects ``[M, B, D]``, present ``[B, M]``, result ``[B, M]``.
+    """
+    sizes = effects.abs().sum(2).T * present
+    sizes = torch.where(sizes > 1e-6, sizes, 0.0)  # what rounding makes is no effect
+    return sizes / sizes.sum(1, keepdim=True).clamp(min=1e-6)

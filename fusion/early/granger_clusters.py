@@ -1,0 +1,155 @@
+"""Channels are grouped by Granger causality; each group has a network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.slots import clean
+from encoders.taps import masked_mean
+from encoders.types import EncoderOutput
+from fusion._base import Fusion, register_fusion
+from fusion.granger import granger_distance
+from fusion.missing import MissingTokens, stack_present
+from fusion.similarity import groups_by_distance
+from fusion.types import FusionOutput, Labels
+
+
+@register_fusion("granger_clusters")
+class GrangerClusters(Fusion):
+    """Channels of a modality that tell each other's future share a convolutional net; then all are joined.
+
+    The channels of each time series fall into groups by average linkage on a distance that is small where
+    the past of one channel helps to predict the other (`granger_distance`). Each group passes through two
+    convolutions over time of its own and the mean over time; all groups of all modalities are concatenated
+    and mapped linearly. It reads `Encoder.input_level`; a modality without time is one group. What `fit`
+    finds is saved with the model; until then neighbouring channels make the groups. A learned token stands
+    in the place of the groups of an absent modality.
+    Source: after Sylvester et al. 2023, "Using Time Series Clustering to Inform Multimodal CNN Architectures"
+    (the Granger-based approach; distance and linkage are this library's); Granger 1969.
+
+    Args:
+        encoders: By modality.
+        embed_dim: Size of the result.
+        clusters: Groups of each time series, or as many as it has channels where these are fewer.
+        lags: Steps of the past that may tell something.
+        width: Channels of each group's convolutions.
+        kernel_size: Steps that a convolution sees, odd.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Raises:
+        ValueError: ``clusters`` or ``lags`` is below 1, or ``kernel_size`` even.
+
+    Example:
+        >>> from encoders import View, create_encoder
+        >>> from fusion import FusedEncoder
+        >>> encoders = {"a": create_encoder("tcn", 4), "b": create_encoder("mlp", 5)}
+        >>> fused = FusedEncoder(encoders, GrangerClusters(encoders, embed_dim=16))
+        >>> x = torch.randn(20, 30, 4)
+        >>> x[:, 1:, 2] = x[:, :-1, 0]  # channel 2 repeats channel 0
+        >>> view = View.of({"a": x, "b": torch.randn(20, 5)})
+        >>> fused.fit_fusion(view)
+        >>> fused.fusion.groups("a").tolist()[0] == fused.fusion.groups("a").tolist()[2]
+        True
+        >>> fused(view).pooled.shape
+        torch.Size([20, 16])
+    """
+
+    stage = "early"
+    fits = True
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int = 128,
+        clusters: int = 2,
+        lags: int = 2,
+        width: int = 32,
+        kernel_size: int = 3,
+    ) -> None:
+        super().__init__(encoders)
+        if clusters < 1 or lags < 1 or kernel_size % 2 == 0:
+            raise ValueError(
+                f"`clusters` and `lags` of fusion 'granger_clusters' should be 1 or more, and `kernel_size` "
+                f"odd. Found {clusters}, {lags} and {kernel_size}."
+            )
+        self.embed_dim, self.lags = embed_dim, lags
+        fronts = [self.read(e) for e in encoders.values()]
+        self.series = [f.input_spec.sequence and f.token_dim is not None for f in fronts]
+        dims = [
+            f.token_dim if s and f.token_dim else f.embed_dim
+            for f, s in zip(fronts, self.series, strict=True)
+        ]
+        self.counts = counts = [min(clusters, d) if s else 1 for d, s in zip(dims, self.series, strict=True)]
+        for i, (dim, count) in enumerate(zip(dims, counts, strict=True)):
+            self.register_buffer(f"groups{i}", torch.arange(dim) * count // dim)
+        self.branches = nn.ModuleList(
+            [_Branches(d, k, width, kernel_size) for d, k in zip(dims, counts, strict=True)]
+        )
+        sizes = [k * width for k in counts]
+        self.missing = MissingTokens(sizes)
+        self.project = nn.Linear(sum(sizes), embed_dim)
+
+    def groups(self, modality: str) -> Tensor:
+        """The group of each channel.
+
+        Shape:
+            ``[C]``.
+        """
+        return self.get_buffer(f"groups{self.modalities.index(modality)}")
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        vectors = []
+        for i, (m, branches) in enumerate(zip(self.modalities, self.branches, strict=True)):
+            vectors.append(branches(*self._steps(outputs[m], i), self.groups(m)))
+        vectors = self.missing(vectors, stack_present(self.modalities, present))
+        return FusionOutput(pooled=self.project(torch.cat(vectors, 1)))
+
+    def _steps(self, out: EncoderOutput, place: int) -> tuple[Tensor, Tensor | None]:
+        """The channels over time ``[B, T, C]`` and which steps are valid."""
+        if self.series[place] and out.tokens is not None:
+            return out.tokens, out.mask
+        return out.pooled.unsqueeze(1), None
+
+    def fit(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
+    ) -> None:
+        """Find the groups of each time series.
+
+        Raises:
+            ValueError: There are too few steps in a row to test anything; the modality is named.
+        """
+        for i, m in enumerate(self.modalities):
+            if self.series[i] and self.counts[i] > 1:
+                x, mask = self._steps(outputs[m], i)
+                valid = x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
+                if present is not None:
+                    valid = valid & present[m].unsqueeze(1)
+                distance = granger_distance(x, valid, lags=self.lags, name=m)
+                self.groups(m).copy_(groups_by_distance(distance, self.counts[i]))
+
+
+class _Branches(nn.Module):
+    """Two convolutions over time for each group of channels, and the mean over time."""
+
+    def __init__(self, dim: int, count: int, width: int, kernel_size: int) -> None:
+        super().__init__()
+        self.count = count
+        past = kernel_size // 2
+        self.first = nn.Conv1d(count * dim, count * width, kernel_size, padding=past, groups=count)
+        self.second = nn.Conv1d(count * width, count * width, kernel_size, padding=past, groups=count)
+
+    def forward(self, x: Tensor, mask: Tensor | None, groups: Tensor) -> Tensor:
+        members = nn.functional.one_hot(groups, self.count).T.to(x.dtype)
+        own = (clean(x, mask).unsqueeze(2) * members).flatten(2)  # each group sees zeros for other channels
+        h = clean(self.first(own.transpose(1, 2)).relu().transpose(1, 2), mask)
+        h = self.second(h.transpose(1, 2)).relu().transpose(1, 2)
+        return masked_mean(h, mask)

@@ -1,0 +1,92 @@
+"""Early concatenation, reduced to principal components of the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders.layers.standardise import Standardise
+from encoders.types import EncoderOutput
+from fusion._base import register_fusion
+from fusion.early.concat import ReducedConcat
+from fusion.types import Labels
+
+
+@register_fusion("early_pca")
+class EarlyPCA(ReducedConcat):
+    """Concatenates the inputs, keeps their principal components and runs one trunk.
+
+    ``h = trunk(W Vᵀ(([x_1; …; x_M] − μ) / σ) + b)``, V the first eigenvectors of the correlation matrix of
+    the training data, in which an absent modality stands at its mean. What `fit` measures is saved with the
+    model and does not learn; until then V is drawn at random. A learned token stands in the place of an
+    absent modality.
+    Source: Pearson 1901; Jolliffe 2002, "Principal Component Analysis" (§2.3, of standardised variables).
+
+    Args:
+        encoders: By modality.
+        features: Number of components; by default ``embed_dim``, or all where there are fewer.
+        embed_dim: Width of the trunk and of the result.
+        depth: Residual blocks in the trunk.
+        dropout: In the trunk.
+
+    Shape:
+        ``pooled [B, embed_dim]``.
+
+    Raises:
+        ValueError: The inputs have fewer features than ``features``.
+
+    Example:
+        >>> from encoders import View, create_encoder
+        >>> from fusion import FusedEncoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> fused = FusedEncoder(encoders, EarlyPCA(encoders, features=2))
+        >>> view = View.of({"a": torch.randn(50, 3), "b": torch.randn(50, 5)})
+        >>> fused.fit_fusion(view)
+        >>> fused(view).pooled.shape
+        torch.Size([50, 128])
+    """
+
+    fits = True
+    components: Tensor
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        features: int | None = None,
+        embed_dim: int = 128,
+        depth: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        total = sum(self.read(e).embed_dim for e in encoders.values())
+        kept = min(embed_dim, total) if features is None else features
+        super().__init__(encoders, embed_dim=embed_dim, depth=depth, dropout=dropout, features=kept)
+        self.standardise = Standardise(total)
+        self.register_buffer("components", torch.linalg.qr(torch.randn(total, kept)).Q)
+
+    def reduced(self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None) -> Tensor:
+        scores: Tensor = self.standardise(super().reduced(outputs, present)) @ self.components
+        return scores
+
+    def fit(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
+    ) -> None:
+        """Take means, scales and components; directions that the data lack are zeros.
+
+        Raises:
+            ValueError: There are fewer than two samples.
+        """
+        x = self.known(outputs, present)
+        if len(x) < 2:
+            raise ValueError(f"fusion 'early_pca' should be fitted on two samples or more. Found {len(x)}.")
+        self.standardise.fit(x)
+        standard = self.standardise(x).double().nan_to_num(nan=0.0)
+        _, scales, directions = torch.linalg.svd(standard, full_matrices=False)
+        rank = min(int((scales > scales[0] * 1e-6).sum()), self.components.shape[1])
+        largest = directions[:rank].abs().argmax(1, keepdim=True)
+        signs = directions[:rank].gather(1, largest).sign()  # an eigenvector has no sign of its own
+        self.components.zero_()
+        self.components[:, :rank] = (directions[:rank] * signs).T.to(self.components.dtype)

@@ -1,0 +1,109 @@
+"""Multimodal transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.layers.transformer import TransformerBlock
+from encoders.slots import clean
+from encoders.types import EncoderOutput
+from fusion._base import Fusion, register_fusion
+from fusion.tokens import ModalityTokens
+from fusion.types import FusionOutput
+
+
+@register_fusion("cross_attention")
+class CrossAttention(Fusion):
+    """Multimodal transformer (MulT): each modality attends to each other one, then to itself.
+
+    For each ordered pair, a crossmodal transformer ``β → α`` whose queries are α's tokens and whose
+    keys and values are, in every layer, the low-level tokens of β:
+    ``z^i = block_i(z^{i−1}, context=z_β^0)``, ``z^0 = z_α^0``. For each α the results of all β are
+    concatenated along the features and pass through a self-attention transformer; its last elements, of
+    all α, are concatenated and mapped linearly. Blocks are pre-norm, and the maps to the common width see one
+    step, as in the authors' code. A learned token is the last element of each sequence, where the paper
+    reads the last time step: so modalities without time have one too, and it alone stands for a modality
+    that is absent. With one modality only the self-attention is left.
+    Source: Tsai et al. 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences"
+    (eqs. 1-5, §3.2).
+
+    Args:
+        encoders: By modality; one without tokens is one token.
+        embed_dim: Width of the crossmodal transformers and of the result.
+        depth: Layers of each crossmodal transformer.
+        self_depth: Layers of the self-attention transformers.
+        heads: Attention heads; divides ``embed_dim``.
+        dropout: In the blocks.
+
+    Shape:
+        ``pooled [B, embed_dim]``, ``tokens [B, Σ_m (T_m + 1), (M − 1)·embed_dim]`` (embed_dim where M = 1).
+
+    Raises:
+        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``.
+
+    Example:
+        >>> from encoders import create_encoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
+        >>> CrossAttention(encoders, embed_dim=16)(out).tokens.shape
+        torch.Size([4, 4, 16])
+    """
+
+    stage = "intermediate"
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int = 128,
+        depth: int = 2,
+        self_depth: int = 1,
+        heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(encoders)
+        count = len(encoders)
+        self.embed_dim, self.token_dim = embed_dim, max(count - 1, 1) * embed_dim
+        self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)
+        self.last = nn.Parameter(torch.randn(count, embed_dim) * 0.02)
+        self.pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
+        self.crossmodal = nn.ModuleList([_stack(embed_dim, heads, depth, dropout) for _ in self.pairs])
+        self.alone = nn.ModuleList([_stack(self.token_dim, heads, self_depth, dropout) for _ in encoders])
+        self.norms = nn.ModuleList([nn.LayerNorm(self.token_dim) for _ in encoders])
+        self.project = nn.Linear(count * self.token_dim, embed_dim)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        low, masks = self.tokens(outputs, present)
+        size = low[0].shape[0]
+        low = [
+            torch.cat([z, last.to(z.dtype).expand(size, 1, -1)], 1)
+            for z, last in zip(low, self.last.unbind(), strict=True)
+        ]
+        masks = [torch.cat([m, m.new_ones(size, 1)], 1) for m in masks]
+        streams: list[list[Tensor]] = [[] for _ in low]
+        for (a, b), blocks in zip(self.pairs, self.crossmodal, strict=True):
+            z = low[a]
+            for block in blocks.children():
+                z = block(z, masks[a], context=low[b], context_mask=masks[b])
+            streams[a].append(z)
+        joined = []
+        for z, own, mask, blocks, norm in zip(low, streams, masks, self.alone, self.norms, strict=True):
+            z = torch.cat(own, 2) if own else z
+            for block in blocks.children():
+                z = block(z, mask)
+            joined.append(clean(norm(z), mask))
+        return FusionOutput(
+            pooled=self.project(torch.cat([z[:, -1] for z in joined], 1)),
+            tokens=torch.cat(joined, 1),
+            mask=torch.cat(masks, 1),
+        )
+
+
+def _stack(dim: int, heads: int, depth: int, dropout: float) -> nn.ModuleList:
+    return nn.ModuleList([TransformerBlock(dim, heads, dropout=dropout) for _ in range(depth)])

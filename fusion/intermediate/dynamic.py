@@ -1,0 +1,134 @@
+"""Dynamic fusion: each sample takes the path that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from encoders._base import Encoder
+from encoders.layers.residual import ResidualBlock
+from encoders.taps import pool
+from encoders.types import EncoderOutput
+from fusion._base import Fusion, register_fusion
+from fusion.missing import MissingTokens, stack_present
+from fusion.types import FusionOutput
+
+
+@register_fusion("dynamic")
+class Dynamic(Fusion):
+    """A gate chooses for each sample whether its modalities are fused early, midway or late.
+
+    The paths join the encoders' first taps, their middle ones, or their embeddings, and pass them through
+    three, two or one residual blocks. A gate on the first taps gives logits l, and
+    ``y = softmax((l + Gumbel noise) / τ)`` in training, without noise otherwise. The embedding is that of
+    the path with the largest y; backwards it counts as the mixture ``Σ_k y_k h_k`` (straight-through), so
+    that paths which are not chosen learn too. The penalty ``λ Σ_k y_k c_k``, straight through again, prefers
+    cheap paths: c is the part of the encoders' levels that a path needs. All paths are computed; ``choices``
+    say which was taken, ``losses["cost"]`` what it costs. Learned tokens stand in the place of an absent
+    modality. Encoders of unlike depth are aligned at their deepest taps.
+    Source: Xue & Marculescu 2023, "Dynamic Multimodal Fusion" (decisions at the level of the fusion, the
+    resource-aware loss); Jang et al. 2017, "Categorical Reparameterization with Gumbel-Softmax" (§2.2).
+
+    Args:
+        encoders: By modality, each with at least one tap.
+        embed_dim: Width of the paths and of the result.
+        temperature: τ.
+        cost_weight: λ.
+        dropout: In the paths.
+
+    Shape:
+        ``pooled [B, embed_dim]``, ``choices [B, 3]``, ``losses["cost"] [B]``.
+
+    Raises:
+        TypeError: An encoder has no taps.
+
+    Example:
+        >>> from encoders import View, create_encoder
+        >>> from fusion import FusedEncoder
+        >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
+        >>> fused = FusedEncoder(encoders, Dynamic(encoders, embed_dim=16))
+        >>> out = fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)}))
+        >>> out.choices.sum(1).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+
+    stage = "intermediate"
+    paths = ("early", "intermediate", "late")
+    costs: Tensor
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        embed_dim: int = 128,
+        temperature: float = 1.0,
+        cost_weight: float = 0.01,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(encoders)
+        self.embed_dim, self.temperature, self.cost_weight = embed_dim, temperature, cost_weight
+        depth = min(len(e.tap_info) for e in encoders.values())
+        if depth == 0:
+            none = [m for m, e in encoders.items() if not e.tap_info]
+            raise TypeError(f"fusion 'dynamic' reads taps, and the encoders of {none} have none.")
+        levels = [0, depth // 2]
+        self.taps = [
+            [e.tap_info[len(e.tap_info) - depth + level] for e in encoders.values()] for level in levels
+        ]
+        dims = [[t.dim for t in own] for own in self.taps] + [[e.embed_dim for e in encoders.values()]]
+        self.missing = nn.ModuleList([MissingTokens(own) for own in dims])
+        self.enter = nn.ModuleList([nn.Linear(sum(own), embed_dim) for own in dims])
+        self.trunks = nn.ModuleList(
+            [
+                nn.Sequential(
+                    *[ResidualBlock(embed_dim, dropout=dropout) for _ in range(blocks)],
+                    nn.LayerNorm(embed_dim),
+                )
+                for blocks in (3, 2, 1)
+            ]
+        )
+        self.gate = nn.Sequential(nn.Linear(sum(dims[0]), embed_dim), nn.ReLU(), nn.Linear(embed_dim, 3))
+        costs = torch.tensor([*((level + 1) / (depth + 1) for level in levels), 1.0])
+        self.register_buffer("costs", costs, persistent=False)
+
+    def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple((f"path {path}", self.modalities) for path in self.paths)
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        there = stack_present(self.modalities, present)
+        read = [
+            [
+                pool(outputs[m].taps[t.name], t.layout, outputs[m].tap_masks.get(t.name))
+                for m, t in zip(self.modalities, own, strict=True)
+            ]
+            for own in self.taps
+        ]
+        read.append([outputs[m].pooled for m in self.modalities])
+        joined = [torch.cat(missing(x, there), 1) for missing, x in zip(self.missing, read, strict=True)]
+        every = torch.stack(
+            [trunk(enter(x)) for trunk, enter, x in zip(self.trunks, self.enter, joined, strict=True)], 1
+        )
+        soft = self._soft(self.gate(joined[0]).to(self.costs.dtype))  # in fp32 under autocast
+        hard = torch.zeros_like(soft).scatter(1, soft.argmax(1, keepdim=True), 1.0)
+        mixed = torch.einsum("bpe,bp->be", every, soft.to(every.dtype))
+        chosen = torch.einsum("bpe,bp->be", every, hard.to(every.dtype))
+        cost = soft @ self.costs
+        return FusionOutput(
+            pooled=_straight_through(chosen, mixed),
+            choices=hard,
+            losses={"cost": self.cost_weight * _straight_through(hard @ self.costs, cost)},
+        )
+
+    def _soft(self, logits: Tensor) -> Tensor:
+        if self.training:
+            logits = logits - torch.empty_like(logits).exponential_().log()
+        return (logits / self.temperature).softmax(1)
+
+
+def _straight_through(value: Tensor, slope: Tensor) -> Tensor:
+    """The one tensor's value with the other's gradient."""
+    return value.detach() + (slope - slope.detach())

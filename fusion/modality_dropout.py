@@ -1,0 +1,129 @@
+"""Modality dropout: how a model learns to do without modalities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from encoders._registry import unknown_name
+from encoders.view import View
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: done,
+    "cosine": lambda done: 0.5 - 0.5 * math.cos(math.pi * done),
+}
+"""The share of the rates that holds, by the share of the ramp that is done."""
+
+
+class ModalityDropout(nn.Module):
+    """Hides modalities from single samples in training, never all of a sample's, without rescaling.
+
+    In epoch e, counted from 0, each present modality is dropped with probability ``s(e) p``; where all
+    would go, one of them, chosen evenly, stays. With ``t = min(1, e / epochs)``, s is 1 (constant), t
+    (linear) or ``(1 − cos πt) / 2`` (cosine): a ramp begins without dropout, so that the encoders learn
+    from whole samples first.
+    Source: Neverova et al. 2016, "ModDrop" (§4), per sample as there; that the rate rises is after
+    Morerio et al. 2017, "Curriculum Dropout", whose curve is another.
+
+    Args:
+        p: Probability for each modality of each sample, 0 to less than 1; or a mapping from modalities to
+            theirs, in which one that is not named is never hidden.
+        schedule: ``"constant"``, ``"linear"`` or ``"cosine"``.
+        epochs: Those after which a ramp has reached ``p``; 0 for a constant.
+
+    Raises:
+        ValueError: Rates or epochs out of range, or an unknown schedule.
+
+    Example:
+        >>> view = View.of({"a": torch.zeros(1000, 1), "b": torch.zeros(1000, 1)})
+        >>> dropped = ModalityDropout(0.5)(view)
+        >>> bool((dropped.present["a"] | dropped.present["b"]).all()), dropped.all_present
+        (True, False)
+        >>> ramp = ModalityDropout({"b": 0.4}, schedule="linear", epochs=10)
+        >>> ramp.on_epoch_start(5)
+        >>> ramp.rates(("a", "b"))
+        tensor([0.0000, 0.2000])
+    """
+
+    share: Tensor | None
+
+    def __init__(
+        self, p: float | Mapping[str, float], *, schedule: str = "constant", epochs: int = 0
+    ) -> None:
+        super().__init__()
+        for rate in p.values() if isinstance(p, Mapping) else [p]:
+            if not 0 <= rate < 1:
+                raise ValueError(f"modality dropout should be from 0 to less than 1. Found {rate}.")
+        if schedule not in SCHEDULES:
+            raise unknown_name("schedule of modality dropout", schedule, SCHEDULES)
+        if epochs < 0 or (epochs == 0) != (schedule == "constant"):
+            raise ValueError(
+                f"`epochs` of modality dropout should be 0 with 'constant', and 1 or more with a ramp. "
+                f"Found {epochs} with '{schedule}'."
+            )
+        self.p = dict(p) if isinstance(p, Mapping) else p
+        self.schedule, self.epochs = schedule, epochs
+        # Saved, so that a training that goes on in mid-epoch has the rates it had.
+        self.register_buffer("share", None if schedule == "constant" else torch.zeros(()))
+
+    @property
+    def hides(self) -> bool:
+        """Whether it ever hides anything."""
+        return any(self.p.values()) if isinstance(self.p, dict) else self.p > 0
+
+    @property
+    def config(self) -> Any:
+        """What `from_config` needs, in plain JSON values: the rate alone where that is all."""
+        if self.schedule == "constant" and not isinstance(self.p, dict):
+            return self.p
+        return {"p": self.p, "schedule": self.schedule, "epochs": self.epochs}
+
+    @classmethod
+    def from_config(cls, config: Any) -> ModalityDropout:
+        """Make it again from its ``config``."""
+        return cls(**config) if isinstance(config, dict) else cls(config)
+
+    def extra_repr(self) -> str:
+        rates = self.p if isinstance(self.p, dict) else {"": self.p}
+        text = ", ".join(f"{m} {rate:g}".strip() for m, rate in rates.items())
+        return text if self.schedule == "constant" else f"{text}, {self.schedule} over {self.epochs} epochs"
+
+    def check(self, modalities: Iterable[str]) -> None:
+        """Refuse rates of modalities that a model does not have."""
+        known = tuple(modalities)
+        for name in self.p if isinstance(self.p, dict) else ():
+            if name not in known:
+                raise unknown_name("modality in `modality_dropout`", name, known)
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Set the rates of this epoch; the learner calls it."""
+        if self.share is not None:
+            self.share.fill_(SCHEDULES[self.schedule](min(1.0, epoch / self.epochs)))
+
+    def rates(self, modalities: Iterable[str], device: torch.device | None = None) -> Tensor | float:
+        """The rate of each modality in this epoch ``[M]``, or one for all."""
+        if not isinstance(self.p, dict):
+            return self.p if self.share is None else self.p * self.share
+        own = torch.tensor([self.p.get(m, 0.0) for m in modalities], device=device)
+        return own if self.share is None else own * self.share
+
+    def forward(self, view: View) -> View:
+        if not self.training or not self.hides or len(view.present) < 2:
+            return view
+        present = torch.stack(list(view.present.values()), 1)
+        present = self.draw(present, self.rates(view.present, present.device))
+        return view._unchecked(
+            present=dict(zip(view.present, present.unbind(1), strict=True)), all_present=False
+        )
+
+    def draw(self, present: Tensor, rates: Tensor | float) -> Tensor:
+        """What stays of ``present`` ``[B, M]`` at these rates, one for all or ``[M]``."""
+        luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
+        # Below its rate, luck is uniform up to it: scaled, the highest of them is any one.
+        scaled = luck / rates.clamp(min=1e-12) if isinstance(rates, Tensor) else luck
+        return present & ((luck >= rates) | (scaled == scaled.amax(1, keepdim=True)))

@@ -1,0 +1,82 @@
+"""How alike activations are, and groups of what is alike."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def activation_correlation(x: Tensor, y: Tensor) -> float:
+    """The RV coefficient: the squared correlation of two layers' activations, for vectors.
+
+    ``RV = ‖Xᵀ Y‖² / (‖Xᵀ X‖ ‖Yᵀ Y‖)`` with centred columns and Frobenius norms; of two single units it is the
+    square of Pearson's correlation. It is 1 for layers that are rotations and scalings of each other.
+    Source: Robert & Escoufier 1976, "A Unifying Tool for Linear Multivariate Statistical Methods: The
+    RV-Coefficient"; as linear CKA in Kornblith et al. 2019, "Similarity of Neural Network Representations
+    Revisited" (eq. 4).
+
+    Args:
+        x: A row for each sample.
+        y: The same samples.
+
+    Shape:
+        x ``[N, D]``, y ``[N, E]``.
+
+    Returns:
+        From 0 to 1; 0 where a layer does not vary, or there are fewer than two samples.
+
+    Example:
+        >>> x = torch.randn(20, 3)
+        >>> round(activation_correlation(x, 2 * x.flip(1) + 1), 5)
+        1.0
+    """
+    if len(x) < 2:
+        return 0.0
+    x, y = (a.double() - a.double().mean(0) for a in (x, y))
+    scale = (x.T @ x).norm() * (y.T @ y).norm()
+    return float((x.T @ y).square().sum() / scale) if float(scale) > 0 else 0.0
+
+
+def correlations(x: Tensor) -> Tensor:
+    """Pearson's correlations between columns, each over the rows that both have; 0 where one does not vary.
+
+    Shape:
+        x ``[N, D]``, NaN where absent; result ``[D, D]``, on the CPU.
+    """
+    there = (~x.isnan()).double()
+    x = x.nan_to_num(nan=0.0)
+    count = (there.T @ there).clamp(min=1)
+    sums, squares = x.T @ there, x.square().T @ there  # of column i over the rows that j has too
+    covariance = x.T @ x - sums * sums.T / count
+    variance = (squares - sums.square() / count).clamp(min=0)
+    scale = (variance * variance.T).sqrt()
+    flat = scale <= 1e-12 * (1 + (squares * squares.T).sqrt())
+    return torch.where(flat, 0.0, covariance / scale.masked_fill(flat, 1.0)).clamp(-1, 1).cpu()
+
+
+def groups_by_distance(distance: Tensor, count: int) -> Tensor:
+    """So many groups by average linkage, numbered in the order of their first members.
+
+    Args:
+        distance: Symmetric; its diagonal is not read.
+        count: Number of groups.
+
+    Shape:
+        distance ``[C, C]``, result ``[C]``.
+
+    Example:
+        >>> groups_by_distance(torch.tensor([[0.0, 0.9, 0.1], [0.9, 0.0, 0.8], [0.1, 0.8, 0.0]]), 2).tolist()
+        [0, 1, 0]
+    """
+    from sklearn.cluster import AgglomerativeClustering
+
+    if len(distance) == 1:
+        return torch.zeros(1, dtype=torch.long)
+    clusters = AgglomerativeClustering(n_clusters=count, metric="precomputed", linkage="average")
+    seen: dict[int, int] = {}
+    return torch.tensor(
+        [
+            seen.setdefault(int(g), len(seen))
+            for g in clusters.fit_predict(distance.clone().fill_diagonal_(0.0).numpy())
+        ]
+    )

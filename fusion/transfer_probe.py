@@ -1,0 +1,125 @@
+"""Small models of modalities or pairs, and what they are worth to others; see `fusion.heterogeneity`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from fusion.search.evaluator import Objective
+
+RESTARTS, HIDDEN, DECAY = 4, 16, 1.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Body and head of the best of the restarts, by training loss, and its score on held-out samples."""
+
+    shared: tuple[Tensor, ...]
+    score: float
+
+
+class TransferProbe:
+    """Trains ``head(body([A_m x_m; …]))``, several at once, on full batches with AdamW.
+
+    Args:
+        objective: A task with labels.
+        train: Vectors by modality and targets.
+        held_out: The same of other samples.
+        width: Of body and linear maps.
+        steps: Of each training.
+        seed: Of the random numbers, which depend on nothing else.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        train: tuple[Mapping[str, Tensor], Tensor],
+        held_out: tuple[Mapping[str, Tensor], Tensor],
+        *,
+        width: int,
+        steps: int,
+        seed: int,
+    ) -> None:
+        self.objective, self.train, self.held_out = objective, train, held_out
+        self.width, self.steps, self.seed = width, steps, seed
+
+    def learn(self, item: Sequence[str]) -> Trained:
+        """A model of its own."""
+        random = torch.Generator().manual_seed(self.seed)
+        w, hidden, out = len(item) * self.width, HIDDEN, self.objective.out_dim
+        sizes = [(w, hidden), (1, hidden), (hidden, out), (1, out)]
+        shared = [self._start(random, RESTARTS, *size) for size in sizes]
+        adapters = self._adapters(random, item, RESTARTS)
+        losses = self._optimise([*adapters, *shared], adapters, shared, item)
+        best = int(losses.argmin())
+        kept = tuple(p.detach()[best : best + 1] for p in shared)
+        return Trained(kept, self._score([a[best : best + 1] for a in adapters], kept, item))
+
+    def transfer(self, models: Sequence[Trained], item: Sequence[str]) -> Tensor:
+        """The score of this item with each model's body and head ``[models]``, linear maps learned anew."""
+        random = torch.Generator().manual_seed(self.seed + 1)
+        every = zip(*(m.shared for m in models), strict=True)
+        shared = [torch.cat(own).repeat_interleave(RESTARTS, 0) for own in every]
+        adapters = self._adapters(random, item, RESTARTS)
+        adapters = [a.detach().repeat(len(models), 1, 1).requires_grad_() for a in adapters]
+        losses = self._optimise(adapters, adapters, shared, item).reshape(len(models), RESTARTS)
+        best = losses.argmin(1) + RESTARTS * torch.arange(len(models))
+        return torch.tensor(
+            [
+                self._score([a[i : i + 1] for a in adapters], [p[i : i + 1] for p in shared], item)
+                for i in best.tolist()
+            ]
+        )
+
+    def _start(self, random: torch.Generator, *shape: int) -> Tensor:
+        return (torch.randn(*shape, generator=random) / math.sqrt(shape[1])).requires_grad_()
+
+    def _adapters(self, random: torch.Generator, item: Sequence[str], count: int) -> list[Tensor]:
+        return [self._start(random, count, self.train[0][m].shape[1] + 1, self.width) for m in item]
+
+    def _output(
+        self,
+        vectors: Mapping[str, Tensor],
+        adapters: Sequence[Tensor],
+        shared: Sequence[Tensor],
+        item: Sequence[str],
+    ) -> Tensor:
+        """``[models, N, out_dim]``."""
+        # The last row of a linear map is its bias.
+        mapped = [vectors[m] @ a[:, :-1] + a[:, -1:] for m, a in zip(item, adapters, strict=True)]
+        first, bias, head, head_bias = shared
+        hidden = torch.relu(torch.cat(mapped, 2) @ first + bias)
+        return hidden @ head + head_bias
+
+    def _optimise(
+        self,
+        parameters: Sequence[Tensor],
+        adapters: Sequence[Tensor],
+        shared: Sequence[Tensor],
+        item: Sequence[str],
+    ) -> Tensor:
+        """Train all models side by side; gives their last losses."""
+        vectors, target = self.train
+        optimizer = torch.optim.AdamW(parameters, lr=0.02, weight_decay=DECAY)
+        losses = torch.zeros(0)
+        with torch.enable_grad():
+            for _ in range(self.steps):
+                output = self._output(vectors, adapters, shared, item)
+                again = target.repeat(len(output), *[1] * (target.dim() - 1))
+                losses = self.objective.loss(output.flatten(0, 1), again).reshape(len(output), -1).mean(1)
+                optimizer.zero_grad()
+                torch.autograd.backward(losses.sum())
+                optimizer.step()
+        return losses.detach()
+
+    @torch.no_grad()
+    def _score(self, adapters: Sequence[Tensor], shared: Sequence[Tensor], item: Sequence[str]) -> float:
+        vectors, target = self.held_out
+        output = self._output(vectors, adapters, shared, item)[0]
+        return self.objective.score(output, target, torch.ones(target.shape, dtype=torch.bool))

@@ -1,0 +1,136 @@
+"""A new modality in the place of a known one, without labels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch.nn import functional as F
+
+from encoders import Encoder, View
+from encoders._modes import evaluating
+from encoders._registry import unknown_name
+from encoders.slots import encode_slot
+from fusion.modality_dropout import ModalityDropout
+from tasks._base import TASKS
+from tasks.model import MultiTaskModel
+from tasks.sharing._base import SHARINGS
+from tasks.weighting._base import WEIGHTINGS
+
+
+def latent_transfer(
+    model: MultiTaskModel,
+    known: str,
+    encoder: Encoder,
+    pairs: Iterable[View],
+    *,
+    new: str,
+    epochs: int = 20,
+    lr: float = 1e-3,
+) -> MultiTaskModel:
+    """Teach an encoder of a new modality the space of a known one, whose fusion and heads then serve it.
+
+    ``min_ψ Σ ‖ψ(x_new) − φ(x_known)‖²`` over pairs without labels: φ, the known encoder, stays as it is.
+    Source: Gupta et al. 2016, "Cross Modal Distillation for Supervision Transfer" (eq. 1), at the embedding.
+
+    Args:
+        model: A trained model; it stays as it is.
+        known: The modality whose place is taken.
+        encoder: Of the new modality, with the known one's ``embed_dim``. It is trained; what `Encoder.fit`
+            measures, it should have.
+        pairs: Batches with both modalities, read once an epoch; samples that lack one are left out.
+        new: The name of the new modality in ``pairs``.
+        epochs: Passes over the pairs.
+        lr: Learning rate of AdamW.
+
+    Returns:
+        A new model in evaluation mode, in which ``encoder`` has the place and the name of ``known``. The
+        rest has the weights of ``model``.
+
+    Raises:
+        TypeError: The fusion reads more than embeddings, or each task has encoders of its own.
+        ValueError: An unknown modality, another ``embed_dim``, or no sample with both modalities.
+
+    Example:
+        >>> from encoders import create_encoder; from fusion import create_fusion
+        >>> from tasks import Classification
+        >>> encoders = {"photo": create_encoder("mlp", 3, embed_dim=8)}
+        >>> fusion = create_fusion("concat", encoders)
+        >>> model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks={"animal": Classification(2)})
+        >>> pairs = [View.of({"photo": torch.randn(9, 3), "radar": torch.randn(9, 5)})]
+        >>> radar = create_encoder("mlp", 5, embed_dim=8)
+        >>> found = latent_transfer(model, "photo", radar, pairs, new="radar", epochs=1)
+        >>> found({"photo": torch.randn(4, 5)})["animal"].logits.shape
+        torch.Size([4, 2])
+    """
+    _check(model, known, encoder)
+    teacher = model.fused_encoder.leaves()[known]
+    optimizer = torch.optim.AdamW(encoder.train().parameters(), lr=lr)
+    seen = 0
+    with evaluating(teacher):
+        for view in (view for _ in range(epochs) for view in pairs):
+            for name in (known, new):
+                if name not in view.inputs:
+                    raise unknown_name("modality of the pairs", name, view.inputs)
+            rows = (view.present[known] & view.present[new]).nonzero().squeeze(1)
+            if len(rows) == 0:
+                continue
+            whole = view.select(rows)
+            seen += len(rows)
+            with torch.no_grad():
+                target = _embed(teacher, whole, known)
+            loss = F.mse_loss(_embed(encoder, whole, new), target)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+    if seen == 0:
+        raise ValueError(f"`pairs` should hold samples with both '{known}' and '{new}'. Found none.")
+    return _in_place(model, known, encoder).eval()
+
+
+def _embed(encoder: Encoder, view: View, name: str) -> torch.Tensor:
+    out = encode_slot(encoder, view.inputs[name], view.masks.get(name), view.present[name], all_present=True)
+    return out.pooled
+
+
+def _check(model: MultiTaskModel, known: str, encoder: Encoder) -> None:
+    fused = model.fused_encoder
+    if known not in fused.modalities:
+        raise unknown_name("modality", known, fused.modalities)
+    if fused.nested or fused.fusion.stage not in ("late", "decision"):
+        raise TypeError(
+            f"a new modality can take the place of one whose embedding is all that is read: by a late or a "
+            f"decision fusion that is not nested. Found the fusion '{fused.fusion.registry_name}'."
+        )
+    if model.sharing.per_task_encoders:
+        raise TypeError(
+            f"a new modality can take the place of one that all tasks share. With sharing "
+            f"'{model.sharing.registry_name}' each task has encoders of its own."
+        )
+    wanted = fused.leaves()[known].embed_dim
+    if encoder.embed_dim != wanted:
+        raise ValueError(
+            f"`encoder.embed_dim` should be {wanted}, that of the encoder of '{known}'. Found "
+            f"{encoder.embed_dim}. Make it with embed_dim={wanted}."
+        )
+
+
+def _in_place(model: MultiTaskModel, known: str, encoder: Encoder) -> MultiTaskModel:
+    """The model again, with another encoder."""
+    fused = model.fused_encoder
+    # Copies, since an encoder may have what no config tells (a tokenizer); the rest is made anew.
+    encoders = {m: encoder if m == known else copy.deepcopy(own) for m, own in fused.leaves().items()}
+    found = MultiTaskModel(
+        encoders=encoders,
+        fusion=copy.deepcopy(fused.fusion),
+        tasks={name: TASKS.build(task.config) for name, task in model.tasks.items()},
+        sharing=SHARINGS.build(model.sharing.config),
+        weighting=WEIGHTINGS.build(model.weighting.config),
+        modality_dropout=ModalityDropout.from_config(model.modality_dropout.config),
+        transforms={m: own for m, own in model.transforms.items() if m != known},
+    )
+    for name, part in model.named_children():
+        if name != "columns":  # the encoders and the fusion
+            found.get_submodule(name).load_state_dict(part.state_dict(), strict=True)
+    return found
