@@ -29,9 +29,18 @@ class Place:
 
     def mixed(self, weights: Mapping[str, Tensor]) -> Tensor:
         """``Σ_t w_t g_t``."""
-        own, gradients = torch.stack([weights[t] for t in self.tasks]), self.stacked.flatten(1)
-        kind = torch.promote_types(gradients.dtype, own.dtype)  # a weight may be too large for half precision
-        return (own.to(kind) @ gradients.to(kind)).to(gradients.dtype).view_as(self.tensor)
+        return weighted_sum(torch.stack([weights[t] for t in self.tasks]), self.stacked)
+
+
+def weighted_sum(weights: Tensor, gradients: Tensor) -> Tensor:
+    """``Σ_t w_t g_t``.
+
+    Shape:
+        weights ``[T]``, gradients ``[T, ...]``, result as one gradient.
+    """
+    kind = torch.promote_types(gradients.dtype, weights.dtype)  # a weight may be too large for half precision
+    total = weights.to(kind) @ gradients.reshape(len(gradients), -1).to(kind)
+    return total.to(gradients.dtype).view(gradients.shape[1:])
 
 
 class Boundary:

@@ -14,7 +14,7 @@ from tasks.balancing._alone import unweighted
 from tasks.balancing._base import Balancing
 from tasks.balancing._boundary import Boundary, Place
 from tasks.balancing._surrogate import leaves_of, with_gradients
-from tasks.balancing.gramian import inner_products
+from tasks.balancing.gramian import Use, inner_products
 from tasks.balancing.parameter_level import parameter_gramian
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def balanced_loss(
     the surrogate is ``Σ_t L_t + Σ_h ⟨h, Σ_t w_t g_t⟩``: heads receive their own task's gradient,
     everything below the boundary the weighted sum. What one active task alone reaches, such as the encoder
     of a modality that only it reads, receives its gradient as a head does. With all weights 1 that is the
-    ordinary gradient. Gradients that are at hand by then (of the heads; of the shared parameters, where
-    their Gramian needed them of each task) are not formed again.
+    ordinary gradient. What is at hand by then (gradients of the heads; those at the shared layers, where
+    their Gramian needed each task's) is not gone through again.
 
     Under torch.distributed the Gramian is that of the joined batch and the weights are those of rank 0.
 
@@ -87,14 +87,14 @@ def balanced_loss(
         asked = [*wanted, losses] if watch else wanted
         gradients = torch.autograd.grad(total, asked, given, retain_graph=hooked, allow_unused=True)
         places = boundary.places(gradients[: len(boundary.leaves)])
-        formed: dict[Tensor, Tensor] = {}
+        formed: dict[Use, Tensor] = {}
         if balancing.level == "parameters":
             gramian, formed = parameter_gramian(model, places, on)
         else:
             gramian = feature_gramian(places, on)
         weights = _agreed(balancing, gramian / scale**2, active)
         if formed:
-            pulled = [(p, torch.tensordot(weights.to(g.dtype), g, 1)) for p, g in formed.items()]
+            pulled = [(use.parameter, use.mixed(weights, g)) for use, g in formed.items()]
         else:
             by_task = dict(zip(on, weights.unbind(), strict=True))
             pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]

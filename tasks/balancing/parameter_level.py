@@ -15,7 +15,7 @@ from torch import distributed as dist
 from tasks.balancing._alone import read_alone
 from tasks.balancing._boundary import Place
 from tasks.balancing._ranks import reached_anywhere
-from tasks.balancing.gramian import Graph, check_gramians, each_gradient, each_gramian, inner_products
+from tasks.balancing.gramian import Graph, Use, check_gramians, each_gradient, each_gramian, inner_products
 
 if TYPE_CHECKING:
     from tasks.model import MultiTaskModel
@@ -26,7 +26,7 @@ _CHECKED: WeakSet[MultiTaskModel] = WeakSet()
 
 def parameter_gramian(
     model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]
-) -> tuple[Tensor, dict[Tensor, Tensor]]:
+) -> tuple[Tensor, dict[Use, Tensor]]:
     """``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩`` over the shared parameters θ, without the T × P Jacobian.
 
     Shared are the parameters below the boundary which the losses of two active tasks or more reach, and
@@ -46,8 +46,9 @@ def parameter_gramian(
         tasks: The active tasks.
 
     Returns:
-        The Gramian ``[T, T]``, at least in float32, and the tasks' gradients ``[T, ...]`` of all that is
-        below the boundary, where they had to be formed: no backward has to do it again; else nothing.
+        The Gramian ``[T, T]``, at least in float32, and for every parameter below the boundary its use with
+        the tasks' gradients ``[T, ...]`` there, from which `Use.mixed` makes its gradient: no further
+        backward is needed. Nothing where these were not kept, or are not all.
 
     Raises:
         TypeError: A module hides its parameters from the graph.
@@ -68,21 +69,22 @@ def parameter_gramian(
             "below the features that the heads read. Freeze less, or balance with level='features'."
         )
     uses = graph.uses(shared, rules=not together)
-    formed = together or graph.forms(uses)
-    own = each_gradient(graph, uses) if formed else {}
-    gramians = _products(own) if formed else each_gramian(graph, uses)
+    own: dict[Use, Tensor] = {}
+    if graph.batched and not together:
+        gramians = each_gramian(graph, uses)
+    else:
+        own = each_gradient(graph, uses)
+        with torch.no_grad():
+            gramians = {use.parameter: use.rule.products(g) for use, g in own.items()}
     if model not in _CHECKED:
         check_gramians(graph, gramians, names)
         _CHECKED.add(model)
     if together:
-        gramians = _products(_summed_over_ranks(own, shared, graph.count))
+        gramians = _over_ranks({use.parameter: g for use, g in own.items()}, shared, graph.count)
     # A hook of a parameter has seen them already.
-    whole = graph.parameters().keys() == own.keys() and not any(p._backward_hooks for p in own)
+    free = {use.parameter for use in own if not use.parameter._backward_hooks}
+    whole = graph.parameters().keys() == free
     return torch.stack(list(gramians.values())).sum(0), own if whole else {}
-
-
-def _products(gradients: Mapping[Tensor, Tensor]) -> dict[Tensor, Tensor]:
-    return {p: inner_products(g) for p, g in gradients.items()}
 
 
 def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
@@ -91,15 +93,13 @@ def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
     return [p for p, tasks in reached.items() if tasks.bit_count() > 1 or tasks & ~sharing]
 
 
-def _summed_over_ranks(
-    own: Mapping[Tensor, Tensor], shared: Sequence[Tensor], count: int
-) -> dict[Tensor, Tensor]:
-    """The tasks' gradients of the joined batch, in the same order on every rank."""
+def _over_ranks(own: Mapping[Tensor, Tensor], shared: Sequence[Tensor], count: int) -> dict[Tensor, Tensor]:
+    """Inner products of the tasks' gradients of the joined batch, in the same order on every rank."""
     found = {}
     for p in shared:
         gradients = own[p] if p in own else p.new_zeros(count, *p.shape)
         # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
         gradients = (gradients / dist.get_world_size()).contiguous()
         dist.all_reduce(gradients)
-        found[p] = gradients
+        found[p] = inner_products(gradients)
     return found

@@ -16,7 +16,10 @@ Take = Callable[[Tensor], None]
 
 
 def each_gramian(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
-    """The inner products ``[T, T]`` of the tasks' gradients of each parameter, at least in float32."""
+    """The inner products ``[T, T]`` of the tasks' gradients of each parameter, at least in float32.
+
+    No gradient is kept for longer than that takes.
+    """
     found: dict[Tensor, Tensor] = {}
 
     def take(use: Use, grads: Tensor) -> None:
@@ -26,14 +29,10 @@ def each_gramian(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
     return found
 
 
-def each_gradient(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
-    """The tasks' gradients ``[T, ...]`` of each parameter, all uses of which have the fallback."""
-    found: dict[Tensor, Tensor] = {}
-
-    def take(use: Use, grads: Tensor) -> None:
-        found[use.parameter] = grads
-
-    _run(graph, uses, take)
+def each_gradient(graph: Graph, uses: Sequence[Use]) -> dict[Use, Tensor]:
+    """The tasks' gradients ``[T, ...]`` at each use: of its parameter, or at the output of the operation."""
+    found: dict[Use, Tensor] = {}
+    _run(graph, uses, found.__setitem__)
     return found
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node, get_gradient_edge
 
-from tasks.balancing._boundary import Place
+from tasks.balancing._boundary import Place, weighted_sum
 from tasks.balancing.gramian._rule import RULES, Rule
 from tasks.balancing.gramian.fallback import FallbackRule
 
@@ -40,11 +40,29 @@ HIDING = {"CheckpointFunctionBackward"}
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """A parameter, and the rule for the gradients that arrive at a node: its own, or an operation's."""
+    """A parameter, and the rule for the gradients that arrive at a node: its own, or an operation's.
+
+    Attributes:
+        moves: What lies between the parameter and the operation, from the operation on.
+    """
 
     parameter: Tensor
     node: Node
     rule: Rule
+    moves: Sequence[Any] = ()
+
+    @torch.no_grad()
+    def mixed(self, weights: Tensor, grads: Tensor) -> Tensor:
+        """The parameter's gradient ``Σ_t w_t ∂L_t/∂θ``: one, as a backward pass with these weights gives it.
+
+        Args:
+            weights: ``[T]``.
+            grads: The tasks' gradients at the node ``[T, ...]``.
+        """
+        gradient = self.rule.gradients(weighted_sum(weights, grads).unsqueeze(0))[0]
+        for move in self.moves:
+            gradient = move(gradient)
+        return gradient
 
 
 class Graph:
@@ -148,32 +166,32 @@ class Graph:
         found: dict[int, Use] = {}
         for node in self._order if rules and self.kept else ():
             index, rule = RULES.get(node.name(), (0, None))
-            end = None if rule is None else self._parameter_at(node, index)
-            if rule is None or end is None or id(end) not in wanted or not rule.fits(node):
+            if rule is None or not rule.fits(node):
+                continue
+            moves, end = self._way_to_parameter(node, index)
+            if end is None or id(end) not in wanted:
                 continue
             own = rule(node)
             # Where one backward follows the other, it forms small gradients of weights itself, for less.
             if self.batched or own.is_shorter(self.count, node._input_metadata[0].shape):
-                found[id(end)] = Use(end, node, own)
+                found[id(end)] = Use(end, node, own, moves)
         for node in self._order:
             if _is_parameter(node) and id(_variable(node)) in wanted:
                 p = _variable(node)
                 found.setdefault(id(p), Use(p, node, FallbackRule(node)))
         return list(found.values())
 
-    def forms(self, uses: Iterable[Use]) -> bool:
-        """Whether the gradients of all tasks are formed and kept anyway: by the fallback, one by one."""
-        return not self.batched and all(isinstance(use.rule, FallbackRule) for use in uses)
-
-    def _parameter_at(self, node: Node, index: int) -> Tensor | None:
-        """The parameter that an input of a node is, where nothing else reads it."""
+    def _way_to_parameter(self, node: Node, index: int) -> tuple[list[Node], Tensor | None]:
+        """The parameter that an input of a node is, where nothing else reads it, and the moves on the way."""
+        moves: list[Node] = []
         end = node.next_functions[index][0]
         while end is not None and end.name() in MOVES and self._entries[end] == 1:
+            moves.append(end)
             end = self._below[end][0]
         if end is None or not _is_parameter(end) or self._entries[end] != 1:
-            return None
+            return moves, None
         parameter = _variable(end)
-        return None if parameter._backward_hooks else parameter  # hooks may change its gradient
+        return moves, None if parameter._backward_hooks else parameter  # hooks may change its gradient
 
     def with_something_below(self, nodes: Iterable[Node]) -> set[Node]:
         """Those of the nodes that a gradient passes on its way to another of them."""

@@ -27,7 +27,7 @@ class Rule:
         return True
 
     def is_shorter(self, tasks: int, shape: Sequence[int]) -> bool:
-        """Whether `products` costs less than forming the weight's gradient of each task.
+        """Whether `products`, and the gradient of one mixture, cost less than the gradient of each task.
 
         Args:
             tasks: How many, T.
@@ -36,13 +36,13 @@ class Rule:
         return False
 
     def gradients(self, grads: Tensor) -> Tensor:
-        """The weight's gradients, in any layout that is the same for all tasks.
+        """The weight's gradients.
 
         Args:
-            grads: Of the tasks, at the operation's output.
+            grads: Of the tasks, or one alone, at the operation's output.
 
         Shape:
-            ``[T, ...]``, as the output behind T, to ``[T, ...]``.
+            ``[T, ...]``, as the output behind T, to ``[T, ...]``, as the operation's weight behind T.
         """
         raise NotImplementedError
 

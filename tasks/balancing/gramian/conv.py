@@ -29,7 +29,7 @@ class ConvRule(Rule):
         node: The convolution. A transposed one has no rule.
 
     Shape:
-        input ``[B, I, *S]``, grads ``[T, B, O, *S']``, gradients ``[T, O, I/groups, *K]`` for one group.
+        input ``[B, I, *S]``, grads ``[T, B, O, *S']``, gradients ``[T, O, I/groups, *K]``.
     """
 
     def __init__(self, node: Any) -> None:
@@ -58,7 +58,7 @@ class ConvRule(Rule):
         wanted = (False, True, False)
         given = (side_by_side, self.x, filters, None, *options, wanted)
         out: Tensor = torch.ops.aten.convolution_backward(*given)[1]
-        return out.view(self.groups, tasks, -1, *out.shape[1:]).transpose(0, 1)
+        return out.view(self.groups, tasks, -1, *out.shape[1:]).transpose(0, 1).flatten(1, 2)
 
     def products(self, grads: Tensor) -> Tensor:
         if not self.is_shorter(len(grads), grads.shape[1:]):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.balancing.gramian._rule import Rule, register_rule
+from tasks.balancing.gramian._rule import Rule, inner_products, register_rule
 
 
 @register_rule("EmbeddingBackward0", weight=0)
@@ -24,12 +24,13 @@ class EmbeddingRule(Rule):
         node: The look-up. One that divides by how often a row occurs has no rule.
 
     Shape:
-        indices ``[...]``, grads ``[T, ..., D]``, gradients ``[T, R, D]`` of the R rows that occur.
+        indices ``[...]``, grads ``[T, ..., D]``, gradients ``[T, V, D]``.
     """
 
     def __init__(self, node: Any) -> None:
         self.indices: Tensor = node._saved_indices
         self.padding: int = node._saved_padding_idx
+        self.size: int = node._saved_weight_sym_argsize_0
 
     @classmethod
     def fits(cls, node: Any) -> bool:
@@ -39,7 +40,15 @@ class EmbeddingRule(Rule):
         return True  # than to form gradients of the whole table
 
     def gradients(self, grads: Tensor) -> Tensor:
+        rows, own = self._looked_up(grads)
+        return grads.new_zeros(len(grads), self.size, grads.shape[-1]).index_copy_(1, rows, own)
+
+    def products(self, grads: Tensor) -> Tensor:
+        return inner_products(self._looked_up(grads)[1])
+
+    def _looked_up(self, grads: Tensor) -> tuple[Tensor, Tensor]:
+        """The R rows that occur, and their gradients ``[T, R, D]``."""
         rows, place = torch.unique(self.indices.flatten(), return_inverse=True)
         out = grads.new_zeros(grads.shape[0], rows.shape[0], grads.shape[-1])
         out.index_add_(1, place, grads.reshape(grads.shape[0], -1, grads.shape[-1]))
-        return out.masked_fill_((rows == self.padding).unsqueeze(1), 0)
+        return rows, out.masked_fill_((rows == self.padding).unsqueeze(1), 0)

@@ -25,7 +25,7 @@ class LinearRule(Rule):
         node: The product of matrices. `torch.nn.Linear` makes one of inputs of any number of axes.
 
     Shape:
-        X ``[N, I]``, grads ``[T, N, O]``, gradients ``[T, O, I]``.
+        X ``[N, I]``, grads ``[T, N, O]``, gradients ``[T, I, O]``.
 
     Example:
         >>> import torch
@@ -48,7 +48,8 @@ class LinearRule(Rule):
         return rows_are_cheaper(tasks, rows, outputs, self.x.shape[1])
 
     def gradients(self, grads: Tensor) -> Tensor:
-        return grads.transpose(1, 2) @ self.x
+        # Laid out as `torch.nn.Linear` keeps its weight.
+        return (grads.transpose(1, 2) @ self.x).transpose(1, 2)
 
     def products(self, grads: Tensor) -> Tensor:
         if self.is_shorter(len(grads), grads.shape[1:]):
@@ -57,9 +58,10 @@ class LinearRule(Rule):
 
 
 def rows_are_cheaper(tasks: int, rows: int, outputs: int, inputs: int) -> bool:
-    """Whether inner products of rows cost less than forming the gradients of the weight."""
-    by_rows = rows * rows * (inputs + tasks * outputs) + tasks * tasks * rows * outputs
-    return by_rows < tasks * rows * inputs * outputs + tasks * tasks * inputs * outputs
+    """Whether rows cost less, with one gradient of the weight, than the gradients of all tasks."""
+    pairs = tasks * (tasks + 1)  # for the inner products, and for the mixture
+    by_rows = rows * rows * (inputs + tasks * outputs) + pairs * rows * outputs + rows * inputs * outputs
+    return by_rows < tasks * rows * inputs * outputs + pairs * inputs * outputs
 
 
 def products_by_rows(x: Tensor, grads: Tensor) -> Tensor:
