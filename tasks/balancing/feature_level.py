@@ -14,7 +14,7 @@ from tasks.balancing._alone import unweighted
 from tasks.balancing._base import Balancing
 from tasks.balancing._boundary import Boundary, Place
 from tasks.balancing._surrogate import leaves_of, with_gradients
-from tasks.balancing.gramian import Use, inner_products
+from tasks.balancing.gramian import inner_products
 from tasks.balancing.parameter_level import parameter_gramian
 
 if TYPE_CHECKING:
@@ -87,14 +87,14 @@ def balanced_loss(
         asked = [*wanted, losses] if watch else wanted
         gradients = torch.autograd.grad(total, asked, given, retain_graph=hooked, allow_unused=True)
         places = boundary.places(gradients[: len(boundary.leaves)])
-        formed: dict[Use, Tensor] = {}
+        kept = None
         if balancing.level == "parameters":
-            gramian, formed = parameter_gramian(model, places, on)
+            gramian, kept = parameter_gramian(model, places, on)
         else:
             gramian = feature_gramian(places, on)
         weights = _agreed(balancing, gramian / scale**2, active)
-        if formed:
-            pulled = [(use.parameter, use.mixed(weights, g)) for use, g in formed.items()]
+        if kept is not None:
+            pulled = kept.mixed(weights)
         else:
             by_task = dict(zip(on, weights.unbind(), strict=True))
             pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
 
 from tasks.balancing._alone import read_alone
 from tasks.balancing._boundary import Place
 from tasks.balancing._ranks import reached_anywhere
-from tasks.balancing.gramian import Graph, Use, check_gramians, each_gradient, each_gramian, inner_products
+from tasks.balancing.gramian import Graph, Kept, check_gramians, each_gradient, each_gramian, inner_products
 
 if TYPE_CHECKING:
     from tasks.model import MultiTaskModel
@@ -26,7 +26,7 @@ _CHECKED: WeakSet[MultiTaskModel] = WeakSet()
 
 def parameter_gramian(
     model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]
-) -> tuple[Tensor, dict[Use, Tensor]]:
+) -> tuple[Tensor, Kept | None]:
     """``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩`` over the shared parameters θ, without the T × P Jacobian.
 
     Shared are the parameters below the boundary which the losses of two active tasks or more reach, and
@@ -46,9 +46,9 @@ def parameter_gramian(
         tasks: The active tasks.
 
     Returns:
-        The Gramian ``[T, T]``, at least in float32, and for every parameter below the boundary its use with
-        the tasks' gradients ``[T, ...]`` there, from which `Use.mixed` makes its gradient: no further
-        backward is needed. Nothing where these were not kept, or are not all.
+        The Gramian ``[T, T]``, at least in float32, and the tasks' gradients at all that is below the
+        boundary, from which `Kept.mixed` makes the step's without another backward; None where they
+        were not kept, or are not all.
 
     Raises:
         TypeError: A module hides its parameters from the graph.
@@ -56,8 +56,8 @@ def parameter_gramian(
         RuntimeError: The comparison failed; the parameter is named.
     """
     graph = Graph([p for p in places if p.tensor.requires_grad], tasks)
-    names = {id(p): name for name, p in model.named_parameters()}
-    reached = {p: tasks_of for p, tasks_of in graph.parameters().items() if id(p) in names}
+    # Without inputs that learn.
+    reached = {p: tasks_of for p, tasks_of in graph.parameters().items() if isinstance(p, nn.Parameter)}
     reached = read_alone(model, tasks, reached)
     together = dist.is_initialized() and dist.get_world_size() > 1
     if together:
@@ -69,22 +69,18 @@ def parameter_gramian(
             "below the features that the heads read. Freeze less, or balance with level='features'."
         )
     uses = graph.uses(shared, rules=not together)
-    own: dict[Use, Tensor] = {}
-    if graph.batched and not together:
-        gramians = each_gramian(graph, uses)
-    else:
-        own = each_gradient(graph, uses)
-        with torch.no_grad():
-            gramians = {use.parameter: use.rule.products(g) for use, g in own.items()}
+    kept = each_gradient(graph, uses) if together or not graph.batched else None
+    if model not in _CHECKED or kept is None:
+        gramians = each_gramian(graph, uses) if kept is None else kept.gramian_of_each()
     if model not in _CHECKED:
-        check_gramians(graph, gramians, names)
+        check_gramians(graph, gramians, {id(p): name for name, p in model.named_parameters()})
         _CHECKED.add(model)
-    if together:
-        gramians = _over_ranks({use.parameter: g for use, g in own.items()}, shared, graph.count)
+    if kept is None:
+        return torch.stack(list(gramians.values())).sum(0), None
+    gramian = _over_ranks(kept.of_each, shared, graph.count) if together else kept.gramian()
     # A hook of a parameter has seen them already.
-    free = {use.parameter for use in own if not use.parameter._backward_hooks}
-    whole = graph.parameters().keys() == free
-    return torch.stack(list(gramians.values())).sum(0), own if whole else {}
+    free = {use.parameter for use in uses if not use.parameter._backward_hooks}
+    return gramian, kept if graph.parameters().keys() == free else None
 
 
 def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
@@ -93,13 +89,13 @@ def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
     return [p for p, tasks in reached.items() if tasks.bit_count() > 1 or tasks & ~sharing]
 
 
-def _over_ranks(own: Mapping[Tensor, Tensor], shared: Sequence[Tensor], count: int) -> dict[Tensor, Tensor]:
+def _over_ranks(own: Mapping[Tensor, Tensor], shared: Sequence[Tensor], count: int) -> Tensor:
     """Inner products of the tasks' gradients of the joined batch, in the same order on every rank."""
-    found = {}
+    products = []
     for p in shared:
         gradients = own[p] if p in own else p.new_zeros(count, *p.shape)
         # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
         gradients = (gradients / dist.get_world_size()).contiguous()
         dist.all_reduce(gradients)
-        found[p] = inner_products(gradients)
-    return found
+        products.append(inner_products(gradients))
+    return torch.stack(products).sum(0)

@@ -305,7 +305,7 @@ def test_a_hook_that_is_not_linear_is_found_at_the_first_step() -> None:
 def test_gradients_come_back_in_the_layout_of_the_parameter() -> None:
     layer = nn.Linear(50, 40)
     graph = graph_of(layer(torch.randn(3, 50)))
-    (found,) = each_gradient(graph, graph.uses([layer.weight], rules=False)).values()
+    (found,) = each_gradient(graph, graph.uses([layer.weight], rules=False)).of_each.values()
     for t in range(len(TASKS)):
         own = torch.autograd.grad(graph.outputs, layer.weight, graph.cotangents()[0][t], retain_graph=True)[0]
         torch.testing.assert_close(found[t], own)

@@ -8,7 +8,8 @@ adds up what several uses contribute, one of each task. All tasks' gradients go 
 
 from tasks.balancing.gramian._backward import each_gradient, each_gramian
 from tasks.balancing.gramian._check import check_gramians
-from tasks.balancing.gramian._graph import Graph, Use
+from tasks.balancing.gramian._graph import Graph
+from tasks.balancing.gramian._kept import Kept
 from tasks.balancing.gramian._rule import Rule, inner_products, list_rules, register_rule
 from tasks.balancing.gramian.conv import ConvRule
 from tasks.balancing.gramian.embedding import EmbeddingRule
@@ -20,9 +21,9 @@ __all__ = [
     "EmbeddingRule",
     "FallbackRule",
     "Graph",
+    "Kept",
     "LinearRule",
     "Rule",
-    "Use",
     "check_gramians",
     "each_gradient",
     "each_gramian",

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from tasks.balancing.gramian._graph import Graph, Use
+from tasks.balancing.gramian._kept import Kept
+from tasks.balancing.gramian.fallback import FallbackRule
 
 Take = Callable[[Tensor], None]
 
@@ -18,40 +20,37 @@ Take = Callable[[Tensor], None]
 def each_gramian(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
     """The inner products ``[T, T]`` of the tasks' gradients of each parameter, at least in float32.
 
-    No gradient is kept for longer than that takes.
+    Where all tasks go together, no gradient is kept for longer than that takes.
     """
+    if not graph.batched:
+        return each_gradient(graph, uses).gramian_of_each()
     found: dict[Tensor, Tensor] = {}
 
     def take(use: Use, grads: Tensor) -> None:
         found[use.parameter] = use.rule.products(grads)
 
-    _run(graph, uses, take)
+    _together(graph, uses, take)
     return found
 
 
-def each_gradient(graph: Graph, uses: Sequence[Use]) -> dict[Use, Tensor]:
-    """The tasks' gradients ``[T, ...]`` at each use: of its parameter, or at the output of the operation."""
-    found: dict[Use, Tensor] = {}
-    _run(graph, uses, found.__setitem__)
-    return found
+def each_gradient(graph: Graph, uses: Sequence[Use]) -> Kept:
+    """The tasks' gradients at each use."""
+    kept = Kept(uses, graph.count, graph.outputs[0])
+    if graph.batched:
+        kept.flat.zero_()
+        _together(graph, uses, kept.take)
+    else:
+        _one_by_one(graph, uses, kept)
+    return kept
 
 
 @torch.no_grad()
-def _run(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], None]) -> None:
+def _together(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], None]) -> None:
     """Give ``take`` the tasks' gradients at each use, as soon as they are there."""
+    asked, on_the_way = _split(graph, uses)
     if not uses:
         return
-    # Gradients that go on are taken on their way; the others are asked for.
-    passed = graph.with_something_below(use.node for use in uses)
-    asked = [use for use in uses if use.node not in passed]
-    on_the_way = [use for use in uses if use.node in passed]
-    run = _together if graph.batched else _one_by_one
-    run(graph, asked, on_the_way, take)
 
-
-def _together(
-    graph: Graph, asked: Sequence[Use], on_the_way: Sequence[Use], take: Callable[[Use, Tensor], None]
-) -> None:
     def taker(use: Use) -> Take:
         return lambda grads: take(use, grads)
 
@@ -76,28 +75,36 @@ def _together(
             handle.remove()
 
 
-def _one_by_one(
-    graph: Graph, asked: Sequence[Use], on_the_way: Sequence[Use], take: Callable[[Use, Tensor], None]
-) -> None:
-    """For graphs with an operation that takes no batch: only what the rules need is formed and kept."""
-    kept: dict[Use, list[Tensor | None]] = {use: [] for use in (*asked, *on_the_way)}
+@torch.no_grad()
+def _one_by_one(graph: Graph, uses: Sequence[Use], kept: Kept) -> None:
+    """One ordinary backward after the other; only what the rules need is formed and kept."""
+    asked, on_the_way = _split(graph, uses)
+    rules = [use for use in uses if not isinstance(use.rule, FallbackRule)]
+    layers: dict[Use, list[Tensor | None]] = {use: [] for use in rules}
 
     def hook(use: Use) -> Any:
-        return lambda grads: kept[use].append(grads[0])
+        return lambda grads: layers[use].append(grads[0])
 
     handles = [use.node.register_prehook(hook(use)) for use in on_the_way]
     try:
-        for own in zip(*graph.cotangents(), strict=True):
-            for use, g in zip(asked, _grad(graph, asked, own), strict=True):
-                kept[use].append(g)
+        for t, own in enumerate(zip(*graph.cotangents(), strict=True)):
+            found = dict(zip(asked, _grad(graph, asked, own), strict=True))
+            kept.take_formed(t, [found.pop(use) for use in kept.formed])
+            for use, g in found.items():
+                layers[use].append(g)
     finally:
         for handle in handles:
             handle.remove()
-    for use in list(kept):
-        grads = kept.pop(use)
+    for use, grads in layers.items():
         there = [g for g in grads if g is not None]
         if there:
-            take(use, torch.stack([torch.zeros_like(there[0]) if g is None else g for g in grads]))
+            kept.take(use, torch.stack([torch.zeros_like(there[0]) if g is None else g for g in grads]))
+
+
+def _split(graph: Graph, uses: Sequence[Use]) -> tuple[list[Use], list[Use]]:
+    """Those whose gradients are asked for, and those whose gradients go on, taken on their way."""
+    passed = graph.with_something_below(use.node for use in uses)
+    return [use for use in uses if use.node not in passed], [use for use in uses if use.node in passed]
 
 
 def _grad(graph: Graph, asked: Sequence[Use], cotangents: Sequence[Tensor]) -> Sequence[Tensor | None]:

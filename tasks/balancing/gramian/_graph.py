@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node, get_gradient_edge
 
-from tasks.balancing._boundary import Place, weighted_sum
+from tasks.balancing._boundary import Place
 from tasks.balancing.gramian._rule import RULES, Rule
 from tasks.balancing.gramian.fallback import FallbackRule
 
@@ -50,19 +50,6 @@ class Use:
     node: Node
     rule: Rule
     moves: Sequence[Any] = ()
-
-    @torch.no_grad()
-    def mixed(self, weights: Tensor, grads: Tensor) -> Tensor:
-        """The parameter's gradient ``Σ_t w_t ∂L_t/∂θ``: one, as a backward pass with these weights gives it.
-
-        Args:
-            weights: ``[T]``.
-            grads: The tasks' gradients at the node ``[T, ...]``.
-        """
-        gradient = self.rule.gradients(weighted_sum(weights, grads).unsqueeze(0))[0]
-        for move in self.moves:
-            gradient = move(gradient)
-        return gradient
 
 
 class Graph:
