@@ -22,6 +22,7 @@ from tasks.balancing.gramian import (
     check_gramians,
     each_gradient,
     each_gramian,
+    linear,
     list_rules,
     register_rule,
 )
@@ -29,6 +30,11 @@ from tasks.balancing.gramian._rule import RULES
 from tests.contracts.test_encoders import EXAMPLES
 
 TASKS = ["a", "b", "c"]
+
+
+@pytest.fixture(autouse=True)
+def _rules_of_small_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "CALLS", 0)
 
 
 @pytest.fixture(params=[False, True], ids=["one by one", "batched"])
@@ -282,6 +288,48 @@ def test_each_rule_serves_where_it_is_cheaper() -> None:
     assert kinds(graph_of(Tied()(torch.randn(3, 4)))) == []
 
 
+def test_a_rule_has_to_save_more_than_its_calls_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert kinds(graph_of(nn.Linear(128, 128)(torch.randn(32, 128)))) == []
+    assert kinds(graph_of(nn.Linear(512, 512)(torch.randn(64, 512)))) == [LinearRule]
+
+
+def test_a_parameter_without_a_gradient_stays_without() -> None:
+    """An operation that gives none, whatever its graph says: a zero would let weight decay act on it."""
+
+    class Blind(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, unused: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+            return grads[0], None
+
+    layer, unused = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+    graph = graph_of(Blind.apply(layer(torch.randn(3, 4)), unused))
+    kept = each_gradient(graph, graph.uses(list(graph.parameters())))
+    assert {id(use.parameter) for use in kept.formed} == {id(p) for p in (*layer.parameters(), unused)}
+    assert {id(p) for p, _ in kept.mixed(torch.ones(3))} == {id(p) for p in layer.parameters()}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_mixtures_are_gradients_of_one_weighted_backward(name: str) -> None:
+    """What a rule makes of the mixture lies as the parameter does, through casts and transposes."""
+    torch.manual_seed(0)
+    make, inputs, options = NETS[name]
+    module = make().double()
+    graph = graph_of(module(*inputs(), **options))
+    weights = torch.tensor([-0.5, 2.0, 0.3], dtype=torch.float64)
+    kept = each_gradient(graph, graph.uses(list(graph.parameters())))
+    together = [torch.tensordot(weights, g, 1) for g in graph.cotangents()]
+    found = kept.mixed(weights)
+    expected = torch.autograd.grad(graph.outputs, [p for p, _ in found], together)
+    assert {id(p) for p, _ in found} == {id(p) for p in module.parameters()}
+    for (_, own), g in zip(found, expected, strict=True):
+        torch.testing.assert_close(own, g, rtol=1e-9, atol=1e-12)
+
+
 def test_a_hook_of_a_parameter_counts() -> None:
     layer = nn.Linear(50, 40)
     layer.weight.register_hook(lambda g: 2 * g)
@@ -322,6 +370,13 @@ def test_half_precision_is_summed_in_float32() -> None:
     assert kinds(graph) == [LinearRule, LinearRule]
     assert all(g.dtype == torch.float32 for g in found.values())
     assert graph.is_mixed()
+    weights = torch.tensor([0.5, -1.0, 2.0])
+    step = each_gradient(graph, graph.uses(list(graph.parameters()))).mixed(weights)
+    together = torch.tensordot(weights, graph.cotangents()[0], 1)
+    for p, g in step:
+        (one,) = torch.autograd.grad(graph.outputs, p, together, retain_graph=True)
+        assert g.dtype == torch.float32
+        assert float((g - one).norm()) < 0.02 * float(one.norm())
     check_gramians(graph, found, {id(p): n for n, p in net.named_parameters()})
     whole = graph_of(net(x))
     expected = sum(brute_force(whole, list(net.parameters())))

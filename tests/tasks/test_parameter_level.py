@@ -36,7 +36,7 @@ each_case = pytest.mark.parametrize("case", CASES)
 
 @pytest.fixture(params=["gradients", "rules", "batched"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The gradients of all tasks are formed one by one; rules serve, and an ordinary backward follows."""
+    """Gradients of all tasks are formed one by one; rules serve where they can; all tasks go together."""
     if request.param == "rules":
         monkeypatch.setattr(linear, "rows_are_cheaper", lambda *sizes: True)
         monkeypatch.setattr(conv, "rows_are_cheaper", lambda *sizes: True)
