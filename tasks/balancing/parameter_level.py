@@ -57,7 +57,8 @@ def parameter_gramian(
     """
     graph = Graph([p for p in places if p.tensor.requires_grad], tasks)
     # Without inputs that learn.
-    reached = {p: tasks_of for p, tasks_of in graph.parameters().items() if isinstance(p, nn.Parameter)}
+    found = graph.parameters().items()
+    reached: dict[Tensor, int] = {p: tasks_of for p, tasks_of in found if isinstance(p, nn.Parameter)}
     reached = read_alone(model, tasks, reached)
     together = dist.is_initialized() and dist.get_world_size() > 1
     if together:

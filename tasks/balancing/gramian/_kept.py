@@ -58,7 +58,7 @@ class Kept:
     def of_each(self) -> dict[Tensor, Tensor]:
         """The gradients that are formed ``[T, ...]``, by parameter."""
         parameters = [use.parameter for use in self.formed]
-        apart = self.flat.split(self._sizes, 1)
+        apart = torch.split(self.flat, self._sizes, 1)
         return {p: g.view(len(g), *p.shape) for p, g in zip(parameters, apart, strict=True)}
 
     @torch.no_grad()
@@ -84,7 +84,7 @@ class Kept:
         Shape:
             weights ``[T]``.
         """
-        apart = weighted_sum(weights, self.flat).split(self._sizes)
+        apart = torch.split(weighted_sum(weights, self.flat), self._sizes)
         found = [
             (use.parameter, g.view_as(use.parameter).to(use.parameter.dtype))
             for use, g, reached in zip(self.formed, apart, self._reached, strict=True)
