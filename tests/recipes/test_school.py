@@ -238,7 +238,7 @@ def test_errors_of_the_schools_make_up_the_explained_variance(config: Config) ->
     assert found.test == pytest.approx(1 - error / spread, abs=1e-5)
     fitted, _ = inner_split(data, split(data, 0)[0], 0)
     loader = make_loader(config, data, fitted, data.score, 0)
-    assert (found.steps, found.rate) == (len(loader), 0.3)
+    assert (found.steps, found.setting) == (len(loader), 0.3)
     assert found.seconds > 0
 
 
