@@ -30,6 +30,7 @@ def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> O
         sharing_options={sharing: options},
         weighting=case.weighting,
         balancing=case.balancing,
+        own_settings={},
         **settings,
     )
     config.check()

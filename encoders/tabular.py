@@ -41,10 +41,11 @@ class _TableEncoder(StagedEncoder):
 
 @register_encoder("mlp")
 class MLPEncoder(_TableEncoder):
-    """Residual perceptron over the columns of a table.
+    """Residual perceptron over the columns of a table, or a plain one.
 
     Source: the ResNet of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data",
-    NeurIPS 2021, section 3.2, with LayerNorm in the place of BatchNorm.
+    NeurIPS 2021, section 3.2, with LayerNorm in the place of BatchNorm; the plain one is their MLP,
+    section 3.1, ``x ← Dropout(ReLU(Linear(x)))`` in each block.
 
     Args:
         num_features: Number of columns, the categorical ones included.
@@ -55,6 +56,7 @@ class MLPEncoder(_TableEncoder):
         depth: Number of blocks; one tap each.
         dropout: Probability, within the blocks.
         category_dim: Size of the vector of a category.
+        residual: Whether blocks have a residual path and a LayerNorm.
 
     Shape:
         ``[B, num_features]``, NaN where a cell is missing; pooled ``[B, embed_dim]``, taps
@@ -79,6 +81,7 @@ class MLPEncoder(_TableEncoder):
         depth: int = 2,
         dropout: float = 0.1,
         category_dim: int = 8,
+        residual: bool = True,
     ) -> None:
         super().__init__(num_features)
         self.embed_dim = embed_dim
@@ -86,8 +89,14 @@ class MLPEncoder(_TableEncoder):
         self.tap_info = tuple(TapInfo(f"block{i + 1}", width, "BC") for i in range(depth))
         self.features = TableFeatures(num_features, categories=categories, category_dim=category_dim)
         self.project = nn.Linear(self.features.out_dim, width)
-        self.stages = nn.ModuleList(ResidualBlock(width, dropout=dropout) for _ in range(depth))
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, embed_dim))
+        if residual:
+            self.stages = nn.ModuleList(ResidualBlock(width, dropout=dropout) for _ in range(depth))
+            self.head = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, embed_dim))
+            return
+        # The linear map of the first block is `project`.
+        maps: list[list[nn.Module]] = [[]] + [[nn.Linear(width, width)] for _ in range(depth - 1)]
+        self.stages = nn.ModuleList(nn.Sequential(*own, nn.ReLU(), nn.Dropout(dropout)) for own in maps)
+        self.head = nn.Sequential(nn.Linear(width, embed_dim))
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         return self.project(self.features(x)), None

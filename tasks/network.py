@@ -92,6 +92,7 @@ class Network(nn.Module):
                 for t in self.with_head
             }
         )
+        self.sharing.bind_heads(dict(self.heads.items()))
         self.rules = NamedModules(learned_rules(fusion, {t: tasks[t] for t in self.with_head}))
         self.auxiliary_info = fused.auxiliary_info()
         self.auxiliary_heads = NamedModules(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from tasks.sharing._base import SHARINGS
 from tasks.weighting._base import WEIGHTINGS
 
 POOLED = "pooled"
+JOINT = "mean_regularized"
+"""The sharing under which the schools are the outputs of one masked head, in pooled batches."""
+OWN = ("batch_size", "dropout", "epochs", "lr", "members", "residual", "weight_decay", "width")
 
 
 @dataclass
@@ -28,6 +31,8 @@ class Config(Options):
         seeds: How many random splits.
         sharings: Names of the sharings to compare; the first is the default.
         sharing_options: By sharing, its options, such as ``{hard: {depth: 1}}``.
+        own_settings: By sharing, its own ``batch_size``, ``dropout``, ``epochs``, ``lr``, ``members``,
+            ``residual``, ``weight_decay`` or ``width``, in the place of the common one.
         weighting: Name of the weighting.
         balancing: Name of the balancing, or null; it needs pooled batches.
         sampling: ``pooled`` for batches of all schools' pupils, or how a step's school is drawn:
@@ -37,13 +42,29 @@ class Config(Options):
         dropout: Inside the encoder.
         head_rates: Candidates for what the learning rate of the heads is multiplied by; they start as
             copies of one, and this says how far they part. One is chosen inside the training pupils.
+        head_penalties: The same for ``mean_regularized``: how strongly the heads are drawn to their mean, in
+            squared errors of one pupil.
+        residual: Whether the encoder has residual blocks with a LayerNorm, or is a plain perceptron.
     """
 
     data: Path | None = Path("data")
     seeds: int = 10
     fusions: list[str] = field(default_factory=lambda: ["concat"])
-    sharings: list[str] = field(default_factory=lambda: ["hard"])
+    sharings: list[str] = field(default_factory=lambda: [JOINT, "hard"])
     sharing_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    own_settings: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {
+            JOINT: {
+                "batch_size": 256,
+                "dropout": 0.2,
+                "epochs": 10,
+                "lr": 3e-3,
+                "members": 4,
+                "residual": False,
+                "weight_decay": 0.01,
+            }
+        }
+    )
     weighting: str = "equal"
     balancing: str | None = None
     sampling: str = "proportional"
@@ -56,6 +77,16 @@ class Config(Options):
     output: Path = Path("runs/school")
     dropout: float = 0.2
     head_rates: list[float] = field(default_factory=lambda: [3.0, 10.0, 30.0])
+    head_penalties: list[float] = field(default_factory=lambda: [300.0, 150.0, 600.0])
+    residual: bool = True
+
+    def of(self, sharing: str) -> Config:
+        """The options of a sharing, with its own settings in the place of the common ones."""
+        return replace(self, **self.own_settings.get(sharing, {}), own_settings={})
+
+    def candidates(self, sharing: str) -> list[float]:
+        """What is chosen among for a sharing: penalties of the heads, or rates."""
+        return self.head_penalties if sharing == JOINT else self.head_rates
 
     def check(self) -> None:
         super().check()
@@ -64,6 +95,12 @@ class Config(Options):
         for name in self.sharing_options:
             if name not in self.sharings:
                 raise unknown_name("sharing in --sharing_options", name, self.sharings)
+        for name, settings in self.own_settings.items():
+            SHARINGS.get(name)
+            for setting in settings:
+                if setting not in OWN:
+                    raise unknown_name(f"setting of '{name}' in --own_settings", setting, OWN)
+            self.of(name).check()
         WEIGHTINGS.get(self.weighting)
         if self.balancing is not None:
             BALANCINGS.get(self.balancing)
@@ -81,6 +118,10 @@ class Config(Options):
         if not self.head_rates or min(self.head_rates) <= 0:
             raise ValueError(
                 f"--head_rates should hold at least one, each more than 0. Found {self.head_rates}."
+            )
+        if not self.head_penalties or min(self.head_penalties) < 0:
+            raise ValueError(
+                f"--head_penalties should hold at least one, each 0 or more. Found {self.head_penalties}."
             )
         if self.sampling == "annealed" and self.epochs < 2:
             raise ValueError(f"--epochs should be 2 or more with --sampling annealed. Found {self.epochs}.")

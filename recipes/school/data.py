@@ -18,6 +18,7 @@ LICENCE = (
 )
 FILE = "school.npz"
 FEATURES = 28
+EXAM = "exam"  # the task of all schools, where they are the outputs of one head
 YEARS = slice(0, 3)  # of the features: the year, one of three
 BANDS = slice(7, 10)  # the verbal reasoning band; none of the three is the fourth
 _TRAINING = 0.3  # of each school's pupils
@@ -135,6 +136,20 @@ def pooled(data: School, rows: np.ndarray, target: np.ndarray) -> BatchDataset:
             {"pupil": torch.from_numpy(data.x[rows])},
             targets=dict.fromkeys(data.names, y),
             labelled={name: school == number for number, name in enumerate(data.names)},
+            index=torch.from_numpy(rows),
+        )
+    )
+
+
+def joint(data: School, rows: np.ndarray, target: np.ndarray) -> BatchDataset:
+    """All pupils in one dataset with one task, a number for each school: that of the own school is known."""
+    known = torch.zeros(len(rows), len(data.names), dtype=torch.bool)
+    known[torch.arange(len(rows)), torch.from_numpy(data.school[rows])] = True
+    return BatchDataset(
+        Batch.of(
+            {"pupil": torch.from_numpy(data.x[rows])},
+            targets={EXAM: torch.from_numpy(target[rows])[:, None] * known},
+            labelled={EXAM: known},
             index=torch.from_numpy(rows),
         )
     )

@@ -13,12 +13,22 @@ from encoders import BatchDataset, Encoder, ResumableLoader, TaskSamplingLoader,
 from fusion import create_fusion
 from recipes.harness import quiet_trainer
 from recipes.harness.trainer import Stopwatch
-from recipes.school.config import POOLED, Config
-from recipes.school.data import FEATURES, School, by_school, explained_variance, inner_split, pooled
+from recipes.school.config import JOINT, POOLED, Config
+from recipes.school.data import (
+    EXAM,
+    FEATURES,
+    School,
+    by_school,
+    explained_variance,
+    inner_split,
+    joint,
+    pooled,
+)
 from tasks import (
     Learner,
     MultiTaskModel,
     Regression,
+    Task,
     create_balancing,
     create_sharing,
     create_weighting,
@@ -59,6 +69,10 @@ class Trained:
     def outputs(self, data: School, rows: np.ndarray) -> np.ndarray:
         """For each pupil the output of the task of its school, on the scale of the network."""
         self.model.eval()
+        if EXAM in self.model.tasks:
+            view = View.of({"pupil": torch.from_numpy(data.x[rows])})
+            logits = self.model.decode(self.model.features(view), (EXAM,))[EXAM].logits
+            return np.asarray(logits.numpy()[np.arange(len(rows)), data.school[rows]])
         found = np.zeros(len(rows), dtype=np.float32)
         for number, name in enumerate(data.names):
             asked = data.school[rows] == number
@@ -72,42 +86,66 @@ class Trained:
 def build_encoders(config: Config) -> dict[str, Encoder]:
     """A perceptron over the features of a pupil."""
     options = {"embed_dim": config.width, "width": config.width, "dropout": config.dropout}
-    return {"pupil": create_encoder("mlp", FEATURES, depth=1, **options)}
+    return {"pupil": create_encoder("mlp", FEATURES, depth=1, residual=config.residual, **options)}
 
 
-def build(config: Config, data: School, sharing: str) -> MultiTaskModel:
-    """One encoder, a sharing, a head for each school; the heads start as copies of one."""
+def build(config: Config, data: School, sharing: str, **options: Any) -> MultiTaskModel:
+    """One encoder, a sharing, a head (or an output) for each school; they start as copies of one."""
     encoders = build_encoders(config)
+    together: dict[str, Task] = {EXAM: Regression(len(data.names), sparse=True)}
+    apart: dict[str, Task] = {name: Regression() for name in data.names}
     model = MultiTaskModel(
         encoders=encoders,
         fusion=create_fusion("concat", encoders, embed_dim=config.width),
-        tasks={name: Regression() for name in data.names},
-        sharing=create_sharing(sharing, **config.sharing_options.get(sharing, {})),
+        tasks=together if sharing == JOINT else apart,
+        sharing=create_sharing(sharing, **{**config.sharing_options.get(sharing, {}), **options}),
         weighting=create_weighting(config.weighting),
         modality_dropout=0.0,
     )
     first, *others = model.heads.values()
     for head in others:
         head.load_state_dict(first.state_dict())
+    if sharing == JOINT:
+        with torch.no_grad():
+            for p in first.parameters():
+                p.copy_(p[:1].expand_as(p))
     return model
 
 
 def fit(
-    config: Config, data: School, rows: np.ndarray, sharing: str, rate: float, *, seed: int, watch: Stopwatch
+    config: Config,
+    data: School,
+    rows: np.ndarray,
+    sharing: str,
+    setting: float,
+    *,
+    seed: int,
+    watch: Stopwatch,
 ) -> Trained:
-    """A network trained on some rows; its random numbers depend on the seed only."""
+    """A network trained on some rows; its random numbers depend on the seed only.
+
+    Args:
+        config: The options of the sharing (`Config.of`).
+        data: All pupils.
+        rows: Those to train on.
+        sharing: Its name.
+        setting: One of `Config.candidates`.
+        seed: Of the initial weights and of the order of the batches.
+        watch: Sums up the time.
+    """
     torch.manual_seed(seed)
-    scale, model = Scale.of(data.score[rows]), build(config, data, sharing)
+    options = {"strength": setting / len(rows)} if sharing == JOINT else {}
+    scale, model = Scale.of(data.score[rows]), build(config, data, sharing, **options)
     model.fit_preprocessing(View.of({"pupil": torch.from_numpy(data.x[rows])}))
     learner = Learner(
         model,
         lr=config.lr,
         weight_decay=config.weight_decay,
         schedule="one_cycle",
-        lr_scale={"heads": rate},
+        lr_scale={} if sharing == JOINT else {"heads": setting},
         balancing=None if config.balancing is None else create_balancing(config.balancing),
     )
-    loader = make_loader(config, data, rows, scale.to(data.score), seed)
+    loader = make_loader(config, data, rows, scale.to(data.score), seed, together=sharing == JOINT)
     start, steps = time.perf_counter(), config.epochs * len(loader)
     quiet_trainer(steps=steps).fit(learner, loader)
     watch.seconds += time.perf_counter() - start
@@ -116,13 +154,14 @@ def fit(
 
 
 def make_loader(
-    config: Config, data: School, rows: np.ndarray, target: np.ndarray, seed: int
+    config: Config, data: School, rows: np.ndarray, target: np.ndarray, seed: int, *, together: bool = False
 ) -> ResumableLoader:
-    """Batches pooled across schools, or of one school each."""
+    """Batches pooled across schools (as one task or as many), or of one school each."""
     size = min(config.batch_size, len(rows))
     options: dict[str, Any] = {"batch_size": size, "collate_fn": BatchDataset.collate, "seed": seed}
-    if config.sampling == POOLED:
-        return ResumableLoader(pooled(data, rows, target), drop_last=True, **options)
+    if together or config.sampling == POOLED:
+        dataset = joint(data, rows, target) if together else pooled(data, rows, target)
+        return ResumableLoader(dataset, drop_last=True, **options)
     epochs = config.epochs if config.sampling == "annealed" else None
     own = by_school(data, rows, target)
     return TaskSamplingLoader(own, sampling=config.sampling, epochs=epochs, **options)
@@ -136,18 +175,18 @@ def squared_error(trained: Trained, data: School, rows: np.ndarray, outputs: np.
 def choose(
     config: Config, data: School, train: np.ndarray, sharing: str, *, seed: int, watch: Stopwatch
 ) -> tuple[float, float]:
-    """The rate of the heads with the best explained variance on validation pupils.
+    """The rate or the penalty of the heads with the best explained variance on validation pupils.
 
     Returns:
-        The rate, and the mean squared error of the outputs there.
+        It, and the mean squared error of the outputs there.
     """
     fit_rows, check = inner_split(data, train, seed)
     found = []
-    for rate in config.head_rates:
-        trained = fit(config, data, fit_rows, sharing, rate, seed=seed, watch=watch)
+    for setting in config.candidates(sharing):
+        trained = fit(config, data, fit_rows, sharing, setting, seed=seed, watch=watch)
         outputs = trained.outputs(data, check)
         variance = squared_error(trained, data, check, outputs)
         predicted = trained.scale.back(outputs, variance)
-        found.append((explained_variance(predicted, data.score[check]), rate, variance))
-    _, rate, variance = max(found)
-    return rate, variance
+        found.append((explained_variance(predicted, data.score[check]), setting, variance))
+    _, setting, variance = max(found)
+    return setting, variance

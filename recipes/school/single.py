@@ -23,7 +23,7 @@ class Outcome:
         test_by_task: By school, the mean squared error of its test pupils.
         steps: Of the optimizer.
         seconds: Of the training.
-        rate: What the learning rate of the heads was multiplied by.
+        setting: What the learning rate of the heads was multiplied by, or their penalty.
     """
 
     validation: float
@@ -32,23 +32,23 @@ class Outcome:
     test_by_task: dict[str, float]
     steps: int
     seconds: float
-    rate: float
+    setting: float
 
 
 def train_once(config: Config, sharing: str, *, split_seed: int, seed: int) -> Outcome:
     """Train a sharing once; nothing is chosen, and the test pupils are looked at a single time.
 
     Args:
-        config: Options of the recipe; the first of ``head_rates`` is taken.
+        config: Options of the recipe; the first of ``head_rates``, or of ``head_penalties``, is taken.
         sharing: Its name.
         split_seed: Which random split.
         seed: Of the initial weights and of the order of the batches.
     """
-    data = load(config.data)
+    config, data = config.of(sharing), load(config.data)
     train, test = split(data, split_seed)
     fitted, chosen = inner_split(data, train, split_seed)
-    rate, watch = config.head_rates[0], Stopwatch()
-    trained = fit(config, data, fitted, sharing, rate, seed=seed, watch=watch)
+    setting, watch = config.candidates(sharing)[0], Stopwatch()
+    trained = fit(config, data, fitted, sharing, setting, seed=seed, watch=watch)
     outputs = trained.outputs(data, chosen)
     variance = squared_error(trained, data, chosen, outputs)
     predicted = {
@@ -64,7 +64,7 @@ def train_once(config: Config, sharing: str, *, split_seed: int, seed: int) -> O
         by_task["test"],
         trained.steps,
         watch.seconds,
-        rate,
+        setting,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from encoders import Encoder
 from recipes.harness import Recipe, Splits
 from recipes.harness.trainer import Stopwatch
-from recipes.school.config import Config
+from recipes.school.config import JOINT, Config
 from recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
 from recipes.school.fitting import Scale, build, build_encoders, choose, fit
 from recipes.school.references import REFERENCES, run_reference
@@ -61,7 +61,7 @@ class SchoolRecipe(Recipe[Config]):
 
     def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
         """A new model of a row, which is a sharing here."""
-        return build(config, load(config.data), fusion)
+        return build(config.of(fusion), load(config.data), fusion)
 
     def references(self, config: Config) -> Mapping[str, Any]:
         return REFERENCES
@@ -79,10 +79,10 @@ class SchoolRecipe(Recipe[Config]):
         train, test = split(data, seed)
         if row in REFERENCES:
             return run_reference(row, data, train, test, seed)
-        watch = Stopwatch()
-        rate, variance = choose(config, data, train, row, seed=seed, watch=watch)
+        watch, config = Stopwatch(), config.of(row)
+        setting, variance = choose(config, data, train, row, seed=seed, watch=watch)
         members = [
-            fit(config, data, train, row, rate, seed=1000 * member + seed, watch=watch)
+            fit(config, data, train, row, setting, seed=1000 * member + seed, watch=watch)
             for member in range(config.members)
         ]
         outputs = np.mean([member.outputs(data, test) for member in members], axis=0)
@@ -91,7 +91,7 @@ class SchoolRecipe(Recipe[Config]):
             members[0].model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
         return {
             "tasks": {"exam": {"score": explained_variance(predicted, data.score[test])}},
-            "chosen": {"head_rate": rate},
+            "chosen": {"head_penalty" if row == JOINT else "head_rate": setting},
             "seconds": watch.seconds,
             "waiting": watch.waited_s / watch.seconds,
         }

@@ -9,6 +9,7 @@ from tasks.sharing.figures import draw_covariances, draw_mixing
 from tasks.sharing.flip_flop import flip_flop, mode_product, negative_log_prior
 from tasks.sharing.growing import grow, thin
 from tasks.sharing.hard import Hard
+from tasks.sharing.mean_regularized import MeanRegularized
 from tasks.sharing.mmoe import MMoE
 from tasks.sharing.mtan import MTAN, TaskAttention
 from tasks.sharing.nddr_cnn import NDDRCNN, NDDRUnit
@@ -32,6 +33,7 @@ __all__ = [
     "CrossStitch",
     "Hard",
     "MMoE",
+    "MeanRegularized",
     "NDDRUnit",
     "Segments",
     "Sharing",

@@ -49,6 +49,12 @@ class Sharing(Configurable, nn.Module):
         They belong to the model: a sharing that keeps them, to read their weights, keeps them in a tuple.
         """
 
+    def bind_heads(self, heads: Mapping[str, nn.Module]) -> None:
+        """Know the heads by task, once the model has made them.
+
+        As of columns: a sharing that keeps them keeps them in a tuple.
+        """
+
     def exchange(
         self,
         modality: str,

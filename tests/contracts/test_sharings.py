@@ -22,6 +22,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "cgc": {"shared": 2, "own": 2, **STACK},
     "cross_stitch": {"own": 0.8},
     "hard": {"depth": 1, "dropout": 0.0},
+    "mean_regularized": {"strength": 0.1, "depth": 1, "dropout": 0.0},
     "mmoe": {"experts": 3, **STACK},
     "mtan": TRUNK,
     "nddr_cnn": {"own": 0.8},

@@ -49,6 +49,24 @@ def test_a_missing_number_is_the_mean_and_an_indicator() -> None:
     assert features(torch.tensor([[NAN, 30.0]])).tolist() == [[0, 1, 1, 0]]
 
 
+def test_a_plain_perceptron_is_that_of_a_loop() -> None:
+    """Gorishniy et al. 2021, section 3.1: linear maps with a ReLU between them, and nothing else."""
+    encoder = MLPEncoder(3, width=4, embed_dim=2, depth=2, residual=False).double().eval()
+    maps = [m for m in encoder.modules() if isinstance(m, torch.nn.Linear)]
+    row = [0.3, -1.2, 0.7]
+    hidden = [*row, 0.0, 0.0, 0.0]  # the indicators of missing cells
+    for place, linear in enumerate(maps):
+        hidden = [
+            sum(w * h for w, h in zip(own, hidden, strict=True)) + b
+            for own, b in zip(linear.weight.tolist(), linear.bias.tolist(), strict=True)
+        ]
+        hidden = hidden if place == 2 else [max(h, 0.0) for h in hidden]
+    found = encoder(torch.tensor([row], dtype=torch.float64))
+    assert len(maps) == 3
+    assert found.pooled[0].tolist() == pytest.approx(hidden, rel=1e-12)
+    assert [t.shape for t in found.taps.values()] == [(1, 4), (1, 4)]
+
+
 @TABLES
 def test_a_missing_cell_differs_from_every_value(name: str) -> None:
     encoder = create_encoder(name, 2, categories=(3,)).eval()

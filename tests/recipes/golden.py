@@ -22,6 +22,7 @@ from recipes.htad.train import fit
 from recipes.mosi import train as mosi
 from recipes.mosi.config import Config as MOSIConfig
 from recipes.school import data as school
+from recipes.school.config import JOINT as SCHOOL_JOINT
 from recipes.school.config import Config as SchoolConfig
 from recipes.school.fitting import fit as school_fit
 from recipes.tox21 import data as tox21
@@ -131,12 +132,15 @@ def xvector_losses(loss: str) -> list[float]:
 
 
 def school_losses(sampling: str) -> list[float]:
+    """Of hard sharing, or of the schools as the outputs of one head, by its name in place of a sampling."""
+    joint = sampling == SCHOOL_JOINT
     losses: list[float] = []
     with tempfile.TemporaryDirectory() as name, patch("recipes.school.fitting.Learner", _recording(losses)):
-        config = SchoolConfig(data=write_school(Path(name)), epochs=1, sampling=sampling, batch_size=8)
+        config = SchoolConfig(data=write_school(Path(name)), epochs=1, batch_size=8)
+        config.sampling, sharing = (config.sampling, sampling) if joint else (sampling, "hard")
         data = school.load(config.data)
         rows = school.split(data, 0)[0]
-        school_fit(config, data, rows, "hard", 0.3, seed=0, watch=Stopwatch())
+        school_fit(config, data, rows, sharing, 0.3, seed=0, watch=Stopwatch())
     school.load.cache_clear()
     return losses[:STEPS]
 
@@ -159,7 +163,7 @@ ALL: dict[str, tuple[Callable[[Any], list[float]], dict[str, str | None]]] = {
     "htad": (htad_losses, {"alone": None, "uncertainty": "uncertainty"}),
     "avdigits": (avdigits_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
     "mosi": (mosi_losses, {"concat": "concat", "multiplicative": "multiplicative"}),
-    "school": (school_losses, {"pooled": "pooled", "proportional": "proportional"}),
+    "school": (school_losses, {name: name for name in ("pooled", "proportional", SCHOOL_JOINT)}),
     "tox21": (tox21_losses, {"joined": "joined", "separate": "separate"}),
     "xvector": (xvector_losses, {"aam_softmax": "aam_softmax", "softmax": "softmax"}),
 }

@@ -13,8 +13,8 @@ import torch
 from encoders import ResumableLoader, TaskSamplingLoader
 from recipes import harness
 from recipes.harness.trainer import Stopwatch
-from recipes.school.config import POOLED, Config
-from recipes.school.data import FILE, explained_variance, inner_split, load, pooled, split
+from recipes.school.config import JOINT, POOLED, Config
+from recipes.school.data import EXAM, FILE, explained_variance, inner_split, joint, load, pooled, split
 from recipes.school.fitting import Scale, build, choose, fit, make_loader
 from recipes.school.references import REFERENCES
 from recipes.school.single import train_once
@@ -40,6 +40,8 @@ def config(folder: Path) -> Config:
         lr=0.02,
         workers=0,
         head_rates=[0.3],
+        head_penalties=[1.0],
+        own_settings={},
         dropout=0.0,
     )
 
@@ -149,6 +151,34 @@ def test_heads_start_as_copies_of_one(config: Config) -> None:
         assert all(torch.equal(x, y) for x, y in zip(first, head.parameters(), strict=True))
 
 
+def test_of_the_numbers_of_a_joint_target_a_pupil_knows_that_of_its_school(folder: Path) -> None:
+    data, rows = load(folder), np.arange(0, 240, 7)
+    batch = joint(data, rows, data.score).batch
+    assert torch.equal(batch.labelled[EXAM].long().argmax(1), torch.from_numpy(data.school[rows]))
+    assert bool((batch.labelled[EXAM].sum(1) == 1).all())
+    assert torch.equal(batch.targets[EXAM].sum(1), torch.from_numpy(data.score[rows]))
+
+
+def test_joint_heads_start_alike_and_give_the_output_of_the_own_school(config: Config) -> None:
+    data = load(config.data)
+    (head,) = build(config, data, JOINT).heads[EXAM]
+    assert torch.equal(head.weight, head.weight[:1].expand(6, -1))
+    config.epochs = 1
+    trained = fit(config, data, np.arange(240), JOINT, 1.0, seed=0, watch=Stopwatch())
+    assert trained.model.sharing.strength == pytest.approx(1 / 240)
+    rows = np.array([3, 100, 239, 4])
+    with torch.no_grad():
+        logits = trained.model({"pupil": torch.from_numpy(data.x[rows])})[EXAM].logits
+    expected = [float(logits[place, data.school[row]]) for place, row in enumerate(rows)]
+    assert trained.outputs(data, rows) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_sharing_has_settings_of_its_own() -> None:
+    config = Config(epochs=3, own_settings={JOINT: {"epochs": 7, "residual": False}})
+    assert (config.of(JOINT).epochs, config.of(JOINT).residual) == (7, False)
+    assert (config.of("hard").epochs, config.of("hard").residual) == (3, True)
+
+
 @pytest.mark.parametrize(
     ("sampling", "kind"),
     [(POOLED, ResumableLoader), ("uniform", TaskSamplingLoader), ("annealed", TaskSamplingLoader)],
@@ -162,12 +192,14 @@ def test_a_step_has_pupils_of_all_schools_or_of_one(config: Config, sampling: st
     assert (with_label == {1}) == (sampling != POOLED)
 
 
-@pytest.mark.parametrize("sampling", [POOLED, "proportional"])
-def test_it_learns_what_the_features_and_the_school_tell(config: Config, sampling: str) -> None:
+@pytest.mark.parametrize(
+    ("sampling", "sharing"), [(POOLED, "hard"), ("proportional", "hard"), ("proportional", JOINT)]
+)
+def test_it_learns_what_the_features_and_the_school_tell(config: Config, sampling: str, sharing: str) -> None:
     config.sampling = sampling
     data = load(config.data)
     rows, watch = np.arange(240), Stopwatch()
-    trained = fit(config, data, rows, "hard", 1.0, seed=0, watch=watch)
+    trained = fit(config, data, rows, sharing, 1.0, seed=0, watch=watch)
     found = trained.scale.back(trained.outputs(data, rows), 0.0)
     assert explained_variance(found, data.score) > 0.9
     assert watch.seconds > watch.waited_s > 0
@@ -238,13 +270,13 @@ def test_errors_of_the_schools_make_up_the_explained_variance(config: Config) ->
     assert found.test == pytest.approx(1 - error / spread, abs=1e-5)
     fitted, _ = inner_split(data, split(data, 0)[0], 0)
     loader = make_loader(config, data, fitted, data.score, 0)
-    assert (found.steps, found.rate) == (len(loader), 0.3)
+    assert (found.steps, found.setting) == (len(loader), 0.3)
     assert found.seconds > 0
 
 
 def test_the_first_losses_are_those_kept() -> None:
     kept = golden.kept("school")
-    for sampling in ("pooled", "proportional"):
+    for sampling in ("pooled", "proportional", JOINT):
         assert golden.school_losses(sampling) == pytest.approx(kept[sampling], abs=1e-3), (
             "the model trains otherwise than before; if that is meant, `python -m tests.recipes.golden`"
         )
@@ -291,6 +323,7 @@ def test_effects_of_years_and_bands_are_those_of_plain_normal_equations(config: 
 def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(folder), "--epochs", "2", "--width", "8", "--seeds", "1", "--workers", "0"]
     arguments += ["--sharing_options", '{"hard": {"depth": 1}}', "--head_rates", "[0.5]"]
+    arguments += ["--own_settings", "{}", "--head_penalties", "[1.0]"]
     run = harness.run_recipe(RECIPE, [*arguments, "--output", str(tmp_path / "runs")])
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "checkpoints"}
     assert "pooled ridge" in (run / "table.csv").read_text()
@@ -306,6 +339,10 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
         ({"sampling": "unifrom"}, "uniform"),
         ({"balancing": "pcgrad"}, "Give --sampling pooled"),
         ({"head_rates": [0.0]}, "--head_rates"),
+        ({"head_penalties": [-1.0]}, "--head_penalties"),
+        ({"own_settings": {"hrad": {}}}, "hard"),
+        ({"own_settings": {"hard": {"epoch": 1}}}, "epochs"),
+        ({"own_settings": {"hard": {"dropout": 1.0}}}, "--dropout"),
         ({"members": 0}, "--members should be 1 or more"),
         ({"dropout": 1.0}, "--dropout"),
         ({"sampling": "annealed", "epochs": 1}, "--epochs should be 2 or more"),
