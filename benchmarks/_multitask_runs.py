@@ -64,7 +64,12 @@ DATA: dict[str, DataSet] = {
         },
         {"epochs": 1, "batch_size": 512},
     ),
-    "tox21": DataSet("ROC-AUC", BinaryAUROC(), {"tasks": "separate"}, {"epochs": 1, "batch_size": 512}),
+    "tox21": DataSet(
+        "ROC-AUC",
+        BinaryAUROC(),
+        {"tasks": "separate", "epochs": 8, "width": 256, "lr": 2e-3},
+        {"epochs": 1, "batch_size": 512},
+    ),
 }
 
 
