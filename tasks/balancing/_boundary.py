@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,9 +27,11 @@ class Place:
         """The gradients ``[T, ...]`` of the tasks that read it."""
         return torch.stack(self.gradients)
 
-    def mixed(self, weights: Mapping[str, Tensor]) -> Tensor:
-        """``Σ_t w_t g_t``."""
-        return weighted_sum(torch.stack([weights[t] for t in self.tasks]), self.stacked)
+    def mixed(self, weights: Tensor, tasks: list[str]) -> Tensor:
+        """``Σ_t w_t g_t``, with the weights of these tasks, in their order."""
+        if self.tasks != tasks:
+            weights = weights[[tasks.index(t) for t in self.tasks]]
+        return weighted_sum(weights, self.stacked)
 
 
 def weighted_sum(weights: Tensor, gradients: Tensor) -> Tensor:

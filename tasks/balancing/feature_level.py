@@ -96,8 +96,7 @@ def balanced_loss(
         if kept is not None:
             pulled = kept.mixed(weights)
         else:
-            by_task = dict(zip(on, weights.unbind(), strict=True))
-            pulled = [(p.tensor, p.mixed(by_task)) for p in places if p.tensor.requires_grad]
+            pulled = [(p.tensor, p.mixed(weights, on)) for p in places if p.tensor.requires_grad]
         pulled += unweighted(model, places, on, weights)
     heads = zip(wanted, gradients[: len(wanted)], strict=True)
     own = [(x, g) for x, g in heads if g is not None and id(x) not in here]
