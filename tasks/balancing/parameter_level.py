@@ -80,7 +80,7 @@ def parameter_gramian(
         return torch.stack(list(gramians.values())).sum(0), None
     gramian = _over_ranks(kept.of_each, shared, graph.count) if together else kept.gramian()
     # A hook of a parameter has seen them already.
-    free = {use.parameter for use in uses if not use.parameter._backward_hooks}
+    free = {use.parameter for use in uses if not (use.parameter._backward_hooks or use.rule.sparse)}
     return gramian, kept if graph.parameters().keys() == free else None
 
 

@@ -278,3 +278,17 @@ def test_a_hook_of_a_parameter_is_applied_once(part: str) -> None:
     p.register_hook(lambda g: 3 * g)
     after = backward(model, batch, lambda b: balanced_loss(model, Given(), b))
     assert_close_gradients(after, before | {name: 3 * before[name]})
+
+
+def test_a_table_with_sparse_gradients_keeps_them() -> None:
+    encoder = create_encoder("bytes", max_length=8)
+    table = next(m for m in encoder.modules() if isinstance(m, torch.nn.Embedding))
+    table.sparse = True
+    tasks = {t: Classification(2) for t in ("y", "z")}
+    fusion = create_fusion("concat", {"text": encoder})
+    model = MultiTaskModel(encoders={"text": encoder}, fusion=fusion, tasks=tasks)
+    text = torch.stack([encoder.preprocess("abcdefgh")[:8], encoder.preprocess("hgfedcba")[:8]])
+    batch = Batch.of({"text": text}, targets={t: torch.tensor([0, 1]) for t in tasks})
+    balanced_loss(model, Given([2.0, 0.5]), batch)[0].backward()
+    assert table.weight.grad is not None
+    assert table.weight.grad.is_sparse

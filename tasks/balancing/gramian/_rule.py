@@ -16,7 +16,12 @@ class Rule:
 
     Args:
         node: The operation in the graph, whose ``_saved_…`` attributes hold what it was given.
+
+    Attributes:
+        sparse: Whether a backward pass gives a sparse gradient, which `gradients` does not.
     """
+
+    sparse = False
 
     def __init__(self, node: Any) -> None:
         raise NotImplementedError

@@ -31,6 +31,7 @@ class EmbeddingRule(Rule):
         self.indices: Tensor = node._saved_indices
         self.padding: int = node._saved_padding_idx
         self.size: int = node._saved_weight_sym_argsize_0
+        self.sparse: bool = node._saved_sparse
 
     @classmethod
     def fits(cls, node: Any) -> bool:
