@@ -46,7 +46,7 @@ class MeanRegularized(Hard):
         >>> head = nn.Linear(1, 3, bias=False)
         >>> _ = head.weight.data.copy_(torch.tensor([[1.0], [4.0], [1.0]]))
         >>> sharing.bind_heads({"scores": head})
-        >>> float(sharing.penalty())
+        >>> sharing.penalty().item()
         3.0
     """
 

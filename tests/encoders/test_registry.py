@@ -10,7 +10,7 @@ from encoders._create import ENCODERS
 def test_close_names_are_suggested() -> None:
     with pytest.raises(ValueError, match=r"unknown encoder 'tcnn'. Did you mean 'tcn'"):
         create_encoder("tcnn")
-    with pytest.raises(ValueError, match=r"unknown encoder 'q'. Known: bytes, conv"):
+    with pytest.raises(ValueError, match=r"unknown encoder 'q'. Known: bytes, chemprop"):
         create_encoder("q")
     with pytest.raises(ValueError, match=r"unknown option of encoder 'mlp' 'widht'. Did you mean 'width'"):
         create_encoder("mlp", 3, widht=8)
