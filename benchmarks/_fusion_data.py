@@ -14,6 +14,7 @@ from benchmarks import _small_avdigits as small
 from encoders import Batch, BatchDataset
 from recipes.harness import Options, Recipe
 from recipes.htad.augment import Augment
+from recipes.htad.config import Config as HTADConfig
 from recipes.htad.data import folds, inner_splits, load
 from recipes.htad.recipe import HTADRecipe
 from recipes.htad.train import build_tasks
@@ -63,8 +64,21 @@ class DataSet:
         return [Part(data.train, data.validation, data.test)]
 
 
+@dataclass
+class Config(HTADConfig):
+    """Options of `Activities`.
+
+    Args:
+        folds: How many of a protocol's folds are in use, the first of them.
+    """
+
+    folds: int = 5
+
+
 class Activities(HTADRecipe):
     """The activity alone."""
+
+    config = Config
 
     def tasks(self, config: Any, names: Sequence[str]) -> dict[str, Task]:
         return build_tasks(_load(config.data).activities, None)
@@ -80,11 +94,9 @@ class Folds(DataSet):
 
     Attributes:
         protocol: ``"same"`` or ``"new"``.
-        most: Folds in use, the first of them.
     """
 
     protocol: str = "same"
-    most: int = 5
 
     def config(self, folder: Path, settings: Mapping[str, Any]) -> Options:
         config: Options = self.recipe.config(**settings)  # the file is the one of multiviewstacking
@@ -105,7 +117,7 @@ class Folds(DataSet):
             return BatchDataset(batch, transform=Augment(batch, noise))
 
         found = []
-        for train, test in folds(data, self.protocol, seed)[: self.most]:
+        for train, test in folds(data, self.protocol, seed)[: config.folds]:
             for fit, check in inner_splits(data, self.protocol, train, seed):
                 found.append(Part(noisy(fit), BatchDataset(only(check)), None))
             found.append(Part(noisy(train), None, BatchDataset(only(test))))
@@ -113,13 +125,12 @@ class Folds(DataSet):
 
 
 _HTAD = {"epochs": 24, "batch_size": 128, "width": 64}
+_SAME = {**_HTAD, "strengths": [0.0], "folds": 2}
+_NEW = {**_HTAD, "strengths": [1.5], "folds": 3}
+_GLANCE = {"epochs": 1, "folds": 1}
 DATA: dict[str, DataSet] = {
-    "htad_same": Folds(
-        Activities(), {**_HTAD, "strengths": [0.0]}, {"epochs": 1}, renderings=4, protocol="same", most=2
-    ),
-    "htad_new": Folds(
-        Activities(), {**_HTAD, "strengths": [1.5]}, {"epochs": 1}, renderings=4, protocol="new", most=3
-    ),
+    "htad_same": Folds(Activities(), _SAME, _GLANCE, renderings=4, protocol="same"),
+    "htad_new": Folds(Activities(), _NEW, _GLANCE, renderings=4, protocol="new"),
     "mosi": DataSet(
         MOSIRecipe(), {"epochs": 15, "batch_size": 64, "width": 64, "dropouts": [0.5]}, {"epochs": 1}, 1
     ),

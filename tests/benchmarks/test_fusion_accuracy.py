@@ -212,7 +212,7 @@ def test_a_fusion_of_remembered_outputs_is_that_of_the_encoders(name: str, tmp_p
     part = small_part()
     encoders = {
         "a": create_encoder("conv", 1, image_size=8, widths=(4, 8), mean=0, std=1),
-        "b": create_encoder("tcn", 3, embed_dim=8),
+        "b": create_encoder("tcn", 3, width=8, depth=2),
     }
     for m, encoder in encoders.items():
         write(tmp_path / m, encoded(m, encoder, part, renderings=2))
