@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -10,36 +10,17 @@ from typing import Any
 import torch
 
 from benchmarks._multitask_plan import SINGLE, Case
-from benchmarks._multitask_runs import Outcome, take_steps
-from encoders import Encoder, ResumableLoader, create_encoder
+from benchmarks._screen import Outcome, take_steps
+from benchmarks._small_avdigits import RECIPE
+from encoders import ResumableLoader
 from recipes.avdigits.config import Config
-from recipes.avdigits.data import MODALITIES, SAMPLE_RATE
-from recipes.avdigits.train import AVDigits, single_task
+from recipes.avdigits.data import MODALITIES
+from recipes.avdigits.train import single_task
 from recipes.harness.evaluate import batches, evaluate
 from tasks.sharing import error_affinity, grow
 
 FUSION = "concat"
 _BATCH, _FIT_ON = 500, 2000
-
-
-class Small(AVDigits):
-    """Half as many filters, and 40 bands every 20 ms."""
-
-    def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
-        image = create_encoder("conv", 1, image_size=28, widths=(16, 32, 64, config.width), mean=0, std=1)
-        speech = create_encoder(
-            "logmel_conv",
-            sample_rate=SAMPLE_RATE,
-            n_mels=40,
-            window_s=0.032,
-            hop_s=0.02,
-            widths=(16, 32, 64, config.width),
-            embed_dim=config.width,
-        )
-        return {"image": image, "speech": speech}
-
-
-RECIPE = Small()
 
 
 def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> Outcome:
@@ -72,9 +53,9 @@ def _train(config: Config, seed: int) -> Outcome:
     epochs = config.epochs
     if config.sharing == "adaptive":  # one trunk for half of the epochs, then a tree
         epochs = max(1, epochs // 2)
-        take_steps(RECIPE.learner(config, model), loader, epochs=epochs)
+        take_steps(RECIPE.learner(config, model), loader, steps=epochs * len(loader))
         model = grow(model, error_affinity(model, batches(model, data.train, _BATCH)))
-    step_ms = take_steps(RECIPE.learner(config, model), loader, epochs=epochs)
+    step_ms = take_steps(RECIPE.learner(config, model), loader, steps=epochs * len(loader))
     metrics, model = RECIPE.metrics(config), model.eval()
     scores = {
         side: evaluate(model, batches(model, own, _BATCH), metrics)

@@ -15,7 +15,8 @@ from torchmetrics import Metric
 
 from benchmarks._harness import Result, not_run
 from benchmarks._multitask_plan import SINGLE, Case
-from benchmarks._multitask_runs import DATA, Outcome
+from benchmarks._multitask_runs import DATA
+from benchmarks._screen import Outcome, rounded, spread, text
 from tasks.analysis import delta_m
 
 MOST_TASKS = 20  # beyond, a row of the result file has no figure of each task
@@ -112,28 +113,15 @@ def entry(line: Line) -> dict[str, Any]:
         "metric": DATA[line.case.data].metric,
         "final": line.final,
         "seeds": line.seeds,
-        "score": {side: _spread(values) for side, values in line.score.items()},
-        "delta_m": {side: _spread(values) for side, values in line.gain.items()},
+        "score": {side: spread(values) for side, values in line.score.items()},
+        "delta_m": {side: spread(values) for side, values in line.gain.items()},
         "step_cost": round(line.cost, 3),
     }
     if len(line.tasks["test"]) <= MOST_TASKS:
         own["tasks"] = {
-            side: {t: _rounded(v) for t, v in values.items()} for side, values in line.tasks.items()
+            side: {t: rounded(v) for t, v in values.items()} for side, values in line.tasks.items()
         }
     return own
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    std = statistics.stdev(values) if len(values) > 1 else None
-    return {
-        "mean": _rounded(statistics.fmean(values)),
-        "std": None if std is None else _rounded(std),
-        "each": [_rounded(value) for value in values],
-    }
-
-
-def _rounded(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
 
 
 def statements(found: Found, seeds: Sequence[int]) -> list[dict[str, Any]]:
@@ -157,10 +145,10 @@ def statements(found: Found, seeds: Sequence[int]) -> list[dict[str, Any]]:
                     "data": data,
                     "what": f"{ours.label} against {peer.label}",
                     "metric": DATA[data].metric,
-                    "ours": _spread([a["test"]["score"] for a, _ in both]),
-                    "peer": _spread([b["test"]["score"] for _, b in both]),
-                    "difference": _spread([a["test"]["score"] - b["test"]["score"] for a, b in both]),
-                    "delta_m": _spread([gain(a, b, "test", metric) for a, b in both]),
+                    "ours": spread([a["test"]["score"] for a, _ in both]),
+                    "peer": spread([b["test"]["score"] for _, b in both]),
+                    "difference": spread([a["test"]["score"] - b["test"]["score"] for a, b in both]),
+                    "delta_m": spread([gain(a, b, "test", metric) for a, b in both]),
                 }
             )
     return stated
@@ -200,16 +188,11 @@ def show(lines: Sequence[Line]) -> None:
             table.add_row(
                 line.case.label,
                 str(len(line.seeds)),
-                *(_text(line.score[side], 3) for side in ("validation", "test")),
-                *(_text(line.gain[side], 1) for side in ("validation", "test")),
+                *(text(line.score[side], 3) for side in ("validation", "test")),
+                *(text(line.gain[side], 1) for side in ("validation", "test")),
                 f"{line.cost:.2f}",
             )
         console.print(table)
-
-
-def _text(values: Sequence[float], digits: int) -> str:
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def draw(lines: Sequence[Line]) -> Figure:

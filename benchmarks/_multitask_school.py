@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._multitask_plan import SINGLE, Case
-from benchmarks._multitask_runs import Outcome
+from benchmarks._screen import Outcome
 from recipes.school.config import Config
 from recipes.school.single import train_once
 

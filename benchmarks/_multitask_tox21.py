@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks._multitask_plan import SINGLE, Case
-from benchmarks._multitask_runs import Outcome
+from benchmarks._screen import Outcome
 from recipes.tox21.config import Config
 from recipes.tox21.fitting import fit, fit_alone
 

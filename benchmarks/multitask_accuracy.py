@@ -38,7 +38,8 @@ from benchmarks._multitask_results import (
     show,
     statements,
 )
-from benchmarks._multitask_runs import DATA, Trainings, run, train
+from benchmarks._multitask_runs import DATA, describe, train
+from benchmarks._screen import Trainings, run
 from encoders._files import write_json
 
 SEEDS = 5
@@ -71,12 +72,12 @@ def main() -> None:
     )
     cases = [case for name in DATA for case in screened(name, quick=options.quick)]
     wanted = [(case, settings[case.data], 0) for case in cases]
-    found = run(work, wanted, done, workers=options.workers)
+    found = run(work, wanted, done, workers=options.workers, describe=describe)
     chosen = gains(found, "validation")
     finals = [case for name in DATA for case in finalists(chosen, name)]
     finals = [case for case in finals if "refused" not in found[case, 0]]
     wanted = [(case, settings[case.data], seed) for seed in range(1, seeds) for case in finals]
-    found |= run(work, wanted, done, workers=options.workers)
+    found |= run(work, wanted, done, workers=options.workers, describe=describe)
     lines, stated = lines_of(found, finals), statements(found, range(seeds))
     show(lines)
     rows = rows_of(stated, refusals(found))

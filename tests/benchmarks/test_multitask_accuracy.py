@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from benchmarks import multitask_accuracy
 from benchmarks._multitask_plan import BEST, SINGLE, Case, finalists, fixed_cases, screened
 from benchmarks._multitask_results import gains
-from benchmarks._multitask_runs import DATA, Trainings, run
+from benchmarks._multitask_runs import DATA, describe
+from benchmarks._screen import Trainings, run
 from tasks import list_balancings, list_sharings, list_weightings
 from tests.benchmarks.test_overhead import check_schema
 
@@ -88,7 +89,7 @@ def test_other_settings_are_trained_anew(tmp_path: Path) -> None:
 
     case = Case("school")
     for settings in ({"epochs": 1, "shape": (2, 3)}, {"epochs": 1, "shape": (2, 3)}, {"epochs": 2}):
-        run(work, [(case, settings, 0)], done, workers=0)
+        run(work, [(case, settings, 0)], done, workers=0, describe=describe)
     assert [own["epochs"] for own in seen] == [1, 2]
 
 

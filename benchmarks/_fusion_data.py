@@ -1,0 +1,138 @@
+"""The data sets of `fusion_accuracy`: recipes in fixed, reduced configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import _small_avdigits as small
+from encoders import Batch, BatchDataset
+from recipes.harness import Options, Recipe
+from recipes.htad.augment import Augment
+from recipes.htad.config import Config as HTADConfig
+from recipes.htad.data import folds, inner_splits, load
+from recipes.htad.recipe import HTADRecipe
+from recipes.htad.train import build_tasks
+from recipes.mosi.train import MOSIRecipe
+from tasks import Task
+
+_load = lru_cache(maxsize=1)(load)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training: where there are validation or test data, the model is scored on them.
+
+    Attributes:
+        train: Its ``transform`` makes noise anew each epoch.
+    """
+
+    train: BatchDataset
+    validation: BatchDataset | None
+    test: BatchDataset | None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A recipe in a fixed, reduced configuration, whose tasks are all classifications.
+
+    Attributes:
+        settings: Changes to the recipe's config.
+        quick: Further ones for ``--quick``.
+        renderings: How often training data are rendered for frozen encoders; 1 where there is no noise.
+    """
+
+    recipe: Recipe[Any]
+    settings: Mapping[str, Any]
+    quick: Mapping[str, Any]
+    renderings: int
+
+    def config(self, folder: Path, settings: Mapping[str, Any]) -> Options:
+        """The recipe's config, checked."""
+        config: Options = self.recipe.config(data=folder, **settings)
+        config.check()
+        return config
+
+    def parts(self, config: Any, names: Sequence[str], seed: int) -> list[Part]:
+        """All trainings of a seed, whose scores are averaged."""
+        data = self.recipe.data(config, names, seed)
+        return [Part(data.train, data.validation, data.test)]
+
+
+@dataclass
+class Config(HTADConfig):
+    """Options of `Activities`.
+
+    Args:
+        folds: How many of a protocol's folds are in use, the first of them.
+    """
+
+    folds: int = 5
+
+
+class Activities(HTADRecipe):
+    """The activity alone."""
+
+    config = Config
+
+    def tasks(self, config: Any, names: Sequence[str]) -> dict[str, Task]:
+        return build_tasks(_load(config.data).activities, None)
+
+
+@dataclass(frozen=True)
+class Folds(DataSet):
+    """HTAD under one protocol.
+
+    Of each fold the model of all its training data is tested; models of parts of these are scored on the
+    rest, which are the validation data: split as the folds are, so that under ``"new"`` they are of a
+    recording that the model has not seen either.
+
+    Attributes:
+        protocol: ``"same"`` or ``"new"``.
+    """
+
+    protocol: str = "same"
+
+    def config(self, folder: Path, settings: Mapping[str, Any]) -> Options:
+        config: Options = self.recipe.config(**settings)  # the file is the one of multiviewstacking
+        config.check()
+        return config
+
+    def parts(self, config: Any, names: Sequence[str], seed: int) -> list[Part]:
+        data = _load(config.data)
+        noise = max(config.strengths)
+
+        def only(rows: Any) -> Batch:
+            some = data.batch.select(torch.as_tensor(rows))
+            targets = {"activity": some.targets["activity"]}
+            return Batch.of({m: some.inputs[m] for m in names}, targets=targets, index=some.index)
+
+        def noisy(rows: Any) -> BatchDataset:
+            batch = only(rows)
+            return BatchDataset(batch, transform=Augment(batch, noise))
+
+        found = []
+        for train, test in folds(data, self.protocol, seed)[: config.folds]:
+            for fit, check in inner_splits(data, self.protocol, train, seed):
+                found.append(Part(noisy(fit), BatchDataset(only(check)), None))
+            found.append(Part(noisy(train), None, BatchDataset(only(test))))
+        return found
+
+
+_HTAD = {"epochs": 24, "batch_size": 128, "width": 64}
+_SAME = {**_HTAD, "strengths": [0.0], "folds": 2}
+_NEW = {**_HTAD, "strengths": [1.5], "folds": 3}
+_GLANCE = {"epochs": 1, "folds": 1}
+DATA: dict[str, DataSet] = {
+    "htad_same": Folds(Activities(), _SAME, _GLANCE, renderings=4, protocol="same"),
+    "htad_new": Folds(Activities(), _NEW, _GLANCE, renderings=4, protocol="new"),
+    "mosi": DataSet(
+        MOSIRecipe(), {"epochs": 15, "batch_size": 64, "width": 64, "dropouts": [0.5]}, {"epochs": 1}, 1
+    ),
+    "avdigits": DataSet(small.RECIPE, small.SETTINGS, small.QUICK, renderings=3),
+}

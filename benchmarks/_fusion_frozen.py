@@ -1,0 +1,126 @@
+"""What frozen encoders gave, kept in files and read as if the encoders were there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from benchmarks._fusion_data import Part
+from encoders import Batch, BatchDataset, Encoder, InputSpec
+from encoders._files import write_bytes
+from encoders.slots import encode_slot
+from encoders.taps import pool
+from encoders.types import EncoderOutput, TapInfo
+from fusion.search.taps.frozen import frozen
+from fusion.search.taps.reading import Reading
+
+_BATCH = 500
+_POOLED, _TOKENS, _MASK, _TAP = "pooled", "tokens", "mask", "tap:"
+
+
+class Remembered(Encoder):
+    """Looks up what a frozen encoder gave for the samples whose numbers it reads.
+
+    Taps are kept pooled: so all fusions read them that do not act between stages.
+
+    Args:
+        outputs: As `encoded` gives them.
+
+    Shape:
+        ``forward(rows [B])``, whole numbers.
+    """
+
+    _not_config: ClassVar[tuple[str, ...]] = ("outputs",)
+
+    def __init__(self, outputs: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.outputs = dict(outputs)
+        self.input_spec = InputSpec((), dtype=torch.int64)
+        self.embed_dim = outputs[_POOLED].shape[1]
+        self.token_dim = outputs[_TOKENS].shape[2] if _TOKENS in outputs else None
+        # Files have their tensors in any order: the level stands before the name.
+        self.taps = {key: key.split(":", 2)[2] for key in sorted(outputs) if key.startswith(_TAP)}
+        self.tap_info = tuple(TapInfo(name, outputs[key].shape[1], "BC") for key, name in self.taps.items())
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        found = {key: values.index_select(0, x) for key, values in self.outputs.items()}
+        taps = {name: found[key] for key, name in self.taps.items()}
+        return EncoderOutput(found[_POOLED], found.get(_TOKENS), found.get(_MASK), taps)
+
+
+def encoded(name: str, encoder: Encoder, part: Part, *, renderings: int) -> dict[str, Tensor]:
+    """What an encoder gives for the training data, rendering by rendering, then for the others.
+
+    Args:
+        name: The modality.
+        encoder: Trained.
+        part: Its data.
+        renderings: How often training data are read, with noise anew.
+    """
+    device = torch.device("cpu")
+    gathered: dict[str, list[Tensor]] = {}
+    with frozen({name: encoder}, device):
+        for batch in _batches(part, renderings):
+            out = encode_slot(
+                encoder, batch.inputs[name], batch.masks.get(name), batch.present[name], all_present=True
+            )
+            own = {_POOLED: out.pooled}
+            own |= {} if out.tokens is None else {_TOKENS: out.tokens}
+            own |= {} if out.mask is None else {_MASK: out.mask}
+            for level, tap in enumerate(encoder.tap_info):
+                key = f"{_TAP}{level:02d}:{tap.name}"
+                own[key] = pool(out.taps[tap.name], tap.layout, out.tap_masks.get(tap.name))
+            for key, value in own.items():
+                gathered.setdefault(key, []).append(value)
+    return {key: torch.cat(values) for key, values in gathered.items()}
+
+
+def _batches(part: Part, renderings: int) -> Iterator[Batch]:
+    for data, count in ((part.train, renderings), (part.validation, 1), (part.test, 1)):
+        if data is not None:
+            reading = Reading(data, collate=None, prepare=None, batch_size=_BATCH, seed=0)
+            for rendering in range(count):
+                yield from reading.batches(rendering)
+
+
+def numbered(part: Part, names: Sequence[str], *, renderings: int) -> Part:
+    """The same samples with their numbers in `encoded` in the place of inputs."""
+    start = 0
+
+    def own(data: BatchDataset | None, count: int) -> BatchDataset | None:
+        nonlocal start
+        if data is None:
+            return None
+        rows = torch.arange(start, start + count * len(data))
+        start += len(rows)
+        targets = {t: y.repeat(count, *[1] * (y.dim() - 1)) for t, y in data.batch.targets.items()}
+        return BatchDataset(Batch.of(dict.fromkeys(names, rows), targets=targets))
+
+    train = own(part.train, renderings)
+    assert train is not None
+    return Part(train, own(part.validation, 1), own(part.test, 1))
+
+
+def write(path: Path, outputs: Mapping[str, Tensor]) -> None:
+    """Keep the outputs of an encoder, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, save({key: value.contiguous() for key, value in outputs.items()}))
+
+
+def read(path: Path) -> Remembered:
+    """The encoder of a file.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file '{path}', which the training of its modality alone leaves. Remove '{path.parents[1]}', "
+            f"so that all is trained again."
+        )
+    return Remembered(load_file(path))

@@ -1,0 +1,106 @@
+"""What benchmarks share that try many methods once and train the best again."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from encoders import ResumableLoader
+from encoders._files import write_json
+from recipes.harness import Cells, quiet_trainer, run_cells
+from tasks import Learner
+
+Outcome = dict[str, Any]
+"""What a training gave, in JSON values; or ``refused``, why the methods do not work on the data set."""
+
+
+class Choice(Protocol):
+    """One choice of methods on one data set, hashable."""
+
+    def cell(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """The training of a seed, in JSON values, with these ``settings``."""
+        ...
+
+
+C = TypeVar("C", bound=Choice)
+
+
+class Trainings(Cells):
+    """A folder with a JSON file for each finished training, named after its methods and its seed.
+
+    A file of the same methods under other settings is not taken, and written over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+
+    def get(self, cell: Mapping[str, Any]) -> Any | None:
+        path = self._file(cell)
+        if not path.is_file():
+            return None
+        kept = json.loads(path.read_text())
+        return kept["result"] if kept["cell"] == json.loads(json.dumps(cell)) else None
+
+    def store(self, cell: Mapping[str, Any], result: Any) -> None:
+        write_json(self._file(cell), {"cell": cell, "result": result})
+
+    def _file(self, cell: Mapping[str, Any]) -> Path:
+        words = ["" if value is None else str(value) for key, value in cell.items() if key != "settings"]
+        return self.path / (re.sub(r"[^\w-]+", "_", "-".join(words)) + ".json")
+
+
+def take_steps(learner: Learner, loader: ResumableLoader, *, steps: int) -> float:
+    """Train quietly; the milliseconds that a step took."""
+    start = time.perf_counter()
+    quiet_trainer(steps=steps).fit(learner, loader)
+    return 1e3 * (time.perf_counter() - start) / steps
+
+
+def run(
+    work: Callable[[Mapping[str, Any]], Outcome],
+    wanted: Sequence[tuple[C, Mapping[str, Any], int]],
+    done: Trainings,
+    *,
+    workers: int,
+    describe: Callable[[Mapping[str, Any]], str],
+) -> dict[tuple[C, int], Outcome]:
+    """Run what is not in the folder yet; all outcomes by case and seed.
+
+    Args:
+        work: From a cell to its outcome; importable by name.
+        wanted: Cases with the settings of their data set and a seed.
+        done: The folder.
+        workers: Processes of one thread each; 0 runs in this one.
+        describe: A few words on a cell, for the progress bar.
+    """
+    cells = [case.cell(settings, seed) for case, settings, seed in wanted]
+    found = run_cells(work, cells, done, workers=workers, describe=describe)
+    return {(case, seed): outcome for (case, _, seed), outcome in zip(wanted, found, strict=True)}
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, standard deviation and each of some values, for a result file."""
+    std = statistics.stdev(values) if len(values) > 1 else None
+    return {
+        "mean": rounded(statistics.fmean(values)),
+        "std": None if std is None else rounded(std),
+        "each": [rounded(value) for value in values],
+    }
+
+
+def rounded(value: float) -> float | None:
+    """Four digits; None for what is not finite."""
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def text(values: Sequence[float], digits: int) -> str:
+    """The mean of some values, with their standard deviation."""
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"

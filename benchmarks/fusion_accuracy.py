@@ -1,0 +1,113 @@
+"""How good every fusion is on four data sets, whole and with modalities missing.
+
+On htad (windows of the same recordings, and of a new one), mosi and avdigits, each a recipe in a fixed,
+reduced configuration: encoders are trained for each modality alone, with a head for each task, and frozen.
+With one seed every fusion is trained on what they give. Early fusions, which read the encoders' inputs, and
+`mmtm`, which acts between their stages, are trained with new encoders instead; the table says so. The best
+two of each stage on validation data are then trained jointly, encoders and all, with five seeds, and so
+are, wherever they stand: `concat`, `mean_probability`, `additive`, `multiplicative`, `boosted`, `mulmix`,
+and each modality alone. Test data choose nothing.
+
+A score is an accuracy, on avdigits the mean of that of the digit and that of the speaker. With modalities
+missing at test, each is hidden with probability .3 or .6, by a mask that depends on the seed only, and one
+of a sample's always stays, so that fewer are hidden than that (``missing``). A modality alone answers with
+the commonest class of the training data where it is hidden. The best single modality is chosen for each
+task on validation data. `cells` has its plain chain of all levels, the others the sizes they have by
+default.
+
+HTAD's scores are means over folds: two of the five of the same recordings, and all three of the new one; of
+each fold the test score is that of a model of all its training data, the validation score that of models of
+parts of these.
+
+``ours`` and ``peer`` are means on test data, and the spread of their ratio its lowest and highest seed. The
+rest is in the file: ``table`` has every training, ``statements`` the differences paired by seed.
+``--markdown`` prints the tables of a result file.
+
+Each training that ends leaves a small file in the folder of ``--work`` and is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+from benchmarks._fusion_data import DATA
+from benchmarks._fusion_page import draw, markdown
+from benchmarks._fusion_plan import alone, finalists, screened
+from benchmarks._fusion_results import refusals, rows_of, screen_scores, statements, table
+from benchmarks._fusion_runs import MISSING, describe, train
+from benchmarks._harness import arguments, report
+from benchmarks._screen import Trainings, run
+from encoders._files import write_json
+
+SEEDS = 5
+NOTES = (
+    "ours and peer: mean accuracy on test data; ratio: ours over peer; spread: lowest and highest seed. "
+    "table: 'frozen' is on the outputs of encoders trained alone, 'joint' with the encoders; chosen on "
+    "validation data. seconds: of processor time, of training. missing: the share of modalities that is "
+    "hidden in fact. Optimizers, schedules and epochs are the same for all."
+)
+
+
+def main() -> None:
+    """Train, print, write."""
+
+    def extend(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the recipes' data")
+        parser.add_argument(
+            "--work",
+            type=Path,
+            default=Path("runs/fusion_accuracy"),
+            help="where finished trainings are kept (default: %(default)s)",
+        )
+        parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+        parser.add_argument(
+            "--markdown", action="store_true", help="print the tables of the file of --out; train nothing"
+        )
+
+    options = arguments("fusion_accuracy", __doc__ or "", extend)
+    if options.markdown:
+        print(markdown(json.loads(options.out.read_text())))
+        return
+    seeds = 2 if options.quick else SEEDS
+    settings = {name: {**own.settings, **(own.quick if options.quick else {})} for name, own in DATA.items()}
+    folder = options.work / ("quick" if options.quick else "full")
+    go = partial(
+        run,
+        partial(train, options.data, folder / "outputs"),
+        done=Trainings(folder),
+        workers=options.workers,
+        describe=describe,
+    )
+    modalities = {
+        name: own.recipe.modalities(own.config(options.data, settings[name])) for name, own in DATA.items()
+    }
+    singles = [case for name in DATA for case in alone(name, modalities[name])]
+    screen = [case for name in DATA for case in screened(name, quick=options.quick)]
+    found = go([(case, settings[case.data], seed) for seed in range(seeds) for case in singles])
+    found |= go([(case, settings[case.data], 0) for case in screen])
+    chosen = screen_scores(found)
+    finals = [case for name in DATA for case in finalists(chosen, name)]
+    found |= go([(case, settings[case.data], seed) for seed in range(seeds) for case in finals])
+    missing = {
+        name: {
+            side: round(fmean(found[case, 0]["missing"][side] for case in alone(name, own)), 4)
+            for side in MISSING
+        }
+        for name, own in modalities.items()
+    }
+    stated = statements(found, finals)
+    rows = rows_of(stated, refusals(found))
+    report("fusion_accuracy", rows, options.out, packages=("plait", "torch"), notes=NOTES)
+    entries = table(found, screen, finals)
+    written = json.loads(options.out.read_text())
+    extra = {"settings": settings, "missing": missing, "statements": stated, "table": entries}
+    write_json(options.out, written | extra)
+    draw(entries).savefig(options.out.with_suffix(".png"), dpi=130)
+
+
+if __name__ == "__main__":
+    main()
