@@ -14,6 +14,7 @@ from tasks.weighting._base import WEIGHTINGS
 
 ASSAYS = ("classes", "numbers")
 JOINED, SEPARATE = "joined", "separate"
+MODALITIES = ("fingerprint", "graph", "smiles")
 
 
 @dataclass
@@ -37,8 +38,9 @@ class Config(Options):
         fingerprint_bits: Of the Morgan fingerprint.
         fingerprint_counts: Whether the fingerprint counts, instead of saying what is there.
         radius: Of the Morgan fingerprint, in bonds.
-        graph: Whether the graph of the molecule is a modality too (extra ``graphs``).
-        graph_width: Of its messages between bonds.
+        modalities: What of a molecule is read: its ``fingerprint``, its ``graph`` (extra ``graphs``), its
+            ``smiles``.
+        graph_width: Of the messages between the bonds of the graph.
         max_length: Bytes of a SMILES that are read.
         trees: Of the random forest of an assay.
         single_task: Whether a network is trained for each assay alone, too.
@@ -63,7 +65,7 @@ class Config(Options):
     fingerprint_bits: int = 2048
     fingerprint_counts: bool = True
     radius: int = 2
-    graph: bool = False
+    modalities: list[str] = field(default_factory=lambda: ["fingerprint", "smiles"])
     graph_width: int = 128
     max_length: int = 128
     trees: int = 200
@@ -75,6 +77,13 @@ class Config(Options):
             raise unknown_name("--assays", self.assays, ASSAYS)
         if self.tasks not in (JOINED, SEPARATE):
             raise unknown_name("--tasks", self.tasks, (JOINED, SEPARATE))
+        for name in self.modalities:
+            if name not in MODALITIES:
+                raise unknown_name("modality in --modalities", name, MODALITIES)
+        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
+            raise ValueError(
+                f"--modalities should hold at least one, and each once. Found {self.modalities}."
+            )
         sharing = create_sharing(self.sharing, **self.sharing_options)
         WEIGHTINGS.get(self.weighting)
         if self.balancing is not None:

@@ -49,7 +49,7 @@ class Tox21Recipe(Recipe[Config]):
     config = Config
 
     def modalities(self, config: Config) -> tuple[str, ...]:
-        return ("fingerprint", *(["graph"] if config.graph else []), "smiles")
+        return tuple(config.modalities)
 
     def metrics(self, config: Config) -> Mapping[str, str]:
         return {TASK: "auroc" if config.assays == "classes" else "r2"}
