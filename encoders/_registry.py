@@ -20,6 +20,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} '{name}'. {hint}")
 
 
+def check_part(name: str, part: object, kind: type) -> None:
+    """A part of a model is one, and not the name of one.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not isinstance(part, kind):
+        mend = f" Give create_{name}({part!r}, ...)." if isinstance(part, str) else ""
+        raise TypeError(f"`{name}` should be a {kind.__name__}. Found {part!r}.{mend}")
+
+
 class Configurable:
     """Remembers the arguments it was made with, so that it can be saved and made again."""
 

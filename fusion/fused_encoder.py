@@ -13,7 +13,7 @@ from encoders._base import Encoder
 from encoders._create import ENCODERS
 from encoders._modes import evaluating
 from encoders._named import NamedModules
-from encoders._registry import unknown_name
+from encoders._registry import check_part, unknown_name
 from encoders.batch import Batch
 from encoders.slots import Slot, encode_slot, unpack_output
 from encoders.types import EncoderOutput, InputSpec, TapInfo
@@ -56,6 +56,7 @@ class FusedEncoder(Encoder):
 
     def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
         super().__init__()
+        check_part("fusion", fusion, Fusion)
         if tuple(encoders) != fusion.modalities:
             raise ValueError(
                 f"the fusion should be made for the modalities {tuple(encoders)}, in this order. "

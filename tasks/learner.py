@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from encoders import Batch
-from encoders._registry import unknown_name
+from encoders._registry import check_part, unknown_name
 from tasks.balancing import Balancing
+from tasks.balancing._boundary import check_boundary
 from tasks.balancing.feature_level import balanced_loss
 from tasks.logs import forget_last_step
 from tasks.losses import Batches, as_batches
@@ -91,12 +92,9 @@ class Learner(Resuming):
         scales = dict(lr_scale or {})
         if any(scale <= 0 for scale in scales.values()):
             raise ValueError(f"`lr_scale` should be more than 0. Found {scales}. `freeze` stops a part.")
-        if balancing is not None and not model.sharing.has_boundary:
-            raise TypeError(
-                f"balancing '{balancing.registry_name}' needs a tensor at which the tasks part, and "
-                f"sharing '{model.sharing.registry_name}' has none. Use another sharing, such as 'hard'."
-            )
         if balancing is not None:
+            check_part("balancing", balancing, Balancing)
+            check_boundary(balancing, model.sharing)
             balancing.bind(list(model.tasks))
         self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.schedule, self.warmup = lr, weight_decay, schedule, warmup

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from encoders import Encoder, Preprocessing, Transforms, View
 from encoders._named import NamedModules
-from encoders._registry import unknown_name
+from encoders._registry import check_part, unknown_name
 from fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
 from fusion.levels import encode_by_level
 from fusion.missing import SubsetLog
@@ -61,6 +61,8 @@ class Network(nn.Module):
         self.with_head = tuple(name for name, task in tasks.items() if task.of is None)
         self.sharing = sharing or Hard()
         self.weighting = weighting or Equal()
+        check_part("sharing", self.sharing, Sharing)
+        check_part("weighting", self.weighting, Weighting)
         _check_tasks(tasks, fused, self.sharing)
         self.sharing.bind(self.with_head, fused.embed_dim, dict(fused.encoders.items()))
         self.weighting.bind(tasks)

@@ -11,7 +11,22 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from tasks.balancing._base import Balancing
     from tasks.network import Features
+    from tasks.sharing import Sharing
+
+
+def check_boundary(balancing: Balancing, sharing: Sharing) -> None:
+    """The tasks part somewhere.
+
+    Raises:
+        TypeError: The sharing has no common boundary.
+    """
+    if not sharing.has_boundary:
+        raise TypeError(
+            f"balancing '{balancing.registry_name}' needs a tensor at which the tasks part, and sharing "
+            f"'{sharing.registry_name}' has none. Use another sharing, such as 'hard'."
+        )
 
 
 @dataclass(eq=False)

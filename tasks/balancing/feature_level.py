@@ -12,7 +12,7 @@ from torch import distributed as dist
 from tasks._watched import conflicts
 from tasks.balancing._alone import unweighted
 from tasks.balancing._base import Balancing
-from tasks.balancing._boundary import Boundary, Place
+from tasks.balancing._boundary import Boundary, Place, check_boundary
 from tasks.balancing._surrogate import leaves_of, with_gradients
 from tasks.balancing.gramian import inner_products
 from tasks.balancing.parameter_level import parameter_gramian
@@ -64,11 +64,7 @@ def balanced_loss(
     """
     from tasks.losses import as_batches
 
-    if not model.sharing.has_boundary:
-        raise TypeError(
-            f"balancing needs a tensor at which the tasks part, and sharing "
-            f"'{model.sharing.registry_name}' has none. Use another sharing, such as 'hard'."
-        )
+    check_boundary(balancing, model.sharing)
     batches = as_batches(batch)
     active = model.active(batches)
     features = [model.training_features(b, active) for b in batches]

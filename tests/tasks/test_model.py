@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from tasks import (
     Consistency,
     CrossStitch,
     Hard,
+    Learner,
     MultiLabel,
     MultiTaskModel,
     Regression,
@@ -177,3 +180,18 @@ def test_determinism() -> None:
         torch.manual_seed(3)
         losses.append(model.loss(batch)[0])
     assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("part", ["fusion", "sharing", "weighting", "balancing"])
+def test_a_name_in_the_place_of_a_part_is_refused(part: str) -> None:
+    encoders = make_encoders(("table",))
+    parts: dict[str, Any] = {"fusion": create_fusion("concat", encoders)}
+
+    def build() -> object:
+        if part == "balancing":
+            return Learner(make("concat"), balancing="some")  # type: ignore[arg-type]
+        return MultiTaskModel(encoders=encoders, tasks=tasks(), **{**parts, part: "some"})
+
+    says = rf"`{part}` should be a {part.title()}\. Found 'some'\. Give create_{part}\('some', \.\.\.\)"
+    with pytest.raises(TypeError, match=says):
+        build()
