@@ -203,6 +203,10 @@ def figures(config: Config, assays: Sequence[str], scores: Tensor, batch: Batch)
     return found
 
 
-def mean(found: Mapping[str, float]) -> float:
-    """Over the assays; NaN where none has a figure."""
-    return float(np.mean(list(found.values()))) if found else float("nan")
+def overall(config: Config, found: Mapping[str, float]) -> float:
+    """Over the assays, the mean of the areas, or the median of R²; NaN where none has a figure.
+
+    R² has no lower bound: a few assays with a handful of molecules would rule a mean.
+    """
+    middle = np.mean if config.assays == "classes" else np.median
+    return float(middle(list(found.values()))) if found else float("nan")

@@ -20,7 +20,7 @@ from recipes.tox21.fitting import (
     figures,
     fit,
     fit_alone,
-    mean,
+    overall,
     predicted,
 )
 from recipes.tox21.references import Forest, random_forest
@@ -43,8 +43,8 @@ class Tox21Recipe(Recipe[Config]):
         "Molecules are split by their Bemis-Murcko scaffold, the scaffolds of most molecules first: 80 % to "
         "train on, 10 % to choose options on, 10 % to test on. No scaffold is on two sides. The split is "
         "the same for all seeds, which differ in initial weights, order and trees.",
-        "The figure is a mean over assays: of the area under the ROC curve, or of R² where assays have "
-        "numbers, each over the molecules for which it is known.",
+        "The figure is the mean over assays of the area under the ROC curve, or, where assays have numbers, "
+        "the median of R², each over the molecules for which it is known.",
     )
     config = Config
 
@@ -81,13 +81,13 @@ class Tox21Recipe(Recipe[Config]):
         row, seed = cell["row"], cell["seed"]
         if row == FOREST:
             data = self.data(config, ("fingerprint",), seed)
-            return _figures(random_forest(config, data, self.assays(config), seed=seed))
+            return _figures(config, random_forest(config, data, self.assays(config), seed=seed))
         if row == SINGLE:
-            return _result(fit_alone(config, seed=seed))
+            return _result(config, fit_alone(config, seed=seed))
         modalities = self.modalities(config)
         names = (row,) if row in modalities else modalities
         fitted = fit(config, names, seed=seed, fusion=row)
-        result = _result(fitted)
+        result = _result(config, fitted)
         model = fitted.model
         assert model is not None
         if len(names) > 1:
@@ -100,7 +100,7 @@ class Tox21Recipe(Recipe[Config]):
     def more(
         self, config: Config, cells: Sequence[Mapping[str, Any]], results: Sequence[Any]
     ) -> Mapping[str, Any]:
-        """By row, the mean on the validation molecules of each seed, and of a few assays the test figures."""
+        """By row, the figure of each seed on validation molecules; of a few assays, those on test molecules."""
         found: dict[str, Any] = {"validation": {}, "by_assay": {}}
         for cell, result in zip(cells, results, strict=True):
             found["validation"].setdefault(cell["row"], []).append(result["validation"])
@@ -129,7 +129,7 @@ class Tox21Recipe(Recipe[Config]):
         """The score without a modality."""
         rest = tuple(m for m in self.modalities(config) if m != missing)
         scores = predicted(model, test.restrict(rest))
-        return mean(figures(config, self.assays(config), scores, test))
+        return overall(config, figures(config, self.assays(config), scores, test))
 
 
 def _words(values: Sequence[float]) -> str:
@@ -140,17 +140,17 @@ def _words(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ± {spread:.3f}"
 
 
-def _figures(found: Fitted | Forest) -> dict[str, Any]:
+def _figures(config: Config, found: Fitted | Forest) -> dict[str, Any]:
     return {
-        "tasks": {TASK: {"score": mean(found.test)}},
+        "tasks": {TASK: {"score": overall(config, found.test)}},
         "by_assay": dict(found.test),
-        "validation": mean(found.validation),
+        "validation": overall(config, found.validation),
     }
 
 
-def _result(found: Fitted) -> dict[str, Any]:
+def _result(config: Config, found: Fitted) -> dict[str, Any]:
     return {
-        **_figures(found),
+        **_figures(config, found),
         "chosen": {},
         "seconds": found.seconds,
         "steps": found.steps,

@@ -20,7 +20,7 @@ from recipes import harness
 from recipes.tox21 import scaffolds
 from recipes.tox21.config import Config
 from recipes.tox21.data import TASK, find, load, splits, standardised
-from recipes.tox21.fitting import figures, fit, predicted, separated
+from recipes.tox21.fitting import figures, fit, overall, predicted, separated
 from recipes.tox21.scaffolds import murcko_scaffold, scaffold_split
 from recipes.tox21.train import FOREST, RECIPE, SINGLE
 from tests.encoders.test_molecules import letters
@@ -222,6 +222,13 @@ def test_a_figure_is_of_the_molecules_with_a_label_and_assays_without_one_are_le
     batch = Batch.of({"x": torch.zeros(4, 1)}, targets={TASK: target}, labelled={TASK: known})
     scores = torch.tensor([[0.6, 0.1], [0.5, 0.2], [0.4, 0.3], [0.9, 0.4]])
     assert figures(Config(), ["a", "b"], scores, batch) == {"a": 0.5}  # one of two inactive ones is above
+
+
+def test_one_assay_does_not_rule_the_figure_of_numbers() -> None:
+    found = {"a": 0.2, "b": 0.3, "few molecules": -300.0}
+    assert overall(Config(assays="numbers"), found) == 0.2
+    assert overall(Config(), {"a": 0.5, "b": 0.6, "c": 1.0}) == pytest.approx(0.7)
+    assert math.isnan(overall(Config(), {}))
 
 
 @pytest.mark.parametrize("tasks", ["joined", "separate"])
