@@ -100,7 +100,7 @@ class Tox21Recipe(Recipe[Config]):
     def more(
         self, config: Config, cells: Sequence[Mapping[str, Any]], results: Sequence[Any]
     ) -> Mapping[str, Any]:
-        """By row, the figure of each seed on validation molecules; of a few assays, those on test molecules."""
+        """By row, each seed's figure on validation molecules; of a few assays, those on test molecules."""
         found: dict[str, Any] = {"validation": {}, "by_assay": {}}
         for cell, result in zip(cells, results, strict=True):
             found["validation"].setdefault(cell["row"], []).append(result["validation"])
