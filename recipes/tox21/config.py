@@ -55,7 +55,7 @@ class Config(Options):
     weighting: str = "equal"
     balancing: str | None = None
     seeds: int = 3
-    fusions: list[str] = field(default_factory=lambda: ["concat", "gated", "mean_probability"])
+    fusions: list[str] = field(default_factory=lambda: ["mean_probability", "concat", "gated"])
     epochs: int = 8
     width: int = 512
     lr: float = 1e-3

@@ -122,8 +122,8 @@ class Tox21Recipe(Recipe[Config]):
         by_row = self.more(config, cells, results)["by_assay"]
         if not by_row or len(assays) > _SHOWN:
             return []
-        lines = [[row, *[_words(found.get(name, [])) for name in assays]] for row, found in by_row.items()]
-        return [Heading("Each assay"), Grid(["method", *assays], lines)]
+        lines = [[name, *[_words(found.get(name, [])) for found in by_row.values()]] for name in assays]
+        return [Heading("Each assay"), Grid(["assay", *by_row], lines)]
 
     def _without(self, config: Config, model: MultiTaskModel, test: Batch, missing: str) -> float:
         """The score without a modality."""
