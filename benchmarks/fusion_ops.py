@@ -46,7 +46,10 @@ def make_fusion(operator: str) -> Fusion:
     """Ours."""
     _, dims, options = OPERATORS[operator]
     encoders: dict[str, Encoder] = {f"m{i}": Given(d) for i, d in enumerate(dims)}
-    return create_fusion(operator, encoders, embed_dim=DIM, **options)
+    fusion = create_fusion(operator, encoders, embed_dim=DIM, **options)
+    for parameter in fusion.parameters():
+        nn.init.normal_(parameter, std=0.05)  # some start at zero, and would compare nothing
+    return fusion
 
 
 def make_inputs(operator: str) -> list[Tensor]:

@@ -17,7 +17,8 @@ from fusion.types import FusionOutput
 class LowRank(PooledFusion):
     """Tensor fusion with a weight tensor of low rank, never built.
 
-    ``h = Σ_r w_r · ⊙_m (W_m^(r) [x_m; 1]) + b``. The appended 1s keep the unimodal and pairwise terms.
+    ``h = Σ_r w_r · ⊙_m (W_m^(r) [x_m; 1]) + b``. The appended 1s keep the unimodal and pairwise terms; the
+    columns that they meet start at one, so that these terms are no smaller at first than the product of all.
     Source: Z. Liu et al. 2018, "Efficient Low-rank Multimodal Fusion with Modality-Specific Factors"
     (eq. 8, with the rank weights of the authors' code).
 
@@ -44,6 +45,8 @@ class LowRank(PooledFusion):
         self.embed_dim, self.rank = embed_dim, rank
         # The bias of each linear map is the factor's column for the appended 1.
         self.factors = nn.ModuleList([nn.Linear(d, rank * embed_dim) for d in self.dims])
+        for factor in self.factors:
+            nn.init.ones_(factor.bias)
         self.rank_weights = nn.Parameter(torch.randn(rank) * rank**-0.5)
         self.bias = nn.Parameter(torch.zeros(embed_dim))
 

@@ -20,7 +20,8 @@ class MultiplicativeInteractions(PooledFusion):
     """A full bilinear form of two modalities: ``z = xᵀ 𝕎 y + U x + V y + b``.
 
     With more than two, every pair has its bilinear form: ``z = Σ_{m<n} x_mᵀ 𝕎_mn x_n + Σ_m U_m x_m + b``.
-    In the place of an absent modality stands a learned token.
+    Every 𝕎 starts at zero, so that at first it is linear. In the place of an absent modality stands a
+    learned token.
     Source: Jayakumar et al. 2020, "Multiplicative Interactions and Where to Find Them" (eq. 1); the paper
     has two inputs.
 
@@ -49,6 +50,8 @@ class MultiplicativeInteractions(PooledFusion):
         self.forms = nn.ModuleList(
             [Contraction((self.dims[m], self.dims[n]), embed_dim) for m, n in self.pairs]
         )
+        for form in self.forms:
+            nn.init.zeros_(form.weight)
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None

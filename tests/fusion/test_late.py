@@ -37,6 +37,8 @@ def test_low_rank_is_tensor_fusion_with_a_weight_tensor_of_low_rank(
 ) -> None:
     """``h = W · ⊗_m [x_m; 1] + b`` with ``W = Σ_r w_r ⊗_m [W_m^(r); b_m^(r)]`` (Z. Liu 2018, eqs. 2-8)."""
     fusion = create_fusion("low_rank", make_encoders(dims), embed_dim=out, rank=rank).double()
+    for factor in fusion.factors:
+        torch.nn.init.normal_(factor.bias)  # all start at one
     xs = pooled(dims, batch)
     factors = [
         torch.cat([f.weight, f.bias[:, None]], 1).reshape(rank, out, d + 1)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from encoders import EncoderOutput
 from fusion import Fusion, FusionOutput, create_fusion, list_fusions
@@ -25,6 +25,8 @@ PUTS_TOKENS = ("film", "mfb", "multiplicative_interactions", "mutan", "tensor_fu
 
 def make(name: str, dims: list[int], out: int = 3, **options: Any) -> Fusion:
     fusion = create_fusion(name, make_encoders(dims), embed_dim=out, **options)
+    for parameter in fusion.parameters():
+        nn.init.normal_(parameter)  # some start at zero or one, which would hide a wrong place
     return fusion.double().eval().requires_grad_(False)
 
 
@@ -115,7 +117,8 @@ def test_film_scales_and_shifts_the_features_of_one_modality(
 
 
 def test_the_scale_of_film_starts_about_one() -> None:
-    scale, shift = make("film", [2, 100], out=200).modulation.bias.chunk(2)
+    fusion = create_fusion("film", make_encoders([2, 100]), embed_dim=200)
+    scale, shift = fusion.modulation.bias.chunk(2)
     assert scale.mean().item() == pytest.approx(1, abs=0.02)
     assert shift.mean().item() == pytest.approx(0, abs=0.02)
 
@@ -300,7 +303,23 @@ def test_multiplicative_interactions_of_two_are_tensor_fusion() -> None:
     u, v = forms.linear.weight.T.split([2, 3])
     top = torch.cat([natural(forms.forms[0]), u[:, None]], 1)
     whole.form.load(torch.cat([top, torch.cat([v, forms.linear.bias[None]])[None]]))
+    whole.bias.zero_()  # the last of its weights
     torch.testing.assert_close(run(whole, xs), run(forms, xs))
+
+
+@pytest.mark.parametrize("name", ["multiplicative_interactions", "low_rank"])
+def test_each_modality_counts_at_first_as_in_a_sum(name: str) -> None:
+    """Trap: where products rule, an encoder learns through what the others give: noise at first."""
+    fusion = create_fusion(name, make_encoders([8, 8, 8]), embed_dim=400).double()
+    alone = []
+    for m in range(3):
+        xs = [torch.zeros(1, 8, dtype=torch.float64) for _ in range(3)]
+        xs[m].normal_()
+        alone.append((xs[m], run(fusion, xs) - run(fusion, [torch.zeros_like(x) for x in xs])))
+        assert alone[-1][1].std() > 0.3 * xs[m].norm() * 24**-0.5
+    if name != "low_rank":
+        summed = run(fusion, [x for x, _ in alone]) - run(fusion, [torch.zeros_like(x) for x, _ in alone])
+        torch.testing.assert_close(summed, sum(own for _, own in alone))
 
 
 def test_a_tensor_too_large_is_refused_with_the_mend() -> None:
