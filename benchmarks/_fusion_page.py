@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks._fusion_plan import FAMILY, REFERENCE
+from benchmarks._fusion_plan import FAMILY, PLAIN, REFERENCE
 from benchmarks._fusion_results import COMPARED, SINGLE
 from recipes.harness.bars import COLOURS
 
@@ -42,11 +42,12 @@ def _text(own: Mapping[str, Any], *, signed: bool = False) -> str:
 
 
 def _family(stated: Sequence[Mapping[str, Any]]) -> str:
-    """A line for each fusion and data set: the difference paired by seed, and how often it is above."""
+    """A line for each fusion, peer and data set: the difference paired by seed, and how often it is above."""
     lines = [
         [
             entry["data"],
             entry["what"],
+            entry["against"],
             *(
                 f"{_text(entry[side]['difference'], signed=True)} ({entry[side]['above']} of "
                 f"{len(entry['seeds'])})"
@@ -54,9 +55,9 @@ def _family(stated: Sequence[Mapping[str, Any]]) -> str:
             ),
         ]
         for entry in stated
-        if entry["against"] == REFERENCE and entry["what"] in FAMILY
+        if entry["against"] in (REFERENCE, PLAIN) and entry["what"] in FAMILY
     ]
-    return _grid(["data", "fusion", *(WORDS[side] for side in COMPARED)], lines)
+    return _grid(["data", "fusion", "against", *(WORDS[side] for side in COMPARED)], lines)
 
 
 def _name(entry: Mapping[str, Any], tasks: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ How = Literal["alone", "frozen", "joint"]
 STAGES: tuple[Stage, ...] = ("early", "intermediate", "late", "decision")
 BEST = 2  # of each stage
 REFERENCE, CONCAT = "mean_probability", "concat"
+PLAIN = "additive"  # the family without its factor
 FAMILY = ("additive", "multiplicative", "boosted", "mulmix")  # of Liu et al. 2018
 ALWAYS = (CONCAT, REFERENCE, *FAMILY)
 QUICK = ("early_concat", "mmtm", "concat", "mean_probability", "multiplicative")

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks._fusion_plan import CONCAT, FAMILY, REFERENCE, Case
+from benchmarks._fusion_plan import CONCAT, FAMILY, PLAIN, REFERENCE, Case
 from benchmarks._fusion_runs import SIDES
 from benchmarks._harness import Result, not_run
 from benchmarks._screen import Outcome, spread
@@ -102,8 +102,8 @@ def _entry(data: str, name: str, stage: str, how: str, own: Mapping[int, Outcome
 def statements(found: Found, finals: Sequence[Case]) -> list[dict[str, Any]]:
     """Differences on test data, paired by seed, whole and with modalities missing.
 
-    The multiplicative family against the mean of probabilities; every final against concatenation and
-    against the best single modality.
+    The multiplicative family against the mean of probabilities and against its own plain form; every final
+    against concatenation and against the best single modality.
     """
     stated = []
     for data in dict.fromkeys(case.data for case in finals):
@@ -111,6 +111,7 @@ def statements(found: Found, finals: Sequence[Case]) -> list[dict[str, Any]]:
         own = {name: by_seed for name, by_seed in own.items() if not _refused(by_seed)}
         single = best_single(found, data)[1]
         pairs = [(name, REFERENCE, own.get(REFERENCE)) for name in FAMILY if name in own]
+        pairs += [(name, PLAIN, own.get(PLAIN)) for name in FAMILY if name in own and name != PLAIN]
         pairs += [(name, CONCAT, own.get(CONCAT)) for name in own if name != CONCAT]
         pairs += [(name, SINGLE, single) for name in own]
         for name, peer, others in pairs:

@@ -37,7 +37,7 @@ from statistics import fmean
 from benchmarks._fusion_data import DATA
 from benchmarks._fusion_page import draw, markdown
 from benchmarks._fusion_plan import alone, finalists, screened
-from benchmarks._fusion_results import refusals, rows_of, screen_scores, statements, table
+from benchmarks._fusion_results import COMPARED, refusals, rows_of, screen_scores, statements, table
 from benchmarks._fusion_runs import MISSING, describe, train
 from benchmarks._harness import arguments, report
 from benchmarks._screen import Trainings, run
@@ -104,6 +104,9 @@ def main() -> None:
     report("fusion_accuracy", rows, options.out, packages=("plait", "torch"), notes=NOTES)
     entries = table(found, screen, finals)
     written = json.loads(options.out.read_text())
+    for own in stated:
+        for side in COMPARED:
+            del own[side]["ours"], own[side]["peer"]  # the table has them
     extra = {"settings": settings, "missing": missing, "statements": stated, "table": entries}
     write_json(options.out, written | extra)
     draw(entries).savefig(options.out.with_suffix(".png"), dpi=130)

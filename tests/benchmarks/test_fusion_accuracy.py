@@ -134,6 +134,7 @@ def test_the_file_says_what_was_measured(
     for data in DATA:
         for name in FAMILY:
             assert (data, name, "mean_probability") in stated
+            assert ((data, name, "additive") in stated) == (name != "additive")
     own = stated["mosi", "multiplicative", "mean_probability"]
     assert own["test"]["difference"]["each"] == pytest.approx([0.1, 0.12])
     assert own["test"]["difference"]["mean"] == pytest.approx(0.11)
@@ -149,7 +150,7 @@ def test_the_file_says_what_was_measured(
     capsys.readouterr()
     run_main(tmp_path, Fake(stop=0), monkeypatch, "--markdown")
     page = capsys.readouterr().out
-    assert "| mosi | multiplicative | +0.110 ± 0.014 (2 of 2) |" in page
+    assert "| mosi | multiplicative | mean_probability | +0.110 ± 0.014 (2 of 2) |" in page
     assert "- mmtm, joint: (not run: it does not work here)" in page
     assert "image (digit only)" in page
 
