@@ -164,6 +164,20 @@ def test_mutual_information_of_a_known_distribution() -> None:
     assert values[1] < 0.05
 
 
+def test_a_class_of_one_sample_tells_nothing() -> None:
+    """Recordings of many speakers, one each: no sample has a neighbour of its class."""
+    x, every = torch.randn(40, 2).double(), torch.ones(40) > 0
+    assert not mutual_information(x, torch.arange(40), every).any()
+    x[20:, 1] = torch.nan  # the pairs' second ones lack it
+    pairs = torch.arange(40) % 20
+    assert not mutual_information(x, pairs, every)[1]
+    coin = torch.arange(40) % 2
+    expected = mutual_information(x[:, :1], coin, every)
+    alone = torch.cat([coin, torch.tensor([7, 8])])
+    more = torch.cat([x[:, :1], torch.zeros(2, 1).double()])
+    torch.testing.assert_close(mutual_information(more, alone, torch.ones(42) > 0), expected, atol=1e-6, rtol=0)
+
+
 def test_mutual_information_without_labels_is_refused() -> None:
     model = make_model("early_mutual_information")
     batch = make_batch(10, labelled={"y": torch.zeros(10) > 0})

@@ -187,6 +187,16 @@ def test_granger_test_is_the_f_test_of_two_regressions() -> None:
             assert float(p[i, j]) == pytest.approx(f.sf(statistic, lags, free), rel=1e-4, abs=1e-300)
 
 
+def test_granger_test_does_not_ask_where_zero_is() -> None:
+    """Pressure in pascals varies by little about 100,000; a far mean is no news of another channel."""
+    x, valid = series()
+    ratio, p = granger_test(x, valid, lags=2)
+    x = x + torch.tensor([1e5, 0.0, -1e7, 1e3])
+    x[~valid] = torch.nan
+    for found, expected in zip(granger_test(x, valid, lags=2), (ratio, p), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
+
+
 def test_granger_test_agrees_with_statsmodels() -> None:
     stattools = pytest.importorskip("statsmodels.tsa.stattools")
     x, _ = series(1)
