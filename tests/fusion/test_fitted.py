@@ -24,7 +24,8 @@ each = pytest.mark.parametrize("name", FITTED)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, Tensor]:
-    return {n: b.clone() for n, b in module.named_buffers()}
+    """But the mark that something was measured."""
+    return {n: b.clone() for n, b in module.named_buffers() if n != "fitted"}
 
 
 @each
@@ -67,6 +68,7 @@ def test_what_was_measured_is_saved_with_the_model(name: str, tmp_path: Path) ->
     assert any(not torch.equal(before[n], after[n]) for n in after) == (name not in NO_CHOICE)
     model.save_pretrained(tmp_path)
     again = MultiTaskModel.from_pretrained(tmp_path).eval()
+    assert again.fused_encoder.fusion.fitted
     with torch.no_grad():
         torch.testing.assert_close(again(batch)["y"].logits, model.eval()(batch)["y"].logits)
 
@@ -86,8 +88,10 @@ def test_a_nested_fusion_is_fitted_too(name: str) -> None:
     before = buffers(inner.fusion)
     assert outer.fits
     outer.fit_fusion(extra)
-    changed = any(not torch.equal(b, before[n]) for n, b in inner.fusion.named_buffers())
+    changed = any(not torch.equal(b, before[n]) for n, b in buffers(inner.fusion).items())
     assert changed == (name not in NO_CHOICE)
+    assert [f.registry_name for f in outer.fusions()] == [name, "gated"]
+    assert inner.fusion.fitted
 
 
 def vectors(
@@ -119,6 +123,23 @@ def test_pca_finds_the_eigenvectors_of_the_correlation_matrix() -> None:
     standard = (torch.from_numpy(x).float() - fusion.standardise.mean) / fusion.standardise.scale
     scores = standard @ fusion.components
     torch.testing.assert_close(out.pooled, fusion.trunk(fusion.reduce(scores)), atol=1e-4, rtol=1e-4)
+
+
+def test_pca_s_token_is_a_standardised_vector() -> None:
+    """Inputs about 1,000 apart from zero: what is absent begins at their mean, and not 1,000 from it."""
+    encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 4)}
+    fusion = create_fusion("early_pca", encoders, features=4).eval()
+    outputs = {
+        m: EncoderOutput(torch.randn(50, fusion.read(e).embed_dim) + 1000) for m, e in encoders.items()
+    }
+    fusion.fit(outputs, None, {})
+    present = {"a": torch.ones(50) > 0, "b": torch.zeros(50) > 0}
+    size = fusion.dims[0]
+    known = (outputs["a"].pooled - fusion.standardise.mean[:size]) / fusion.standardise.scale[:size]
+    standard = torch.cat([known, fusion.missing.tokens[1].expand(50, -1)], 1)
+    scores = fusion.reduced(outputs, present)
+    torch.testing.assert_close(scores, standard @ fusion.components)
+    assert float(scores.detach().abs().max()) < 20
 
 
 def test_directions_that_the_data_lack_are_zeros() -> None:
@@ -175,7 +196,9 @@ def test_a_class_of_one_sample_tells_nothing() -> None:
     expected = mutual_information(x[:, :1], coin, every)
     alone = torch.cat([coin, torch.tensor([7, 8])])
     more = torch.cat([x[:, :1], torch.zeros(2, 1).double()])
-    torch.testing.assert_close(mutual_information(more, alone, torch.ones(42) > 0), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        mutual_information(more, alone, torch.ones(42) > 0), expected, atol=1e-6, rtol=0
+    )
 
 
 def test_mutual_information_without_labels_is_refused() -> None:
