@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from encoders import Batch, EncoderOutput, create_encoder
+from encoders import Batch, BatchDataset, EncoderOutput, ResumableLoader, create_encoder
 from fusion import FusedEncoder, create_fusion, list_fusions
 from fusion._base import FUSIONS
 from fusion.early.mutual_information import mutual_information
-from tasks import MultiTaskModel
+from tasks import Learner, MultiTaskModel, fit
 from tests.contracts import fusion_kit as kit
 from tests.contracts.test_fusions import CHECKS, make_fused
 from tests.parts import MODALITIES, make_batch, make_model, make_view
@@ -71,6 +72,26 @@ def test_what_was_measured_is_saved_with_the_model(name: str, tmp_path: Path) ->
     assert again.fused_encoder.fusion.fitted
     with torch.no_grad():
         torch.testing.assert_close(again(batch)["y"].logits, model.eval()(batch)["y"].logits)
+
+
+@each
+def test_a_resumed_training_has_what_was_measured(name: str, tmp_path: Path) -> None:
+    """A killed run is taken up by a model that was not fitted again."""
+    data = BatchDataset(make_batch(24))
+    options: dict[str, Any] = {"folder": tmp_path, "accelerator": "cpu", "progress": False}
+
+    def learner() -> Learner:
+        return Learner(make_model(name))
+
+    first, again = learner(), learner()
+    first.model.fit_preprocessing(make_batch(40))
+    fit(first, ResumableLoader(data, batch_size=12, collate_fn=data.collate), epochs=1, **options)
+    loader = ResumableLoader(data, batch_size=12, collate_fn=data.collate)
+    fit(again, loader, epochs=2, resume=True, **options)
+    expected, found = (x.model.fused_encoder.fusion for x in (first, again))
+    assert found.fitted
+    for n, own in buffers(expected).items():
+        assert torch.equal(buffers(found)[n], own), n
 
 
 @each
@@ -174,6 +195,11 @@ def test_mutual_information_keeps_the_features_that_tell_most(continuous: bool) 
     joined = torch.cat([o.pooled for o in outputs.values()], 1)
     expected = fusion.trunk(fusion.reduce(joined[:, fusion.kept]))
     torch.testing.assert_close(fusion(outputs).pooled, expected)
+    found, token = (t.detach() for t in (fusion.reduced(outputs, present), fusion.missing.tokens[0]))
+    for row in range(20):
+        for place, j in enumerate(fusion.kept.tolist()):
+            there = present["a" if j < width else "b"][row]
+            assert float(found[row, place]) == float(joined[row, j] if there else token[place])
 
 
 def test_mutual_information_of_a_known_distribution() -> None:

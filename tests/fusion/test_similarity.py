@@ -49,6 +49,11 @@ def test_correlations_are_over_the_rows_that_both_columns_have() -> None:
             expected = np.corrcoef(x[rows, i].numpy(), x[rows, j].numpy())[0, 1]
             assert float(found[i, j]) == pytest.approx(expected)
     assert not found[3].any()
+    far = x + torch.tensor([0.0, 1e8, -1e6, 1e8])
+    torch.testing.assert_close(correlations(far), found, atol=1e-6, rtol=0)
+    x[:, 3] = torch.nan
+    assert torch.equal(correlations(x)[:3, :3], found[:3, :3])
+    assert not correlations(x)[3].any()
 
 
 def taps_of(**layers: list[Tensor]) -> dict[str, EncoderOutput]:
