@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from encoders._registry import Configurable, Registry
 from encoders.types import EncoderOutput
+from fusion._checks import check_at_least
 from fusion.missing import MissingTokens, stack_present
 from fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 
@@ -38,6 +39,7 @@ class Fusion(Configurable, nn.Module):
             of, on which the model puts extra heads.
         auxiliary_weight: Weight of the losses of those heads.
         fits: Whether it measures something on training data, in `fit`.
+        fitted: Whether it has, by way of `FusedEncoder.fit_fusion`; saved. Only where it ``fits``.
     """
 
     stage: Stage
@@ -51,6 +53,7 @@ class Fusion(Configurable, nn.Module):
     candidates: int = 1
     auxiliary_dims: Mapping[str, int] = MappingProxyType({})
     auxiliary_weight: float = 0.0
+    fitted: Tensor
     forward: Callable[..., FusionOutput]
 
     def __init__(self, encoders: Mapping[str, Encoder]) -> None:
@@ -58,6 +61,8 @@ class Fusion(Configurable, nn.Module):
         if not encoders:
             raise ValueError(f"a fusion needs at least one encoder. Found {dict(encoders)}.")
         self.modalities = tuple(encoders)
+        if self.fits:
+            self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
     @classmethod
     def read(cls, encoder: Encoder) -> Encoder:
@@ -156,9 +161,19 @@ def create_fusion(name: str, encoders: Mapping[str, Encoder], **options: Any) ->
     """Make a fusion by name: ``create_fusion("low_rank", encoders, embed_dim=128, rank=4)``.
 
     Raises:
-        ValueError: Unknown name or option; close matches are named.
+        ValueError: Unknown name or option, with close matches; a size below 1.
         TypeError: The fusion cannot work with one of the encoders; it is named.
     """
+    if not isinstance(encoders, Mapping):
+        raise TypeError(f"`encoders` should be a mapping from modalities to encoders. Found {encoders!r}.")
+    for modality, encoder in encoders.items():
+        if not isinstance(encoder, Encoder):
+            raise TypeError(
+                f"`encoders['{modality}']` should be an Encoder, as create_encoder makes one. Found "
+                f"{encoder!r}."
+            )
+    if options.get("embed_dim") is not None:
+        check_at_least(1, f"fusion '{name}'", embed_dim=options["embed_dim"])
     return FUSIONS.create(name, encoders, **options)
 
 

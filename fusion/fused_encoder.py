@@ -183,11 +183,15 @@ class FusedEncoder(Encoder):
         fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
         return replace(fused, taps={"fused": fused.pooled})
 
+    def fusions(self) -> list[Fusion]:
+        """Its fusion and those nested in it, the innermost first."""
+        nested = (e.fusions() for e in self.encoders.values() if isinstance(e, FusedEncoder))
+        return [*(fusion for own in nested for fusion in own), self.fusion]
+
     @property
     def fits(self) -> bool:
         """Whether its fusion, or a nested one, measures something on training data."""
-        nested = (e for e in self.encoders.values() if isinstance(e, FusedEncoder))
-        return self.fusion.fits or any(e.fits for e in nested)
+        return any(fusion.fits for fusion in self.fusions())
 
     @torch.no_grad()
     def fit_fusion(self, view: View) -> None:
@@ -206,6 +210,7 @@ class FusedEncoder(Encoder):
         with evaluating(self):
             outputs = self.encode(view)
         self.fusion.fit(outputs, self.presence(view), {t: (y, known[t]) for t, y in labels.items()})
+        self.fusion.fitted.fill_(True)
 
     def preprocess(self, raw: Any) -> Tensor:
         raise TypeError("a FusedEncoder has no input of its own; preprocess each modality.")

@@ -44,11 +44,13 @@ def granger_test(x: Tensor, valid: Tensor, *, lags: int, name: str = "x") -> tup
     from scipy.stats import f
 
     count, span = x.shape[2], lags + 1
+    # Products of values far from zero would leave no digits for what varies.
+    centre = torch.where(valid.unsqueeze(2), x, 0.0).double().sum((0, 1)) / valid.sum().clamp(min=1)
     gram = torch.zeros(1 + count * span, 1 + count * span, dtype=torch.float64)
     n = 0
     for start in range(0, len(x) if x.shape[1] >= span else 0, _CHUNK):
         part, there = x[start : start + _CHUNK], valid[start : start + _CHUNK]
-        rows = part.double().unfold(1, span, 1)[there.unfold(1, span, 1).all(2)].flatten(1)
+        rows = (part - centre).unfold(1, span, 1)[there.unfold(1, span, 1).all(2)].flatten(1)
         rows = torch.cat([rows.new_ones(len(rows), 1), rows], 1)
         gram += (rows.T @ rows).cpu()
         n += len(rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fusion._checks import check_at_least
 from fusion.similarity import groups_by_distance
 from fusion.transfer_probe import TransferProbe
 
@@ -46,7 +47,16 @@ class Heterogeneity:
         return cls(tuple(items), scores, loss + loss.T)
 
     def groups(self, count: int) -> list[list[tuple[str, ...]]]:
-        """So many groups of items that may share parameters, by average linkage."""
+        """So many groups of items that may share parameters, by average linkage.
+
+        Those of modalities and of pairs are the options ``modality_groups`` and ``pair_groups`` of the
+        fusion `perceiver`.
+
+        Raises:
+            ValueError: There are fewer items than groups, or no group.
+        """
+        if not 1 <= count <= len(self.items):
+            raise ValueError(f"`count` should be from 1 to {len(self.items)}, all items. Found {count}.")
         found = groups_by_distance(self.distance, count).tolist()
         return [[x for x, g in zip(self.items, found, strict=True) if g == k] for k in range(count)]
 
@@ -91,6 +101,9 @@ def modality_heterogeneity(
         width: Of body and linear maps.
         steps: Of each training.
         seed: Of its random numbers.
+
+    Raises:
+        ValueError: There are too few modalities, or vectors that are not finite or not as many as targets.
 
     Example:
         >>> from tasks import Classification
@@ -139,13 +152,32 @@ def _measure(
         raise ValueError(
             f"`held_out` should be of the modalities {sorted(train[0])}. Found {sorted(held_out[0])}."
         )
-    centre = {m: (x.float().mean(0), x.float().std(0).clamp(min=1e-6)) for m, x in train[0].items()}
+    check_at_least(1, "a transfer", width=width, steps=steps)
+    train, held_out = _plain("train", train), _plain("held_out", held_out)
+    centre = {m: (x.mean(0), x.std(0).clamp(min=1e-6)) for m, x in train[0].items()}
 
     def scaled(data: Data) -> tuple[dict[str, Tensor], Tensor]:
-        return {m: (data[0][m].float() - mean) / std for m, (mean, std) in centre.items()}, data[1]
+        return {m: (data[0][m] - mean) / std for m, (mean, std) in centre.items()}, data[1]
 
     probe = TransferProbe(objective, scaled(train), scaled(held_out), width=width, steps=steps, seed=seed)
     models = [probe.learn(item) for item in items]
     scores = torch.stack([probe.transfer(models, item) for item in items], 1)
     own = torch.tensor([model.score for model in models])
     return Heterogeneity.of(items, scores.diagonal_scatter(own))
+
+
+def _plain(name: str, data: Data) -> Data:
+    """The data without the graphs that made them, in float32 on the CPU."""
+    vectors, target = data
+    for m, x in vectors.items():
+        if x.dim() != 2 or len(x) != len(target):
+            raise ValueError(
+                f"`{name}` should hold vectors [samples, size] and a target for each sample. Found "
+                f"{(*x.shape,)} for '{m}', and {len(target)} targets."
+            )
+        if not bool(x.isfinite().all()):
+            raise ValueError(
+                f"`{name}` should hold finite vectors. Found NaN or infinity for '{m}'. Leave out the "
+                f"samples that lack a modality."
+            )
+    return {m: x.detach().float().cpu() for m, x in vectors.items()}, target.detach().cpu()

@@ -44,7 +44,7 @@ def correlations(x: Tensor) -> Tensor:
         x ``[N, D]``, NaN where absent; result ``[D, D]``, on the CPU.
     """
     there = (~x.isnan()).double()
-    x = x.nan_to_num(nan=0.0)
+    x = (x - x.nanmean(0)).nan_to_num(nan=0.0)  # far from zero, products would leave no digits
     count = (there.T @ there).clamp(min=1)
     sums, squares = x.T @ there, x.square().T @ there  # of column i over the rows that j has too
     covariance = x.T @ x - sums * sums.T / count

@@ -11,6 +11,7 @@ from encoders._base import Encoder
 from encoders.layers.transformer import sinusoids
 from encoders.slots import clean
 from encoders.types import EncoderOutput
+from fusion._checks import check_at_least
 
 
 class ModalityTokens(nn.Module):
@@ -34,6 +35,7 @@ class ModalityTokens(nn.Module):
 
     def __init__(self, encoders: Mapping[str, Encoder], dim: int, *, heads: int) -> None:
         super().__init__()
+        check_at_least(1, "a fusion that attends", heads=heads)
         if dim % heads or dim % 2:
             raise ValueError(
                 f"`embed_dim` should be even and a multiple of `heads`. Found {dim} with {heads} heads."

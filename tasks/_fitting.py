@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor
 
 from encoders import ResumableLoader
 from encoders._registry import unknown_name
+from fusion import FusedEncoder
 from tasks.checkpoints import Checkpoints
 from tasks.learner import Learner
 
@@ -39,6 +43,34 @@ def check_choice(
     known = [f"val/{t}/{k}" for t in learner.model.with_head for k in tasks[t].metrics()]
     if monitor not in known:
         raise unknown_name("value to monitor", monitor, known)
+
+
+def warn_of_unfitted(learner: Learner) -> None:
+    """Warn where a fusion would be trained on random features and groups, instead of measured ones."""
+    columns = [c for c in learner.model.columns if isinstance(c, FusedEncoder)]
+    names = {f.registry_name: None for c in columns for f in c.fusions() if f.fits and not f.fitted}
+    for name in names:
+        warnings.warn(
+            f"fusion '{name}' measures something on training data, and never did: what it chooses is "
+            f"random. Call `model.fit_preprocessing(batch)` before the training.",
+            stacklevel=3,
+        )
+
+
+class MovingAverage(WeightAveraging):
+    """Averages weights and statistics; whole numbers (indices, counts) are those of the model.
+
+    The mean of two equal ones may be rounded down, and so be another feature's index.
+
+    Args:
+        decay: Of the average.
+    """
+
+    def __init__(self, decay: float) -> None:
+        def average(mean: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+            return torch.lerp(value, mean, decay) if mean.is_floating_point() else value
+
+        super().__init__(avg_fn=average)
 
 
 class Waiting(pl.Callback):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, RichProgressBar
+from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 
 from encoders import ResumableLoader
-from tasks._fitting import Waiting, check_choice, interruptible, quiet, say
+from tasks._fitting import MovingAverage, Waiting, check_choice, interruptible, quiet, say, warn_of_unfitted
 from tasks.checkpoints import Checkpoints, SafeCheckpointIO, read_checkpoint
 from tasks.learner import Learner
 from tasks.logs import make_loggers
@@ -129,11 +129,13 @@ def fit(
             )
     check_choice(learner, validation, monitor, mode, patience)
     went_on = last if last.exists() else None
+    if went_on is None:
+        warn_of_unfitted(learner)
     checkpoints = Checkpoints(folder, every=checkpoint_every, monitor=monitor, mode=mode)
     waiting = Waiting(loaders.values())
     callbacks: list[pl.Callback] = [waiting, checkpoints]
     if ema is not None:
-        callbacks.append(EMAWeightAveraging(decay=ema))
+        callbacks.append(MovingAverage(ema))
     if monitor is not None and patience is not None:
         callbacks.append(EarlyStopping(monitor, patience=patience, mode=mode, check_finite=False))
     if progress:

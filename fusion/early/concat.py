@@ -11,6 +11,7 @@ from encoders._base import Encoder
 from encoders.layers.residual import ResidualBlock
 from encoders.types import EncoderOutput
 from fusion._base import PooledFusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.types import FusionOutput
 
 
@@ -27,7 +28,7 @@ class ReducedConcat(PooledFusion):
         features: How many features `reduced` gives; all of them when None.
 
     Raises:
-        ValueError: There are fewer features than that.
+        ValueError: There are fewer features than that, or ``depth`` is negative.
     """
 
     stage = "early"
@@ -42,6 +43,7 @@ class ReducedConcat(PooledFusion):
         features: int | None = None,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(0, f"fusion '{self.registry_name}'", depth=depth)
         self.embed_dim = embed_dim
         total = sum(self.dims)
         if features is not None and not 1 <= features <= total:

@@ -12,6 +12,7 @@ from encoders.slots import clean
 from encoders.taps import masked_mean
 from encoders.types import EncoderOutput
 from fusion._base import Fusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.granger import granger_distance
 from fusion.missing import MissingTokens, stack_present
 from fusion.similarity import groups_by_distance
@@ -43,7 +44,7 @@ class GrangerClusters(Fusion):
         ``pooled [B, embed_dim]``.
 
     Raises:
-        ValueError: ``clusters`` or ``lags`` is below 1, or ``kernel_size`` even.
+        ValueError: ``clusters``, ``lags`` or ``width`` is below 1, or ``kernel_size`` even.
 
     Example:
         >>> from encoders import View, create_encoder
@@ -74,10 +75,11 @@ class GrangerClusters(Fusion):
         kernel_size: int = 3,
     ) -> None:
         super().__init__(encoders)
-        if clusters < 1 or lags < 1 or kernel_size % 2 == 0:
+        check_at_least(1, "fusion 'granger_clusters'", clusters=clusters, lags=lags, width=width)
+        if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
-                f"`clusters` and `lags` of fusion 'granger_clusters' should be 1 or more, and `kernel_size` "
-                f"odd. Found {clusters}, {lags} and {kernel_size}."
+                f"`kernel_size` of fusion 'granger_clusters' should be odd, and 1 or more. Found "
+                f"{kernel_size}."
             )
         self.embed_dim, self.lags = embed_dim, lags
         fronts = [self.read(e) for e in encoders.values()]

@@ -102,7 +102,8 @@ class EarlyMutualInformation(ReducedConcat):
 def mutual_information(x: Tensor, y: Tensor, known: Tensor) -> Tensor:
     """I(x_j; y) in nats for each feature; zero where too few samples have both.
 
-    A target of whole numbers, or of two values, is discrete, any other continuous.
+    A target of whole numbers, or of two values, is discrete, any other continuous. A class of one sample
+    has no neighbours and tells nothing.
 
     Shape:
         x ``[N, D]``, NaN where absent; y and known ``[N]``; result ``[D]``.
@@ -115,8 +116,11 @@ def mutual_information(x: Tensor, y: Tensor, known: Tensor) -> Tensor:
     there = ~x.isnan()
     for pattern in torch.unique(there.T, dim=0):  # the features of a modality are there together
         own = (there == pattern.unsqueeze(1)).all(0)
-        rows = pattern & known
-        if int(rows.sum()) > _NEIGHBOURS:
+        rows = (pattern & known).nonzero().squeeze(1)
+        if discrete:
+            _, place, sizes = torch.unique(y[rows], return_inverse=True, return_counts=True)
+            rows = rows[sizes[place] > 1]
+        if len(rows) > _NEIGHBOURS:
             values = estimate(x[rows][:, own].cpu(), y[rows].cpu(), n_neighbors=_NEIGHBOURS, random_state=0)
             result[own.cpu()] = torch.as_tensor(values, dtype=torch.float64)
     return result

@@ -12,6 +12,7 @@ from encoders.layers.standardise import Standardise
 from encoders.types import EncoderOutput
 from fusion._base import register_fusion
 from fusion.early.concat import ReducedConcat
+from fusion.missing import stack_present
 from fusion.types import Labels
 
 
@@ -22,7 +23,7 @@ class EarlyPCA(ReducedConcat):
     ``h = trunk(W Vᵀ(([x_1; …; x_M] − μ) / σ) + b)``, V the first eigenvectors of the correlation matrix of
     the training data, in which an absent modality stands at its mean. What `fit` measures is saved with the
     model and does not learn; until then V is drawn at random. A learned token stands in the place of an
-    absent modality.
+    absent modality, and is a standardised one as well: it begins at the mean.
     Source: Pearson 1901; Jolliffe 2002, "Principal Component Analysis" (§2.3, of standardised variables).
 
     Args:
@@ -68,7 +69,11 @@ class EarlyPCA(ReducedConcat):
         self.register_buffer("components", torch.linalg.qr(torch.randn(total, kept)).Q)
 
     def reduced(self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None) -> Tensor:
-        scores: Tensor = self.standardise(super().reduced(outputs, present)) @ self.components
+        vectors = self.standardise(torch.cat([outputs[m].pooled for m in self.modalities], 1)).split(
+            self.dims, 1
+        )
+        there = stack_present(self.modalities, present)
+        scores: Tensor = torch.cat(self.missing(vectors, there), 1) @ self.components
         return scores
 
     def fit(

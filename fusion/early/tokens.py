@@ -12,6 +12,7 @@ from encoders.layers.transformer import TransformerBlock
 from encoders.slots import clean
 from encoders.types import EncoderOutput
 from fusion._base import Fusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.tokens import ModalityTokens
 from fusion.types import FusionOutput
 
@@ -37,7 +38,7 @@ class EarlyTokens(Fusion):
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m T_m, embed_dim]``.
 
     Raises:
-        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``.
+        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1.
 
     Example:
         >>> from encoders import View, create_encoder
@@ -60,6 +61,7 @@ class EarlyTokens(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'early_tokens'", depth=depth)
         self.embed_dim = self.token_dim = embed_dim
         self.tokens = ModalityTokens({m: self.read(e) for m, e in encoders.items()}, embed_dim, heads=heads)
         self.summary = nn.Parameter(torch.randn(embed_dim) * 0.02)

@@ -12,6 +12,7 @@ from encoders.layers.transformer import TransformerBlock
 from encoders.taps import masked_mean
 from encoders.types import EncoderOutput
 from fusion._base import Fusion, register_fusion, share_of_present
+from fusion._checks import check_at_least
 from fusion.types import FusionOutput
 
 
@@ -37,6 +38,10 @@ class Bottleneck(Fusion):
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m T_m, embed_dim]``.
 
+    Raises:
+        ValueError: ``num_bottlenecks``, ``depth`` or ``heads`` is below 1, or ``heads`` does not divide
+            ``embed_dim``.
+
     Example:
         >>> from encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
@@ -58,6 +63,7 @@ class Bottleneck(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'bottleneck'", num_bottlenecks=num_bottlenecks, depth=depth, heads=heads)
         self.embed_dim = self.token_dim = embed_dim
         self.num_bottlenecks = num_bottlenecks
         self.project = nn.ModuleList(

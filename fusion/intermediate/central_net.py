@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from encoders._base import Encoder
-from encoders.taps import pool
-from encoders.types import EncoderOutput, TapInfo
-from fusion._base import Fusion, register_fusion
+from encoders.types import EncoderOutput
+from fusion._base import register_fusion
+from fusion._checks import check_at_least
 from fusion.missing import MissingTokens, stack_present
+from fusion.tapped import TappedFusion
 from fusion.types import FusionOutput
 
 
 @register_fusion("central_net")
-class CentralNet(Fusion):
+class CentralNet(TappedFusion):
     """A central network that reads the unimodal ones at each of their layers.
 
     ``h_C^{i+1} = layer(α_C^i h_C^i + Σ_m α_m^i P_m^i h_m^i)``, where h_m^i is the i-th tap of modality
@@ -34,6 +35,10 @@ class CentralNet(Fusion):
     Shape:
         ``pooled [B, embed_dim]``, ``auxiliary[m] [B, D_m]``.
 
+    Raises:
+        TypeError: An encoder has no taps.
+        ValueError: ``auxiliary_weight`` is negative.
+
     Example:
         >>> from encoders import View, create_encoder
         >>> from fusion import FusedEncoder
@@ -49,21 +54,18 @@ class CentralNet(Fusion):
         self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, auxiliary_weight: float = 1.0
     ) -> None:
         super().__init__(encoders)
+        check_at_least(0, "fusion 'central_net'", auxiliary_weight=auxiliary_weight)
         self.embed_dim, self.auxiliary_weight = embed_dim, auxiliary_weight
         self.auxiliary_dims = {m: e.embed_dim for m, e in encoders.items()}
-        depth = min(len(e.tap_info) for e in encoders.values())
-        if depth == 0:
-            none = [m for m, e in encoders.items() if not e.tap_info]
-            raise TypeError(f"fusion 'central_net' reads taps, and the encoders of {none} have none.")
-        self.taps = [e.tap_info[-depth:] for e in encoders.values()]
+        depth, count = len(self.taps), len(encoders)
         self.project = nn.ModuleList(
-            [nn.ModuleList([nn.Linear(own[i].dim, embed_dim) for own in self.taps]) for i in range(depth)]
+            [nn.ModuleList([nn.Linear(tap.dim, embed_dim) for tap in level]) for level in self.taps]
         )
-        self.missing = nn.ModuleList([MissingTokens([embed_dim] * len(self.taps)) for _ in range(depth)])
+        self.missing = nn.ModuleList([MissingTokens([embed_dim] * count) for _ in range(depth)])
         self.layers = nn.ModuleList(
             [nn.Sequential(nn.Linear(embed_dim, embed_dim), nn.ReLU()) for _ in range(depth)]
         )
-        self.alpha = nn.Parameter(torch.ones(depth, len(self.taps) + 1))  # the central state is the last
+        self.alpha = nn.Parameter(torch.ones(depth, count + 1))  # the central state is the last
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
@@ -71,10 +73,7 @@ class CentralNet(Fusion):
         there = stack_present(self.modalities, present)
         central = outputs[self.modalities[0]].pooled.new_zeros(1, self.embed_dim)
         for level, (project, layer) in enumerate(zip(self.project, self.layers, strict=True)):
-            own = [
-                linear(_read(outputs[m], taps[level]))
-                for m, taps, linear in zip(self.modalities, self.taps, project.children(), strict=True)
-            ]
+            own = [f(x) for f, x in zip(project.children(), self.level(outputs, level), strict=True)]
             own = self.missing[level](own, there)
             total = torch.einsum("mbe,m->be", torch.stack(own), self.alpha[level, :-1])
             total = total + self.alpha[level, -1] * central
@@ -84,7 +83,3 @@ class CentralNet(Fusion):
             auxiliary={m: outputs[m].pooled for m in self.modalities},
             auxiliary_present=dict(present or {}),
         )
-
-
-def _read(out: EncoderOutput, tap: TapInfo) -> Tensor:
-    return pool(out.taps[tap.name], tap.layout, out.tap_masks.get(tap.name))

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from encoders._base import Encoder
-from encoders.taps import pool
 from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
+from fusion._base import register_fusion
 from fusion.missing import MissingTokens, stack_present
 from fusion.similarity import activation_correlation
+from fusion.tapped import TappedFusion
 from fusion.types import FusionOutput, Labels
 
 
 @register_fusion("correlated_layers")
-class CorrelatedLayers(Fusion):
+class CorrelatedLayers(TappedFusion):
     """A joint network takes in a modality's layers where they correlate with the others', all at the end.
 
     ``h^i = ReLU(W^i (h^{i−1} + Σ_m g_m^i P_m^i x_m^i) + b^i)`` over the levels of taps, ``h^0 = 0``, and
@@ -67,13 +67,9 @@ class CorrelatedLayers(Fusion):
                 f"`threshold` of fusion 'correlated_layers' should be from 0 to 1. Found {threshold}."
             )
         self.embed_dim, self.threshold = embed_dim, threshold
-        depth, count = min(len(e.tap_info) for e in encoders.values()), len(encoders)
-        if depth == 0:
-            none = [m for m, e in encoders.items() if not e.tap_info]
-            raise TypeError(f"fusion 'correlated_layers' reads taps, and the encoders of {none} have none.")
-        self.taps = [e.tap_info[-depth:] for e in encoders.values()]
+        depth, count = len(self.taps), len(encoders)
         self.project = nn.ModuleList(
-            [nn.ModuleList([nn.Linear(own[i].dim, embed_dim) for own in self.taps]) for i in range(depth)]
+            [nn.ModuleList([nn.Linear(tap.dim, embed_dim) for tap in level]) for level in self.taps]
         )
         self.missing = nn.ModuleList([MissingTokens([embed_dim] * count) for _ in range(depth)])
         self.layers = nn.ModuleList([nn.Linear(embed_dim, embed_dim) for _ in range(depth)])
@@ -90,17 +86,12 @@ class CorrelatedLayers(Fusion):
         embeddings = [outputs[m].pooled for m in self.modalities]
         h = embeddings[0].new_zeros(1, self.embed_dim)
         for level, (project, layer) in enumerate(zip(self.project, self.layers, strict=True)):
-            own = [f(x) for f, x in zip(project.children(), self._read(outputs, level), strict=True)]
+            own = [f(x) for f, x in zip(project.children(), self.level(outputs, level), strict=True)]
             entering = torch.stack(self.missing[level](own, there))
             entered = torch.einsum("mbe,m->be", entering, self.early[level].to(entering.dtype))
             h = layer(h + entered).relu()
         joined = torch.cat([h, *self.missing_late(embeddings, there)], 1)
         return FusionOutput(pooled=self.late(joined))
-
-    def _read(self, outputs: Mapping[str, EncoderOutput], level: int) -> list[Tensor]:
-        """The taps of a level, pooled."""
-        taps = [(outputs[m], own[level]) for m, own in zip(self.modalities, self.taps, strict=True)]
-        return [pool(out.taps[t.name], t.layout, out.tap_masks.get(t.name)) for out, t in taps]
 
     def fit(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
@@ -110,7 +101,7 @@ class CorrelatedLayers(Fusion):
         count = len(self.modalities)
         pairs = [(a, b) for a in range(count) for b in range(a)]
         for level in range(len(self.layers)):
-            x = self._read(outputs, level)
+            x = self.level(outputs, level)
             for a, b in pairs:
                 rows = slice(None) if there is None else there[a] & there[b]
                 found = activation_correlation(x[a][rows], x[b][rows])

@@ -12,6 +12,7 @@ from encoders.layers.transformer import TransformerBlock
 from encoders.slots import clean
 from encoders.types import EncoderOutput
 from fusion._base import Fusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.tokens import ModalityTokens
 from fusion.types import FusionOutput
 
@@ -43,7 +44,7 @@ class CrossAttention(Fusion):
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m (T_m + 1), (M − 1)·embed_dim]`` (embed_dim where M = 1).
 
     Raises:
-        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``.
+        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1.
 
     Example:
         >>> from encoders import create_encoder
@@ -66,6 +67,8 @@ class CrossAttention(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'cross_attention'", depth=depth)
+        check_at_least(0, "fusion 'cross_attention'", self_depth=self_depth)
         count = len(encoders)
         self.embed_dim, self.token_dim = embed_dim, max(count - 1, 1) * embed_dim
         self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)

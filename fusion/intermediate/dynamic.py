@@ -9,15 +9,16 @@ from torch import Tensor, nn
 
 from encoders._base import Encoder
 from encoders.layers.residual import ResidualBlock
-from encoders.taps import pool
 from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
+from fusion._base import register_fusion
+from fusion._checks import check_at_least
 from fusion.missing import MissingTokens, stack_present
+from fusion.tapped import TappedFusion
 from fusion.types import FusionOutput
 
 
 @register_fusion("dynamic")
-class Dynamic(Fusion):
+class Dynamic(TappedFusion):
     """A gate chooses for each sample whether its modalities are fused early, midway or late.
 
     The paths join the encoders' first taps, their middle ones, or their embeddings, and pass them through
@@ -43,6 +44,7 @@ class Dynamic(Fusion):
 
     Raises:
         TypeError: An encoder has no taps.
+        ValueError: ``temperature`` is not above 0, or ``cost_weight`` is negative.
 
     Example:
         >>> from encoders import View, create_encoder
@@ -68,16 +70,14 @@ class Dynamic(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(0, "fusion 'dynamic'", cost_weight=cost_weight)
+        if not temperature > 0:
+            raise ValueError(f"`temperature` of fusion 'dynamic' should be above 0. Found {temperature}.")
         self.embed_dim, self.temperature, self.cost_weight = embed_dim, temperature, cost_weight
-        depth = min(len(e.tap_info) for e in encoders.values())
-        if depth == 0:
-            none = [m for m, e in encoders.items() if not e.tap_info]
-            raise TypeError(f"fusion 'dynamic' reads taps, and the encoders of {none} have none.")
-        levels = [0, depth // 2]
-        self.taps = [
-            [e.tap_info[len(e.tap_info) - depth + level] for e in encoders.values()] for level in levels
-        ]
-        dims = [[t.dim for t in own] for own in self.taps] + [[e.embed_dim for e in encoders.values()]]
+        depth = len(self.taps)
+        self.levels = (0, depth // 2)
+        dims = [[tap.dim for tap in self.taps[level]] for level in self.levels]
+        dims.append([e.embed_dim for e in encoders.values()])
         self.missing = nn.ModuleList([MissingTokens(own) for own in dims])
         self.enter = nn.ModuleList([nn.Linear(sum(own), embed_dim) for own in dims])
         self.trunks = nn.ModuleList(
@@ -90,7 +90,7 @@ class Dynamic(Fusion):
             ]
         )
         self.gate = nn.Sequential(nn.Linear(sum(dims[0]), embed_dim), nn.ReLU(), nn.Linear(embed_dim, 3))
-        costs = torch.tensor([*((level + 1) / (depth + 1) for level in levels), 1.0])
+        costs = torch.tensor([*((level + 1) / (depth + 1) for level in self.levels), 1.0])
         self.register_buffer("costs", costs, persistent=False)
 
     def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -100,13 +100,7 @@ class Dynamic(Fusion):
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
         there = stack_present(self.modalities, present)
-        read = [
-            [
-                pool(outputs[m].taps[t.name], t.layout, outputs[m].tap_masks.get(t.name))
-                for m, t in zip(self.modalities, own, strict=True)
-            ]
-            for own in self.taps
-        ]
+        read = [self.level(outputs, level) for level in self.levels]
         read.append([outputs[m].pooled for m in self.modalities])
         joined = [torch.cat(missing(x, there), 1) for missing, x in zip(self.missing, read, strict=True)]
         every = torch.stack(

@@ -71,6 +71,9 @@ class MMTM(PooledFusion):
     Shape:
         ``pooled [B, embed_dim]``.
 
+    Raises:
+        ValueError: ``ratio`` is not above 0.
+
     Example:
         >>> from encoders import View, create_encoder
         >>> from fusion import FusedEncoder
@@ -85,6 +88,8 @@ class MMTM(PooledFusion):
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, ratio: float = 4.0) -> None:
         super().__init__(encoders)
+        if not ratio > 0:
+            raise ValueError(f"`ratio` of fusion 'mmtm' should be above 0. Found {ratio}.")
         self.embed_dim = embed_dim
         depths = sorted((len(e.tap_info) for e in encoders.values()), reverse=True)
         self.depth = depths[1] if len(depths) > 1 else 0

@@ -1,8 +1,9 @@
-"""One perceiver for all modalities."""
+"""One perceiver for all modalities, or for each group of alike ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from encoders._base import Encoder
 from encoders.layers.transformer import TransformerBlock
 from encoders.types import EncoderOutput
 from fusion._base import Fusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.tokens import ModalityTokens
 from fusion.types import FusionOutput
 
@@ -20,15 +22,19 @@ from fusion.types import FusionOutput
 class Perceiver(Fusion):
     """One perceiver, shared by all modalities, and one crossmodal block, shared by all pairs.
 
+    Or one for each group of modalities and each group of pairs, such as `modality_heterogeneity` and
+    `interaction_heterogeneity` find.
+
     A few learned latents attend to the tokens of one modality, marked with its embedding, and to themselves:
     ``z_m = perceiver(latents, x_m + e_m)``, in which the latents are among the keys, so that there are some
     where the modality is absent. A crossmodal block lets the latents of each modality attend to
     those of each other one, ``z_{α←β} = block(z_α, context=z_β)``, and the embedding is the mean over the
     pairs, so that the number of parameters does not grow with that of the modalities, but for their
     embeddings and maps to the common width. (The paper concatenates the pairs.) Pairs with an absent
-    modality are left out; a modality that is alone attends to itself.
-    Source: Liang et al. 2022, "HighMMT: Quantifying Modality and Interaction Heterogeneity for High-Modality
-    Representation Learning", with one group of modalities; Jaegle et al. 2021, "Perceiver" (§3.1).
+    modality are left out; a modality that is alone attends to itself, by the block of the first group.
+    Source: Liang et al. 2022, "High-Modality Multimodal Transformer: Quantifying Modality and Interaction
+    Heterogeneity for High-Modality Representation Learning" (HighMMT); Jaegle et al. 2021, "Perceiver"
+    (§3.1).
 
     Args:
         encoders: By modality; one without tokens is one token.
@@ -37,12 +43,17 @@ class Perceiver(Fusion):
         depth: Layers of the perceiver, each of them attention to the tokens and attention to the latents.
         heads: Attention heads; divides ``embed_dim``.
         dropout: In the blocks.
+        modality_groups: Of modalities that share a perceiver, each modality once:
+            ``modality_heterogeneity(...).groups(2)``. By default all are one group.
+        pair_groups: Of pairs of modalities that share a crossmodal block, each pair once:
+            ``interaction_heterogeneity(...).groups(2)``. By default all are one group.
 
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, M·latents, embed_dim]``.
 
     Raises:
-        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``.
+        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``latents`` or ``depth`` is below 1;
+            groups that lack a modality or a pair, hold one twice or one that there is not.
 
     Example:
         >>> from encoders import create_encoder
@@ -55,6 +66,7 @@ class Perceiver(Fusion):
     stage = "intermediate"
     queries: Tensor
     contexts: Tensor
+    back: Tensor
 
     def __init__(
         self,
@@ -65,38 +77,48 @@ class Perceiver(Fusion):
         depth: int = 1,
         heads: int = 4,
         dropout: float = 0.1,
+        modality_groups: Sequence[Sequence[Sequence[str]]] | None = None,
+        pair_groups: Sequence[Sequence[Sequence[str]]] | None = None,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'perceiver'", latents=latents, depth=depth)
         count = len(encoders)
+        own = _places("modality_groups", modality_groups, [(m,) for m in self.modalities])
+        common = _places("pair_groups", pair_groups, list(combinations(self.modalities, 2)))
+        self.groups = [[i for (i,) in group] for group in own]
         self.embed_dim = self.token_dim = embed_dim
         self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)
-        self.latents = nn.Parameter(torch.randn(latents, embed_dim) * 0.02)
-        self.read_blocks, self.mix_blocks = (
-            nn.ModuleList([TransformerBlock(embed_dim, heads, dropout=dropout) for _ in range(depth)])
-            for _ in range(2)
-        )
-        self.crossmodal = TransformerBlock(embed_dim, heads, dropout=dropout)
+        self.readers = nn.ModuleList([_Reader(embed_dim, latents, depth, heads, dropout) for _ in own])
+        self.crossmodal = nn.ModuleList([TransformerBlock(embed_dim, heads, dropout=dropout) for _ in common])
         self.norm = nn.LayerNorm(embed_dim)
-        every = torch.arange(count)
-        self.register_buffer("queries", every.repeat_interleave(count), persistent=False)
-        self.register_buffer("contexts", every.repeat(count), persistent=False)
+        place = {frozenset(pair): k for k, group in enumerate(common) for pair in group}
+        ordered = [
+            [pair for pair in product(range(count), repeat=2) if place.get(frozenset(pair), 0) == k]
+            for k in range(len(common))
+        ]
+        self.sizes = [len(pairs) for pairs in ordered]
+        queries, contexts = torch.tensor([pair for pairs in ordered for pair in pairs]).T
+        back = torch.tensor([i for group in self.groups for i in group]).argsort()
+        self.register_buffer("queries", queries.contiguous(), persistent=False)
+        self.register_buffer("contexts", contexts.contiguous(), persistent=False)
+        self.register_buffer("back", back, persistent=False)
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
         tokens, masks = self.tokens(outputs, present)
-        size, count = tokens[0].shape[0], len(tokens)
-        longest = max(z.shape[1] for z in tokens)
-        x = torch.stack([F.pad(z, (0, 0, 0, longest - z.shape[1])) for z in tokens], 1).flatten(0, 1)
-        mask = torch.stack([F.pad(m, (0, longest - m.shape[1])) for m in masks], 1)
-        there = mask.any(2)
-        z = self.latents.to(x.dtype).expand(size * count, -1, -1)
-        seen = F.pad(mask.flatten(0, 1), (0, z.shape[1]), value=True)
-        for read, mix in zip(self.read_blocks, self.mix_blocks, strict=True):
-            z = mix(read(z, context=torch.cat([x, z], 1), context_mask=seen))
-        z = z.reshape(size, count, *z.shape[1:])
-        asked, told = z.index_select(1, self.queries), z.index_select(1, self.contexts)
-        pairs = self.crossmodal(asked.flatten(0, 1), context=told.flatten(0, 1)).reshape(asked.shape)
+        there = torch.stack([m.any(1) for m in masks], 1)
+        grouped = zip(self.readers, self.groups, strict=True)
+        read = [reader([tokens[i] for i in own], [masks[i] for i in own]) for reader, own in grouped]
+        z = torch.cat(read, 1).index_select(1, self.back)
+        asked, told = (z.index_select(1, i).split(self.sizes, 1) for i in (self.queries, self.contexts))
+        pairs = torch.cat(
+            [
+                block(a.flatten(0, 1), context=b.flatten(0, 1)).reshape(a.shape)
+                for block, a, b in zip(self.crossmodal, asked, told, strict=True)
+            ],
+            1,
+        )
         counts = self._counts(there).to(pairs.dtype)
         pooled = torch.einsum("bpe,bp->be", self.norm(pairs).mean(2), counts)
         latents = z.shape[2]
@@ -113,3 +135,44 @@ class Perceiver(Fusion):
         both = torch.where(others.any(1, keepdim=True), others, both)
         both = (both | ~both.any(1, keepdim=True)).float()
         return both / both.sum(1, keepdim=True)
+
+
+class _Reader(nn.Module):
+    """The perceiver of a group of modalities: its latents read each of them in the same way."""
+
+    def __init__(self, dim: int, latents: int, depth: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(latents, dim) * 0.02)
+        self.read_blocks, self.mix_blocks = (
+            nn.ModuleList([TransformerBlock(dim, heads, dropout=dropout) for _ in range(depth)])
+            for _ in range(2)
+        )
+
+    def forward(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+        """From ``[B, T_m, D]`` and ``[B, T_m]`` of each modality to ``[B, modalities, latents, D]``."""
+        size, count, longest = tokens[0].shape[0], len(tokens), max(z.shape[1] for z in tokens)
+        x = torch.stack([F.pad(z, (0, 0, 0, longest - z.shape[1])) for z in tokens], 1).flatten(0, 1)
+        mask = torch.stack([F.pad(m, (0, longest - m.shape[1])) for m in masks], 1).flatten(0, 1)
+        z = self.latents.to(x.dtype).expand(size * count, -1, -1)
+        seen = F.pad(mask, (0, z.shape[1]), value=True)
+        for read, mix in zip(self.read_blocks, self.mix_blocks, strict=True):
+            z = mix(read(z, context=torch.cat([x, z], 1), context_mask=seen))
+        return z.reshape(size, count, *z.shape[1:])
+
+
+def _places(
+    name: str, groups: Sequence[Sequence[Sequence[str]]] | None, items: Sequence[tuple[str, ...]]
+) -> list[list[tuple[int, ...]]]:
+    """The groups in numbers of modalities; each of the items once, in whatever order its names are."""
+    names = list(dict.fromkeys(m for item in items for m in item))
+    if groups is None:
+        groups = [items]
+    else:
+        groups = [[(item,) if isinstance(item, str) else tuple(item) for item in group] for group in groups]
+        given = sorted(sorted(item) for group in groups for item in group)
+        if given != sorted(sorted(item) for item in items) or not groups or not all(groups):
+            raise ValueError(
+                f"`{name}` of fusion 'perceiver' should hold each of {list(items)} once, in groups that are "
+                f"not empty. Found {groups}."
+            )
+    return [[tuple(names.index(m) for m in item) for item in group] for group in groups]

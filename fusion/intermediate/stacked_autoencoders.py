@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import PooledFusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.missing import stack_present
 from fusion.types import FusionOutput
 
@@ -39,7 +40,7 @@ class StackedAutoencoders(PooledFusion):
         ``pooled [B, embed_dim]``, ``losses["reconstruction"] [B]``.
 
     Raises:
-        ValueError: ``depth`` is below 1.
+        ValueError: ``depth`` is below 1, or ``reconstruction_weight`` negative.
 
     Example:
         >>> from encoders import create_encoder
@@ -61,8 +62,8 @@ class StackedAutoencoders(PooledFusion):
         reconstruction_weight: float = 0.1,
     ) -> None:
         super().__init__(encoders)
-        if depth < 1:
-            raise ValueError(f"`depth` of fusion 'stacked_autoencoders' should be 1 or more. Found {depth}.")
+        check_at_least(1, "fusion 'stacked_autoencoders'", depth=depth)
+        check_at_least(0, "fusion 'stacked_autoencoders'", reconstruction_weight=reconstruction_weight)
         self.embed_dim, self.reconstruction_weight = embed_dim, reconstruction_weight
         first = sum(self.dims)
         sizes = [round(first ** (1 - i / depth) * embed_dim ** (i / depth)) for i in range(depth + 1)]

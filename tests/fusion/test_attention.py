@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ from torch import Tensor, nn
 from encoders import EncoderOutput, View
 from encoders.layers.transformer import TransformerBlock, sinusoids
 from fusion import FusedEncoder, Fusion, create_fusion
-from tests.parts import MODALITIES, make_encoders, make_view
+from tests.contracts import fusion_kit as kit
+from tests.contracts.test_fusions import CHECKS
+from tests.parts import MODALITIES, every_subset_of, make_encoders, make_view
 
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -39,7 +43,7 @@ def block(layer: TransformerBlock, x: Tensor, context: Tensor | None = None) -> 
     return x + linear(second, nn.functional.gelu(linear(first, normed(norm, x))))
 
 
-def doubled(name: str, **options: int) -> tuple[Fusion, View, dict[str, EncoderOutput], FusedEncoder]:
+def doubled(name: str, **options: Any) -> tuple[Fusion, View, dict[str, EncoderOutput], FusedEncoder]:
     encoders = make_encoders()
     fusion = create_fusion(name, encoders, embed_dim=8, heads=2, **options)
     fused, view = FusedEncoder(encoders, fusion).double().eval(), make_view(7)
@@ -121,21 +125,84 @@ def test_a_modality_s_type_is_the_bias_of_its_map() -> None:
 
 def test_perceiver_shares_its_blocks_between_modalities_and_pairs() -> None:
     """Liang 2022, §2.3, with the mean over the pairs of present modalities."""
-    fusion, view, encoded, fused = doubled("perceiver", latents=3, depth=2)
+    check_perceiver(dict.fromkeys(MODALITIES, 0), {})
+
+
+def test_each_group_has_a_perceiver_and_each_group_of_pairs_a_crossmodal_block() -> None:
+    groups = [[("image",)], [("table",), ("series",)]]
+    pairs = [[("series", "table"), ("table", "image")], [("series", "image")]]
+    check_perceiver(
+        {"image": 0, "table": 1, "series": 1},
+        {frozenset(("series", "image")): 1},
+        modality_groups=groups,
+        pair_groups=pairs,
+    )
+
+
+def check_perceiver(reader_of: dict[str, int], block_of: dict[frozenset[str], int], **groups: Any) -> None:
+    fusion, view, encoded, fused = doubled("perceiver", latents=3, depth=2, **groups)
+    assert len(fusion.readers) == 1 + max(reader_of.values())
+    assert len(fusion.crossmodal) == 1 + max(block_of.values(), default=0)
     out = fused(view)
     for b in range(view.batch_size):
         latents = {}
         for m, x in tokens_of(fusion, encoded, view, b).items():
-            z = fusion.latents
-            for read, mix in zip(fusion.read_blocks, fusion.mix_blocks, strict=True):
+            reader = fusion.readers[reader_of[m]]
+            z = reader.latents
+            for read, mix in zip(reader.read_blocks, reader.mix_blocks, strict=True):
                 z = block(mix, block(read, z, torch.cat([x, z])))
             latents[m] = z
         pairs = [(a, c) for a in latents for c in latents if a != c] or [(a, a) for a in latents]
-        crossed = [normed(fusion.norm, block(fusion.crossmodal, latents[a], latents[c])) for a, c in pairs]
+        crossed = [
+            normed(
+                fusion.norm,
+                block(fusion.crossmodal[block_of.get(frozenset((a, c)), 0)], latents[a], latents[c]),
+            )
+            for a, c in pairs
+        ]
         torch.testing.assert_close(out.pooled[b], torch.stack([z.mean(0) for z in crossed]).mean(0))
         torch.testing.assert_close(
             out.tokens[b][out.mask[b]], torch.cat([normed(fusion.norm, z) for z in latents.values()])
         )
+
+
+GROUPS = {
+    "modality_groups": [["series"], ["table", "image"]],
+    "pair_groups": [[("image", "series")], [("table", "series"), ("table", "image")]],
+}
+
+
+def grouped() -> FusedEncoder:
+    encoders = make_encoders(dropout=0.1)
+    return FusedEncoder(encoders, create_fusion("perceiver", encoders, embed_dim=8, heads=2, **GROUPS))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_perceiver_with_groups_keeps_the_contract(check: Callable[[FusedEncoder, View], None]) -> None:
+    check(grouped(), make_view(14))
+
+
+def test_a_perceiver_with_groups_takes_every_subset() -> None:
+    kit.check_every_subset(grouped(), every_subset_of(MODALITIES))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"modality_groups": [["table"], ["series"]]},
+        {"modality_groups": [["table", "series"], ["series", "image"]]},
+        {"modality_groups": [["table", "series", "image"], []]},
+        {"modality_groups": [["table", "series", "picture"]]},
+        {"pair_groups": [[("table", "series")]]},
+        {"pair_groups": []},
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(options: dict[str, Any]) -> None:
+    name = next(iter(options))
+    with pytest.raises(
+        ValueError, match=rf"`{name}` of fusion 'perceiver' should hold each of .* once.*Found"
+    ):
+        create_fusion("perceiver", make_encoders(), **options)
 
 
 @pytest.mark.parametrize("name", ["cross_attention", "early_tokens", "perceiver"])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from encoders import Batch, EncoderOutput, create_encoder
+from encoders import Batch, BatchDataset, EncoderOutput, ResumableLoader, create_encoder
 from fusion import FusedEncoder, create_fusion, list_fusions
 from fusion._base import FUSIONS
 from fusion.early.mutual_information import mutual_information
-from tasks import MultiTaskModel
+from tasks import Learner, MultiTaskModel, fit
 from tests.contracts import fusion_kit as kit
 from tests.contracts.test_fusions import CHECKS, make_fused
 from tests.parts import MODALITIES, make_batch, make_model, make_view
@@ -24,7 +25,8 @@ each = pytest.mark.parametrize("name", FITTED)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, Tensor]:
-    return {n: b.clone() for n, b in module.named_buffers()}
+    """But the mark that something was measured."""
+    return {n: b.clone() for n, b in module.named_buffers() if n != "fitted"}
 
 
 @each
@@ -67,8 +69,29 @@ def test_what_was_measured_is_saved_with_the_model(name: str, tmp_path: Path) ->
     assert any(not torch.equal(before[n], after[n]) for n in after) == (name not in NO_CHOICE)
     model.save_pretrained(tmp_path)
     again = MultiTaskModel.from_pretrained(tmp_path).eval()
+    assert again.fused_encoder.fusion.fitted
     with torch.no_grad():
         torch.testing.assert_close(again(batch)["y"].logits, model.eval()(batch)["y"].logits)
+
+
+@each
+def test_a_resumed_training_has_what_was_measured(name: str, tmp_path: Path) -> None:
+    """A killed run is taken up by a model that was not fitted again."""
+    data = BatchDataset(make_batch(24))
+    options: dict[str, Any] = {"folder": tmp_path, "accelerator": "cpu", "progress": False}
+
+    def learner() -> Learner:
+        return Learner(make_model(name))
+
+    first, again = learner(), learner()
+    first.model.fit_preprocessing(make_batch(40))
+    fit(first, ResumableLoader(data, batch_size=12, collate_fn=data.collate), epochs=1, **options)
+    loader = ResumableLoader(data, batch_size=12, collate_fn=data.collate)
+    fit(again, loader, epochs=2, resume=True, **options)
+    expected, found = (x.model.fused_encoder.fusion for x in (first, again))
+    assert found.fitted
+    for n, own in buffers(expected).items():
+        assert torch.equal(buffers(found)[n], own), n
 
 
 @each
@@ -86,8 +109,10 @@ def test_a_nested_fusion_is_fitted_too(name: str) -> None:
     before = buffers(inner.fusion)
     assert outer.fits
     outer.fit_fusion(extra)
-    changed = any(not torch.equal(b, before[n]) for n, b in inner.fusion.named_buffers())
+    changed = any(not torch.equal(b, before[n]) for n, b in buffers(inner.fusion).items())
     assert changed == (name not in NO_CHOICE)
+    assert [f.registry_name for f in outer.fusions()] == [name, "gated"]
+    assert inner.fusion.fitted
 
 
 def vectors(
@@ -119,6 +144,23 @@ def test_pca_finds_the_eigenvectors_of_the_correlation_matrix() -> None:
     standard = (torch.from_numpy(x).float() - fusion.standardise.mean) / fusion.standardise.scale
     scores = standard @ fusion.components
     torch.testing.assert_close(out.pooled, fusion.trunk(fusion.reduce(scores)), atol=1e-4, rtol=1e-4)
+
+
+def test_pca_s_token_is_a_standardised_vector() -> None:
+    """Inputs about 1,000 apart from zero: what is absent begins at their mean, and not 1,000 from it."""
+    encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 4)}
+    fusion = create_fusion("early_pca", encoders, features=4).eval()
+    outputs = {
+        m: EncoderOutput(torch.randn(50, fusion.read(e).embed_dim) + 1000) for m, e in encoders.items()
+    }
+    fusion.fit(outputs, None, {})
+    present = {"a": torch.ones(50) > 0, "b": torch.zeros(50) > 0}
+    size = fusion.dims[0]
+    known = (outputs["a"].pooled - fusion.standardise.mean[:size]) / fusion.standardise.scale[:size]
+    standard = torch.cat([known, fusion.missing.tokens[1].expand(50, -1)], 1)
+    scores = fusion.reduced(outputs, present)
+    torch.testing.assert_close(scores, standard @ fusion.components)
+    assert float(scores.detach().abs().max()) < 20
 
 
 def test_directions_that_the_data_lack_are_zeros() -> None:
@@ -153,6 +195,11 @@ def test_mutual_information_keeps_the_features_that_tell_most(continuous: bool) 
     joined = torch.cat([o.pooled for o in outputs.values()], 1)
     expected = fusion.trunk(fusion.reduce(joined[:, fusion.kept]))
     torch.testing.assert_close(fusion(outputs).pooled, expected)
+    found, token = (t.detach() for t in (fusion.reduced(outputs, present), fusion.missing.tokens[0]))
+    for row in range(20):
+        for place, j in enumerate(fusion.kept.tolist()):
+            there = present["a" if j < width else "b"][row]
+            assert float(found[row, place]) == float(joined[row, j] if there else token[place])
 
 
 def test_mutual_information_of_a_known_distribution() -> None:
@@ -162,6 +209,22 @@ def test_mutual_information_of_a_known_distribution() -> None:
     values = mutual_information(x, coin, torch.ones(400) > 0)
     assert abs(values[0] - np.log(2)) < 0.02
     assert values[1] < 0.05
+
+
+def test_a_class_of_one_sample_tells_nothing() -> None:
+    """Recordings of many speakers, one each: no sample has a neighbour of its class."""
+    x, every = torch.randn(40, 2).double(), torch.ones(40) > 0
+    assert not mutual_information(x, torch.arange(40), every).any()
+    x[20:, 1] = torch.nan  # the pairs' second ones lack it
+    pairs = torch.arange(40) % 20
+    assert not mutual_information(x, pairs, every)[1]
+    coin = torch.arange(40) % 2
+    expected = mutual_information(x[:, :1], coin, every)
+    alone = torch.cat([coin, torch.tensor([7, 8])])
+    more = torch.cat([x[:, :1], torch.zeros(2, 1).double()])
+    torch.testing.assert_close(
+        mutual_information(more, alone, torch.ones(42) > 0), expected, atol=1e-6, rtol=0
+    )
 
 
 def test_mutual_information_without_labels_is_refused() -> None:

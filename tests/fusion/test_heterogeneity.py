@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fusion import Heterogeneity, interaction_heterogeneity, modality_heterogeneity
+from encoders import create_encoder
+from fusion import Heterogeneity, create_fusion, interaction_heterogeneity, modality_heterogeneity
 from fusion.heterogeneity import Data
 from fusion.transfer_probe import TransferProbe
 from tasks import Classification, Regression
@@ -119,3 +120,39 @@ def test_refusals() -> None:
         interaction_heterogeneity(Classification(2), ({m: x[m] for m in "pq"}, y), (x, y))
     with pytest.raises(ValueError, match=r"of the modalities \['p', 'q', 't'\]. Found \['p'\]"):
         modality_heterogeneity(Classification(2), (x, y), ({"p": x["p"]}, y))
+    for bad, message in (
+        (({**x, "q": x["q"][:4]}, y), r"`train` should hold vectors.*\(4, 2\) for 'q', and 10 targets"),
+        (({**x, "q": x["q"].unsqueeze(1)}, y), r"`train` should hold vectors.*\(10, 1, 2\) for 'q'"),
+        (({**x, "q": x["q"] / 0}, y), r"`train` should hold finite vectors.*'q'. Leave out the samples"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            modality_heterogeneity(Classification(2), bad, (x, y))
+    with pytest.raises(ValueError, match=r"`steps` of a transfer should be 1 or more. Found 0"):
+        modality_heterogeneity(Classification(2), (x, y), (x, y), steps=0)
+    found = Heterogeneity.of([(m,) for m in "abc"], torch.eye(3))
+    for count in (0, 4):
+        with pytest.raises(ValueError, match=rf"`count` should be from 1 to 3, all items. Found {count}"):
+            found.groups(count)
+
+
+def test_vectors_that_still_hang_on_their_encoders_are_read_without_them() -> None:
+    encoders = {m: create_encoder("mlp", 2, embed_dim=3) for m in "pqt"}
+    x, y = bits(20, 0)
+    vectors = {m: encoders[m](x[m]).pooled for m in x}
+    assert all(v.requires_grad for v in vectors.values())
+    plain = {m: v.detach() for m, v in vectors.items()}
+    found, expected = (
+        modality_heterogeneity(Classification(2), (v, y), (v, y), steps=3) for v in (vectors, plain)
+    )
+    assert torch.equal(found.scores, expected.scores)
+    assert all(p.grad is None for e in encoders.values() for p in e.parameters())
+
+
+def test_its_groups_are_what_a_perceiver_takes() -> None:
+    encoders = {m: create_encoder("mlp", 2) for m in "pqt"}
+    alike = torch.tensor([[1.0, 1.0, 0.2], [1.0, 1.0, 0.2], [0.2, 0.2, 1.0]])
+    groups = Heterogeneity.of([(m,) for m in "pqt"], alike).groups(2)
+    pairs = Heterogeneity.of([("p", "q"), ("p", "t"), ("q", "t")], alike.flip(0, 1)).groups(2)
+    fusion = create_fusion("perceiver", encoders, modality_groups=groups, pair_groups=pairs)
+    assert fusion.groups == [[0, 1], [2]]
+    assert len(fusion.crossmodal) == 2

@@ -49,6 +49,11 @@ def test_correlations_are_over_the_rows_that_both_columns_have() -> None:
             expected = np.corrcoef(x[rows, i].numpy(), x[rows, j].numpy())[0, 1]
             assert float(found[i, j]) == pytest.approx(expected)
     assert not found[3].any()
+    far = x + torch.tensor([0.0, 1e8, -1e6, 1e8])
+    torch.testing.assert_close(correlations(far), found, atol=1e-6, rtol=0)
+    x[:, 3] = torch.nan
+    assert torch.equal(correlations(x)[:3, :3], found[:3, :3])
+    assert not correlations(x)[3].any()
 
 
 def taps_of(**layers: list[Tensor]) -> dict[str, EncoderOutput]:
@@ -185,6 +190,16 @@ def test_granger_test_is_the_f_test_of_two_regressions() -> None:
             statistic = (rss[0] - rss[1]) / lags / (rss[1] / free)
             assert float(ratio[i, j]) == pytest.approx(rss[1] / rss[0])
             assert float(p[i, j]) == pytest.approx(f.sf(statistic, lags, free), rel=1e-4, abs=1e-300)
+
+
+def test_granger_test_does_not_ask_where_zero_is() -> None:
+    """Pressure in pascals varies by little about 100,000; a far mean is no news of another channel."""
+    x, valid = series()
+    ratio, p = granger_test(x, valid, lags=2)
+    x = x + torch.tensor([1e5, 0.0, -1e7, 1e3])
+    x[~valid] = torch.nan
+    for found, expected in zip(granger_test(x, valid, lags=2), (ratio, p), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
 
 
 def test_granger_test_agrees_with_statsmodels() -> None:

@@ -121,6 +121,25 @@ def test_the_moving_average_is_of_the_weights_after_each_step(tmp_path: Path) ->
     torch.testing.assert_close(next(model.parameters()).detach(), average)
 
 
+def test_the_moving_average_leaves_whole_numbers_alone(tmp_path: Path) -> None:
+    """0.9·7 + 0.1·7 is 6.999…, as a whole number 6: another feature than the one that was chosen."""
+    model = make_model("early_mutual_information", TASKS, fusion_options={"features": 10})
+    model.fused_encoder.fusion.fitted.fill_(True)
+    chosen = model.fused_encoder.fusion.kept.clone()
+    train(Learner(model, lr=0.1), make_data(), tmp_path, ema=0.9)
+    assert torch.equal(model.fused_encoder.fusion.kept, chosen)
+
+
+def test_training_a_fusion_that_was_never_fitted_warns(tmp_path: Path) -> None:
+    data = make_data()
+    model = make_model("early_pca", TASKS)
+    with pytest.warns(UserWarning, match=r"fusion 'early_pca' measures.*`model.fit_preprocessing\(batch\)`"):
+        train(Learner(model), data, tmp_path / "never")
+    model = make_model("early_pca", TASKS)
+    model.fit_preprocessing(make_batch(20))
+    train(Learner(model), data, tmp_path / "fitted")  # a warning would be an error
+
+
 def test_training_stops_when_nothing_gets_better(tmp_path: Path) -> None:
     learner = Learner(make_model(tasks=TASKS), lr=1e-9)
     fitted = train(learner, make_data(), tmp_path, epochs=9, monitor="val/y/accuracy", patience=2)

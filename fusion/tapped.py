@@ -1,0 +1,50 @@
+"""What fusions have in common that read the encoders' taps level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from encoders._base import Encoder
+from encoders.taps import pool
+from encoders.types import EncoderOutput, TapInfo
+from fusion._base import Fusion
+
+
+class TappedFusion(Fusion):
+    """A fusion of the taps, pooled over space or over valid steps.
+
+    Encoders of unlike depth are aligned at their deepest taps; those that only deeper ones have are not read.
+
+    Args:
+        encoders: By modality, each with at least one tap.
+
+    Attributes:
+        taps: For each level, from shallow to deep, the tap of each modality.
+
+    Raises:
+        TypeError: An encoder has no taps; it is named.
+    """
+
+    taps: tuple[tuple[TapInfo, ...], ...]
+
+    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+        super().__init__(encoders)
+        none = [m for m, e in encoders.items() if not e.tap_info]
+        if none:
+            raise TypeError(
+                f"fusion '{self.registry_name}' reads taps, and the encoders of {none} have none. Choose "
+                f"encoders with taps, or a late fusion."
+            )
+        depth = min(len(e.tap_info) for e in encoders.values())
+        self.taps = tuple(zip(*(e.tap_info[-depth:] for e in encoders.values()), strict=True))
+
+    def level(self, outputs: Mapping[str, EncoderOutput], place: int) -> list[Tensor]:
+        """The taps of a level in the order of the modalities.
+
+        Shape:
+            ``[B, D_m]`` each.
+        """
+        read = zip((outputs[m] for m in self.modalities), self.taps[place], strict=True)
+        return [pool(out.taps[tap.name], tap.layout, out.tap_masks.get(tap.name)) for out, tap in read]
