@@ -111,7 +111,9 @@ class Perceiver(Fusion):
         grouped = zip(self.readers, self.groups, strict=True)
         read = [reader([tokens[i] for i in own], [masks[i] for i in own]) for reader, own in grouped]
         z = torch.cat(read, 1).index_select(1, self.back)
-        asked, told = (z.index_select(1, i).split(self.sizes, 1) for i in (self.queries, self.contexts))
+        asked, told = (
+            torch.split(z.index_select(1, i), self.sizes, 1) for i in (self.queries, self.contexts)
+        )
         pairs = torch.cat(
             [
                 block(a.flatten(0, 1), context=b.flatten(0, 1)).reshape(a.shape)

@@ -44,9 +44,10 @@ class LowRank(PooledFusion):
         super().__init__(encoders)
         self.embed_dim, self.rank = embed_dim, rank
         # The bias of each linear map is the factor's column for the appended 1.
-        self.factors = nn.ModuleList([nn.Linear(d, rank * embed_dim) for d in self.dims])
-        for factor in self.factors:
+        factors = [nn.Linear(d, rank * embed_dim) for d in self.dims]
+        for factor in factors:
             nn.init.ones_(factor.bias)
+        self.factors = nn.ModuleList(factors)
         self.rank_weights = nn.Parameter(torch.randn(rank) * rank**-0.5)
         self.bias = nn.Parameter(torch.zeros(embed_dim))
 

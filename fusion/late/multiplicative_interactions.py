@@ -47,11 +47,10 @@ class MultiplicativeInteractions(PooledFusion):
         self.embed_dim = embed_dim
         self.linear = nn.Linear(sum(self.dims), embed_dim)
         self.pairs = list(itertools.combinations(range(len(self.dims)), 2))
-        self.forms = nn.ModuleList(
-            [Contraction((self.dims[m], self.dims[n]), embed_dim) for m, n in self.pairs]
-        )
-        for form in self.forms:
+        forms = [Contraction((self.dims[m], self.dims[n]), embed_dim) for m, n in self.pairs]
+        for form in forms:
             nn.init.zeros_(form.weight)
+        self.forms = nn.ModuleList(forms)
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
