@@ -92,12 +92,12 @@ class MulMix(CandidateFusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        mapped = self.mapped(outputs)
+        mapped = torch.stack(self.projected(outputs), 1)  # [B, M, embed_dim]
         members = self.membership
         if present is None:
             there = members.new_ones(mapped.shape[:2])
         else:
-            there = torch.stack([present[m] for m in self.modalities], 1)
+            there = self.there(present)
             there = there | ~there.any(1, keepdim=True)
         inside = members & there.unsqueeze(1)  # [B, K, M]
         whole = (inside == members).all(2)

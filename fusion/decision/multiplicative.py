@@ -11,6 +11,7 @@ from torch import Tensor
 from encoders._base import Encoder
 from fusion._base import register_fusion
 from fusion.decision._candidates import CandidateFusion
+from fusion.decision._present import like
 from fusion.types import Rule
 
 
@@ -49,8 +50,8 @@ def multiplicative_cost(
 ) -> Tensor:
     """The cost of `MultiplicativeRule`, with one β or one for each sample ``[B]``."""
     log_p = log_p.float()
-    shape = (*present.shape, *[1] * (log_p.dim() - 2))
-    there, k = present.reshape(shape), present.sum(1).reshape(present.shape[0], 1, *shape[2:])
+    there = like(present, log_p)
+    k = there.sum(1, keepdim=True)
     p = log_p if through_weights else log_p.detach()
     # log(1 - p), by the form that is exact on either side of p = 1/2; where p = 1 that of p = 1 - 1e-7.
     rest = torch.where(
