@@ -95,15 +95,23 @@ def over_subsets(
     return torch.cat(found)
 
 
-def shares(effects: Tensor, present: Tensor) -> Tensor:
+def shares(effects: Tensor, present: Tensor, values: Tensor) -> Tensor:
     """Effects on several outputs as one weight for each modality: their sizes, added up and scaled.
 
     ``w_m = Σ_d |φ_md| / Σ_m' Σ_d |φ_m'd|``; zero where a modality is absent, and all zero where none has
     an effect. Source: Parcalabescu & Frank 2023, "MM-SHAP" (§3), there summed over the tokens of a modality.
 
+    Args:
+        effects: On each output.
+        present: Which modalities a sample has.
+        values: What the effects are differences of. A millionth of a sample's largest is rounding, and no
+            effect, in whatever unit the outputs are.
+
     Shape:
-        effects ``[M, B, D]``, present ``[B, M]``, result ``[B, M]``.
+        effects ``[M, B, D]``, present ``[B, M]``, values ``[S, B, D]``, result ``[B, M]``.
     """
-    sizes = effects.abs().sum(2).T * present
-    sizes = torch.where(sizes > 1e-6, sizes, 0.0)  # what rounding makes is no effect
-    return sizes / sizes.sum(1, keepdim=True).clamp(min=1e-6)
+    sizes = effects.abs()
+    rounding = 1e-6 * values.abs().amax((0, 2)).unsqueeze(1)
+    sizes = torch.where(sizes > rounding, sizes, 0.0).sum(2).T * present
+    total = sizes.sum(1, keepdim=True)
+    return sizes / torch.where(total > 0, total, 1.0)

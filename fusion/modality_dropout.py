@@ -57,8 +57,8 @@ class ModalityDropout(nn.Module):
     ) -> None:
         super().__init__()
         for rate in p.values() if isinstance(p, Mapping) else [p]:
-            if not 0 <= rate < 1:
-                raise ValueError(f"modality dropout should be from 0 to less than 1. Found {rate}.")
+            if not isinstance(rate, int | float) or not 0 <= rate < 1:
+                raise ValueError(f"modality dropout should be from 0 to less than 1. Found {rate!r}.")
         if schedule not in SCHEDULES:
             raise unknown_name("schedule of modality dropout", schedule, SCHEDULES)
         if epochs < 0 or (epochs == 0) != (schedule == "constant"):

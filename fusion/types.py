@@ -112,6 +112,14 @@ class Rule(ABC):
 class LearnedRule(nn.Module, Rule):
     """A rule with parameters; each task has its own, made by `Fusion.build_rule`."""
 
+    def weights(self, present: Tensor) -> Tensor | None:
+        """How much each candidate counts for each sample; None where the rule has no such weights.
+
+        Shape:
+            present and result ``[B, K]``.
+        """
+        return None
+
 
 def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
     """The mean over samples of the fusions' own penalties, summed."""

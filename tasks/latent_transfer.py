@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch.nn import functional as F
@@ -39,7 +39,8 @@ def latent_transfer(
         known: The modality whose place is taken.
         encoder: Of the new modality, with the known one's ``embed_dim``. It is trained; what `Encoder.fit`
             measures, it should have.
-        pairs: Batches with both modalities, read once an epoch; samples that lack one are left out.
+        pairs: Batches with both modalities, read once an epoch (a list, a DataLoader); samples that lack one
+            are left out.
         new: The name of the new modality in ``pairs``.
         epochs: Passes over the pairs.
         lr: Learning rate of AdamW.
@@ -49,8 +50,9 @@ def latent_transfer(
         rest has the weights of ``model``.
 
     Raises:
-        TypeError: The fusion reads more than embeddings, or each task has encoders of its own.
-        ValueError: An unknown modality, another ``embed_dim``, or no sample with both modalities.
+        TypeError: The fusion reads more than embeddings, each task has encoders of its own, or ``pairs`` can
+            be read only once and there are several epochs.
+        ValueError: An unknown modality, another ``embed_dim``, no epoch, or no sample with both modalities.
 
     Example:
         >>> from encoders import create_encoder; from fusion import create_fusion
@@ -65,6 +67,13 @@ def latent_transfer(
         torch.Size([4, 2])
     """
     _check(model, known, encoder)
+    if epochs < 1:
+        raise ValueError(f"`epochs` should be 1 or more. Found {epochs}.")
+    if epochs > 1 and isinstance(pairs, Iterator):
+        raise TypeError(
+            f"`pairs` should be something that can be read in each of {epochs} epochs. Found a "
+            f"{type(pairs).__name__}, which can be read once. Give a list or a DataLoader."
+        )
     teacher = model.fused_encoder.leaves()[known]
     optimizer = torch.optim.AdamW(encoder.train().parameters(), lr=lr)
     seen = 0

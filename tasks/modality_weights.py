@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from encoders._modes import evaluating
 from encoders._registry import unknown_name
 from fusion import FusedEncoder, FusionOutput
 from fusion.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
+from fusion.decision._candidates import CandidateFusion
 from tasks.model import MultiTaskModel
 
 METHODS = ("shapley", "leave_one_out", "own")
@@ -19,7 +22,11 @@ MOST = 12
 
 @torch.no_grad()
 def modality_weights(
-    model: MultiTaskModel | FusedEncoder, view: View, *, task: str | None = None, method: str = "shapley"
+    model: MultiTaskModel | FusedEncoder,
+    view: View | Mapping[str, Tensor],
+    *,
+    task: str | None = None,
+    method: str = "shapley",
 ) -> Tensor:
     """The weight of each modality for each sample, under any fusion.
 
@@ -28,13 +35,14 @@ def modality_weights(
     interaction among those that have part in it; ``"leave_one_out"`` compares the whole with the whole but
     for each modality, and gives nothing to two that say the same. Both add the effects' sizes up over the
     outputs (`fusion.attribution.shares`). ``"own"`` are the weights that the fusion itself works with,
-    scaled to those modalities that are there. Of what is absent a model sees what it always does in its
+    scaled to those modalities that are there; under a decision fusion whose rule the task has learned, those
+    of the rule. Of what is absent a model sees what it always does in its
     place; without any modality too, which no training shows it.
     Source: Shapley 1953; Parcalabescu & Frank 2023, "MM-SHAP", for the share.
 
     Args:
         model: Looked at in evaluation mode.
-        view: The samples; any `Batch` is one.
+        view: The samples; any `Batch` is one. Or just the inputs by modality, where nothing is missing.
         task: Whose output; needed where a model has several tasks.
         method: ``"shapley"``, ``"leave_one_out"`` or ``"own"``.
 
@@ -60,6 +68,7 @@ def modality_weights(
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
     fused = model if isinstance(model, FusedEncoder) else model.fused_encoder
+    view = view if isinstance(view, View) else View.of(view)
     fused.check(view)
     name = None if isinstance(model, FusedEncoder) else _task(model, task)
     with evaluating(model):
@@ -76,7 +85,8 @@ def modality_weights(
         members = subsets_of(len(modalities)) if method == "shapley" else but_one
         values = over_subsets(lambda seen: _read(model, seen, name), view, modalities, members)
     effects = shapley_values(values) if method == "shapley" else leave_one_out(values)
-    return shares(effects, torch.stack([view.present[m] for m in modalities], 1)).float()
+    present = torch.stack([view.present[m] for m in modalities], 1)
+    return shares(effects, present, values).float()
 
 
 def _task(model: MultiTaskModel, task: str | None) -> str:
@@ -106,7 +116,10 @@ def _read(model: MultiTaskModel | FusedEncoder, view: View, task: str | None) ->
 
 def _own(model: MultiTaskModel | FusedEncoder, view: View, task: str | None) -> Tensor:
     fused = model if isinstance(model, FusedEncoder) else model.fused_encoder
-    weights = _fuse(model, view, task).modality_weights
+    out = _fuse(model, view, task)
+    weights = out.modality_weights
+    if weights is None and not isinstance(model, FusedEncoder) and task is not None:
+        weights = _of_rule(model, out, task)
     if weights is None:
         raise ValueError(
             f"fusion '{fused.fusion.registry_name}' has no weights of its own. Use method='shapley' or "
@@ -117,3 +130,13 @@ def _own(model: MultiTaskModel | FusedEncoder, view: View, task: str | None) -> 
     if present is not None:
         weights = weights * torch.stack([present[m] for m in fused.fusion.modalities], 1)
     return weights.float() / weights.float().sum(1, keepdim=True).clamp(min=1e-6)
+
+
+def _of_rule(model: MultiTaskModel, out: FusionOutput, task: str) -> Tensor | None:
+    """What the task's own rule gives to the modalities, where each of them is a candidate."""
+    present = out.candidate_present
+    if present is None or not isinstance(model.fused_encoder.fusion, CandidateFusion):
+        return None
+    if task in model.rules:
+        return model.rules[task].weights(present)
+    return present.float()  # the mean over those that are there

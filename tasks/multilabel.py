@@ -30,7 +30,7 @@ class MultiLabel(Task):
         reads: The modalities that the task may see; None for all.
 
     Shape:
-        output ``[B, L]`` (under a decision fusion ``[B, L, 2]``), target ``[B, L]`` of 0 and 1, loss
+        output ``[B, L]`` (under a decision fusion ``[B, L, 2]``), target ``[B, L]`` from 0 to 1, loss
         ``[B, L]``.
 
     Example:
@@ -55,7 +55,8 @@ class MultiLabel(Task):
         return F.logsigmoid(torch.stack([-output, output], -1).float())
 
     def expected_cost(self, cost: Tensor, target: Tensor) -> Tensor:
-        return torch.where(target > 0.5, cost[..., 1], cost[..., 0])
+        # A target between 0 and 1 counts as in the binary cross-entropy: as a share of either.
+        return torch.lerp(cost[..., 0], cost[..., 1], target.to(cost.dtype))
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import Metric, MetricCollection

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
-from fusion._base import Fusion, share_of_present
+from fusion._base import share_of_present
+from fusion._projected import ProjectedFusion
 from fusion.types import FusionOutput
 
 
-class CandidateFusion(Fusion):
+class CandidateFusion(ProjectedFusion):
     """Each modality is a candidate with heads of its own; a rule decides among their outputs.
 
     Where a modality is absent its candidate is left out; ``modality_weights`` are equal over the
@@ -24,15 +25,8 @@ class CandidateFusion(Fusion):
     stage = "decision"
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int) -> None:
-        super().__init__(encoders)
-        self.embed_dim, self.candidates = embed_dim, len(encoders)
-        self.project = nn.ModuleList([nn.Linear(e.embed_dim, embed_dim) for e in encoders.values()])
-
-    def mapped(self, outputs: Mapping[str, EncoderOutput]) -> Tensor:
-        """The pooled vectors, each through its linear map ``[B, M, embed_dim]``."""
-        return torch.stack(
-            [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)], 1
-        )
+        super().__init__(encoders, embed_dim=embed_dim)
+        self.candidates = len(encoders)
 
     def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         return tuple((f"candidate {m}", (m,)) for m in self.modalities)
@@ -40,7 +34,7 @@ class CandidateFusion(Fusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        candidates = self.mapped(outputs)
+        candidates = torch.stack(self.projected(outputs), 1)
         weights = share_of_present(present, self.modalities, candidates)
         return FusionOutput(
             pooled=torch.einsum("bkd,bk->bd", candidates, weights),

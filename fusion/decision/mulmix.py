@@ -12,6 +12,7 @@ from encoders._base import Encoder
 from encoders._registry import unknown_name
 from encoders.types import EncoderOutput
 from fusion._base import register_fusion
+from fusion._checks import check_at_least
 from fusion.decision._candidates import CandidateFusion
 from fusion.decision.boosted import BoostedRule
 from fusion.decision.multiplicative import MultiplicativeRule
@@ -39,15 +40,16 @@ class MulMix(CandidateFusion):
         embed_dim: Size of each candidate.
         beta: β ≥ 0 of `MultiplicativeRule`.
         mixtures: The modalities of each mixture; None for all subsets, pruned.
-        max_candidates: Where the pruning stops.
+        max_candidates: Where the pruning stops; the single modalities and the whole may be more.
         delta: The margin of `BoostedRule` (boosted MulMix); None for the plain rule.
 
     Shape:
         ``candidates [B, K, embed_dim]``, ``modality_weights [B, M]``.
 
     Raises:
+        TypeError: A mixture is a string.
         ValueError: A mixture is empty, comes twice or names an unknown modality; a modality is in none; β
-            or δ is negative.
+            or δ is out of range, or ``max_candidates`` below 1.
 
     Example:
         >>> from encoders import EncoderOutput, create_encoder
@@ -72,11 +74,12 @@ class MulMix(CandidateFusion):
         delta: float | None = None,
     ) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
+        check_at_least(1, "fusion 'mulmix'", max_candidates=max_candidates)
         if mixtures is None:
             self.mixtures = pruned_subsets(self.modalities, max_candidates)
         else:
+            _check(mixtures, self.modalities)
             self.mixtures = tuple(tuple(m) for m in mixtures)
-            _check(self.mixtures, self.modalities)
         self.candidates = len(self.mixtures)
         rule: Rule = MultiplicativeRule(beta=beta)
         self.rule = rule if delta is None else BoostedRule(rule, delta=delta)
@@ -89,12 +92,12 @@ class MulMix(CandidateFusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        mapped = self.mapped(outputs)
+        mapped = torch.stack(self.projected(outputs), 1)  # [B, M, embed_dim]
         members = self.membership
         if present is None:
             there = members.new_ones(mapped.shape[:2])
         else:
-            there = torch.stack([present[m] for m in self.modalities], 1)
+            there = self.there(present)
             there = there | ~there.any(1, keepdim=True)
         inside = members & there.unsqueeze(1)  # [B, K, M]
         whole = (inside == members).all(2)
@@ -128,6 +131,11 @@ def pruned_subsets(modalities: Sequence[str], most: int) -> tuple[tuple[str, ...
 
 
 def _check(mixtures: Sequence[Sequence[str]], modalities: Sequence[str]) -> None:
+    if isinstance(mixtures, str) or any(isinstance(mixture, str) for mixture in mixtures):
+        raise TypeError(
+            f"`mixtures` should be a sequence of sequences of modalities. Found {mixtures!r}. A mixture "
+            f"of one modality is ['{modalities[0]}']."
+        )
     for mixture in mixtures:
         for m in mixture:
             if m not in modalities:

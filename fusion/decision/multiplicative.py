@@ -11,9 +11,8 @@ from torch import Tensor
 from encoders._base import Encoder
 from fusion._base import register_fusion
 from fusion.decision._candidates import CandidateFusion
+from fusion.decision._present import like
 from fusion.types import Rule
-
-_LOG_TINY = math.log(torch.finfo(torch.float32).tiny)
 
 
 class MultiplicativeRule(Rule):
@@ -27,6 +26,9 @@ class MultiplicativeRule(Rule):
         beta: β ≥ 0; 0 gives the additive form ``−Σ_i log p_i^y``.
         through_weights: Whether gradients pass through q (the paper trains with q fixed).
 
+    Raises:
+        ValueError: β is negative, infinite or NaN.
+
     Example:
         >>> p = torch.tensor([[[0.9, 0.1], [0.5, 0.5]]])
         >>> MultiplicativeRule(beta=1.0).cost(p.log(), torch.ones(1, 2, dtype=torch.bool))
@@ -34,8 +36,8 @@ class MultiplicativeRule(Rule):
     """
 
     def __init__(self, *, beta: float, through_weights: bool = False) -> None:
-        if beta < 0:
-            raise ValueError(f"`beta` should be 0 or more. Found {beta}.")
+        if not 0 <= beta < math.inf:
+            raise ValueError(f"`beta` should be finite, 0 or more. Found {beta}.")
         self.beta, self.through_weights = beta, through_weights
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
@@ -48,16 +50,15 @@ def multiplicative_cost(
 ) -> Tensor:
     """The cost of `MultiplicativeRule`, with one β or one for each sample ``[B]``."""
     log_p = log_p.float()
-    shape = (*present.shape, *[1] * (log_p.dim() - 2))
-    there, k = present.reshape(shape), present.sum(1).reshape(present.shape[0], 1, *shape[2:])
+    there = like(present, log_p)
+    k = there.sum(1, keepdim=True)
     p = log_p if through_weights else log_p.detach()
-    # log(1 - p), by the form that is exact on either side of p = 1/2; bounded below where p = 1.
+    # log(1 - p), by the form that is exact on either side of p = 1/2; where p = 1 that of p = 1 - 1e-7.
     rest = torch.where(
         p > -math.log(2),
         (-torch.expm1(p.clamp(-math.log(2), -1e-7))).log(),
         torch.log1p(-p.clamp(max=-math.log(2)).exp()),
-    ).clamp(min=_LOG_TINY)
-    rest = rest.masked_fill(~there, 0)
+    ).masked_fill(~there, 0)
     # A product with 1 - I; the sum less its own term would lose digits where that is large.
     others = 1 - torch.eye(present.shape[1], device=p.device)
     power = beta.reshape(k.shape[0], *[1] * (k.dim() - 1)) if isinstance(beta, Tensor) else beta
@@ -96,6 +97,9 @@ class Multiplicative(CandidateFusion):
 
     Shape:
         ``candidates [B, M, embed_dim]``.
+
+    Raises:
+        ValueError: β is negative or not finite.
 
     Example:
         >>> from encoders import EncoderOutput, create_encoder

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import register_fusion
-from fusion.late._projected import ProjectedFusion
+from fusion._projected import ProjectedFusion
 from fusion.types import FusionOutput
 
 
@@ -39,6 +39,8 @@ class ModalityAttention(ProjectedFusion):
         >>> ModalityAttention(encoders, embed_dim=16)(out).modality_weights.shape
         torch.Size([4, 2])
     """
+
+    stage = "late"
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import PooledFusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.types import FusionOutput
 
 
@@ -30,6 +31,9 @@ class LowRank(PooledFusion):
     Shape:
         ``pooled [B, embed_dim]``.
 
+    Raises:
+        ValueError: ``rank`` is below 1.
+
     Example:
         >>> from encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
@@ -42,6 +46,7 @@ class LowRank(PooledFusion):
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, rank: int = 4) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'low_rank'", rank=rank)
         self.embed_dim, self.rank = embed_dim, rank
         # The bias of each linear map is the factor's column for the appended 1.
         factors = [nn.Linear(d, rank * embed_dim) for d in self.dims]

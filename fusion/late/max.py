@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import register_fusion
-from fusion.late._projected import ProjectedFusion
+from fusion._projected import ProjectedFusion
 from fusion.types import FusionOutput
 
 
@@ -38,6 +38,8 @@ class LateMax(ProjectedFusion):
         >>> LateMax(encoders, embed_dim=16)(out).modality_weights.sum(1)
         tensor([1., 1., 1., 1.])
     """
+
+    stage = "late"
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)

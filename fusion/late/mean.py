@@ -10,7 +10,7 @@ from torch import Tensor
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import register_fusion, share_of_present
-from fusion.late._projected import ProjectedFusion
+from fusion._projected import ProjectedFusion
 from fusion.types import FusionOutput
 
 
@@ -37,6 +37,8 @@ class LateMean(ProjectedFusion):
         >>> LateMean(encoders, embed_dim=16)(out).pooled.shape
         torch.Size([4, 16])
     """
+
+    stage = "late"
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)

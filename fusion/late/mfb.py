@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import PooledFusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.types import FusionOutput
 
 
@@ -31,6 +32,9 @@ class MFB(PooledFusion):
     Shape:
         ``pooled [B, embed_dim]``, of length 1.
 
+    Raises:
+        ValueError: ``factors`` is below 1.
+
     Example:
         >>> import torch; from encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
@@ -50,6 +54,7 @@ class MFB(PooledFusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'mfb'", factors=factors)
         self.embed_dim, self.factors = embed_dim, factors
         self.expand = nn.ModuleList([nn.Linear(d, embed_dim * factors) for d in self.dims])
         self.dropout = nn.Dropout(dropout)

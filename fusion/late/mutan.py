@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import PooledFusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.types import FusionOutput
 
 
@@ -31,6 +32,9 @@ class MUTAN(PooledFusion):
     Shape:
         ``pooled [B, embed_dim]``.
 
+    Raises:
+        ValueError: ``core_dim`` or ``rank`` is below 1.
+
     Example:
         >>> import torch; from encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
@@ -50,6 +54,7 @@ class MUTAN(PooledFusion):
         rank: int = 10,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'mutan'", core_dim=core_dim, rank=rank)
         self.embed_dim, self.core_dim, self.rank = embed_dim, core_dim, rank
         self.project = nn.ModuleList([nn.Linear(d, core_dim) for d in self.dims])
         self.core = nn.ModuleList([nn.Linear(core_dim, rank * core_dim, bias=False) for _ in self.dims])

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from encoders._base import Encoder
 from encoders.types import EncoderOutput
 from fusion._base import PooledFusion, register_fusion
+from fusion._checks import check_at_least
 from fusion.late._contraction import Contraction
 from fusion.types import FusionOutput
 
@@ -38,7 +39,7 @@ class TensorFusion(PooledFusion):
         ``pooled [B, embed_dim]``.
 
     Raises:
-        ValueError: The weight would have more than 2²⁷ entries.
+        ValueError: ``max_dim`` is below 1, or the weight would have more than 2²⁷ entries.
 
     Example:
         >>> from encoders import create_encoder
@@ -53,6 +54,7 @@ class TensorFusion(PooledFusion):
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, max_dim: int = 32) -> None:
         super().__init__(encoders)
+        check_at_least(1, "fusion 'tensor_fusion'", max_dim=max_dim)
         self.embed_dim, self.max_dim = embed_dim, max_dim
         self.reduce = nn.ModuleList(
             [nn.Linear(d, max_dim) if d > max_dim else nn.Identity() for d in self.dims]

@@ -85,10 +85,17 @@ def test_what_is_lost_without_each() -> None:
 
 
 def test_shares_are_sizes_of_effects() -> None:
-    """Signs do not cancel, the absent count nothing, and without an effect there is no share."""
+    """Signs do not cancel, the absent count nothing, and without an effect there is no share.
+
+    In any unit: what is an effect and what is rounding depends on the size of the values.
+    """
     effects = torch.tensor([[[1.0, -2.0], [1.0, 0.0], [1e-8, 0.0]], [[0.0, 1.0], [3.0, 0.0], [0.0, -1e-8]]])
     present = torch.tensor([[True, True], [False, True], [True, True]])
-    assert shares(effects, present).tolist() == [[0.75, 0.25], [0.0, 1.0], [0.0, 0.0]]
+    values = torch.ones(1, 3, 2)
+    for unit in (1.0, 2.0**30, 2.0**-30):
+        found = shares(unit * effects, present, unit * values)
+        assert found.tolist() == [[0.75, 0.25], [0.0, 1.0], [0.0, 0.0]]
+    assert not bool(shares(0 * effects, present, 0 * values).any())
 
 
 def test_over_subsets_reads_each_sample_under_each_subset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,8 @@ def test_rules_compute_in_fp32(rule: MultiplicativeRule | MeanRule) -> None:
     assert rule.cost(log_p.bfloat16(), present).dtype == torch.float32
 
 
-def test_negative_beta_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"`beta` should be 0 or more\. Found -1"):
-        MultiplicativeRule(beta=-1)
+@pytest.mark.parametrize("beta", [-1, math.nan, math.inf])
+def test_a_beta_out_of_range_is_refused(beta: float) -> None:
+    """Infinity would be ∞ · 0 where a candidate is alone."""
+    with pytest.raises(ValueError, match=rf"`beta` should be finite, 0 or more\. Found {beta}"):
+        MultiplicativeRule(beta=beta)

@@ -77,20 +77,30 @@ def test_low_rank_registers_its_factors() -> None:
 @sizes
 @given(dims=dims, batch=st.integers(1, 3), out=st.integers(1, 3))
 def test_gated_is_the_gated_multimodal_unit(dims: list[int], batch: int, out: int) -> None:
-    """Arevalo 2017, §3.1: bimodal ``h = z ⊙ h_1 + (1 − z) ⊙ h_2``, otherwise ``h = Σ_m z_m ⊙ h_m``."""
+    """Arevalo 2017, §3.1: bimodal ``h = z ⊙ h_1 + (1 − z) ⊙ h_2``, otherwise ``h = Σ_m z_m ⊙ h_m``.
+
+    The weights are the means of the gates, scaled.
+    """
     fusion = create_fusion("gated", make_encoders(dims), embed_dim=out).double()
     xs = pooled(dims, batch)
     everything, expected = torch.cat(xs, 1), torch.zeros(batch, out, dtype=torch.float64)
+    gates = torch.zeros(batch, len(dims), dtype=torch.float64)
     for b, e in itertools.product(range(batch), range(out)):
         h = [torch.tanh(f.weight[e] @ x[b]) for f, x in zip(fusion.features, xs, strict=True)]
         if len(dims) == 2:
             z = torch.sigmoid(fusion.gates.weight[e] @ everything[b])
             expected[b, e] = z * h[0] + (1 - z) * h[1]
+            gates[b] += torch.stack([z, 1 - z])
         else:
             for m in range(len(dims)):
                 z = torch.sigmoid(fusion.gates.weight[m * out + e] @ everything[b])
                 expected[b, e] += z * h[m]
+                gates[b, m] += z
     torch.testing.assert_close(run(fusion, xs), expected)
+    weights = fusion(
+        {m: EncoderOutput(x) for m, x in zip(fusion.modalities, xs, strict=True)}
+    ).modality_weights
+    torch.testing.assert_close(weights, gates / gates.sum(1, keepdim=True))
 
 
 @sizes

@@ -327,6 +327,25 @@ def test_a_tensor_too_large_is_refused_with_the_mend() -> None:
         make("tensor_fusion", [32] * 6)
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("low_rank", "rank"),
+        ("mfb", "factors"),
+        ("mulmix", "max_candidates"),
+        ("mutan", "core_dim"),
+        ("mutan", "rank"),
+        ("tensor_fusion", "max_dim"),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -5])
+def test_a_size_below_one_is_refused_by_name(name: str, option: str, value: int) -> None:
+    with pytest.raises(
+        ValueError, match=rf"`{option}` of fusion '{name}' should be 1 or more. Found {value}"
+    ):
+        make(name, [2, 2], **{option: value})
+
+
 def test_an_unknown_modality_to_be_modulated_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"unknown modality to be `modulated` 'm3'"):
         make("film", [2, 2], modulated="m3")

@@ -136,6 +136,8 @@ def test_dropout_is_made_again_from_its_config(make: Callable[[], ModalityDropou
     ("make", "words"),
     [
         (lambda: ModalityDropout({"a": 1.0}), r"from 0 to less than 1. Found 1.0"),
+        (lambda: ModalityDropout("0.3"), r"from 0 to less than 1. Found '0.3'"),  # type: ignore[arg-type]
+        (lambda: make_model(modality_dropout=None), r"from 0 to less than 1. Found None"),
         (lambda: ModalityDropout(0.3, schedule="linaer", epochs=3), r"'linaer'. Did you mean 'linear'"),
         (lambda: ModalityDropout(0.3, schedule="linear"), r"1 or more with a ramp. Found 0 with 'linear'"),
         (lambda: ModalityDropout(0.3, epochs=5), r"0 with 'constant'.* Found 5 with 'constant'"),

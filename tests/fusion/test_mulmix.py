@@ -138,6 +138,13 @@ def test_mixtures_that_cannot_be_are_refused(mixtures: list[list[str]], message:
         make(mixtures)
 
 
+@pytest.mark.parametrize("mixtures", [["m0", "m1", "m2"], "m0"])
+def test_a_string_is_no_mixture(mixtures: Any) -> None:
+    """Its letters could be modalities."""
+    with pytest.raises(TypeError, match=r"sequence of sequences of modalities\. Found .* is \['m0'\]"):
+        make(mixtures)
+
+
 LEARNED = ("learned_weights", "stacking")
 
 

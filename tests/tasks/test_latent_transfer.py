@@ -116,6 +116,11 @@ def test_refusals() -> None:
         transfer(make_model(), new="rader")
     with pytest.raises(ValueError, match=r"should be 6, that of the encoder of 'table'. Found 7"):
         transfer(make_model(), dim=7)
+    new = create_encoder("mlp", 5, embed_dim=6)
+    with pytest.raises(TypeError, match=r"each of 2 epochs. Found a generator, .* Give a list"):
+        latent_transfer(make_model(), "table", new, (p for p in pairs), new="radar", epochs=2)
+    with pytest.raises(ValueError, match=r"`epochs` should be 1 or more. Found 0"):
+        latent_transfer(make_model(), "table", new, pairs, new="radar", epochs=0)
     for fusion in ("early_concat", "bottleneck"):
         with pytest.raises(TypeError, match=rf"late or a decision fusion .* Found the fusion '{fusion}'"):
             transfer(make_model(fusion, fusion_options={"heads": 2} if fusion == "bottleneck" else {}))

@@ -112,6 +112,40 @@ def test_own_weights_of_a_nested_fusion_and_of_a_task_that_reads_some() -> None:
     torch.testing.assert_close(weights.sum(1), torch.ones(5))
 
 
+def test_own_weights_of_a_rule_that_the_task_has_learned() -> None:
+    """Each task has its own; a number is the plain mean, and a regression of the candidates has none."""
+    tasks = {"y": Classification(3), "w": MultiLabel(2), "z": Regression()}
+    model, view = make_model("learned_weights", tasks, modalities=MODALITIES), make_view(7)
+    for name, scores in (("y", [0.0, 1.0, 2.0]), ("w", [3.0, 0.0, 0.0])):
+        model.rules[name].scores.data = torch.tensor(scores)
+        found = modality_weights(model, view, task=name, method="own")
+        for row in range(7):
+            there = [bool(view.present[m][row]) for m in MODALITIES]
+            sizes = [math.exp(s) if t else 0.0 for s, t in zip(scores, there, strict=True)]
+            assert found[row].tolist() == pytest.approx([s / sum(sizes) for s in sizes])
+    present = torch.stack([view.present[m] for m in MODALITIES], 1)
+    found = modality_weights(model, view, task="z", method="own")
+    torch.testing.assert_close(found, present / present.sum(1, keepdim=True))
+    with pytest.raises(ValueError, match=r"'stacking' has no weights of its own"):
+        modality_weights(make_model("stacking"), make_view(3, ("table", "series")), method="own")
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_unit_of_a_regression_does_not_matter(unit: float) -> None:
+    model, view = make_model("concat", {"z": Regression(2)}, modalities=MODALITIES), make_view(5)
+    expected = modality_weights(model, view)
+    for p in model.heads["z"].parameters():
+        p.data *= unit
+    torch.testing.assert_close(modality_weights(model, view), expected)
+    assert bool(expected.any(1).all())
+
+
+def test_inputs_alone_are_a_view_of_whole_samples() -> None:
+    model, view = make_model("concat"), make_view(4, ("table",), missing=False)
+    inputs = {"table": view.inputs["table"], "series": torch.randn(4, 6, 2)}
+    assert torch.equal(modality_weights(model, inputs), modality_weights(model, View.of(inputs)))
+
+
 def test_it_asks_for_the_empty_subset_without_a_warning() -> None:
     model: MultiTaskModel = make_model().train()
     model.loss(make_batch(6))  # every subset but the empty one

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from fusion import AdditiveRule
 from tasks import Classification, MultiLabel, Regression
 
 
@@ -36,6 +37,18 @@ def test_multilabel_is_the_binary_cross_entropy_of_each_label() -> None:
     p = 1 / (1 + (-output).exp())
     expected = -(target * p.log() + (1 - target) * (1 - p).log())
     torch.testing.assert_close(MultiLabel(4).loss(output, target), expected.float())
+
+
+def test_a_label_between_0_and_1_counts_alike_under_a_decision_fusion() -> None:
+    """As a share of either; with one candidate the loss is the binary cross-entropy itself."""
+    task, output, target = MultiLabel(4), torch.randn(3, 4), torch.rand(3, 4)
+    target[0] = torch.tensor([0.0, 1.0, 0.5, 0.3])
+    log_p = task.log_probabilities(output.unsqueeze(1))
+    cost = AdditiveRule().cost(log_p, torch.ones(3, 1, dtype=torch.bool))
+    torch.testing.assert_close(task.expected_cost(cost, target), task.loss(output, target))
+    assert torch.equal(
+        task.expected_cost(cost, target.round()), cost.gather(2, target.round().long()[..., None])[..., 0]
+    )
 
 
 def test_predictions_name_what_they_say() -> None:

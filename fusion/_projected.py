@@ -1,4 +1,4 @@
-"""What late fusions share that leave absent modalities out."""
+"""What fusions share that map each modality into one space, and leave absent ones out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from fusion._base import Fusion
 
 class ProjectedFusion(Fusion):
     """Each modality through a linear map of its own into one space, ``u_m = W_m x_m + b_m``."""
-
-    stage = "late"
 
     def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int) -> None:
         super().__init__(encoders)
