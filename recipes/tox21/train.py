@@ -47,6 +47,7 @@ class Tox21Recipe(Recipe[Config]):
         "the median of R², each over the molecules for which it is known.",
     )
     config = Config
+    default_fusion = "mean_probability"
 
     def modalities(self, config: Config) -> tuple[str, ...]:
         return tuple(config.modalities)
