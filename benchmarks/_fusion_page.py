@@ -113,25 +113,32 @@ def draw(entries: Sequence[Mapping[str, Any]]) -> Figure:
     """A panel for each data set: test accuracy of the finals, and with modalities hidden as marks."""
     finals = [entry for entry in entries if entry["final"]]
     names = list(dict.fromkeys(entry["data"] for entry in finals))
-    figure = Figure(figsize=(4.6 * len(names), 5.2), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(names), 5.4), layout="constrained")
+    shown: dict[str, Any] = {}
     for axes, data in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         own = [entry for entry in finals if entry["data"] == data]
-        axes.barh(
-            range(len(own)),
-            [entry["test"]["mean"] for entry in own],
-            xerr=[entry["test"]["std"] or 0 for entry in own],
-            color=[COLOURS[entry["stage"]] for entry in own],
-            error_kw={"elinewidth": 1.2},
-        )
+        for place, entry in enumerate(own):
+            shown[entry["stage"]] = axes.errorbar(
+                entry["test"]["mean"],
+                place,
+                xerr=entry["test"]["std"] or 0,
+                fmt="s",
+                markersize=7,
+                color=COLOURS[entry["stage"]],
+            )
         for side, mark in MARKS.items():
             values = [entry[side]["mean"] for entry in own]
-            axes.plot(values, range(len(own)), mark, color="#3a3f45", markersize=5, label=WORDS[side])
+            (shown[WORDS[side]],) = axes.plot(values, range(len(own)), mark, color="#7a7f85", markersize=5)
         axes.set_yticks(range(len(own)), [_name(entry, _tasks(own)) for entry in own], fontsize=8)
         axes.invert_yaxis()
         least = min(entry[side]["mean"] for entry in own for side in COMPARED)
         axes.set_xlim(left=max(0.0, least - 0.05))
+        axes.grid(axis="y", color="#e6e8ea")
+        axes.set_axisbelow(True)
         axes.set_title(f"{data} ({len(own[0]['seeds'])} seeds)", fontsize=10)
         axes.set_xlabel("accuracy on test data")
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(
+        list(shown.values()), list(shown), ncols=len(shown), loc="outside lower center", frameon=False
+    )
     return figure
