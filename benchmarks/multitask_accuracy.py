@@ -8,10 +8,10 @@ the sum, `uncertainty` and `running_deviation`, `cross_stitch`, and a network fo
 epochs. Test data choose nothing.
 
 Δm is the mean over tasks of the relative gain over the single-task networks of the same seed: of accuracy,
-of ROC-AUC, and on school of each school's squared error. What a step costs is the time it took while two
-trainings ran side by side. ``ours`` and ``peer`` are means on test data; the ratio is 1 + Δm / 100 of ours
-over the peer, above 1 is better, and the spread its lowest and highest seed. The rest is in the file:
-``table`` has every method on every data set, ``statements`` the differences paired by seed.
+of ROC-AUC, and on school of each school's squared error. What a step costs is the time it took with the
+first seed, while two trainings ran side by side. ``ours`` and ``peer`` are means on test data; the ratio is
+1 + Δm / 100 of ours over the peer, above 1 is better, and the spread its lowest and highest seed. The rest
+is in the file: ``table`` has every method on every data set, ``statements`` the differences paired by seed.
 
 `adaptive` grows once, after half of the epochs, on avdigits; on the others it stays one trunk. On school the
 networks for each task of `cross_stitch` and the like stand behind one encoder; elsewhere they have encoders.
