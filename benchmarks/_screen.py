@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
@@ -29,6 +30,18 @@ class Choice(Protocol):
 
 
 C = TypeVar("C", bound=Choice)
+
+
+def add_options(parser: argparse.ArgumentParser, *, name: str) -> None:
+    """``--data``, ``--work`` and ``--workers``, for the benchmark of this name."""
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the recipes' data")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("runs") / name,
+        help="where finished trainings are kept (default: %(default)s)",
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
 
 
 class Trainings(Cells):

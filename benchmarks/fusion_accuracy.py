@@ -31,7 +31,6 @@ from __future__ import annotations
 import argparse
 import json
 from functools import partial
-from pathlib import Path
 from statistics import fmean
 
 from benchmarks._fusion_data import DATA
@@ -40,7 +39,7 @@ from benchmarks._fusion_plan import alone, finalists, screened
 from benchmarks._fusion_results import COMPARED, refusals, rows_of, screen_scores, statements, table
 from benchmarks._fusion_runs import MISSING, describe, train
 from benchmarks._harness import arguments, report
-from benchmarks._screen import Trainings, run
+from benchmarks._screen import Trainings, add_options, run
 from encoders._files import write_json
 
 SEEDS = 5
@@ -56,14 +55,7 @@ def main() -> None:
     """Train, print, write."""
 
     def extend(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the recipes' data")
-        parser.add_argument(
-            "--work",
-            type=Path,
-            default=Path("runs/fusion_accuracy"),
-            help="where finished trainings are kept (default: %(default)s)",
-        )
-        parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+        add_options(parser, name="fusion_accuracy")
         parser.add_argument(
             "--markdown", action="store_true", help="print the tables of the file of --out; train nothing"
         )

@@ -21,10 +21,8 @@ Each training that ends leaves a small file in the folder of ``--work`` and is n
 
 from __future__ import annotations
 
-import argparse
 import json
 from functools import partial
-from pathlib import Path
 
 from benchmarks._harness import arguments, report
 from benchmarks._multitask_plan import finalists, screened
@@ -39,7 +37,7 @@ from benchmarks._multitask_results import (
     statements,
 )
 from benchmarks._multitask_runs import DATA, describe, train
-from benchmarks._screen import Trainings, run
+from benchmarks._screen import Trainings, add_options, run
 from encoders._files import write_json
 
 SEEDS = 5
@@ -52,18 +50,7 @@ NOTES = (
 
 def main() -> None:
     """Train, print, write."""
-
-    def extend(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the recipes' data")
-        parser.add_argument(
-            "--work",
-            type=Path,
-            default=Path("runs/multitask_accuracy"),
-            help="where finished trainings are kept (default: %(default)s)",
-        )
-        parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-
-    options = arguments("multitask_accuracy", __doc__ or "", extend)
+    options = arguments("multitask_accuracy", __doc__ or "", partial(add_options, name="multitask_accuracy"))
     seeds = 2 if options.quick else SEEDS
     settings = {name: {**own.settings, **(own.quick if options.quick else {})} for name, own in DATA.items()}
     work, done = (

@@ -15,7 +15,8 @@ T = TypeVar("T")
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
     """The error for a name nobody knows, with the close ones."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    # A number in the place of a name is as unknown.
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else f"Known: {', '.join(known)}."
     return ValueError(f"unknown {kind} '{name}'. {hint}")
 
