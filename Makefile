@@ -18,7 +18,7 @@ install: .venv/installed
 	  echo "No $(PYTHON) on the PATH. Install Python 3.11 or newer (Debian: apt-get install python3 python3-venv),"; \
 	  echo "or name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "$(PYTHON) is $$($(PYTHON) --version), and Plait needs Python 3.11 or newer."; \
+	  echo "$(PYTHON) is $$($(PYTHON) --version), and Sennit needs Python 3.11 or newer."; \
 	  echo "Name another: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) has no venv module (Debian: apt-get install python3-venv)."; exit 1; }
@@ -32,15 +32,16 @@ install: .venv/installed
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	rm -rf .types && $(BIN)/python -m tests.type_links
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	cd .types && ../$(BIN)/lint-imports ../pyproject.toml
 
 # One thread each: two processes with two threads on two cores wait for one another.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 demo: install
-	$(BIN)/python -m recipes.htad
+	$(BIN)/python -m sennit.recipes.htad
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

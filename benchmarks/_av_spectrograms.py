@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-
-from encoders import Batch
-from encoders.features import LogMel
-from recipes.avdigits.config import Config
-from recipes.avdigits.data import SAMPLE_RATE, load, pair
-from recipes.avdigits.noise import Render
+from sennit.data import Batch
+from sennit.encoders.features import LogMel
+from sennit.recipes.avdigits.config import Config
+from sennit.recipes.avdigits.data import SAMPLE_RATE, load, pair
+from sennit.recipes.avdigits.noise import Render
 
 SIDE = 112
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sennit.data import InputSpec
+from sennit.encoders import Encoder, EncoderOutput
 from torch import Tensor, nn
-
-from encoders import Encoder, EncoderOutput, InputSpec
 
 DIM = 128
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.recipes.harness import Options, Recipe
+from sennit.recipes.htad.augment import Augment
+from sennit.recipes.htad.config import Config as HTADConfig
+from sennit.recipes.htad.data import folds, inner_splits, load
+from sennit.recipes.htad.recipe import HTADRecipe
+from sennit.recipes.htad.train import build_tasks
+from sennit.recipes.mosi.train import MOSIRecipe
+from sennit.tasks import Task
 
 from benchmarks import _small_avdigits as small
-from encoders import Batch, BatchDataset
-from recipes.harness import Options, Recipe
-from recipes.htad.augment import Augment
-from recipes.htad.config import Config as HTADConfig
-from recipes.htad.data import folds, inner_splits, load
-from recipes.htad.recipe import HTADRecipe
-from recipes.htad.train import build_tasks
-from recipes.mosi.train import MOSIRecipe
-from tasks import Task
 
 _load = lru_cache(maxsize=1)(load)
 

@@ -8,16 +8,17 @@ from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file, save
+from sennit.data import Batch, BatchDataset, InputSpec
+from sennit.encoders import Encoder
+from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.taps import pool
+from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.search.taps.inference_only import frozen
+from sennit.search.taps.repeatable_batches import Reading
 from torch import Tensor
 
 from benchmarks._fusion_data import Part
-from encoders import Batch, BatchDataset, Encoder, InputSpec
-from encoders._files import write_bytes
-from encoders.slots import encode_slot
-from encoders.taps import pool
-from encoders.types import EncoderOutput, TapInfo
-from fusion.search.taps.frozen import frozen
-from fusion.search.taps.reading import Reading
+from sennit.files import write_bytes
 
 _BATCH = 500
 _POOLED, _TOKENS, _MASK, _TAP = "pooled", "tokens", "mask", "tap:"

@@ -14,10 +14,9 @@ from types import ModuleType
 from typing import Any, cast
 
 import torch
+from sennit.fusion import FiLM, LateConcat, LowRank, MultiplicativeInteractions, TensorFusion
+from sennit.fusion.late._contraction import Contraction
 from torch import Tensor, nn
-
-from fusion import FiLM, LateConcat, LowRank, MultiplicativeInteractions, TensorFusion
-from fusion.late._contraction import Contraction
 
 FILES = {"multibench": "fusions/common_fusions.py", "pykale": "kale/embed/multimodal_fusion.py"}
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from fusion import Stage, list_fusions
-from fusion._base import FUSIONS
+from sennit.fusion import Stage, list_fusions
+from sennit.fusion._base import FUSIONS
 
 How = Literal["alone", "frozen", "joint"]
 

@@ -8,16 +8,17 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from sennit.data import ResumableLoader
+from sennit.recipes.avdigits.config import Config
+from sennit.recipes.avdigits.data import MODALITIES
+from sennit.recipes.avdigits.train import single_task
+from sennit.recipes.harness.evaluate import batches, evaluate
+from sennit.tasks.analysis.affinity import error_affinity
+from sennit.tasks.training.growing import grow
 
 from benchmarks._multitask_plan import SINGLE, Case
 from benchmarks._screen import Outcome, take_steps
 from benchmarks._small_avdigits import RECIPE
-from encoders import ResumableLoader
-from recipes.avdigits.config import Config
-from recipes.avdigits.data import MODALITIES
-from recipes.avdigits.train import single_task
-from recipes.harness.evaluate import batches, evaluate
-from tasks.sharing import error_affinity, grow
 
 FUSION = "concat"
 _BATCH, _FIT_ON = 500, 2000

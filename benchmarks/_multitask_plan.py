@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tasks import list_balancings, list_sharings, list_weightings
+from sennit.tasks import list_balancings, list_sharings, list_weightings
 
 SINGLE = "single-task networks"
 WITH_SHARINGS = ("equal", "uncertainty")

@@ -7,10 +7,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from sennit.recipes.tox21.config import Config
+from sennit.recipes.tox21.fitting import fit, fit_alone
+
 from benchmarks._multitask_plan import SINGLE, Case
 from benchmarks._screen import Outcome
-from recipes.tox21.config import Config
-from recipes.tox21.fitting import fit, fit_alone
 
 MODALITIES = ("fingerprint",)
 

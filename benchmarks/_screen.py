@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from encoders import ResumableLoader
-from encoders._files import write_json
-from recipes.harness import Cells, quiet_trainer, run_cells
-from tasks import Learner
+from sennit.data import ResumableLoader
+from sennit.recipes.harness import Cells, quiet_trainer, run_cells
+from sennit.tasks import Learner
+
+from sennit.files import write_json
 
 Outcome = dict[str, Any]
 """What a training gave, in JSON values; or ``refused``, why the methods do not work on the data set."""

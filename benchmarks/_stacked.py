@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.encoders import Encoder
+from sennit.search import Proposal, Space, StackedEvaluator, Training, cache_taps
+from sennit.tasks import Classification
 
 from benchmarks._harness import Result, alternate, not_run
 from benchmarks._multibench import BATCH
-from encoders import Batch, BatchDataset, Encoder
-from fusion.search import Proposal, Space, StackedEvaluator, Training, cache_taps
-from tasks import Classification
 
 EPOCHS = 3
 

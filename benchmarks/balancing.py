@@ -26,6 +26,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from sennit.data import Batch
+from sennit.encoders import Encoder
+from sennit.fusion import LateConcat
+from sennit.tasks import Classification, MultiTaskModel, create_balancing
+from sennit.tasks.balancing.balanced_loss import balanced_loss
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
@@ -36,10 +41,6 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 
 from benchmarks._balancing_nets import DIM, NETS, Net
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
-from encoders import Batch, Encoder
-from fusion import LateConcat
-from tasks import Classification, MultiTaskModel, create_balancing
-from tasks.balancing.feature_level import balanced_loss
 
 TASKS, CLASSES = (2, 4, 10), 10
 Step = Callable[[], object]
@@ -234,7 +235,7 @@ def main() -> None:
             rows += exact_rows(net, tasks, libmtl, runs=runs)
         for tasks in (2, 8) if options.quick else (*TASKS[:-1], 8, TASKS[-1]):
             rows += feature_rows(net, tasks, runs=runs)
-    report("balancing", rows, options.out, packages=("plait", "torch", "torchjd"))
+    report("balancing", rows, options.out, packages=("sennit", "torch", "torchjd"))
 
 
 if __name__ == "__main__":

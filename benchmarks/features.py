@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from sennit.encoders.features import MFCC, Fbank
 from torch import Tensor
 from torchaudio.compliance import kaldi
 
 from benchmarks._harness import Result, alternate, arguments, report
-from encoders.features import MFCC, Fbank
 
 CLIPS, SECONDS, RATE, BANDS = 64, 2, 16_000, 80
 NOT_RUN = "(not run: no GPU)"
@@ -64,7 +64,7 @@ def main() -> None:
         row("mfcc vs torchaudio loop, cpu", MFCC, device="cpu", runs=runs),
         row("fbank vs torchaudio loop, gpu", Fbank, device="cuda", runs=runs),
     ]
-    report("features", rows, options.out, packages=("plait", "torch", "torchaudio"))
+    report("features", rows, options.out, packages=("sennit", "torch", "torchaudio"))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from benchmarks._fusion_results import COMPARED, refusals, rows_of, screen_score
 from benchmarks._fusion_runs import MISSING, describe, train
 from benchmarks._harness import arguments, report
 from benchmarks._screen import Trainings, add_options, run
-from encoders._files import write_json
+from sennit.files import write_json
 
 SEEDS = 5
 NOTES = (
@@ -93,7 +93,7 @@ def main() -> None:
     }
     stated = statements(found, finals)
     rows = rows_of(stated, refusals(found))
-    report("fusion_accuracy", rows, options.out, packages=("plait", "torch"), notes=NOTES)
+    report("fusion_accuracy", rows, options.out, packages=("sennit", "torch"), notes=NOTES)
     entries = table(found, screen, finals)
     written = json.loads(options.out.read_text())
     for own in stated:

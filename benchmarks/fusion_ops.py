@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sennit.data import InputSpec
+from sennit.encoders import Encoder, EncoderOutput
+from sennit.fusion import Fusion, create_fusion
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import _fusion_peers as peers
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
-from encoders import Encoder, EncoderOutput, InputSpec
-from fusion import Fusion, create_fusion
 
 BATCH, DIM = 64, 128
 OPERATORS: dict[str, tuple[peers.Builder, tuple[int, ...], dict[str, Any]]] = {
@@ -149,7 +150,7 @@ def main() -> None:
         )
     torch.set_num_threads(2)
     found = rows(dict(options.peer), runs=7 if options.quick else 101, loops=10 if options.quick else 20)
-    report("fusion_ops", found, options.out, packages=("plait", "torch"))
+    report("fusion_ops", found, options.out, packages=("sennit", "torch"))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from multiprocessing import get_context
 from typing import Any
 
 import torch
+from sennit.recipes.htad.config import DEFAULT_FUSION, Config
+from sennit.recipes.htad.data import PROTOCOLS, folds, inner_splits, load
+from sennit.recipes.htad.train import fit
 
 from benchmarks._harness import Result, arguments, report
-from recipes.htad.config import DEFAULT_FUSION, Config
-from recipes.htad.data import PROTOCOLS, folds, inner_splits, load
-from recipes.htad.train import fit
 
 STRENGTH = {"same": 0.0, "new": 1.5}
 CHANGES: dict[str, dict[str, Any]] = {
@@ -87,7 +87,7 @@ def main() -> None:
                     (round(min(changed), 4), round(max(changed), 4)),
                 )
             )
-    report("htad_choices", rows, options.out, packages=("plait", "torch", "scikit-learn"))
+    report("htad_choices", rows, options.out, packages=("sennit", "torch", "scikit-learn"))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from benchmarks._multitask_results import (
 )
 from benchmarks._multitask_runs import DATA, describe, train
 from benchmarks._screen import Trainings, add_options, run
-from encoders._files import write_json
+from sennit.files import write_json
 
 SEEDS = 5
 NOTES = (
@@ -68,7 +68,7 @@ def main() -> None:
     lines, stated = lines_of(found, finals), statements(found, range(seeds))
     show(lines)
     rows = rows_of(stated, refusals(found))
-    report("multitask_accuracy", rows, options.out, packages=("plait", "torch", "rdkit"), notes=NOTES)
+    report("multitask_accuracy", rows, options.out, packages=("sennit", "torch", "rdkit"), notes=NOTES)
     written = json.loads(options.out.read_text())
     tables = {"settings": settings, "statements": stated, "table": [entry(line) for line in lines]}
     write_json(options.out, written | tables)

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data import Batch, BatchDataset, InputSpec
+from sennit.encoders import Encoder, EncoderOutput
+from sennit.fusion import LateConcat
+from sennit.recipes.harness import quiet_trainer
+from sennit.tasks import Classification, Learner, MultiTaskModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from benchmarks._harness import Result, alternate, arguments, report
-from encoders import Batch, BatchDataset, Encoder, EncoderOutput, InputSpec
-from fusion import LateConcat
-from recipes.harness import quiet_trainer
-from tasks import Classification, Learner, MultiTaskModel
 
 SIZES, CLASSES, WIDTH, DIM, BATCH = {"a": 64, "b": 32}, {"c": 10, "d": 6}, 384, 256, 64
 
@@ -184,7 +185,7 @@ def main() -> None:
         step_row("loss+backward vs plain, all present", masked=False, runs=runs),
         lightning_row("lightning step vs hand", runs=max(5, runs // 5)),
     ]
-    report("overhead", rows, options.out, packages=("plait", "torch", "pytorch-lightning"))
+    report("overhead", rows, options.out, packages=("sennit", "torch", "pytorch-lightning"))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from sennit.encoders import Encoder, create_encoder
+from sennit.search import Space
+from sennit.search.batched.candidate import Candidate
+from sennit.search.batched.stack import Stack
+from sennit.tasks import Classification
 
 from benchmarks._harness import Result, alternate, arguments, not_run, report
 from benchmarks._multibench import BATCH, READ
-from encoders import Encoder, create_encoder
-from fusion.search import Space
-from fusion.search.stack.candidate import Candidate
-from fusion.search.stack.stack import Stack
-from tasks import Classification
 
 
 def row(encoders: dict[str, Encoder], *, population: int, device: str, quick: bool) -> Result:
@@ -73,7 +73,7 @@ def main() -> None:
         row(encoders, population=n, device=device, quick=options.quick)
         for device, n in (("cpu", 32), ("cuda", 32), ("cuda", 128))
     ]
-    report("search_limit", rows, options.out, packages=("plait", "torch"))
+    report("search_limit", rows, options.out, packages=("sennit", "torch"))
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from sennit.encoders import create_encoder
+from sennit.fusion.cell.genome import Genome
+from sennit.search.records import Evaluation, Proposal
+from sennit.search.space import Space
+from sennit.search.strategies import create_strategy
+from sennit.search.study.study import run_search
 
 from benchmarks._harness import Result, arguments, report
-from encoders import create_encoder
-from fusion.cell.genome import Genome
-from fusion.search.records import Evaluation, Proposal
-from fusion.search.space import Space
-from fusion.search.strategies import create_strategy
-from fusion.search.study.study import run_search
 
 POPULATION = 32
 LIMIT_MS = 10.0
@@ -117,7 +117,7 @@ def main() -> None:
     for where, storage in (("memory", "memory"), ("sqlite", None)):
         pairs = [(each_ms(ours, few, storage), each_ms(peer, few, storage)) for _ in range(runs)]
         rows.append(row(f"a trial of {few} in {where} vs optuna's NSGA-II", *zip(*pairs, strict=True)))
-    report("search_overhead", rows, options.out, packages=("plait", "optuna", "sqlalchemy"))
+    report("search_overhead", rows, options.out, packages=("sennit", "optuna", "sqlalchemy"))
 
 
 if __name__ == "__main__":

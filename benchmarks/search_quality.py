@@ -5,7 +5,7 @@ the logarithm of the parameters, a share of the rectangle that all runs on the d
 generation, with the mean and the standard deviation over seeds. A seed changes the strategy's draws and every
 candidate's first weights; encoders and taps are the same for all. All candidates are told apart on the same
 validation data, so a best error flatters the search that found it; test figures come from
-``python -m recipes.search``.
+``python -m sennit.recipes.search``.
 
 The rows compare the genetic search with random search at a quarter, half and all of the candidates: ``ours``
 and ``peer`` are means over seeds, ``ratio`` above 1 is better (the peer's error / ours, our hypervolume / the
@@ -27,15 +27,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sennit.encoders import Encoder
+from sennit.recipes.harness import find_recipe, parse
+from sennit.recipes.search.compared import Compared
+from sennit.recipes.search.taps import freeze_taps, train_encoders
+from sennit.search import Record, TapCache, list_strategies, search
+from sennit.search.report.runs import hypervolumes
+from sennit.tasks import Task
 
 from benchmarks._harness import Result, arguments, report
-from encoders import Encoder
-from fusion.search import Record, TapCache, list_strategies, search
-from fusion.search.report.runs import hypervolumes
-from recipes.harness import find_recipe, parse
-from recipes.search.compared import Compared
-from recipes.search.taps import freeze_taps, train_encoders
-from tasks import Task
 
 RECIPES = {"htad": {}, "avdigits": {"pairs": 1000, "test_pairs": 1000}, "mosi": {}}
 OBJECTIVES = ("error", "parameters")
@@ -175,7 +175,7 @@ def main() -> None:
             rows += rows_of(name, curves, seeds, size[1])
             found[name] = summary(curves, seeds)
     notes = f"{size[0]} generations of {size[1]}, at most {epochs} epochs a candidate, {seeds} seeds."
-    report("search_quality", rows, options.out, packages=("plait", "torch", "optuna"), notes=notes)
+    report("search_quality", rows, options.out, packages=("sennit", "torch", "optuna"), notes=notes)
     written = json.loads(options.out.read_text()) | {"population": size[1], "curves": found}
     options.out.write_text(json.dumps(written, indent=1) + "\n")
     draw(found, size[1], options.out.with_suffix(".png"))

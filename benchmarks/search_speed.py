@@ -21,6 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.encoders import Encoder, create_encoder
+from sennit.search import Space, search
+from sennit.tasks import Classification
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,9 +32,6 @@ from benchmarks._av_spectrograms import SIDE, spectrograms
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
 from benchmarks._multibench import BATCH, READ, WIDTH, Data, MultiBench
 from benchmarks._stacked import in_seconds, stacked_row
-from encoders import Batch, BatchDataset, Encoder, create_encoder
-from fusion.search import Space, search
-from tasks import Classification
 
 GENERATIONS, POPULATION, EPOCHS = 8, 25, 3
 CANDIDATES = GENERATIONS * POPULATION
@@ -174,7 +175,7 @@ def main() -> None:
     notes = (
         f"The peer's whole search is {CANDIDATES} times a candidate; it trained one for each search of ours."
     )
-    report("search_speed", rows, options.out, packages=("plait", "torch"), notes=notes)
+    report("search_speed", rows, options.out, packages=("sennit", "torch"), notes=notes)
 
 
 if __name__ == "__main__":

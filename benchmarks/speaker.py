@@ -16,18 +16,18 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
+from sennit.encoders import Encoder, create_encoder
+from sennit.encoders.layers.pooling import create_pooling
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._harness import Result, alternate, arguments, not_run, report
-from encoders import Encoder, create_encoder
-from encoders.layers.pooling import create_pooling
 
 UTTERANCES, FRAMES, RATE, SPEAKERS = 32, 300, 16_000, 1000
 FEATURES = {"xvector": 24, "ecapa_tdnn": 80}
 LABELS = {"xvector": "xvector", "ecapa_tdnn": "ecapa"}
-NO_PEER = "no peer: pip install 'plait[bench]'"
+NO_PEER = "no peer: pip install 'sennit[bench]'"
 
 
 class Peer(nn.Module):
@@ -210,7 +210,7 @@ def main() -> None:
         *gpu_rows(runs=runs),
     ]
     peers = ("speechbrain",) if find_spec("speechbrain") else ()
-    report("speaker", rows, options.out, packages=("plait", "torch", "torchaudio", *peers))
+    report("speaker", rows, options.out, packages=("sennit", "torch", "torchaudio", *peers))
 
 
 if __name__ == "__main__":

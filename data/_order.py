@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sennit.data._random import keyed
 from torch import distributed as dist
 from torch.utils.data import Dataset
-
-from encoders._random import keyed
 
 
 @dataclass(frozen=True)

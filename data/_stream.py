@@ -6,14 +6,13 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from sennit.data._order import rank_and_ranks
+from sennit.data._random import random_state, seed_by, set_random_state
 from torch import Generator
 from torch.utils.data import DataLoader
 
-from encoders._order import rank_and_ranks
-from encoders._random import random_state, seed_by, set_random_state
-
 if TYPE_CHECKING:
-    from encoders.loader import ResumableLoader
+    from sennit.data.loader import ResumableLoader
 
 
 class Stream:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
+from sennit.data.view import View, check_bool, refuse_unknown
 from torch import Tensor
-
-from encoders.view import View, check_bool, refuse_unknown
 
 
 @dataclass(frozen=True)

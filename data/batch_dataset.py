@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from sennit.data.batch import Batch
 from torch.utils.data import Dataset
-
-from encoders.batch import Batch
 
 
 class BatchDataset(Dataset[Batch]):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sennit.data.batch import Batch
+from sennit.data.input_spec import InputSpec
+from sennit.data.view import View
 from torch import Tensor
 
-from encoders._registry import unknown_name
-from encoders.batch import Batch
-from encoders.types import InputSpec
-from encoders.view import View
+from sennit.registry import unknown_name
 
 Sample = Mapping[str, Any]
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
+from sennit.data._order import Drawn, Order, rank_and_ranks
+from sennit.data._stream import Stream
 from torch.utils.data import DataLoader, IterableDataset
-
-from encoders._order import Drawn, Order, rank_and_ranks
-from encoders._stream import Stream
 
 
 class ResumableLoader:

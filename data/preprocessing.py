@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from sennit.data.collate import Sample
+from sennit.data.transforms import Transforms
 from torch import Tensor
 
-from encoders._base import Encoder
-from encoders._registry import unknown_name
-from encoders.collate import Sample
-from encoders.transforms import Transforms
+from sennit.registry import unknown_name
+
+
+class RawReader(Protocol):
+    """The part of an encoder that reads raw samples."""
+
+    @property
+    def takes_transforms(self) -> bool:
+        """Whether `read` gives an image or a waveform, which transforms work on."""
+
+    def read(self, raw: Any) -> Any:
+        """Decode a raw sample, up to what transforms work on."""
+
+    def preprocess(self, raw: Any) -> Tensor:
+        """Turn a raw or transformed sample into the tensor that the encoder reads."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Preprocessing:
         TypeError: Transforms of a modality that has none (text, tables, series).
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> resize = Transforms([{"name": "torchvision/Resize", "size": [8, 8]}])
         >>> preprocess = Preprocessing({"image": create_encoder("conv", 1)}, {"image": resize})
         >>> import numpy as np
@@ -40,7 +53,7 @@ class Preprocessing:
         (torch.Size([1, 8, 8]), {'y': 1})
     """
 
-    encoders: Mapping[str, Encoder]
+    encoders: Mapping[str, RawReader]
     transforms: Mapping[str, Transforms] = field(default_factory=dict)
     training: bool = False
 
@@ -48,7 +61,7 @@ class Preprocessing:
         for name in self.transforms:
             if name not in self.encoders:
                 raise unknown_name("modality of `transforms`", name, self.encoders)
-            if type(self.encoders[name]).read is Encoder.read:
+            if not self.encoders[name].takes_transforms:
                 raise TypeError(
                     f"`transforms` should be of images or recordings. Found '{name}', whose encoder is "
                     f"{type(self.encoders[name]).__name__}. Change other inputs in the dataset."

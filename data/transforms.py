@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from encoders._extras import require
-from encoders._registry import unknown_name
+from sennit.extras import require
+from sennit.registry import unknown_name
 
 _LIBRARIES = {
     "torchvision": ("torchvision.transforms.v2", "image"),

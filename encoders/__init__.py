@@ -1,37 +1,26 @@
 """Encoders: each turns one modality into vectors, tokens and taps."""
 
-from encoders._base import Encoder, StagedEncoder
-from encoders._create import create_encoder, list_encoders, register_encoder
-from encoders._registry import Configurable, Registry
-from encoders.audio import LogMelConvEncoder
-from encoders.audio_hf import HFAudioEncoder
-from encoders.batch import Batch
-from encoders.collate import Collate, Sample, TargetSpec
-from encoders.data import BatchDataset
-from encoders.image import ConvEncoder
-from encoders.image_timm import TimmEncoder
-from encoders.loader import ResumableLoader
-from encoders.molecules import MorganEncoder
-from encoders.molecules_chemprop import ChempropEncoder
-from encoders.preprocessing import Preprocessing
-from encoders.series import SeriesTransformerEncoder, TCNEncoder
-from encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
-from encoders.tabular import FTTransformerEncoder, MLPEncoder
-from encoders.taps import as_tokens, pool
-from encoders.task_sampling import TaskSamplingLoader
-from encoders.text import ByteTransformerEncoder
-from encoders.text_hf import HFTextEncoder
-from encoders.transforms import Transforms
-from encoders.types import EncoderOutput, InputSpec, TapInfo
-from encoders.view import View
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders._create import create_encoder, list_encoders, register_encoder
+from sennit.encoders.audio import LogMelConvEncoder
+from sennit.encoders.audio_hf import HFAudioEncoder
+from sennit.encoders.image import ConvEncoder
+from sennit.encoders.image_timm import TimmEncoder
+from sennit.encoders.molecules import MorganEncoder
+from sennit.encoders.molecules_chemprop import ChempropEncoder
+from sennit.encoders.series import SeriesTransformerEncoder, TCNEncoder
+from sennit.encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
+from sennit.encoders.tabular import FTTransformerEncoder, MLPEncoder
+from sennit.encoders.taps import as_tokens, pool
+from sennit.encoders.text import ByteTransformerEncoder
+from sennit.encoders.text_hf import HFTextEncoder
+from sennit.encoders.types import EncoderOutput, TapInfo
+
+from sennit.bare_import import refuse_bare_import
 
 __all__ = [
-    "Batch",
-    "BatchDataset",
     "ByteTransformerEncoder",
     "ChempropEncoder",
-    "Collate",
-    "Configurable",
     "ConvEncoder",
     "ECAPATDNNEncoder",
     "Encoder",
@@ -39,23 +28,14 @@ __all__ = [
     "FTTransformerEncoder",
     "HFAudioEncoder",
     "HFTextEncoder",
-    "InputSpec",
     "LogMelConvEncoder",
     "MLPEncoder",
     "MorganEncoder",
-    "Preprocessing",
-    "Registry",
-    "ResumableLoader",
-    "Sample",
     "SeriesTransformerEncoder",
     "StagedEncoder",
     "TCNEncoder",
     "TapInfo",
-    "TargetSpec",
-    "TaskSamplingLoader",
     "TimmEncoder",
-    "Transforms",
-    "View",
     "XVectorEncoder",
     "as_tokens",
     "create_encoder",
@@ -63,3 +43,5 @@ __all__ = [
     "pool",
     "register_encoder",
 ]
+
+refuse_bare_import(__name__)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
-from encoders._registry import Configurable
-from encoders.types import EncoderOutput, InputSpec, TapInfo
+from sennit.registry import Configurable
 
 
 class Encoder(Configurable, nn.Module):
@@ -51,6 +52,11 @@ class Encoder(Configurable, nn.Module):
         Shape:
             x ``[N, ...]`` as `input_spec` says, mask ``[N, T]``.
         """
+
+    @property
+    def takes_transforms(self) -> bool:
+        """Whether transforms may work on what `read` gives: an image, a waveform."""
+        return type(self).read is not Encoder.read
 
     def read(self, raw: Any) -> Any:
         """A raw sample as transforms work on it: an image or a waveform of a path; most need nothing."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from encoders._base import Encoder
-from encoders._registry import Registry
+from sennit.encoders._base import Encoder
+
+from sennit.registry import Registry
 
 ENCODERS: Registry[Encoder] = Registry("encoder")
 register_encoder = ENCODERS.register

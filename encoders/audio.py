@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sennit.data.input_spec import InputSpec
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.features import LogMel, load_waveform
+from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
-
-from encoders._base import Encoder, StagedEncoder
-from encoders._create import register_encoder
-from encoders.features import LogMel, load_waveform
-from encoders.layers.steps import StepsInputLevel
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput, InputSpec, TapInfo
 
 
 class _FrameConvStage(nn.Module):
@@ -30,10 +29,10 @@ class _FrameConvStage(nn.Module):
         self.norm = nn.LayerNorm(dim * -(-bands // 2))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        maps = self.conv(clean(x, mask).reshape(*x.shape[:2], self.in_dim, -1).transpose(1, 2))
+        maps = self.conv(zero_padding(x, mask).reshape(*x.shape[:2], self.in_dim, -1).transpose(1, 2))
         hidden = self.norm(maps.transpose(1, 2).flatten(2)).relu()
         mask = None if mask is None else mask[:, ::2]
-        return clean(hidden, mask), mask
+        return zero_padding(hidden, mask), mask
 
 
 @register_encoder("logmel_conv")
@@ -116,7 +115,7 @@ class LogMelConvEncoder(StagedEncoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         last = self.tap_info[-1].name
         mask = tap_masks.get(last)
-        tokens = clean(self.head(taps[last]), mask)
+        tokens = zero_padding(self.head(taps[last]), mask)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)
 
     def input_level(self) -> Encoder:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from sennit.data.input_spec import InputSpec
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.features import load_waveform
+from sennit.encoders.features._frames import check_length
+from sennit.encoders.hf import HFEncoder
+from sennit.encoders.layers.audio import ConvSteps, Frames, first, silence_after
+from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.types import EncoderOutput
 from torch import Tensor
-
-from encoders._base import Encoder
-from encoders.features import load_waveform
-from encoders.features._frames import check_length
-from encoders.hf import HFEncoder
-from encoders.layers.audio import ConvSteps, Frames, first, silence_after
-from encoders.layers.steps import StepsInputLevel
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput, InputSpec
 
 FRAME_SIZES = ("num_mel_bins", "feature_projection_input_dim", "input_feat_per_channel")
 """How configurations of transformers call the size of a frame."""
@@ -106,7 +105,7 @@ class HFAudioEncoder(HFEncoder):
         return self._reader("feature extractor")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        length, x = x.shape[1], clean(x, mask)
+        length, x = x.shape[1], zero_padding(x, mask)
         if isinstance(self.steps, ConvSteps):
             rate = 16_000 if self._raw_reader is None else self._raw_reader.sampling_rate
             check_length(x, mask, self.steps.window, rate, "pad it with silence")
@@ -121,7 +120,7 @@ class HFAudioEncoder(HFEncoder):
         if self.filled_to is not None:
             hidden = [h[:, : self._lengths(length)] for h in hidden]
         valid = None if mask is None else first(self._lengths(mask.sum(1)), hidden[-1].shape[1])
-        taps = {t.name: clean(h, valid) for t, h in zip(self.tap_info, hidden, strict=True)}
+        taps = {t.name: zero_padding(h, valid) for t, h in zip(self.tap_info, hidden, strict=True)}
         tokens = taps[self.tap_info[-1].name]
         tap_masks = {} if valid is None else dict.fromkeys(taps, valid)
         return EncoderOutput(masked_mean(tokens, valid), tokens, valid, taps, tap_masks)

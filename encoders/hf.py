@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.types import TapInfo
 
-from encoders._base import Encoder
-from encoders._create import register_encoder
-from encoders._extras import require
-from encoders._registry import unknown_name
-from encoders.types import TapInfo
+from sennit.extras import require
+from sennit.registry import unknown_name
 
 
 @register_encoder("hf/")

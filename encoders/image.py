@@ -1,16 +1,16 @@
-"""A small encoder of images; pretrained ones are in `encoders.image_timm`."""
+"""A small encoder of images; pretrained ones are in `sennit.encoders.image_timm`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sennit.data.input_spec import InputSpec
+from sennit.encoders._base import StagedEncoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.images import ConvStage, ImageEncoder, per_channel
+from sennit.encoders.taps import as_tokens, pool
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
-
-from encoders._base import StagedEncoder
-from encoders._create import register_encoder
-from encoders.layers.images import ConvStage, ImageEncoder, per_channel
-from encoders.taps import as_tokens, pool
-from encoders.types import EncoderOutput, InputSpec, TapInfo
 
 
 @register_encoder("conv")

@@ -1,6 +1,6 @@
 """Encoders of molecules, which are given as SMILES; RDKit reads them (extra ``molecules``).
 
-A SMILES is a text too: the encoder ``bytes`` of `encoders.text` reads it as such.
+A SMILES is a text too: the encoder ``bytes`` of `sennit.encoders.text` reads it as such.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
-from encoders._base import Encoder, StagedEncoder
-from encoders._create import register_encoder
-from encoders._extras import require
-from encoders.layers.residual import ResidualBlock
-from encoders.types import EncoderOutput, InputSpec, TapInfo
+from sennit.extras import require
 
 _CACHED = 1 << 16
 

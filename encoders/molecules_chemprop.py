@@ -7,16 +7,16 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.molecules import read_molecule
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._create import register_encoder
-from encoders._extras import require
-from encoders.layers.steps import StepsInputLevel
-from encoders.molecules import read_molecule
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput, InputSpec, TapInfo
+from sennit.extras import require
 
 _CACHED = 1 << 16
 
@@ -91,7 +91,7 @@ class AtomFeatures(nn.Module):
     def forward(self, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         there = rows[..., 0] > 0.5
         there = there if mask is None else there & mask
-        return clean(rows[..., 1 : 1 + self.size], there), there
+        return zero_padding(rows[..., 1 : 1 + self.size], there), there
 
 
 @register_encoder("chemprop")
@@ -147,7 +147,7 @@ class ChempropEncoder(Encoder):
         features, there = self.atoms(x, mask)
         hidden = self.message_passing(self.graph(x, features, there))
         if torch.compiler.is_compiling():
-            tokens = clean(hidden[:-1].reshape(*there.shape, -1), there)
+            tokens = zero_padding(hidden[:-1].reshape(*there.shape, -1), there)
         else:
             tokens = hidden.new_zeros(*there.shape, hidden.shape[1])
             tokens[there] = hidden[:-1]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
 from torch import Tensor
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
 
 
 class Slot:
@@ -68,14 +68,6 @@ def _like(rows: Tensor, x: Tensor) -> Tensor:
     return rows.reshape(-1, *[1] * (x.dim() - 1))
 
 
-def clean(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Zeros in the padding, so that whatever was there reaches nothing."""
-    if mask is None:
-        return x
-    # Not `reshape`, which in a graph of a mask with gaps would hold for some lengths only.
-    return x.masked_fill(~mask[(..., *[None] * (x.dim() - 2))], 0)
-
-
 def encode_slot(
     encoder: Encoder, x: Tensor, mask: Tensor | None, present: Tensor, *, all_present: bool
 ) -> EncoderOutput:
@@ -87,13 +79,13 @@ def encode_slot(
         x ``[B, ...]``, mask ``[B, T]``, present ``[B]``.
     """
     if all_present:
-        whole: EncoderOutput = encoder(clean(x, mask), mask)
+        whole: EncoderOutput = encoder(zero_padding(x, mask), mask)
         return whole
     slot = Slot.of(present, all_present=False, training=encoder.training)
     if slot.empty:
         return encoder.empty_output(slot.size, device=x.device)
     packed_mask = None if mask is None else slot.pack(mask)
-    out: EncoderOutput = encoder(clean(slot.pack(x), packed_mask), packed_mask)
+    out: EncoderOutput = encoder(zero_padding(slot.pack(x), packed_mask), packed_mask)
     if slot.rows is None and slot.present is None:
         return out
     return unpack_output(out, slot)

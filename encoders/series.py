@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sennit.data.input_spec import InputSpec
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.standardise import Standardise
+from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.layers.transformer import TransformerEncoder, sinusoids
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from encoders._base import Encoder, StagedEncoder
-from encoders._create import register_encoder
-from encoders.layers.standardise import Standardise
-from encoders.layers.steps import StepsInputLevel
-from encoders.layers.transformer import TransformerEncoder, sinusoids
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput, InputSpec, TapInfo
 
 
 class _Steps(nn.Module):
@@ -25,7 +24,7 @@ class _Steps(nn.Module):
         self.standardise = Standardise(in_channels)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return clean(self.standardise(x), mask), mask
+        return zero_padding(self.standardise(x), mask), mask
 
 
 class _SeriesEncoder(Encoder):
@@ -56,10 +55,10 @@ class _TCNStage(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        hidden = x = clean(x, mask)
+        hidden = x = zero_padding(x, mask)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             hidden = conv(F.pad(hidden.transpose(1, 2), (self.past, 0))).transpose(1, 2)
-            hidden = clean(F.dropout(norm(hidden).relu(), self.dropout, self.training), mask)
+            hidden = zero_padding(F.dropout(norm(hidden).relu(), self.dropout, self.training), mask)
         return x + hidden, mask
 
 
@@ -161,4 +160,6 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         if mask is not None:
             mask = F.pad(mask, (0, filler)).reshape(x.shape[0], count, -1).any(2)
         tokens = self.project(patches)
-        return clean(tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask), mask
+        return zero_padding(
+            tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask
+        ), mask

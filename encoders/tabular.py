@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.encoders.layers.table import TableFeatures, TableInputLevel
+from sennit.encoders.layers.transformer import TransformerBlock
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
-
-from encoders._base import Encoder, StagedEncoder
-from encoders._create import register_encoder
-from encoders.layers.residual import ResidualBlock
-from encoders.layers.table import TableFeatures, TableInputLevel
-from encoders.layers.transformer import TransformerBlock
-from encoders.types import EncoderOutput, InputSpec, TapInfo
 
 
 class _TableEncoder(StagedEncoder):

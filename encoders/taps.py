@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from sennit.data.masking import masked_mean
+from sennit.encoders.types import Layout
 from torch import Tensor
-
-from encoders.types import Layout
 
 
 def as_tokens(tap: Tensor, layout: Layout) -> Tensor:
@@ -36,18 +36,6 @@ def pool(tap: Tensor, layout: Layout, mask: Tensor | None = None) -> Tensor:
     if layout == "BCHW":
         return tap.mean((2, 3))
     return masked_mean(tap, mask)
-
-
-def masked_mean(tokens: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over the valid steps; zeros where there are none.
-
-    Shape:
-        tokens ``[B, T, C]``, mask ``[B, T]`` or None, result ``[B, C]``.
-    """
-    if mask is None:
-        return tokens.mean(1)
-    weight = mask.unsqueeze(-1).to(tokens.dtype)
-    return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
 def spread(channels: Tensor, layout: Layout) -> Tensor:

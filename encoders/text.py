@@ -1,18 +1,17 @@
-"""An encoder of text that needs no vocabulary; pretrained ones are in `encoders.text_hf`."""
+"""An encoder of text that needs no vocabulary; pretrained ones are in `sennit.encoders.text_hf`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.data.masking import zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.layers.transformer import TransformerEncoder, sinusoids
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders._create import register_encoder
-from encoders.layers.steps import StepsInputLevel
-from encoders.layers.transformer import TransformerEncoder, sinusoids
-from encoders.slots import clean
-from encoders.types import InputSpec
 
 START = 256
 """Stands before the bytes, so that no text is empty."""
@@ -30,7 +29,7 @@ class EmbeddedIds(nn.Module):
         self.embedding = embedding
 
     def forward(self, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return clean(self.embedding(ids), mask), mask
+        return zero_padding(self.embedding(ids), mask), mask
 
 
 @register_encoder("bytes")
@@ -76,7 +75,9 @@ class ByteTransformerEncoder(TransformerEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         tokens, mask = self.embed(x, mask)
-        return clean(tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask), mask
+        return zero_padding(
+            tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask
+        ), mask
 
     def preprocess(self, raw: Any) -> Tensor:
         """A text as the ids of its bytes, cut to ``max_length``."""

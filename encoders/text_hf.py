@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.hf import HFEncoder
+from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.text import EmbeddedIds
+from sennit.encoders.types import EncoderOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.hf import HFEncoder
-from encoders.layers.steps import StepsInputLevel
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.text import EmbeddedIds
-from encoders.types import EncoderOutput, InputSpec
 
 
 class HFTextEncoder(HFEncoder):
@@ -76,7 +75,7 @@ class HFTextEncoder(HFEncoder):
             # Softmax over nothing is NaN in some kernels: a row without valid ids sees all of them.
             attended = (mask | ~mask.any(1, keepdim=True)).long()
         hidden = self.net(input_ids=x, attention_mask=attended, output_hidden_states=True).hidden_states
-        taps = {t.name: clean(h, mask) for t, h in zip(self.tap_info, hidden[1:], strict=True)}
+        taps = {t.name: zero_padding(h, mask) for t, h in zip(self.tap_info, hidden[1:], strict=True)}
         tokens = taps[self.tap_info[-1].name]
         tap_masks = {} if mask is None else dict.fromkeys(taps, mask)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)

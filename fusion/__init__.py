@@ -1,50 +1,56 @@
 """Fusions: each combines the outputs of several encoders into one."""
 
-from fusion._base import Fusion, create_fusion, list_fusions, register_fusion
-from fusion.attribution import leave_one_out, shapley_values
-from fusion.decision.additive import Additive, AdditiveRule
-from fusion.decision.boosted import Boosted, BoostedRule
-from fusion.decision.learned_weights import LearnedWeights, LearnedWeightsRule
-from fusion.decision.majority_vote import MajorityVote, MajorityVoteRule
-from fusion.decision.mean import MeanProbability, MeanRule
-from fusion.decision.mean_log_probability import MeanLogProbability, MeanLogProbabilityRule
-from fusion.decision.mean_logit import MeanLogit, MeanLogitRule
-from fusion.decision.mulmix import MulMix
-from fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
-from fusion.decision.product_of_experts import ProductOfExperts, ProductOfExpertsRule
-from fusion.decision.stacking import Stacking, StackingRule
-from fusion.early.concat import EarlyConcat
-from fusion.early.granger_clusters import GrangerClusters
-from fusion.early.mutual_information import EarlyMutualInformation
-from fusion.early.pca import EarlyPCA
-from fusion.early.tokens import EarlyTokens
-from fusion.fused_encoder import FusedEncoder
-from fusion.heterogeneity import Heterogeneity, interaction_heterogeneity, modality_heterogeneity
-from fusion.intermediate.bottleneck import Bottleneck
-from fusion.intermediate.cells import Cells
-from fusion.intermediate.central_net import CentralNet
-from fusion.intermediate.correlated_layers import CorrelatedLayers
-from fusion.intermediate.cross_attention import CrossAttention
-from fusion.intermediate.dynamic import Dynamic
-from fusion.intermediate.mmtm import MMTM
-from fusion.intermediate.perceiver import Perceiver
-from fusion.intermediate.similar_units import SimilarUnits
-from fusion.intermediate.stacked_autoencoders import StackedAutoencoders
-from fusion.late.attention import ModalityAttention
-from fusion.late.concat import LateConcat
-from fusion.late.film import FiLM
-from fusion.late.gated import Gated
-from fusion.late.low_rank import LowRank
-from fusion.late.max import LateMax
-from fusion.late.mean import LateMean
-from fusion.late.mfb import MFB
-from fusion.late.multiplicative_interactions import MultiplicativeInteractions
-from fusion.late.mutan import MUTAN
-from fusion.late.sum import LateSum
-from fusion.late.tensor_fusion import TensorFusion
-from fusion.missing import MissingTokens
-from fusion.modality_dropout import ModalityDropout
-from fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
+from sennit.fusion._base import Fusion, create_fusion, list_fusions, register_fusion
+from sennit.fusion.analysis.attribution import leave_one_out, shapley_values
+from sennit.fusion.analysis.heterogeneity import (
+    Heterogeneity,
+    interaction_heterogeneity,
+    modality_heterogeneity,
+)
+from sennit.fusion.decision.additive import Additive, AdditiveRule
+from sennit.fusion.decision.boosted import Boosted, BoostedRule
+from sennit.fusion.decision.learned_weights import LearnedWeights, LearnedWeightsRule
+from sennit.fusion.decision.majority_vote import MajorityVote, MajorityVoteRule
+from sennit.fusion.decision.mean import MeanProbability, MeanRule
+from sennit.fusion.decision.mean_log_probability import MeanLogProbability, MeanLogProbabilityRule
+from sennit.fusion.decision.mean_logit import MeanLogit, MeanLogitRule
+from sennit.fusion.decision.mulmix import MulMix
+from sennit.fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
+from sennit.fusion.decision.product_of_experts import ProductOfExperts, ProductOfExpertsRule
+from sennit.fusion.decision.stacking import Stacking, StackingRule
+from sennit.fusion.early.concat import EarlyConcat
+from sennit.fusion.early.granger_clusters import GrangerClusters
+from sennit.fusion.early.mutual_information import EarlyMutualInformation
+from sennit.fusion.early.pca import EarlyPCA
+from sennit.fusion.early.tokens import EarlyTokens
+from sennit.fusion.fused_encoder import FusedEncoder
+from sennit.fusion.intermediate.bottleneck import Bottleneck
+from sennit.fusion.intermediate.cells import Cells
+from sennit.fusion.intermediate.central_net import CentralNet
+from sennit.fusion.intermediate.correlated_layers import CorrelatedLayers
+from sennit.fusion.intermediate.cross_attention import CrossAttention
+from sennit.fusion.intermediate.dynamic import Dynamic
+from sennit.fusion.intermediate.mmtm import MMTM
+from sennit.fusion.intermediate.perceiver import Perceiver
+from sennit.fusion.intermediate.similar_units import SimilarUnits
+from sennit.fusion.intermediate.stacked_autoencoders import StackedAutoencoders
+from sennit.fusion.late.attention import ModalityAttention
+from sennit.fusion.late.concat import LateConcat
+from sennit.fusion.late.film import FiLM
+from sennit.fusion.late.gated import Gated
+from sennit.fusion.late.low_rank import LowRank
+from sennit.fusion.late.max import LateMax
+from sennit.fusion.late.mean import LateMean
+from sennit.fusion.late.mfb import MFB
+from sennit.fusion.late.multiplicative_interactions import MultiplicativeInteractions
+from sennit.fusion.late.mutan import MUTAN
+from sennit.fusion.late.sum import LateSum
+from sennit.fusion.late.tensor_fusion import TensorFusion
+from sennit.fusion.missing import MissingTokens
+from sennit.fusion.modality_dropout import ModalityDropout
+from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
+
+from sennit.bare_import import refuse_bare_import
 
 __all__ = [
     "MFB",
@@ -113,3 +119,5 @@ __all__ = [
     "register_fusion",
     "shapley_values",
 ]
+
+refuse_bare_import(__name__)

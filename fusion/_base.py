@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.missing import MissingTokens, stack_present
+from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._registry import Configurable, Registry
-from encoders.types import EncoderOutput
-from fusion._checks import check_at_least
-from fusion.missing import MissingTokens, stack_present
-from fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
+from sennit.registry import Configurable, Registry
 
 
 class Fusion(Configurable, nn.Module):
@@ -94,8 +94,8 @@ class Fusion(Configurable, nn.Module):
         return ()
 
     def describe(self, *, form: str = "mermaid") -> str:
-        """Its structure as ``"mermaid"`` or ``"dot"``; see `fusion.drawing.describe`."""
-        from fusion.drawing import describe  # which needs this module
+        """Its structure as ``"mermaid"`` or ``"dot"``; see `sennit.fusion.drawing.describe`."""
+        from sennit.fusion.drawing import describe  # which needs this module
 
         return describe(self, form=form)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sennit.encoders._base import Encoder
+from sennit.encoders.taps import pool
+from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.fusion._base import Fusion
 from torch import Tensor
-
-from encoders._base import Encoder
-from encoders.taps import pool
-from encoders.types import EncoderOutput, TapInfo
-from fusion._base import Fusion
 
 
 class TappedFusion(Fusion):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from encoders._base import Encoder
-from encoders._registry import unknown_name
-from fusion._base import Fusion
-from fusion.escapes import dot_text, mermaid_text
-from fusion.fused_encoder import FusedEncoder
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import Fusion
+from sennit.fusion._quoting import dot_text, mermaid_text
+from sennit.fusion.fused_encoder import FusedEncoder
+
+from sennit.registry import unknown_name
 
 _FILLS = {"modality": "#f2f4f6", "route": "#eaf3ff", "fusion": "#fdf1e3", "output": "#e6f5f3"}
 _STROKES = {"modality": "#8c959f", "route": "#3b76c4", "fusion": "#d9822b", "output": "#2a9d8f"}
@@ -35,7 +36,7 @@ def describe(what: Fusion | FusedEncoder, *, form: str = "mermaid") -> str:
         ValueError: Another form.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
         >>> fusion = create_fusion("sum", {"a": create_encoder("mlp", 3)}, embed_dim=8)
         >>> print(describe(fusion).partition("  classDef")[0])
         flowchart LR

@@ -7,19 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from sennit.data.batch import Batch
+from sennit.data.input_spec import InputSpec
+from sennit.data.view import View
+from sennit.encoders._base import Encoder
+from sennit.encoders._create import ENCODERS
+from sennit.encoders.present_rows import Slot, encode_slot, unpack_output
+from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.fusion._base import FUSIONS, Fusion
+from sennit.fusion.types import AuxiliaryInfo, FusionOutput
 from torch import Tensor
 
-from encoders._base import Encoder
-from encoders._create import ENCODERS
-from encoders._modes import evaluating
-from encoders._named import NamedModules
-from encoders._registry import check_part, unknown_name
-from encoders.batch import Batch
-from encoders.slots import Slot, encode_slot, unpack_output
-from encoders.types import EncoderOutput, InputSpec, TapInfo
-from encoders.view import View
-from fusion._base import FUSIONS, Fusion
-from fusion.types import AuxiliaryInfo, FusionOutput
+from sennit.modes import evaluating
+from sennit.named_modules import NamedModules
+from sennit.registry import check_part, unknown_name
 
 Presence = Mapping[str, Tensor] | None
 
@@ -40,7 +41,7 @@ class FusedEncoder(Encoder):
         ``forward(view)`` takes a `View` with an input for each leaf modality.
 
     Example:
-        >>> import torch; from encoders import create_encoder; from fusion import create_fusion
+        >>> import torch; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
         >>> pair = {"a": create_encoder("mlp", 3, embed_dim=8), "b": create_encoder("mlp", 5, embed_dim=8)}
         >>> inner = FusedEncoder(pair, create_fusion("gated", pair, embed_dim=8))
         >>> trio = {"ab": inner, "c": create_encoder("mlp", 2, embed_dim=8)}
@@ -139,7 +140,7 @@ class FusedEncoder(Encoder):
     def encode(self, view: View) -> dict[str, EncoderOutput]:
         """The outputs of the encoders, before fusion."""
         if self.fusion.exchanges:
-            from fusion.levels import encode_by_level
+            from sennit.fusion.staged_forward import encode_by_level
 
             return encode_by_level([self], view)[0]
         return {
@@ -223,8 +224,8 @@ class FusedEncoder(Encoder):
         return found
 
     def describe(self, *, form: str = "mermaid") -> str:
-        """Its structure as ``"mermaid"`` or ``"dot"``; see `fusion.drawing.describe`."""
-        from fusion.drawing import describe  # which needs this module
+        """Its structure as ``"mermaid"`` or ``"dot"``; see `sennit.fusion.drawing.describe`."""
+        from sennit.fusion.drawing import describe  # which needs this module
 
         return describe(self, form=form)
 

@@ -6,9 +6,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.data.view import View
 from torch import Tensor, nn
-
-from encoders.view import View
 
 
 class MissingTokens(nn.Module):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from sennit.data.view import View
 from torch import Tensor, nn
 
-from encoders._registry import unknown_name
-from encoders.view import View
+from sennit.registry import unknown_name
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,

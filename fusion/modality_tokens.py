@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.transformer import sinusoids
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._checks import check_at_least
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.transformer import sinusoids
-from encoders.slots import clean
-from encoders.types import EncoderOutput
-from fusion._checks import check_at_least
 
 
 class ModalityTokens(nn.Module):
@@ -59,6 +58,6 @@ class ModalityTokens(nn.Module):
                 z = z + positions[(mask.cumsum(1) - 1).clamp(min=0)]
             if present is not None:
                 mask = mask & present[name].unsqueeze(1)
-            tokens.append(clean(z, mask))
+            tokens.append(zero_padding(z, mask))
             masks.append(mask)
         return tokens, masks

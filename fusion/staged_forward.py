@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from sennit.data.masking import zero_padding
+from sennit.data.view import View
+from sennit.encoders._base import StagedEncoder
+from sennit.encoders.present_rows import Slot, unpack_output
+from sennit.encoders.types import EncoderOutput
 from torch import Tensor
 
-from encoders._base import StagedEncoder
-from encoders.slots import Slot, clean, unpack_output
-from encoders.types import EncoderOutput
-from encoders.view import View
-
 if TYPE_CHECKING:
-    from fusion.fused_encoder import FusedEncoder
+    from sennit.fusion.fused_encoder import FusedEncoder
 
 Across = Callable[[str, int, list[Tensor], Tensor | None, list[list[Tensor]]], list[Tensor]]
 
@@ -26,7 +26,7 @@ class _Track:
         self.encoder, self.slot, self.depth = encoder, slot, len(encoder.tap_info)
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
-        self.hidden, self.mask = encoder.stem(clean(slot.pack(x), packed), packed)
+        self.hidden, self.mask = encoder.stem(zero_padding(slot.pack(x), packed), packed)
 
     def step(self, level: int) -> None:
         self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)

@@ -9,9 +9,8 @@ from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
+from sennit.encoders.types import EncoderOutput
 from torch import Tensor, nn
-
-from encoders.types import EncoderOutput
 
 Stage = Literal["early", "intermediate", "late", "decision"]
 

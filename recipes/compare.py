@@ -1,4 +1,4 @@
-"""``python -m recipes.compare --recipe avdigits --fusion concat,gated --seeds 5``: fill a table.
+"""``python -m sennit.recipes.compare --recipe avdigits --fusion concat,gated --seeds 5``: fill a table.
 
 The cells of a recipe with the same options are kept together, whichever fusions and seeds they were
 asked for with: the same command goes on where it stopped, and one with more fusions or more seeds runs
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from recipes.harness import Options, RunFolder, fill, find_recipe, list_recipes, parse, run_command
+from sennit.recipes.harness import Options, RunFolder, fill, find_recipe, list_recipes, parse, run_command
 
 _LEFT_OUT = ("seeds", "fusions", "workers", "output", "resume")  # they change nothing within a cell
 
@@ -40,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> Path:
 def folder_of(config: Options, root: Path) -> Path:
     """Where the cells under these options are kept, whichever fusions and seeds are asked for."""
     kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _LEFT_OUT}
-    text = f"# plait {version('plait')}\n{json.dumps(kept, indent=2, default=str)}\n"
+    text = f"# sennit {version('sennit')}\n{json.dumps(kept, indent=2, default=str)}\n"
     return RunFolder(root, text, name=hashlib.sha256(text.encode()).hexdigest()[:10]).path
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m recipes.compare",
+        prog="python -m sennit.recipes.compare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,16 +1,18 @@
 """A search for the fusion of a given problem."""
 
-from fusion.cell.genome import Cell, Genome
-from fusion.search.evaluator import Evaluator, Objective
-from fusion.search.records import Evaluation, Proposal, Record
-from fusion.search.search import SearchResult, search
-from fusion.search.space import Space
-from fusion.search.stack.costs import count_costs, measure_latency_ms
-from fusion.search.stack.evaluator import StackedEvaluator
-from fusion.search.stack.training import Training
-from fusion.search.strategies import Strategy, create_strategy, list_strategies, register_strategy
-from fusion.search.study.study import run_search
-from fusion.search.taps.cache import TapCache, cache_taps
+from sennit.fusion.cell.genome import Cell, Genome
+from sennit.search.batched.costs import count_costs, measure_latency_ms
+from sennit.search.batched.evaluator import StackedEvaluator
+from sennit.search.batched.training import Training
+from sennit.search.evaluator import Evaluator, Objective
+from sennit.search.records import Evaluation, Proposal, Record
+from sennit.search.search import SearchResult, search
+from sennit.search.space import Space
+from sennit.search.strategies import Strategy, create_strategy, list_strategies, register_strategy
+from sennit.search.study.study import run_search
+from sennit.search.taps.cache import TapCache, cache_taps
+
+from sennit.bare_import import refuse_bare_import
 
 __all__ = [
     "Cell",
@@ -35,3 +37,5 @@ __all__ = [
     "run_search",
     "search",
 ]
+
+refuse_bare_import(__name__)

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from sennit.fusion.cell.genome import Genome
+from sennit.search.records import Evaluation, Proposal
+from sennit.search.space import Space
 from torch import Tensor
-
-from fusion.cell.genome import Genome
-from fusion.search.records import Evaluation, Proposal
-from fusion.search.space import Space
 
 
 class Objective(Protocol):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-
-from fusion.cell.genome import Genome
-from fusion.search.records import Proposal, Record
-from fusion.search.space import Space
-from fusion.search.strategies._base import Child, Draw, Strategy
+from sennit.fusion.cell.genome import Genome
+from sennit.search.records import Proposal, Record
+from sennit.search.space import Space
+from sennit.search.strategies._base import Child, Draw, Strategy
 
 DRAWN = 64  # attempts from the strategy
 SAMPLED = 64  # attempts from the whole space, after those
@@ -44,8 +43,8 @@ def propose(
         ValueError: None of the genomes drawn was within the budgets.
 
     Example:
-        >>> from encoders import create_encoder
-        >>> from fusion.search.strategies import Random
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.search.strategies import Random
         >>> space = Space.of({"a": create_encoder("mlp", 3)}, ["y"])
         >>> new = propose(Random(), space, [], 0, population=4, seed=0, admit=lambda genome: True)
         >>> [proposal.slot for proposal in new], len({proposal.genome for proposal in new})

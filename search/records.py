@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from encoders._base import Encoder
-from fusion._base import Fusion
-from fusion.cell.genome import Genome
-from fusion.search.space import Genes
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import Fusion
+from sennit.fusion.cell.genome import Genome
+from sennit.search.space import Genes
 
 Slot = tuple[int, int]
 """A generation and an index within it: what random numbers are keyed by."""
@@ -76,6 +76,6 @@ class Record:
 
     def build(self, encoders: Mapping[str, Encoder]) -> Fusion:
         """A new, untrained fusion of this structure: a module like any other."""
-        from fusion.intermediate.cells import Cells
+        from sennit.fusion.intermediate.cells import Cells
 
         return Cells(encoders, genome=self.genome.to_dict())

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from encoders import Encoder, Transforms
-from fusion.search.evaluator import Objective
-from fusion.search.pareto import pareto_front
-from fusion.search.records import Record
-from fusion.search.space import Space
-from fusion.search.stack.evaluator import StackedEvaluator
-from fusion.search.stack.training import Training
-from fusion.search.strategies import Strategy, create_strategy
-from fusion.search.study.study import run_search
-from fusion.search.taps.cache import cache_taps
-from fusion.search.taps.tap_cache import TapCache
+from sennit.data import Transforms
+from sennit.encoders import Encoder
+from sennit.search.batched.evaluator import StackedEvaluator
+from sennit.search.batched.training import Training
+from sennit.search.evaluator import Objective
+from sennit.search.pareto import pareto_front
+from sennit.search.records import Record
+from sennit.search.space import Space
+from sennit.search.strategies import Strategy, create_strategy
+from sennit.search.study.study import run_search
+from sennit.search.taps.cache import cache_taps
+from sennit.search.taps.tap_cache import TapCache
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class SearchResult:
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html``, its pictures, and the records as CSV and JSON; returns the page."""
-        from fusion.search.report.report import write_search_report
+        from sennit.search.report.report import write_search_report
 
         return write_search_report(
             Path(folder),
@@ -140,8 +141,8 @@ def search(
         OSError: Something cannot be read or written.
 
     Example:
-        >>> import tempfile, torch; from encoders import Batch, BatchDataset, create_encoder
-        >>> from tasks import Classification
+        >>> import tempfile, torch; from sennit.data import Batch, BatchDataset; from sennit.encoders import create_encoder
+        >>> from sennit.tasks import Classification
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> x = {"a": torch.randn(60, 3), "b": torch.randn(60, 5)}
         >>> y = {"y": (x["a"][:, 0] > 0).long()}

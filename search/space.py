@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from sennit.encoders._base import Encoder
+from sennit.fusion.cell import ACTIVATIONS, list_operators
+from sennit.fusion.cell.genome import EMBEDDING, MERGES, Cell, Genome
 
-from encoders._base import Encoder
-from encoders._registry import unknown_name
-from fusion.cell import ACTIVATIONS, list_operators
-from fusion.cell.genome import EMBEDDING, MERGES, Cell, Genome
+from sennit.registry import unknown_name
 
 Choice = str | int | float | bool
 Genes = Mapping[str, Choice]
@@ -42,7 +42,7 @@ class Space:
         betas: Choices for β of the multiplicative merge.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> space = Space.of(encoders, ["y"], cells=2)
         >>> genome = space.decode(space.sample(np.random.default_rng(0)))
@@ -79,8 +79,8 @@ class Space:
             encoders: By modality.
             tasks: Names of the tasks.
             cells: How many there may be.
-            operators: All of `fusion.cell.list_operators` by default.
-            activations: Of `fusion.cell.ACTIVATIONS`.
+            operators: All of `sennit.fusion.cell.list_operators` by default.
+            activations: Of `sennit.fusion.cell.ACTIVATIONS`.
             widths: Of the states.
             merges: Where predictions may merge.
             betas: β of the multiplicative merge.

@@ -15,7 +15,7 @@ def require(module: str, extra: str) -> Any:
     Example:
         >>> require("no_such_module", "image")
         Traceback (most recent call last):
-        ImportError: 'no_such_module' is needed here. Install it with `pip install 'plait[image]'`.
+        ImportError: 'no_such_module' is needed here. Install it with `pip install 'sennit[image]'`.
     """
     library = module.partition(".")[0]
     try:
@@ -24,5 +24,5 @@ def require(module: str, extra: str) -> Any:
         if (error.name or library).partition(".")[0] != library:
             raise
         raise ImportError(
-            f"'{library}' is needed here. Install it with `pip install 'plait[{extra}]'`."
+            f"'{library}' is needed here. Install it with `pip install 'sennit[{extra}]'`."
         ) from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from encoders._files import write_text
+from sennit.files import write_text
 
 if TYPE_CHECKING:  # matplotlib is slow to import, and a search does without until its report
     from matplotlib.figure import Figure

@@ -3,19 +3,20 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tasks._base import Task, create_task, list_tasks, register_task
-from tasks.aam_softmax import AAMSoftmax
-from tasks.am_softmax import AMSoftmax
-from tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
-from tasks.classification import Classification
-from tasks.consistency import Consistency
-from tasks.latent_transfer import latent_transfer
-from tasks.modality_weights import modality_weights
-from tasks.model import MultiTaskModel
-from tasks.multilabel import MultiLabel
-from tasks.network import Features
-from tasks.regression import Regression
-from tasks.sharing import (
+from sennit.tasks._base import Task, create_task, list_tasks, register_task
+from sennit.tasks.analysis.modality_weights import modality_weights
+from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
+from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.labelled.classification import Classification
+from sennit.tasks.labelled.multilabel import MultiLabel
+from sennit.tasks.labelled.regression import Regression
+from sennit.tasks.metric.aam_softmax import AAMSoftmax
+from sennit.tasks.metric.am_softmax import AMSoftmax
+from sennit.tasks.metric.triplet import Triplet
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.model.network import Features
+from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.sharing import (
     CGC,
     MTAN,
     NDDRCNN,
@@ -35,11 +36,10 @@ from tasks.sharing import (
     create_sharing,
     list_sharings,
     register_sharing,
-    start_from_single_tasks,
 )
-from tasks.triplet import Triplet
-from tasks.types import TaskOutput
-from tasks.weighting import (
+from sennit.tasks.training.latent_transfer import latent_transfer
+from sennit.tasks.training.warm_start import start_from_single_tasks
+from sennit.tasks.weighting import (
     FAMO,
     Equal,
     Uncertainty,
@@ -49,11 +49,13 @@ from tasks.weighting import (
     register_weighting,
 )
 
+from sennit.bare_import import refuse_bare_import
+
 if TYPE_CHECKING:
-    from tasks.export import export_program
-    from tasks.learner import Learner
-    from tasks.onnx_export import export_onnx
-    from tasks.training import Fitted, fit
+    from sennit.tasks.shipping.export import export_program
+    from sennit.tasks.shipping.onnx_export import export_onnx
+    from sennit.tasks.training.fit import Fitted, fit
+    from sennit.tasks.training.learner import Learner
 
 __all__ = [
     "CGC",
@@ -113,11 +115,11 @@ __all__ = [
 
 
 _LAZY = {
-    "Learner": "tasks.learner",
-    "Fitted": "tasks.training",
-    "fit": "tasks.training",
-    "export_program": "tasks.export",
-    "export_onnx": "tasks.onnx_export",
+    "Learner": "sennit.tasks.training.learner",
+    "Fitted": "sennit.tasks.training.fit",
+    "fit": "sennit.tasks.training.fit",
+    "export_program": "sennit.tasks.shipping.export",
+    "export_onnx": "sennit.tasks.shipping.onnx_export",
 }
 
 
@@ -125,4 +127,7 @@ def __getattr__(name: str) -> object:
     # Lightning and the exporters are heavy: they are imported when asked for, not with the package.
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'tasks' has no attribute '{name}'")
+    raise AttributeError(f"module 'sennit.tasks' has no attribute '{name}'")
+
+
+refuse_bare_import(__name__)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sennit.data.collate import TargetSpec
 from torch import Tensor, nn
 
-from encoders._registry import Configurable, Registry
-from encoders.collate import TargetSpec
+from sennit.registry import Configurable, Registry
 
 if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
     from torchmetrics import MetricCollection

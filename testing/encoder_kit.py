@@ -13,11 +13,10 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
+from sennit.encoders._create import ENCODERS
+from sennit.encoders.present_rows import encode_slot
 from torch import Tensor, nn
-
-from encoders import Encoder, EncoderOutput, StagedEncoder
-from encoders._create import ENCODERS
-from encoders.slots import encode_slot
 
 AXES = {"BCHW": 4, "BTC": 3, "BC": 2}
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
+from sennit.data import View
+from sennit.data.input_spec import InputSpec
+from sennit.encoders import EncoderOutput
+from sennit.fusion import FusedEncoder, FusionOutput
+from sennit.fusion._base import FUSIONS
 from torch import Tensor
-
-from encoders import EncoderOutput, View
-from encoders.types import InputSpec
-from fusion import FusedEncoder, FusionOutput
-from fusion._base import FUSIONS
 
 
 def check_shapes(fused: FusedEncoder, view: View) -> None:

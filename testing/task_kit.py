@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 
 import torch
+from sennit.fusion import MeanRule, MultiplicativeRule
+from sennit.tasks import Balancing, MultiTaskModel, Task, Weighting
 from torch import Tensor, nn
 
-from encoders._registry import Configurable, Registry
-from fusion import MeanRule, MultiplicativeRule
-from tasks import Balancing, MultiTaskModel, Task, Weighting
+from sennit.registry import Configurable, Registry
 
 
 def check_config_round_trip(part: Configurable, registry: Registry) -> Configurable:

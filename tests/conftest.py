@@ -8,9 +8,8 @@ import pytest
 import torch
 from beartype import beartype
 from jaxtyping import jaxtyped
-
-from encoders import EncoderOutput
-from fusion import FusionOutput
+from sennit.encoders import EncoderOutput
+from sennit.fusion import FusionOutput
 
 
 def check_annotations(cls: type) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.data import Batch, View
+from sennit.encoders import Encoder, create_encoder
+from sennit.fusion import create_fusion
+from sennit.tasks import Classification, MultiTaskModel, Task
 from torch import Tensor
-
-from encoders import Batch, Encoder, View, create_encoder
-from fusion import create_fusion
-from tasks import Classification, MultiTaskModel, Task
 
 MODALITIES = ("table", "series", "image")
 STEPS = 6

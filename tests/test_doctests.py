@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for package in ("encoders", "fusion", "tasks", "recipes")
+    "sennit." + ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("sennit.")
+    for package in ("sennit", "data", "encoders", "fusion", "tasks", "search", "recipes", "testing")
     for path in sorted((ROOT / package).rglob("*.py"))
     if ">>>" in path.read_text()
 ]

@@ -5,24 +5,25 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from sennit.encoders._create import ENCODERS
+from sennit.encoders.layers.pooling._base import POOLINGS
+from sennit.fusion._base import FUSIONS
+from sennit.fusion.cell._base import OPERATORS
+from sennit.search.strategies._base import STRATEGIES
+from sennit.tasks._base import TASKS
+from sennit.tasks.balancing._base import BALANCINGS
+from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.sharing.stacks._base import STACKS
+from sennit.tasks.weighting._base import WEIGHTINGS
 
-from encoders._create import ENCODERS
-from encoders._registry import Registry
-from encoders.layers.pooling._base import POOLINGS
-from fusion._base import FUSIONS
-from fusion.cell._base import OPERATORS
-from fusion.search.strategies._base import STRATEGIES
-from tasks._base import TASKS
-from tasks.balancing._base import BALANCINGS
-from tasks.sharing._base import SHARINGS
-from tasks.sharing.stacks._base import STACKS
-from tasks.weighting._base import WEIGHTINGS
+from sennit.registry import Registry
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("encoders", "fusion", "tasks", "recipes")
+PACKAGES = ("data", "encoders", "fusion", "tasks", "search", "recipes", "testing")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REGISTRIES = {"fusion": FUSIONS, "sharing": SHARINGS, "weighting": WEIGHTINGS, "balancing": BALANCINGS}
 REGISTRIES |= {"encoders": ENCODERS, "tasks": TASKS, "operators": OPERATORS, "search": STRATEGIES}
@@ -35,7 +36,7 @@ METHODS = [(where, name) for where, registry in REGISTRIES.items() for name in r
 
 def shipped(where: str, name: str) -> bool:
     """Whether the library registered it; tests register methods of their own."""
-    return REGISTRIES[where].get(name).__module__.partition(".")[0] in PACKAGES
+    return REGISTRIES[where].get(name).__module__.startswith("sennit.")
 
 
 @pytest.fixture(params=METHODS, ids="/".join)
@@ -48,11 +49,11 @@ def method(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 def test_pyproject_names_every_package_on_disk() -> None:
     found = {
-        ".".join(path.parent.relative_to(ROOT).parts)
+        ".".join(("sennit", *path.parent.relative_to(ROOT).parts))
         for package in PACKAGES
         for path in (ROOT / package).rglob("__init__.py")
     }
-    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(found)
+    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(found | {"sennit"})
 
 
 def test_every_folder_of_code_is_a_package() -> None:
@@ -63,7 +64,7 @@ def test_every_folder_of_code_is_a_package() -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_package_is_typed_and_exports_what_is_there(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
-    module = __import__(package)
+    module = import_module(f"sennit.{package}")
     names = getattr(module, "__all__", [])
     assert len(set(names)) == len(names)
     assert all(hasattr(module, name) for name in names)

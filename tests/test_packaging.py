@@ -15,7 +15,7 @@ import pytest
 from tests.recipes.table_files import make_rows, write_csv
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("encoders", "fusion", "tasks", "recipes")
+PACKAGES = ("data", "encoders", "fusion", "tasks", "search", "recipes", "testing")
 HEAVY = ("pytorch_lightning", "transformers", "timm", "torchaudio", "optuna")
 
 USE = """
@@ -31,12 +31,12 @@ for name in names:
 ours = [m for n, m in sys.modules.items() if n.partition(".")[0] in PACKAGES]
 assert len(ours) >= len(names) > 50, names
 assert all(m.__file__.startswith(SITE) for m in ours), ours
-assert version("plait") == VERSION
+assert version("sennit") == VERSION
 
 import torch
-from encoders import create_encoder
-from fusion import create_fusion
-from tasks import Classification, MultiTaskModel
+from sennit.encoders import create_encoder
+from sennit.fusion import create_fusion
+from sennit.tasks import Classification, MultiTaskModel
 
 encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("tcn", 2)}
 fusion = create_fusion("gated", encoders)
@@ -58,7 +58,7 @@ def python(code: str, cwd: Path, *options: str, **env: str) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the tree: a build leaves folders behind."""
-    tree, out = tmp_path_factory.mktemp("tree") / "plait", tmp_path_factory.mktemp("wheel")
+    tree, out = tmp_path_factory.mktemp("tree") / "sennit", tmp_path_factory.mktemp("wheel")
     leave = shutil.ignore_patterns(".*", "build", "dist", "runs", "*.egg-info", "__pycache__")
     shutil.copytree(ROOT, tree, ignore=leave)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -110,11 +110,11 @@ def test_the_installed_wheel_trains_on_a_table_of_real_files(wheel: Path, tmp_pa
 
     packages = run("-c", f"print(*[__import__(p).__file__ for p in {PACKAGES}], sep='\\n')").split()
     assert all(Path(path).is_relative_to(site) for path in packages), packages
-    table = ("-m", "recipes.table", "--data", "train.csv")
+    table = ("-m", "sennit.recipes.table", "--data", "train.csv")
     run(*table, "--guess-schema", "schema.yaml", "--target", "kind")
     shown = run(*table, "--schema", "schema.yaml", "--epochs=2", "--workers=0", "--width=16")
     assert "12 rows to train on" in shown
-    load = "from tasks import MultiTaskModel; m = MultiTaskModel.from_pretrained('runs/table/latest/model')"
+    load = "from sennit.tasks import MultiTaskModel; m = MultiTaskModel.from_pretrained('runs/table/latest/model')"
     assert "probabilities" in run("-c", f"{load}; print(m.predict({{'photo': '1.png'}}))")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from encoders._extras import require
+from sennit.extras import require
 
 Windowed = Callable[[Tensor], Tensor]
 

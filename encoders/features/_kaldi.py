@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders.features._frames import band_energies, check_length, check_spans, frame_mask, mel_bands
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders._registry import unknown_name
-from encoders.features._frames import band_energies, check_length, check_spans, frame_mask, mel_bands
-from encoders.slots import clean
-from encoders.taps import masked_mean
+from sennit.registry import unknown_name
 
 FLOOR = torch.finfo(torch.float32).eps
 """Energies below it count as it, before the logarithm."""
@@ -78,12 +77,12 @@ class KaldiFrontEnd(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         check_length(x, mask, self.window, self.sample_rate)
         with torch.autocast(x.device.type, enabled=False):
-            x = clean(x if x.dtype == torch.float64 else x.float(), mask)
+            x = zero_padding(x if x.dtype == torch.float64 else x.float(), mask)
             frames = self.features(x)
             mask = frame_mask(mask, self.window, self.hop)
             if self.mean_norm:
-                frames = frames - masked_mean(clean(frames, mask), mask).unsqueeze(1)
-        return clean(frames, mask), mask
+                frames = frames - masked_mean(zero_padding(frames, mask), mask).unsqueeze(1)
+        return zero_padding(frames, mask), mask
 
     def keep(self, name: str, value: Tensor) -> None:
         """A constant that follows the model to its device, and to no other type."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from sennit.encoders.features._kaldi import KaldiFrontEnd
 from torch import Tensor
-
-from encoders.features._kaldi import KaldiFrontEnd
 
 
 class Fbank(KaldiFrontEnd):

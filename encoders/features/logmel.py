@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders.features._frames import band_energies, check_length, check_spans, frame_mask
+from sennit.encoders.layers.standardise import Standardise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders._extras import require
-from encoders.features._frames import band_energies, check_length, check_spans, frame_mask
-from encoders.layers.standardise import Standardise
-from encoders.slots import clean
+from sennit.extras import require
 
 
 class LogMel(nn.Module):
@@ -70,13 +70,13 @@ class LogMel(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         frames, mask = self._frames(x, mask)
-        return clean(self.standardise(frames), mask), mask
+        return zero_padding(self.standardise(frames), mask), mask
 
     def _frames(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         check_length(x, mask, self.window, self.sample_rate)
         # Energies span more decades than half precision holds.
         with torch.autocast(x.device.type, enabled=False):
-            x = F.pad(clean(x.float(), mask), (0, self.n_fft - self.window))
+            x = F.pad(zero_padding(x.float(), mask), (0, self.n_fft - self.window))
             taper = self.taper.float()
             energy = band_energies(x, self.n_fft, self.hop, taper.mul, self.bands)
         return (energy + 1e-6).log(), frame_mask(mask, self.window, self.hop)

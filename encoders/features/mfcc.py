@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
+from sennit.encoders.features._frames import exact_product
+from sennit.encoders.features._kaldi import FLOOR, KaldiFrontEnd
 from torch import Tensor
-
-from encoders.features._frames import exact_product
-from encoders.features._kaldi import FLOOR, KaldiFrontEnd
 
 
 class MFCC(KaldiFrontEnd):

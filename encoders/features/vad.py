@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders.features._frames import check_length, check_spans, frame_mask
+from sennit.encoders.features._kaldi import FLOOR
 from torch import Tensor, nn
-
-from encoders.features._frames import check_length, check_spans, frame_mask
-from encoders.features._kaldi import FLOOR
-from encoders.slots import clean
 
 _INT16 = 2 * math.log(2**15)
 """Kaldi's thresholds are for waveforms in units of 16-bit integers."""
@@ -79,7 +78,7 @@ class EnergyVAD(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         check_length(x, mask, self.window, self.sample_rate)
         with torch.autocast(x.device.type, enabled=False):
-            energies = self.log_energies(clean(x if x.dtype == torch.float64 else x.float(), mask))
+            energies = self.log_energies(zero_padding(x if x.dtype == torch.float64 else x.float(), mask))
         there = frame_mask(mask, self.window, self.hop)
         valid = torch.ones_like(energies) if there is None else there.to(energies.dtype)
         mean = (energies * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp_min(1)
@@ -120,4 +119,4 @@ def keep_speech(frames: Tensor, mask: Tensor | None, speech: Tensor) -> tuple[Te
     order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
     moved = frames.gather(1, order.unsqueeze(2).expand_as(frames))
     there = torch.arange(frames.shape[1], device=frames.device) < kept.sum(1, keepdim=True)
-    return clean(moved, there), there
+    return zero_padding(moved, there), there

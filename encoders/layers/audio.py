@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from sennit.data.masking import zero_padding
 from torch import Tensor, nn
-
-from encoders.slots import clean
 
 
 class ConvSteps(nn.Module):
@@ -43,18 +42,18 @@ class ConvSteps(nn.Module):
         return samples
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        steps: Tensor = self.net(clean(x, mask)).transpose(1, 2)
+        steps: Tensor = self.net(zero_padding(x, mask)).transpose(1, 2)
         if mask is None:
             return steps, None
         mask = first(self.lengths(mask.sum(1)), steps.shape[1])
-        return clean(steps, mask), mask
+        return zero_padding(steps, mask), mask
 
 
 class Frames(nn.Module):
     """Frames as they are; zeros in the padding."""
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return clean(x, mask), mask
+        return zero_padding(x, mask), mask
 
 
 def first(lengths: Tensor, size: int) -> Tensor:

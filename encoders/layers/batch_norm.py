@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders.layers._processor_norm import ProcessorNorm, frames, image
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from encoders.layers._processor_norm import ProcessorNorm, frames, image
-from encoders.slots import clean
 
 KERNELS = (torch.float32, torch.float64)
 """Types whose sums over frames are as precise as the statistics."""
@@ -65,7 +64,7 @@ class MaskedBatchNorm(nn.Module):
                 )
         if not self.training:
             whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
-            return clean(self._plain(x), mask) if whole else self._fixed(x, mask)
+            return zero_padding(self._plain(x), mask) if whole else self._fixed(x, mask)
         if (
             x.dim() == 3
             and x.device.type == "cpu"

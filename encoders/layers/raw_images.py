@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from encoders._extras import require
+from sennit.extras import require
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import masked_mean
+from sennit.encoders.layers.tdnn import TDNN
 from torch import Tensor, nn
-
-from encoders.layers.tdnn import TDNN
-from encoders.taps import masked_mean
 
 
 class Res2Net(nn.Module):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
 from torch import Tensor
-
-from encoders._base import Encoder
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput, InputSpec
 
 Steps = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
 
@@ -40,7 +39,7 @@ class StepsInputLevel(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         tokens, mask = self.steps(x, mask)
-        tokens = clean(tokens, mask)
+        tokens = zero_padding(tokens, mask)
         mean = masked_mean(tokens, mask)
         if not self.spread:
             return EncoderOutput(mean, tokens, mask)

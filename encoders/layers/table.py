@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.standardise import Standardise
+from sennit.encoders.types import EncoderOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.standardise import Standardise
-from encoders.types import EncoderOutput, InputSpec
 
 
 class TableFeatures(nn.Module):

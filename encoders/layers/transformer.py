@@ -6,13 +6,11 @@ import math
 from collections.abc import Mapping
 
 import torch
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import StagedEncoder
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from encoders._base import StagedEncoder
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput, TapInfo
 
 
 class TransformerBlock(nn.Module):
@@ -72,7 +70,7 @@ class TransformerBlock(nn.Module):
         else:
             attended = self._attend(queries, self.attention_norm(context), context_mask)
         x = x + F.dropout(attended, self.dropout, self.training)
-        return clean(x + F.dropout(self.mlp(x), self.dropout, self.training), mask)
+        return zero_padding(x + F.dropout(self.mlp(x), self.dropout, self.training), mask)
 
     def _attend(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         def split(x: Tensor) -> Tensor:
@@ -137,5 +135,5 @@ class TransformerEncoder(StagedEncoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         last = self.tap_info[-1].name
         mask = tap_masks.get(last)
-        tokens = clean(self.norm(taps[last]), mask)
+        tokens = zero_padding(self.norm(taps[last]), mask)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sennit.data.input_spec import InputSpec
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders.features import load_waveform
+from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.speaker.front_end import SpeakerFrontEnd
 from torch import Tensor, nn
-
-from encoders._base import Encoder, StagedEncoder
-from encoders.features import load_waveform
-from encoders.layers.steps import StepsInputLevel
-from encoders.speaker.front_end import SpeakerFrontEnd
-from encoders.types import InputSpec
 
 
 class FrameStage(nn.Module):

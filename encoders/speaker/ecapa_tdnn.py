@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.encoders.layers.pooling import create_pooling
+from sennit.encoders.layers.se_res2net import SERes2NetBlock
+from sennit.encoders.layers.tdnn import TDNN
+from sennit.encoders.speaker._base import FrameStage, SpeakerEncoder
+from sennit.encoders.speaker.front_end import SpeakerFrontEnd
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
-
-from encoders._create import register_encoder
-from encoders.layers.batch_norm import MaskedBatchNorm
-from encoders.layers.pooling import create_pooling
-from encoders.layers.se_res2net import SERes2NetBlock
-from encoders.layers.tdnn import TDNN
-from encoders.slots import clean
-from encoders.speaker._base import FrameStage, SpeakerEncoder
-from encoders.speaker.front_end import SpeakerFrontEnd
-from encoders.types import EncoderOutput, TapInfo
 
 
 @register_encoder("ecapa_tdnn")
@@ -89,6 +88,6 @@ class ECAPATDNNEncoder(SpeakerEncoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         _, *blocks = (taps[tap.name] for tap in self.tap_info)
         mask = tap_masks.get(self.tap_info[-1].name)
-        tokens = clean(self.aggregate(torch.cat(blocks, 2)).relu(), mask)
+        tokens = zero_padding(self.aggregate(torch.cat(blocks, 2)).relu(), mask)
         pooled = self.norm(self.affine(self.pooling_norm(self.pooling(tokens, mask))))
         return EncoderOutput(pooled, tokens, mask, taps, tap_masks)

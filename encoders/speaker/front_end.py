@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders.features import MFCC, Fbank
+from sennit.encoders.layers.audio import Frames
+from sennit.encoders.layers.standardise import Standardise
 from torch import Tensor, nn
 
-from encoders._registry import unknown_name
-from encoders.features import MFCC, Fbank
-from encoders.layers.audio import Frames
-from encoders.layers.standardise import Standardise
-from encoders.slots import clean
-from encoders.taps import masked_mean
+from sennit.registry import unknown_name
 
 NORMALISATIONS = ("utterance", "global")
 
@@ -105,7 +104,7 @@ class SpeakerFrontEnd(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         frames, mask = self._centred(x, mask)
-        return clean(self.standardise(frames), mask), mask
+        return zero_padding(self.standardise(frames), mask), mask
 
     def _centred(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         frames, mask = self.frames(x, mask)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sennit.encoders._create import register_encoder
+from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.encoders.layers.pooling import Pooling, create_pooling
+from sennit.encoders.layers.tdnn import TDNN
+from sennit.encoders.speaker._base import FrameStage, SpeakerEncoder
+from sennit.encoders.speaker.front_end import SpeakerFrontEnd
+from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
-from encoders._create import register_encoder
-from encoders._registry import unknown_name
-from encoders.layers.batch_norm import MaskedBatchNorm
-from encoders.layers.pooling import Pooling, create_pooling
-from encoders.layers.tdnn import TDNN
-from encoders.speaker._base import FrameStage, SpeakerEncoder
-from encoders.speaker.front_end import SpeakerFrontEnd
-from encoders.types import EncoderOutput, TapInfo
+from sennit.registry import unknown_name
 
 CONTEXTS = ((5, 1), (3, 2), (3, 3), (1, 1), (1, 1))
 """Frames and dilation of each layer: t±2, {t-2, t, t+2}, {t-3, t, t+3}, t, t."""

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
+from sennit.data.view import View
 from torch import Tensor
-
-from encoders.view import View
 
 ROWS = 4096
 """Samples that are evaluated together."""

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.analysis.similarity import groups_by_distance
+from sennit.fusion.analysis.transfer_probe import TransferProbe
 from torch import Tensor
-
-from fusion._checks import check_at_least
-from fusion.similarity import groups_by_distance
-from fusion.transfer_probe import TransferProbe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from fusion.search.evaluator import Objective
+    from sennit.search.evaluator import Objective
 
 Data = tuple[Mapping[str, Tensor], Tensor]
 """By modality the vectors of the samples ``[N, D_m]``, and their targets ``[N, ...]``."""
@@ -106,7 +104,7 @@ def modality_heterogeneity(
         ValueError: There are too few modalities, or vectors that are not finite or not as many as targets.
 
     Example:
-        >>> from tasks import Classification
+        >>> from sennit.tasks import Classification
         >>> y = torch.arange(40) % 2
         >>> x = {m: (y - 0.5).unsqueeze(1) * torch.ones(2) + 0.1 * torch.randn(40, 2) for m in "ab"}
         >>> modality_heterogeneity(Classification(2), (x, y), (x, y), steps=50).distance

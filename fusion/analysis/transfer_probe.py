@@ -1,4 +1,4 @@
-"""Small models of modalities or pairs, and what they are worth to others; see `fusion.heterogeneity`."""
+"""Small models of modalities or pairs, and what they are worth to others; see `sennit.fusion.analysis.heterogeneity`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from fusion.search.evaluator import Objective
+    from sennit.search.evaluator import Objective
 
 RESTARTS, HIDDEN, DECAY = 4, 16, 1.0
 

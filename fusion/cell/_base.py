@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from encoders._registry import Registry
+from sennit.registry import Registry
 
 Activation = Callable[[Tensor], Tensor]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sennit.fusion.cell._base import Activation, Operator, joined, register_operator
 from torch import Tensor
-
-from fusion.cell._base import Activation, Operator, joined, register_operator
 
 
 @register_operator("attention")

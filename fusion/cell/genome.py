@@ -20,8 +20,8 @@ class Cell:
     Args:
         inputs: Pairs of a modality and the name of its tap, in the order of the modalities; a modality
             that is not there is not read. Every cell but the first also reads the state of the cell before.
-        operator: How the inputs combine, one of `fusion.cell.list_operators`.
-        activation: σ, one of `fusion.cell.ACTIVATIONS`.
+        operator: How the inputs combine, one of `sennit.fusion.cell.list_operators`.
+        activation: σ, one of `sennit.fusion.cell.ACTIVATIONS`.
         skip: Whether the state of the cell before is added to the result.
     """
 
@@ -42,8 +42,8 @@ class Genome:
         merge: Where predictions merge. ``"early"``: the first cell alone reads taps. ``"intermediate"``:
             every cell may. ``"late"``: the state is joined with the embedding of each modality in use by
             one more linear map. ``"decision"`` and ``"multiplicative"``: the state and each of those
-            embeddings are candidates with heads of their own, under `fusion.MeanRule` or
-            `fusion.MultiplicativeRule`.
+            embeddings are candidates with heads of their own, under `sennit.fusion.MeanRule` or
+            `sennit.fusion.MultiplicativeRule`.
         beta: β of the multiplicative rule; None for the other merges.
         reads: By task, from which cell it reads; tasks that are not named read the last.
 
@@ -108,7 +108,7 @@ class Genome:
 
     def describe(self, *, form: str = "line") -> str:
         """The structure in one ``"line"``, as ``"mermaid"`` or ``"dot"``."""
-        from fusion.search.report.describe import describe  # which needs this module
+        from sennit.search.report.describe import describe  # which needs this module
 
         return describe(self, form=form)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sennit.fusion.cell._base import Activation, Operator, register_operator
+from sennit.fusion.cell.hadamard import product
 from torch import Tensor
-
-from fusion.cell._base import Activation, Operator, register_operator
-from fusion.cell.hadamard import product
 
 
 @register_operator("low_rank")

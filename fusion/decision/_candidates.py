@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import share_of_present
+from sennit.fusion._projected_base import ProjectedFusion
+from sennit.fusion.types import FusionOutput
 from torch import Tensor
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import share_of_present
-from fusion._projected import ProjectedFusion
-from fusion.types import FusionOutput
 
 
 class CandidateFusion(ProjectedFusion):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import register_fusion
+from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.fusion.decision.multiplicative import MultiplicativeRule
+from sennit.fusion.types import Rule
 from torch import Tensor
-
-from encoders._base import Encoder
-from fusion._base import register_fusion
-from fusion.decision._candidates import CandidateFusion
-from fusion.decision.multiplicative import MultiplicativeRule
-from fusion.types import Rule
 
 
 class BoostedRule(Rule):
@@ -41,14 +40,14 @@ class BoostedRule(Rule):
         self.base, self.delta = base, delta
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """See `fusion.types.Rule`."""
+        """See `sennit.fusion.types.Rule`."""
         cost = self.base.cost(log_p, present)
         least = cost.detach().topk(2, dim=-1, largest=False).values
         best, second = least[..., :1], least[..., 1:]
         return torch.where((best + self.delta < second) & (cost == best), 0, cost)
 
     def decide(self, log_p: Tensor, present: Tensor, cost: Tensor) -> Tensor:
-        """See `fusion.types.Rule`: as the other rule does."""
+        """See `sennit.fusion.types.Rule`: as the other rule does."""
         return self.base.decide(log_p, present, self.base.cost(log_p, present))
 
 
@@ -74,7 +73,7 @@ class Boosted(CandidateFusion):
         ValueError: β or δ is negative.
 
     Example:
-        >>> from encoders import EncoderOutput, create_encoder
+        >>> from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> Boosted(encoders, embed_dim=16)(out).candidates.shape

@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import register_fusion
+from sennit.fusion.decision._candidates import LearnedCandidateFusion
+from sennit.fusion.decision._present import like
+from sennit.fusion.types import LearnedRule
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from fusion._base import register_fusion
-from fusion.decision._candidates import LearnedCandidateFusion
-from fusion.decision._present import like
-from fusion.types import LearnedRule
 
 
 class LearnedWeightsRule(LearnedRule):
@@ -41,7 +40,7 @@ class LearnedWeightsRule(LearnedRule):
         return self.scores.float().expand(present.shape).masked_fill(~present, -math.inf).log_softmax(1)
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """See `fusion.types.Rule`; absent candidates do not count."""
+        """See `sennit.fusion.types.Rule`; absent candidates do not count."""
         log_p = log_p.float().masked_fill(~like(present, log_p), 0)
         return -(log_p + like(self._log_weights(present), log_p)).logsumexp(1)
 
@@ -63,7 +62,7 @@ class LearnedWeights(LearnedCandidateFusion):
         ``candidates [B, M, embed_dim]``.
 
     Example:
-        >>> from encoders import EncoderOutput, create_encoder
+        >>> from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> LearnedWeights(encoders, embed_dim=16)(out).candidates.shape

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import register_fusion
+from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.fusion.decision._present import like, sum_of_present
+from sennit.fusion.decision.mean import MeanRule
+from sennit.fusion.types import Rule
 from torch import Tensor
 from torch.nn import functional as F
-
-from encoders._base import Encoder
-from fusion._base import register_fusion
-from fusion.decision._candidates import CandidateFusion
-from fusion.decision._present import like, sum_of_present
-from fusion.decision.mean import MeanRule
-from fusion.types import Rule
 
 
 class MajorityVoteRule(Rule):
@@ -32,11 +31,11 @@ class MajorityVoteRule(Rule):
     """
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """See `fusion.types.Rule`; absent candidates do not count."""
+        """See `sennit.fusion.types.Rule`; absent candidates do not count."""
         return -sum_of_present(log_p, present)
 
     def decide(self, log_p: Tensor, present: Tensor, cost: Tensor) -> Tensor:
-        """See `fusion.types.Rule`; absent candidates have no vote."""
+        """See `sennit.fusion.types.Rule`; absent candidates have no vote."""
         there = like(present, log_p)
         votes = (F.one_hot(log_p.argmax(-1), log_p.shape[-1]) * there).sum(1).float()
         total = torch.logaddexp(votes.log(), -MeanRule().cost(log_p, present))
@@ -59,7 +58,7 @@ class MajorityVote(CandidateFusion):
         ``candidates [B, M, embed_dim]``.
 
     Example:
-        >>> from encoders import EncoderOutput, create_encoder
+        >>> from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MajorityVote(encoders, embed_dim=16)(out).candidates.shape

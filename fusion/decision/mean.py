@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import register_fusion
+from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.fusion.decision._present import like
+from sennit.fusion.types import Rule
 from torch import Tensor
-
-from encoders._base import Encoder
-from fusion._base import register_fusion
-from fusion.decision._candidates import CandidateFusion
-from fusion.decision._present import like
-from fusion.types import Rule
 
 
 class MeanRule(Rule):
@@ -25,7 +24,7 @@ class MeanRule(Rule):
     """
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """See `fusion.types.Rule`; absent candidates do not count."""
+        """See `sennit.fusion.types.Rule`; absent candidates do not count."""
         log_p, there = log_p.float(), like(present, log_p)
         total = log_p.masked_fill(~there, -math.inf).logsumexp(1)
         return there.sum(1).log() - total
@@ -46,7 +45,7 @@ class MeanProbability(CandidateFusion):
         ``candidates [B, M, embed_dim]``.
 
     Example:
-        >>> import torch; from encoders import EncoderOutput, create_encoder
+        >>> import torch; from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MeanProbability(encoders, embed_dim=16)(out).candidates.shape

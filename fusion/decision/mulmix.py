@@ -6,17 +6,17 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.fusion.decision.boosted import BoostedRule
+from sennit.fusion.decision.multiplicative import MultiplicativeRule
+from sennit.fusion.types import FusionOutput, Rule
 from torch import Tensor
 
-from encoders._base import Encoder
-from encoders._registry import unknown_name
-from encoders.types import EncoderOutput
-from fusion._base import register_fusion
-from fusion._checks import check_at_least
-from fusion.decision._candidates import CandidateFusion
-from fusion.decision.boosted import BoostedRule
-from fusion.decision.multiplicative import MultiplicativeRule
-from fusion.types import FusionOutput, Rule
+from sennit.registry import unknown_name
 
 
 @register_fusion("mulmix")
@@ -52,7 +52,7 @@ class MulMix(CandidateFusion):
             or δ is out of range, or ``max_candidates`` below 1.
 
     Example:
-        >>> from encoders import EncoderOutput, create_encoder
+        >>> from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {m: create_encoder("mlp", 3) for m in "abc"}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MulMix(encoders, embed_dim=16)(out).candidates.shape

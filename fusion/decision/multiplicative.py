@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import register_fusion
+from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.fusion.decision._present import like
+from sennit.fusion.types import Rule
 from torch import Tensor
-
-from encoders._base import Encoder
-from fusion._base import register_fusion
-from fusion.decision._candidates import CandidateFusion
-from fusion.decision._present import like
-from fusion.types import Rule
 
 
 class MultiplicativeRule(Rule):
@@ -41,7 +40,7 @@ class MultiplicativeRule(Rule):
         self.beta, self.through_weights = beta, through_weights
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """See `fusion.types.Rule`; absent candidates do not count."""
+        """See `sennit.fusion.types.Rule`; absent candidates do not count."""
         return multiplicative_cost(log_p, present, self.beta, through_weights=self.through_weights)
 
 
@@ -102,7 +101,7 @@ class Multiplicative(CandidateFusion):
         ValueError: β is negative or not finite.
 
     Example:
-        >>> from encoders import EncoderOutput, create_encoder
+        >>> from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> Multiplicative(encoders, embed_dim=16)(out).candidates.shape

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import register_fusion
+from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.fusion.decision._present import sum_of_present
+from sennit.fusion.types import Rule
 from torch import Tensor
-
-from encoders._base import Encoder
-from fusion._base import register_fusion
-from fusion.decision._candidates import CandidateFusion
-from fusion.decision._present import sum_of_present
-from fusion.types import Rule
 
 
 class ProductOfExpertsRule(Rule):
@@ -24,7 +23,7 @@ class ProductOfExpertsRule(Rule):
     """
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """See `fusion.types.Rule`; absent candidates do not count."""
+        """See `sennit.fusion.types.Rule`; absent candidates do not count."""
         return -sum_of_present(log_p, present).log_softmax(-1)
 
 
@@ -46,7 +45,7 @@ class ProductOfExperts(CandidateFusion):
         ``candidates [B, M, embed_dim]``.
 
     Example:
-        >>> import torch; from encoders import EncoderOutput, create_encoder
+        >>> import torch; from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> ProductOfExperts(encoders, embed_dim=16)(out).candidates.shape

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.fusion._base import register_fusion
+from sennit.fusion.decision._candidates import LearnedCandidateFusion
+from sennit.fusion.decision._present import like, sum_of_present
+from sennit.fusion.types import LearnedRule
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from fusion._base import register_fusion
-from fusion.decision._candidates import LearnedCandidateFusion
-from fusion.decision._present import like, sum_of_present
-from fusion.types import LearnedRule
 
 
 class StackingRule(LearnedRule):
@@ -42,11 +41,11 @@ class StackingRule(LearnedRule):
         self.bias = nn.Parameter(torch.zeros(*labels, classes))
 
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """See `fusion.types.Rule`."""
+        """See `sennit.fusion.types.Rule`."""
         return -self._log_decision(log_p, present) - sum_of_present(log_p, present)
 
     def decide(self, log_p: Tensor, present: Tensor, cost: Tensor) -> Tensor:
-        """See `fusion.types.Rule`: what the regression says."""
+        """See `sennit.fusion.types.Rule`: what the regression says."""
         return self._log_decision(log_p, present)
 
     def _log_decision(self, log_p: Tensor, present: Tensor) -> Tensor:
@@ -76,7 +75,7 @@ class Stacking(LearnedCandidateFusion):
         ``candidates [B, M, embed_dim]``.
 
     Example:
-        >>> from encoders import EncoderOutput, create_encoder
+        >>> from sennit.encoders import EncoderOutput, create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> Stacking(encoders, embed_dim=16)(out).candidates.shape

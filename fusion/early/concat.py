@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.residual import ResidualBlock
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.types import FusionOutput
 
 
 class ReducedConcat(PooledFusion):
@@ -83,9 +82,9 @@ class EarlyConcat(ReducedConcat):
         ``pooled [B, embed_dim]``.
 
     Example:
-        >>> from encoders import create_encoder
-        >>> from fusion import FusedEncoder, create_fusion
-        >>> from encoders import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder, create_fusion
+        >>> from sennit.data import View
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fused = FusedEncoder(encoders, create_fusion("early_concat", encoders, embed_dim=32))
         >>> fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)})).pooled.shape

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.analysis.granger import granger_distance
+from sennit.fusion.analysis.similarity import groups_by_distance
+from sennit.fusion.missing import MissingTokens, stack_present
+from sennit.fusion.types import FusionOutput, Labels
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.slots import clean
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.granger import granger_distance
-from fusion.missing import MissingTokens, stack_present
-from fusion.similarity import groups_by_distance
-from fusion.types import FusionOutput, Labels
 
 
 @register_fusion("granger_clusters")
@@ -47,8 +45,9 @@ class GrangerClusters(Fusion):
         ValueError: ``clusters``, ``lags`` or ``width`` is below 1, or ``kernel_size`` even.
 
     Example:
-        >>> from encoders import View, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {"a": create_encoder("tcn", 4), "b": create_encoder("mlp", 5)}
         >>> fused = FusedEncoder(encoders, GrangerClusters(encoders, embed_dim=16))
         >>> x = torch.randn(20, 30, 4)
@@ -151,7 +150,9 @@ class _Branches(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, groups: Tensor) -> Tensor:
         members = nn.functional.one_hot(groups, self.count).T.to(x.dtype)
-        own = (clean(x, mask).unsqueeze(2) * members).flatten(2)  # each group sees zeros for other channels
-        h = clean(self.first(own.transpose(1, 2)).relu().transpose(1, 2), mask)
+        own = (zero_padding(x, mask).unsqueeze(2) * members).flatten(
+            2
+        )  # each group sees zeros for other channels
+        h = zero_padding(self.first(own.transpose(1, 2)).relu().transpose(1, 2), mask)
         h = self.second(h.transpose(1, 2)).relu().transpose(1, 2)
         return masked_mean(h, mask)

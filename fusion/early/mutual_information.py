@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import register_fusion
+from sennit.fusion.early.concat import ReducedConcat
+from sennit.fusion.missing import MissingTokens
+from sennit.fusion.types import Labels
 from torch import Tensor
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import register_fusion
-from fusion.early.concat import ReducedConcat
-from fusion.missing import MissingTokens
-from fusion.types import Labels
 
 
 @register_fusion("early_mutual_information")
@@ -40,8 +39,9 @@ class EarlyMutualInformation(ReducedConcat):
         ValueError: The inputs have fewer features than ``features``.
 
     Example:
-        >>> from encoders import Batch, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import Batch
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fused = FusedEncoder(encoders, EarlyMutualInformation(encoders, features=1))
         >>> a = torch.randn(100, 3)

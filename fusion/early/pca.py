@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.standardise import Standardise
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import register_fusion
+from sennit.fusion.early.concat import ReducedConcat
+from sennit.fusion.missing import stack_present
+from sennit.fusion.types import Labels
 from torch import Tensor
-
-from encoders._base import Encoder
-from encoders.layers.standardise import Standardise
-from encoders.types import EncoderOutput
-from fusion._base import register_fusion
-from fusion.early.concat import ReducedConcat
-from fusion.missing import stack_present
-from fusion.types import Labels
 
 
 @register_fusion("early_pca")
@@ -40,8 +39,9 @@ class EarlyPCA(ReducedConcat):
         ValueError: The inputs have fewer features than ``features``.
 
     Example:
-        >>> from encoders import View, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fused = FusedEncoder(encoders, EarlyPCA(encoders, features=2))
         >>> view = View.of({"a": torch.randn(50, 3), "b": torch.randn(50, 5)})

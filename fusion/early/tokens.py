@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.transformer import TransformerBlock
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.modality_tokens import ModalityTokens
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.transformer import TransformerBlock
-from encoders.slots import clean
-from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.tokens import ModalityTokens
-from fusion.types import FusionOutput
 
 
 @register_fusion("early_tokens")
@@ -41,8 +40,9 @@ class EarlyTokens(Fusion):
         ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1.
 
     Example:
-        >>> from encoders import View, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("tcn", 5)}
         >>> fused = FusedEncoder(encoders, EarlyTokens(encoders, embed_dim=16))
         >>> fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 7, 5)})).tokens.shape
@@ -79,5 +79,5 @@ class EarlyTokens(Fusion):
         mask = torch.cat([masks[0].new_ones(size, 1), *masks], 1)
         for block in self.blocks:
             z = block(z, mask)
-        z = clean(self.norm(z), mask)
+        z = zero_padding(self.norm(z), mask)
         return FusionOutput(pooled=z[:, 0], tokens=z[:, 1:], mask=mask[:, 1:])

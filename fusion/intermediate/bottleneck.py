@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data.masking import masked_mean
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.transformer import TransformerBlock
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion, register_fusion, share_of_present
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.transformer import TransformerBlock
-from encoders.taps import masked_mean
-from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion, share_of_present
-from fusion._checks import check_at_least
-from fusion.types import FusionOutput
 
 
 @register_fusion("bottleneck")
@@ -43,7 +42,7 @@ class Bottleneck(Fusion):
             ``embed_dim``.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> Bottleneck(encoders, embed_dim=16, heads=2)(out).tokens.shape

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.taps import pool
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion, register_fusion
+from sennit.fusion.cell import ACTIVATIONS, create_operator
+from sennit.fusion.cell.genome import EMBEDDING, Cell, Genome, chain
+from sennit.fusion.decision.mean import MeanRule
+from sennit.fusion.decision.multiplicative import MultiplicativeRule
+from sennit.fusion.missing import MissingTokens, stack_present
+from sennit.fusion.types import FusionOutput, Stage
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._registry import unknown_name
-from encoders.taps import pool
-from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
-from fusion.cell import ACTIVATIONS, create_operator
-from fusion.cell.genome import EMBEDDING, Cell, Genome, chain
-from fusion.decision.mean import MeanRule
-from fusion.decision.multiplicative import MultiplicativeRule
-from fusion.missing import MissingTokens, stack_present
-from fusion.types import FusionOutput, Stage
+from sennit.registry import unknown_name
 
 Taps = Mapping[str, Mapping[str, Tensor]]
 """By modality and name of the tap, pooled to vectors ``[B, d]``."""
@@ -30,7 +30,7 @@ class Cells(Fusion):
 
     ``h_l = σ(operator(x_i, y_j, …, h_{l−1}))``; with concatenation throughout it is the fusion of MFAS,
     ``h_l = σ_p(W_l [x_i; y_j; h_{l−1}])``. What each layer reads, how it combines that and where the
-    predictions merge, a `Genome` says; `fusion.search` finds one. Taps are pooled over space or time. In
+    predictions merge, a `Genome` says; `sennit.search` finds one. Taps are pooled over space or time. In
     the place of a missing modality stands a learned token. A modality that the genome leaves out trains
     nothing.
     Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (eq. 4), with the
@@ -50,7 +50,7 @@ class Cells(Fusion):
         ValueError: The genome is of other modalities or taps; what does not fit is named.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> genome = Genome(("a", "b"), (Cell((("a", "pooled"), ("b", "block1")), "gated"),), width=16)
         >>> fusion = Cells(encoders, genome=genome.to_dict())

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion._taps_base import TappedFusion
+from sennit.fusion.missing import MissingTokens, stack_present
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import register_fusion
-from fusion._checks import check_at_least
-from fusion.missing import MissingTokens, stack_present
-from fusion.tapped import TappedFusion
-from fusion.types import FusionOutput
 
 
 @register_fusion("central_net")
@@ -40,8 +39,9 @@ class CentralNet(TappedFusion):
         ValueError: ``auxiliary_weight`` is negative.
 
     Example:
-        >>> from encoders import View, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fused = FusedEncoder(encoders, CentralNet(encoders, embed_dim=16))
         >>> sorted(fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)})).auxiliary)

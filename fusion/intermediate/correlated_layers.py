@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import register_fusion
+from sennit.fusion._taps_base import TappedFusion
+from sennit.fusion.analysis.similarity import activation_correlation
+from sennit.fusion.missing import MissingTokens, stack_present
+from sennit.fusion.types import FusionOutput, Labels
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import register_fusion
-from fusion.missing import MissingTokens, stack_present
-from fusion.similarity import activation_correlation
-from fusion.tapped import TappedFusion
-from fusion.types import FusionOutput, Labels
 
 
 @register_fusion("correlated_layers")
@@ -44,8 +43,9 @@ class CorrelatedLayers(TappedFusion):
         ValueError: ``threshold`` is no correlation.
 
     Example:
-        >>> from encoders import View, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {m: create_encoder("mlp", 3) for m in "abc"}
         >>> fused = FusedEncoder(encoders, CorrelatedLayers(encoders, embed_dim=16, threshold=0.9))
         >>> fused.fit_fusion(View.of({m: torch.randn(100, 3) for m in "abc"}))

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.transformer import TransformerBlock
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.modality_tokens import ModalityTokens
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.transformer import TransformerBlock
-from encoders.slots import clean
-from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.tokens import ModalityTokens
-from fusion.types import FusionOutput
 
 
 @register_fusion("cross_attention")
@@ -47,7 +46,7 @@ class CrossAttention(Fusion):
         ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> CrossAttention(encoders, embed_dim=16)(out).tokens.shape
@@ -100,7 +99,7 @@ class CrossAttention(Fusion):
             z = torch.cat(own, 2) if own else z
             for block in blocks.children():
                 z = block(z, mask)
-            joined.append(clean(norm(z), mask))
+            joined.append(zero_padding(norm(z), mask))
         return FusionOutput(
             pooled=self.project(torch.cat([z[:, -1] for z in joined], 1)),
             tokens=torch.cat(joined, 1),

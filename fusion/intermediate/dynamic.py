@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion._taps_base import TappedFusion
+from sennit.fusion.missing import MissingTokens, stack_present
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.residual import ResidualBlock
-from encoders.types import EncoderOutput
-from fusion._base import register_fusion
-from fusion._checks import check_at_least
-from fusion.missing import MissingTokens, stack_present
-from fusion.tapped import TappedFusion
-from fusion.types import FusionOutput
 
 
 @register_fusion("dynamic")
@@ -47,8 +46,9 @@ class Dynamic(TappedFusion):
         ValueError: ``temperature`` is not above 0, or ``cost_weight`` is negative.
 
     Example:
-        >>> from encoders import View, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fused = FusedEncoder(encoders, Dynamic(encoders, embed_dim=16))
         >>> out = fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)}))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.taps import pool, spread
+from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion.missing import MissingTokens
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.taps import pool, spread
-from encoders.types import EncoderOutput, TapInfo
-from fusion._base import PooledFusion, register_fusion
-from fusion.missing import MissingTokens
-from fusion.types import FusionOutput
 
 
 class TransferUnit(nn.Module):
@@ -75,8 +74,9 @@ class MMTM(PooledFusion):
         ValueError: ``ratio`` is not above 0.
 
     Example:
-        >>> from encoders import View, create_encoder
-        >>> from fusion import FusedEncoder
+        >>> from sennit.data import View
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import FusedEncoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fused = FusedEncoder(encoders, MMTM(encoders, embed_dim=16))
         >>> fused(View.of({"a": torch.randn(4, 3), "b": torch.randn(4, 5)})).pooled.shape

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.transformer import TransformerBlock
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.modality_tokens import ModalityTokens
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from encoders._base import Encoder
-from encoders.layers.transformer import TransformerBlock
-from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.tokens import ModalityTokens
-from fusion.types import FusionOutput
 
 
 @register_fusion("perceiver")
@@ -56,7 +55,7 @@ class Perceiver(Fusion):
             groups that lack a modality or a pair, hold one twice or one that there is not.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> Perceiver(encoders, embed_dim=16, latents=3)(out).tokens.shape

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.standardise import Standardise
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion, register_fusion
+from sennit.fusion.analysis.similarity import correlations, groups_by_distance
+from sennit.fusion.missing import stack_present
+from sennit.fusion.types import FusionOutput, Labels
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.standardise import Standardise
-from encoders.types import EncoderOutput
-from fusion._base import Fusion, register_fusion
-from fusion.missing import stack_present
-from fusion.similarity import correlations, groups_by_distance
-from fusion.types import FusionOutput, Labels
 
 
 @register_fusion("similar_units")
@@ -41,7 +40,7 @@ class SimilarUnits(Fusion):
         ValueError: There are fewer units than ``groups``.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fusion = SimilarUnits(encoders, embed_dim=16, groups=10)
         >>> out = {m: EncoderOutput(torch.randn(50, e.embed_dim)) for m, e in encoders.items()}

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.missing import stack_present
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.missing import stack_present
-from fusion.types import FusionOutput
 
 
 @register_fusion("stacked_autoencoders")
@@ -43,7 +42,7 @@ class StackedAutoencoders(PooledFusion):
         ValueError: ``depth`` is below 1, or ``reconstruction_weight`` negative.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> fused = StackedAutoencoders(encoders, embed_dim=16)(out)

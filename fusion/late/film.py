@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._registry import unknown_name
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion.types import FusionOutput
+from sennit.registry import unknown_name
 
 
 @register_fusion("film")
@@ -34,7 +34,7 @@ class FiLM(PooledFusion):
         ValueError: There is no modality of the name ``modulated``.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> FiLM(encoders, embed_dim=16, modulated="b")(out).pooled.shape

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion.types import FusionOutput
 
 
 @register_fusion("gated")
@@ -30,7 +29,7 @@ class Gated(PooledFusion):
         ``pooled [B, embed_dim]``, ``modality_weights [B, M]``.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> Gated(encoders, embed_dim=16)(out).modality_weights.shape

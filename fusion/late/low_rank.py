@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.types import FusionOutput
 
 
 @register_fusion("low_rank")
@@ -35,7 +34,7 @@ class LowRank(PooledFusion):
         ValueError: ``rank`` is below 1.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> LowRank(encoders, embed_dim=16, rank=4)(out).pooled.shape

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import register_fusion
+from sennit.fusion._projected_base import ProjectedFusion
+from sennit.fusion.types import FusionOutput
 from torch import Tensor
 from torch.nn import functional as F
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import register_fusion
-from fusion._projected import ProjectedFusion
-from fusion.types import FusionOutput
 
 
 @register_fusion("max")
@@ -32,7 +31,7 @@ class LateMax(ProjectedFusion):
         ``pooled [B, embed_dim]``, ``modality_weights [B, M]``.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> LateMax(encoders, embed_dim=16)(out).modality_weights.sum(1)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.types import FusionOutput
 
 
 @register_fusion("mfb")
@@ -36,7 +35,7 @@ class MFB(PooledFusion):
         ValueError: ``factors`` is below 1.
 
     Example:
-        >>> import torch; from encoders import create_encoder
+        >>> import torch; from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MFB(encoders, embed_dim=16)(out).pooled.norm(dim=1).round(decimals=3).tolist()

@@ -6,13 +6,12 @@ import itertools
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion.late._contraction import Contraction
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion.late._contraction import Contraction
-from fusion.types import FusionOutput
 
 
 @register_fusion("multiplicative_interactions")
@@ -33,7 +32,7 @@ class MultiplicativeInteractions(PooledFusion):
         ``pooled [B, embed_dim]``.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MultiplicativeInteractions(encoders, embed_dim=16)(out).pooled.shape

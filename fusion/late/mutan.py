@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.types import FusionOutput
 
 
 @register_fusion("mutan")
@@ -36,7 +35,7 @@ class MUTAN(PooledFusion):
         ValueError: ``core_dim`` or ``rank`` is below 1.
 
     Example:
-        >>> import torch; from encoders import create_encoder
+        >>> import torch; from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> out = {m: EncoderOutput(torch.randn(4, e.embed_dim)) for m, e in encoders.items()}
         >>> MUTAN(encoders, embed_dim=16, core_dim=8, rank=3)(out).pooled.shape

@@ -6,15 +6,14 @@ import math
 from collections.abc import Mapping
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._checks import check_at_least
+from sennit.fusion.late._contraction import Contraction
+from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from encoders._base import Encoder
-from encoders.types import EncoderOutput
-from fusion._base import PooledFusion, register_fusion
-from fusion._checks import check_at_least
-from fusion.late._contraction import Contraction
-from fusion.types import FusionOutput
 
 MOST_WEIGHTS = 2**27
 
@@ -42,7 +41,7 @@ class TensorFusion(PooledFusion):
         ValueError: ``max_dim`` is below 1, or the weight would have more than 2²⁷ entries.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {m: create_encoder("mlp", 3, embed_dim=8) for m in "abc"}
         >>> out = {m: EncoderOutput(torch.randn(4, 8)) for m in encoders}
         >>> fusion = TensorFusion(encoders, embed_dim=16)

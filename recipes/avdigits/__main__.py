@@ -1,7 +1,7 @@
-"""``python -m recipes.avdigits``."""
+"""``python -m sennit.recipes.avdigits``."""
 
-from recipes.avdigits.train import RECIPE
-from recipes.harness import run_command, run_recipe
+from sennit.recipes.avdigits.train import RECIPE
+from sennit.recipes.harness import run_command, run_recipe
 
 if __name__ == "__main__":
     again = "go on with --resume runs/avdigits/latest and the same options"

@@ -11,14 +11,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.recipes.avdigits.config import Config
+from sennit.recipes.avdigits.files import MNIST, find_files, read_idx, recordings
+from sennit.recipes.avdigits.noise import Render, leading_components, remove_energy
+from sennit.recipes.harness import Splits
 from torch import Tensor
 
-from encoders import Batch, BatchDataset
-from encoders._extras import require
-from recipes.avdigits.config import Config
-from recipes.avdigits.files import MNIST, find_files, read_idx, recordings
-from recipes.avdigits.noise import Render, leading_components, remove_energy
-from recipes.harness import Splits
+from sennit.extras import require
 
 LICENCE = (
     "MNIST (LeCun, Cortes, Burges) is under CC BY-SA 3.0, the Free Spoken Digit Dataset (Jackson et al.) "

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from recipes.avdigits.download import receive
+from sennit.recipes.avdigits.download import receive
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 # MD5 of the archives, as torchvision's `MNIST` has them.

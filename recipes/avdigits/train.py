@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from encoders import Encoder, create_encoder
-from fusion import create_fusion
-from recipes.avdigits.config import Config
-from recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, folder_of, splits
-from recipes.avdigits.files import find_files
-from recipes.harness import Recipe, Splits
-from tasks import (
+from sennit.encoders import Encoder, create_encoder
+from sennit.fusion import create_fusion
+from sennit.recipes.avdigits.config import Config
+from sennit.recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, folder_of, splits
+from sennit.recipes.avdigits.files import find_files
+from sennit.recipes.harness import Recipe, Splits
+from sennit.tasks import (
     Classification,
     MultiTaskModel,
     Task,
@@ -23,7 +23,7 @@ from tasks import (
 )
 
 if TYPE_CHECKING:
-    from tasks import Learner
+    from sennit.tasks import Learner
 
 SINGLE = "single-task networks"
 
@@ -102,7 +102,7 @@ class AVDigits(Recipe[Config]):
         )
 
     def learner(self, config: Config, model: MultiTaskModel) -> Learner:
-        from tasks import Learner
+        from sennit.tasks import Learner
 
         balancing = None if config.balancing is None else create_balancing(config.balancing)
         return Learner(

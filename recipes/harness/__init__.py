@@ -1,16 +1,17 @@
 """What recipes share: options, cells that resume, training, the table and the report."""
 
-from encoders._files import write_json
-from fusion.search.report.page import Block, Grid, Heading, Picture, Text, write_report
-from recipes.harness.cells import Cells, run_cells
-from recipes.harness.command import fill, parse, run_command, run_recipe
-from recipes.harness.drawing import draw_model
-from recipes.harness.find import find_recipe, list_recipes
-from recipes.harness.options import Options
-from recipes.harness.recipe import Recipe, Splits
-from recipes.harness.run import RunFolder, command, provenance
-from recipes.harness.table import Row, print_table
-from recipes.harness.trainer import quiet_trainer
+from sennit.recipes.harness.cells import Cells, run_cells
+from sennit.recipes.harness.command import fill, parse, run_command, run_recipe
+from sennit.recipes.harness.drawing import draw_model
+from sennit.recipes.harness.find import find_recipe, list_recipes
+from sennit.recipes.harness.options import Options
+from sennit.recipes.harness.recipe import Recipe, Splits
+from sennit.recipes.harness.run import RunFolder, command, provenance
+from sennit.recipes.harness.table import Row, print_table
+from sennit.recipes.harness.trainer import quiet_trainer
+
+from sennit.files import write_json
+from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
 __all__ = [
     "Block",

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-
-from recipes.harness.table import Columns, Row, find, methods_of
+from sennit.recipes.harness.table import Columns, Row, find, methods_of
 
 COLOURS = {
     "single": "#9aa5b1",

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from encoders import ResumableLoader
-from recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
-from recipes.harness.options import Options
-from recipes.harness.recipe import Recipe, Splits
-from recipes.harness.trainer import silence
-from tasks import MultiTaskModel, fit
-from tasks.training import Fitted
+from sennit.data import ResumableLoader
+from sennit.recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
+from sennit.recipes.harness.options import Options
+from sennit.recipes.harness.recipe import Recipe, Splits
+from sennit.recipes.harness.trainer import silence
+from sennit.tasks import MultiTaskModel, fit
+from sennit.tasks.training.fit import Fitted
 
 _BATCH = 512
 _FIT_ON = 2000

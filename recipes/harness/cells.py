@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from encoders._files import write_text
+from sennit.files import write_text
 
 Cell = Mapping[str, Any]
 _SILENCE_S = 20.0

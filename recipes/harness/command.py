@@ -1,4 +1,4 @@
-"""``python -m recipes.<name>``: fill the table, show it, write the run folder."""
+"""``python -m sennit.recipes.<name>``: fill the table, show it, write the run folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
+from sennit.fusion import list_fusions
+from sennit.fusion._base import FUSIONS
+from sennit.recipes.harness.cells import Cells, run_cells
+from sennit.recipes.harness.page import write_page
+from sennit.recipes.harness.recipe import C, Recipe
+from sennit.recipes.harness.run import RunFolder, provenance
+from sennit.recipes.harness.summary import summarise, waiting
+from sennit.recipes.harness.table import Row, columns_of, print_table
 
-from encoders._files import write_json, write_text
-from fusion import list_fusions
-from fusion._base import FUSIONS
-from recipes.harness.cells import Cells, run_cells
-from recipes.harness.page import write_page
-from recipes.harness.recipe import C, Recipe
-from recipes.harness.run import RunFolder, provenance
-from recipes.harness.summary import summarise, waiting
-from recipes.harness.table import Row, columns_of, print_table
+from sennit.files import write_json, write_text
 
 _OF_THE_RUN = ("config", "resume", "output", "workers")  # they change nothing of the result
 
@@ -33,9 +33,9 @@ def parse(recipe: Recipe[C], arguments: Sequence[str] | None = None) -> tuple[C,
     """The options, and the same as YAML."""
     description, _, _ = (inspect.getdoc(recipe.config) or "").partition("\n\nArgs:")
     parser = ArgumentParser(
-        prog=f"python -m recipes.{recipe.name}",
+        prog=f"python -m sennit.recipes.{recipe.name}",
         description=description,
-        version=version("plait"),
+        version=version("sennit"),
         allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="YAML file with any of these options.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from tasks import MultiTaskModel
+from sennit.tasks import MultiTaskModel
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 236, 64, 36, 18
 _MOST = 12  # boxes one above the other
@@ -14,8 +14,8 @@ def draw_model(model: MultiTaskModel) -> str:
     """The dataflow of a model as SVG text.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(
         ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(2)}

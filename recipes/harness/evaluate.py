@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from sennit.data import Batch
+from sennit.tasks import MultiTaskModel
 from torch.utils.data import DataLoader
-
-from encoders import Batch
-from tasks import MultiTaskModel
 
 
 def batches(model: MultiTaskModel, dataset: Any, size: int) -> DataLoader[Batch]:

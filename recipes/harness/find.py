@@ -6,9 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import recipes
-from encoders._registry import unknown_name
-from recipes.harness.recipe import Recipe
+from sennit.recipes.harness.recipe import Recipe
+
+from sennit import recipes
+from sennit.registry import unknown_name
 
 
 def list_recipes() -> list[str]:
@@ -30,5 +31,5 @@ def find_recipe(name: str) -> Recipe[Any]:
     """
     if name not in list_recipes():
         raise unknown_name("recipe", name, list_recipes())
-    recipe: Recipe[Any] = import_module(f"recipes.{name}.__main__").RECIPE
+    recipe: Recipe[Any] = import_module(f"sennit.recipes.{name}.__main__").RECIPE
     return recipe

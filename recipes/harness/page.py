@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sennit.recipes.harness.bars import bars
+from sennit.recipes.harness.drawing import draw_model
+from sennit.recipes.harness.options import Options
+from sennit.recipes.harness.recipe import Recipe
+from sennit.recipes.harness.run import command, versions
+from sennit.recipes.harness.summary import waiting
+from sennit.recipes.harness.table import Columns, Row, columns_of, find, methods_of
 
-from fusion.search.report.page import Block, Grid, Heading, Picture, Text, write_report
-from recipes.harness.bars import bars
-from recipes.harness.drawing import draw_model
-from recipes.harness.options import Options
-from recipes.harness.recipe import Recipe
-from recipes.harness.run import command, versions
-from recipes.harness.summary import waiting
-from recipes.harness.table import Columns, Row, columns_of, find, methods_of
+from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
 Cells = Sequence[Mapping[str, Any]]
 

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from encoders import Encoder
-from fusion import create_fusion
-from fusion._base import FUSIONS
-from recipes.harness.options import Options
-from tasks import MultiTaskModel, Task, create_weighting
+from sennit.encoders import Encoder
+from sennit.fusion import create_fusion
+from sennit.fusion._base import FUSIONS
+from sennit.recipes.harness.options import Options
+from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
-    from fusion.search.report.page import Block
-    from recipes.harness.table import Row
-    from tasks import Learner
+    from sennit.recipes.harness.table import Row
+    from sennit.tasks import Learner
+
+    from sennit.html_page import Block
 
 C = TypeVar("C", bound=Options)
 Cell = Mapping[str, Any]
@@ -48,13 +49,13 @@ class Recipe(ABC, Generic[C]):
     """One dataset and one choice of parts; its ``__main__.py`` imports or makes it as ``RECIPE``.
 
     A recipe must define `modalities`, `metrics`, `data`, `encoders` and `tasks`, and gets the command
-    line (`recipes.harness.run_recipe`), ``recipes.compare``, resuming, the table and the report. All of these
+    line (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the report. All of these
     are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`, which may
     read files: keep what it read in an ``lru_cache``. Recipes go to worker processes, so they hold no
     state.
 
     A cell is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
-    `run_cell` trains it, by default as `recipes.harness.cell` does: each of `candidates` is trained
+    `run_cell` trains it, by default as `sennit.recipes.harness.cell` does: each of `candidates` is trained
     and left at its best epoch by ``monitor``; the best on validation is tested. Its result has
 
     - ``tasks``: by task ``score`` (its metric on the test data) and, for an accuracy, ``correct``
@@ -66,7 +67,7 @@ class Recipe(ABC, Generic[C]):
       time spent waiting for data).
 
     Attributes:
-        name: Of its folder: ``python -m recipes.<name>``.
+        name: Of its folder: ``python -m sennit.recipes.<name>``.
         title: Of the table and the report.
         licence: Of the data, shown by each run.
         about: Paragraphs that open the report: what the data are, how they are split.
@@ -121,12 +122,12 @@ class Recipe(ABC, Generic[C]):
 
     def learner(self, config: C, model: MultiTaskModel) -> Learner:
         """What trains the model."""
-        from tasks import Learner
+        from sennit.tasks import Learner
 
         return Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
 
     def training(self, config: C) -> Mapping[str, Any]:
-        """Further arguments of `tasks.fit`."""
+        """Further arguments of `sennit.tasks.fit`."""
         return {"epochs": config.epochs, "accelerator": "cpu"}
 
     def candidates(self, config: C) -> Sequence[Mapping[str, Any]]:
@@ -134,7 +135,7 @@ class Recipe(ABC, Generic[C]):
         return ({},)
 
     def references(self, config: C) -> Mapping[str, Any]:
-        """Rows that are no model of Plait, by name; `run_reference` knows what the values say."""
+        """Rows that are no model of Sennit, by name; `run_reference` knows what the values say."""
         return {}
 
     def run_reference(self, config: C, cell: Cell) -> dict[str, Any]:
@@ -153,7 +154,7 @@ class Recipe(ABC, Generic[C]):
 
     def run_cell(self, config: C, folder: Path, cell: Cell) -> dict[str, Any]:
         """Work on one cell; see the class for what the result has."""
-        from recipes.harness.cell import run_cell
+        from sennit.recipes.harness.cell import run_cell
 
         return run_cell(self, config, folder, cell)
 

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from encoders._files import write_text
+from sennit.files import write_text
 
-_NAMED = ("plait", "torch", "pytorch-lightning", "torchmetrics", "torchjd", "scikit-learn", "numpy")
+_NAMED = ("sennit", "torch", "pytorch-lightning", "torchmetrics", "torchjd", "scikit-learn", "numpy")
 
 
 def versions() -> dict[str, str]:

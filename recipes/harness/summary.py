@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from recipes.harness.bootstrap import interval, replicates
-from recipes.harness.options import Options
-from recipes.harness.recipe import Recipe
-from recipes.harness.table import Row
+from sennit.recipes.harness.bootstrap import interval, replicates
+from sennit.recipes.harness.options import Options
+from sennit.recipes.harness.recipe import Recipe
+from sennit.recipes.harness.table import Row
 
 _ORDER = (
     "single",

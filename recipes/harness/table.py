@@ -28,7 +28,7 @@ class Row:
         std: Of ``scores``, over folds and seeds.
         scores: One a fold, seed by seed.
         ablation: Whether it only shows what a part does; tables keep such rows apart.
-        interval: Of an accuracy, 95 % by `recipes.harness.bootstrap`.
+        interval: Of an accuracy, 95 % by `sennit.recipes.harness.bootstrap`.
         difference: To plain concatenation, its mean and its interval by the paired bootstrap.
         seconds: Of training, in all seeds together.
     """

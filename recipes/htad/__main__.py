@@ -1,7 +1,7 @@
-"""``python -m recipes.htad``."""
+"""``python -m sennit.recipes.htad``."""
 
-from recipes.harness import run_command, run_recipe
-from recipes.htad.recipe import RECIPE
+from sennit.recipes.harness import run_command, run_recipe
+from sennit.recipes.htad.recipe import RECIPE
 
 if __name__ == "__main__":
     again = "go on with --resume runs/htad/latest and the same options"

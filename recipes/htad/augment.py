@@ -6,10 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import torch
+from sennit.data import Batch
+from sennit.recipes.htad.data import FRAMES
 from torch import Tensor
-
-from encoders import Batch
-from recipes.htad.data import FRAMES
 
 
 class Augment:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sennit.data import Batch
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold, train_test_split
 from torch import Tensor
-
-from encoders import Batch
 
 LICENCE = (
     "HTAD is open for research and education; competitions and commercial use need the authors' prior "
@@ -55,7 +54,7 @@ def find_csv() -> Path:
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
             "the HTAD csv comes with the package multiviewstacking, which is not installed. "
-            "Try `pip install 'plait[recipes]'`, or give the file with `--data htad.csv`."
+            "Try `pip install 'sennit[recipes]'`, or give the file with `--data htad.csv`."
         )
     return Path(spec.origin).parent / "data" / "htad.csv"
 

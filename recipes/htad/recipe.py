@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from encoders import BatchDataset, Encoder
-from recipes.harness import Block, Recipe, Row, Splits
-from recipes.htad.augment import Augment
-from recipes.htad.config import DEFAULT_FUSION, Config
-from recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
-from recipes.htad.report import HOW, WHY, sections
-from recipes.htad.train import REFERENCES, build, build_encoders, build_tasks, only, run_cell
-from tasks import MultiTaskModel, Task
+from sennit.data import BatchDataset
+from sennit.encoders import Encoder
+from sennit.recipes.harness import Block, Recipe, Row, Splits
+from sennit.recipes.htad.augment import Augment
+from sennit.recipes.htad.config import DEFAULT_FUSION, Config
+from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
+from sennit.recipes.htad.report import HOW, WHY, sections
+from sennit.recipes.htad.train import REFERENCES, build, build_encoders, build_tasks, only, run_cell
+from sennit.tasks import MultiTaskModel, Task
 
 WEIGHTING = "uncertainty"
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from sennit.recipes.harness import Block, Grid, Heading, Picture, Row, Text
+from sennit.recipes.htad.data import PROTOCOLS
 from sklearn.metrics import confusion_matrix
-
-from recipes.harness import Block, Grid, Heading, Picture, Row, Text
-from recipes.htad.data import PROTOCOLS
 
 WHY = (
     "The 1,386 windows were cut from three continuous recordings, each with every activity as one or two "

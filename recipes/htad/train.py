@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.encoders import Encoder, create_encoder
+from sennit.fusion import create_fusion
+from sennit.recipes.harness.trainer import Stopwatch, TimedLoader, quiet_trainer
+from sennit.recipes.htad.augment import Augment
+from sennit.recipes.htad.config import Config
+from sennit.recipes.htad.data import HTAD, MODALITIES, SIZES, folds, inner_splits, load
+from sennit.tasks import Classification, Learner, MultiTaskModel, Regression, Task, create_weighting
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-
-from encoders import Batch, BatchDataset, Encoder, create_encoder
-from fusion import create_fusion
-from recipes.harness.trainer import Stopwatch, TimedLoader, quiet_trainer
-from recipes.htad.augment import Augment
-from recipes.htad.config import Config
-from recipes.htad.data import HTAD, MODALITIES, SIZES, folds, inner_splits, load
-from tasks import Classification, Learner, MultiTaskModel, Regression, Task, create_weighting
 
 _CLASSIFIERS = {
     "extra trees": lambda seed: ExtraTreesClassifier(300, random_state=seed),

@@ -1,7 +1,7 @@
-"""``python -m recipes.mosi``."""
+"""``python -m sennit.recipes.mosi``."""
 
-from recipes.harness import run_command, run_recipe
-from recipes.mosi.train import RECIPE
+from sennit.recipes.harness import run_command, run_recipe
+from sennit.recipes.mosi.train import RECIPE
 
 if __name__ == "__main__":
     again = "go on with --resume runs/mosi/latest and the same options"

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.recipes.harness import Splits
 from sklearn.model_selection import GroupShuffleSplit
-
-from encoders import Batch, BatchDataset
-from recipes.harness import Splits
 
 LICENCE = (
     "CMU-MOSI is for research use. Cite Zadeh et al., «MOSI: Multimodal Corpus of Sentiment Intensity and "

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.encoders import Encoder, create_encoder
+from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.mosi.config import Config
+from sennit.recipes.mosi.data import LICENCE, SIZES, load, splits
+from sennit.tasks import Classification, Task
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from encoders import Encoder, create_encoder
-from recipes.harness import Recipe, Splits
-from recipes.mosi.config import Config
-from recipes.mosi.data import LICENCE, SIZES, load, splits
-from tasks import Classification, Task
 
 _C = 0.01  # of the logistic regressions
 

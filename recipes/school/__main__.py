@@ -1,7 +1,7 @@
-"""``python -m recipes.school``."""
+"""``python -m sennit.recipes.school``."""
 
-from recipes.harness import run_command, run_recipe
-from recipes.school.train import RECIPE
+from sennit.recipes.harness import run_command, run_recipe
+from sennit.recipes.school.train import RECIPE
 
 if __name__ == "__main__":
     again = "go on with --resume runs/school/latest and the same options"

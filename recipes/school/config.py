@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from encoders._registry import unknown_name
-from encoders.task_sampling import SAMPLINGS
-from recipes.harness import Options
-from tasks.balancing._base import BALANCINGS
-from tasks.sharing._base import SHARINGS
-from tasks.weighting._base import WEIGHTINGS
+from sennit.data.task_sampling import SAMPLINGS
+from sennit.recipes.harness import Options
+from sennit.tasks.balancing._base import BALANCINGS
+from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.weighting._base import WEIGHTINGS
+
+from sennit.registry import unknown_name
 
 POOLED = "pooled"
 JOINT = "mean_regularized"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from encoders import Batch, BatchDataset
+from sennit.data import Batch, BatchDataset
 
 LICENCE = (
     "The data of the Inner London Education Authority are distributed under the GPL-2. Cite Goldstein, "

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from encoders import BatchDataset, Encoder, ResumableLoader, TaskSamplingLoader, View, create_encoder
-from fusion import create_fusion
-from recipes.harness import quiet_trainer
-from recipes.harness.trainer import Stopwatch
-from recipes.school.config import JOINT, POOLED, Config
-from recipes.school.data import (
+from sennit.data import BatchDataset, ResumableLoader, TaskSamplingLoader, View
+from sennit.encoders import Encoder, create_encoder
+from sennit.fusion import create_fusion
+from sennit.recipes.harness import quiet_trainer
+from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.school.config import JOINT, POOLED, Config
+from sennit.recipes.school.data import (
     EXAM,
     FEATURES,
     School,
@@ -24,7 +24,7 @@ from recipes.school.data import (
     joint,
     pooled,
 )
-from tasks import (
+from sennit.tasks import (
     Learner,
     MultiTaskModel,
     Regression,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from recipes.harness.trainer import Stopwatch
-from recipes.school.config import Config
-from recipes.school.data import School, explained_variance, inner_split, load, split
-from recipes.school.fitting import fit, squared_error
+from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.school.config import Config
+from sennit.recipes.school.data import School, explained_variance, inner_split, load, split
+from sennit.recipes.school.fitting import fit, squared_error
 
 
 @dataclass(frozen=True)

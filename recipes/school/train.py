@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from encoders import Encoder
-from recipes.harness import Recipe, Splits
-from recipes.harness.trainer import Stopwatch
-from recipes.school.config import JOINT, Config
-from recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
-from recipes.school.fitting import Scale, build, build_encoders, choose, fit
-from recipes.school.references import REFERENCES, run_reference
-from tasks import MultiTaskModel, Regression, Task
+from sennit.encoders import Encoder
+from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.school.config import JOINT, Config
+from sennit.recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
+from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, fit
+from sennit.recipes.school.references import REFERENCES, run_reference
+from sennit.tasks import MultiTaskModel, Regression, Task
 
 
 class SchoolRecipe(Recipe[Config]):

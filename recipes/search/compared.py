@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from encoders import Encoder
-from fusion import ModalityDropout, create_fusion
-from fusion.cell.genome import Genome
-from recipes.harness import Options, Recipe, Splits
-from recipes.harness.cell import run_cell
-from tasks import MultiTaskModel, Task
-from tasks.sharing._base import SHARINGS
-from tasks.weighting._base import WEIGHTINGS
+from sennit.encoders import Encoder
+from sennit.fusion import ModalityDropout, create_fusion
+from sennit.fusion.cell.genome import Genome
+from sennit.recipes.harness import Options, Recipe, Splits
+from sennit.recipes.harness.cell import run_cell
+from sennit.tasks import MultiTaskModel, Task
+from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.weighting._base import WEIGHTINGS
 
 
 class Compared(Recipe[Any]):

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import recipes
-from fusion.search.strategies import list_strategies
-from fusion.search.strategies._base import STRATEGIES
-from recipes.harness import Options, Recipe, find_recipe, list_recipes, parse
+from sennit.recipes.harness import Options, Recipe, find_recipe, list_recipes, parse
+from sennit.search.strategies import list_strategies
+from sennit.search.strategies._base import STRATEGIES
+
+from sennit import recipes
 
 _ABOUT = """Searches a fusion for a recipe: trains each modality alone, freezes the encoders, searches on
 their taps, beside random search at the same budget, retrains the best found jointly with the encoders, and
 compares it on the test data with every fusion of the recipe.
 
-Any other option is the recipe's own (`python -m recipes.<name> --help`), such as --data, --seeds, --fusions,
+Any other option is the recipe's own (`python -m sennit.recipes.<name> --help`), such as --data, --seeds, --fusions,
 --epochs or --config; recipes/<name>/search.yaml has their defaults here."""
 
 
@@ -70,7 +71,7 @@ def read_options(arguments: Sequence[str] | None) -> tuple[SearchOptions, Recipe
         ValueError: A recipe or strategy that nobody knows, or a value that cannot be.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m recipes.search",
+        prog="python -m sennit.recipes.search",
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

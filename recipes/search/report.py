@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sennit.recipes.harness import Options, Row, command, provenance
+from sennit.recipes.harness.bars import bars
+from sennit.recipes.harness.page import INTERVALS, interval_table, method_table
+from sennit.recipes.harness.run import versions
+from sennit.recipes.harness.table import columns_of, find
+from sennit.recipes.search.compared import Compared
+from sennit.recipes.search.options import SearchOptions
+from sennit.search.report.report import write_search_report
+from sennit.search.search import SearchResult
 
-from encoders._files import write_json
-from fusion.search.report.page import Block, Grid, Heading, Picture, Text
-from fusion.search.report.report import write_search_report
-from fusion.search.search import SearchResult
-from recipes.harness import Options, Row, command, provenance
-from recipes.harness.bars import bars
-from recipes.harness.page import INTERVALS, interval_table, method_table
-from recipes.harness.run import versions
-from recipes.harness.table import columns_of, find
-from recipes.search.compared import Compared
-from recipes.search.options import SearchOptions
+from sennit.files import write_json
+from sennit.html_page import Block, Grid, Heading, Picture, Text
 
 _TESTED = (
     "The best fusion of each search by its validation error, and every fusion picked by hand, trained from "

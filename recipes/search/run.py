@@ -6,21 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-
-from encoders import Encoder
-from fusion.search.report.runs import RANDOM
-from fusion.search.search import SearchResult, search
-from fusion.search.taps.cache import TapCache
-from recipes.compare import folder_of
-from recipes.harness import RunFolder, print_table
-from recipes.harness.summary import summarise
-from recipes.harness.table import columns_of
-from recipes.search.compared import Compared
-from recipes.search.options import SearchOptions, read_options
-from recipes.search.report import Outcome, write_results
-from recipes.search.stages import Stages
-from recipes.search.taps import checkpoint, freeze_taps, train_cells, train_encoders
-from tasks import Task
+from sennit.encoders import Encoder
+from sennit.recipes.compare import folder_of
+from sennit.recipes.harness import RunFolder, print_table
+from sennit.recipes.harness.summary import summarise
+from sennit.recipes.harness.table import columns_of
+from sennit.recipes.search.compared import Compared
+from sennit.recipes.search.options import SearchOptions, read_options
+from sennit.recipes.search.report import Outcome, write_results
+from sennit.recipes.search.stages import Stages
+from sennit.recipes.search.taps import checkpoint, freeze_taps, train_cells, train_encoders
+from sennit.search.report.runs import RANDOM
+from sennit.search.search import SearchResult, search
+from sennit.search.taps.cache import TapCache
+from sennit.tasks import Task
 
 _BATCH = 128  # samples a step of a candidate: smaller ones take a CPU longer
 

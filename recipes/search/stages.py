@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from encoders._files import write_json
+from sennit.files import write_json
 
 FILE = "stages.json"
 

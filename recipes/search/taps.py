@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from encoders import Collate, Encoder
-from fusion.search.taps.cache import TapCache, cache_taps
-from fusion.search.taps.reading import Reading
-from recipes.harness import Cells, Options, run_cells
-from recipes.search.compared import Compared
-from tasks import MultiTaskModel, Task
+from sennit.data import Collate
+from sennit.encoders import Encoder
+from sennit.recipes.harness import Cells, Options, run_cells
+from sennit.recipes.search.compared import Compared
+from sennit.search.taps.cache import TapCache, cache_taps
+from sennit.search.taps.repeatable_batches import Reading
+from sennit.tasks import MultiTaskModel, Task
 
 
 def train_cells(

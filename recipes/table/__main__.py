@@ -1,4 +1,4 @@
-"""``python -m recipes.table``: train a model of your own table, and ship it."""
+"""``python -m sennit.recipes.table``: train a model of your own table, and ship it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from sennit.recipes.harness import RunFolder, command, provenance, write_json
+from sennit.recipes.table.check import write_bad_rows
+from sennit.recipes.table.compare import RECIPE
+from sennit.recipes.table.config import Config
+from sennit.recipes.table.errors import BadCell
+from sennit.recipes.table.evaluate import answer, baselines, write_predictions
+from sennit.recipes.table.guess import guess_schema, write_guess
+from sennit.recipes.table.options import parse
+from sennit.recipes.table.parts import Parts, load_parts
+from sennit.recipes.table.report import report, results
+from sennit.recipes.table.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.source import read_source
+from sennit.recipes.table.train import make_loader, train
+from sennit.tasks import Fitted, MultiTaskModel
 
-from fusion.search.report.page import Grid
-from recipes.harness import RunFolder, command, provenance, write_json
-from recipes.table.check import write_bad_rows
-from recipes.table.compare import RECIPE
-from recipes.table.config import Config
-from recipes.table.errors import BadCell
-from recipes.table.evaluate import answer, baselines, write_predictions
-from recipes.table.guess import guess_schema, write_guess
-from recipes.table.options import parse
-from recipes.table.parts import Parts, load_parts
-from recipes.table.report import report, results
-from recipes.table.schema import Schema, read_schema, write_schema
-from recipes.table.source import read_source
-from recipes.table.train import make_loader, train
-from tasks import Fitted, MultiTaskModel
+from sennit.html_page import Grid
 
-__all__ = ["RECIPE", "main"]  # the former for `recipes.compare`
+__all__ = ["RECIPE", "main"]  # the former for `sennit.recipes.compare`
 
 
 def main(arguments: Sequence[str]) -> Path:
@@ -115,7 +115,7 @@ def _usage(folder: Path, schema: Schema) -> str:
     )
     hint = "  # any input may be left out" if len(schema.inputs) > 1 else ""
     return (
-        f"from tasks import MultiTaskModel\n"
+        f"from sennit.tasks import MultiTaskModel\n"
         f"model = MultiTaskModel.from_pretrained({str(folder / 'model')!r})\n"
         f"model.predict({{{inputs}}}){hint}"
     )

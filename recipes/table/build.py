@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from encoders import Encoder, Transforms
-from fusion import create_fusion
-from recipes.table.schema import Schema
-from tasks import MultiTaskModel, Task, create_weighting
+from sennit.data import Transforms
+from sennit.encoders import Encoder
+from sennit.fusion import create_fusion
+from sennit.recipes.table.schema import Schema
+from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 T = TypeVar("T")
 

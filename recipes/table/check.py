@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from encoders._files import write_text
-from recipes.table.errors import BadCell
-from recipes.table.media import UNREADABLE
-from recipes.table.row import Row
-from recipes.table.schema import Schema
-from recipes.table.source import Source
-from recipes.table.targets import Target
+from sennit.recipes.table.errors import BadCell
+from sennit.recipes.table.media import UNREADABLE
+from sennit.recipes.table.row import Row
+from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.source import Source
+from sennit.recipes.table.targets import Target
+
+from sennit.files import write_text
 
 _THREADS = 8  # they wait for the disk, mostly
 

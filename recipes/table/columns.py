@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from encoders._extras import require
+from sennit.extras import require
 
 _FEW = 50  # values that a column of categories has, at most
 _LONG = 20  # characters of a text rather than of a name, on average

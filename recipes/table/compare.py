@@ -1,4 +1,4 @@
-"""The table as a recipe of the harness: ``python -m recipes.compare --recipe table``."""
+"""The table as a recipe of the harness: ``python -m sennit.recipes.compare --recipe table``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sennit.data import Preprocessing, Sample
+from sennit.encoders import Encoder
+from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.table.build import make_encoders, make_tasks, make_transforms
+from sennit.recipes.table.config import Comparison
+from sennit.recipes.table.parts import Parts, load_parts
+from sennit.recipes.table.scales import TargetScales
+from sennit.recipes.table.schema import Schema
+from sennit.tasks import Task
 from torch.utils.data import Dataset
-
-from encoders import Encoder, Preprocessing, Sample
-from recipes.harness import Recipe, Splits
-from recipes.table.build import make_encoders, make_tasks, make_transforms
-from recipes.table.config import Comparison
-from recipes.table.parts import Parts, load_parts
-from recipes.table.scales import TargetScales
-from recipes.table.schema import Schema
-from tasks import Task
 
 
 class TableRecipe(Recipe[Comparison]):

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sennit.data import Sample
+from sennit.recipes.table.check import check_rows
+from sennit.recipes.table.errors import BadCell
+from sennit.recipes.table.media import UNREADABLE
+from sennit.recipes.table.row import Row
+from sennit.recipes.table.schema import Schema, read_schema
+from sennit.recipes.table.source import Source, read_source
 from torch.utils.data import Dataset
-
-from encoders import Sample
-from recipes.table.check import check_rows
-from recipes.table.errors import BadCell
-from recipes.table.media import UNREADABLE
-from recipes.table.row import Row
-from recipes.table.schema import Schema, read_schema
-from recipes.table.source import Source, read_source
 
 if TYPE_CHECKING:
     import polars as pl

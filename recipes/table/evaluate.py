@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from sennit.data import Batch
+from sennit.recipes.table.parts import Parts
+from sennit.recipes.table.schema import Schema
+from sennit.tasks import MultiTaskModel
 
-from encoders import Batch
-from encoders._files import write_text
-from recipes.table.parts import Parts
-from recipes.table.schema import Schema
-from tasks import MultiTaskModel
+from sennit.files import write_text
 
 
 @dataclass

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sennit.recipes.table.columns import Column, most_common_rate
+from sennit.recipes.table.folder import file_kind
+from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.source import Source
+from sennit.recipes.table.splits import is_part
 
-from encoders._files import write_text
-from recipes.table.columns import Column, most_common_rate
-from recipes.table.folder import file_kind
-from recipes.table.schema import Schema
-from recipes.table.source import Source
-from recipes.table.splits import is_part
+from sennit.files import write_text
 
 _LOOKED_AT = 200  # files of a column
 _TARGETS = ("target", "label", "labels", "class", "category", "y")
@@ -137,7 +137,7 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
             f"'{path}' is there already, and may be edited. Name another file, or remove it."
         )
     lines = [
-        f"# Guessed from {data}. Edit it, then: python -m recipes.table --data {data} --schema {path}",
+        f"# Guessed from {data}. Edit it, then: python -m sennit.recipes.table --data {data} --schema {path}",
         "# Inputs: image, audio, text, table, series. Targets: class, multilabel, number.",
         "# Every name on the left of an input or a target is yours to choose; the model will have it.",
         "# Each column:",

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from sennit.data import Transforms
+from sennit.encoders import Encoder, create_encoder
+from sennit.encoders._create import ENCODERS
+from sennit.recipes.table.parse import PartError
+from sennit.recipes.table.row import Row
 from torch import Tensor
-
-from encoders import Encoder, Transforms, create_encoder
-from encoders._create import ENCODERS
-from recipes.table.parse import PartError
-from recipes.table.row import Row
 
 
 @dataclass(frozen=True, kw_only=True)

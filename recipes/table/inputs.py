@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from encoders import Encoder
-from recipes.table.input import Input
-from recipes.table.inputs_of_files import AudioInput, ImageInput, SeriesInput
-from recipes.table.parse import PartError
-from recipes.table.row import Row
+from sennit.encoders import Encoder
+from sennit.recipes.table.input import Input
+from sennit.recipes.table.inputs_of_files import AudioInput, ImageInput, SeriesInput
+from sennit.recipes.table.parse import PartError
+from sennit.recipes.table.row import Row
 
 
 @dataclass(frozen=True, kw_only=True)

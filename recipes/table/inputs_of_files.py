@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
+from sennit.data import Transforms
+from sennit.encoders import Encoder
+from sennit.recipes.table import media
+from sennit.recipes.table.input import Input
+from sennit.recipes.table.parse import PartError
+from sennit.recipes.table.row import Row
 from torch import Tensor
-
-from encoders import Encoder, Transforms
-from recipes.table import media
-from recipes.table.input import Input
-from recipes.table.parse import PartError
-from recipes.table.row import Row
 
 _WINDOW_S = 0.025  # of the front-ends of sound, where the options do not say
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from jsonargparse import ArgumentParser
-
-from fusion._base import FUSIONS
-from recipes.table.config import Config
+from sennit.fusion._base import FUSIONS
+from sennit.recipes.table.config import Config
 
 _OF_THE_RUN = ("config", "resume", "output", "workers", "guess_schema", "target")
 
@@ -17,9 +16,9 @@ _OF_THE_RUN = ("config", "resume", "output", "workers", "guess_schema", "target"
 def parse(arguments: Sequence[str]) -> tuple[Config, str]:
     """The options, and those that shape the result as YAML; a resumed run has those it began with."""
     parser = ArgumentParser(
-        prog="python -m recipes.table",
+        prog="python -m sennit.recipes.table",
         description=(Config.__doc__ or "").partition("\n")[0],
-        version=version("plait"),
+        version=version("sennit"),
         allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="YAML file with any of these options.")

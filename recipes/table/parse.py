@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from encoders._registry import unknown_name
+from sennit.registry import unknown_name
 
 P = TypeVar("P")
 _WORDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a mapping"}
@@ -20,7 +20,7 @@ def make(kinds: Mapping[str, type[P]], tag: str, raw: Any, where: str) -> P:
         ValueError: An unknown kind or key (close ones are named), a missing key, or a wrong type.
 
     Example:
-        >>> from recipes.table.splits import SPLITS
+        >>> from sennit.recipes.table.splits import SPLITS
         >>> make(SPLITS, "by", {"by": "group", "colum": "speaker"}, "split")
         Traceback (most recent call last):
         ValueError: split: unknown key 'colum'. Did you mean 'column'?

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recipes.table.check import Checked, check_rows
-from recipes.table.data import Preprocess, TableDataset
-from recipes.table.guess import guess_schema
-from recipes.table.schema import Schema, read_schema
-from recipes.table.shards import ShardDataset
-from recipes.table.source import Source, read_source
-from recipes.table.splits import PARTS
+from sennit.recipes.table.check import Checked, check_rows
+from sennit.recipes.table.data import Preprocess, TableDataset
+from sennit.recipes.table.guess import guess_schema
+from sennit.recipes.table.schema import Schema, read_schema
+from sennit.recipes.table.shards import ShardDataset
+from sennit.recipes.table.source import Source, read_source
+from sennit.recipes.table.splits import PARTS
 
 Dataset = TableDataset | ShardDataset
 

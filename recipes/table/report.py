@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from sennit.recipes.harness import Picture, draw_model, write_report
+from sennit.recipes.table.evaluate import Answers
+from sennit.recipes.table.parts import Parts
+from sennit.tasks import MultiTaskModel
 from sklearn.metrics import confusion_matrix
 
-from fusion.search.report.page import Block, Grid, Heading, Text
-from recipes.harness import Picture, draw_model, write_report
-from recipes.table.evaluate import Answers
-from recipes.table.parts import Parts
-from tasks import MultiTaskModel
+from sennit.html_page import Block, Grid, Heading, Text
 
 _MANY = 25  # classes, above which a confusion matrix is drawn without numbers
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from recipes.table.errors import BadCell
+from sennit.recipes.table.errors import BadCell
 
 
 class Row:
@@ -24,7 +24,7 @@ class Row:
         >>> row.text("colour")
         >>> row.number("price")
         Traceback (most recent call last):
-        recipes.table.errors.BadCell: 'train.csv', row 7, column 'price' should hold a number. Found '3,5'. \
+        sennit.recipes.table.errors.BadCell: 'train.csv', row 7, column 'price' should hold a number. Found '3,5'. \
 Write decimals with a point, and leave what is unknown blank.
     """
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from sennit.data import Batch, Collate, Sample
+from sennit.recipes.table.errors import BadCell
+from sennit.recipes.table.parts import Parts
+from sennit.recipes.table.schema import Schema
+from sennit.tasks import MultiTaskModel
 from torch import Tensor, nn
-
-from encoders import Batch, Collate, Sample
-from recipes.table.errors import BadCell
-from recipes.table.parts import Parts
-from recipes.table.schema import Schema
-from tasks import MultiTaskModel
 
 MAX_ROWS, MAX_VALUES = 1000, 20_000_000
 """How much of the training data is read for its statistics: rows, and numbers in them."""

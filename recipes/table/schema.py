@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import yaml
+from sennit.recipes.table.input import Input
+from sennit.recipes.table.inputs import INPUTS
+from sennit.recipes.table.parse import PartError, make
+from sennit.recipes.table.row import Row
+from sennit.recipes.table.source import Source
+from sennit.recipes.table.splits import SPLITS, RandomSplit, Split
+from sennit.recipes.table.targets import TARGETS, Target
 
-from encoders._files import write_text
-from encoders._registry import unknown_name
-from recipes.table.input import Input
-from recipes.table.inputs import INPUTS
-from recipes.table.parse import PartError, make
-from recipes.table.row import Row
-from recipes.table.source import Source
-from recipes.table.splits import SPLITS, RandomSplit, Split
-from recipes.table.targets import TARGETS, Target
+from sennit.files import write_text
+from sennit.registry import unknown_name
 
 _KEYS = ("inputs", "targets", "split")
 P = TypeVar("P", Input, Target)

@@ -12,15 +12,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sennit.data import Sample
+from sennit.data._order import rank_and_ranks
+from sennit.recipes.table.data import Preprocess, make_sample
+from sennit.recipes.table.errors import BadCell
+from sennit.recipes.table.row import Row
+from sennit.recipes.table.schema import Schema, read_schema
 from torch.utils.data import IterableDataset, get_worker_info
 
-from encoders import Sample
-from encoders._extras import require
-from encoders._order import rank_and_ranks
-from recipes.table.data import Preprocess, make_sample
-from recipes.table.errors import BadCell
-from recipes.table.row import Row
-from recipes.table.schema import Schema, read_schema
+from sennit.extras import require
 
 COUNTS = "shards.json"
 
@@ -62,7 +62,7 @@ class ShardDataset(IterableDataset[Sample]):
     """The samples of shards, in an order that depends on the seed, the epoch, the rank and the worker.
 
     Each rank and worker reads shards of its own from beginning to end, in another order each epoch, and
-    shuffles them in a buffer. `encoders.ResumableLoader` batches it, and goes on after a kill.
+    shuffles them in a buffer. `sennit.data.ResumableLoader` batches it, and goes on after a kill.
 
     Args:
         pattern: ``"shards/train-{000000..000003}.tar"``, or an address that webdataset opens.

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from encoders._extras import require
-from encoders._registry import unknown_name
-from recipes.table.folder import list_folder
-from recipes.table.row import Row
+from sennit.recipes.table.folder import list_folder
+from sennit.recipes.table.row import Row
+
+from sennit.extras import require
+from sennit.registry import unknown_name
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-
-from recipes.table.parse import PartError
-from recipes.table.source import Source
+from sennit.recipes.table.parse import PartError
+from sennit.recipes.table.source import Source
 
 PARTS = ("train", "validation", "test")
 _NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from recipes.table.parse import PartError
-from recipes.table.row import Row
-from tasks import Classification, MultiLabel, Regression, Task
+from sennit.recipes.table.parse import PartError
+from sennit.recipes.table.row import Row
+from sennit.tasks import Classification, MultiLabel, Regression, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Target:
         raise NotImplementedError
 
     def value(self, row: Row) -> Any:
-        """The label, as `encoders.Collate` takes it; None where blank."""
+        """The label, as `sennit.data.Collate` takes it; None where blank."""
         raise NotImplementedError
 
     def complete(self, rows: Iterable[Row]) -> Self:

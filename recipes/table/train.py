@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sennit.data import ResumableLoader
+from sennit.recipes.table.build import build_model
+from sennit.recipes.table.config import Config
+from sennit.recipes.table.parts import Parts
+from sennit.recipes.table.scales import ScaledCollate, TargetScales, fit_inputs
+from sennit.tasks import Fitted, Learner, MultiTaskModel, fit
 from torch.utils.data import DataLoader
-
-from encoders import ResumableLoader
-from recipes.table.build import build_model
-from recipes.table.config import Config
-from recipes.table.parts import Parts
-from recipes.table.scales import ScaledCollate, TargetScales, fit_inputs
-from tasks import Fitted, Learner, MultiTaskModel, fit
 
 _CHECKPOINT_EVERY = 500  # steps
 

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from encoders._extras import require
-from encoders._files import write_json
-from recipes.table.data import TableDataset
-from recipes.table.row import Row
-from recipes.table.schema import write_schema
-from recipes.table.shards import COUNTS
+from sennit.recipes.table.data import TableDataset
+from sennit.recipes.table.row import Row
+from sennit.recipes.table.schema import write_schema
+from sennit.recipes.table.shards import COUNTS
+
+from sennit.extras import require
+from sennit.files import write_json
 
 
 def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard: int) -> list[Path]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from encoders._registry import unknown_name
-from recipes.harness import Options
-from tasks import create_sharing
-from tasks.balancing._base import BALANCINGS
-from tasks.weighting._base import WEIGHTINGS
+from sennit.recipes.harness import Options
+from sennit.tasks import create_sharing
+from sennit.tasks.balancing._base import BALANCINGS
+from sennit.tasks.weighting._base import WEIGHTINGS
+
+from sennit.registry import unknown_name
 
 ASSAYS = ("classes", "numbers")
 JOINED, SEPARATE = "joined", "separate"

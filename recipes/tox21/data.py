@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from encoders import BatchDataset, Collate, Encoder, TargetSpec
-from recipes.harness import Splits
-from recipes.tox21 import scaffolds as by_scaffold
-from recipes.tox21.config import Config
+from sennit.data import BatchDataset, Collate, TargetSpec
+from sennit.encoders import Encoder
+from sennit.recipes.harness import Splits
+from sennit.recipes.tox21 import scaffolds as by_scaffold
+from sennit.recipes.tox21.config import Config
 
 LICENCE = (
     "The tables are distributed under the MIT licence. Cite Huang et al., «Tox21Challenge», Front. Environ. "

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
-
-from encoders import Batch, BatchDataset, Encoder, ResumableLoader, create_encoder
-from fusion import create_fusion
-from recipes.harness import Splits, quiet_trainer
-from recipes.tox21.config import SEPARATE, Config
-from recipes.tox21.data import TASK, find, load, splits
-from tasks import (
+from sennit.data import Batch, BatchDataset, ResumableLoader
+from sennit.encoders import Encoder, create_encoder
+from sennit.fusion import create_fusion
+from sennit.recipes.harness import Splits, quiet_trainer
+from sennit.recipes.tox21.config import SEPARATE, Config
+from sennit.recipes.tox21.data import TASK, find, load, splits
+from sennit.tasks import (
     Learner,
     MultiLabel,
     MultiTaskModel,
@@ -25,7 +24,8 @@ from tasks import (
     create_sharing,
     create_weighting,
 )
-from tasks._by_label import r2, roc_auc
+from sennit.tasks.metrics.by_label import r2, roc_auc
+from torch import Tensor
 
 _BATCH = 512
 

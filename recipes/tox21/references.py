@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from sennit.data import Batch
+from sennit.recipes.harness import Splits
+from sennit.recipes.tox21.config import Config
+from sennit.recipes.tox21.data import TASK
+from sennit.recipes.tox21.fitting import figures
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
-from encoders import Batch
-from recipes.harness import Splits
-from recipes.tox21.config import Config
-from recipes.tox21.data import TASK
-from recipes.tox21.fitting import figures
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from sennit.encoders.molecules import read_molecule
 
-from encoders._extras import require
-from encoders.molecules import read_molecule
+from sennit.extras import require
 
 
 def murcko_scaffold(smiles: str) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from encoders import Batch, Encoder
-from recipes.harness import Block, Grid, Heading, Recipe, Row, Splits
-from recipes.tox21.config import Config
-from recipes.tox21.data import LICENCE, TASK, find, load, splits
-from recipes.tox21.fitting import (
+from sennit.data import Batch
+from sennit.encoders import Encoder
+from sennit.recipes.harness import Block, Grid, Heading, Recipe, Row, Splits
+from sennit.recipes.tox21.config import Config
+from sennit.recipes.tox21.data import LICENCE, TASK, find, load, splits
+from sennit.recipes.tox21.fitting import (
     Fitted,
     build,
     build_encoders,
@@ -23,8 +23,8 @@ from recipes.tox21.fitting import (
     overall,
     predicted,
 )
-from recipes.tox21.references import Forest, random_forest
-from tasks import MultiTaskModel, Task
+from sennit.recipes.tox21.references import Forest, random_forest
+from sennit.tasks import MultiTaskModel, Task
 
 _SHOWN = 20  # assays, at most, of which each has its figures
 FOREST, SINGLE = "random forest, fingerprint", "single-task networks, fingerprint"

@@ -1,10 +1,11 @@
-"""``python -m recipes.xvector``: train; with a command's name first, use what was trained."""
+"""``python -m sennit.recipes.xvector``: train; with a command's name first, use what was trained."""
 
 import sys
 from collections.abc import Sequence
 
-from encoders._registry import unknown_name
-from recipes.harness import run_command
+from sennit.recipes.harness import run_command
+
+from sennit.registry import unknown_name
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -15,12 +16,12 @@ def main(arguments: Sequence[str]) -> None:
     """
     # Imported here: each command waits for what it needs, and for no more.
     if not arguments or arguments[0].startswith("-"):
-        from recipes.xvector.run import main as train
+        from sennit.recipes.xvector.run import main as train
 
         train(arguments)
         return
-    from recipes.xvector.probe import main as probe
-    from recipes.xvector.shell import COMMANDS
+    from sennit.recipes.xvector.probe import main as probe
+    from sennit.recipes.xvector.shell import COMMANDS
 
     commands = {**COMMANDS, "probe": probe}
     name, *rest = arguments

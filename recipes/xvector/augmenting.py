@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from encoders.augment import (
+from sennit.data.augment.waveform import (
     Augmentation,
     Babble,
     Chain,
@@ -16,8 +16,8 @@ from encoders.augment import (
     SyntheticReverberation,
     musan,
 )
-from recipes.xvector.config import Config
-from recipes.xvector.data import AugmentBatch
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.data import AugmentBatch
 
 
 def parts_of(config: Config) -> dict[str, Augmentation]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
-
-from encoders import Encoder
-from encoders.augment import Augmentation
-from recipes.xvector.data import Recordings, Segments
-from recipes.xvector.embedding import embed
-from tasks.verification import Backend, Calibration, min_cllr
-from tasks.verification.backend import Kind
+from sennit.data.augment.waveform import Augmentation
+from sennit.encoders import Encoder
+from sennit.recipes.xvector.data import Recordings, Segments
+from sennit.recipes.xvector.embedding import embed
+from sennit.tasks.verification import Backend, Calibration, min_cllr
+from sennit.tasks.verification.backend import Kind
 
 KINDS: Sequence[Kind] = get_args(Kind)
 _RECORDINGS, _ALL = 10, 3000  # of a speaker, or in all where that is more

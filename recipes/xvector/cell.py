@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sennit.data.augment.waveform import OneOf, SpeedPerturbation
+from sennit.encoders import Encoder
+from sennit.recipes.xvector import ranks
+from sennit.recipes.xvector.augmenting import parts_of
+from sennit.recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
+from sennit.recipes.xvector.config import Config, names
+from sennit.recipes.xvector.corpora import Speakers, load, trials_of
+from sennit.recipes.xvector.data import Segments
+from sennit.recipes.xvector.labels import accuracies
+from sennit.recipes.xvector.network import encoder_of
+from sennit.recipes.xvector.reference import STATISTICS, MFCCStatistics
+from sennit.recipes.xvector.saved import save_speaker_model
+from sennit.recipes.xvector.train import train
+from sennit.tasks.verification.backend import Kind
 
-from encoders import Encoder
-from encoders._files import write_bytes
-from encoders.augment import OneOf, SpeedPerturbation
-from recipes.xvector import ranks
-from recipes.xvector.augmenting import parts_of
-from recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
-from recipes.xvector.config import Config, names
-from recipes.xvector.corpora import Speakers, load, trials_of
-from recipes.xvector.data import Segments
-from recipes.xvector.labels import accuracies
-from recipes.xvector.network import encoder_of
-from recipes.xvector.reference import STATISTICS, MFCCStatistics
-from recipes.xvector.saved import save_speaker_model
-from recipes.xvector.train import train
-from tasks.verification.backend import Kind
+from sennit.files import write_bytes
 
 Cell = Mapping[str, Any]
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from encoders._registry import unknown_name
-from encoders.layers.pooling import list_poolings
-from encoders.speaker.front_end import NORMALISATIONS
-from recipes.xvector.data import LAYOUTS
-from recipes.xvector.sharing import check_sharing
-from tasks import list_weightings
+from sennit.encoders.layers.pooling import list_poolings
+from sennit.encoders.speaker.front_end import NORMALISATIONS
+from sennit.recipes.xvector.data import LAYOUTS
+from sennit.recipes.xvector.sharing import check_sharing
+from sennit.tasks import list_weightings
+
+from sennit.registry import unknown_name
 
 ENCODERS = ("xvector", "ecapa_tdnn")
 LOSSES = ("softmax", "am_softmax", "aam_softmax", "triplet")

@@ -8,9 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-
-from recipes.xvector.config import Config
-from recipes.xvector.data import Corpus, InFiles, InMemory, Recordings, Segments, read_corpus
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.data import Corpus, InFiles, InMemory, Recordings, Segments, read_corpus
 
 _TEST_SEED = 0  # test speakers are the same for all seeds
 _RECORDINGS = 20  # of a development speaker at most: trials are all pairs, scored after each epoch

@@ -7,13 +7,12 @@ from itertools import chain
 
 import numpy as np
 import torch
+from sennit.data.augment.waveform import Augmentation
+from sennit.encoders import Encoder
+from sennit.encoders.layers.pooling import StatisticsPooling
+from sennit.recipes.xvector.data import Segments
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-
-from encoders import Encoder
-from encoders.augment import Augmentation
-from encoders.layers.pooling import StatisticsPooling
-from recipes.xvector.data import Segments
 
 _SECONDS = 120.0  # of speech that is encoded together
 EMBEDDING, DRAWN = "embedding", "drawn/"

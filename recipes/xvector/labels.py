@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.data import Recordings, Segments
+from sennit.recipes.xvector.network import AUGMENTATION, MODALITY
+from sennit.tasks import MultiTaskModel
 from torch.utils.data import DataLoader
-
-from recipes.xvector.config import Config
-from recipes.xvector.data import Recordings, Segments
-from recipes.xvector.network import AUGMENTATION, MODALITY
-from tasks import MultiTaskModel
 
 _TOGETHER = 16
 

@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-
-from encoders import Encoder, create_encoder
-from encoders.speaker._base import SpeakerEncoder
-from encoders.speaker.front_end import SpeakerFrontEnd
-from fusion import create_fusion
-from fusion.late.concat import LateConcat
-from recipes.xvector.augmenting import kinds_of
-from recipes.xvector.config import Config
-from recipes.xvector.data import Corpus
-from tasks import Classification, MultiTaskModel, Sharing, Task, create_sharing, create_task, create_weighting
+from sennit.encoders import Encoder, create_encoder
+from sennit.encoders.speaker._base import SpeakerEncoder
+from sennit.encoders.speaker.front_end import SpeakerFrontEnd
+from sennit.fusion import create_fusion
+from sennit.fusion.late.concat import LateConcat
+from sennit.recipes.xvector.augmenting import kinds_of
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.data import Corpus
+from sennit.tasks import (
+    Classification,
+    MultiTaskModel,
+    Sharing,
+    Task,
+    create_sharing,
+    create_task,
+    create_weighting,
+)
 
 MODALITY, SPEAKER, AUGMENTATION = "speech", "speaker", "augmentation"
 

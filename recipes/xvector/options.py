@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from jsonargparse import ArgumentParser
-
-from recipes.xvector.config import Config
+from sennit.recipes.xvector.config import Config
 
 _OF_THE_RUN = ("config", "resume", "output", "workers", "loader_workers", "cache")  # not of the result
 COMMANDS = """Other commands: embed, verify, enroll, identify, probe; each explains itself with --help."""
@@ -19,9 +18,9 @@ def parse(arguments: Sequence[str]) -> tuple[Config, str]:
     """The options, and those that shape the result as YAML."""
     description, _, _ = (inspect.getdoc(Config) or "").partition("\n\nArgs:")
     parser = ArgumentParser(
-        prog="python -m recipes.xvector",
+        prog="python -m sennit.recipes.xvector",
         description=f"{description}\n\n{COMMANDS}",
-        version=version("plait"),
+        version=version("sennit"),
         allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="YAML file with any of these options.")

@@ -1,4 +1,4 @@
-"""``python -m recipes.xvector probe``: what the taps of a network know."""
+"""``python -m sennit.recipes.xvector probe``: what the taps of a network know."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from sennit.recipes.harness import provenance
+from sennit.recipes.xvector.data import LAYOUTS, InMemory, read_corpus
+from sennit.recipes.xvector.probe_report import Answer, draw
+from sennit.recipes.xvector.probes import PROBES, majority, probe, shuffled
+from sennit.recipes.xvector.probing import Question, questions
+from sennit.recipes.xvector.reference import MFCCStatistics
+from sennit.recipes.xvector.saved import SpeakerModel
 
-from encoders._files import write_bytes, write_json, write_text
-from fusion.search.report.page import render
-from recipes.harness import provenance
-from recipes.xvector.data import LAYOUTS, InMemory, read_corpus
-from recipes.xvector.probe_report import Answer, draw
-from recipes.xvector.probes import PROBES, majority, probe, shuffled
-from recipes.xvector.probing import Question, questions
-from recipes.xvector.reference import MFCCStatistics
-from recipes.xvector.saved import SpeakerModel
+from sennit.files import write_bytes, write_json, write_text
+from sennit.html_page import render
 
 MAJORITY, SHUFFLED, MFCC = "majority", "shuffled labels", "mean MFCC"
 
@@ -97,7 +97,7 @@ def _answers(question: Question, plain: Question, repeats: int) -> list[Answer]:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m recipes.xvector probe",
+        prog="python -m sennit.recipes.xvector probe",
         description="Train linear and multi-layer probes on the frozen taps of a network.",
         allow_abbrev=False,
     )

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
-
-from encoders import Encoder
-from encoders.augment import (
+from sennit.data.augment.waveform import (
     Augmentation,
     Augmented,
     Babble,
@@ -21,9 +18,11 @@ from encoders.augment import (
     SpeedPerturbation,
     SyntheticReverberation,
 )
-from encoders.augment._convolution import convolve
-from recipes.xvector.data import Recordings, Segments
-from recipes.xvector.embedding import DRAWN, EMBEDDING, embed_taps
+from sennit.data.augment.waveform._convolution import convolve
+from sennit.encoders import Encoder
+from sennit.recipes.xvector.data import Recordings, Segments
+from sennit.recipes.xvector.embedding import DRAWN, EMBEDDING, embed_taps
+from torch import Generator, Tensor
 
 SPEEDS, LENGTHS_S, CHANNELS = (1.0, 0.9, 1.1), (1.0, 1.5, 2.0, 3.0), 4
 _CHANNEL_SEED = 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_FOLDER = "PLAIT_XVECTOR_FOLDER"
+_FOLDER = "SENNIT_XVECTOR_FOLDER"
 
 
 def helps() -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sennit.encoders.features import EnergyVAD, load_waveform
+from sennit.recipes.xvector.data.files import SUFFIXES, audio_below
 from torch import Tensor
 
-from encoders._extras import require
-from encoders.features import EnergyVAD, load_waveform
-from recipes.xvector.data.files import SUFFIXES, audio_below
+from sennit.extras import require
 
 _WINDOW_S = 0.025
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+from sennit.data import InputSpec
+from sennit.encoders import Encoder, EncoderOutput
+from sennit.encoders.layers.pooling import StatisticsPooling
+from sennit.encoders.speaker import SpeakerFrontEnd
 from torch import Tensor
-
-from encoders import Encoder, EncoderOutput, InputSpec
-from encoders.layers.pooling import StatisticsPooling
-from encoders.speaker import SpeakerFrontEnd
 
 STATISTICS = "statistics"
 

@@ -1,4 +1,4 @@
-"""``python -m recipes.xvector``: fill the table, show it, write the run folder."""
+"""``python -m sennit.recipes.xvector``: fill the table, show it, write the run folder."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from sennit.recipes.harness import Cells, RunFolder, provenance, run_cells
+from sennit.recipes.xvector import ranks
+from sennit.recipes.xvector.cell import cells_of, name_of, run_cell
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.corpora import split
+from sennit.recipes.xvector.options import parse
+from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
+from sennit.recipes.xvector.scores import Row, read_scores, rows_of, units_of
 
-from encoders._files import write_json, write_text
-from recipes.harness import Cells, RunFolder, provenance, run_cells
-from recipes.xvector import ranks
-from recipes.xvector.cell import cells_of, name_of, run_cell
-from recipes.xvector.config import Config
-from recipes.xvector.corpora import split
-from recipes.xvector.options import parse
-from recipes.xvector.report import csv_of, labels_of, table_of, write_page
-from recipes.xvector.scores import Row, read_scores, rows_of, units_of
+from sennit.files import write_json, write_text
 
 
 def main(arguments: Sequence[str]) -> Path:

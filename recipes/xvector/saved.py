@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sennit.encoders import Encoder
+from sennit.recipes.xvector.network import encoder_of, front_of
+from sennit.tasks import MultiTaskModel
+from sennit.tasks.verification import Backend
 from torch import Tensor
 
-from encoders import Encoder
-from encoders._files import write_json
-from recipes.xvector.network import encoder_of, front_of
-from tasks import MultiTaskModel
-from tasks.verification import Backend
+from sennit.files import write_json
 
 NETWORK, BACKEND, ABOUT = "network", "backend.safetensors", "speaker.json"
 
@@ -51,7 +51,7 @@ class SpeakerModel:
         if not (path / ABOUT).is_file():
             raise FileNotFoundError(
                 f"'{path}' should be the folder of a speaker model, with '{ABOUT}' in it. Found none. Take "
-                f"one below 'models' of a run of `python -m recipes.xvector`."
+                f"one below 'models' of a run of `python -m sennit.recipes.xvector`."
             )
         try:
             about = json.loads((path / ABOUT).read_text())

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-
-from recipes.xvector.backends import KINDS
-from recipes.xvector.cell import Cell, file_of, name_of
-from recipes.xvector.reference import STATISTICS
-from tasks.verification import Calibration, DetCurve, bootstrap_interval, cllr, det_curve
+from sennit.recipes.xvector.backends import KINDS
+from sennit.recipes.xvector.cell import Cell, file_of, name_of
+from sennit.recipes.xvector.reference import STATISTICS
+from sennit.tasks.verification import Calibration, DetCurve, bootstrap_interval, cllr, det_curve
 
 _DRAWS, _FEW = 1000, 5
 TOGETHER = "all networks"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks import create_sharing
-from tasks.balancing._base import BALANCINGS
+from sennit.tasks import create_sharing
+from sennit.tasks.balancing._base import BALANCINGS
 
 if TYPE_CHECKING:
-    from recipes.xvector.config import Config
+    from sennit.recipes.xvector.config import Config
 
 
 def check_sharing(config: Config) -> None:

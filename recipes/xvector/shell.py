@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 from safetensors.numpy import save
+from sennit.recipes.xvector.reading import Speech, files_of, read_speech
+from sennit.recipes.xvector.saved import SpeakerModel
+from sennit.recipes.xvector.voices import enrol, read_voices
 
-from encoders._files import write_bytes, write_text
-from recipes.xvector.reading import Speech, files_of, read_speech
-from recipes.xvector.saved import SpeakerModel
-from recipes.xvector.voices import enrol, read_voices
+from sennit.files import write_bytes, write_text
 
 _OUTPUTS = (".safetensors", ".csv")
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"python -m recipes.xvector {command}", description=description, allow_abbrev=False
+        prog=f"python -m sennit.recipes.xvector {command}", description=description, allow_abbrev=False
     )
     parser.add_argument(
         "--model", type=Path, required=True, help="Folder of a model: one below 'models' of a run."

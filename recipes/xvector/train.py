@@ -16,18 +16,17 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from sennit.data import Batch
+from sennit.data.augment.waveform import SpecAugment
+from sennit.recipes.xvector.augmenting import make_augment
+from sennit.recipes.xvector.backends import pairs_of
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.corpora import Speakers, trials_of
+from sennit.recipes.xvector.data import Chunks, Segments, SpeakerLoader
+from sennit.recipes.xvector.learner import Choice, SpeakerLearner
+from sennit.recipes.xvector.network import MODALITY, build, encoder_of, targets_of
+from sennit.tasks import MultiTaskModel, create_balancing, fit
 from torch import _dynamo as dynamo
-
-from encoders import Batch
-from encoders.augment import SpecAugment
-from recipes.xvector.augmenting import make_augment
-from recipes.xvector.backends import pairs_of
-from recipes.xvector.config import Config
-from recipes.xvector.corpora import Speakers, trials_of
-from recipes.xvector.data import Chunks, Segments, SpeakerLoader
-from recipes.xvector.learner import Choice, SpeakerLearner
-from recipes.xvector.network import MODALITY, build, encoder_of, targets_of
-from tasks import MultiTaskModel, create_balancing, fit
 
 _FIT_ON = 300
 _LOOKS = 10

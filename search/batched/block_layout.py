@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from sennit.fusion.cell import ACTIVATIONS
+from sennit.search.batched.plan import Plan
 from torch import Tensor
-
-from fusion.cell import ACTIVATIONS
-from fusion.search.stack.plan import Plan
 
 
 class Places:

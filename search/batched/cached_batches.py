@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.fusion.intermediate.cells import Taps
+from sennit.search.batched.candidate import Present
+from sennit.search.evaluator import Objective
+from sennit.search.taps.tap_cache import TapCache
 from torch import Tensor
-
-from fusion.intermediate.cells import Taps
-from fusion.search.evaluator import Objective
-from fusion.search.stack.candidate import Present
-from fusion.search.taps.tap_cache import TapCache
 
 
 class Rows:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.data.input_spec import InputSpec
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import TapInfo
+from sennit.fusion.cell.genome import EMBEDDING, Genome
+from sennit.fusion.intermediate.cells import Cells, Taps
+from sennit.fusion.types import Rule
+from sennit.search.evaluator import Objective
+from sennit.search.space import Space
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._named import NamedModules
-from encoders.types import InputSpec, TapInfo
-from fusion.cell.genome import EMBEDDING, Genome
-from fusion.intermediate.cells import Cells, Taps
-from fusion.search.evaluator import Objective
-from fusion.search.space import Space
-from fusion.types import Rule
+from sennit.named_modules import NamedModules
 
 Present = Mapping[str, Tensor] | None
 Output = tuple[Tensor, Tensor | None]

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-
-from fusion.cell import create_operator
-from fusion.cell.genome import EMBEDDING, Genome
-from fusion.search.evaluator import Objective
-from fusion.search.space import Space
-from fusion.search.stack.candidate import Candidate
+from sennit.fusion.cell import create_operator
+from sennit.fusion.cell.genome import EMBEDDING, Genome
+from sennit.search.batched.candidate import Candidate
+from sennit.search.evaluator import Objective
+from sennit.search.space import Space
 
 
 def count_costs(genome: Genome, space: Space, objectives: Mapping[str, Objective]) -> dict[str, float]:
@@ -22,9 +21,9 @@ def count_costs(genome: Genome, space: Space, objectives: Mapping[str, Objective
     encoders, which all candidates share, are not counted.
 
     Example:
-        >>> from encoders import create_encoder; from tasks import Classification
+        >>> from sennit.encoders import create_encoder; from sennit.tasks import Classification
         >>> encoders = {m: create_encoder("mlp", 3, embed_dim=4) for m in "ab"}
-        >>> from fusion.cell.genome import Cell
+        >>> from sennit.fusion.cell.genome import Cell
         >>> genome = Genome(("a", "b"), (Cell((("a", "pooled"), ("b", "pooled"))),), width=2)
         >>> count_costs(genome, Space.of(encoders, ["y"]), {"y": Classification(3)})
         {'parameters': 33.0, 'flops': 44.0}

@@ -11,25 +11,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from sennit.fusion.cell.genome import Genome
+from sennit.search.batched.candidate import Candidate
+from sennit.search.batched.costs import count_costs, measure_latency_ms
+from sennit.search.batched.inheritance import inherit, store_weights
+from sennit.search.batched.training import GenerationTrainer, Training
+from sennit.search.evaluator import Objective
+from sennit.search.records import Evaluation, Proposal
+from sennit.search.space import Space
+from sennit.search.taps.tap_cache import TapCache
 from torch import nn
 
-from encoders._registry import Configurable
-from fusion.cell.genome import Genome
-from fusion.search.evaluator import Objective
-from fusion.search.records import Evaluation, Proposal
-from fusion.search.space import Space
-from fusion.search.stack.candidate import Candidate
-from fusion.search.stack.costs import count_costs, measure_latency_ms
-from fusion.search.stack.inheritance import inherit, store_weights
-from fusion.search.stack.training import GenerationTrainer, Training
-from fusion.search.taps.tap_cache import TapCache
+from sennit.registry import Configurable
 
 
 class StackedEvaluator:
     """Trains candidates side by side on taps that frozen encoders gave once.
 
     First weights are keyed by (seed, generation, index), the order of samples by (seed, generation,
-    epoch). See `fusion.search.Evaluator`.
+    epoch). See `sennit.search.Evaluator`.
 
     Args:
         space: What the candidates are from.
@@ -82,7 +82,7 @@ class StackedEvaluator:
         return costs
 
     def evaluate(self, proposals: Sequence[Proposal], *, checkpoint: Path | None = None) -> list[Evaluation]:
-        """See `fusion.search.Evaluator`; the candidates are of one generation."""
+        """See `sennit.search.Evaluator`; the candidates are of one generation."""
         trainer = GenerationTrainer(
             [self.candidate(p) for p in proposals],
             self.train,

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from sennit.search.batched.candidate import Candidate
+from sennit.search.records import Slot
 from torch import Tensor
-
-from fusion.search.records import Slot
-from fusion.search.stack.candidate import Candidate
 
 
 def store_weights(folder: Path, slot: Slot, candidate: Candidate, weights: Mapping[str, Tensor]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusion.cell import Operator, create_operator
-from fusion.cell.genome import EMBEDDING
-from fusion.intermediate.cells import CellLayer
-from fusion.search.stack.candidate import Candidate
-from fusion.search.stack.packing import Block, Packing, tap_name
+from sennit.fusion.cell import Operator, create_operator
+from sennit.fusion.cell.genome import EMBEDDING
+from sennit.fusion.intermediate.cells import CellLayer
+from sennit.search.batched.candidate import Candidate
+from sennit.search.batched.parameter_layout import Block, Packing, tap_name
 
 _KINDS = {"early": 0, "intermediate": 0, "late": 1, "decision": 2, "multiplicative": 3}
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
-
-from fusion.decision.mean import MeanRule
-from fusion.decision.multiplicative import MultiplicativeRules
-from fusion.intermediate.cells import Taps
-from fusion.search.stack.arranging import Activations, Arrange, Places
-from fusion.search.stack.candidate import (
+from sennit.fusion.decision.mean import MeanRule
+from sennit.fusion.decision.multiplicative import MultiplicativeRules
+from sennit.fusion.intermediate.cells import Taps
+from sennit.fusion.types import Rule
+from sennit.search.batched.block_layout import Activations, Arrange, Places
+from sennit.search.batched.candidate import (
     Candidate,
     Output,
     Present,
@@ -20,9 +19,9 @@ from fusion.search.stack.candidate import (
     restricted,
     sample_losses,
 )
-from fusion.search.stack.packing import tap_name
-from fusion.search.stack.plan import Group, Plan, make_plan
-from fusion.types import Rule
+from sennit.search.batched.parameter_layout import tap_name
+from sennit.search.batched.plan import Group, Plan, make_plan
+from torch import Tensor
 
 
 class Stack:

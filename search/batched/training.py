@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sennit.search.batched.cached_batches import Rows
+from sennit.search.batched.candidate import Candidate
+from sennit.search.batched.plan import make_plan
+from sennit.search.batched.stack import Stack
+from sennit.search.records import Evaluation
+from sennit.search.taps.tap_cache import TapCache
 from torch import Tensor
-
-from fusion.search.records import Evaluation
-from fusion.search.stack.candidate import Candidate
-from fusion.search.stack.plan import make_plan
-from fusion.search.stack.rows import Rows
-from fusion.search.stack.stack import Stack
-from fusion.search.taps.tap_cache import TapCache
 
 _VALIDATION_ROWS = 512
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from fusion.search.space import Choice, Genes, Space
+from sennit.search.space import Choice, Genes, Space
 
 
 def crossover(
@@ -23,7 +22,7 @@ def crossover(
         within: The chance that a group is mixed gene by gene instead.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> space = Space.of({"a": create_encoder("mlp", 3)}, ["y"], cells=2)
         >>> rng = np.random.default_rng(0)
         >>> child = crossover(space, space.sample(rng), space.sample(rng), rng)

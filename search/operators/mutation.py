@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from fusion.search.space import Choice, Genes, Space
+from sennit.search.space import Choice, Genes, Space
 
 
 def mutate(space: Space, genes: Genes, rng: np.random.Generator) -> dict[str, Choice]:
@@ -19,7 +18,7 @@ def mutate(space: Space, genes: Genes, rng: np.random.Generator) -> dict[str, Ch
         rng: Draws which genes, and their values.
 
     Example:
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> space = Space.of({"a": create_encoder("mlp", 3)}, ["y"], cells=2)
         >>> rng = np.random.default_rng(0)
         >>> genes = space.sample(rng)

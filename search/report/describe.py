@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from encoders._registry import unknown_name
-from fusion.cell.genome import Genome
-from fusion.escapes import dot_text, mermaid_text
-from fusion.search.report.graph import Node, cell_text, graph_of
+from sennit.fusion._quoting import dot_text, mermaid_text
+from sennit.fusion.cell.genome import Genome
+from sennit.search.report.graph import Node, cell_text, graph_of
+
+from sennit.registry import unknown_name
 
 _FILLS = {"tap": "#f2f4f6", "unused": "#f2f4f6", "cell": "#eaf3ff", "merge": "#fdf1e3", "task": "#e6f5f3"}
 _STROKES = {"tap": "#8c959f", "unused": "#c9ced6", "cell": "#3b76c4", "merge": "#d9822b", "task": "#2a9d8f"}
@@ -27,7 +28,7 @@ def describe(genome: Genome, *, form: str = "line", tasks: Sequence[str] = ()) -
         ValueError: Another form.
 
     Example:
-        >>> from fusion.cell.genome import Cell
+        >>> from sennit.fusion.cell.genome import Cell
         >>> cells = Cell((("image", "stage2"), ("speech", "pooled")), "gated"), Cell((), "sum", "tanh")
         >>> print(describe(Genome(("image", "speech", "text"), cells, 64, "late", reads={"age": 0})))
         image.stage2 + speech.pooled → gated relu 64 → linear tanh ⇒ late; age reads cell 1; without text

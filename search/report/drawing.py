@@ -6,8 +6,8 @@ import html
 import unicodedata
 from collections.abc import Sequence
 
-from fusion.cell.genome import EMBEDDING, Genome
-from fusion.search.report.graph import MERGED, cell_text, readers
+from sennit.fusion.cell.genome import EMBEDDING, Genome
+from sennit.search.report.graph import MERGED, cell_text, readers
 
 _WIDTH, _HEIGHT, _CHIP, _INDENT = 168, 54, 30, 18
 _GAP_X, _GAP_Y, _MARGIN, _BELOW = 36, 8, 4, 44
@@ -23,7 +23,7 @@ def draw_genome(genome: Genome, tasks: Sequence[str] = ()) -> str:
         tasks: All names; without them, those that the genome does not name are one box.
 
     Example:
-        >>> from fusion.cell.genome import Cell
+        >>> from sennit.fusion.cell.genome import Cell
         >>> draw_genome(Genome(("a", "b"), (Cell((("a", "1"), ("b", "1"))),), width=8)).startswith("<svg")
         True
     """

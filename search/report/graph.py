@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusion.cell.genome import EMBEDDING, Genome
+from sennit.fusion.cell.genome import EMBEDDING, Genome
 
 MERGED = {"late": "late: joined", "decision": "decision: mean", "multiplicative": "multiplicative"}
 
@@ -44,7 +44,7 @@ def graph_of(genome: Genome, tasks: Sequence[str] = ()) -> tuple[list[Node], lis
         tasks: All names; without them, those that the genome does not name are one node.
 
     Example:
-        >>> from fusion.cell.genome import Cell
+        >>> from sennit.fusion.cell.genome import Cell
         >>> nodes, edges = graph_of(Genome(("a", "b"), (Cell((("a", "1"),)),), width=8))
         >>> [node.name for node in nodes], [(edge.source, edge.target) for edge in edges]
         (['tap_0_0', 'unused_1', 'cell_1', 'task_0'], [('tap_0_0', 'cell_1'), ('cell_1', 'task_0')])

@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from encoders._files import write_bytes, write_json, write_text
-from fusion.cell.genome import Genome
-from fusion.search.report.describe import describe
-from fusion.search.report.drawing import draw_genome
-from fusion.search.report.page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
-from fusion.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, paid_for
-from fusion.search.report.tables import records_csv, search_json
-from fusion.search.space import Space
+from sennit.fusion.cell.genome import Genome
+from sennit.search.report.describe import describe
+from sennit.search.report.drawing import draw_genome
+from sennit.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, paid_for
+from sennit.search.report.tables import records_csv, search_json
+from sennit.search.space import Space
+
+from sennit.files import write_bytes, write_json, write_text
+from sennit.html_page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
 
 _FRONT = (
     "Each dot is a candidate; the line joins those that no other of its strategy beats in both objectives. "
@@ -135,7 +136,7 @@ def _check(runs: Runs, objectives: Sequence[str]) -> None:
 
 
 def _figures(folder: Path, runs: Runs, space: Space, objectives: Sequence[str]) -> list[Block]:
-    from fusion.search.report.figures import draw_front, draw_pairs, draw_progress, draw_survivors
+    from sennit.search.report.figures import draw_front, draw_pairs, draw_progress, draw_survivors
 
     main = main_of(runs)
     if not any(is_finite(r) for r in runs[main]):

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fusion.search.pareto import hypervolume, pareto_front
-from fusion.search.records import Record
+from sennit.search.pareto import hypervolume, pareto_front
+from sennit.search.records import Record
 
 Runs = Mapping[str, Sequence[Record]]
 RANDOM = "random"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fusion.search.records import Record, Slot
-from fusion.search.report.runs import Runs, best_of, cost_of, front_of, hypervolumes, main_of
+from sennit.search.records import Record, Slot
+from sennit.search.report.runs import Runs, best_of, cost_of, front_of, hypervolumes, main_of
 
 
 def records_csv(runs: Runs, objectives: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """How a search proposes candidates, one strategy a file."""
 
-from fusion.search.strategies._base import (
+from sennit.search.strategies._base import (
     Child,
     Draw,
     Strategy,
@@ -8,10 +8,10 @@ from fusion.search.strategies._base import (
     list_strategies,
     register_strategy,
 )
-from fusion.search.strategies.genetic import Genetic
-from fusion.search.strategies.mfas import MFAS
-from fusion.search.strategies.random import Random
-from fusion.search.strategies.regularised_evolution import RegularisedEvolution
+from sennit.search.strategies.genetic import Genetic
+from sennit.search.strategies.mfas import MFAS
+from sennit.search.strategies.random import Random
+from sennit.search.strategies.regularised_evolution import RegularisedEvolution
 
 __all__ = [
     "MFAS",

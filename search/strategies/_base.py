@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sennit.search.records import Record, Slot
+from sennit.search.space import Genes, Space
 
-from encoders._registry import Configurable, Registry
-from fusion.search.records import Record, Slot
-from fusion.search.space import Genes, Space
+from sennit.registry import Configurable, Registry
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from fusion.search.operators import crossover, mutate
-from fusion.search.records import Proposal, Record, Slot
-from fusion.search.space import Choice, Space
-from fusion.search.strategies._base import Child, Draw, Strategy, register_strategy
-from fusion.search.study.connection import quiet
+from sennit.search.operators import crossover, mutate
+from sennit.search.records import Proposal, Record, Slot
+from sennit.search.space import Choice, Space
+from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.search.study.connection import quiet
 
 if TYPE_CHECKING:
     from optuna import Study

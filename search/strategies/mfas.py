@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fusion.cell.genome import Genome
-from fusion.search.records import Record
-from fusion.search.space import Choice, Space
-from fusion.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.fusion.cell.genome import Genome
+from sennit.search.records import Record
+from sennit.search.space import Choice, Space
+from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
 
 Array = NDArray[np.float64]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fusion.search.records import Record
-from fusion.search.space import Space
-from fusion.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.search.records import Record
+from sennit.search.space import Space
+from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
 
 
 @register_strategy("random")
@@ -17,7 +17,7 @@ class Random(Strategy):
 
     Example:
         >>> import numpy as np
-        >>> from encoders import create_encoder
+        >>> from sennit.encoders import create_encoder
         >>> space = Space.of({"a": create_encoder("mlp", 3)}, ["y"])
         >>> draw = Random().prepare(space, [], 0, population=8, seed=0)
         >>> space.check(draw(np.random.default_rng(0)).genes)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
-from fusion.search.operators import mutate
-from fusion.search.records import Record
-from fusion.search.space import Space
-from fusion.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.search.operators import mutate
+from sennit.search.records import Record
+from sennit.search.space import Space
+from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
 
 
 @register_strategy("regularised_evolution")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from fusion.search.study.connection import storage_errors
-from fusion.search.study.storage import Store
+from sennit.search.study.connection import storage_errors
+from sennit.search.study.storage import Store
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

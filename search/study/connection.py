@@ -105,7 +105,7 @@ def open_storage(url: str, heartbeat_s: float) -> RDBStorage | InMemoryStorage:
     except ImportError as error:
         raise ImportError(
             f"the storage {_shown(url)} needs a driver that is not installed ({error.__cause__}). "
-            "For PostgreSQL: pip install 'plait[postgresql]'."
+            "For PostgreSQL: pip install 'sennit[postgresql]'."
         ) from None
     if sqlite:
         _prepare_sqlite(storage.engine)

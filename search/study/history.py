@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.search.records import Record, Slot
-from fusion.search.space import Space
-from fusion.search.study.storage import Store
-from fusion.search.study.trials import record, slot
+from sennit.search.records import Record, Slot
+from sennit.search.space import Space
+from sennit.search.study.storage import Store
+from sennit.search.study.trials import record, slot
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

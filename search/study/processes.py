@@ -10,11 +10,10 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 
 import torch
-
-from fusion.search.study.connection import grace_s
-from fusion.search.study.history import History
-from fusion.search.study.storage import Store
-from fusion.search.study.worker import Job, Worker
+from sennit.search.study.connection import grace_s
+from sennit.search.study.history import History
+from sennit.search.study.storage import Store
+from sennit.search.study.worker import Job, Worker
 
 _LOOK_S = 0.2
 _LEAVE_S = 10.0

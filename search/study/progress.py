@@ -7,8 +7,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from fusion.search.study.history import History
+from sennit.search.study.history import History
 
 _SILENCE_S = 20.0
 

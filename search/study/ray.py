@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fusion.search.study.history import History
-from fusion.search.study.storage import Store
-from fusion.search.study.worker import Job, Worker
+from sennit.search.study.history import History
+from sennit.search.study.storage import Store
+from sennit.search.study.worker import Job, Worker
 
 _LOOK_S = 0.5
 
@@ -36,7 +36,7 @@ def run_ray(job: Job, store: Store, history: History, workers: int, watch: Calla
     try:
         import ray
     except ImportError:
-        raise ImportError("`launcher='ray'` needs Ray. Install it with: pip install 'plait[ray]'.") from None
+        raise ImportError("`launcher='ray'` needs Ray. Install it with: pip install 'sennit[ray]'.") from None
 
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False)

@@ -8,11 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from sennit.search.evaluator import Evaluator
+from sennit.search.strategies._base import Strategy
+from sennit.search.study.storage import Store
 
-from encoders._registry import unknown_name
-from fusion.search.evaluator import Evaluator
-from fusion.search.strategies._base import Strategy
-from fusion.search.study.storage import Store
+from sennit.registry import unknown_name
 
 _MEANING = {"fingerprint": ": the data, the encoders, the tasks or how candidates are trained differ"}
 
@@ -78,7 +78,7 @@ def begin(store: Store, settings: dict[str, Any], workers: int) -> int:
     """
     begun = store.settings
     if begun is None:
-        store.begin(settings | {"slices": workers, "plait": version("plait")})
+        store.begin(settings | {"slices": workers, "sennit": version("sennit")})
         return workers
     for key, value in settings.items():
         if begun[key] != value:

@@ -11,18 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from fusion.search.evaluator import Evaluator
-from fusion.search.records import Record
-from fusion.search.strategies._base import Strategy
-from fusion.search.study.connection import MEMORY, sqlite_url, storage_errors
-from fusion.search.study.history import History
-from fusion.search.study.processes import run_processes
-from fusion.search.study.progress import SearchProgress
-from fusion.search.study.ray import run_ray
-from fusion.search.study.settings import begin, check_counts, check_names, settings_of
-from fusion.search.study.storage import Store
-from fusion.search.study.trials import again
-from fusion.search.study.worker import Job, Worker
+from sennit.search.evaluator import Evaluator
+from sennit.search.records import Record
+from sennit.search.strategies._base import Strategy
+from sennit.search.study.connection import MEMORY, sqlite_url, storage_errors
+from sennit.search.study.history import History
+from sennit.search.study.processes import run_processes
+from sennit.search.study.progress import SearchProgress
+from sennit.search.study.ray import run_ray
+from sennit.search.study.settings import begin, check_counts, check_names, settings_of
+from sennit.search.study.storage import Store
+from sennit.search.study.trials import again
+from sennit.search.study.worker import Job, Worker
 
 
 def run_search(

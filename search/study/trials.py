@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fusion.search.records import Evaluation, Proposal, Record, Slot
-from fusion.search.space import Space
+from sennit.search.records import Evaluation, Proposal, Record, Slot
+from sennit.search.space import Space
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fusion.cell.genome import Genome
-from fusion.search.evaluator import Evaluator
-from fusion.search.population import propose
-from fusion.search.records import Evaluation
-from fusion.search.strategies._base import Strategy
-from fusion.search.study.claims import Claim, claim, heartbeats
-from fusion.search.study.connection import storage_errors
-from fusion.search.study.history import History
-from fusion.search.study.storage import Store
-from fusion.search.study.trials import again, objective_values, proposal, slot, templates
+from sennit.fusion.cell.genome import Genome
+from sennit.search.evaluator import Evaluator
+from sennit.search.population import propose
+from sennit.search.records import Evaluation
+from sennit.search.strategies._base import Strategy
+from sennit.search.study.claims import Claim, claim, heartbeats
+from sennit.search.study.connection import storage_errors
+from sennit.search.study.history import History
+from sennit.search.study.storage import Store
+from sennit.search.study.trials import again, objective_values, proposal, slot, templates
 
 _POLL_S = 0.1
 _log = logging.getLogger(__name__)

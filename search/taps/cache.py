@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sennit.data import Batch, Preprocessing, Transforms
+from sennit.encoders import Encoder
+from sennit.fusion.fused_encoder import FusedEncoder
+from sennit.search.taps.inference_only import frozen, pooled_taps
+from sennit.search.taps.repeatable_batches import Reading, add, add_tensors
+from sennit.search.taps.tap_cache import Place, TapCache, damage, write_cache
 from torch import Tensor
-
-from encoders import Batch, Encoder, Preprocessing, Transforms
-from fusion.fused_encoder import FusedEncoder
-from fusion.search.taps.frozen import frozen, pooled_taps
-from fusion.search.taps.reading import Reading, add, add_tensors
-from fusion.search.taps.tap_cache import Place, TapCache, damage, write_cache
 
 __all__ = ["TapCache", "cache_taps"]
 
@@ -65,7 +65,8 @@ def cache_taps(
 
     Example:
         >>> import tempfile
-        >>> from encoders import BatchDataset, create_encoder
+        >>> from sennit.data import BatchDataset
+        >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3, width=8), "b": create_encoder("mlp", 5, embed_dim=4)}
         >>> batch = Batch.of({"a": torch.randn(9, 3), "b": torch.randn(9, 5)}, targets={"y": torch.zeros(9)})
         >>> cache = cache_taps(encoders, BatchDataset(batch), tempfile.mkdtemp())
@@ -139,7 +140,7 @@ def _key(
         "data": values,
         "transforms": {name: own.config for name, own in (transforms or {}).items()},
         "renderings": [renderings, seed if renderings > 1 else 0],
-        "version": version("plait"),
+        "version": version("sennit"),
     }
     found.update(json.dumps(rest, sort_keys=True).encode())
     return found.hexdigest()[:16]

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from sennit.data import Batch
+from sennit.encoders import Encoder
+from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.taps import pool
+from sennit.fusion.cell.genome import EMBEDDING
 from torch import Tensor
-
-from encoders import Batch, Encoder
-from encoders.slots import encode_slot
-from encoders.taps import pool
-from fusion.cell.genome import EMBEDDING
 
 
 @contextmanager

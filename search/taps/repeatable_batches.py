@@ -8,11 +8,10 @@ from itertools import islice
 from typing import Any
 
 import torch
+from sennit.data import Batch
+from sennit.data._random import keyed, random_state, seed_by, set_random_state
 from torch import Tensor
 from torch.utils.data import IterableDataset
-
-from encoders import Batch
-from encoders._random import keyed, random_state, seed_by, set_random_state
 
 
 class Reading:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from encoders import Batch
-    from tasks.model import MultiTaskModel
+    from sennit.data import Batch
+    from sennit.tasks.model.model import MultiTaskModel
 
 
 def error_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from encoders._registry import unknown_name
+from sennit.registry import unknown_name
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -33,7 +33,7 @@ def delta_m(
             above zero (a relative gain over it has no meaning), or a metric does not say which way is better.
 
     Example:
-        >>> from tasks import Classification, Regression
+        >>> from sennit.tasks import Classification, Regression
         >>> tasks = {"digit": Classification(10), "speed": Regression()}
         >>> metrics = {t: tasks[t].metrics()[m] for t, m in (("digit", "accuracy"), ("speed", "mae"))}
         >>> gain = delta_m({"digit": 0.88, "speed": 1.9}, {"digit": 0.8, "speed": 2.0}, metrics)

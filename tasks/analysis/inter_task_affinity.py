@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from sennit.tasks.model.losses import as_batches
+from sennit.tasks.model.parts import parts
 from torch import Tensor
 
-from tasks.losses import as_batches
-from tasks.parts import parts
-
 if TYPE_CHECKING:
-    from encoders import Batch
-    from tasks.losses import Batches
-    from tasks.model import MultiTaskModel
+    from sennit.data import Batch
+    from sennit.tasks.model.losses import Batches
+    from sennit.tasks.model.model import MultiTaskModel
 
 _OWN = ("heads", "rules", "weighting")
 
@@ -52,8 +51,8 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
             after a step.
 
     Example:
-        >>> from encoders import Batch, create_encoder; from fusion import create_fusion
-        >>> from tasks import MultiTaskModel, Regression
+        >>> from sennit.data import Batch; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import MultiTaskModel, Regression
         >>> encoders = {"a": create_encoder("mlp", 3)}
         >>> model = MultiTaskModel(
         ...     encoders=encoders, fusion=create_fusion("concat", encoders),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.data import View
+from sennit.fusion import FusedEncoder, FusionOutput
+from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
+from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.tasks.model.model import MultiTaskModel
 from torch import Tensor
 
-from encoders import View
-from encoders._modes import evaluating
-from encoders._registry import unknown_name
-from fusion import FusedEncoder, FusionOutput
-from fusion.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
-from fusion.decision._candidates import CandidateFusion
-from tasks.model import MultiTaskModel
+from sennit.modes import evaluating
+from sennit.registry import unknown_name
 
 METHODS = ("shapley", "leave_one_out", "own")
 MOST = 12
@@ -34,7 +34,7 @@ def modality_weights(
     fused vector of a `FusedEncoder`. ``"shapley"`` looks at all subsets of the modalities, and shares an
     interaction among those that have part in it; ``"leave_one_out"`` compares the whole with the whole but
     for each modality, and gives nothing to two that say the same. Both add the effects' sizes up over the
-    outputs (`fusion.attribution.shares`). ``"own"`` are the weights that the fusion itself works with,
+    outputs (`sennit.fusion.analysis.attribution.shares`). ``"own"`` are the weights that the fusion itself works with,
     scaled to those modalities that are there; under a decision fusion whose rule the task has learned, those
     of the rule. Of what is absent a model sees what it always does in its
     place; without any modality too, which no training shows it.
@@ -56,8 +56,8 @@ def modality_weights(
             modalities for ``"shapley"``.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> fusion = create_fusion("concat", encoders)
         >>> model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks={"y": Classification(2)})

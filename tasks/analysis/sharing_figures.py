@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.sharing._columns import Columns
-from tasks.sharing.tensor_normal import Covariances, TensorNormal
+from sennit.tasks.sharing._task_networks import Columns
+from sennit.tasks.sharing.tensor_normal import Covariances, TensorNormal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ def draw_mixing(sharing: Columns) -> Figure:
         ValueError: Nothing is mixed by this sharing.
 
     Example:
-        >>> from tasks import CrossStitch
+        >>> from sennit.tasks import CrossStitch
         >>> sharing = CrossStitch(trunk={"name": "mlp", "depth": 2})
         >>> sharing.bind(("digit", "speaker"), 8, {})
         >>> [axes.get_title() for axes in draw_mixing(sharing).axes[:2]]
@@ -61,7 +61,7 @@ def draw_covariances(sharing: TensorNormal) -> Figure:
         sharing: Of a model. Its covariances are identities until the first update.
 
     Example:
-        >>> from tasks import TensorNormal
+        >>> from sennit.tasks import TensorNormal
         >>> sharing = TensorNormal()
         >>> sharing.bind(("digit", "speaker"), 8, {})
         >>> [axes.get_title() for axes in draw_covariances(sharing).axes[:2]]

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from encoders._registry import Configurable, Registry, unknown_name
+from sennit.registry import Configurable, Registry, unknown_name
 
 Level = Literal["features", "parameters"]
 """From which gradients the Gramian is taken."""

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from tasks.balancing._base import Balancing
-    from tasks.network import Features
-    from tasks.sharing import Sharing
+    from sennit.tasks.balancing._base import Balancing
+    from sennit.tasks.model.network import Features
+    from sennit.tasks.sharing import Sharing
 
 
 def check_boundary(balancing: Balancing, sharing: Sharing) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
+from sennit.tasks.balancing._base import Level, register_balancing
+from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, directions, norms_and_cosines
 from torchjd.aggregation import AlignedMTLWeighting
-
-from tasks.balancing._base import Level, register_balancing
-from tasks.balancing._host import Array, HostBalancing, directions, norms_and_cosines
 
 
 @register_balancing("aligned_mtl")

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from sennit.tasks.balancing._base import Balancing
+from sennit.tasks.balancing._boundary import Boundary, Place, check_boundary
+from sennit.tasks.balancing._surrogate import leaves_of, with_gradients
+from sennit.tasks.balancing.gramian import inner_products
+from sennit.tasks.balancing.parameter_gramian import parameter_gramian
+from sennit.tasks.balancing.unshared_parameters import unweighted
+from sennit.tasks.training.gradient_conflicts import conflicts
 from torch import Tensor
 from torch import distributed as dist
 
-from tasks._watched import conflicts
-from tasks.balancing._alone import unweighted
-from tasks.balancing._base import Balancing
-from tasks.balancing._boundary import Boundary, Place, check_boundary
-from tasks.balancing._surrogate import leaves_of, with_gradients
-from tasks.balancing.gramian import inner_products
-from tasks.balancing.parameter_level import parameter_gramian
-
 if TYPE_CHECKING:
-    from tasks.losses import Batches
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.losses import Batches
+    from sennit.tasks.model.model import MultiTaskModel
 
 
 def balanced_loss(
@@ -62,7 +61,7 @@ def balanced_loss(
             parameters from the graph.
         ValueError: At the parameters, nothing that the tasks share learns.
     """
-    from tasks.losses import as_batches
+    from sennit.tasks.model.losses import as_batches
 
     check_boundary(balancing, model.sharing)
     batches = as_batches(batch)

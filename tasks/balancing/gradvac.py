@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from sennit.tasks.balancing._base import Level, register_balancing
+from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, norms_and_cosines
 from torch import Tensor
-
-from tasks.balancing._base import Level, register_balancing
-from tasks.balancing._host import Array, HostBalancing, norms_and_cosines
 
 _CLOSEST = 1 - 1e-6  # two gradients of the same direction need an infinite weight
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-
-from tasks.balancing._base import register_balancing
-from tasks.balancing._host import Array, HostBalancing, norms_and_cosines
+from sennit.tasks.balancing._base import register_balancing
+from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, norms_and_cosines
 
 _SMALLEST = 1e-6
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.balancing._base import register_balancing
-from tasks.balancing._host import Array, HostBalancing, directions, norms_and_cosines
-from tasks.balancing._nonnegative import min_norm_point
+from sennit.tasks.balancing._base import register_balancing
+from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, directions, norms_and_cosines
+from sennit.tasks.balancing.nnls import min_norm_point
 
 
 @register_balancing("mgda")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-
-from tasks.balancing._base import register_balancing
-from tasks.balancing._host import Array, HostBalancing, norms_and_cosines
+from sennit.tasks.balancing._base import register_balancing
+from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, norms_and_cosines
 
 
 @register_balancing("nash_mtl")

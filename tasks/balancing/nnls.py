@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-from tasks.balancing._host import Array
+from sennit.tasks.balancing.gramian_rule import Array
 
 Mask = NDArray[np.bool_]
 _TOLERANCE = 1e-12

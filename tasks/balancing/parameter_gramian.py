@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import torch
+from sennit.tasks.balancing._boundary import Place
+from sennit.tasks.balancing._ranks import reached_anywhere
+from sennit.tasks.balancing.gramian import (
+    Graph,
+    Kept,
+    check_gramians,
+    each_gradient,
+    each_gramian,
+    inner_products,
+)
+from sennit.tasks.balancing.unshared_parameters import read_alone
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from tasks.balancing._alone import read_alone
-from tasks.balancing._boundary import Place
-from tasks.balancing._ranks import reached_anywhere
-from tasks.balancing.gramian import Graph, Kept, check_gramians, each_gradient, each_gramian, inner_products
-
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 _CHECKED: WeakSet[MultiTaskModel] = WeakSet()
 """Models whose first step was compared."""

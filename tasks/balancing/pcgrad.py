@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-
-from tasks.balancing._base import register_balancing
-from tasks.balancing._host import Array, HostBalancing
+from sennit.tasks.balancing._base import register_balancing
+from sennit.tasks.balancing.gramian_rule import Array, HostBalancing
 
 
 @register_balancing("pcgrad")

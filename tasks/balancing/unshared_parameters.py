@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from sennit.tasks.balancing._boundary import Place
+from sennit.tasks.balancing._ranks import reached_anywhere
+from sennit.tasks.balancing._surrogate import leaves_of
+from sennit.tasks.model.labelled_mean import agree_on_active
 from torch import Tensor
 
-from tasks.balancing._boundary import Place
-from tasks.balancing._ranks import reached_anywhere
-from tasks.balancing._surrogate import leaves_of
-from tasks.reduce import agree_on_active
-
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 
 def unweighted(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-
-from tasks.balancing._base import register_balancing
-from tasks.balancing._host import Array, HostBalancing, directions, norms_and_cosines
-from tasks.balancing._nonnegative import nonnegative_least_squares
+from sennit.tasks.balancing._base import register_balancing
+from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, directions, norms_and_cosines
+from sennit.tasks.balancing.nnls import nonnegative_least_squares
 
 
 @register_balancing("upgrad")

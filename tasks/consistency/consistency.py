@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from sennit.tasks._base import Task, register_task
 from torch import Tensor
-
-from tasks._base import Task, register_task
 
 
 @register_task("consistency")

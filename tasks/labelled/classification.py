@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from sennit.data.collate import TargetSpec
+from sennit.tasks._base import Task, register_task
 from torch import Tensor
 from torch.nn import functional as F
-
-from encoders.collate import TargetSpec
-from tasks._base import Task, register_task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from sennit.data.collate import TargetSpec
+from sennit.tasks._base import Task, register_task
 from torch import Tensor
 from torch.nn import functional as F
-
-from encoders.collate import TargetSpec
-from tasks._base import Task, register_task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -59,10 +58,9 @@ class MultiLabel(Task):
         return torch.lerp(cost[..., 0], cost[..., 1], target.to(cost.dtype))
 
     def metrics(self) -> MetricCollection:
+        from sennit.tasks.metrics.by_label import MeanByLabel, roc_auc
         from torchmetrics import Metric, MetricCollection
         from torchmetrics.classification import BinaryAccuracy, MultilabelAccuracy
-
-        from tasks._by_label import MeanByLabel, roc_auc
 
         several = self.out_dim > 1  # a single one MultilabelAccuracy refuses
         accuracy: Metric = (

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sennit.data.collate import TargetSpec
+from sennit.tasks._base import Task, register_task
 from torch import Tensor
-
-from encoders.collate import TargetSpec
-from tasks._base import Task, register_task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -52,7 +51,7 @@ class Regression(Task):
         from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
 
         if self.sparse:
-            from tasks._by_label import MeanByLabel, mean_absolute_error, r2
+            from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, r2
 
             return MetricCollection(
                 {"r2": MeanByLabel(r2), "mae": MeanByLabel(mean_absolute_error)}, compute_groups=False
@@ -70,7 +69,7 @@ class Regression(Task):
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
         """R², the mean over the numbers; samples count that are labelled throughout, unless `sparse`."""
         if self.sparse:
-            from tasks._by_label import mean_by_label, r2
+            from sennit.tasks.metrics.by_label import mean_by_label, r2
 
             return float(mean_by_label(r2, output, _unknown_as_nan(target.float(), labelled)))
         rows = labelled.flatten(1).all(1) if labelled.dim() > 1 else labelled

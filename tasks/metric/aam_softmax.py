@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 
 import torch
+from sennit.tasks._base import register_task
+from sennit.tasks.metric._margin import MarginSoftmax
 from torch import Tensor
-
-from tasks._base import register_task
-from tasks._margin import MarginSoftmax
 
 _TINY = 2.0**-23
 """Least square of a sine: as near to 0° or 180° as float32 tells cosines apart."""

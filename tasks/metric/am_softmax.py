@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sennit.tasks._base import register_task
+from sennit.tasks.metric._margin import MarginSoftmax
 from torch import Tensor
-
-from tasks._base import register_task
-from tasks._margin import MarginSoftmax
 
 
 @register_task("am_softmax")

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from sennit.data.collate import TargetSpec
+from sennit.tasks._base import Task, register_task
+from sennit.tasks.metrics.nearest import nearest_is_of_class
 from torch import Tensor
 from torch.nn import functional as F
-
-from encoders.collate import TargetSpec
-from tasks._base import Task, register_task
-from tasks._nearest import nearest_is_of_class
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -80,9 +79,8 @@ class Triplet(Task):
         return F.normalize(logits.float(), dim=-1)
 
     def metrics(self) -> MetricCollection:
+        from sennit.tasks.metrics.recall import RecallAt1
         from torchmetrics import MetricCollection
-
-        from tasks._recall import RecallAt1
 
         return MetricCollection({"recall_at_1": RecallAt1()})
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.fusion import Fusion
+from sennit.fusion.types import LearnedRule, Rule
+from sennit.tasks._base import Task
 from torch import Tensor
-
-from fusion import Fusion
-from fusion.types import LearnedRule, Rule
-from tasks._base import Task
 
 
 def learned_rules(fusion: Fusion, tasks: Mapping[str, Task]) -> dict[str, LearnedRule]:

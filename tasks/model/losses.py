@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.data import Batch
+from sennit.fusion.types import total_penalty
+from sennit.tasks._base import Task
+from sennit.tasks.model.labelled_mean import Term, agree_on_active, labelled_mean
+from sennit.tasks.model.network import Features, Network
+from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.training.gradient_conflicts import loss_weights
 from torch import Tensor
 from torch import distributed as dist
 
-from encoders import Batch
-from encoders._registry import unknown_name
-from fusion.types import total_penalty
-from tasks._base import Task
-from tasks._watched import loss_weights
-from tasks.network import Features, Network
-from tasks.reduce import Term, agree_on_active, labelled_mean
-from tasks.types import TaskOutput
+from sennit.registry import unknown_name
 
 Batches = Batch | Mapping[str, Batch] | Sequence[Batch]
 
 
 class LossNetwork(Network):
-    """A network with its losses; see `tasks.MultiTaskModel`."""
+    """A network with its losses; see `sennit.tasks.MultiTaskModel`."""
 
     def loss(self, batch: Batches, *, watch: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, or of several (labelled, unlabelled) together.

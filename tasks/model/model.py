@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from encoders import Collate, Preprocessing, View
-from fusion import FusedEncoder
-from tasks.losses import LossNetwork
+from sennit.data import Collate, Preprocessing, View
+from sennit.fusion import FusedEncoder
+from sennit.tasks.model.losses import LossNetwork
 
 
 class MultiTaskModel(LossNetwork):
@@ -29,8 +29,8 @@ class MultiTaskModel(LossNetwork):
         ValueError: A task reads an unknown modality, or uses the head of an unknown task.
 
     Example:
-        >>> import torch; from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification, Regression
+        >>> import torch; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification, Regression
         >>> encoders = {"audio": create_encoder("mlp", 36), "motion": create_encoder("mlp", 16)}
         >>> model = MultiTaskModel(
         ...     encoders=encoders,
@@ -84,7 +84,7 @@ class MultiTaskModel(LossNetwork):
             ValueError: A value that cannot be read, an unknown modality, or a sample without any; the
                 sample's index and the modality are named.
         """
-        from tasks.predicting import predict
+        from sennit.tasks.model.predicting import predict
 
         if isinstance(samples, Mapping):
             return predict(self, [samples], batch_size=1)[0]
@@ -117,7 +117,7 @@ class MultiTaskModel(LossNetwork):
             ValueError: A part of the model is of a class that is not registered.
             OSError: The files cannot be written (the disk is full).
         """
-        from tasks.saving import save
+        from sennit.tasks.shipping.saving import save
 
         save(self, Path(folder), license=license, metrics=metrics)
 
@@ -142,7 +142,7 @@ class MultiTaskModel(LossNetwork):
         Returns:
             The address of the commit.
         """
-        from tasks.hub import push
+        from sennit.tasks.shipping.hub import push
 
         return push(self, repo_id, private=private, token=token, license=license, metrics=metrics)
 
@@ -161,6 +161,6 @@ class MultiTaskModel(LossNetwork):
             FileNotFoundError: There is no such folder, or a file is missing in it.
             ValueError: A truncated file, an unknown key, or weights of another model.
         """
-        from tasks.saving import load
+        from sennit.tasks.shipping.saving import load
 
         return load(folder, revision=revision, token=token)

@@ -7,20 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from sennit.data import Preprocessing, Transforms, View
+from sennit.encoders import Encoder
+from sennit.fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
+from sennit.fusion.missing import SubsetLog
+from sennit.fusion.staged_forward import encode_by_level
+from sennit.fusion.types import AuxiliaryInfo
+from sennit.tasks._base import Task
+from sennit.tasks.model.decision_rule import decide, learned_rules
+from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.sharing import Hard, Sharing
+from sennit.tasks.weighting import Equal, Weighting
 from torch import Tensor, nn
 
-from encoders import Encoder, Preprocessing, Transforms, View
-from encoders._named import NamedModules
-from encoders._registry import check_part, unknown_name
-from fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
-from fusion.levels import encode_by_level
-from fusion.missing import SubsetLog
-from fusion.types import AuxiliaryInfo
-from tasks._base import Task
-from tasks._deciding import decide, learned_rules
-from tasks.sharing import Hard, Sharing
-from tasks.types import TaskOutput
-from tasks.weighting import Equal, Weighting
+from sennit.named_modules import NamedModules
+from sennit.registry import check_part, unknown_name
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Features:
 
 
 class Network(nn.Module):
-    """From a view of a batch to the outputs of the tasks; see `tasks.MultiTaskModel`."""
+    """From a view of a batch to the outputs of the tasks; see `sennit.tasks.MultiTaskModel`."""
 
     def __init__(
         self,

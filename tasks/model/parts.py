@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sennit.fusion import FusedEncoder
+from sennit.tasks.model.model import MultiTaskModel
 from torch import nn
 
-from encoders._registry import unknown_name
-from fusion import FusedEncoder
-from tasks.model import MultiTaskModel
+from sennit.registry import unknown_name
 
 
 def parts(model: MultiTaskModel) -> dict[str, list[nn.Module]]:
@@ -20,8 +20,8 @@ def parts(model: MultiTaskModel) -> dict[str, list[nn.Module]]:
     own.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification
         >>> encoders = {"image": create_encoder("mlp", 3), "audio": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("gated", encoders),
         ...     tasks={"digit": Classification(10)})

@@ -7,19 +7,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
+from sennit.data import InputSpec, Preprocessing, Sample
 
-from encoders import InputSpec, Preprocessing, Sample
-from encoders._modes import evaluating
+from sennit.modes import evaluating
 
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 Answer = dict[str, Mapping[str, Any]]
 
 
 @torch.no_grad()
 def predict(model: MultiTaskModel, samples: Iterable[Mapping[str, Any]], *, batch_size: int) -> list[Answer]:
-    """The answers for raw samples, in their order; see `tasks.MultiTaskModel.predict`."""
+    """The answers for raw samples, in their order; see `sennit.tasks.MultiTaskModel.predict`."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` should be 1 or more. Found {batch_size}.")
     preprocess, collate = model.preprocessing(), model.collate

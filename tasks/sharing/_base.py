@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sennit.encoders._base import Encoder
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._registry import Configurable, Registry
+from sennit.registry import Configurable, Registry
 
 
 class Sharing(Configurable, nn.Module):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sennit.encoders._base import Encoder
+from sennit.tasks.sharing._base import Sharing
+from sennit.tasks.sharing.stacks._base import ONE_BLOCK
+from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from tasks.sharing._base import Sharing
-from tasks.sharing.stacks._base import ONE_BLOCK
-from tasks.sharing.stacks.batched import make_stacks, run_together
 
 
 class OwnStacks(Sharing):

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from sennit.tasks.sharing._base import check_strength
+from sennit.tasks.sharing._task_networks import Columns
 from torch import Tensor
-
-from tasks.sharing._base import check_strength
-from tasks.sharing._columns import Columns
 
 
 class Soft(Columns):

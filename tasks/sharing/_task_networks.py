@@ -6,13 +6,13 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from sennit.encoders._base import Encoder
+from sennit.encoders.types import TapInfo
+from sennit.tasks.sharing._base import Sharing
+from sennit.tasks.sharing.stacks import Stack, build_stack
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._named import NamedModules
-from encoders.types import TapInfo
-from tasks.sharing._base import Sharing
-from tasks.sharing.stacks import Stack, build_stack
+from sennit.named_modules import NamedModules
 
 TRUNK = "trunk"
 

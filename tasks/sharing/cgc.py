@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.tasks.sharing._base import Sharing, register_sharing
+from sennit.tasks.sharing.stacks._base import ONE_BLOCK
+from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
+from sennit.tasks.sharing.stacks.mixing import Gates, mix
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from tasks.sharing._base import Sharing, register_sharing
-from tasks.sharing.stacks._base import ONE_BLOCK
-from tasks.sharing.stacks.batched import make_stacks, run_together
-from tasks.sharing.stacks.mixing import Gates, mix
 
 
 class Extraction(nn.Module):
@@ -85,7 +84,7 @@ class CGC(Sharing):
     Args:
         shared: Experts of all tasks.
         own: Experts of each task.
-        stack: What an expert is, as `tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
+        stack: What an expert is, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
             block by default.
 
     Shape:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.encoders.taps import spread
+from sennit.encoders.types import TapInfo
+from sennit.tasks.sharing._base import register_sharing
+from sennit.tasks.sharing._task_networks import Columns, Unit, check_lr_multiplier, check_share
 from torch import Tensor, nn
-
-from encoders.taps import spread
-from encoders.types import TapInfo
-from tasks.sharing._base import register_sharing
-from tasks.sharing._columns import Columns, Unit, check_lr_multiplier, check_share
 
 
 class StitchUnit(Unit):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.tasks.sharing._base import Sharing, register_sharing
+from sennit.tasks.sharing.stacks import build_stack
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.residual import ResidualBlock
-from tasks.sharing._base import Sharing, register_sharing
-from tasks.sharing.stacks import build_stack
 
 
 @register_sharing("hard")

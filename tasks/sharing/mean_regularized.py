@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from sennit.tasks.sharing._base import check_strength, register_sharing
+from sennit.tasks.sharing.hard import Hard
 from torch import Tensor, nn
-
-from tasks.sharing._base import check_strength, register_sharing
-from tasks.sharing.hard import Hard
 
 
 @register_sharing("mean_regularized")

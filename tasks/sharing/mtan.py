@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.tasks.sharing._base import Sharing, register_sharing
+from sennit.tasks.sharing.stacks import build_stack
 from torch import Tensor, nn
 
-from encoders._base import Encoder
-from encoders._named import NamedModules
-from tasks.sharing._base import Sharing, register_sharing
-from tasks.sharing.stacks import build_stack
+from sennit.named_modules import NamedModules
 
 
 class TaskAttention(nn.Module):

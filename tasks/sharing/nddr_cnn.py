@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.encoders.taps import as_tokens
+from sennit.encoders.types import TapInfo
+from sennit.tasks.sharing._base import register_sharing
+from sennit.tasks.sharing._task_networks import Columns, Unit, check_share
+from sennit.tasks.sharing.cross_stitch import convex
 from torch import Tensor, nn
-
-from encoders.layers.batch_norm import MaskedBatchNorm
-from encoders.taps import as_tokens
-from encoders.types import TapInfo
-from tasks.sharing._base import register_sharing
-from tasks.sharing._columns import Columns, Unit, check_share
-from tasks.sharing.cross_stitch import convex
 
 
 class NDDRUnit(Unit):

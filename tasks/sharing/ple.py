@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sennit.encoders._base import Encoder
+from sennit.tasks.sharing._base import Sharing, register_sharing
+from sennit.tasks.sharing.cgc import Extraction, check_counts
+from sennit.tasks.sharing.stacks._base import ONE_BLOCK
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from tasks.sharing._base import Sharing, register_sharing
-from tasks.sharing.cgc import Extraction, check_counts
-from tasks.sharing.stacks._base import ONE_BLOCK
 
 
 @register_sharing("ple")
@@ -33,7 +32,7 @@ class PLE(Sharing):
         levels: How many.
         shared: Experts of all tasks at each level.
         own: Experts of each task at each level.
-        stack: What an expert is, as `tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
+        stack: What an expert is, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
             block by default.
 
     Shape:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sennit.encoders._base import Encoder
+from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.tasks.sharing._base import Sharing, register_sharing
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from encoders.layers.batch_norm import MaskedBatchNorm
-from tasks.sharing._base import Sharing, register_sharing
 
 
 @register_sharing("segments")

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from sennit.tasks.sharing._base import register_sharing
+from sennit.tasks.sharing._soft import Soft
 from torch import Tensor
-
-from tasks.sharing._base import register_sharing
-from tasks.sharing._soft import Soft
 
 
 @register_sharing("soft_l2")

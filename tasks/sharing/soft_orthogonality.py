@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.tasks.sharing._base import check_strength, register_sharing
+from sennit.tasks.sharing._own_stacks import OwnStacks
 from torch import Tensor
 from torch.nn import functional as F
-
-from tasks.sharing._base import check_strength, register_sharing
-from tasks.sharing._own_stacks import OwnStacks
 
 
 @register_sharing("soft_orthogonality")
@@ -31,7 +30,7 @@ class SoftOrthogonality(OwnStacks):
     Cross Correlation of Signals", IEEE Trans. Inf. Theory 1974.
 
     Args:
-        stack: The layers of each task, as `tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
+        stack: The layers of each task, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
             block by default.
         strength: Of the penalty.
 

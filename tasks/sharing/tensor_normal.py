@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.encoders._base import Encoder
+from sennit.tasks.sharing._base import register_sharing
+from sennit.tasks.sharing._own_stacks import OwnStacks
+from sennit.tasks.sharing.flip_flop import energy, flip_flop
 from torch import Tensor, nn
-
-from encoders._base import Encoder
-from tasks.sharing._base import register_sharing
-from tasks.sharing._own_stacks import OwnStacks
-from tasks.sharing.flip_flop import energy, flip_flop
 
 
 class Covariances(nn.Module):
@@ -56,7 +55,7 @@ class TensorNormal(OwnStacks):
     by the traces as well.
 
     Args:
-        stack: The layers of each task, as `tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
+        stack: The layers of each task, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
             block by default.
         strength: Of the penalty.
         every: Steps from one update of the covariances to the next.

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingface_hub import ModelCardData
-
-from encoders._base import Encoder
-from tasks._base import Task
+from sennit.encoders._base import Encoder
+from sennit.tasks._base import Task
 
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 CARD = "README.md"
-_MARK = "<!-- Written by Plait. Without this line the file is yours, and is never overwritten. -->"
+_MARK = "<!-- Written by Sennit. Without this line the file is yours, and is never overwritten. -->"
 
 _USE = """
 ```python
-from tasks import MultiTaskModel
+from sennit.tasks import MultiTaskModel
 
 model = MultiTaskModel.from_pretrained("{source}")
 answer = model.predict({{{inputs}}})
@@ -52,8 +51,8 @@ def model_card(
         metrics: Figures to show, if any.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification, MultiTaskModel
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification, MultiTaskModel
         >>> encoders = {"row": create_encoder("mlp", 3)}
         >>> tasks = {"animal": Classification(["cat", "dog"])}
         >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("gated", encoders), tasks=tasks)
@@ -62,7 +61,7 @@ def model_card(
     """
     leaves = model.fused_encoder.leaves()
     data = ModelCardData(
-        license=license, library_name="plait", tags=["plait", "multimodal", "multi-task-learning"]
+        license=license, library_name="sennit", tags=["sennit", "multimodal", "multi-task-learning"]
     )
     parts = {
         "fusion": model.fused_encoder.fusion.registry_name,
@@ -75,7 +74,7 @@ def model_card(
     sections = [
         f"---\n{data.to_yaml()}\n---\n\n{_MARK}",
         "# " + " + ".join(map(_cell, leaves)) + " → " + ", ".join(map(_cell, model.with_head)),
-        "A multi-modal, multi-task model, made with Plait.",
+        "A multi-modal, multi-task model, made with Sennit.",
         "## Reads",
         _table(("modality", "encoder", "a raw value", "transforms"), _inputs(model, leaves)),
         "## Predicts",

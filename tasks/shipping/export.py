@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from sennit.data import View
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.shipping.fixed_modalities import FixedModel, mask_of
+from sennit.tasks.shipping.trial_inputs import Inputs, examples
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from encoders import View
-from encoders._registry import unknown_name
-from tasks._examples import Inputs, examples
-from tasks._fixed import FixedModel, mask_of
-from tasks.model import MultiTaskModel
+from sennit.registry import unknown_name
 
 
 def export_program(
@@ -38,8 +38,8 @@ def export_program(
         RuntimeError: The graph does not give the model's answers; the largest difference is given.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification
         >>> encoders = {"row": create_encoder("mlp", 3), "motion": create_encoder("tcn", 2)}
         >>> model = MultiTaskModel(
         ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(4)}

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
+from sennit.data import View
+from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
+from sennit.fusion import FusedEncoder
 from torch import Tensor, nn
 
-from encoders import Encoder, EncoderOutput, StagedEncoder, View
-from fusion import FusedEncoder
-
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 
 def mask_of(modality: str) -> str:

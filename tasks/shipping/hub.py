@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-from tasks.card import CARD, is_ours, model_card
+from sennit.tasks.shipping.card import CARD, is_ours, model_card
 
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
 
@@ -27,7 +26,7 @@ def push(
     license: str | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> str:
-    """Upload what `save_pretrained` writes; see `tasks.MultiTaskModel.push_to_hub`.
+    """Upload what `save_pretrained` writes; see `sennit.tasks.MultiTaskModel.push_to_hub`.
 
     A card in the repository that is not of this library stays.
     """

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from sennit.data import View
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.shipping.export import checked_program, compare, reason
+from sennit.tasks.shipping.trial_inputs import Inputs
 from torch import Tensor
 
-from encoders import View
-from encoders._extras import require
-from tasks._examples import Inputs
-from tasks.export import checked_program, compare, reason
-from tasks.model import MultiTaskModel
+from sennit.extras import require
 
 
 def export_onnx(
@@ -28,7 +28,7 @@ def export_onnx(
     """A model as an ONNX file, for samples that have the same modalities.
 
     Inputs and outputs are named as those of `export_program`; the model's ``config``, with the names of
-    the classes, is in the file's metadata under ``plait``. A model above 2 GB puts its weights beside the
+    the classes, is in the file's metadata under ``sennit``. A model above 2 GB puts its weights beside the
     file, in ``<name>.data``. What was at ``path`` stays until the new file is whole and checked.
     Source: ``torch.onnx`` and ONNX Runtime, which runs the check.
 
@@ -46,8 +46,8 @@ def export_onnx(
         ImportError: The extra ``onnx`` is not installed.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification
         >>> encoders = {"row": create_encoder("mlp", 3)}
         >>> model = MultiTaskModel(
         ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(4)}
@@ -78,7 +78,7 @@ def export_onnx(
                 verbose=False,
             )
             assert graph is not None  # it is None for the exporter before dynamo
-            graph.model.metadata_props["plait"] = json.dumps(model.config, default=str)
+            graph.model.metadata_props["sennit"] = json.dumps(model.config, default=str)
             graph.save(Path(folder) / path.name)
             session = runtime.InferenceSession(Path(folder) / path.name, providers=["CPUExecutionProvider"])
         except OSError:

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
+from sennit.data import Transforms
+from sennit.fusion._base import FUSIONS
+from sennit.fusion.fused_encoder import build_encoder
+from sennit.fusion.modality_dropout import ModalityDropout
+from sennit.tasks._base import TASKS
+from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.shipping.card import CARD, is_ours, model_card
+from sennit.tasks.shipping.hub import ASSETS, CONFIG, WEIGHTS, download
+from sennit.tasks.weighting._base import WEIGHTINGS
 
-from encoders import Transforms
-from encoders._registry import unknown_name
-from fusion._base import FUSIONS
-from fusion.fused_encoder import build_encoder
-from fusion.modality_dropout import ModalityDropout
-from tasks._base import TASKS
-from tasks.card import CARD, is_ours, model_card
-from tasks.hub import ASSETS, CONFIG, WEIGHTS, download
-from tasks.sharing._base import SHARINGS
-from tasks.weighting._base import WEIGHTINGS
+from sennit.registry import unknown_name
 
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 _KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout", "transforms")
 
@@ -92,7 +92,7 @@ def load(source: str | Path, *, revision: str | None = None, token: str | None =
         FileNotFoundError: A file is missing.
         ValueError: An unknown config key, a truncated file, or weights that belong to another config.
     """
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
     folder = Path(source)
     if not folder.is_dir():

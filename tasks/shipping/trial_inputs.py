@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.data import InputSpec, View
+from sennit.tasks.shipping.fixed_modalities import mask_of
 from torch import Tensor
-
-from encoders import InputSpec, View
-from tasks._fixed import mask_of
 
 Inputs = dict[str, Tensor]
 

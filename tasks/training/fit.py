@@ -11,12 +11,19 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
-
-from encoders import ResumableLoader
-from tasks._fitting import MovingAverage, Waiting, check_choice, interruptible, quiet, say, warn_of_unfitted
-from tasks.checkpoints import Checkpoints, SafeCheckpointIO, read_checkpoint
-from tasks.learner import Learner
-from tasks.logs import make_loggers
+from sennit.data import ResumableLoader
+from sennit.tasks.training.checkpoints import Checkpoints, SafeCheckpointIO, read_checkpoint
+from sennit.tasks.training.learner import Learner
+from sennit.tasks.training.logs import make_loggers
+from sennit.tasks.training.trainer_callbacks import (
+    MovingAverage,
+    Waiting,
+    check_choice,
+    interruptible,
+    quiet,
+    say,
+    warn_of_unfitted,
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,8 @@ def fit(
 
     Example:
         >>> import tempfile, torch
-        >>> from encoders import Batch, BatchDataset, create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification, MultiTaskModel
+        >>> from sennit.data import Batch, BatchDataset; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification, MultiTaskModel
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(
         ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(2)}

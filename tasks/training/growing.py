@@ -6,15 +6,14 @@ import copy
 from typing import TYPE_CHECKING
 
 import torch
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.tasks.analysis.affinity import branch_affinity, group
+from sennit.tasks.sharing.adaptive import Adaptive
+from sennit.tasks.sharing.somp import somp
 from torch import Tensor
 
-from encoders.layers.residual import ResidualBlock
-from tasks.sharing.adaptive import Adaptive
-from tasks.sharing.affinity import branch_affinity, group
-from tasks.sharing.somp import somp
-
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 
 def grow(model: MultiTaskModel, affinity: Tensor, *, branch_cost: float = 0.1) -> MultiTaskModel:
@@ -40,8 +39,8 @@ def grow(model: MultiTaskModel, affinity: Tensor, *, branch_cost: float = 0.1) -
         ValueError: An affinity of another shape or out of range.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import MultiTaskModel, Regression
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import MultiTaskModel, Regression
         >>> encoders = {"x": create_encoder("mlp", 3)}
         >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("concat", encoders),
         ...     tasks={t: Regression() for t in "abc"}, sharing=Adaptive(stack={"name": "mlp", "depth": 2}))
@@ -84,8 +83,8 @@ def thin(model: MultiTaskModel, hidden: int) -> MultiTaskModel:
         ValueError: There are not as many units.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import MultiTaskModel, Regression
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import MultiTaskModel, Regression
         >>> encoders = {"x": create_encoder("mlp", 3)}
         >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("concat", encoders, embed_dim=8),
         ...     tasks={"y": Regression()}, sharing=Adaptive())

@@ -6,17 +6,18 @@ import copy
 from collections.abc import Iterable, Iterator
 
 import torch
+from sennit.data import View
+from sennit.encoders import Encoder
+from sennit.encoders.present_rows import encode_slot
+from sennit.fusion.modality_dropout import ModalityDropout
+from sennit.tasks._base import TASKS
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.weighting._base import WEIGHTINGS
 from torch.nn import functional as F
 
-from encoders import Encoder, View
-from encoders._modes import evaluating
-from encoders._registry import unknown_name
-from encoders.slots import encode_slot
-from fusion.modality_dropout import ModalityDropout
-from tasks._base import TASKS
-from tasks.model import MultiTaskModel
-from tasks.sharing._base import SHARINGS
-from tasks.weighting._base import WEIGHTINGS
+from sennit.modes import evaluating
+from sennit.registry import unknown_name
 
 
 def latent_transfer(
@@ -55,8 +56,8 @@ def latent_transfer(
         ValueError: An unknown modality, another ``embed_dim``, no epoch, or no sample with both modalities.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification
         >>> encoders = {"photo": create_encoder("mlp", 3, embed_dim=8)}
         >>> fusion = create_fusion("concat", encoders)
         >>> model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks={"animal": Classification(2)})

@@ -6,30 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sennit.data import Batch
+from sennit.tasks.balancing import Balancing
+from sennit.tasks.balancing._boundary import check_boundary
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.model.labelled_mean import of_all_ranks
+from sennit.tasks.model.losses import Batches, as_batches
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.model.parts import part_of_each
+from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.training.logs import forget_last_step
+from sennit.tasks.training.optimization import SCHEDULES, make_schedule, parameter_groups
+from sennit.tasks.training.resumable_module import Resuming
 from torch import Tensor, nn
 
-from encoders import Batch
-from encoders._registry import check_part, unknown_name
-from tasks.balancing import Balancing
-from tasks.balancing._boundary import check_boundary
-from tasks.balancing.feature_level import balanced_loss
-from tasks.logs import forget_last_step
-from tasks.losses import Batches, as_batches
-from tasks.model import MultiTaskModel
-from tasks.optimization import SCHEDULES, make_schedule, parameter_groups
-from tasks.parts import part_of_each
-from tasks.reduce import of_all_ranks
-from tasks.resuming import Resuming
-from tasks.types import TaskOutput
+from sennit.registry import check_part, unknown_name
 
 
 class Learner(Resuming):
-    """A `MultiTaskModel` with AdamW and, optionally, a schedule and a balancing; `tasks.fit` trains it.
+    """A `MultiTaskModel` with AdamW and, optionally, a schedule and a balancing; `sennit.tasks.fit` trains it.
 
     Automatic optimization: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
     applies. The loaders give a `Batch`, or several by name (``CombinedLoader``: labelled, unlabelled),
     which then make one step. Logged: ``train/<task>``, ``train/loss``, ``val/<task>/<metric>``, and for
-    `tasks.analysis.draw_curves` by what the weighting multiplies each task's gradient
+    `sennit.tasks.analysis.draw_curves` by what the weighting multiplies each task's gradient
     (``train/weighting/<task>``), and the balancing what shared parameters receive of it
     (``train/weight/<task>``), with the cosines between gradients (``train/cosine/...``). Its
     checkpoints hold all that a `ResumableLoader`'s run needs to go on exactly.
@@ -54,8 +54,8 @@ class Learner(Resuming):
 
     Example:
         >>> from torch.utils.data import DataLoader
-        >>> from encoders import BatchDataset, create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification
+        >>> from sennit.data import BatchDataset; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(
         ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(2)}

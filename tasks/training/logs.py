@@ -9,8 +9,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
-
-from tasks.checkpoints import read_checkpoint
+from sennit.tasks.training.checkpoints import read_checkpoint
 
 
 def make_loggers(folder: Path, checkpoint: Path | None) -> list[Logger]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.model.parts import part_of_each
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
-
-from tasks.model import MultiTaskModel
-from tasks.parts import part_of_each
 
 SCHEDULES = ("constant", "cosine", "one_cycle")
 

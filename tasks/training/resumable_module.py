@@ -8,11 +8,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities import CombinedLoader
+from sennit.data import ResumableLoader
+from sennit.data._random import random_state, set_random_state
 from torch import Tensor
 from torch import distributed as dist
-
-from encoders import ResumableLoader
-from encoders._random import random_state, set_random_state
 
 
 class Resuming(pl.LightningModule):
@@ -27,7 +26,7 @@ class Resuming(pl.LightningModule):
     _due: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["plait"] = {
+        checkpoint["sennit"] = {
             "options": self.options,
             "random": _of_all_ranks(_plain_state(self.device)),
             "loaders": [loader.state_dict() for loader in self._loaders()],
@@ -37,9 +36,9 @@ class Resuming(pl.LightningModule):
         trainer = self._trainer
         where = "the checkpoint" if trainer is None else f"'{trainer.ckpt_path}'"
         _check_model(where, checkpoint["state_dict"], self.state_dict())
-        if trainer is None or trainer.state.fn != "fit" or "plait" not in checkpoint:
+        if trainer is None or trainer.state.fn != "fit" or "sennit" not in checkpoint:
             return
-        self._due = checkpoint["plait"]
+        self._due = checkpoint["sennit"]
         for name, own in self.options.items():
             before = self._due["options"].get(name)
             if own != before:

@@ -1,4 +1,4 @@
-"""What `tasks.fit` needs around Lightning's own loop."""
+"""What `sennit.tasks.fit` needs around Lightning's own loop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from sennit.data import ResumableLoader
+from sennit.fusion import FusedEncoder
+from sennit.tasks.training.checkpoints import Checkpoints
+from sennit.tasks.training.learner import Learner
 from torch import Tensor
 
-from encoders import ResumableLoader
-from encoders._registry import unknown_name
-from fusion import FusedEncoder
-from tasks.checkpoints import Checkpoints
-from tasks.learner import Learner
+from sennit.registry import unknown_name
 
 _HINTS = (
     ".*does not have many workers.*",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from encoders._registry import unknown_name
+from sennit.registry import unknown_name
 
 if TYPE_CHECKING:
-    from tasks.model import MultiTaskModel
+    from sennit.tasks.model.model import MultiTaskModel
 
 
 def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTaskModel]) -> None:
@@ -31,8 +31,8 @@ def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTa
         ValueError: A task is unknown or has no model, or a model's parts are others.
 
     Example:
-        >>> from encoders import create_encoder; from fusion import create_fusion
-        >>> from tasks import Classification, CrossStitch, MultiTaskModel
+        >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.tasks import Classification, CrossStitch, MultiTaskModel
         >>> def make(tasks, **more):
         ...     encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         ...     fusion = create_fusion("gated", encoders)

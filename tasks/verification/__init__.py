@@ -1,17 +1,17 @@
 """Verification: who speaks is decided from embeddings, and the errors of that are counted."""
 
-from tasks.verification.as_norm import as_norm, cohort_statistics
-from tasks.verification.backend import Backend, Enrolment
-from tasks.verification.bootstrap_interval import Interval, bootstrap_interval
-from tasks.verification.calibration import Calibration
-from tasks.verification.cllr import cllr, min_cllr
-from tasks.verification.cosine import cosine_scores
-from tasks.verification.det_curve import DetCurve, OperatingPoint, det_curve
-from tasks.verification.equal_error_rate import equal_error_rate
-from tasks.verification.figures import draw_det_curves, draw_embeddings, draw_scores
-from tasks.verification.lda import LDA
-from tasks.verification.min_dcf import min_dcf
-from tasks.verification.plda import PLDA
+from sennit.tasks.verification.as_norm import as_norm, cohort_statistics
+from sennit.tasks.verification.backend import Backend, Enrolment
+from sennit.tasks.verification.bootstrap_interval import Interval, bootstrap_interval
+from sennit.tasks.verification.calibration import Calibration
+from sennit.tasks.verification.cllr import cllr, min_cllr
+from sennit.tasks.verification.cosine import cosine_scores
+from sennit.tasks.verification.det_curve import DetCurve, OperatingPoint, det_curve
+from sennit.tasks.verification.equal_error_rate import equal_error_rate
+from sennit.tasks.verification.figures import draw_det_curves, draw_embeddings, draw_scores
+from sennit.tasks.verification.lda import LDA
+from sennit.tasks.verification.min_dcf import min_dcf
+from sennit.tasks.verification.plda import PLDA
 
 __all__ = [
     "LDA",

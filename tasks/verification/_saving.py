@@ -12,9 +12,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from encoders._files import write_bytes
+from sennit.files import write_bytes
 
-_FORMAT = "plait.verification.Backend"
+_FORMAT = "sennit.verification.Backend"
 
 
 def write(path: Path, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:

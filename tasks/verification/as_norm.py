@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from tasks.verification._checks import array_of, check_pairs
+from sennit.tasks.verification._checks import array_of, check_pairs
 
 
 def cohort_statistics(scores: Any, *, top: int) -> tuple[np.ndarray, np.ndarray]:

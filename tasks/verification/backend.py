@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from sennit.tasks.verification import _saving
+from sennit.tasks.verification._checks import array_of, check_embeddings, check_speakers
+from sennit.tasks.verification._linear import means_of, unit_length
+from sennit.tasks.verification.as_norm import as_norm, cohort_statistics
+from sennit.tasks.verification.calibration import Calibration
+from sennit.tasks.verification.cosine import cosine_scores
+from sennit.tasks.verification.lda import LDA
+from sennit.tasks.verification.plda import PLDA
 
-from encoders._registry import unknown_name
-from tasks.verification import _saving
-from tasks.verification._checks import array_of, check_embeddings, check_speakers
-from tasks.verification._linear import means_of, unit_length
-from tasks.verification.as_norm import as_norm, cohort_statistics
-from tasks.verification.calibration import Calibration
-from tasks.verification.cosine import cosine_scores
-from tasks.verification.lda import LDA
-from tasks.verification.plda import PLDA
+from sennit.registry import unknown_name
 
 Kind = Literal["cosine", "plda"]
 _CELLS = 2**23  # scores against the cohort that are held at a time

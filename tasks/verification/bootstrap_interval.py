@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from tasks.verification._checks import array_of, check_trials
-from tasks.verification._sweep import Sweep, sweep
-from tasks.verification.det_curve import DetCurve
+from sennit.tasks.verification._checks import array_of, check_trials
+from sennit.tasks.verification._sweep import Sweep, sweep
+from sennit.tasks.verification.det_curve import DetCurve
 
 
 class Interval(NamedTuple):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from tasks.verification._checks import check_trials
-from tasks.verification.det_curve import det_curve
+from sennit.tasks.verification._checks import check_trials
+from sennit.tasks.verification.det_curve import det_curve
 
 
 def cllr(llrs: Any, labels: Any) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from tasks.verification._checks import check_embeddings, check_pairs
-from tasks.verification._linear import bilinear, unit_length
+from sennit.tasks.verification._checks import check_embeddings, check_pairs
+from sennit.tasks.verification._linear import bilinear, unit_length
 
 
 def cosine_scores(enrol: Any, test: Any, *, mean: Any | None = None, pairs: Any | None = None) -> np.ndarray:

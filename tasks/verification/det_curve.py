@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from tasks.verification._checks import check_cost, check_trials
-from tasks.verification._sweep import sweep
+from sennit.tasks.verification._checks import check_cost, check_trials
+from sennit.tasks.verification._sweep import sweep
 
 
 class OperatingPoint(NamedTuple):

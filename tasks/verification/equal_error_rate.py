@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from tasks.verification._checks import check_trials
-from tasks.verification._sweep import Sweep, sweep
-from tasks.verification.det_curve import DetCurve, OperatingPoint
+from sennit.tasks.verification._checks import check_trials
+from sennit.tasks.verification._sweep import Sweep, sweep
+from sennit.tasks.verification.det_curve import DetCurve, OperatingPoint
 
 
 def equal_error_rate(scores: Any, labels: Any) -> OperatingPoint:

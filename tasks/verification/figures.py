@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from tasks.verification._checks import check_embeddings, check_speakers, check_trials
-from tasks.verification.det_curve import DetCurve
+from sennit.tasks.verification._checks import check_embeddings, check_speakers, check_trials
+from sennit.tasks.verification.det_curve import DetCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +26,7 @@ def draw_det_curves(curves: Mapping[str, DetCurve]) -> Figure:
         curves: By the name in the legend.
 
     Example:
-        >>> from tasks.verification import det_curve
+        >>> from sennit.tasks.verification import det_curve
         >>> figure = draw_det_curves({"cosine": det_curve([0.1, 0.4, 0.3, 0.8], [0, 0, 1, 1])})
         >>> figure.axes[0].get_xlabel()
         'false alarms (%)'

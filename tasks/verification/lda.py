@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from tasks.verification._checks import check_embeddings, check_speakers
-from tasks.verification._linear import diagonalise, means_of
+from sennit.tasks.verification._checks import check_embeddings, check_speakers
+from sennit.tasks.verification._linear import diagonalise, means_of
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.verification.det_curve import OperatingPoint, det_curve
+from sennit.tasks.verification.det_curve import OperatingPoint, det_curve
 
 
 def min_dcf(

@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-
-from tasks.verification._checks import check_embeddings, check_pairs, check_speakers
-from tasks.verification._linear import bilinear, diagonalise, means_of
-from tasks.verification.lda import check_repeated
+from sennit.tasks.verification._checks import check_embeddings, check_pairs, check_speakers
+from sennit.tasks.verification._linear import bilinear, diagonalise, means_of
+from sennit.tasks.verification.lda import check_repeated
 
 _STEPS, _GAIN = 500, 1e-8  # at most so many steps; ended where one gains less than that a row
 

@@ -1,16 +1,16 @@
 """Weightings: many losses into one."""
 
-from tasks.weighting._base import Weighting, create_weighting, list_weightings, register_weighting
-from tasks.weighting.dwa import DWA
-from tasks.weighting.equal import Equal
-from tasks.weighting.famo import FAMO
-from tasks.weighting.fixed import Fixed
-from tasks.weighting.geometric import Geometric
-from tasks.weighting.gradnorm import GradNorm
-from tasks.weighting.imtl_l import IMTLL
-from tasks.weighting.random import Random
-from tasks.weighting.running_deviation import RunningDeviation
-from tasks.weighting.uncertainty import Uncertainty
+from sennit.tasks.weighting._base import Weighting, create_weighting, list_weightings, register_weighting
+from sennit.tasks.weighting.dwa import DWA
+from sennit.tasks.weighting.equal import Equal
+from sennit.tasks.weighting.famo import FAMO
+from sennit.tasks.weighting.fixed import Fixed
+from sennit.tasks.weighting.geometric import Geometric
+from sennit.tasks.weighting.gradnorm import GradNorm
+from sennit.tasks.weighting.imtl_l import IMTLL
+from sennit.tasks.weighting.random import Random
+from sennit.tasks.weighting.running_deviation import RunningDeviation
+from sennit.tasks.weighting.uncertainty import Uncertainty
 
 __all__ = [
     "DWA",

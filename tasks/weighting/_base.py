@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from sennit.tasks._base import Task
 from torch import Tensor, nn
 
-from encoders._registry import Configurable, Registry
-from tasks._base import Task
+from sennit.registry import Configurable, Registry
 
 
 class Weighting(Configurable, nn.Module):

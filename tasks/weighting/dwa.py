@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.tasks._base import Task
+from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
-
-from tasks._base import Task
-from tasks.weighting._base import Weighting, register_weighting
 
 
 @register_weighting("dwa")
@@ -33,7 +32,7 @@ class DWA(Weighting):
         ValueError: ``temperature`` is not above 0.
 
     Example:
-        >>> from tasks import Classification, Regression
+        >>> from sennit.tasks import Classification, Regression
         >>> weighting = DWA()
         >>> weighting.bind({"class": Classification(3), "speed": Regression()})
         >>> for epoch, losses in enumerate([(2.0, 2.0), (2.0, 1.0)]):

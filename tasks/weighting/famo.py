@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.tasks._base import Task
+from sennit.tasks.weighting._adam import adam_move, add_adam_state
+from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
-
-from tasks._base import Task
-from tasks.weighting._adam import adam_move, add_adam_state
-from tasks.weighting._base import Weighting, register_weighting
 
 _EPSILON = 1e-8
 
@@ -33,7 +32,7 @@ class FAMO(Weighting):
         losses ``[K]`` (above ``min_loss``), active ``K`` bools, result a scalar.
 
     Example:
-        >>> from tasks import Classification
+        >>> from sennit.tasks import Classification
         >>> weighting = FAMO()
         >>> weighting.bind({"a": Classification(3), "b": Classification(3)})
         >>> _ = weighting(torch.tensor([2.0, 2.0]), (True, True))

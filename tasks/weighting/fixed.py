@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from sennit.tasks._base import Task
+from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
 
-from encoders._registry import unknown_name
-from tasks._base import Task
-from tasks.weighting._base import Weighting, register_weighting
+from sennit.registry import unknown_name
 
 
 @register_weighting("fixed")
@@ -26,7 +26,7 @@ class Fixed(Weighting):
         ValueError: A weight below 0 or not finite; when it is bound, one of an unknown task.
 
     Example:
-        >>> import torch; from tasks import Classification, Regression
+        >>> import torch; from sennit.tasks import Classification, Regression
         >>> weighting = Fixed(weights={"speed": 0.1})
         >>> weighting.bind({"class": Classification(3), "speed": Regression()})
         >>> weighting(torch.tensor([1.0, 2.0]), (True, True))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.tasks._base import Task
+from sennit.tasks.weighting._adam import adam_move, add_adam_state
+from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
 from torch import distributed as dist
-
-from tasks._base import Task
-from tasks.weighting._adam import adam_move, add_adam_state
-from tasks.weighting._base import Weighting, register_weighting
 
 _LEAST = 1e-3
 _EPSILON = 1e-8
@@ -43,7 +42,7 @@ class GradNorm(Weighting):
         ValueError: ``alpha`` or ``lr`` is negative.
 
     Example:
-        >>> from tasks import Classification, Regression
+        >>> from sennit.tasks import Classification, Regression
         >>> weighting = GradNorm(lr=0.1)
         >>> weighting.bind({"class": Classification(3), "speed": Regression()})
         >>> h = torch.ones(2, requires_grad=True)

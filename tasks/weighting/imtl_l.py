@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.tasks._base import Task
+from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor, nn
-
-from tasks._base import Task
-from tasks.weighting._base import Weighting, register_weighting
 
 
 @register_weighting("imtl_l")
@@ -24,7 +23,7 @@ class IMTLL(Weighting):
         losses ``[K]``, active ``K`` bools, result a scalar.
 
     Example:
-        >>> from tasks import Classification, Regression
+        >>> from sennit.tasks import Classification, Regression
         >>> weighting = IMTLL()
         >>> weighting.bind({"class": Classification(3), "speed": Regression()})
         >>> weighting(torch.tensor([1.0, 2.0]), (True, True)).item()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.tasks._base import Task
+from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
-
-from tasks._base import Task
-from tasks.weighting._base import Weighting, register_weighting
 
 _LEAST = 0.01
 
@@ -36,7 +35,7 @@ class RunningDeviation(Weighting):
         ValueError: ``decay`` out of range.
 
     Example:
-        >>> from tasks import Classification, Regression
+        >>> from sennit.tasks import Classification, Regression
         >>> weighting = RunningDeviation()
         >>> weighting.bind({"class": Classification(3), "speed": Regression()})
         >>> weighting(torch.tensor([1.0, 200.0]), (True, True))

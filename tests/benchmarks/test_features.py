@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.encoders.features import MFCC, Fbank
 
 from benchmarks import features
 from benchmarks._harness import Result
-from encoders.features import MFCC, Fbank
 from tests.benchmarks.test_overhead import check_schema
 
 ROWS = [
@@ -60,4 +60,4 @@ def test_the_result_file_has_the_schema_and_the_rows(tmp_path: Path, monkeypatch
     written = json.loads((tmp_path / "f.json").read_text())
     check_schema(written)
     assert [row["what"] for row in written["rows"]] == ROWS
-    assert {"python", "plait", "torch", "torchaudio"} <= set(written["versions"])
+    assert {"python", "sennit", "torch", "torchaudio"} <= set(written["versions"])

@@ -98,7 +98,7 @@ def test_the_result_file_has_the_schema_and_rows_of_the_design(written: dict[str
     check_schema(written)
     assert written["benchmark"] == "overhead"
     assert {row["what"] for row in written["rows"]} == ROWS
-    assert {"python", "plait", "torch"} <= set(written["versions"])
+    assert {"python", "sennit", "torch"} <= set(written["versions"])
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda p: p.stem)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from jaxtyping import TypeCheckError
-
-from encoders import EncoderOutput
-from fusion import FusionOutput
+from sennit.encoders import EncoderOutput
+from sennit.fusion import FusionOutput
 
 VALID = torch.ones(2, 3, dtype=torch.bool)
 

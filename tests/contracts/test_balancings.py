@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.tasks import Classification, Learner, MultiLabel, Regression, create_balancing, list_balancings
+from sennit.tasks.balancing._base import BALANCINGS, LEVELS
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.testing import task_kit
 
-from tasks import Classification, Learner, MultiLabel, Regression, create_balancing, list_balancings
-from tasks.balancing._base import BALANCINGS, LEVELS
-from tasks.balancing.feature_level import balanced_loss
-from tests.contracts import task_kit
 from tests.parts import make_batch, make_model
 
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -9,13 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sennit.encoders import Encoder, StagedEncoder, create_encoder, list_encoders
+from sennit.encoders.molecules_chemprop import molecule_rows
+from sennit.encoders.present_rows import encode_slot
+from sennit.testing import encoder_kit as kit
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
-
-from encoders import Encoder, StagedEncoder, create_encoder, list_encoders
-from encoders.molecules_chemprop import molecule_rows
-from encoders.slots import encode_slot
-from tests.contracts import encoder_kit as kit
 
 BATCH = 4
 

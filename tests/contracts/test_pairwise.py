@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-
-from encoders import Batch, list_encoders
-from encoders._create import ENCODERS
-from fusion import create_fusion, list_fusions
-from fusion._base import FUSIONS
-from tasks import (
+from sennit.data import Batch
+from sennit.encoders import list_encoders
+from sennit.encoders._create import ENCODERS
+from sennit.fusion import create_fusion, list_fusions
+from sennit.fusion._base import FUSIONS
+from sennit.tasks import (
     Balancing,
     Classification,
     Consistency,
@@ -33,8 +33,9 @@ from tasks import (
     list_sharings,
     list_weightings,
 )
-from tasks.balancing.feature_level import balanced_loss
-from tasks.sharing._base import SHARINGS
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.sharing._base import SHARINGS
+
 from tests.contracts.test_encoders import BATCH
 from tests.contracts.test_encoders import EXAMPLES as ENCODER_EXAMPLES
 

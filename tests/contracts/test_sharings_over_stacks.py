@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-
-from encoders import Batch
-from encoders.types import Layout, TapInfo
-from tasks import (
+from sennit.data import Batch
+from sennit.encoders.types import Layout, TapInfo
+from sennit.tasks import (
     Classification,
     MultiTaskModel,
     Regression,
@@ -22,11 +20,13 @@ from tasks import (
     create_sharing,
     list_sharings,
 )
-from tasks.balancing.feature_level import balanced_loss
-from tasks.sharing._base import SHARINGS
-from tasks.sharing.stacks import Stack, list_stacks, register_stack
-from tasks.sharing.stacks._base import STACKS
-from tests.contracts import fusion_kit
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.sharing.stacks import Stack, list_stacks, register_stack
+from sennit.tasks.sharing.stacks._base import STACKS
+from sennit.testing import fusion_kit
+from torch import nn
+
 from tests.parts import make_batch, make_model
 
 OPTION = {

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-
-from tasks.sharing.stacks import build_stack, create_stack, list_stacks
+from sennit.tasks.sharing.stacks import build_stack, create_stack, list_stacks
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "conv": {"shape": [2, 3, 1], "depth": 3},

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import Tensor
-
-from tasks import (
+from sennit.tasks import (
     AAMSoftmax,
     AMSoftmax,
     Classification,
@@ -21,8 +19,9 @@ from tasks import (
     create_task,
     list_tasks,
 )
-from tasks._base import TASKS
-from tests.contracts import task_kit as kit
+from sennit.tasks._base import TASKS
+from sennit.testing import task_kit as kit
+from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from tasks import Classification, MultiLabel, Regression, Weighting, create_weighting, list_weightings
-from tasks.weighting._base import WEIGHTINGS
-from tests.contracts import task_kit
+from sennit.tasks import Classification, MultiLabel, Regression, Weighting, create_weighting, list_weightings
+from sennit.tasks.weighting._base import WEIGHTINGS
+from sennit.testing import task_kit
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "dwa": {"temperature": 1.0},

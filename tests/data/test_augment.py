@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Generator, Tensor
-
-from encoders.augment import (
+from sennit.data.augment.waveform import (
     AdditiveNoise,
     Augmentation,
     Babble,
@@ -28,6 +26,7 @@ from encoders.augment import (
     list_augments,
     musan,
 )
+from torch import Generator, Tensor
 
 RATE = 8000
 

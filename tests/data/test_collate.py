@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-
-from encoders import Collate, InputSpec, TargetSpec, create_encoder
-from encoders.slots import encode_slot
+from sennit.data import Collate, InputSpec, TargetSpec
+from sennit.encoders import create_encoder
+from sennit.encoders.present_rows import encode_slot
 
 SPECS = {
     "audio": InputSpec((None, 2), sequence=True),

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sennit.data._order
+import sennit.data._stream
+import sennit.data.loader
 import torch
 from pytorch_lightning.utilities import CombinedLoader
+from sennit.data import ResumableLoader
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
-
-import encoders._order
-import encoders._stream
-import encoders.loader
-from encoders import ResumableLoader
 
 
 class Drawing(Dataset[list[float]]):
@@ -71,7 +70,7 @@ def epoch(loader: ResumableLoader, number: int) -> list[Any]:
 
 
 def on_rank(monkeypatch: pytest.MonkeyPatch, rank: int, ranks: int) -> None:
-    for module in (encoders._order, encoders.loader, encoders._stream):
+    for module in (sennit.data._order, sennit.data.loader, sennit.data._stream):
         monkeypatch.setattr(module, "rank_and_ranks", lambda: (rank, ranks))
 
 

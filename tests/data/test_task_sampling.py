@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sennit.data.loader
+import sennit.data.task_sampling
 import torch
+from sennit.data import Batch, BatchDataset, TaskSamplingLoader
 
-import encoders.loader
-import encoders.task_sampling
-from encoders import Batch, BatchDataset, TaskSamplingLoader
-from tests.encoders.test_loader import Drawing, Failing, Streaming, epoch, flat
+from tests.data.test_loader import Drawing, Failing, Streaming, epoch, flat
 
 SIZES = {"a": 20, "b": 7, "c": 2}
 SAMPLINGS: list[dict[str, Any]] = [
@@ -46,7 +46,7 @@ def tasks(batches: Any) -> list[int]:
 
 
 def on_rank(monkeypatch: pytest.MonkeyPatch, rank: int, ranks: int) -> None:
-    for module in (encoders._order, encoders.loader, encoders.task_sampling):
+    for module in (sennit.data._order, sennit.data.loader, sennit.data.task_sampling):
         monkeypatch.setattr(module, "rank_and_ranks", lambda: (rank, ranks))
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-from encoders import Preprocessing, ResumableLoader, Transforms, create_encoder
-from fusion import create_fusion
-from tasks import Classification, MultiTaskModel
+from sennit.data import Preprocessing, ResumableLoader, Transforms
+from sennit.encoders import create_encoder
+from sennit.fusion import create_fusion
+from sennit.tasks import Classification, MultiTaskModel
 
 CROP = {"name": "torchvision/RandomResizedCrop", "size": (8, 8), "scale": (0.3, 1.0)}
 FLIP = {"name": "torchvision/RandomHorizontalFlip", "p": 1.0}

@@ -8,9 +8,8 @@ import pytest
 import soundfile
 import torch
 import torchaudio
-
-from encoders import LogMelConvEncoder, create_encoder
-from encoders.features import LogMel, load_waveform
+from sennit.encoders import LogMelConvEncoder, create_encoder
+from sennit.encoders.features import LogMel, load_waveform
 
 
 def test_log_mel_against_torchaudio() -> None:
@@ -89,5 +88,5 @@ def test_channels_first_are_refused() -> None:
 def test_missing_torchaudio_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchaudio", None)
     monkeypatch.setitem(sys.modules, "torchaudio.functional", None)
-    with pytest.raises(ImportError, match=r"Install it with `pip install 'plait\[audio\]'`"):
+    with pytest.raises(ImportError, match=r"Install it with `pip install 'sennit\[audio\]'`"):
         create_encoder("logmel_conv", sample_rate=8000)

@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.encoders import Encoder, HFAudioEncoder, HFTextEncoder, create_encoder
+from sennit.encoders._create import ENCODERS
+from sennit.encoders.hf import HFEncoder
+from sennit.encoders.present_rows import encode_slot
+from sennit.testing import encoder_kit as kit
 from torch._dynamo.testing import CompileCounter
 from transformers import (
     ASTConfig,
@@ -18,12 +23,6 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
     WhisperFeatureExtractor,
 )
-
-from encoders import Encoder, HFAudioEncoder, HFTextEncoder, create_encoder
-from encoders._create import ENCODERS
-from encoders.hf import HFEncoder
-from encoders.slots import encode_slot
-from tests.contracts import encoder_kit as kit
 
 SMALL = {
     "hidden_size": 16,

@@ -17,14 +17,13 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sennit.encoders.features import MFCC, Fbank, LogMel, _frames, load_waveform
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 from torchaudio.compliance import kaldi
 
-from encoders.features import MFCC, Fbank, LogMel, _frames, load_waveform
-
 FrontEnd = Fbank | MFCC
-DATA = os.environ.get("PLAIT_DATA")
+DATA = os.environ.get("SENNIT_DATA")
 KALDI = {"n_mels": "num_mel_bins", "n_mfcc": "num_ceps", "low_hz": "low_freq", "high_hz": "high_freq"}
 KALDI |= {"preemphasis": "preemphasis_coefficient", "lifter": "cepstral_lifter", "mean_norm": "subtract_mean"}
 FBANK: list[dict[str, Any]] = [
@@ -84,7 +83,7 @@ def test_equals_torchaudio(kind: type[FrontEnd], options: dict[str, Any], sample
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(DATA is None, reason="PLAIT_DATA is not set")
+@pytest.mark.skipif(DATA is None, reason="SENNIT_DATA is not set")
 @each
 def test_equals_torchaudio_on_speech(kind: type[FrontEnd], options: dict[str, Any]) -> None:
     front = {rate: kind(rate, **options) for rate in (8000, 16000)}

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-from encoders import ConvEncoder, TimmEncoder, create_encoder
-from encoders.taps import as_tokens
+from sennit.encoders import ConvEncoder, TimmEncoder, create_encoder
+from sennit.encoders.taps import as_tokens
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
 
@@ -121,6 +120,6 @@ def test_pretrained_is_not_saved() -> None:
 def test_missing_timm_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(
-        ImportError, match=r"'timm' is needed here. Install it with `pip install 'plait\[image\]'`"
+        ImportError, match=r"'timm' is needed here. Install it with `pip install 'sennit\[image\]'`"
     ):
         create_encoder("timm/resnet18")

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sennit.encoders.molecules
 import torch
-
-import encoders.molecules
-from encoders import create_encoder
-from encoders.molecules import morgan_fingerprint, read_molecule
-from fusion import create_fusion
-from tasks import MultiLabel, MultiTaskModel
+from sennit.encoders import create_encoder
+from sennit.encoders.molecules import morgan_fingerprint, read_molecule
+from sennit.fusion import create_fusion
+from sennit.tasks import MultiLabel, MultiTaskModel
 
 ASPIRIN = ("CC(=O)Oc1ccccc1C(=O)O", "O=C(O)c1ccccc1OC(C)=O")
 
@@ -42,7 +41,7 @@ def letters(smiles: str, *, radius: int = 2, size: int = 2048, counts: bool = Fa
 def test_a_model_reads_raw_smiles_and_so_does_its_copy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(encoders.molecules, "morgan_fingerprint", letters)
+    monkeypatch.setattr(sennit.encoders.molecules, "morgan_fingerprint", letters)
     own = {"fingerprint": create_encoder("morgan", size=32, width=8), "smiles": create_encoder("bytes")}
     model = MultiTaskModel(
         encoders=own, fusion=create_fusion("concat", own), tasks={"toxic": MultiLabel(["a", "b"])}
@@ -65,7 +64,7 @@ def test_without_rdkit_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     for name in [name for name in sys.modules if name.partition(".")[0] == "rdkit"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rdkit", None)
-    with pytest.raises(ImportError, match=r"pip install 'plait\[molecules\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'sennit\[molecules\]'"):
         read_molecule("CCO")
 
 

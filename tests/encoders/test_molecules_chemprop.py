@@ -12,11 +12,12 @@ from torch import Tensor
 
 pytest.importorskip("chemprop")
 
-from encoders import create_encoder
-from encoders.molecules import read_molecule
-from encoders.molecules_chemprop import ChempropEncoder, _featurizer, molecule_rows
-from fusion import create_fusion
-from tasks import Classification, MultiTaskModel
+from sennit.encoders import create_encoder
+from sennit.encoders.molecules import read_molecule
+from sennit.encoders.molecules_chemprop import ChempropEncoder, _featurizer, molecule_rows
+from sennit.fusion import create_fusion
+from sennit.tasks import Classification, MultiTaskModel
+
 from tests.encoders.test_molecules import ASPIRIN
 
 CUBANE = "C12C3C4C1C5C2C3C45"  # 8 atoms, 12 bonds
@@ -144,5 +145,5 @@ def test_without_chemprop_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     for name in [name for name in sys.modules if name.partition(".")[0] == "chemprop"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "chemprop", None)
-    with pytest.raises(ImportError, match=r"pip install 'plait\[graphs\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'sennit\[graphs\]'"):
         create_encoder("chemprop")

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from sennit.data.masking import masked_mean
+from sennit.encoders import create_encoder
+from sennit.encoders.present_rows import Slot, encode_slot
+from sennit.encoders.taps import as_tokens, pool
 from torch import nn
-
-from encoders import create_encoder
-from encoders.slots import Slot, encode_slot
-from encoders.taps import as_tokens, masked_mean, pool
 
 PRESENT = torch.tensor([False, True, False])
 

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from sennit.encoders import Encoder, create_encoder, list_encoders, register_encoder
+from sennit.encoders._create import ENCODERS
 
-from encoders import Encoder, Registry, create_encoder, list_encoders, register_encoder
-from encoders._create import ENCODERS
+from sennit.registry import Registry
 
 
 def test_close_names_are_suggested() -> None:

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
+from sennit.encoders import SeriesTransformerEncoder, TCNEncoder, create_encoder
 from torch.nn import functional as F
-
-from encoders import SeriesTransformerEncoder, TCNEncoder, create_encoder
 
 
 def test_tcn_stage_against_a_plain_loop() -> None:

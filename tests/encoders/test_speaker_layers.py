@@ -6,12 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.encoders.layers.se_res2net import Res2Net, SERes2NetBlock
+from sennit.encoders.layers.tdnn import TDNN
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from encoders.layers.batch_norm import MaskedBatchNorm
-from encoders.layers.se_res2net import Res2Net, SERes2NetBlock
-from encoders.layers.tdnn import TDNN
 
 
 def pair(dim: int) -> tuple[MaskedBatchNorm, nn.BatchNorm1d]:

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-
-from encoders import FTTransformerEncoder, MLPEncoder, create_encoder
-from encoders.layers.standardise import Standardise
-from encoders.layers.table import TableFeatures
+from sennit.encoders import FTTransformerEncoder, MLPEncoder, create_encoder
+from sennit.encoders.layers.standardise import Standardise
+from sennit.encoders.layers.table import TableFeatures
 
 NAN = float("nan")
 TABLES = pytest.mark.parametrize("name", ["mlp", "ft_transformer"])

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from sennit.data import Collate
+from sennit.encoders import ByteTransformerEncoder, HFTextEncoder, create_encoder
+from sennit.encoders._create import ENCODERS
+from sennit.testing import encoder_kit as kit
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
-
-from encoders import ByteTransformerEncoder, Collate, HFTextEncoder, create_encoder
-from encoders._create import ENCODERS
-from tests.contracts import encoder_kit as kit
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "red", "cat"]
 
@@ -122,5 +122,5 @@ def test_hf_architectures(architecture: dict) -> None:
 
 def test_missing_transformers_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ImportError, match=r"Install it with `pip install 'plait\[text\]'`"):
+    with pytest.raises(ImportError, match=r"Install it with `pip install 'sennit\[text\]'`"):
         create_encoder("hf/any")

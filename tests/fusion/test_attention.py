@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.data import View
+from sennit.encoders import EncoderOutput
+from sennit.encoders.layers.transformer import TransformerBlock, sinusoids
+from sennit.fusion import FusedEncoder, Fusion, create_fusion
+from sennit.testing import fusion_kit as kit
 from torch import Tensor, nn
 
-from encoders import EncoderOutput, View
-from encoders.layers.transformer import TransformerBlock, sinusoids
-from fusion import FusedEncoder, Fusion, create_fusion
-from tests.contracts import fusion_kit as kit
 from tests.contracts.test_fusions import CHECKS
 from tests.parts import MODALITIES, every_subset_of, make_encoders, make_view
 

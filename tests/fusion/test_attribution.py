@@ -8,16 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sennit.data import View
+from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
 from torch import Tensor
-
-from encoders import View
-from fusion.attribution import (
-    leave_one_out,
-    over_subsets,
-    shapley_values,
-    shares,
-    subsets_of,
-)
 
 
 def by_orders(values: Tensor) -> list[float]:
@@ -100,7 +93,7 @@ def test_shares_are_sizes_of_effects() -> None:
 
 def test_over_subsets_reads_each_sample_under_each_subset(monkeypatch: pytest.MonkeyPatch) -> None:
     """In parts, too; what a sample lacks stays absent."""
-    monkeypatch.setattr("fusion.attribution.ROWS", 6)
+    monkeypatch.setattr("sennit.fusion.analysis.attribution.ROWS", 6)
     inputs = {"a": torch.tensor([[1.0], [2.0]]), "b": torch.tensor([[10.0], [20.0]])}
     view = View.of(inputs, present={"b": torch.tensor([True, False])})
     seen = []

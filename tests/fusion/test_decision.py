@@ -8,10 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sennit.fusion import MeanRule, MultiplicativeRule
 from torch import Tensor
 from torch.nn import functional as F
-
-from fusion import MeanRule, MultiplicativeRule
 
 sizes = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 

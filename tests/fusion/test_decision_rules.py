@@ -9,9 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
-
-from fusion import (
+from sennit.fusion import (
     AdditiveRule,
     BoostedRule,
     LearnedWeightsRule,
@@ -24,6 +22,8 @@ from fusion import (
     Rule,
     StackingRule,
 )
+from torch import Tensor
+
 from tests.fusion.test_decision import draw
 
 sizes = settings(max_examples=20, deadline=None, derandomize=True, database=None)

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.data import Batch, BatchDataset, ResumableLoader
+from sennit.encoders import EncoderOutput, create_encoder
+from sennit.fusion import FusedEncoder, create_fusion, list_fusions
+from sennit.fusion._base import FUSIONS
+from sennit.fusion.early.mutual_information import mutual_information
+from sennit.tasks import Learner, MultiTaskModel, fit
+from sennit.testing import fusion_kit as kit
 from torch import Tensor
 
-from encoders import Batch, BatchDataset, EncoderOutput, ResumableLoader, create_encoder
-from fusion import FusedEncoder, create_fusion, list_fusions
-from fusion._base import FUSIONS
-from fusion.early.mutual_information import mutual_information
-from tasks import Learner, MultiTaskModel, fit
-from tests.contracts import fusion_kit as kit
 from tests.contracts.test_fusions import CHECKS, make_fused
 from tests.parts import MODALITIES, make_batch, make_model, make_view
 

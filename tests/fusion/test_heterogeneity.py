@@ -7,13 +7,12 @@ from collections.abc import Iterable
 
 import pytest
 import torch
+from sennit.encoders import create_encoder
+from sennit.fusion import Heterogeneity, create_fusion, interaction_heterogeneity, modality_heterogeneity
+from sennit.fusion.analysis.heterogeneity import Data
+from sennit.fusion.analysis.transfer_probe import TransferProbe
+from sennit.tasks import Classification, Regression
 from torch import Tensor
-
-from encoders import create_encoder
-from fusion import Heterogeneity, create_fusion, interaction_heterogeneity, modality_heterogeneity
-from fusion.heterogeneity import Data
-from fusion.transfer_probe import TransferProbe
-from tasks import Classification, Regression
 
 
 def shapes(size: int, seed: int) -> Data:

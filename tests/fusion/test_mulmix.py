@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.encoders import EncoderOutput
+from sennit.fusion import BoostedRule, FusionOutput, LearnedWeightsRule, MulMix, create_fusion
+from sennit.fusion.decision.mulmix import pruned_subsets
+from sennit.tasks import Classification, CrossStitch, MultiLabel, MultiTaskModel, Regression
+from sennit.tasks.model.parts import parts
 from torch import Tensor
 from torch.nn import functional as F
 
-from encoders import EncoderOutput
-from fusion import BoostedRule, FusionOutput, LearnedWeightsRule, MulMix, create_fusion
-from fusion.decision.mulmix import pruned_subsets
-from tasks import Classification, CrossStitch, MultiLabel, MultiTaskModel, Regression
-from tasks.parts import parts
 from tests.fusion.test_late import make_encoders
 from tests.parts import MODALITIES, make_batch, make_model, subsets
 

@@ -10,29 +10,29 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from sennit.recipes.avdigits import train as avdigits
+from sennit.recipes.avdigits.config import Config as AVDigitsConfig
+from sennit.recipes.harness import Options, Recipe
+from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.htad.config import DEFAULT_FUSION, Config
+from sennit.recipes.htad.data import MODALITIES, folds, load
+from sennit.recipes.htad.train import fit
+from sennit.recipes.mosi import train as mosi
+from sennit.recipes.mosi.config import Config as MOSIConfig
+from sennit.recipes.school import data as school
+from sennit.recipes.school.config import JOINT as SCHOOL_JOINT
+from sennit.recipes.school.config import Config as SchoolConfig
+from sennit.recipes.school.fitting import fit as school_fit
+from sennit.recipes.tox21 import data as tox21
+from sennit.recipes.tox21.config import Config as Tox21Config
+from sennit.recipes.tox21.fitting import fit as tox21_fit
+from sennit.recipes.xvector.config import Config as XVectorConfig
+from sennit.recipes.xvector.corpora import load as xvector_load
+from sennit.recipes.xvector.learner import SpeakerLearner
+from sennit.recipes.xvector.train import train as xvector_train
+from sennit.tasks import Learner
 
-from recipes.avdigits import train as avdigits
-from recipes.avdigits.config import Config as AVDigitsConfig
-from recipes.harness import Options, Recipe
-from recipes.harness import cell as harness_cell
-from recipes.harness.trainer import Stopwatch
-from recipes.htad.config import DEFAULT_FUSION, Config
-from recipes.htad.data import MODALITIES, folds, load
-from recipes.htad.train import fit
-from recipes.mosi import train as mosi
-from recipes.mosi.config import Config as MOSIConfig
-from recipes.school import data as school
-from recipes.school.config import JOINT as SCHOOL_JOINT
-from recipes.school.config import Config as SchoolConfig
-from recipes.school.fitting import fit as school_fit
-from recipes.tox21 import data as tox21
-from recipes.tox21.config import Config as Tox21Config
-from recipes.tox21.fitting import fit as tox21_fit
-from recipes.xvector.config import Config as XVectorConfig
-from recipes.xvector.corpora import load as xvector_load
-from recipes.xvector.learner import SpeakerLearner
-from recipes.xvector.train import train as xvector_train
-from tasks import Learner
 from tests.encoders.test_molecules import letters
 from tests.recipes.synthetic import (
     first_letters,
@@ -68,7 +68,7 @@ def htad_losses(weighting: str | None) -> list[float]:
     data = load()
     train, _ = folds(data, "same", 0)[0]
     cell = {"row": DEFAULT_FUSION, "weighting": weighting, "protocol": "same", "seed": 0, "fold": 0}
-    with patch("recipes.htad.train.Learner", _recording(losses)):
+    with patch("sennit.recipes.htad.train.Learner", _recording(losses)):
         fit(Config(), cell, data, train, list(MODALITIES), 1.5, STEPS, trial=0)
     return losses
 
@@ -80,7 +80,7 @@ def _recipe_losses(recipe: Recipe[Any], config: Options, fusion: str, folder: Pa
     torch.manual_seed(0)
     model = recipe.build(config, names, fusion)
     data = recipe.data(config, names, 0)
-    with patch("tasks.Learner", _recording(losses), create=True):
+    with patch("sennit.tasks.Learner", _recording(losses), create=True):
         harness_cell.train(recipe, config, model, data, folder / "training", seed=0)
     return losses[:STEPS]
 
@@ -107,7 +107,10 @@ def xvector_losses(loss: str) -> list[float]:
             losses.append(found.item())
             return found
 
-    with tempfile.TemporaryDirectory() as name, patch("recipes.xvector.train.SpeakerLearner", Recording):
+    with (
+        tempfile.TemporaryDirectory() as name,
+        patch("sennit.recipes.xvector.train.SpeakerLearner", Recording),
+    ):
         config = XVectorConfig(
             data=write_voices(Path(name) / "data"),
             corpus="tree",
@@ -135,7 +138,10 @@ def school_losses(sampling: str) -> list[float]:
     """Of hard sharing, or of the schools as the outputs of one head, by its name in place of a sampling."""
     joint = sampling == SCHOOL_JOINT
     losses: list[float] = []
-    with tempfile.TemporaryDirectory() as name, patch("recipes.school.fitting.Learner", _recording(losses)):
+    with (
+        tempfile.TemporaryDirectory() as name,
+        patch("sennit.recipes.school.fitting.Learner", _recording(losses)),
+    ):
         config = SchoolConfig(data=write_school(Path(name)), epochs=1, batch_size=8)
         config.sampling, sharing = (config.sampling, sampling) if joint else (sampling, "hard")
         data = school.load(config.data)
@@ -149,9 +155,9 @@ def tox21_losses(tasks: str) -> list[float]:
     losses: list[float] = []
     with (
         tempfile.TemporaryDirectory() as name,
-        patch("recipes.tox21.fitting.Learner", _recording(losses)),
-        patch("encoders.molecules.morgan_fingerprint", letters),
-        patch("recipes.tox21.scaffolds.murcko_scaffold", first_letters),
+        patch("sennit.recipes.tox21.fitting.Learner", _recording(losses)),
+        patch("sennit.encoders.molecules.morgan_fingerprint", letters),
+        patch("sennit.recipes.tox21.scaffolds.murcko_scaffold", first_letters),
     ):
         config = Tox21Config(data=write_molecules(Path(name)), epochs=1, batch_size=32, tasks=tasks)
         tox21_fit(config, ("fingerprint", "smiles"), seed=0)

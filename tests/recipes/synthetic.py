@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-
-from recipes.avdigits.data import SAMPLE_RATE, SPEAKERS
-from recipes.avdigits.files import FSDD, MNIST
-from recipes.mosi.data import FILE, SIZES
-from recipes.school.data import FEATURES
-from recipes.school.data import FILE as SCHOOL
+from sennit.recipes.avdigits.data import SAMPLE_RATE, SPEAKERS
+from sennit.recipes.avdigits.files import FSDD, MNIST
+from sennit.recipes.mosi.data import FILE, SIZES
+from sennit.recipes.school.data import FEATURES
+from sennit.recipes.school.data import FILE as SCHOOL
 
 NUMBERS = (0, 1, 5, 6, 10, 11)
 

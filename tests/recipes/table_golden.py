@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from recipes.table.config import Config
-from recipes.table.parts import load_parts
-from recipes.table.train import train
-from tasks import Learner
+from sennit.recipes.table.config import Config
+from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.train import train
+from sennit.tasks import Learner
+
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
 FILE = Path(__file__).parent / "golden" / "table_first_losses.json"
@@ -30,7 +31,7 @@ def first_losses(folder: Path) -> list[float]:
     path = write_csv(folder / "train.csv", make_rows(folder))
     parts = load_parts(str(path), write_yaml(folder / "schema.yaml", SCHEMA))
     config = Config(data=str(path), epochs=3, batch_size=6, width=8, workers=0)
-    with patch("recipes.table.train.Learner", Recording):
+    with patch("sennit.recipes.table.train.Learner", Recording):
         train(config, parts, folder / "training", say=lambda text: None)
     return losses
 

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.data import BatchDataset
+from sennit.recipes import harness
+from sennit.recipes.avdigits import data as avdata
+from sennit.recipes.avdigits import files as avfiles
+from sennit.recipes.avdigits.config import Config
+from sennit.recipes.avdigits.data import MODALITIES, load, pair, splits
+from sennit.recipes.avdigits.files import FSDD, MNIST, find_files, read_idx, recordings, recordings_digest
+from sennit.recipes.avdigits.noise import Render, leading_components, remove_energy
+from sennit.recipes.avdigits.train import RECIPE, SINGLE, single_task
+from sennit.recipes.harness import Splits
+from sennit.recipes.harness import cell as harness_cell
 
-from encoders import BatchDataset
-from recipes import harness
-from recipes.avdigits import data as avdata
-from recipes.avdigits import files as avfiles
-from recipes.avdigits.config import Config
-from recipes.avdigits.data import MODALITIES, load, pair, splits
-from recipes.avdigits.files import FSDD, MNIST, find_files, read_idx, recordings, recordings_digest
-from recipes.avdigits.noise import Render, leading_components, remove_energy
-from recipes.avdigits.train import RECIPE, SINGLE, single_task
-from recipes.harness import Splits
-from recipes.harness import cell as harness_cell
 from tests.recipes import golden
 from tests.recipes.synthetic import NUMBERS, idx, utterances, wav, write_archive, write_avdigits
 
@@ -190,7 +190,7 @@ def render() -> Render:
 
 
 def numbers(render: Render, count: int = 64) -> Any:
-    from encoders import Batch
+    from sennit.data import Batch
 
     rows = {"image": torch.randint(9, (count,)), "speech": torch.randint(12, (count,))}
     return Batch.of(rows, targets={"digit": torch.zeros(count, dtype=torch.long)})
@@ -467,9 +467,9 @@ def test_single_task_networks_are_a_row(config: Config, tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_real_data_are_the_published_ones_and_train() -> None:
-    folder = Path(os.environ["PLAIT_DATA"])
+    folder = Path(os.environ["SENNIT_DATA"])
     assert recordings_digest(find_files(folder).speech) == avfiles.FSDD_DIGEST
     parts = load(folder)
     assert {s: (len(p.digits), len(p.said)) for s, p in parts.items()} == {
@@ -480,9 +480,9 @@ def test_real_data_are_the_published_ones_and_train() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_a_small_model_learns_from_real_data(tmp_path: Path) -> None:
-    folder = Path(os.environ["PLAIT_DATA"])
+    folder = Path(os.environ["SENNIT_DATA"])
     config = Config(data=folder, pairs=1500, test_pairs=300, epochs=2, noise=0.0, voices=0)
     found = RECIPE.run_cell(config, tmp_path, CELL)
     assert found["tasks"]["digit"]["score"] > 0.6

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from recipes.harness.bootstrap import interval, replicates
+from sennit.recipes.harness.bootstrap import interval, replicates
 
 RNG = np.random.default_rng(0)
 
@@ -23,7 +22,7 @@ def test_a_replicate_is_the_accuracy_of_the_drawn_seeds_and_units(monkeypatch: p
     correct = draw(2, 6, 0.5)
     drawn = {2: np.array([1, 1]), 3: np.array([0, 2, 2])}
     counts = lambda size: np.bincount(drawn[size], minlength=size)[None].astype(np.float32)  # noqa: E731
-    monkeypatch.setattr("recipes.harness.bootstrap._draws", counts)
+    monkeypatch.setattr("sennit.recipes.harness.bootstrap._draws", counts)
     expected = plain_loop(correct, units, drawn[2], drawn[3])
     assert replicates(correct, [units, units]) == pytest.approx([expected])
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
+from sennit.tasks import Learner, MultiTaskModel
 
-from encoders import Batch, BatchDataset
-from recipes.harness import Recipe, Splits
-from recipes.harness import cell as harness_cell
-from recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
-from tasks import Learner, MultiTaskModel
 from tests.recipes.tiny import RECIPE, Config, Tiny
 
 CELL = {"row": "gated", "protocol": "test", "seed": 0}

@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
+from sennit.recipes.harness import Cells, Row, RunFolder, draw_model, print_table, run_cells, write_report
+from sennit.recipes.harness.run import command, versions
+from sennit.tasks import Classification, Regression, create_weighting
 
-from encoders._files import write_text
-from fusion.search.report.page import Grid, Heading, Picture, Text
-from recipes.harness import Cells, Row, RunFolder, draw_model, print_table, run_cells, write_report
-from recipes.harness.run import command, versions
-from tasks import Classification, Regression, create_weighting
+from sennit.files import write_text
+from sennit.html_page import Grid, Heading, Picture, Text
 from tests.parts import make_model
 
 ROW = Row("gated", "late", True, "same", "activity", "accuracy", 0.9, 0.02, [0.88, 0.92])
@@ -95,7 +95,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "metrics.json"
     write_text(path, "old")
     with monkeypatch.context() as patch:
-        patch.setattr("encoders._files.os.replace", full_disk)
+        patch.setattr("sennit.files.os.replace", full_disk)
         with pytest.raises(OSError, match=r"cannot write '.*metrics.json'.*No space left.*disk full"):
             write_text(path, "new")
     assert path.read_text() == "old"
@@ -133,7 +133,7 @@ def test_resuming_what_is_not_there_or_had_other_options_is_refused(tmp_path: Pa
 
 
 def test_versions_and_command_say_what_ran() -> None:
-    assert {"python", "plait", "torch"} <= set(versions())
+    assert {"python", "sennit", "torch"} <= set(versions())
     assert command().startswith("python ")
 
 

@@ -15,17 +15,27 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sennit.data import Batch
+from sennit.fusion import list_fusions
+from sennit.recipes import harness
+from sennit.recipes.htad import train
+from sennit.recipes.htad.augment import Augment
+from sennit.recipes.htad.config import DEFAULT_FUSION, Config
+from sennit.recipes.htad.data import (
+    FRAMES,
+    HTAD,
+    MODALITIES,
+    PROTOCOLS,
+    SIZES,
+    find_csv,
+    folds,
+    inner_splits,
+    load,
+)
+from sennit.recipes.htad.recipe import RECIPE
+from sennit.tasks import MultiTaskModel
 from sklearn.ensemble import ExtraTreesClassifier
 
-from encoders import Batch
-from fusion import list_fusions
-from recipes import harness
-from recipes.htad import train
-from recipes.htad.augment import Augment
-from recipes.htad.config import DEFAULT_FUSION, Config
-from recipes.htad.data import FRAMES, HTAD, MODALITIES, PROTOCOLS, SIZES, find_csv, folds, inner_splits, load
-from recipes.htad.recipe import RECIPE
-from tasks import MultiTaskModel
 from tests.recipes import golden
 
 ROOT = Path(__file__).parents[2]
@@ -190,8 +200,8 @@ def test_a_missing_csv_is_named_and_leaves_no_run(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recipes.htad.data.find_spec", lambda _: None)
-    with pytest.raises(FileNotFoundError, match=r"pip install 'plait\[recipes\]'"):
+    monkeypatch.setattr("sennit.recipes.htad.data.find_spec", lambda _: None)
+    with pytest.raises(FileNotFoundError, match=r"pip install 'sennit\[recipes\]'"):
         load()
 
 
@@ -302,7 +312,7 @@ def test_metrics_have_the_keys_of_the_issue(run: Path) -> None:
     found = metrics(run)
     assert {"command", "versions", "seeds", "table"} <= set(found)
     assert found["seeds"] == [0]
-    assert {"python", "plait", "torch"} <= set(found["versions"])
+    assert {"python", "sennit", "torch"} <= set(found["versions"])
     promised = {"name": str, "stage": str, "default": bool, "protocol": str, "task": str, "metric": str}
     for row in found["table"]:
         assert set(row) == {
@@ -411,7 +421,9 @@ def test_a_killed_run_resumes_to_the_same_table(run: Path, tmp_path: Path) -> No
 
 
 def test_a_finished_run_resumes_without_work(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recipes.htad.recipe.run_cell", lambda *_, **__: pytest.fail("every cell was done"))
+    monkeypatch.setattr(
+        "sennit.recipes.htad.recipe.run_cell", lambda *_, **__: pytest.fail("every cell was done")
+    )
     before = metrics(run)["table"]
     main([*TINY, "--output", str(run.parent), "--resume", str(run)])
     assert metrics(run)["table"] == before
@@ -473,7 +485,7 @@ def test_an_unknown_fusion_is_refused_with_a_close_name() -> None:
 
 def test_the_command_ends_in_one_line_of_error_not_a_traceback() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "recipes.htad", "--fusions", "[gatd]"],
+        [sys.executable, "-m", "sennit.recipes.htad", "--fusions", "[gatd]"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.data import BatchDataset
+from sennit.recipes import harness
+from sennit.recipes.harness import Splits
+from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.mosi.config import Config
+from sennit.recipes.mosi.data import FILE, SIZES, load, splits, validation_rows
+from sennit.recipes.mosi.train import RECIPE
 
-from encoders import BatchDataset
-from recipes import harness
-from recipes.harness import Splits
-from recipes.harness import cell as harness_cell
-from recipes.mosi.config import Config
-from recipes.mosi.data import FILE, SIZES, load, splits, validation_rows
-from recipes.mosi.train import RECIPE
 from tests.recipes import golden
 from tests.recipes.synthetic import mosi_arrays, write_mosi
 
@@ -169,9 +169,9 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_real_data_have_the_official_split_and_the_known_references(tmp_path: Path) -> None:
-    config = Config(data=Path(os.environ["PLAIT_DATA"]), epochs=4, dropouts=[0.5])
+    config = Config(data=Path(os.environ["SENNIT_DATA"]), epochs=4, dropouts=[0.5])
     train, test = load(config.data)
     assert (len(train.video), len(test.video)) == (1447, 752)
     assert (len(set(train.video)), len(set(test.video))) == (62, 31)

@@ -1,4 +1,4 @@
-"""Whole runs over the harness: the command of a recipe, and `recipes.compare`."""
+"""Whole runs over the harness: the command of a recipe, and `sennit.recipes.compare`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sennit.recipes import compare, harness
+from sennit.recipes.harness import Options, find_recipe, list_recipes
+from sennit.recipes.harness.summary import summarise, waiting
+from sennit.recipes.harness.table import Row, columns_of
 
-from recipes import compare, harness
-from recipes.harness import Options, find_recipe, list_recipes
-from recipes.harness.summary import summarise, waiting
-from recipes.harness.table import Row, columns_of
 from tests.recipes.tiny import RECIPE, Config, Tiny
 
 ROOT = Path(__file__).parents[2]
@@ -240,7 +240,7 @@ def test_workers_end_with_the_process_that_started_them(kind: signal.Signals, tm
     code = (
         # What is started in the background by a shell ignores SIGINT.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from pathlib import Path; from recipes.harness import Cells, run_cells, run_command; "
+        "from pathlib import Path; from sennit.recipes.harness import Cells, run_cells, run_command; "
         "from tests.recipes.tiny import sleep; "
         f"cells = [{{'folder': {str(tmp_path)!r}, 'x': x}} for x in range(3)]; "
         f"done = Cells(Path({str(tmp_path)!r}) / 'cells.jsonl'); "

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.data import ResumableLoader, TaskSamplingLoader
+from sennit.recipes import harness
+from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.school.config import JOINT, POOLED, Config
+from sennit.recipes.school.data import EXAM, FILE, explained_variance, inner_split, joint, load, pooled, split
+from sennit.recipes.school.fitting import Scale, build, choose, fit, make_loader
+from sennit.recipes.school.references import REFERENCES
+from sennit.recipes.school.single import train_once
+from sennit.recipes.school.train import RECIPE
 
-from encoders import ResumableLoader, TaskSamplingLoader
-from recipes import harness
-from recipes.harness.trainer import Stopwatch
-from recipes.school.config import JOINT, POOLED, Config
-from recipes.school.data import EXAM, FILE, explained_variance, inner_split, joint, load, pooled, split
-from recipes.school.fitting import Scale, build, choose, fit, make_loader
-from recipes.school.references import REFERENCES
-from recipes.school.single import train_once
-from recipes.school.train import RECIPE
 from tests.recipes import golden
 from tests.recipes.synthetic import school_arrays, write_school
 
@@ -251,7 +251,9 @@ def test_what_is_trained_once_never_sees_the_test_pupils(
     _, test = split(data, 1)
     shuffled = data.score.copy()
     shuffled[test] = shuffled[test][::-1]
-    monkeypatch.setattr("recipes.school.single.load", lambda _: dataclasses.replace(data, score=shuffled))
+    monkeypatch.setattr(
+        "sennit.recipes.school.single.load", lambda _: dataclasses.replace(data, score=shuffled)
+    )
     again = train_once(config, "hard", split_seed=1, seed=5)
     assert again.validation == pytest.approx(seen.validation, abs=1e-5)
     assert again.validation_by_task == pytest.approx(seen.validation_by_task, rel=1e-4)
@@ -354,9 +356,9 @@ def test_options_that_cannot_be_are_refused(changes: dict[str, Any], says: str) 
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_real_data_have_the_known_references(tmp_path: Path) -> None:
-    config = Config(data=Path(os.environ["PLAIT_DATA"]))
+    config = Config(data=Path(os.environ["SENNIT_DATA"]))
     data = load(config.data)
     assert (len(data.score), len(data.names)) == (15362, 139)
     known = {"a ridge per school": 0.272, "pooled ridge": 0.337, "pooled ridge, school intercepts": 0.364}

@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.recipes.harness import find_recipe, parse
+from sennit.recipes.table import TableDataset, write_shards
+from sennit.recipes.table.__main__ import main
+from sennit.recipes.table.build import build_model
+from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.scales import TargetScales, fit_inputs
+from sennit.tasks import Learner, MultiTaskModel
 
-from recipes.harness import find_recipe, parse
-from recipes.table import TableDataset, write_shards
-from recipes.table.__main__ import main
-from recipes.table.build import build_model
-from recipes.table.parts import load_parts
-from recipes.table.scales import TargetScales, fit_inputs
-from tasks import Learner, MultiTaskModel
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 from tests.recipes.table_golden import FILE, first_losses
 from tests.recipes.table_stamps import make_stamps
 
 ROOT = Path(__file__).parents[2]
-DATA = os.environ.get("PLAIT_DATA")
+DATA = os.environ.get("SENNIT_DATA")
 SMALL = ("--workers=0", "--batch-size=6", "--width=8", "--lr=0.01")
 
 
@@ -233,7 +233,7 @@ def test_what_is_missing_is_said(folder: Path) -> None:
 def test_a_fault_in_a_worker_is_one_line(folder: Path) -> None:
     image = folder / "3.png"
     image.write_bytes(image.read_bytes()[:400])  # its header is whole
-    command = [sys.executable, "-m", "recipes.table", "--data", "train.csv", "--schema", "schema.yaml"]
+    command = [sys.executable, "-m", "sennit.recipes.table", "--data", "train.csv", "--schema", "schema.yaml"]
     done = subprocess.run(
         [*command, "--epochs=1", "--workers=1"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -268,7 +268,7 @@ def test_the_splits_of_the_harness_hold_only_rows_that_have_the_input(folder: Pa
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(DATA is None, reason="PLAIT_DATA is not set")
+@pytest.mark.skipif(DATA is None, reason="SENNIT_DATA is not set")
 def test_pictures_sounds_and_texts_are_told_better_than_the_commonest(tmp_path: Path) -> None:
     make_stamps(Path(str(DATA)) / "tuxpaint_stamps", tmp_path)
     data, schema = str(tmp_path / "train.csv"), tmp_path / "schema.yaml"

@@ -14,14 +14,14 @@ import pytest
 import soundfile
 import torch
 from PIL import Image
+from sennit.data import ResumableLoader
+from sennit.recipes.table import TableDataset
+from sennit.recipes.table.build import build_model
+from sennit.recipes.table.check import check_rows, write_bad_rows
+from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.source import read_source
 
-from encoders import ResumableLoader
-from recipes.table import TableDataset
-from recipes.table.build import build_model
-from recipes.table.check import check_rows, write_bad_rows
-from recipes.table.parts import load_parts
-from recipes.table.schema import Schema
-from recipes.table.source import read_source
 from tests.recipes.table_files import RATE, SCHEMA, make_rows, write_csv, write_yaml
 
 Rows = list[dict[str, str]]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sennit.recipes.table.guess import guess_schema, write_guess
+from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.schema import read_schema
+from sennit.recipes.table.source import read_source
 
-from recipes.table.guess import guess_schema, write_guess
-from recipes.table.parts import load_parts
-from recipes.table.schema import read_schema
-from recipes.table.source import read_source
 from tests.recipes.table_files import RATE, make_rows, write_csv
 
 

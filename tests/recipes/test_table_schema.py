@@ -12,12 +12,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from sennit.recipes.table.build import build_model
+from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.source import read_source
+from sennit.recipes.table.splits import PARTS, ColumnSplit, GroupSplit, RandomSplit
 
-from recipes.table.build import build_model
-from recipes.table.parts import load_parts
-from recipes.table.schema import Schema, read_schema, write_schema
-from recipes.table.source import read_source
-from recipes.table.splits import PARTS, ColumnSplit, GroupSplit, RandomSplit
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
 

@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sennit.encoders.molecules
 import torch
+from sennit.data import Batch
+from sennit.recipes import harness
+from sennit.recipes.tox21 import scaffolds
+from sennit.recipes.tox21.config import Config
+from sennit.recipes.tox21.data import TASK, find, load, splits, standardised
+from sennit.recipes.tox21.fitting import figures, fit, overall, predicted, separated
+from sennit.recipes.tox21.scaffolds import murcko_scaffold, scaffold_split
+from sennit.recipes.tox21.train import FOREST, RECIPE, SINGLE
 
-import encoders.molecules
-from encoders import Batch
-from recipes import harness
-from recipes.tox21 import scaffolds
-from recipes.tox21.config import Config
-from recipes.tox21.data import TASK, find, load, splits, standardised
-from recipes.tox21.fitting import figures, fit, overall, predicted, separated
-from recipes.tox21.scaffolds import murcko_scaffold, scaffold_split
-from recipes.tox21.train import FOREST, RECIPE, SINGLE
 from tests.encoders.test_molecules import letters
 from tests.recipes import golden
 from tests.recipes.synthetic import first_letters, write_molecules
@@ -33,7 +33,7 @@ CELL = {"row": "concat", "protocol": "test", "seed": 0}
 @pytest.fixture(autouse=True)
 def _without_rdkit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if "rdkit" not in request.node.name:
-        monkeypatch.setattr(encoders.molecules, "morgan_fingerprint", letters)
+        monkeypatch.setattr(sennit.encoders.molecules, "morgan_fingerprint", letters)
         monkeypatch.setattr(scaffolds, "murcko_scaffold", first_letters)
     load.cache_clear()
     yield
@@ -291,10 +291,10 @@ def test_the_scaffold_of_rdkit_is_the_rings() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_real_data_by_rdkit(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
-    config = Config(data=Path(os.environ["PLAIT_DATA"]), epochs=2, trees=5)
+    config = Config(data=Path(os.environ["SENNIT_DATA"]), epochs=2, trees=5)
     data = load(find(config.data, config.file), config.assays)
     assert (len(data.names), len(data.smiles) + data.left_out) == (12, 8014)
     assert data.left_out < 50

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from encoders import Batch, Collate, InputSpec, TargetSpec, create_encoder
-from encoders.augment import Babble, Chain, OneOf, RandomGain, SpeedPerturbation
-from fusion import create_fusion
-from recipes.xvector.data import (
+from sennit.data import Batch, Collate, InputSpec, TargetSpec
+from sennit.data.augment.waveform import Babble, Chain, OneOf, RandomGain, SpeedPerturbation
+from sennit.encoders import create_encoder
+from sennit.fusion import create_fusion
+from sennit.recipes.xvector.data import (
     LAYOUTS,
     AugmentBatch,
     Chunks,
@@ -30,7 +30,7 @@ from recipes.xvector.data import (
     read_corpus,
     write_manifest,
 )
-from tasks import AAMSoftmax, Learner, MultiTaskModel, Triplet, fit
+from sennit.tasks import AAMSoftmax, Learner, MultiTaskModel, Triplet, fit
 
 soundfile = pytest.importorskip("soundfile")
 RATE = 8000
@@ -402,7 +402,7 @@ def test_ranks_have_different_speakers_and_as_many_batches(
     corpus = make_tree(tmp_path)
     found = []
     for rank in range(2):
-        for module in ("encoders._order", "encoders.loader", "recipes.xvector.data.loader"):
+        for module in ("sennit.data._order", "sennit.data.loader", "sennit.recipes.xvector.data.loader"):
             monkeypatch.setattr(f"{module}.rank_and_ranks", lambda rank=rank: (rank, 2))
         found.append(list(make_loader(corpus)))
     assert [len(batches) for batches in found] == [6, 6]
@@ -501,7 +501,7 @@ def test_a_training_that_breaks_off_in_mid_epoch_ends_with_the_same_weights(tmp_
 
 @pytest.mark.real_data
 def test_librispeech_and_digits_as_published(tmp_path: Path) -> None:
-    data = Path(os.environ["PLAIT_DATA"])
+    data = Path(os.environ["SENNIT_DATA"])
     archive = data / "librispeech_mini.tar"
     train = read_corpus(archive, "librispeech", parts=["train-clean-100"], cache=tmp_path)
     assert (len(train), len(train.speakers)) == (251, 251)

@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.data.augment.waveform import RandomGain
+from sennit.recipes.xvector import ranks
+from sennit.recipes.xvector.backends import Embedded, choose, pairs_of, training_segments
+from sennit.recipes.xvector.cell import cells_of, file_of, run_cell
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.corpora import load, split, trials_of
+from sennit.recipes.xvector.data import Segments
+from sennit.recipes.xvector.embedding import EMBEDDING, embed, embed_taps
+from sennit.recipes.xvector.learner import SpeakerLearner
+from sennit.recipes.xvector.network import build, encoder_of
+from sennit.recipes.xvector.reference import MFCCStatistics
+from sennit.recipes.xvector.run import main
+from sennit.recipes.xvector.scores import read_scores, rows_of
+from sennit.recipes.xvector.scores import trials_of as trials_of_scores
+from sennit.recipes.xvector.train import train
+from sennit.tasks.verification import Backend, DetCurve, bootstrap_interval, equal_error_rate, min_cllr
 
-from encoders.augment import RandomGain
-from recipes.xvector import ranks
-from recipes.xvector.backends import Embedded, choose, pairs_of, training_segments
-from recipes.xvector.cell import cells_of, file_of, run_cell
-from recipes.xvector.config import Config
-from recipes.xvector.corpora import load, split, trials_of
-from recipes.xvector.data import Segments
-from recipes.xvector.embedding import EMBEDDING, embed, embed_taps
-from recipes.xvector.learner import SpeakerLearner
-from recipes.xvector.network import build, encoder_of
-from recipes.xvector.reference import MFCCStatistics
-from recipes.xvector.run import main
-from recipes.xvector.scores import read_scores, rows_of
-from recipes.xvector.scores import trials_of as trials_of_scores
-from recipes.xvector.train import train
-from tasks.verification import Backend, DetCurve, bootstrap_interval, equal_error_rate, min_cllr
 from tests.recipes import golden
 from tests.recipes.synthetic_voices import RATE, write_voices
 
@@ -152,7 +152,7 @@ def test_speakers_of_a_single_recording_are_compared_by_its_parts(config: Config
 def test_of_a_development_speaker_only_some_recordings_are_taken(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recipes.xvector.corpora._RECORDINGS", 2)
+    monkeypatch.setattr("sennit.recipes.xvector.corpora._RECORDINGS", 2)
     train_corpus, development, test = split(config, 0)
     assert np.bincount(development.speaker).tolist() == [2, 2, 2]
     assert set(np.bincount(train_corpus.speaker)) == set(np.bincount(test.speaker)) == {3}
@@ -164,7 +164,7 @@ def test_a_process_that_helps_needs_the_folder_of_the_first(monkeypatch: pytest.
     assert ranks.helps()
     with pytest.raises(RuntimeError, match="should be started as one, with --devices"):
         ranks.shared()
-    monkeypatch.setenv("PLAIT_XVECTOR_FOLDER", "runs/x")
+    monkeypatch.setenv("SENNIT_XVECTOR_FOLDER", "runs/x")
     assert ranks.shared() == Path("runs/x")
 
 
@@ -240,7 +240,7 @@ def test_fine_tuning_goes_on_from_the_training_with_its_own_margin(folder: Path,
             return super().training_step(batch, batch_idx)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipes.xvector.train.SpeakerLearner", Watching)
+        patch.setattr("sennit.recipes.xvector.train.SpeakerLearner", Watching)
         _, told = train(own, SYSTEM, load(own, 0), tmp_path, seed=0, name="")
     assert [margin for margin, _ in seen] == [0.0] * 3 + [0.2] * 3 + [0.5] * 3
     assert min(length for _, length in seen[6:]) >= 0.8 * RATE / 1.1 - 1
@@ -267,7 +267,7 @@ def test_the_epoch_kept_is_the_one_that_tells_development_speakers_apart(
 
 
 def _choice(config: Config, speakers: Any, folder: Path) -> Any:
-    from recipes.xvector.learner import Choice
+    from sennit.recipes.xvector.learner import Choice
 
     segments = list(trials_of(speakers.development, config.crop_seconds).values())[-1]
     training = pairs_of(speakers.train, config.crop_seconds)
@@ -445,7 +445,7 @@ def test_a_run_keeps_tables_pictures_scores_and_models(run: Path) -> None:
 def test_to_resume_a_finished_run_trains_nothing(
     folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recipes.xvector.run.run_cell", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("sennit.recipes.xvector.run.run_cell", lambda *_: pytest.fail("trained again"))
     before = (run / "table.csv").read_text()
     again = main([*_arguments(tiny(folder, **RUN), run.parent), f"--resume={run}"])
     assert again == run
@@ -496,9 +496,9 @@ def test_seeds_are_drawn_the_same_test_speakers(folder: Path, run: Path) -> None
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_real_data_have_the_known_sizes_and_statistics_tell_speakers_apart(tmp_path: Path) -> None:
-    data = Path(os.environ["PLAIT_DATA"]) / "librispeech_mini.tar"
+    data = Path(os.environ["SENNIT_DATA"]) / "librispeech_mini.tar"
     own = Config(data, cache=tmp_path, seeds=1, lda_dims=[0, 20], cohort_top=[0], augment=[])
     train_corpus, development, test = split(own, 0)
     assert [len(c.speakers) for c in (train_corpus, development, test)] == [211, 40, 10]

@@ -12,16 +12,16 @@ import pytest
 import soundfile
 import torch
 from safetensors import safe_open
+from sennit.recipes.harness import run_command
+from sennit.recipes.xvector import saved
+from sennit.recipes.xvector.__main__ import main
+from sennit.recipes.xvector.corpora import split
+from sennit.recipes.xvector.network import build, encoder_of
+from sennit.recipes.xvector.reading import read_speech
+from sennit.recipes.xvector.saved import SpeakerModel, save_speaker_model
+from sennit.recipes.xvector.voices import Voices, read_voices
+from sennit.tasks.verification import Backend
 
-from recipes.harness import run_command
-from recipes.xvector import saved
-from recipes.xvector.__main__ import main
-from recipes.xvector.corpora import split
-from recipes.xvector.network import build, encoder_of
-from recipes.xvector.reading import read_speech
-from recipes.xvector.saved import SpeakerModel, save_speaker_model
-from recipes.xvector.voices import Voices, read_voices
-from tasks.verification import Backend
 from tests.recipes.synthetic_voices import RATE, voice, write_voices
 from tests.recipes.test_xvector_recipe import SYSTEM, tiny
 

@@ -10,16 +10,16 @@ from unittest.mock import patch
 import pytest
 import soundfile
 import torch
+from sennit.recipes.xvector.cell import run_cell
+from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.corpora import load
+from sennit.recipes.xvector.labels import accuracies
+from sennit.recipes.xvector.learner import SpeakerLearner
+from sennit.recipes.xvector.network import build, encoder_of, make_sharing
+from sennit.recipes.xvector.report import labels_of
+from sennit.recipes.xvector.run import main
+from sennit.recipes.xvector.train import train
 
-from recipes.xvector.cell import run_cell
-from recipes.xvector.config import Config
-from recipes.xvector.corpora import load
-from recipes.xvector.labels import accuracies
-from recipes.xvector.learner import SpeakerLearner
-from recipes.xvector.network import build, encoder_of, make_sharing
-from recipes.xvector.report import labels_of
-from recipes.xvector.run import main
-from recipes.xvector.train import train
 from tests.recipes.synthetic_voices import RATE, voice
 
 CELL = {"encoder": "xvector", "pooling": "statistics", "normalise": "utterance", "seed": 0}
@@ -131,7 +131,7 @@ def test_every_kind_of_choice_is_trained(folder: Path, tmp_path: Path, choice: s
             seen["learner"] = self
             seen["logged"] = {name for name in self.trainer.callback_metrics if name.startswith("train/")}
 
-    with patch("recipes.xvector.train.SpeakerLearner", Watching):
+    with patch("sennit.recipes.xvector.train.SpeakerLearner", Watching):
         train(config, SYSTEM, load(config, 0), tmp_path, seed=0, name="")
     learner = seen["learner"]
     assert learner.model.sharing.registry_name == config.sharing or config.loss == "softmax"
@@ -179,9 +179,9 @@ def test_labels_are_told_over_the_seeds_in_a_table() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_the_free_spoken_digits_train_both_tasks(tmp_path: Path) -> None:
-    data = Path(os.environ["PLAIT_DATA"]) / "fsdd.tar.gz"
+    data = Path(os.environ["SENNIT_DATA"]) / "fsdd.tar.gz"
     config = tiny(data, cache=tmp_path, sharing="hard", balancing="pcgrad", lda_dims=[0, 4])
     speakers = load(config, 0)
     model, _ = train(config, SYSTEM, speakers, tmp_path, seed=0, name="")

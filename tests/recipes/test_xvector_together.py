@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sennit.recipes.xvector.backends import Embedded, choose
+from sennit.recipes.xvector.cell import _learned_from, run_cell
+from sennit.recipes.xvector.corpora import load
+from sennit.recipes.xvector.reference import MFCCStatistics
+from sennit.recipes.xvector.scores import TOGETHER, read_scores, rows_of, together, trials_of
+from sennit.tasks.verification import equal_error_rate
 
-from recipes.xvector.backends import Embedded, choose
-from recipes.xvector.cell import _learned_from, run_cell
-from recipes.xvector.corpora import load
-from recipes.xvector.reference import MFCCStatistics
-from recipes.xvector.scores import TOGETHER, read_scores, rows_of, together, trials_of
-from tasks.verification import equal_error_rate
 from tests.recipes.synthetic_voices import RATE, write_voices
 from tests.recipes.test_xvector_recipe import CELL, tiny
 
@@ -114,7 +114,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     sizes += ["--seconds=[0.6,0.8]", "--crop_seconds=0.5", "--speakers=3", "--chunks=2", "--batches=3"]
     sizes += ["--epochs=2", "--test_speakers=3", "--development_speakers=3", "--cohort_top=[0]", "--seeds=1"]
     ranks = ["--devices=2", "--workers=0", "--accelerator=cpu", f"--output={tmp_path / 'runs'}"]
-    command = [sys.executable, "-m", "recipes.xvector", *given, *sizes, *ranks]
+    command = [sys.executable, "-m", "sennit.recipes.xvector", *given, *sizes, *ranks]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (run,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from encoders import Batch, BatchDataset, Encoder, create_encoder
-from recipes.harness import Options, Recipe, Splits
-from tasks import Classification, Task
+from sennit.data import Batch, BatchDataset
+from sennit.encoders import Encoder, create_encoder
+from sennit.recipes.harness import Options, Recipe, Splits
+from sennit.tasks import Classification, Task
 
 
 @dataclass

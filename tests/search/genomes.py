@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
-
-from fusion.cell import ACTIVATIONS, list_operators
-from fusion.cell.genome import MERGES, Genome
-from fusion.search.records import Evaluation, Proposal, Record
-from fusion.search.space import Space
+from sennit.fusion.cell import ACTIVATIONS, list_operators
+from sennit.fusion.cell.genome import MERGES, Genome
+from sennit.search.records import Evaluation, Proposal, Record
+from sennit.search.space import Space
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 

@@ -7,13 +7,12 @@ import itertools
 from collections.abc import Callable, Iterable
 
 import numpy as np
-
-from encoders import create_encoder
-from fusion.cell.genome import Genome
-from fusion.search.population import propose
-from fusion.search.records import Evaluation, Proposal, Record, Slot
-from fusion.search.space import NONE, Choice, Space
-from fusion.search.strategies import Strategy
+from sennit.encoders import create_encoder
+from sennit.fusion.cell.genome import Genome
+from sennit.search.population import propose
+from sennit.search.records import Evaluation, Proposal, Record, Slot
+from sennit.search.space import NONE, Choice, Space
+from sennit.search.strategies import Strategy
 
 
 def make_space(

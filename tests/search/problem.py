@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.encoders import Encoder, create_encoder
+from sennit.search import Proposal, Space, StackedEvaluator, TapCache, Training, cache_taps
+from sennit.tasks import Classification, MultiLabel, Regression, Task
 from torch import Tensor, nn
-
-from encoders import Batch, BatchDataset, Encoder, create_encoder
-from fusion.search import Proposal, Space, StackedEvaluator, TapCache, Training, cache_taps
-from tasks import Classification, MultiLabel, Regression, Task
 
 
 def make_encoders() -> dict[str, Encoder]:

@@ -12,11 +12,11 @@ from pathlib import Path
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
+from sennit.fusion.cell.genome import Genome
+from sennit.search.records import Evaluation, Proposal
+from sennit.search.space import Space
 
-from fusion.cell.genome import Genome
-from fusion.search.records import Evaluation, Proposal
-from fusion.search.space import Space
-from tests.fusion.search.landscape import Landscape, make_space
+from tests.search.landscape import Landscape, make_space
 
 
 @dataclass

@@ -11,15 +11,15 @@ from threading import Barrier
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
+from sennit.search.population import propose
+from sennit.search.strategies import create_strategy
+from sennit.search.study.claims import claim, heartbeats
+from sennit.search.study.connection import sqlite_url
+from sennit.search.study.history import History
+from sennit.search.study.storage import Store
+from sennit.search.study.trials import again, templates
 
-from fusion.search.population import propose
-from fusion.search.strategies import create_strategy
-from fusion.search.study.claims import claim, heartbeats
-from fusion.search.study.connection import sqlite_url
-from fusion.search.study.history import History
-from fusion.search.study.storage import Store
-from fusion.search.study.trials import again, templates
-from tests.fusion.search.landscape import make_space
+from tests.search.landscape import make_space
 
 SPACE = make_space()
 POPULATION, SLICES = 8, 4

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+from sennit.search import count_costs, measure_latency_ms
+from sennit.search.batched.candidate import Candidate
 from torch.utils.flop_counter import FlopCounterMode
 
-from fusion.search import count_costs, measure_latency_ms
-from fusion.search.stack.candidate import Candidate
-from tests.fusion.search.problem import make_proposals, make_space, make_tasks
+from tests.search.problem import make_proposals, make_space, make_tasks
 
 
 def test_parameters_and_operations_are_those_of_the_built_module() -> None:

@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
+from sennit.fusion.cell.genome import Cell, Genome
+from sennit.search.report.describe import describe
+from sennit.search.report.drawing import draw_genome
+from sennit.search.space import Space
 
-from fusion.cell.genome import Cell, Genome
-from fusion.search.report.describe import describe
-from fusion.search.report.drawing import draw_genome
-from fusion.search.space import Space
-from tests.fusion.search.genomes import genomes
+from tests.search.genomes import genomes
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = 'a "b" [c]\\'

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
+from sennit.search.records import Record
+from sennit.search.strategies import create_strategy
+from sennit.search.study.connection import sqlite_url
+from sennit.search.study.study import run_search
 
-from fusion.search.records import Record
-from fusion.search.strategies import create_strategy
-from fusion.search.study.connection import sqlite_url
-from fusion.search.study.study import run_search
-from tests.fusion.search.simulated import paid, read, simulated
+from tests.search.simulated import paid, read, simulated
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 

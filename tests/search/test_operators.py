@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sennit.search.operators import crossover, mutate
 
-from fusion.search.operators import crossover, mutate
-from tests.fusion.search.landscape import make_space
+from tests.search.landscape import make_space
 
 SPACES = [make_space(), make_space("abc", ("y", "z"), cells=2), make_space("a", cells=1)]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
+from sennit.search.strategies import create_strategy
+from sennit.search.study.storage import Store
+from sennit.search.study.study import run_search
 
-from fusion.search.strategies import create_strategy
-from fusion.search.study.storage import Store
-from fusion.search.study.study import run_search
-from tests.fusion.search.simulated import paid, read, simulated
+from tests.search.simulated import paid, read, simulated
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -37,14 +37,14 @@ def server() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     data = folder / "data"
-    initdb = [INITDB, "--no-sync", "--auth=trust", "--username=plait", "--pgdata", str(data)]
+    initdb = [INITDB, "--no-sync", "--auth=trust", "--username=sennit", "--pgdata", str(data)]
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
     control = [str(Path(str(INITDB)).with_name("pg_ctl")), "--pgdata", str(data)]
     try:
         subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **other)
         start = [*control, "--log", str(folder / "log"), "--wait", "--options", options, "start"]
         subprocess.run(start, check=True, stdout=subprocess.DEVNULL, cwd=folder, **other)
-        yield f"postgresql+psycopg://plait:secret@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg://sennit:secret@127.0.0.1:{port}/postgres"
         subprocess.run(
             [*control, "--mode=immediate", "stop"], check=True, capture_output=True, cwd=folder, **other
         )

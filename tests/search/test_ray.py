@@ -7,10 +7,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from sennit.search.strategies import create_strategy
+from sennit.search.study.study import run_search
 
-from fusion.search.strategies import create_strategy
-from fusion.search.study.study import run_search
-from tests.fusion.search.simulated import simulated
+from tests.search.simulated import simulated
 
 
 def test_ray_tasks_find_what_one_worker_finds(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_without_ray_the_error_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r"pip install 'plait\[ray\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'sennit\[ray\]'"):
         run_search(
             simulated(),
             create_strategy("random"),

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from sennit.fusion.cell.genome import Genome
+from sennit.search.pareto import hypervolume, pareto_front
+from sennit.search.records import Evaluation, Record
+from sennit.search.report.report import summarise, write_search_report
+from sennit.search.report.runs import best_of, cost_of, front_of, hypervolumes, paid_for
 
-from fusion.cell.genome import Genome
-from fusion.search.pareto import hypervolume, pareto_front
-from fusion.search.records import Evaluation, Record
-from fusion.search.report.page import Grid, Heading, Picture
-from fusion.search.report.report import summarise, write_search_report
-from fusion.search.report.runs import best_of, cost_of, front_of, hypervolumes, paid_for
-from tests.fusion.search.genomes import make_space, simulate
+from sennit.html_page import Grid, Heading, Picture
+from tests.search.genomes import make_space, simulate
 
 SPACE = make_space(
     {"image": ["stage1", "stage2"], 'a "$_b^{" {c': ["layer.3", "<b>"], "text": [], "W" * 60: ["x"]},

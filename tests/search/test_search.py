@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.data import Batch, BatchDataset
+from sennit.fusion import Cells
+from sennit.search import SearchResult, list_strategies, search
+from sennit.tasks import Classification, Consistency, MultiTaskModel
 
-from encoders import Batch, BatchDataset
-from fusion import Cells
-from fusion.search import SearchResult, list_strategies, search
-from tasks import Classification, Consistency, MultiTaskModel
-from tests.fusion.search.problem import make_batch, make_encoders, make_space, make_tasks
+from tests.search.problem import make_batch, make_encoders, make_space, make_tasks
 
 
 def run(folder: Path, **options: Any) -> SearchResult:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sennit.fusion.cell.genome import MERGES, Cell, Genome
+from sennit.search import Space
+from sennit.search.batched.candidate import Candidate
 
-from fusion.cell.genome import MERGES, Cell, Genome
-from fusion.search import Space
-from fusion.search.stack.candidate import Candidate
-from tests.fusion.search.problem import make_encoders, make_space, make_tasks
+from tests.search.problem import make_encoders, make_space, make_tasks
 
 SPACE = make_space()
 seeds = st.integers(0, 2**32 - 1)

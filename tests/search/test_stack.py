@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from sennit.fusion.cell.genome import MERGES
+from sennit.search.batched.cached_batches import Rows
+from sennit.search.batched.candidate import Candidate, sample_losses
+from sennit.search.batched.plan import make_plan
+from sennit.search.batched.stack import Stack
+from sennit.search.batched.training import GenerationTrainer, Training
 from torch import Tensor
 
-from fusion.cell.genome import MERGES
-from fusion.search.stack.candidate import Candidate, sample_losses
-from fusion.search.stack.plan import make_plan
-from fusion.search.stack.rows import Rows
-from fusion.search.stack.stack import Stack
-from fusion.search.stack.training import GenerationTrainer, Training
-from tests.fusion.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
+from tests.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
 
 STEPS, BATCH, COUNT = 6, 16, 24
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sennit.search.strategies import create_strategy
+from sennit.search.study.study import run_search
 
-from fusion.search.strategies import create_strategy
-from fusion.search.study.study import run_search
 from tests.disk import file_size_limit
-from tests.fusion.search.simulated import simulated
+from tests.search.simulated import simulated
 
 
 def ask(folder: Path, **options: Any) -> Any:
@@ -87,14 +87,14 @@ def test_a_driver_that_is_not_installed_is_named_with_the_mend(
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(
-        ImportError, match=r"needs a driver that is not installed.*pip install 'plait\[postgresql\]'"
+        ImportError, match=r"needs a driver that is not installed.*pip install 'sennit\[postgresql\]'"
     ):
         ask(tmp_path, storage="postgresql+psycopg://me@127.0.0.1:1/x")
 
 
 def test_importing_the_run_loop_loads_neither_optuna_nor_ray() -> None:
     code = (
-        "import sys, fusion.search.study.study; "
+        "import sys, sennit.search.study.study; "
         "print([m for m in ('optuna', 'ray', 'sqlalchemy', 'matplotlib') if m in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
+from sennit.search.population import propose
+from sennit.search.records import Record
+from sennit.search.strategies import create_strategy
+from sennit.search.study.connection import sqlite_url
+from sennit.search.study.storage import Store
+from sennit.search.study.study import run_search
+from sennit.search.study.trials import templates
 
-from fusion.search.population import propose
-from fusion.search.records import Record
-from fusion.search.strategies import create_strategy
-from fusion.search.study.connection import sqlite_url
-from fusion.search.study.storage import Store
-from fusion.search.study.study import run_search
-from fusion.search.study.trials import templates
-from tests.fusion.search.landscape import make_space
-from tests.fusion.search.simulated import Simulated, paid, read, simulated
+from tests.search.landscape import make_space
+from tests.search.simulated import Simulated, paid, read, simulated
 
 
 def ask(folder: Path, evaluator: Simulated | None = None, **options: Any) -> list[Record]:

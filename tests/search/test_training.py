@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from sennit.search import Training
+from sennit.search.batched.evaluator import StackedEvaluator
+from sennit.search.batched.inheritance import inherit, store_weights
+from sennit.search.batched.training import GenerationTrainer
 
-from fusion.search import Training
-from fusion.search.stack.evaluator import StackedEvaluator
-from fusion.search.stack.inheritance import inherit, store_weights
-from fusion.search.stack.training import GenerationTrainer
-from tests.fusion.search.problem import (
+from tests.search.problem import (
     make_caches,
     make_evaluator,
     make_proposals,

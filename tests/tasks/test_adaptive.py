@@ -8,22 +8,21 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.data import Batch
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.tasks import Adaptive, Classification, Hard, Learner, MultiLabel, MultiTaskModel, Regression
+from sennit.tasks.analysis.affinity import (
+    branch_affinity,
+    error_affinity,
+    group,
+    prediction_affinity,
+    separation,
+)
+from sennit.tasks.sharing import draw_tree, somp, tree_mermaid
+from sennit.tasks.sharing.tree import branches, unbranched
+from sennit.tasks.training.growing import grow, thin
 from torch import Tensor
 
-from encoders import Batch
-from encoders.layers.residual import ResidualBlock
-from tasks import Adaptive, Classification, Hard, Learner, MultiLabel, MultiTaskModel, Regression
-from tasks.sharing import (
-    draw_tree,
-    error_affinity,
-    grow,
-    prediction_affinity,
-    somp,
-    thin,
-    tree_mermaid,
-)
-from tasks.sharing.affinity import branch_affinity, group, separation
-from tasks.sharing.tree import branches, unbranched
 from tests.parts import make_batch, make_model
 
 SIZE = 12

@@ -13,12 +13,10 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning.loggers import CSVLogger
-from torch import Tensor
-from torch.utils.data import DataLoader
-
-from encoders import Batch, BatchDataset, Encoder, EncoderOutput, InputSpec
-from fusion import create_fusion
-from tasks import (
+from sennit.data import Batch, BatchDataset, InputSpec
+from sennit.encoders import Encoder, EncoderOutput
+from sennit.fusion import create_fusion
+from sennit.tasks import (
     Classification,
     Learner,
     MultiLabel,
@@ -30,10 +28,13 @@ from tasks import (
     create_weighting,
     list_weightings,
 )
-from tasks._watched import conflicts
-from tasks.analysis import delta_m, draw_affinity, draw_curves, inter_task_affinity
-from tasks.balancing.feature_level import balanced_loss
-from tasks.sharing import draw_covariances
+from sennit.tasks.analysis import delta_m, draw_affinity, draw_curves, inter_task_affinity
+from sennit.tasks.analysis.sharing_figures import draw_covariances
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.training.gradient_conflicts import conflicts
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 

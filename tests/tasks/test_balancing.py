@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
-
-from encoders import Batch, BatchDataset
-from tasks import (
+from sennit.data import Batch, BatchDataset
+from sennit.tasks import (
     Balancing,
     Classification,
     Consistency,
@@ -24,8 +21,11 @@ from tasks import (
     Regression,
     create_weighting,
 )
-from tasks.balancing.feature_level import balanced_loss
-from tests.contracts.task_kit import assert_close_gradients, backward
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.testing.task_kit import assert_close_gradients, backward
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from tests.parts import MODALITIES, make_batch, make_model, make_view
 from tests.tasks.training import make_trainer
 

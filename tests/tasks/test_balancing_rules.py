@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import nnls
+from sennit.tasks import create_balancing
+from sennit.tasks.balancing import IMTLG, MGDA, AlignedMTL, CAGrad, GradVac, NashMTL, UPGrad
+from sennit.tasks.balancing.nnls import min_norm_point, nonnegative_least_squares
 from torch import Tensor
 from torchjd.aggregation import AlignedMTLWeighting, MGDAWeighting
-
-from tasks import create_balancing
-from tasks.balancing import IMTLG, MGDA, AlignedMTL, CAGrad, GradVac, NashMTL, UPGrad
-from tasks.balancing._nonnegative import min_norm_point, nonnegative_least_squares
 
 SIZES = [(2, 5), (3, 7), (4, 4), (5, 3), (7, 12)]
 """Tasks and length of their gradients; five in three dimensions are dependent."""

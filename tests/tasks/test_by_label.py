@@ -6,9 +6,8 @@ import math
 
 import pytest
 import torch
+from sennit.tasks import MultiLabel, Regression
 from torch import Tensor
-
-from tasks import MultiLabel, Regression
 
 SIZE, LABELS = 40, 5
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.data import ResumableLoader
+from sennit.tasks import Classification, Learner, fit
+from sennit.tasks.training.checkpoints import SafeCheckpointIO, read_checkpoint
 
-from encoders import ResumableLoader
-from tasks import Classification, Learner, fit
-from tasks.checkpoints import SafeCheckpointIO, read_checkpoint
 from tests.disk import file_size_limit
 from tests.parts import make_model
 from tests.tasks.exact_run import make, run
@@ -74,7 +74,7 @@ def test_a_run_stopped_by_a_full_disk_goes_on_exactly(
 
 def test_a_kill_in_the_midst_of_a_write_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     code = (
-        "import os, signal, torch; from tasks.checkpoints import SafeCheckpointIO; io = SafeCheckpointIO()\n"
+        "import os, signal, torch; from sennit.tasks.training.checkpoints import SafeCheckpointIO; io = SafeCheckpointIO()\n"
         "io.save_checkpoint({'step': 1}, 'last.ckpt')\n"
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "io.save_checkpoint({'step': 2}, 'last.ckpt')\n"

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-
-from encoders import create_encoder
-from fusion import create_fusion
-from tasks import (
+from sennit.encoders import create_encoder
+from sennit.fusion import create_fusion
+from sennit.tasks import (
     Classification,
     CrossStitch,
     Learner,
@@ -21,7 +19,9 @@ from tasks import (
     create_sharing,
     start_from_single_tasks,
 )
-from tasks.sharing import draw_mixing
+from sennit.tasks.analysis.sharing_figures import draw_mixing
+from torch import nn
+
 from tests.parts import make_batch, make_model
 
 MODALITIES = ("table", "series", "image")

@@ -8,13 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch import distributed as dist
-from torch import multiprocessing as mp
-from torch.nn.parallel import DistributedDataParallel
-
-from encoders import Batch
-from tasks import (
+from sennit.data import Batch
+from sennit.tasks import (
     Classification,
     MultiLabel,
     MultiTaskModel,
@@ -23,9 +18,14 @@ from tasks import (
     create_sharing,
     create_weighting,
 )
-from tasks.balancing import GradVac
-from tasks.balancing.feature_level import balanced_loss
-from tasks.reduce import agree_on_active, labelled_mean
+from sennit.tasks.balancing import GradVac
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.model.labelled_mean import agree_on_active, labelled_mean
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch import multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
 from tests.parts import make_batch, make_model
 
 RANKS, SIZE, LIMIT_S = 2, 12, 90

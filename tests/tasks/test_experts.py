@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.tasks.sharing import CGC, PLE, Hard, MMoE, Sharing
+from sennit.tasks.sharing.stacks import MLPStack
+from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
+from sennit.tasks.sharing.stacks.mixing import Gates, mix
 from torch import Tensor, nn
-
-from tasks.sharing import CGC, PLE, Hard, MMoE, Sharing
-from tasks.sharing.stacks import MLPStack
-from tasks.sharing.stacks.batched import make_stacks, run_together
-from tasks.sharing.stacks.mixing import Gates, mix
 
 TASKS, DIM, SIZE = ("a", "b", "c"), 6, 5
 STACK = {"name": "mlp", "depth": 1, "dropout": 0.0}
@@ -171,7 +170,7 @@ def test_gates_read_their_tasks_vectors() -> None:
 
 
 def test_stacks_with_running_statistics_are_refused() -> None:
-    from tasks.sharing.stacks._base import STACKS, Stack
+    from sennit.tasks.sharing.stacks._base import STACKS, Stack
 
     class Normalised(Stack):
         def __init__(self, in_dim: int) -> None:

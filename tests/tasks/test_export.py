@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-
-from encoders import Encoder, EncoderOutput, InputSpec, View, create_encoder
-from fusion import FusedEncoder, create_fusion
-from tasks import (
+from sennit.data import InputSpec, View
+from sennit.encoders import Encoder, EncoderOutput, create_encoder
+from sennit.fusion import FusedEncoder, create_fusion
+from sennit.tasks import (
     Classification,
     CrossStitch,
     MultiLabel,
@@ -23,6 +22,8 @@ from tasks import (
     export_onnx,
     export_program,
 )
+from torch import Tensor, nn
+
 from tests.contracts.test_encoders import EXAMPLES as ENCODERS
 from tests.contracts.test_fusions import EXAMPLES as FUSIONS
 from tests.parts import MODALITIES, STEPS, make_inputs, make_masks, make_model
@@ -164,7 +165,7 @@ def test_sound_and_text_in_an_onnx_file(tmp_path: Path) -> None:
     )
     seen = View.of({"sound": torch.randn(2, 300), "text": torch.randint(257, (2, 20))})
     export_onnx(model, tmp_path / "model.onnx", example=seen)
-    (config,) = [p.value for p in onnx.load(tmp_path / "model.onnx").metadata_props if p.key == "plait"]
+    (config,) = [p.value for p in onnx.load(tmp_path / "model.onnx").metadata_props if p.key == "sennit"]
     assert json.loads(config)["tasks"][0][1]["classes"] == ["no", "yes"]
     batch = model.collate(
         [model.preprocessing()({"inputs": {"sound": torch.randn(500), "text": "word"}})] * 3
@@ -296,5 +297,5 @@ def test_without_the_extra_the_error_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(ImportError, match=r"pip install 'plait\[onnx\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'sennit\[onnx\]'"):
         export_onnx(custom(torch.relu), tmp_path / "model.onnx")

@@ -7,12 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parametrizations
-from torch.utils.checkpoint import checkpoint
-
-from tasks.balancing._boundary import Place
-from tasks.balancing.gramian import (
+from sennit.tasks.balancing._boundary import Place
+from sennit.tasks.balancing.gramian import (
     ConvRule,
     EmbeddingRule,
     FallbackRule,
@@ -26,7 +22,11 @@ from tasks.balancing.gramian import (
     list_rules,
     register_rule,
 )
-from tasks.balancing.gramian._rule import RULES
+from sennit.tasks.balancing.gramian._rule import RULES
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
+
 from tests.contracts.test_encoders import EXAMPLES
 
 TASKS = ["a", "b", "c"]

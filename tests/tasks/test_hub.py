@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
-
-from encoders import Transforms, create_encoder
-from fusion import FusedEncoder, create_fusion
-from tasks import Classification, Consistency, MultiLabel, MultiTaskModel, Regression, hub
-from tasks.card import model_card
+from sennit.data import Transforms
+from sennit.encoders import create_encoder
+from sennit.fusion import FusedEncoder, create_fusion
+from sennit.tasks import Classification, Consistency, MultiLabel, MultiTaskModel, Regression
+from sennit.tasks.shipping import hub
+from sennit.tasks.shipping.card import model_card
 
 PNG = [{"name": "torchvision/Resize", "size": [8, 8]}]
 
@@ -160,7 +161,7 @@ def test_the_card_says_what_the_model_reads_and_predicts(tmp_path: Path) -> None
     make().save_pretrained(tmp_path, license="mit", metrics={"test/animal/accuracy": 0.98765})
     card = ModelCard.load(tmp_path / "README.md")
     assert card.data.license == "mit"
-    assert card.data.library_name == "plait"
+    assert card.data.library_name == "sennit"
     lines = card.text.splitlines()
     for row in (
         r"| picture | conv | A path, a PIL image or an array .* | torchvision/Resize |",

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from sennit.data import View
+from sennit.encoders import Encoder, create_encoder
+from sennit.fusion import FusedEncoder, create_fusion
+from sennit.tasks import Classification, CrossStitch, MultiTaskModel, Regression
+from sennit.tasks.training import latent_transfer
 from torch import Tensor
 
-from encoders import Encoder, View, create_encoder
-from fusion import FusedEncoder, create_fusion
-from tasks import Classification, CrossStitch, MultiTaskModel, Regression, latent_transfer
 from tests.parts import make_encoders, make_model
 
 

@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
-
-from encoders import Batch, BatchDataset
-from tasks import (
+from sennit.data import Batch, BatchDataset
+from sennit.tasks import (
     Classification,
     CrossStitch,
     Equal,
@@ -23,6 +20,9 @@ from tasks import (
     Regression,
     create_weighting,
 )
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from tests.parts import MODALITIES, make_batch, make_model
 from tests.tasks.training import make_trainer
 
@@ -157,6 +157,6 @@ def test_a_checkpoint_of_the_trainer_gives_the_model_back(tmp_path: Any) -> None
 def test_lightning_loads_with_the_learner_only() -> None:
     code = (
         "import sys, encoders, fusion, tasks; assert 'pytorch_lightning' not in sys.modules; "
-        "tasks.Learner; assert 'pytorch_lightning' in sys.modules"
+        "sennit.tasks.Learner; assert 'pytorch_lightning' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

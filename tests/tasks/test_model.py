@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-
-from encoders import Batch, View
-from fusion import create_fusion, list_fusions
-from tasks import (
+from sennit.data import Batch, View
+from sennit.fusion import create_fusion, list_fusions
+from sennit.tasks import (
     Classification,
     Consistency,
     CrossStitch,
@@ -20,8 +19,9 @@ from tasks import (
     Regression,
     create_weighting,
 )
-from tests.contracts import fusion_kit
-from tests.contracts.task_kit import backward
+from sennit.testing import fusion_kit
+from sennit.testing.task_kit import backward
+
 from tests.parts import MODALITIES, make_batch, make_encoders, make_inputs, make_model, make_view
 
 SIZE = 14

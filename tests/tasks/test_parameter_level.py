@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
-
-from encoders import Batch, BatchDataset, create_encoder
-from fusion import create_fusion
-from tasks import (
+from sennit.data import Batch, BatchDataset
+from sennit.encoders import create_encoder
+from sennit.fusion import create_fusion
+from sennit.tasks import (
     Balancing,
     Classification,
     Learner,
@@ -23,10 +21,13 @@ from tasks import (
     Regression,
     create_weighting,
 )
-from tasks.balancing import parameter_level
-from tasks.balancing.feature_level import balanced_loss
-from tasks.balancing.gramian import Graph, conv, linear
-from tests.contracts.task_kit import assert_close_gradients, backward
+from sennit.tasks.balancing import parameter_gramian as parameter_level
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.balancing.gramian import Graph, conv, linear
+from sennit.testing.task_kit import assert_close_gradients, backward
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from tests.parts import make_batch, make_model
 from tests.tasks.test_balancing import CASES, head_parameters, one_task, read_by_y_alone, tasks, whole_batch
 from tests.tasks.training import make_trainer

@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.data import Batch
+from sennit.tasks import (
+    Classification,
+    Learner,
+    MultiLabel,
+    MultiTaskModel,
+    PCGrad,
+    Regression,
+    create_weighting,
+)
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.testing.task_kit import assert_close_gradients, backward
 from torch import Tensor
 from torch.nn import functional as F
 
-from encoders import Batch
-from tasks import Classification, Learner, MultiLabel, MultiTaskModel, PCGrad, Regression, create_weighting
-from tasks.balancing.feature_level import balanced_loss
-from tests.contracts.task_kit import assert_close_gradients, backward
 from tests.parts import make_batch, make_model
 
 SIZE = 12

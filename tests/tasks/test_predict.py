@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-from encoders import Transforms, create_encoder
-from encoders.collate import Collate
-from fusion import create_fusion
-from tasks import Classification, MultiLabel, MultiTaskModel, Regression
+from sennit.data import Transforms
+from sennit.data.collate import Collate
+from sennit.encoders import create_encoder
+from sennit.fusion import create_fusion
+from sennit.tasks import Classification, MultiLabel, MultiTaskModel, Regression
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 255, (12, 10, 3), dtype=np.uint8)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from tasks.reduce import labelled_mean
+from sennit.tasks.model.labelled_mean import labelled_mean
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-
-from encoders import create_encoder
-from encoders._create import ENCODERS
-from encoders.tabular import MLPEncoder
-from fusion import FusedEncoder, LateConcat, create_fusion
-from tasks import (
+from sennit.encoders import create_encoder
+from sennit.encoders._create import ENCODERS
+from sennit.encoders.tabular import MLPEncoder
+from sennit.fusion import FusedEncoder, LateConcat, create_fusion
+from sennit.tasks import (
     Classification,
     Consistency,
     CrossStitch,
@@ -25,8 +24,9 @@ from tasks import (
     MultiTaskModel,
     Regression,
     create_weighting,
-    saving,
 )
+from sennit.tasks.shipping import saving
+
 from tests.contracts.test_fusions import EXAMPLES
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model, make_view
 

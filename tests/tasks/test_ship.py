@@ -11,8 +11,7 @@ import pytest
 import soundfile
 import torch
 from PIL import Image
-
-from tasks import hub
+from sennit.tasks.shipping import hub
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
 SECTION = GUIDE.split("\n## Ship it\n")[1].split("\n## ")[0]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sennit.encoders import create_encoder
+from sennit.encoders.types import TapInfo
+from sennit.fusion import create_fusion
+from sennit.tasks import Classification, MultiTaskModel, Regression, create_sharing
+from sennit.tasks.sharing import SluiceUnit
 from torch import Tensor
 
-from encoders import create_encoder
-from encoders.types import TapInfo
-from fusion import create_fusion
-from tasks import Classification, MultiTaskModel, Regression, create_sharing
-from tasks.sharing import SluiceUnit
 from tests.parts import make_batch, make_model
 
 TASKS = {"y": Classification(3), "z": Regression()}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sennit.fusion import AdditiveRule
+from sennit.tasks import Classification, MultiLabel, Regression
 from torch.nn import functional as F
-
-from fusion import AdditiveRule
-from tasks import Classification, MultiLabel, Regression
 
 
 def test_classification_is_the_cross_entropy_with_weights_and_smoothing() -> None:

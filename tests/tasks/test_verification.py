@@ -14,9 +14,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sklearn.isotonic import IsotonicRegression
-
-from tasks.verification import (
+from sennit.tasks.verification import (
     DetCurve,
     bootstrap_interval,
     cllr,
@@ -25,6 +23,7 @@ from tasks.verification import (
     min_cllr,
     min_dcf,
 )
+from sklearn.isotonic import IsotonicRegression
 
 METRICS: dict[str, Callable[[Any, Any], Any]] = {
     "eer": equal_error_rate,

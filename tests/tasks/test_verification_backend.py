@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
-
-from tasks.verification import (
+from sennit.tasks.verification import (
     Backend,
     Calibration,
     as_norm,
@@ -29,6 +28,7 @@ from tasks.verification import (
     equal_error_rate,
     min_cllr,
 )
+
 from tests.disk import file_size_limit
 
 KINDS: list[dict[str, Any]] = [
@@ -198,7 +198,7 @@ def test_the_cohort_is_the_training_speakers_in_pieces_or_whole(monkeypatch: pyt
     means = np.stack([backend.transform(train)[speakers == s].mean(0) for s in range(30)])
     stats = cohort_statistics(cosine_scores(y, means), top=10)
     assert np.allclose(whole, as_norm(cosine_scores(y, y), stats, stats))
-    monkeypatch.setattr("tasks.verification.backend._CELLS", 100)
+    monkeypatch.setattr("sennit.tasks.verification.backend._CELLS", 100)
     assert np.allclose(backend.score(x, x), whole, atol=1e-12)
 
 
@@ -265,15 +265,15 @@ def test_pictures_show_what_was_counted() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_real_data_have_the_known_reference() -> None:
     """Mean and deviation of MFCCs, normalised over all recordings, with LDA: an EER of about 1.3 %."""
     soundfile = pytest.importorskip("soundfile")
-    from encoders.features import MFCC
+    from sennit.encoders.features import MFCC
 
     mfcc = MFCC(16000, n_mfcc=24, n_mels=30)
     sets: dict[str, list[tuple[str, np.ndarray]]] = {"train-clean-100": [], "test-other": []}
-    with tarfile.open(Path(os.environ["PLAIT_DATA"]) / "librispeech_mini.tar") as tar:
+    with tarfile.open(Path(os.environ["SENNIT_DATA"]) / "librispeech_mini.tar") as tar:
         for member in (m for m in tar.getmembers() if m.name.endswith(".flac")):
             _, part, speaker, *_ = member.name.split("/")
             file = tar.extractfile(member)

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.tasks.verification import LDA, PLDA, as_norm, cohort_statistics, cosine_scores
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
-from tasks.verification import LDA, PLDA, as_norm, cohort_statistics, cosine_scores
 
 # Fitted by `PLDA(rank_f=3, nb_iter=5000)` of speechbrain.processing.PLDA_LDA, version 1.1.2, on `voices()`;
 # scores by its `fast_PLDA_scoring` of `waves(2, 3, 0.3)` against `waves(4, 3, 0.5)`.
@@ -84,7 +83,7 @@ def test_cosines_are_the_angles_seen_from_the_mean() -> None:
 def test_pairs_are_entries_of_the_matrix_in_pieces_or_whole(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.verification._linear._ROWS", 7)
+    monkeypatch.setattr("sennit.tasks.verification._linear._ROWS", 7)
     a, b = waves(6, 3, 0.2), waves(5, 3, 0.4)
     i, j = np.random.default_rng(0).integers(0, 5, (2, 40))
     if method == "cosine":

@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
-from torchjd import scalarization
-
-from encoders import BatchDataset
-from tasks import (
+from sennit.data import BatchDataset
+from sennit.tasks import (
     Classification,
     CrossStitch,
     Learner,
@@ -22,8 +19,11 @@ from tasks import (
     create_balancing,
     create_weighting,
 )
-from tasks.balancing.feature_level import balanced_loss
-from tasks.weighting import DWA, IMTLL, Fixed, Geometric, GradNorm, Random, RunningDeviation
+from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.weighting import DWA, IMTLL, Fixed, Geometric, GradNorm, Random, RunningDeviation
+from torch.utils.data import DataLoader
+from torchjd import scalarization
+
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 

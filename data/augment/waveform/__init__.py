@@ -1,24 +1,24 @@
 """Augmentation of waveforms and frames, in batch, on the device on which they are."""
 
-from encoders.augment._base import (
+from sennit.data.augment.waveform._base import (
     Augmentation,
     Augmented,
     create_augment,
     list_augments,
     register_augment,
 )
-from encoders.augment.additive_noise import AdditiveNoise
-from encoders.augment.babble import Babble
-from encoders.augment.chain import Chain
-from encoders.augment.clips import Clips
-from encoders.augment.musan import musan
-from encoders.augment.one_of import OneOf
-from encoders.augment.random_filter import RandomFilter
-from encoders.augment.random_gain import RandomGain
-from encoders.augment.reverberation import Reverberation
-from encoders.augment.spec_augment import SpecAugment
-from encoders.augment.speed_perturbation import SpeedPerturbation
-from encoders.augment.synthetic_reverberation import SyntheticReverberation
+from sennit.data.augment.waveform.additive_noise import AdditiveNoise
+from sennit.data.augment.waveform.babble import Babble
+from sennit.data.augment.waveform.chain import Chain
+from sennit.data.augment.waveform.clips import Clips
+from sennit.data.augment.waveform.musan import musan
+from sennit.data.augment.waveform.one_of import OneOf
+from sennit.data.augment.waveform.random_filter import RandomFilter
+from sennit.data.augment.waveform.random_gain import RandomGain
+from sennit.data.augment.waveform.reverberation import Reverberation
+from sennit.data.augment.waveform.spec_augment import SpecAugment
+from sennit.data.augment.waveform.speed_perturbation import SpeedPerturbation
+from sennit.data.augment.waveform.synthetic_reverberation import SyntheticReverberation
 
 __all__ = [
     "AdditiveNoise",

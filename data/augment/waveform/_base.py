@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from sennit.data.masking import zero_padding
 from torch import Generator, Tensor, nn
 
-from encoders._registry import Registry
-from encoders.slots import clean
+from sennit.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Augmentation(nn.Module):
         """
         check_waveforms(x)
         with torch.autocast(x.device.type, enabled=False):
-            changed, drawn = self.change(clean(x, mask), mask, torch.arange(len(x)), generator)
-        return Augmented(clean(changed, mask), mask, drawn)
+            changed, drawn = self.change(zero_padding(x, mask), mask, torch.arange(len(x)), generator)
+        return Augmented(zero_padding(changed, mask), mask, drawn)
 
     def change(
         self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.augment.waveform._base import (
+    Augmentation,
+    add_up,
+    check_range,
+    mix,
+    register_augment,
+    take,
+    uniform,
+)
+from sennit.data.augment.waveform.clips import Clips
 from torch import Generator, Tensor
-
-from encoders.augment._base import Augmentation, add_up, check_range, mix, register_augment, take, uniform
-from encoders.augment.clips import Clips
 
 
 @register_augment("additive_noise")

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.augment.waveform._base import (
+    Augmentation,
+    add_up,
+    check_range,
+    mix,
+    register_augment,
+    take,
+    uniform,
+)
 from torch import Generator, Tensor
-
-from encoders.augment._base import Augmentation, add_up, check_range, mix, register_augment, take, uniform
 
 
 @register_augment("babble")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sennit.data.augment.waveform._base import Augmentation, Augmented, register_augment
 from torch import Generator, Tensor
 
-from encoders._named import NamedModules
-from encoders.augment._base import Augmentation, Augmented, register_augment
+from sennit.named_modules import NamedModules
 
 
 @register_augment("chain")
@@ -25,7 +25,7 @@ class Chain(Augmentation):
 
     Example:
         >>> import torch
-        >>> from encoders.augment import RandomFilter, RandomGain
+        >>> from sennit.data.augment.waveform import RandomFilter, RandomGain
         >>> chain = Chain({"gain": RandomGain(), "channel": RandomFilter(8000)})
         >>> sorted(chain(torch.randn(2, 800)).drawn)
         ['gain.gain_db']

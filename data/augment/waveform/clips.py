@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from encoders._extras import require
+from sennit.extras import require
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from encoders.augment.additive_noise import AdditiveNoise
-from encoders.augment.clips import Clips
+from sennit.data.augment.waveform.additive_noise import AdditiveNoise
+from sennit.data.augment.waveform.clips import Clips
 
 _KINDS: dict[str, tuple[str, tuple[float, float], tuple[int, int]]] = {
     "noise": ("noise", (0, 15), (1, 1)),

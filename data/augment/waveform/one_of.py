@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sennit.data.augment.waveform._base import Augmentation, register_augment
 from torch import Generator, Tensor
 
-from encoders._named import NamedModules
-from encoders.augment._base import Augmentation, register_augment
+from sennit.named_modules import NamedModules
 
 
 @register_augment("one_of")
@@ -33,7 +33,7 @@ class OneOf(Augmentation):
         TypeError: A part changes the length of recordings, or is no single change.
 
     Example:
-        >>> from encoders.augment import Babble, RandomFilter
+        >>> from sennit.data.augment.waveform import Babble, RandomFilter
         >>> some = OneOf({"babble": Babble(), "channel": RandomFilter(8000)}, clean=0.5)
         >>> some.kinds, some(torch.randn(4, 800)).drawn["kind"].shape
         (('clean', 'babble', 'channel'), torch.Size([4]))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
+from sennit.data.augment.waveform._base import Augmentation, register_augment, same_energy, take, uniform
+from sennit.data.augment.waveform._convolution import convolve
 from torch import Generator, Tensor
-
-from encoders.augment._base import Augmentation, register_augment, same_energy, take, uniform
-from encoders.augment._convolution import convolve
 
 
 @register_augment("random_filter")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sennit.data.augment.waveform._base import Augmentation, register_augment, same_energy, take
+from sennit.data.augment.waveform._convolution import convolve
+from sennit.data.augment.waveform.clips import Clips
 from torch import Generator, Tensor
-
-from encoders.augment._base import Augmentation, register_augment, same_energy, take
-from encoders.augment._convolution import convolve
-from encoders.augment.clips import Clips
 
 
 @register_augment("reverberation")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import masked_mean
 from torch import Generator, Tensor, nn
-
-from encoders.taps import masked_mean
 
 
 class SpecAugment(nn.Module):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
+from sennit.data.augment.waveform._base import Augmentation, Augmented, check_waveforms, register_augment
+from sennit.data.masking import zero_padding
 from torch import Generator, Tensor
 
-from encoders._extras import require
-from encoders.augment._base import Augmentation, Augmented, check_waveforms, register_augment
-from encoders.slots import clean
+from sennit.extras import require
 
 
 @register_augment("speed_perturbation")
@@ -52,7 +52,7 @@ class SpeedPerturbation(Augmentation):
     ) -> Augmented:
         check_waveforms(x)
         resample = require("torchaudio", "audio").functional.resample
-        x = clean(x, mask)
+        x = zero_padding(x, mask)
         speed = torch.randint(len(self.speeds), (len(x),), generator=generator)
         full = torch.full((len(x),), x.shape[1], device=x.device)
         lengths = full if mask is None else mask.sum(1)
@@ -67,7 +67,7 @@ class SpeedPerturbation(Augmentation):
             # The length by which torchaudio rounds, of each recording.
             steps[rows] = -(-lengths[rows] * ratio.denominator // ratio.numerator)
         valid = torch.arange(longest, device=x.device) < steps.unsqueeze(1)
-        return Augmented(clean(out, valid), valid, {"speed": speed.to(x.device)})
+        return Augmented(zero_padding(out, valid), valid, {"speed": speed.to(x.device)})
 
     def speaker_labels(self, speaker: Tensor, speed: Tensor, speakers: int) -> Tensor:
         """Labels in which each speed other than the first has speakers of its own.

@@ -1,10 +1,10 @@
 """Pooling over time: frames of a sequence to one vector, one method a file."""
 
-from encoders.layers.pooling._base import Pooling, create_pooling, list_poolings, register_pooling
-from encoders.layers.pooling.attentive_statistics import AttentiveStatisticsPooling
-from encoders.layers.pooling.channel_attentive_statistics import ChannelAttentiveStatisticsPooling
-from encoders.layers.pooling.mean import MeanPooling
-from encoders.layers.pooling.statistics import StatisticsPooling
+from sennit.encoders.layers.pooling._base import Pooling, create_pooling, list_poolings, register_pooling
+from sennit.encoders.layers.pooling.attentive_statistics import AttentiveStatisticsPooling
+from sennit.encoders.layers.pooling.channel_attentive_statistics import ChannelAttentiveStatisticsPooling
+from sennit.encoders.layers.pooling.mean import MeanPooling
+from sennit.encoders.layers.pooling.statistics import StatisticsPooling
 
 __all__ = [
     "AttentiveStatisticsPooling",

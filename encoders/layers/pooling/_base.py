@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from encoders._registry import Configurable, Registry
+from sennit.registry import Configurable, Registry
 
 
 class Pooling(Configurable, nn.Module):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders.layers._pieces import in_pieces
+from sennit.encoders.layers.pooling._moments import moments
+from sennit.encoders.layers.pooling._piecewise import PiecewiseMoments
 from torch import Tensor
-
-from encoders.layers._pieces import in_pieces
-from encoders.layers.pooling._moments import moments
-from encoders.layers.pooling._piecewise import PiecewiseMoments
-from encoders.slots import clean
 
 
 def plain_statistics(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -24,4 +23,4 @@ def plain_statistics(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     if mask is None:
         return moments(x, x.new_full((1, 1, 1), 1 / x.shape[1], dtype=kind))
     valid = mask.unsqueeze(2).to(kind)
-    return moments(clean(x, mask), valid / valid.sum(1, keepdim=True).clamp(min=1))
+    return moments(zero_padding(x, mask), valid / valid.sum(1, keepdim=True).clamp(min=1))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders.layers.pooling._base import Pooling, register_pooling
+from sennit.encoders.layers.pooling._moments import attention, moments
 from torch import Tensor, nn
-
-from encoders.layers.pooling._base import Pooling, register_pooling
-from encoders.layers.pooling._moments import attention, moments
-from encoders.slots import clean
 
 
 @register_pooling("attentive_statistics")
@@ -39,6 +38,6 @@ class AttentiveStatisticsPooling(Pooling):
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        x = clean(x, mask)
+        x = zero_padding(x, mask)
         weight = attention(self.score(self.hidden(x).tanh()), mask)
         return torch.cat(moments(x, weight), 1).to(x.dtype)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import zero_padding
+from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.encoders.layers.pooling._base import Pooling, register_pooling
+from sennit.encoders.layers.pooling._moments import attention, moments
+from sennit.encoders.layers.pooling._plain import plain_statistics
 from torch import Tensor, nn
-
-from encoders.layers.batch_norm import MaskedBatchNorm
-from encoders.layers.pooling._base import Pooling, register_pooling
-from encoders.layers.pooling._moments import attention, moments
-from encoders.layers.pooling._plain import plain_statistics
-from encoders.slots import clean
 
 
 @register_pooling("channel_attentive_statistics")
@@ -43,7 +42,7 @@ class ChannelAttentiveStatisticsPooling(Pooling):
         self.score = nn.Linear(hidden, dim, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        x = clean(x, mask)
+        x = zero_padding(x, mask)
         # W [h, μ, σ] in two products, so that the context is multiplied once and not at each frame.
         context = self.context(torch.cat(plain_statistics(x, mask), 1).to(x.dtype))
         hidden = (self.frame(x) + context.unsqueeze(1)).relu()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import torch
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders.layers.pooling._base import Pooling, register_pooling
 from torch import Tensor
-
-from encoders.layers.pooling._base import Pooling, register_pooling
-from encoders.slots import clean
-from encoders.taps import masked_mean
 
 
 @register_pooling("mean")
@@ -34,4 +32,4 @@ class MeanPooling(Pooling):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         kind = torch.promote_types(x.dtype, torch.float32)
-        return masked_mean(clean(x, mask).to(kind), mask).to(x.dtype)
+        return masked_mean(zero_padding(x, mask).to(kind), mask).to(x.dtype)

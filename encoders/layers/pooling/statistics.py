@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
+from sennit.encoders.layers.pooling._base import Pooling, register_pooling
+from sennit.encoders.layers.pooling._plain import plain_statistics
 from torch import Tensor
-
-from encoders.layers.pooling._base import Pooling, register_pooling
-from encoders.layers.pooling._plain import plain_statistics
 
 
 @register_pooling("statistics")

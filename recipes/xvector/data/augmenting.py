@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
+from sennit.data import Batch
+from sennit.data.augment.waveform import Augmentation
 from torch import Generator
 
-from encoders import Batch
-from encoders._registry import unknown_name
-from encoders.augment import Augmentation
+from sennit.registry import unknown_name
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class AugmentBatch:
         ValueError: The batch has no such modality, or nothing of that name was drawn.
 
     Example:
-        >>> from encoders.augment import SpeedPerturbation
+        >>> from sennit.data.augment.waveform import SpeedPerturbation
         >>> augment = AugmentBatch(SpeedPerturbation([1.0, 0.9]), targets={"speed": "speed"}, new_speakers=4)
         >>> batch = Batch.of({"speech": torch.randn(3, 900)}, targets={"speaker": torch.tensor([0, 1, 3])})
         >>> after = augment(batch, generator=torch.Generator().manual_seed(0))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from sennit.recipes.xvector.data.recordings import Recordings
 from torch.utils.data import Dataset
 
-from encoders._registry import unknown_name
-from recipes.xvector.data.recordings import Recordings
+from sennit.registry import unknown_name
 
 
 class Chunks(Dataset[dict[str, Any]]):

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sennit.recipes.xvector.data.corpus import Corpus, Row
 
-from encoders._extras import require
-from recipes.xvector.data.corpus import Corpus, Row
+from sennit.extras import require
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 _THREADS = 8

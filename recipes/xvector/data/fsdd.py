@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from encoders._registry import unknown_name
-from recipes.xvector.data.corpus import Corpus, Row
-from recipes.xvector.data.files import audio_below, table_of
+from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.files import audio_below, table_of
+
+from sennit.registry import unknown_name
 
 _NAME = re.compile(r"(\d)_(\w+)_(\d+)")
 _TESTED = 5  # recordings of a digit by a speaker: the official test part

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from encoders._registry import unknown_name
-from recipes.xvector.data.corpus import Corpus, Row
-from recipes.xvector.data.files import audio_below, table_of
+from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.files import audio_below, table_of
+
+from sennit.registry import unknown_name
 
 
 def read_librispeech(folder: Path, subsets: Sequence[str]) -> Corpus:

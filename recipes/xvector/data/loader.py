@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from encoders import ResumableLoader
-from encoders._order import Draw, Order, rank_and_ranks
-from recipes.xvector.data.chunks import Chunks
-from recipes.xvector.data.corpus import Numbers
+from sennit.data import ResumableLoader
+from sennit.data._order import Draw, Order, rank_and_ranks
+from sennit.recipes.xvector.data.chunks import Chunks
+from sennit.recipes.xvector.data.corpus import Numbers
 
 
 class SpeakerLoader(ResumableLoader):

@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 
 import numpy as np
+from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.files import table_of
 
-from encoders._files import write_text
-from encoders._registry import unknown_name
-from recipes.xvector.data.corpus import Corpus, Row
-from recipes.xvector.data.files import table_of
+from sennit.files import write_text
+from sennit.registry import unknown_name
 
 _NEEDED = ("path", "speaker")
 _OTHER = ("session", "frames", "sample_rate")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from encoders._registry import unknown_name
-from recipes.xvector.data.corpus import Corpus
-from recipes.xvector.data.files import unpacked
-from recipes.xvector.data.fsdd import read_fsdd
-from recipes.xvector.data.librispeech import read_librispeech
-from recipes.xvector.data.manifest import read_manifest
-from recipes.xvector.data.tree import read_tree
-from recipes.xvector.data.voxceleb import read_voxceleb
+from sennit.recipes.xvector.data.corpus import Corpus
+from sennit.recipes.xvector.data.files import unpacked
+from sennit.recipes.xvector.data.fsdd import read_fsdd
+from sennit.recipes.xvector.data.librispeech import read_librispeech
+from sennit.recipes.xvector.data.manifest import read_manifest
+from sennit.recipes.xvector.data.tree import read_tree
+from sennit.recipes.xvector.data.voxceleb import read_voxceleb
+
+from sennit.registry import unknown_name
 
 _IN_PARTS = {"librispeech": read_librispeech, "fsdd": read_fsdd}
 _WHOLE = {"tree": read_tree, "voxceleb": read_voxceleb}

@@ -6,10 +6,9 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from sennit.encoders.features import load_waveform
+from sennit.recipes.xvector.data.corpus import Corpus, Numbers
 from torch import Tensor
-
-from encoders.features import load_waveform
-from recipes.xvector.data.corpus import Corpus, Numbers
 
 
 class Recordings(Protocol):

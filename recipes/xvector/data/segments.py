@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sennit.recipes.xvector.data.chunks import check_targets
+from sennit.recipes.xvector.data.corpus import Numbers
+from sennit.recipes.xvector.data.recordings import Recordings
 from torch.utils.data import Dataset
-
-from recipes.xvector.data.chunks import check_targets
-from recipes.xvector.data.corpus import Numbers
-from recipes.xvector.data.recordings import Recordings
 
 
 class Segments(Dataset[dict[str, Any]]):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recipes.xvector.data.corpus import Corpus, Row
-from recipes.xvector.data.files import audio_below, table_of
+from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.files import audio_below, table_of
 
 
 def read_tree(folder: Path) -> Corpus:

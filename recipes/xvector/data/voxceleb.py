@@ -6,8 +6,8 @@ import csv
 import re
 from pathlib import Path
 
-from recipes.xvector.data.corpus import Corpus, Row
-from recipes.xvector.data.files import audio_below, table_of
+from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.files import audio_below, table_of
 
 _SPEAKER = re.compile(r"id\d{5}")
 

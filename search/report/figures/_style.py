@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fusion.search.records import Record
-from fusion.search.report.runs import RANDOM, Runs, front_of, generations_of, main_of
+from sennit.search.records import Record
+from sennit.search.report.runs import RANDOM, Runs, front_of, generations_of, main_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fusion.search.pareto import pareto_front
-from fusion.search.report.figures._style import colours_of, plain, word
-from fusion.search.report.runs import Runs, is_error, is_finite, main_of, on_log_scale
+from sennit.search.pareto import pareto_front
+from sennit.search.report.figures._style import colours_of, plain, word
+from sennit.search.report.runs import Runs, is_error, is_finite, main_of, on_log_scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from fusion.search.records import Record
-from fusion.search.report.figures._style import word, words_of_front
-from fusion.search.report.runs import front_of
+from sennit.search.records import Record
+from sennit.search.report.figures._style import word, words_of_front
+from sennit.search.report.runs import front_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fusion.search.report.figures._style import colours_of, plain, word
-from fusion.search.report.runs import Runs, generations_of, hypervolumes, is_finite, main_of, paid_for
+from sennit.search.report.figures._style import colours_of, plain, word
+from sennit.search.report.runs import Runs, generations_of, hypervolumes, is_finite, main_of, paid_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

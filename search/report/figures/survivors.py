@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fusion.cell.genome import Cell, Genome
-from fusion.search.records import Record
-from fusion.search.report.figures._style import BLUE, LIGHT, ORANGE, plain, stages_of, word
-from fusion.search.space import NONE, Space
+from sennit.fusion.cell.genome import Cell, Genome
+from sennit.search.records import Record
+from sennit.search.report.figures._style import BLUE, LIGHT, ORANGE, plain, stages_of, word
+from sennit.search.space import NONE, Space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,15 +6,15 @@ tasks' gradients at its output. Every other parameter's gradient is formed by th
 adds up what several uses contribute, one of each task. All tasks' gradients go through the graph together.
 """
 
-from tasks.balancing.gramian._backward import each_gradient, each_gramian
-from tasks.balancing.gramian._check import check_gramians
-from tasks.balancing.gramian._graph import Graph
-from tasks.balancing.gramian._kept import Kept
-from tasks.balancing.gramian._rule import Rule, inner_products, list_rules, register_rule
-from tasks.balancing.gramian.conv import ConvRule
-from tasks.balancing.gramian.embedding import EmbeddingRule
-from tasks.balancing.gramian.fallback import FallbackRule
-from tasks.balancing.gramian.linear import LinearRule
+from sennit.tasks.balancing.gramian._backward import each_gradient, each_gramian
+from sennit.tasks.balancing.gramian._check import check_gramians
+from sennit.tasks.balancing.gramian._graph import Graph
+from sennit.tasks.balancing.gramian._rule import Rule, inner_products, list_rules, register_rule
+from sennit.tasks.balancing.gramian._task_gradients import Kept
+from sennit.tasks.balancing.gramian.conv import ConvRule
+from sennit.tasks.balancing.gramian.embedding import EmbeddingRule
+from sennit.tasks.balancing.gramian.fallback import FallbackRule
+from sennit.tasks.balancing.gramian.linear import LinearRule
 
 __all__ = [
     "ConvRule",

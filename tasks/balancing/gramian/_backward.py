@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from sennit.tasks.balancing.gramian._graph import Graph, Use
+from sennit.tasks.balancing.gramian._task_gradients import Kept
+from sennit.tasks.balancing.gramian.fallback import FallbackRule
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
-
-from tasks.balancing.gramian._graph import Graph, Use
-from tasks.balancing.gramian._kept import Kept
-from tasks.balancing.gramian.fallback import FallbackRule
 
 Take = Callable[[Tensor], None]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from sennit.tasks.balancing.gramian._graph import Graph
 from torch import Tensor
-
-from tasks.balancing.gramian._graph import Graph
 
 
 def check_gramians(graph: Graph, gramians: Mapping[Tensor, Tensor], names: Mapping[int, str]) -> None:

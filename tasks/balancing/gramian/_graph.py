@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sennit.tasks.balancing._boundary import Place
+from sennit.tasks.balancing.gramian._rule import RULES, Rule
+from sennit.tasks.balancing.gramian.fallback import FallbackRule
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node, get_gradient_edge
-
-from tasks.balancing._boundary import Place
-from tasks.balancing.gramian._rule import RULES, Rule
-from tasks.balancing.gramian.fallback import FallbackRule
 
 MOVES = {
     "AliasBackward0",

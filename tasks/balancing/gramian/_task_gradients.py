@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from functools import cached_property, reduce
 
 import torch
+from sennit.tasks.balancing._boundary import weighted_sum
+from sennit.tasks.balancing.gramian._graph import Use
+from sennit.tasks.balancing.gramian._rule import inner_products
+from sennit.tasks.balancing.gramian.fallback import FallbackRule
 from torch import Tensor
-
-from tasks.balancing._boundary import weighted_sum
-from tasks.balancing.gramian._graph import Use
-from tasks.balancing.gramian._rule import inner_products
-from tasks.balancing.gramian.fallback import FallbackRule
 
 
 class Kept:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from sennit.encoders.types import TapInfo
 from torch import Tensor, nn
 
-from encoders._registry import Configurable, Registry
-from encoders.types import TapInfo
+from sennit.registry import Configurable, Registry
 
 
 class Stack(Configurable, nn.Module):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sennit.encoders.types import TapInfo
+from sennit.tasks.sharing.stacks._base import Stack, register_stack
 from torch import Tensor, nn
-
-from encoders.types import TapInfo
-from tasks.sharing.stacks._base import Stack, register_stack
 
 
 class ConvBlock(nn.Module):

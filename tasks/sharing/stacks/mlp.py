@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from sennit.encoders.layers.residual import ResidualBlock
+from sennit.encoders.types import TapInfo
+from sennit.tasks.sharing.stacks._base import Stack, register_stack
 from torch import nn
-
-from encoders.layers.residual import ResidualBlock
-from encoders.types import TapInfo
-from tasks.sharing.stacks._base import Stack, register_stack
 
 
 @register_stack("mlp")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from sennit.encoders.layers.transformer import TransformerBlock
+from sennit.encoders.types import TapInfo
+from sennit.tasks.sharing.stacks._base import Stack, register_stack
 from torch import Tensor, nn
-
-from encoders.layers.transformer import TransformerBlock
-from encoders.types import TapInfo
-from tasks.sharing.stacks._base import Stack, register_stack
 
 
 class TokenBlock(TransformerBlock):
@@ -30,7 +29,7 @@ class TransformerStack(Stack):
 
     Each token is an affine map of the whole vector, whose bias tells the tokens apart.
 
-    Source: the pre-norm blocks of `encoders.layers.transformer.TransformerBlock` (Vaswani et al., NeurIPS
+    Source: the pre-norm blocks of `sennit.encoders.layers.transformer.TransformerBlock` (Vaswani et al., NeurIPS
     2017; Xiong et al., ICML 2020). The tokens are our choice: Gorishniy et al., "Revisiting Deep Learning
     Models for Tabular Data", NeurIPS 2021, section 3.3, make one of each entry.
 

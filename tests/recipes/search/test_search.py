@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 import torch
+from sennit.fusion.cell.genome import Genome
+from sennit.recipes.harness import find_recipe
+from sennit.recipes.search import options as search_options
+from sennit.recipes.search.compared import Compared
+from sennit.recipes.search.options import read_options
+from sennit.recipes.search.run import main
+from sennit.tasks import MultiTaskModel
 
-from fusion.cell.genome import Genome
-from recipes.harness import find_recipe
-from recipes.search import options as search_options
-from recipes.search.compared import Compared
-from recipes.search.options import read_options
-from recipes.search.run import main
-from tasks import MultiTaskModel
 from tests.recipes.synthetic import write_mosi
 from tests.recipes.tiny import Config, Tiny
 
@@ -134,7 +134,7 @@ def test_another_search_does_not_pay_for_the_fusions_picked_by_hand_again(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_killed_search_ends_as_one_never_killed(run: Path, data: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "recipes.search", *arguments(data, tmp_path)]
+    command = [sys.executable, "-m", "sennit.recipes.search", *arguments(data, tmp_path)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -227,9 +227,18 @@ def test_a_found_row_differs_from_the_recipes_own_by_the_fusion_alone() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("PLAIT_DATA" not in os.environ, reason="PLAIT_DATA names no folder")
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_a_small_search_of_mosi_finds_what_the_text_tells(tmp_path: Path) -> None:
-    more = ["--recipe", "mosi", "--data", os.environ["PLAIT_DATA"], "--output", str(tmp_path), "--seeds", "1"]
+    more = [
+        "--recipe",
+        "mosi",
+        "--data",
+        os.environ["SENNIT_DATA"],
+        "--output",
+        str(tmp_path),
+        "--seeds",
+        "1",
+    ]
     more += ["--generations", "3", "--population", "8", "--workers", "0", "--fusions", "[concat]"]
     folder = main([*more, "--dropouts", "[0.2]"])
     scores = {r["name"]: r["mean"] for r in metrics(folder)["table"]}

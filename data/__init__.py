@@ -1,0 +1,32 @@
+"""Data: batches of samples of which any modality may be missing, how they are made and loaded."""
+
+from sennit.data.batch import Batch
+from sennit.data.batch_dataset import BatchDataset
+from sennit.data.collate import Collate, Sample, TargetSpec
+from sennit.data.input_spec import InputSpec
+from sennit.data.loader import ResumableLoader
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.data.preprocessing import Preprocessing
+from sennit.data.task_sampling import TaskSamplingLoader
+from sennit.data.transforms import Transforms
+from sennit.data.view import View
+
+from sennit.bare_import import refuse_bare_import
+
+__all__ = [
+    "Batch",
+    "BatchDataset",
+    "Collate",
+    "InputSpec",
+    "Preprocessing",
+    "ResumableLoader",
+    "Sample",
+    "TargetSpec",
+    "TaskSamplingLoader",
+    "Transforms",
+    "View",
+    "masked_mean",
+    "zero_padding",
+]
+
+refuse_bare_import(__name__)

@@ -1,0 +1,1 @@
+"""Augmentation, one folder a kind of input."""

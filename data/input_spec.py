@@ -1,0 +1,73 @@
+"""The shape and type of one sample of a modality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The shape and type of one sample of a modality, without the batch axis.
+
+    Args:
+        shape: ``None`` marks a size that may vary. In a sequence the first axis is time.
+        dtype: Type of the tensor that the encoder reads.
+        sequence: Whether samples vary in length, so that `collate` pads them and makes a mask.
+        allows_nan: Whether NaN is a value (a missing cell of a table) and not a fault.
+        stand_in: Shape that `collate` gives to a sample it has never seen (a modality absent from
+            the whole batch). By default ``shape`` with 1 for every size that may vary.
+
+    Example:
+        >>> InputSpec((None, 24), sequence=True).describe()
+        '[batch, time, 24]'
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: torch.dtype = torch.float32
+    sequence: bool = False
+    allows_nan: bool = False
+    stand_in: tuple[int, ...] | None = None
+
+    def describe(self) -> str:
+        """The shape of a batch, in words."""
+        names = ["time" if self.sequence and i == 0 else "*" for i in range(len(self.shape))]
+        sizes = [n if s is None else str(s) for n, s in zip(names, self.shape, strict=True)]
+        return f"[{', '.join(['batch', *sizes])}]"
+
+    def absent_shape(self) -> tuple[int, ...]:
+        """Shape of the stand-in for a sample that is not there."""
+        return self.stand_in or tuple(1 if s is None else s for s in self.shape)
+
+    def check(self, name: str, x: Tensor) -> None:
+        """Refuse a batch that this modality's encoder cannot read.
+
+        Raises:
+            ValueError: The shape is wrong; the message says what was found and the likely mend.
+            TypeError: The dtype is of the wrong kind (integers where floats are read, or back).
+        """
+        sizes = x.shape[1:]
+        if sizes == self.shape and x.dtype == self.dtype:
+            return
+        if len(sizes) != len(self.shape) or any(
+            want is not None and want != got for want, got in zip(self.shape, sizes, strict=True)
+        ):
+            message = f"`inputs['{name}']` should have shape {self.describe()}. Found {(*x.shape,)}."
+            raise ValueError(message + self._likely_mend(sizes))
+        if x.is_floating_point() != self.dtype.is_floating_point or x.is_complex():
+            raise TypeError(
+                f"`inputs['{name}']` should be of type {self.dtype}. Found {x.dtype}. "
+                f"Convert it with `.to({self.dtype})`."
+            )
+
+    def _likely_mend(self, sizes: torch.Size) -> str:
+        if len(sizes) == len(self.shape) - 1:
+            return " Is the batch axis missing? Try `x.unsqueeze(0)`."
+        if len(sizes) == len(self.shape) and len(sizes) > 1:
+            if self.sequence and sizes[0] == self.shape[1]:
+                return " Are channels first? Try `x.transpose(1, 2)`."
+            if not self.sequence and sizes[-1] == self.shape[0]:
+                return " Are channels last? Try `x.movedim(-1, 1)`."
+        return ""

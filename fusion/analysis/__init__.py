@@ -1,0 +1,1 @@
+"""Analysis of modalities before and after a fusion: attribution, heterogeneity, similarity, causality."""

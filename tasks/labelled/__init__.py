@@ -1,0 +1,1 @@
+"""Tasks with a label: a class, several labels, numbers."""

@@ -1,0 +1,1 @@
+"""Tasks that learn an embedding: margins and triplets."""

@@ -1,0 +1,1 @@
+"""Metrics that are no library's: means by label, retrieval."""

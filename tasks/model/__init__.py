@@ -1,0 +1,1 @@
+"""The model: encoders, fusion, sharing, heads and losses in one module."""

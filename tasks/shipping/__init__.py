@@ -1,0 +1,1 @@
+"""A trained model leaves the house: saved, pushed, exported, with a card."""

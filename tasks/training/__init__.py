@@ -1,0 +1,1 @@
+"""Training: the loop, checkpoints, optimisation, logs, and what a training starts from."""
