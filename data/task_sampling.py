@@ -32,7 +32,8 @@ class TaskSamplingLoader(ResumableLoader):
     batch gives all that it has. All ranks draw the same task, and other samples of it: under DDP no rank
     uses a head that another does not.
 
-    For batches pooled across tasks into one step there is no need of this loader: give `sennit.tasks.fit` a loader
+    For batches pooled across tasks into one step there is no need of this loader: give `sennit.tasks.fit`
+    a loader
     for each task, or a `ResumableLoader` one dataset of all tasks' samples.
 
     Source: Stickland & Murray, "BERT and PALs", ICML 2019, "Sampling tasks" (annealed; its square root is a
@@ -174,7 +175,7 @@ class JoinedDatasets(Dataset[Any]):
             if isinstance(own, IterableDataset):
                 raise TypeError(
                     f"the dataset of a task should give samples by index. Found the stream "
-                    f"{type(own).__name__} for '{name}'. Give `sennit.tasks.fit` a loader for each task instead."
+                    f"{type(own).__name__} for '{name}'. Give `fit` a loader for each task instead."
                 )
         self.names, self.datasets = tuple(datasets), tuple(datasets.values())
         self.starts = np.cumsum([0, *map(len, self.datasets)])

@@ -141,7 +141,9 @@ def search(
         OSError: Something cannot be read or written.
 
     Example:
-        >>> import tempfile, torch; from sennit.data import Batch, BatchDataset; from sennit.encoders import create_encoder
+        >>> import tempfile, torch
+        >>> from sennit.data import Batch, BatchDataset
+        >>> from sennit.encoders import create_encoder
         >>> from sennit.tasks import Classification
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> x = {"a": torch.randn(60, 3), "b": torch.randn(60, 5)}

@@ -16,9 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ROOMS = ("data", "encoders", "fusion", "tasks", "search", "testing", "recipes")
 LONGEST = 250
-# What an Args line that describes nothing begins with: the reader has to look back for the noun.
-PREPOSITIONS = ("Of", "In", "On", "At", "By", "For", "From", "With", "Under", "Between", "Beside", "As", "Where",
-                "To", "Up to", "After", "Before", "Within", "Over", "Among", "Per")  # fmt: skip
+# An Args line that begins so describes nothing: the reader has to look back for the noun.
+PREPOSITIONS = (
+    *("Of", "In", "On", "At", "By", "For", "From", "With", "Under", "Between", "Beside", "As", "Where", "To"),
+    *("Up to", "After", "Before", "Within", "Over", "Among", "Per"),
+)
 _ARGUMENT = re.compile(r"^\s{4,}\**\w[\w., `*]*(?: \([^)]*\))?: (?P<text>\S.*)$")
 _SECTION = re.compile(r"^(?P<indent>\s*)(?:Args|Attributes):\s*$")
 

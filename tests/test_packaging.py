@@ -114,7 +114,7 @@ def test_the_installed_wheel_trains_on_a_table_of_real_files(wheel: Path, tmp_pa
     run(*table, "--guess-schema", "schema.yaml", "--target", "kind")
     shown = run(*table, "--schema", "schema.yaml", "--epochs=2", "--workers=0", "--width=16")
     assert "12 rows to train on" in shown
-    load = "from sennit.tasks import MultiTaskModel; m = MultiTaskModel.from_pretrained('runs/table/latest/model')"
+    load = "from sennit import MultiTaskModel; m = MultiTaskModel.from_pretrained('runs/table/latest/model')"
     assert "probabilities" in run("-c", f"{load}; print(m.predict({{'photo': '1.png'}}))")
 
 

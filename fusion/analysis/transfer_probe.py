@@ -1,4 +1,4 @@
-"""Small models of modalities or pairs, and what they are worth to others; see `sennit.fusion.analysis.heterogeneity`."""
+"""Small models of modalities or pairs, and what they are worth to others; see `heterogeneity`."""
 
 from __future__ import annotations
 

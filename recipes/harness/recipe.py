@@ -49,7 +49,8 @@ class Recipe(ABC, Generic[C]):
     """One dataset and one choice of parts; its ``__main__.py`` imports or makes it as ``RECIPE``.
 
     A recipe must define `modalities`, `metrics`, `data`, `encoders` and `tasks`, and gets the command
-    line (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the report. All of these
+    line (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the
+    report. All of these
     are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`, which may
     read files: keep what it read in an ``lru_cache``. Recipes go to worker processes, so they hold no
     state.

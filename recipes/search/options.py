@@ -19,7 +19,8 @@ _ABOUT = """Searches a fusion for a recipe: trains each modality alone, freezes 
 their taps, beside random search at the same budget, retrains the best found jointly with the encoders, and
 compares it on the test data with every fusion of the recipe.
 
-Any other option is the recipe's own (`python -m sennit.recipes.<name> --help`), such as --data, --seeds, --fusions,
+Any other option is the recipe's own (`python -m sennit.recipes.<name> --help`), such as --data, --seeds,
+--fusions,
 --epochs or --config; recipes/<name>/search.yaml has their defaults here."""
 
 

@@ -24,8 +24,8 @@ class Row:
         >>> row.text("colour")
         >>> row.number("price")
         Traceback (most recent call last):
-        sennit.recipes.table.errors.BadCell: 'train.csv', row 7, column 'price' should hold a number. Found '3,5'. \
-Write decimals with a point, and leave what is unknown blank.
+        sennit.recipes.table.errors.BadCell: 'train.csv', row 7, column 'price' should hold a number. \
+Found '3,5'. Write decimals with a point, and leave what is unknown blank.
     """
 
     def __init__(self, cells: Mapping[str, Any], *, where: str, folder: Path = Path()) -> None:

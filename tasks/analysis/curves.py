@@ -33,7 +33,8 @@ def draw_curves(folder: str | os.PathLike[str]) -> Figure:
     Cosines are logged where a balancing is used.
 
     Args:
-        folder: Of the run, as `sennit.tasks.fit` was given it, or its ``metrics.csv``; a CSVLogger's of a Trainer
+        folder: Of the run, as `sennit.tasks.fit` was given it, or its ``metrics.csv``; a CSVLogger's of a
+        Trainer
             of your own has the same columns.
 
     Raises:

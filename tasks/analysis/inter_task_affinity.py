@@ -51,7 +51,9 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
             after a step.
 
     Example:
-        >>> from sennit.data import Batch; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.data import Batch
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import create_fusion
         >>> from sennit.tasks import MultiTaskModel, Regression
         >>> encoders = {"a": create_encoder("mlp", 3)}
         >>> model = MultiTaskModel(

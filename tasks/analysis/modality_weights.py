@@ -34,7 +34,8 @@ def modality_weights(
     fused vector of a `FusedEncoder`. ``"shapley"`` looks at all subsets of the modalities, and shares an
     interaction among those that have part in it; ``"leave_one_out"`` compares the whole with the whole but
     for each modality, and gives nothing to two that say the same. Both add the effects' sizes up over the
-    outputs (`sennit.fusion.analysis.attribution.shares`). ``"own"`` are the weights that the fusion itself works with,
+    outputs (`sennit.fusion.analysis.attribution.shares`). ``"own"`` are the weights that the fusion itself
+    works with,
     scaled to those modalities that are there; under a decision fusion whose rule the task has learned, those
     of the rule. Of what is absent a model sees what it always does in its
     place; without any modality too, which no training shows it.

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 class Adaptive(Sharing):
     """A tree of blocks that grows from the tasks down: tasks share a trunk for as long as they are alike.
 
-    It starts as one trunk for all tasks. When that has trained for a while, `sennit.tasks.sharing.grow` parts the
+    It starts as one trunk for all tasks. When that has trained for a while, `sennit.tasks.sharing.grow`
+    parts the
     tasks at the last block, by their affinity, and gives each group a copy of the block; the next time it
     parts those groups at the block before, and so on. Every growth makes a new model that computes the
     same, and is trained on with a new `Learner`, in a folder of its own::
@@ -27,7 +28,8 @@ class Adaptive(Sharing):
             fit(Learner(model), loader, folder=f"run/{i}", epochs=5)
             model = grow(model, error_affinity(model, loader))
 
-    `sennit.tasks.sharing.thin` makes a thin trunk of a wide one to begin with. The tree is in the config, so a
+    `sennit.tasks.sharing.thin` makes a thin trunk of a wide one to begin with. The tree is in the config,
+    so a
     grown model is saved and loaded as any other. `tree_mermaid` and `draw_tree` draw it.
 
     The tasks part at several places: no balancing works with it. A level costs as many blocks as it has
@@ -37,7 +39,8 @@ class Adaptive(Sharing):
     Attribute Classification", CVPR 2017, section 3.
 
     Args:
-        stack: Whose stages are the levels, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of
+        stack: Whose stages are the levels, as `sennit.tasks.sharing.stacks.build_stack` reads it; an
+        ``mlp`` of
             three blocks by default.
         tree: Nested lists of the tasks' names, one depth of lists for each stage and one around all:
             ``[[["a", "b"], ["c"]]]`` parts once, behind the first of two stages. One trunk by default.

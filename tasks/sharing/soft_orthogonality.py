@@ -30,7 +30,8 @@ class SoftOrthogonality(OwnStacks):
     Cross Correlation of Signals", IEEE Trans. Inf. Theory 1974.
 
     Args:
-        stack: The layers of each task, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
+        stack: The layers of each task, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp``
+        of one
             block by default.
         strength: Of the penalty.
 

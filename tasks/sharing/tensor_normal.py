@@ -55,7 +55,8 @@ class TensorNormal(OwnStacks):
     by the traces as well.
 
     Args:
-        stack: The layers of each task, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
+        stack: The layers of each task, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp``
+        of one
             block by default.
         strength: Of the penalty.
         every: Steps from one update of the covariances to the next.

@@ -102,7 +102,9 @@ def fit(
 
     Example:
         >>> import tempfile, torch
-        >>> from sennit.data import Batch, BatchDataset; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.data import Batch, BatchDataset
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import create_fusion
         >>> from sennit.tasks import Classification, MultiTaskModel
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(

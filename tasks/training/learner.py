@@ -24,7 +24,7 @@ from sennit.registry import check_part, unknown_name
 
 
 class Learner(Resuming):
-    """A `MultiTaskModel` with AdamW and, optionally, a schedule and a balancing; `sennit.tasks.fit` trains it.
+    """A `MultiTaskModel` with AdamW and, optionally, a schedule and a balancing; `fit` trains it.
 
     Automatic optimization: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
     applies. The loaders give a `Batch`, or several by name (``CombinedLoader``: labelled, unlabelled),
@@ -54,7 +54,9 @@ class Learner(Resuming):
 
     Example:
         >>> from torch.utils.data import DataLoader
-        >>> from sennit.data import BatchDataset; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
+        >>> from sennit.data import BatchDataset
+        >>> from sennit.encoders import create_encoder
+        >>> from sennit.fusion import create_fusion
         >>> from sennit.tasks import Classification
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(

@@ -74,7 +74,8 @@ def test_a_run_stopped_by_a_full_disk_goes_on_exactly(
 
 def test_a_kill_in_the_midst_of_a_write_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     code = (
-        "import os, signal, torch; from sennit.tasks.training.checkpoints import SafeCheckpointIO; io = SafeCheckpointIO()\n"
+        "import os, signal, torch; from sennit.tasks.training.checkpoints import SafeCheckpointIO\n"
+        "io = SafeCheckpointIO()\n"
         "io.save_checkpoint({'step': 1}, 'last.ckpt')\n"
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "io.save_checkpoint({'step': 2}, 'last.ckpt')\n"

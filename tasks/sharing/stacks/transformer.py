@@ -29,7 +29,8 @@ class TransformerStack(Stack):
 
     Each token is an affine map of the whole vector, whose bias tells the tokens apart.
 
-    Source: the pre-norm blocks of `sennit.encoders.layers.transformer.TransformerBlock` (Vaswani et al., NeurIPS
+    Source: the pre-norm blocks of `sennit.encoders.layers.transformer.TransformerBlock` (Vaswani et al.,
+    NeurIPS
     2017; Xiong et al., ICML 2020). The tokens are our choice: Gorishniy et al., "Revisiting Deep Learning
     Models for Tabular Data", NeurIPS 2021, section 3.3, make one of each entry.
 
