@@ -98,7 +98,7 @@ def table_row() -> dict[str, dict[str, int]]:
         with redirect_stdout(io.StringIO()):
             counts = train.follow(lambda: main([*common, *options, "--output", str(folder / "runs")]))
         model = MultiTaskModel.from_pretrained(str(folder / "runs" / "latest" / "model"))
-        (modality,) = model.encoders
+        (modality,) = model.collate.inputs
         predict = Walk()
         answer = predict.follow(lambda: model.predict({modality: [0.5, 1.0]}))
     return {"a CSV file to the report": counts, "a row to its prediction": answer}
