@@ -15,6 +15,7 @@ from sennit.encoders._base import Encoder
 from sennit.encoders.present_rows import PresentRows, encode_present_rows, unpack_output
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import FUSIONS, Fusion
+from sennit.fusion.staged_forward import encode_by_level
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput
 from torch import Tensor
 
@@ -140,8 +141,6 @@ class FusedEncoder(Encoder):
     def encode(self, view: View) -> dict[str, EncoderOutput]:
         """The outputs of the encoders, before fusion."""
         if self.fusion.exchanges:
-            from sennit.fusion.staged_forward import encode_by_level
-
             return encode_by_level([self], view)[0]
         return {
             name: encoder(view)
@@ -224,12 +223,6 @@ class FusedEncoder(Encoder):
         for name, encoder in self.encoders.items():
             found |= encoder.leaves() if isinstance(encoder, FusedEncoder) else {name: self._whole[name]}
         return found
-
-    def describe(self, *, form: str = "mermaid") -> str:
-        """Its structure as ``"mermaid"`` or ``"dot"``; see `sennit.fusion.drawing.describe`."""
-        from sennit.fusion.drawing import describe  # which needs this module
-
-        return describe(self, form=form)
 
     def auxiliary_info(self) -> dict[str, AuxiliaryInfo]:
         """The auxiliary vectors on which heads are wanted, those of nested fusions too."""

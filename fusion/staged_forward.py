@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
-from sennit.encoders._base import StagedEncoder
+from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders.present_rows import PresentRows, unpack_output
 from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from sennit.fusion.fused_encoder import FusedEncoder
-
 Across = Callable[[str, int, list[Tensor], Tensor | None, list[list[Tensor]]], list[Tensor]]
+
+
+class Column(Protocol):
+    """Staged encoders and the fusion that reads them, such as a `sennit.fusion.FusedEncoder`."""
+
+    fusion: Fusion
+    training: bool
+
+    @property
+    def encoders(self) -> SupportsItems:
+        """Encoder of each modality."""
+
+
+class SupportsItems(Protocol):
+    """A mapping from modalities to encoders, as `NamedModules` is one."""
+
+    def items(self) -> Iterable[tuple[str, Encoder]]: ...
 
 
 class _Track:
@@ -42,7 +57,7 @@ class _Track:
 
 
 def encode_by_level(
-    members: Sequence[FusedEncoder], view: View, across: Across | None = None
+    members: Sequence[Column], view: View, across: Across | None = None
 ) -> list[dict[str, EncoderOutput]]:
     """Encode a view with one or several sets of encoders, exchanging after every stage.
 
@@ -60,7 +75,7 @@ def encode_by_level(
     first = members[0]
     slots = {
         m: PresentRows.of(view.present[m], all_present=view.all_present, training=first.training)
-        for m in first.modalities
+        for m, _ in first.encoders.items()
     }
     tracks: list[dict[str, _Track]] = []
     for member in members:

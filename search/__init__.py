@@ -6,6 +6,7 @@ from sennit.search.batched.evaluator import StackedEvaluator
 from sennit.search.batched.training import Training
 from sennit.search.evaluator import Evaluator, Objective
 from sennit.search.records import Evaluation, Proposal, Record
+from sennit.search.report.describe import describe_genome
 from sennit.search.search import SearchResult, search
 from sennit.search.space import Space
 from sennit.search.strategies import Strategy, create_strategy, list_strategies, register_strategy
@@ -31,6 +32,7 @@ __all__ = [
     "cache_taps",
     "count_costs",
     "create_strategy",
+    "describe_genome",
     "list_strategies",
     "measure_latency_ms",
     "register_strategy",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sennit.fusion.cell.genome import Genome
-from sennit.search.report.describe import describe
+from sennit.search.report.describe import describe_genome
 from sennit.search.report.drawing import draw_genome
 from sennit.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, paid_for
 from sennit.search.report.tables import records_csv, search_json
@@ -83,17 +83,17 @@ def write_search_report(
     best = best_of(runs[main_of(runs)])
     page: list[Block] = [
         Text(summary),
-        *([Text(f"It is {best.proposal.genome.describe()}.")] if best else []),
+        *([Text(f"It is {describe_genome(best.proposal.genome)}.")] if best else []),
         *(_kept(folder, b, f"added_{i}") for i, b in enumerate(blocks, start=1)),
     ]
     page += _figures(folder, runs, space, objectives)
     if winners:
         page += [Heading("The fusions found"), Text(_WINNERS)]
     for i, (name, genome) in enumerate(winners.items(), start=1):
-        picture = Picture(draw_genome(genome, space.tasks), f"{name}: {genome.describe()}")
+        picture = Picture(draw_genome(genome, space.tasks), f"{name}: {describe_genome(genome)}")
         page.append(_kept(folder, picture, f"winner_{i}_{re.sub(r'[^a-z0-9]+', '_', name.lower())}"))
         page += [
-            Folded(f"As {words}", describe(genome, form=form, tasks=space.tasks))
+            Folded(f"As {words}", describe_genome(genome, form=form, tasks=space.tasks))
             for form, words in (("mermaid", "Mermaid"), ("dot", "Graphviz"))
         ]
     page += [Heading("Cost"), _costs(runs), Text(_COST.format(population))]
