@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 @contextmanager
-def frozen(encoders: Mapping[str, Encoder], device: torch.device) -> Iterator[None]:
+def inference_only(encoders: Mapping[str, Encoder], device: torch.device) -> Iterator[None]:
     """Within: on the device, in evaluation mode, without gradients. Afterwards each module is as it was."""
     modes = {module: module.training for encoder in encoders.values() for module in encoder.modules()}
     homes = {m: next((x.device for x in e.state_dict().values()), device) for m, e in encoders.items()}

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 
-class Reading:
+class RepeatableBatches:
     """Reads all batches of some data, as often as one likes.
 
     Args:
