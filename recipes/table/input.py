@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from sennit.data import Transforms
-from sennit.encoders import Encoder, create_encoder
-from sennit.encoders._create import ENCODERS
+from sennit.encoders import ENCODERS, Encoder, create_encoder
 from sennit.recipes.table.parse import PartError
 from sennit.recipes.table.row import Row
 from torch import Tensor
