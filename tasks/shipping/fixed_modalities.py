@@ -58,7 +58,7 @@ class FixedModel(nn.Module):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # Not `View.of`, which looks at values: while a graph is traced there are none.
-        return self._scores(self._view._unchecked(**self._fields(inputs), all_present=self.whole))
+        return self._scores(self._view.replaced(**self._fields(inputs), all_present=self.whole))
 
     def _scores(self, view: View) -> dict[str, Tensor]:
         return {t: self.net.tasks[t].scores(out.logits) for t, out in self.net(view).items()}
