@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sennit.data import ResumableLoader
 from sennit.recipes.table import Schema, ShardDataset, TableDataset, write_shards
-from sennit.recipes.table.build import build_model
+from sennit.recipes.table.model import build_model
 from torch.utils.data import DataLoader
 
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv
