@@ -31,8 +31,7 @@ from sennit.encoders import Encoder
 from sennit.recipes.harness import find_recipe, parse
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.taps import freeze_taps, train_encoders
-from sennit.search import Record, TapCache, list_strategies, search
-from sennit.search.report.runs import hypervolumes
+from sennit.search import Record, TapCache, hypervolumes, list_strategies, search
 from sennit.tasks import Task
 
 from benchmarks._harness import Result, arguments, report

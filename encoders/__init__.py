@@ -1,7 +1,7 @@
 """Encoders: each turns one modality into vectors, tokens and taps."""
 
 from sennit.encoders._base import Encoder, StagedEncoder
-from sennit.encoders._create import create_encoder, list_encoders, register_encoder
+from sennit.encoders._create import ENCODERS, create_encoder, list_encoders, register_encoder
 from sennit.encoders.audio import LogMelConvEncoder
 from sennit.encoders.audio_hf import HFAudioEncoder
 from sennit.encoders.image import ConvEncoder
@@ -19,6 +19,7 @@ from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.bare_import import refuse_bare_import
 
 __all__ = [
+    "ENCODERS",
     "ByteTransformerEncoder",
     "ChempropEncoder",
     "ConvEncoder",

@@ -55,14 +55,14 @@ class Encoder(Configurable, nn.Module):
 
     @property
     def takes_transforms(self) -> bool:
-        """Whether transforms may work on what `read` gives: an image, a waveform."""
-        return type(self).read is not Encoder.read
+        """Whether transforms may work on what `load_raw` gives: an image, a waveform."""
+        return type(self).load_raw is not Encoder.load_raw
 
-    def read(self, raw: Any) -> Any:
+    def load_raw(self, raw: Any) -> Any:
         """A raw sample as transforms work on it: an image or a waveform of a path; most need nothing."""
         return raw
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """One raw sample (an array, a list; what else is up to the encoder) as `input_spec` says."""
         return torch.as_tensor(raw, dtype=self.input_spec.dtype)
 

@@ -46,7 +46,7 @@ class HFEncoder(Encoder):
     reads: ClassVar[tuple[str, ...]] = ()
     """A subclass's: the names transformers gives to what such models read."""
 
-    _asset: ClassVar[str]
+    _preprocessor_class: ClassVar[str]
     """A subclass's: the class of transformers that turns a raw sample into that."""
 
     # An object is copied without arguments; `HFEncoder` itself is never copied.
@@ -61,7 +61,7 @@ class HFEncoder(Encoder):
         if cls is not HFEncoder:
             return super().__new__(cls)
         auto = require("transformers", "text")
-        made = auto.MODEL_MAPPING.get(type(_known(auto, model_name, architecture)), None)
+        made = auto.MODEL_MAPPING.get(type(_load_config(auto, model_name, architecture)), None)
         read = getattr(made, "main_input_name", None)
         kinds = {name: kind for kind in cls.__subclasses__() for name in kind.reads}
         if read not in kinds:
@@ -79,16 +79,18 @@ class HFEncoder(Encoder):
     ) -> None:
         super().__init__()
         auto = require("transformers", "text")
-        self._raw_reader: Any = None
-        known = _known(auto, model_name, architecture)
+        self._loaded_preprocessor: Any = None
+        known = _load_config(auto, model_name, architecture)
         if not hasattr(known, "num_hidden_layers"):
             raise ValueError(
                 f"'hf/' should be given a model with hidden layers, its taps. Found '{model_name}', a "
                 f"{known.model_type}. Is it a codec, or a wrapper around an encoder?"
             )
-        self._settle(known)
+        self._override_config(known)
         if architecture is None:
-            self._raw_reader = getattr(auto, self._asset).from_pretrained(model_name, trust_remote_code=False)
+            self._loaded_preprocessor = getattr(auto, self._preprocessor_class).from_pretrained(
+                model_name, trust_remote_code=False
+            )
         if architecture is None and pretrained:
             self.net: Any = auto.AutoModel.from_pretrained(
                 model_name, config=known, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
@@ -104,7 +106,7 @@ class HFEncoder(Encoder):
             TapInfo(f"layer{i + 1}", self.embed_dim, "BTC") for i in range(known.num_hidden_layers)
         )
 
-    def _settle(self, known: Any) -> None:
+    def _override_config(self, known: Any) -> None:
         """Change the model's configuration before it is made."""
 
     @property
@@ -113,23 +115,25 @@ class HFEncoder(Encoder):
         architecture = json.loads(self.net.config.to_json_string(use_diff=False))
         return {**super().config, "architecture": architecture}
 
-    def _reader(self, what: str) -> Any:
-        if self._raw_reader is None:
+    def _preprocessor(self, what: str) -> Any:
+        if self._loaded_preprocessor is None:
             raise RuntimeError(
                 f"this encoder has no {what} yet, as it was made from `architecture` alone. "
                 "Read it with `load_assets(folder)`."
             )
-        return self._raw_reader
+        return self._loaded_preprocessor
 
     def save_assets(self, folder: Path) -> None:
-        self._reader("tokenizer or feature extractor to save").save_pretrained(folder)
+        self._preprocessor("tokenizer or feature extractor to save").save_pretrained(folder)
 
     def load_assets(self, folder: Path) -> None:
         auto = require("transformers", "text")
-        self._raw_reader = getattr(auto, self._asset).from_pretrained(folder, trust_remote_code=False)
+        self._loaded_preprocessor = getattr(auto, self._preprocessor_class).from_pretrained(
+            folder, trust_remote_code=False
+        )
 
 
-def _known(auto: Any, model_name: str, architecture: Mapping[str, Any] | None) -> Any:
+def _load_config(auto: Any, model_name: str, architecture: Mapping[str, Any] | None) -> Any:
     """The model's configuration."""
     if architecture is None:
         return auto.AutoConfig.from_pretrained(model_name, trust_remote_code=False)

@@ -28,11 +28,11 @@ class TimmEncoder(ImageEncoder):
         in_chans: Number of channels.
         pretrained: Whether to download weights now. Not saved: weights are saved with the model.
         image_size: Side of the images in pixels; the model's own when None. Transformers read no
-            other size, and `preprocess` resizes to it; elsewhere it is that of the stand-in for an
+            other size, and `to_tensor` resizes to it; elsewhere it is that of the stand-in for an
             image that is absent from a whole batch.
         out_indices: Which of the model's features to give as taps; timm's choice when None.
-        mean: Subtracted by `preprocess`; what the model was trained with when None.
-        std: Divided by in `preprocess`; what the model was trained with when None.
+        mean: Subtracted by `to_tensor`; what the model was trained with when None.
+        std: Divided by in `to_tensor`; what the model was trained with when None.
 
     Shape:
         ``[B, in_chans, H, W]``; pooled ``[B, C]``, tokens ``[B, H'·W', C]``, taps ``[B, C, H', W']``.
@@ -94,9 +94,9 @@ class TimmEncoder(ImageEncoder):
         taps = {tap.name: m for tap, m in zip(self.tap_info, maps, strict=True)}
         return EncoderOutput(pool(maps[-1], "BCHW"), as_tokens(maps[-1], "BCHW"), taps=taps)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A path, a PIL image or an array, normalised; resized where the model reads one size only."""
-        x = super().preprocess(raw)
+        x = super().to_tensor(raw)
         height, width = self.input_spec.shape[1:]
         if height is None or width is None or x.shape[1:] == (height, width):
             return x

@@ -18,6 +18,7 @@ from sennit.fusion.decision.mulmix import MulMix
 from sennit.fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
 from sennit.fusion.decision.product_of_experts import ProductOfExperts, ProductOfExpertsRule
 from sennit.fusion.decision.stacking import Stacking, StackingRule
+from sennit.fusion.drawing import describe_fusion
 from sennit.fusion.early.concat import EarlyConcat
 from sennit.fusion.early.granger_clusters import GrangerClusters
 from sennit.fusion.early.mutual_information import EarlyMutualInformation
@@ -112,6 +113,7 @@ __all__ = [
     "Stage",
     "TensorFusion",
     "create_fusion",
+    "describe_fusion",
     "interaction_heterogeneity",
     "leave_one_out",
     "list_fusions",

@@ -93,12 +93,6 @@ class Fusion(Configurable, nn.Module):
         """What it decides or chooses among, each with the modalities that it reads; () where nothing is."""
         return ()
 
-    def describe(self, *, form: str = "mermaid") -> str:
-        """Its structure as ``"mermaid"`` or ``"dot"``; see `sennit.fusion.drawing.describe`."""
-        from sennit.fusion.drawing import describe  # which needs this module
-
-        return describe(self, form=form)
-
     def exchange(
         self,
         level: int,

@@ -25,8 +25,8 @@ class Node:
     sources: tuple[int, ...] = ()
 
 
-def describe(what: Fusion | FusedEncoder, *, form: str = "mermaid") -> str:
-    """Modalities, what the fusion decides or chooses among, the fusion with its stage, and the output.
+def describe_fusion(what: Fusion | FusedEncoder, *, form: str = "mermaid") -> str:
+    """Draw the modalities, the candidates or paths of the fusion, the fusion itself and its output.
 
     Args:
         what: A `FusedEncoder` shows its encoders, and the fusions nested in it.
@@ -38,7 +38,7 @@ def describe(what: Fusion | FusedEncoder, *, form: str = "mermaid") -> str:
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
         >>> fusion = create_fusion("sum", {"a": create_encoder("mlp", 3)}, embed_dim=8)
-        >>> print(describe(fusion).partition("  classDef")[0])
+        >>> print(describe_fusion(fusion).partition("  classDef")[0])
         flowchart LR
           n0["a"]:::modality
           n1["sum<br/>late, 8"]:::fusion

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
-from sennit.encoders._base import StagedEncoder
-from sennit.encoders.present_rows import Slot, unpack_output
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders.present_rows import PresentRows, unpack_output
 from sennit.encoders.types import EncoderOutput
+from sennit.fusion._base import Fusion
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from sennit.fusion.fused_encoder import FusedEncoder
-
 Across = Callable[[str, int, list[Tensor], Tensor | None, list[list[Tensor]]], list[Tensor]]
+
+
+class Column(Protocol):
+    """Staged encoders and the fusion that reads them, such as a `sennit.fusion.FusedEncoder`."""
+
+    fusion: Fusion
+    training: bool
+
+    @property
+    def encoders(self) -> SupportsItems:
+        """Encoder of each modality."""
+
+
+class SupportsItems(Protocol):
+    """A mapping from modalities to encoders, as `NamedModules` is one."""
+
+    def items(self) -> Iterable[tuple[str, Encoder]]: ...
 
 
 class _Track:
     """One encoder on its way through its stages."""
 
-    def __init__(self, encoder: StagedEncoder, slot: Slot, x: Tensor, mask: Tensor | None) -> None:
-        packed = None if mask is None else slot.pack(mask)
-        self.encoder, self.slot, self.depth = encoder, slot, len(encoder.tap_info)
+    def __init__(self, encoder: StagedEncoder, rows: PresentRows, x: Tensor, mask: Tensor | None) -> None:
+        packed = None if mask is None else rows.pack(mask)
+        self.encoder, self.rows, self.depth = encoder, rows, len(encoder.tap_info)
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
-        self.hidden, self.mask = encoder.stem(zero_padding(slot.pack(x), packed), packed)
+        self.hidden, self.mask = encoder.stem(zero_padding(rows.pack(x), packed), packed)
 
     def step(self, level: int) -> None:
         self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)
@@ -38,11 +53,11 @@ class _Track:
             self.tap_masks[name] = self.mask
 
     def finish(self) -> EncoderOutput:
-        return unpack_output(self.encoder.finish(self.taps, self.tap_masks), self.slot)
+        return unpack_output(self.encoder.finish(self.taps, self.tap_masks), self.rows)
 
 
 def encode_by_level(
-    members: Sequence[FusedEncoder], view: View, across: Across | None = None
+    members: Sequence[Column], view: View, across: Across | None = None
 ) -> list[dict[str, EncoderOutput]]:
     """Encode a view with one or several sets of encoders, exchanging after every stage.
 
@@ -59,8 +74,8 @@ def encode_by_level(
     """
     first = members[0]
     slots = {
-        m: Slot.of(view.present[m], all_present=view.all_present, training=first.training)
-        for m in first.modalities
+        m: PresentRows.of(view.present[m], all_present=view.all_present, training=first.training)
+        for m, _ in first.encoders.items()
     }
     tracks: list[dict[str, _Track]] = []
     for member in members:
@@ -79,11 +94,11 @@ def encode_by_level(
         for member, own in zip(members, tracks, strict=True):
             if member.fusion.exchanges:
                 live = {m: t for m, t in own.items() if t.depth + level >= 0}
-                hidden = {m: t.slot.unpack(t.hidden) for m, t in live.items()}
-                masks = {m: t.slot.unpack(t.mask) for m, t in live.items() if t.mask is not None}
+                hidden = {m: t.rows.unpack(t.hidden) for m, t in live.items()}
+                masks = {m: t.rows.unpack(t.mask) for m, t in live.items() if t.mask is not None}
                 mixed = member.fusion.exchange(level, hidden, masks, present)
                 for m, t in live.items():
-                    t.hidden = t.slot.pack(mixed[m])
+                    t.hidden = t.rows.pack(mixed[m])
         if across is not None:
             for name in tracks[0]:
                 if tracks[0][name].depth + level >= 0:

@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from sennit.data import Transforms
 from sennit.encoders import Encoder
-from sennit.search.batched.evaluator import StackedEvaluator
-from sennit.search.batched.training import Training
+from sennit.search.batched.batched_evaluator import BatchedEvaluator
+from sennit.search.batched.generation_trainer import Training
 from sennit.search.evaluator import Objective
 from sennit.search.pareto import pareto_front
 from sennit.search.records import Record
 from sennit.search.space import Space
 from sennit.search.strategies import Strategy, create_strategy
-from sennit.search.study.study import run_search
-from sennit.search.taps.cache import cache_taps
+from sennit.search.study.run_search import run_search
+from sennit.search.taps.cache_taps import cache_taps
 from sennit.search.taps.tap_cache import TapCache
 
 
@@ -53,7 +53,7 @@ class SearchResult:
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html``, its pictures, and the records as CSV and JSON; returns the page."""
-        from sennit.search.report.report import write_search_report
+        from sennit.search.report.search_report import write_search_report
 
         return write_search_report(
             Path(folder),
@@ -180,7 +180,7 @@ def search(
     ]
     space = space or Space.of(encoders, tasks)
     wanted = {*objectives, *(budgets or {})}
-    evaluator = StackedEvaluator(
+    evaluator = BatchedEvaluator(
         space,
         tasks,
         *parts,

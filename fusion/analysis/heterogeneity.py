@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.analysis.similarity import groups_by_distance
-from sennit.fusion.analysis.transfer_probe import TransferProbe
+from sennit.fusion.analysis.transfer_probe import ScoredTask, TransferProbe
 from torch import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from sennit.search.evaluator import Objective
 
 Data = tuple[Mapping[str, Tensor], Tensor]
 """By modality the vectors of the samples ``[N, D_m]``, and their targets ``[N, ...]``."""
@@ -78,7 +77,7 @@ class Heterogeneity:
 
 
 def modality_heterogeneity(
-    objective: Objective, train: Data, held_out: Data, *, width: int = 2, steps: int = 200, seed: int = 0
+    objective: ScoredTask, train: Data, held_out: Data, *, width: int = 2, steps: int = 200, seed: int = 0
 ) -> Heterogeneity:
     """How unlike the modalities are: what a task's score loses if another one's model has to serve.
 
@@ -116,7 +115,7 @@ def modality_heterogeneity(
 
 
 def interaction_heterogeneity(
-    objective: Objective, train: Data, held_out: Data, *, width: int = 2, steps: int = 200, seed: int = 0
+    objective: ScoredTask, train: Data, held_out: Data, *, width: int = 2, steps: int = 200, seed: int = 0
 ) -> Heterogeneity:
     """How unlike pairs of modalities interact: the same with models of pairs.
 
@@ -136,7 +135,7 @@ def interaction_heterogeneity(
 
 def _measure(
     items: Sequence[tuple[str, ...]],
-    objective: Objective,
+    objective: ScoredTask,
     train: Data,
     held_out: Data,
     *,

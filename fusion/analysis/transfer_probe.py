@@ -5,15 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from sennit.search.evaluator import Objective
-
 RESTARTS, HIDDEN, DECAY = 4, 16, 1.0
+
+
+class ScoredTask(Protocol):
+    """A task that a probe trains on and scores with; every labelled task of `sennit.tasks` is one.
+
+    Attributes:
+        out_dim: Size of a head's output.
+    """
+
+    out_dim: int
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each sample, ``[B]``, or of each part of its target."""
+        ...
+
+    def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
+        """Return one figure for the labelled samples; the best there is is 1."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class TransferProbe:
 
     def __init__(
         self,
-        objective: Objective,
+        objective: ScoredTask,
         train: tuple[Mapping[str, Tensor], Tensor],
         held_out: tuple[Mapping[str, Tensor], Tensor],
         *,

@@ -106,12 +106,6 @@ class Genome:
         """One line of JSON, keys in a fixed order."""
         return json.dumps(self.to_dict())
 
-    def describe(self, *, form: str = "line") -> str:
-        """The structure in one ``"line"``, as ``"mermaid"`` or ``"dot"``."""
-        from sennit.search.report.describe import describe  # which needs this module
-
-        return describe(self, form=form)
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Genome:
         """The genome of `to_dict`, or of JSON read back.

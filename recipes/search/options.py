@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sennit.recipes.harness import Options, Recipe, find_recipe, list_recipes, parse
-from sennit.search.strategies import list_strategies
-from sennit.search.strategies._base import STRATEGIES
+from sennit.search import create_strategy, list_strategies
 
 from sennit import recipes
 
@@ -58,7 +57,7 @@ class SearchOptions:
         Raises:
             ValueError: An option's value; the option is named.
         """
-        STRATEGIES.get(self.strategy)
+        create_strategy(self.strategy)  # refuses an unknown one
         counts = {"generations": 1, "population": 1, "candidate_epochs": 1, "renderings": 1, "workers": 0}
         for name, least in counts.items():
             if getattr(self, name) < least:

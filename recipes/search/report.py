@@ -16,8 +16,7 @@ from sennit.recipes.harness.run import versions
 from sennit.recipes.harness.table import columns_of, find
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import SearchOptions
-from sennit.search.report.report import write_search_report
-from sennit.search.search import SearchResult
+from sennit.search import SearchResult, write_search_report
 
 from sennit.files import write_json
 from sennit.html_page import Block, Grid, Heading, Picture, Text

@@ -16,9 +16,7 @@ from sennit.recipes.search.options import SearchOptions, read_options
 from sennit.recipes.search.report import Outcome, write_results
 from sennit.recipes.search.stages import Stages
 from sennit.recipes.search.taps import checkpoint, freeze_taps, train_cells, train_encoders
-from sennit.search.report.runs import RANDOM
-from sennit.search.search import SearchResult, search
-from sennit.search.taps.cache import TapCache
+from sennit.search import SearchResult, TapCache, describe_genome, search
 from sennit.tasks import Task
 
 _BATCH = 128  # samples a step of a candidate: smaller ones take a CPU longer
@@ -46,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     with stages("Frozen taps"):
         taps = freeze_taps(plain, config, encoders, tasks, shared / "taps", renderings=options.renderings)
     results = {}
-    for strategy in dict.fromkeys((options.strategy, RANDOM)):
+    for strategy in dict.fromkeys((options.strategy, "random")):
         with stages(f"Search, {strategy}"):
             results[strategy] = _search(options, strategy, encoders, tasks, taps, folder)
     found = {f"{strategy} search": result.best.genome for strategy, result in results.items()}
     for row, genome in found.items():
-        console.print(f"{row}: {genome.describe()}", soft_wrap=True)
+        console.print(f"{row}: {describe_genome(genome)}", soft_wrap=True)
     with_found = Compared(recipe, found)
     with stages("Retraining what was found"):
         cells = with_found.cells(config)

@@ -11,8 +11,7 @@ from sennit.data import Collate
 from sennit.encoders import Encoder
 from sennit.recipes.harness import Cells, Options, run_cells
 from sennit.recipes.search.compared import Compared
-from sennit.search.taps.cache import TapCache, cache_taps
-from sennit.search.taps.repeatable_batches import Reading
+from sennit.search import RepeatableBatches, TapCache, cache_taps
 from sennit.tasks import MultiTaskModel, Task
 
 
@@ -60,7 +59,7 @@ def freeze_taps(
     caches = []
     for part, wanted in ((data.train, renderings), (data.validation, 1)):
         own = getattr(part, "collate", collate)
-        reading = Reading(part, collate=own, prepare=None, batch_size=256, seed=0)
+        reading = RepeatableBatches(part, collate=own, prepare=None, batch_size=256, seed=0)
         drawn = wanted if reading.changes() else 1
         caches.append(cache_taps(encoders, part, folder, collate=own, renderings=drawn, progress=True))
     return caches[0], caches[1]

@@ -13,7 +13,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from sennit.data import Sample, rank_and_ranks
+from sennit.data import Sample
+from sennit.data.order import rank_and_world_size
 from sennit.recipes.table.cells import BadCell, Row
 from sennit.recipes.table.schema import Preprocess, Schema, read_schema
 from sennit.recipes.table.splits import SUBSETS
@@ -138,8 +139,8 @@ class ShardDataset(IterableDataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        rank, ranks = rank_and_ranks()
-        share = self.shards[rank * workers + worker :: ranks * workers]
+        rank, world_size = rank_and_world_size()
+        share = self.shards[rank * workers + worker :: world_size * workers]
         order = random.Random(f"{self.seed} {self.epoch} {rank} {worker}")
         if self.shuffle:
             order.shuffle(share)

@@ -11,19 +11,19 @@ from sennit.search.batched.plan import Plan
 from torch import Tensor
 
 
-class Places:
+class BlockLayout:
     """Where each block goes: group by group, then the late merges, then the embeddings under a rule.
 
     Attributes:
         of_tap: By tap the places of its blocks.
-        empty: Places of inputs that are not there.
+        empty: BlockLayout of inputs that are not there.
         sizes: Of each group, the joins and the candidates.
     """
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
         parts = [list(g.blocks) for groups in plan.levels for g in groups]
         wide = [g.operator.blocks for groups in plan.levels for g in groups]
-        found: dict[tuple[str, str], dict[int, int]] = {key: {} for key in plan.packing.counts}
+        found: dict[tuple[str, str], dict[int, int]] = {key: {} for key in plan.layout.counts}
         empty: list[int] = []
         self.sizes, at = [], 0
         for rows, n in zip([*parts, plan.joined, plan.own], [*wide, 1, 1], strict=True):
@@ -41,11 +41,11 @@ class Places:
         self.empty, self.total = torch.tensor(empty, dtype=torch.long, device=device), at
 
 
-class Arrange(torch.autograd.Function):
+class ArrangeBlocks(torch.autograd.Function):
     """Blocks into their places, by one copy each way (an `index_select` would first clear its gradient)."""
 
     @staticmethod
-    def forward(ctx: Any, places: Places, *mapped: Tensor) -> Tensor:
+    def forward(ctx: Any, places: BlockLayout, *mapped: Tensor) -> Tensor:
         ctx.places = places
         out = mapped[0].new_empty(places.total, *mapped[0].shape[1:])
         for own, u in zip(places.of_tap, mapped, strict=True):

@@ -12,7 +12,7 @@ from sennit.search.taps.tap_cache import TapCache
 from torch import Tensor
 
 
-class Rows:
+class CachedBatches:
     """The taps of a cache that some candidates read, with targets, on a device.
 
     On the CPU the taps stay on disk until a batch needs them; to a GPU they are copied once.

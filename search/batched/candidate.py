@@ -25,7 +25,7 @@ Output = tuple[Tensor, Tensor | None]
 class Candidate(nn.Module):
     """The fusion of a genome with a head for each task, on taps that are computed already.
 
-    Its training alone is what that of a `Stack` must equal.
+    Its training alone is what that of a `BatchedCandidates` must equal.
 
     Args:
         genome: What to build.

@@ -12,11 +12,11 @@ Index = int | slice
 
 
 @dataclass(frozen=True)
-class Piece:
+class ParameterSlice:
     """Where a parameter of a candidate lies.
 
     Args:
-        candidate: Its place in the stack.
+        candidate: Its place in the batch of candidates.
         name: Of the parameter.
         tensor: Name of the stack's tensor.
         at: Where in that.
@@ -46,7 +46,7 @@ Block = tuple[str, str, int] | None
 
 
 @dataclass
-class Packing:
+class ParameterLayout:
     """Finds room for the parameters of candidates, which are padded with zeros to a common width.
 
     Attributes:
@@ -58,13 +58,13 @@ class Packing:
 
     width: int
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[ParameterSlice] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     names: list[Mapping[int, str]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, candidates: Sequence[nn.Module], width: int) -> Packing:
-        """An empty packing that knows the names of the candidates' parameters."""
+    def of(cls, candidates: Sequence[nn.Module], width: int) -> ParameterLayout:
+        """An empty layout that knows the names of the candidates' parameters."""
         return cls(width, names=[{id(p): n for n, p in c.named_parameters()} for c in candidates])
 
     def tap(
@@ -112,7 +112,7 @@ class Packing:
         split: tuple[int, ...],
         order: tuple[int, ...],
     ) -> None:
-        self.pieces.append(Piece(i, self.names[i][id(parameter)], tensor, at, split, order))
+        self.pieces.append(ParameterSlice(i, self.names[i][id(parameter)], tensor, at, split, order))
 
 
 def tap_name(modality: str, tap: str) -> str:

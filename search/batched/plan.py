@@ -9,7 +9,7 @@ from sennit.fusion.cell import Operator, create_operator
 from sennit.fusion.cell.genome import EMBEDDING
 from sennit.fusion.intermediate.cells import CellLayer
 from sennit.search.batched.candidate import Candidate
-from sennit.search.batched.parameter_layout import Block, Packing, tap_name
+from sennit.search.batched.parameter_layout import Block, ParameterLayout, tap_name
 
 _KINDS = {"early": 0, "intermediate": 0, "late": 1, "decision": 2, "multiplicative": 3}
 
@@ -38,9 +38,9 @@ class Plan:
     """The candidates in groups that are computed together.
 
     Attributes:
-        packing: Where their parameters are.
+        layout: Where their parameters are.
         levels: The groups of each level.
-        order: Places of the candidates in the order of the outputs: plain merges, late ones, those
+        order: BlockLayout of the candidates in the order of the outputs: plain merges, late ones, those
             under the mean rule, multiplicative ones.
         late: How many are late.
         joined: Blocks of the late merges, by modality.
@@ -48,7 +48,7 @@ class Plan:
         mean: How many of those are under the mean rule; the multiplicative ones come after them.
     """
 
-    packing: Packing
+    layout: ParameterLayout
     levels: list[list[Group]]
     order: list[int]
     late: int
@@ -61,9 +61,9 @@ def make_plan(candidates: Sequence[Candidate]) -> Plan:
     """Lay candidates of one space side by side."""
     genomes = [c.fusion.genome for c in candidates]
     width, modalities = max(g.width for g in genomes), genomes[0].modalities
-    packing = Packing.of(candidates, width)
+    layout = ParameterLayout.of(candidates, width)
     depth = max(len(g.cells) for g in genomes)
-    levels = [_level(packing, candidates, level) for level in range(depth)]
+    levels = [_level(layout, candidates, level) for level in range(depth)]
 
     order = sorted(range(len(genomes)), key=lambda i: _KINDS[genomes[i].merge])
     late = [i for i in order if genomes[i].merge == "late"]
@@ -74,24 +74,22 @@ def make_plan(candidates: Sequence[Candidate]) -> Plan:
         assert layer is not None
         for k, m in enumerate(genomes[i].used):
             token = layer.missing.tokens[k]
-            joined[modalities.index(m)][row] = packing.tap(i, m, EMBEDDING, layer.taps[k], token)
+            joined[modalities.index(m)][row] = layout.tap(i, m, EMBEDDING, layer.taps[k], token)
         assert layer.state is not None
-        packing.state(i, row, "join", layer.state)
+        layout.state(i, row, "join", layer.state)
     if late:
-        packing.shapes |= {"join.weight": (len(late), width, 1, width), "join.bias": (len(late), 1, 1, width)}
+        layout.shapes |= {"join.weight": (len(late), width, 1, width), "join.bias": (len(late), 1, 1, width)}
     own: list[list[Block]] = [[None] * len(modalities) for _ in ruled]
     for row, i in enumerate(ruled):
         for k, m in enumerate(genomes[i].used):
-            own[row][modalities.index(m)] = packing.tap(
-                i, m, EMBEDDING, candidates[i].fusion.project[k], None
-            )
-    _heads(packing, candidates, order, ruled)
-    _taps(packing, candidates)
+            own[row][modalities.index(m)] = layout.tap(i, m, EMBEDDING, candidates[i].fusion.project[k], None)
+    _heads(layout, candidates, order, ruled)
+    _taps(layout, candidates)
     mean = sum(g.merge == "decision" for g in genomes)
-    return Plan(packing, levels, order, len(late), joined, own, mean)
+    return Plan(layout, levels, order, len(late), joined, own, mean)
 
 
-def _level(packing: Packing, candidates: Sequence[Candidate], level: int) -> list[Group]:
+def _level(layout: ParameterLayout, candidates: Sequence[Candidate], level: int) -> list[Group]:
     cells = {
         i: c.fusion.genome.cells[level]
         for i, c in enumerate(candidates)
@@ -108,15 +106,15 @@ def _level(packing: Packing, candidates: Sequence[Candidate], level: int) -> lis
             assert isinstance(layer, CellLayer)
             for k, (m, tap) in enumerate(cells[i].inputs):
                 token = layer.missing.tokens[k]
-                blocks[modalities.index(m)][row] = packing.tap(
+                blocks[modalities.index(m)][row] = layout.tap(
                     i, m, tap, layer.taps[k], token, operator.blocks
                 )
             if layer.state is not None:
-                packing.state(i, row, name, layer.state, operator.blocks)
+                layout.state(i, row, name, layer.state, operator.blocks)
         if level:
-            shape = len(members), operator.blocks, packing.width
-            packing.shapes[f"{name}.weight"] = (shape[0], packing.width, *shape[1:])
-            packing.shapes[f"{name}.bias"] = (shape[0], 1, *shape[1:])
+            shape = len(members), operator.blocks, layout.width
+            layout.shapes[f"{name}.weight"] = (shape[0], layout.width, *shape[1:])
+            layout.shapes[f"{name}.bias"] = (shape[0], 1, *shape[1:])
         runs: list[tuple[str, int, int]] = []
         for at, i in enumerate(members):
             act = cells[i].activation
@@ -126,26 +124,28 @@ def _level(packing: Packing, candidates: Sequence[Candidate], level: int) -> lis
     return groups
 
 
-def _heads(packing: Packing, candidates: Sequence[Candidate], order: list[int], ruled: list[int]) -> None:
+def _heads(
+    layout: ParameterLayout, candidates: Sequence[Candidate], order: list[int], ruled: list[int]
+) -> None:
     modalities = candidates[0].fusion.modalities
     for task, objective in candidates[0].objectives.items():
         for row, i in enumerate(order):
-            packing.head(i, row, f"head/{task}", candidates[i].heads[task][0])
+            layout.head(i, row, f"head/{task}", candidates[i].heads[task][0])
         sizes = {f"head/{task}": len(order)}
         for at, i in enumerate(ruled):
             for k, m in enumerate(candidates[i].fusion.genome.used):
                 row = at * len(modalities) + modalities.index(m)
-                packing.head(i, row, f"own/{task}", candidates[i].heads[task][1 + k])
+                layout.head(i, row, f"own/{task}", candidates[i].heads[task][1 + k])
         if ruled:
             sizes[f"own/{task}"] = len(ruled) * len(modalities)
         for name, size in sizes.items():
-            packing.shapes[f"{name}.weight"] = (size, packing.width, objective.out_dim)
-            packing.shapes[f"{name}.bias"] = (size, 1, objective.out_dim)
+            layout.shapes[f"{name}.weight"] = (size, layout.width, objective.out_dim)
+            layout.shapes[f"{name}.bias"] = (size, 1, objective.out_dim)
 
 
-def _taps(packing: Packing, candidates: Sequence[Candidate]) -> None:
+def _taps(layout: ParameterLayout, candidates: Sequence[Candidate]) -> None:
     dims = candidates[0].fusion.dims
-    for (m, tap), count in packing.counts.items():
+    for (m, tap), count in layout.counts.items():
         name = tap_name(m, tap)
-        packing.shapes[f"{name}.weight"] = (count, dims[m][tap], packing.width)
-        packing.shapes[f"{name}.bias"] = packing.shapes[f"{name}.token"] = (count, 1, packing.width)
+        layout.shapes[f"{name}.weight"] = (count, dims[m][tap], layout.width)
+        layout.shapes[f"{name}.bias"] = layout.shapes[f"{name}.token"] = (count, 1, layout.width)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sennit.search.records import Record, Slot
+from sennit.search.report.genome_text import describe_genome
 from sennit.search.report.runs import Runs, best_of, cost_of, front_of, hypervolumes, main_of
 
 
@@ -35,7 +36,7 @@ def records_csv(runs: Runs, objectives: Sequence[str]) -> str:
                     "epochs": r.evaluation.epochs,
                     "seconds": r.evaluation.seconds,
                     "key": r.proposal.genome.key,
-                    "description": r.proposal.genome.describe(),
+                    "description": describe_genome(r.proposal.genome),
                     "genome": r.proposal.genome.to_json(),
                 }
             )
@@ -76,7 +77,7 @@ def _candidate(record: Record, objectives: Sequence[str]) -> dict[str, Any]:
         "slot": list(record.proposal.slot),
         **dict(zip(objectives, record.values, strict=True)),
         **_measured(record),
-        "description": record.proposal.genome.describe(),
+        "description": describe_genome(record.proposal.genome),
         "genome": record.proposal.genome.to_dict(),
     }
 

@@ -22,7 +22,7 @@ class Child:
     parent: Slot | None = None
 
 
-Draw = Callable[[np.random.Generator], Child]
+ChildSampler = Callable[[np.random.Generator], Child]
 
 
 class Strategy(Configurable, ABC):
@@ -35,7 +35,7 @@ class Strategy(Configurable, ABC):
     @abstractmethod
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
-    ) -> Draw:
+    ) -> ChildSampler:
         """What draws the candidates of a generation, one a call, each with a random generator of its own.
 
         Args:

@@ -24,7 +24,7 @@ Place = tuple[str, ...]
 
 
 class TapCache:
-    """The folder of `sennit.search.taps.cache.cache_taps`, opened: tensors read from disk when needed.
+    """The folder of `sennit.search.taps.cache_taps.cache_taps`, opened: tensors read from disk when needed.
 
     Pickling keeps the path alone, so that a worker opens the same files.
 
@@ -79,7 +79,7 @@ def write_cache(
     Args:
         target: Its folder, named by its key; a damaged one there is replaced.
         batches: The arrays of each batch, all of the same names, types and shapes but for their rows.
-        size: Rows in all.
+        size: CachedBatches in all.
         progress: Whether to show a progress bar.
 
     Raises:

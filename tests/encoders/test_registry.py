@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from sennit.encoders import Encoder, create_encoder, list_encoders, register_encoder
-from sennit.encoders._create import ENCODERS
+from sennit.encoders import ENCODERS, Encoder, create_encoder, list_encoders, register_encoder
 
 from sennit.registry import Registry
 
@@ -46,4 +45,4 @@ def test_registries_are_apart() -> None:
     registry: Registry[object] = Registry("colour")
     registry.register("mlp")(type("Red", (), {}))
     assert registry.list() == ["mlp"]
-    assert isinstance(create_encoder("mlp", 2).preprocess([1, 2]), torch.Tensor)
+    assert isinstance(create_encoder("mlp", 2).to_tensor([1, 2]), torch.Tensor)

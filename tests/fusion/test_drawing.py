@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from sennit.encoders import create_encoder
-from sennit.fusion import FusedEncoder, create_fusion
+from sennit.fusion import FusedEncoder, create_fusion, describe_fusion
 from sennit.fusion.decision.mulmix import MulMix
 
 from tests.contracts.test_fusions import EXAMPLES
@@ -79,14 +79,14 @@ def reached(graph: Graph) -> set[str]:
 def test_every_fusion_leads_from_its_modalities_to_the_output(name: str, form: str) -> None:
     fused = make(name)
     for what in (fused, fused.fusion):
-        graph = READ[form](what.describe(form=form))
+        graph = READ[form](describe_fusion(what, form=form))
         titles = {key: lines[0] for key, lines in graph[0].items()}
         assert [t for t in titles.values() if t in MODALITIES] == list(MODALITIES)
         assert reached(graph) == set(titles)
         assert sum(lines == [name, f"{fused.fusion.stage}, 8"] for lines in graph[0].values()) == 1
     count = fused.fusion.candidates
     if fused.fusion.stage == "decision":
-        titles = [lines[0] for lines in READ[form](fused.describe(form=form))[0].values()]
+        titles = [lines[0] for lines in READ[form](describe_fusion(fused, form=form))[0].values()]
         assert sum(t.startswith("candidate ") for t in titles) == count
         assert titles[-1] == f"{count} candidates of 8"
 
@@ -95,7 +95,7 @@ def test_every_fusion_leads_from_its_modalities_to_the_output(name: str, form: s
 def test_encoders_and_nested_fusions_are_named(form: str) -> None:
     trio = {"pair": make("gated", ("table", "series")), **make_encoders(("image",))}
     nested = FusedEncoder(trio, create_fusion("concat", trio, embed_dim=4))
-    nodes, edges = READ[form](nested.describe(form=form))
+    nodes, edges = READ[form](describe_fusion(nested, form=form))
     assert list(nodes.values()) == [
         ["table", "mlp"],
         ["series", "tcn"],
@@ -111,7 +111,7 @@ def test_encoders_and_nested_fusions_are_named(form: str) -> None:
 def test_a_mixture_reads_its_modalities_alone(form: str) -> None:
     encoders = make_encoders(("table", "series"))
     fusion = MulMix(encoders, mixtures=[("series",), ("table", "series")])
-    nodes, edges = READ[form](fusion.describe(form=form))
+    nodes, edges = READ[form](describe_fusion(fusion, form=form))
     title = {key: lines[0] for key, lines in nodes.items()}
     found = {(title[a], title[b]) for a, b in edges if title[b].startswith("candidate")}
     whole = "candidate table + series"
@@ -121,7 +121,7 @@ def test_a_mixture_reads_its_modalities_alone(form: str) -> None:
 @pytest.mark.parametrize("form", READ)
 def test_names_are_escaped(form: str) -> None:
     encoders = {ODD: create_encoder("mlp", 3)}
-    text = FusedEncoder(encoders, create_fusion("sum", encoders)).describe(form=form)
+    text = describe_fusion(FusedEncoder(encoders, create_fusion("sum", encoders)), form=form)
     found = next(iter(READ[form](text)[0].values()))[0]
     assert found == (ODD if form == "mermaid" else ODD.replace("\n", " "))
 
@@ -129,10 +129,10 @@ def test_names_are_escaped(form: str) -> None:
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz (dot) is not installed")
 def test_graphviz_reads_the_dot_text() -> None:
     encoders = {ODD: create_encoder("mlp", 3)}
-    text = create_fusion("mulmix", encoders).describe(form="dot")
+    text = describe_fusion(create_fusion("mulmix", encoders), form="dot")
     subprocess.run(["dot", "-Tcanon"], input=text.encode(), check=True, capture_output=True)
 
 
 def test_another_form_is_refused_with_the_close_one() -> None:
     with pytest.raises(ValueError, match=r"unknown form 'mermiad'. Did you mean 'mermaid'"):
-        make("sum").describe(form="mermiad")
+        describe_fusion(make("sum"), form="mermiad")

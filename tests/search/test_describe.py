@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from sennit.fusion.cell.genome import Cell, Genome
-from sennit.search.report.describe import describe
-from sennit.search.report.drawing import draw_genome
+from sennit.search.report.genome_svg import genome_svg
+from sennit.search.report.genome_text import describe_genome
 from sennit.search.space import Space
 
 from tests.search.genomes import genomes
@@ -30,7 +30,7 @@ GENOME = Genome(
 
 
 def test_the_line_names_all_that_makes_the_genome() -> None:
-    assert GENOME.describe() == (
+    assert describe_genome(GENOME) == (
         'image.stage2 + "a \\"b\\" [c]\\\\"."layer.3" → gated relu 64 → (+ image.pooled) sum tanh skip '
         '⇒ multiplicative β 0.5; "how old?" reads cell 1; without text'
     )
@@ -38,19 +38,20 @@ def test_the_line_names_all_that_makes_the_genome() -> None:
 
 def test_a_cell_with_one_input_is_called_linear() -> None:
     assert (
-        Genome(("a",), (Cell((("a", "1"),), "gated"),), 8).describe() == "a.1 → linear relu 8 ⇒ intermediate"
+        describe_genome(Genome(("a",), (Cell((("a", "1"),), "gated"),), 8))
+        == "a.1 → linear relu 8 ⇒ intermediate"
     )
 
 
 def test_another_form_is_refused_with_the_close_one() -> None:
     with pytest.raises(ValueError, match=r"unknown form 'mermiad'. Did you mean 'mermaid'"):
-        GENOME.describe(form="mermiad")
+        describe_genome(GENOME, form="mermiad")
 
 
 @given(genomes())
 def test_the_line_is_one_line_whatever_the_names(drawn: tuple[Space, Genome]) -> None:
     _, genome = drawn
-    text = genome.describe()
+    text = describe_genome(genome)
     assert len(text.splitlines()) == 1
     assert text.count(" skip") >= sum(cell.skip for cell in genome.cells)
     assert len(text.split(" → ")) >= len(genome.cells) + 1
@@ -59,7 +60,7 @@ def test_the_line_is_one_line_whatever_the_names(drawn: tuple[Space, Genome]) ->
 @given(genomes())
 def test_mermaid_declares_its_nodes_before_it_joins_them(drawn: tuple[Space, Genome]) -> None:
     space, genome = drawn
-    lines = describe(genome, form="mermaid", tasks=space.tasks).splitlines()
+    lines = describe_genome(genome, form="mermaid", tasks=space.tasks).splitlines()
     assert lines[0] == "flowchart LR"
     declared: set[str] = set()
     depth = 0
@@ -82,7 +83,7 @@ def test_mermaid_declares_its_nodes_before_it_joins_them(drawn: tuple[Space, Gen
 @given(genomes())
 def test_dot_declares_its_nodes_before_it_joins_them(drawn: tuple[Space, Genome]) -> None:
     space, genome = drawn
-    text = describe(genome, form="dot", tasks=space.tasks)
+    text = describe_genome(genome, form="dot", tasks=space.tasks)
     bare = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)  # without what stands in quotes
     assert '"' not in bare.replace('""', "")
     assert bare.count("{") == bare.count("}")
@@ -111,14 +112,14 @@ def check_counts(space: Space, genome: Genome, declared: set[str], skips: int) -
 @settings(max_examples=10, deadline=None)
 @given(genomes())
 def test_graphviz_reads_the_dot_text(drawn: tuple[Space, Genome]) -> None:
-    text = drawn[1].describe(form="dot")
+    text = describe_genome(drawn[1], form="dot")
     subprocess.run(["dot", "-Tcanon"], input=text.encode(), check=True, capture_output=True)
 
 
 @given(genomes())
 def test_the_drawing_is_xml_with_its_boxes_apart_and_inside(drawn: tuple[Space, Genome]) -> None:
     space, genome = drawn
-    root = ElementTree.fromstring(draw_genome(genome, space.tasks))
+    root = ElementTree.fromstring(genome_svg(genome, space.tasks))
     _, _, width, height = (float(x) for x in root.attrib["viewBox"].split())
     boxes = []
     for box in root.iter(f"{SVG}rect"):
@@ -138,7 +139,7 @@ def test_the_drawing_is_xml_with_its_boxes_apart_and_inside(drawn: tuple[Space, 
 
 def test_a_drawing_shortens_what_does_not_fit_and_keeps_the_whole_as_its_title() -> None:
     name = "W" * 80
-    root = ElementTree.fromstring(draw_genome(Genome((name,), (Cell(((name, "1"),)),), 8), ["y"]))
+    root = ElementTree.fromstring(genome_svg(Genome((name,), (Cell(((name, "1"),)),), 8), ["y"]))
     shown = [t.text or "" for t in root.iter(f"{SVG}text")]
     assert all(len(text) < 40 for text in shown)
     assert any(text.endswith("… · 1") for text in shown)  # the tap is not lost

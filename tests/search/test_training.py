@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from sennit.search import Training
-from sennit.search.batched.evaluator import StackedEvaluator
+from sennit.search.batched.batched_evaluator import BatchedEvaluator
+from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.inheritance import inherit, store_weights
-from sennit.search.batched.training import GenerationTrainer
 
 from tests.search.problem import (
     make_caches,
@@ -66,7 +66,7 @@ def test_a_candidate_stops_when_its_error_no_longer_falls(tmp_path: Path) -> Non
 def test_a_generation_killed_after_any_epoch_ends_where_it_would_have(tmp_path: Path, stop: int) -> None:
     space, tasks, caches = make_space(), make_tasks(), make_caches(tmp_path / "taps", missing=True)
     options = Training(epochs=6, batch_size=32, patience=1, checkpoint_s=0.0, lr=1e-2)
-    evaluator = StackedEvaluator(space, tasks, *caches, training=options)
+    evaluator = BatchedEvaluator(space, tasks, *caches, training=options)
     proposals = make_proposals(space, 8)
     expected = [e.errors for e in evaluator.evaluate(proposals)]
 
@@ -116,7 +116,7 @@ def test_a_child_starts_with_the_maps_it_has_in_common_with_its_parent(tmp_path:
 
 def test_inheritance_through_the_evaluator(tmp_path: Path) -> None:
     space, tasks, caches = make_space(), make_tasks(), make_caches(tmp_path / "taps", missing=False)
-    evaluator = StackedEvaluator(
+    evaluator = BatchedEvaluator(
         space, tasks, *caches, training=Training(epochs=4, lr=1e-2), weights=tmp_path / "w"
     )
     parents = make_proposals(space, 4)
@@ -134,7 +134,7 @@ def test_a_candidate_that_diverges_has_an_infinite_error(tmp_path: Path) -> None
 
 def test_what_the_data_lack_is_named(tmp_path: Path) -> None:
     caches = make_caches(tmp_path, missing=False)
-    evaluator = StackedEvaluator(
+    evaluator = BatchedEvaluator(
         make_space(), {**make_tasks(), "other": make_tasks()["y"]}, *caches, training=Training()
     )
     with pytest.raises(ValueError, match="targets of task 'other'"):

@@ -16,7 +16,7 @@ _FILLS = {"tap": "#f2f4f6", "unused": "#f2f4f6", "cell": "#eaf3ff", "merge": "#f
 _STROKES = {"tap": "#8c959f", "unused": "#c9ced6", "cell": "#3b76c4", "merge": "#d9822b", "task": "#2a9d8f"}
 
 
-def describe(genome: Genome, *, form: str = "line", tasks: Sequence[str] = ()) -> str:
+def describe_genome(genome: Genome, *, form: str = "line", tasks: Sequence[str] = ()) -> str:
     """What a genome is.
 
     Args:
@@ -30,7 +30,7 @@ def describe(genome: Genome, *, form: str = "line", tasks: Sequence[str] = ()) -
     Example:
         >>> from sennit.fusion.cell.genome import Cell
         >>> cells = Cell((("image", "stage2"), ("speech", "pooled")), "gated"), Cell((), "sum", "tanh")
-        >>> print(describe(Genome(("image", "speech", "text"), cells, 64, "late", reads={"age": 0})))
+        >>> print(describe_genome(Genome(("image", "speech", "text"), cells, 64, "late", reads={"age": 0})))
         image.stage2 + speech.pooled → gated relu 64 → linear tanh ⇒ late; age reads cell 1; without text
     """
     forms: Mapping[str, Callable[[Genome, Sequence[str]], str]] = {

@@ -14,8 +14,8 @@ import torch
 from sennit.fusion.cell.genome import Genome
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.costs import count_costs, measure_latency_ms
+from sennit.search.batched.generation_trainer import GenerationTrainer, Training
 from sennit.search.batched.inheritance import inherit, store_weights
-from sennit.search.batched.training import GenerationTrainer, Training
 from sennit.search.evaluator import Objective
 from sennit.search.records import Evaluation, Proposal
 from sennit.search.space import Space
@@ -25,7 +25,7 @@ from torch import nn
 from sennit.registry import Configurable
 
 
-class StackedEvaluator:
+class BatchedEvaluator:
     """Trains candidates side by side on taps that frozen encoders gave once.
 
     First weights are keyed by (seed, generation, index), the order of samples by (seed, generation,

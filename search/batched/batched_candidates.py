@@ -9,7 +9,7 @@ from sennit.fusion.decision.mean import MeanRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRules
 from sennit.fusion.intermediate.cells import Taps
 from sennit.fusion.types import Rule
-from sennit.search.batched.block_layout import Activations, Arrange, Places
+from sennit.search.batched.block_layout import Activations, ArrangeBlocks, BlockLayout
 from sennit.search.batched.candidate import (
     Candidate,
     Output,
@@ -24,7 +24,7 @@ from sennit.search.batched.plan import Group, Plan, make_plan
 from torch import Tensor
 
 
-class Stack:
+class BatchedCandidates:
     """Candidates of one space side by side: batched products over candidates, grouped by operator.
 
     Every map of a tap is made at once, for all cells of all candidates; then each level in turn, one
@@ -52,10 +52,10 @@ class Stack:
     def _prepare(self) -> None:
         """The indices that every step asks for."""
         plan, genomes = self.plan, [c.fusion.genome for c in self.candidates]
-        self._places = Places(plan, self.device)
+        self._places = BlockLayout(plan, self.device)
         widths = torch.tensor([float(g.width) for g in genomes], device=self.device)
-        narrow = bool((widths < plan.packing.width).any())
-        column = torch.arange(plan.packing.width, device=self.device)
+        narrow = bool((widths < plan.layout.width).any())
+        column = torch.arange(plan.layout.width, device=self.device)
         self._levels = []
         before: list[int] = []
         for level, groups in enumerate(plan.levels):
@@ -101,7 +101,7 @@ class Stack:
     def _maps(self, taps: Taps, present: Present) -> dict[tuple[str, str], Tensor]:
         """The maps of each tap ``[blocks, B, W]``."""
         maps = {}
-        for m, tap in self.plan.packing.counts:
+        for m, tap in self.plan.layout.counts:
             x, name = taps[m][tap], tap_name(m, tap)
             weight, bias = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
             u = torch.baddbmm(bias, x.expand(len(weight), *x.shape), weight)
@@ -119,7 +119,7 @@ class Stack:
             u if reads is None or key[0] in reads else self.tensors[f"{tap_name(*key)}.token"].expand_as(u)
             for key, u in maps.items()
         ]
-        arranged: Tensor = Arrange.apply(self._places, *own)
+        arranged: Tensor = ArrangeBlocks.apply(self._places, *own)
         return list(torch.split(arranged, self._places.sizes))
 
     def _states(self, mapped: Sequence[Tensor]) -> Tensor:
@@ -226,9 +226,9 @@ class Stack:
 
     def pack(self, values: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Values by name of the candidates' parameters, in the layout of ``tensors``."""
-        packed = {n: torch.zeros(s, device=self.device) for n, s in self.plan.packing.shapes.items()}
+        packed = {n: torch.zeros(s, device=self.device) for n, s in self.plan.layout.shapes.items()}
         with torch.no_grad():
-            for piece in self.plan.packing.pieces:
+            for piece in self.plan.layout.pieces:
                 piece.pack(values[piece.candidate][piece.name], packed[piece.tensor])
         return packed
 
@@ -236,7 +236,7 @@ class Stack:
         """The reverse of `pack`."""
         found: list[dict[str, Tensor]] = [{} for _ in self.candidates]
         shapes = [{n: p.shape for n, p in c.named_parameters()} for c in self.candidates]
-        for piece in self.plan.packing.pieces:
+        for piece in self.plan.layout.pieces:
             value = piece.unpack(tensors[piece.tensor].detach(), shapes[piece.candidate][piece.name])
             found[piece.candidate][piece.name] = value.clone()
         return found

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sennit.search.batched.cached_batches import Rows
+from sennit.search.batched.batched_candidates import BatchedCandidates
+from sennit.search.batched.cached_batches import CachedBatches
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.plan import make_plan
-from sennit.search.batched.stack import Stack
 from sennit.search.records import Evaluation
 from sennit.search.taps.tap_cache import TapCache
 from torch import Tensor
@@ -91,8 +91,10 @@ class GenerationTrainer:
     ) -> None:
         self.candidates, self.options, self.key = list(candidates), options, list(key)
         self.device, self.keep_weights = torch.device(device), keep_weights
-        objectives, used = self.candidates[0].objectives, list(make_plan(self.candidates).packing.counts)
-        self.train, self.validation = (Rows(c, used, objectives, self.device) for c in (train, validation))
+        objectives, used = self.candidates[0].objectives, list(make_plan(self.candidates).layout.counts)
+        self.train, self.validation = (
+            CachedBatches(c, used, objectives, self.device) for c in (train, validation)
+        )
         count = len(self.candidates)
         self.progress = _Progress(
             [{} for _ in range(count)], [math.inf] * count, [0] * count, [0] * count, list(range(count))
@@ -105,9 +107,9 @@ class GenerationTrainer:
 
     def _build(self, members: Sequence[int]) -> None:
         self.members = list(members)
-        self.stack = Stack([self.candidates[i] for i in members], device=self.device)
+        self.batched = BatchedCandidates([self.candidates[i] for i in members], device=self.device)
         matrices, others = (
-            [t for n, t in self.stack.tensors.items() if n.endswith(".weight") == matrix]
+            [t for n, t in self.batched.tensors.items() if n.endswith(".weight") == matrix]
             for matrix in (True, False)
         )
         decay = self.options.weight_decay
@@ -117,21 +119,22 @@ class GenerationTrainer:
     def _shrink(self) -> None:
         """Go on with the candidates that still run, in a stack of their own."""
         stays = [place for place, i in enumerate(self.members) if i in self.progress.running]
-        weights = self.stack.unpack(self.stack.tensors)
-        before = {name: self.optimizer.state[t] for name, t in self.stack.tensors.items()}
+        weights = self.batched.unpack(self.batched.tensors)
+        before = {name: self.optimizer.state[t] for name, t in self.batched.tensors.items()}
         step = next(own["step"] for own in before.values() if own)
         moments = {}
         for kind in ("exp_avg", "exp_avg_sq"):
             values = {
-                n: own[kind] if own else torch.zeros_like(self.stack.tensors[n]) for n, own in before.items()
+                n: own[kind] if own else torch.zeros_like(self.batched.tensors[n])
+                for n, own in before.items()
             }
-            moments[kind] = [self.stack.unpack(values)[place] for place in stays]
+            moments[kind] = [self.batched.unpack(values)[place] for place in stays]
         had = {name for name, own in before.items() if own}
         for place in stays:
             self._put(self.members[place], weights[place])
         self._build([self.members[place] for place in stays])
-        packed = {kind: self.stack.pack(values) for kind, values in moments.items()}
-        for name, tensor in self.stack.tensors.items():
+        packed = {kind: self.batched.pack(values) for kind, values in moments.items()}
+        for name, tensor in self.batched.tensors.items():
             if name in had:
                 own = {kind: values[name] for kind, values in packed.items()}
                 self.optimizer.state[tensor] = {"step": step.clone(), **own}
@@ -165,11 +168,11 @@ class GenerationTrainer:
         order = torch.from_numpy(rng.permutation(self.train.size))
         for rows in self._batches(order):
             self.optimizer.zero_grad()
-            torch.autograd.backward(self.stack.losses(*self.train.batch(rows)).sum())
+            torch.autograd.backward(self.batched.losses(*self.train.batch(rows)).sum())
             self.optimizer.step()
         progress.epoch += 1
         found = self._errors()
-        weights = self.stack.unpack(self.stack.tensors) if self.keep_weights else []
+        weights = self.batched.unpack(self.batched.tensors) if self.keep_weights else []
         for place, i in enumerate(self.members):
             if i not in progress.running:
                 continue
@@ -197,7 +200,7 @@ class GenerationTrainer:
         for start in range(0, self.validation.size, _VALIDATION_ROWS):
             rows = torch.arange(start, min(start + _VALIDATION_ROWS, self.validation.size))
             taps, present, _, _ = self.validation.batch(rows)
-            for task, parts in self.stack(taps, present).items():
+            for task, parts in self.batched(taps, present).items():
                 for members, (logits, _) in parts:
                     for member, out in zip(members, logits, strict=True):
                         outputs.setdefault(task, {}).setdefault(member, []).append(out)
@@ -207,16 +210,16 @@ class GenerationTrainer:
             for member, parts_ in own.items():
                 out = torch.cat(parts_)
                 finite = bool(out.isfinite().all())
-                score = self.stack.objectives[task].score(out, target, known) if finite else -math.inf
+                score = self.batched.objectives[task].score(out, target, known) if finite else -math.inf
                 found[member][task] = 1 - score
         return found
 
     def _save(self, path: Path) -> None:
-        moments = {n: dict(self.optimizer.state[t]) for n, t in self.stack.tensors.items()}
+        moments = {n: dict(self.optimizer.state[t]) for n, t in self.batched.tensors.items()}
         state = {
             "progress": asdict(self.progress),
             "members": self.members,
-            "tensors": {n: t.detach() for n, t in self.stack.tensors.items()},
+            "tensors": {n: t.detach() for n, t in self.batched.tensors.items()},
             "moments": moments,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -229,7 +232,7 @@ class GenerationTrainer:
         self.progress = _Progress(**state["progress"])
         self._build(state["members"])
         with torch.no_grad():
-            for name, tensor in self.stack.tensors.items():
+            for name, tensor in self.batched.tensors.items():
                 tensor.copy_(state["tensors"][name])
                 if state["moments"][name]:
                     self.optimizer.state[tensor] = state["moments"][name]
