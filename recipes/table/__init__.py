@@ -1,11 +1,11 @@
 """A model of your own table: images, sound, texts, numbers and series by row.
 
-`Schema` says what the columns mean, `Rows` holds the cells and their split; `load_data` reads both, `train` makes a
-model of them, and `predict_rows` answers for new rows.
+`Schema` says what the columns mean; `Rows` holds the cells and their split. `load_data` returns both, and
+`predict_rows` asks a trained model about new rows.
 """
 
 from sennit.recipes.table.cells import BadCell
-from sennit.recipes.table.dataset import TableDataset, write_shards
+from sennit.recipes.table.data import TableDataset, write_shards
 from sennit.recipes.table.load import load_data, open_subset, split_rows
 from sennit.recipes.table.predict import predict_rows
 from sennit.recipes.table.rows import Rows, read_rows

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sennit.recipes.table.check import check_rows
-from sennit.recipes.table.dataset import TableDataset
+from sennit.recipes.table.data import TableDataset
 from sennit.recipes.table.guess import guess_schema
 from sennit.recipes.table.rows import Rows, read_rows
 from sennit.recipes.table.schema import Preprocess, Schema, read_schema

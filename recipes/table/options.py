@@ -14,7 +14,7 @@ _OF_THE_RUN = ("config", "resume", "output", "workers", "guess_schema", "target"
 
 
 def parse(arguments: Sequence[str]) -> tuple[Config, str]:
-    """The options, and those that shape the result as YAML; a resumed run has those it began with."""
+    """Return the options, and as YAML those that shape the result; a resumed run has those it began with."""
     parser = ArgumentParser(
         prog="python -m sennit.recipes.table",
         description=(Config.__doc__ or "").partition("\n")[0],
@@ -37,7 +37,9 @@ def parse(arguments: Sequence[str]) -> tuple[Config, str]:
     if config.resume is not None:
         config.output = config.resume.resolve().parent
     if not config.data:
-        parser.error("--data should name a .csv, a .parquet, a folder of a folder per class, or shards.")
+        parser.error(
+            "--data should name a .csv, a .parquet, a folder that holds one folder for each class, or shards."
+        )
     FUSIONS.get(config.fusion)
     for name in ("epochs", "batch_size", "width"):
         if getattr(config, name) < 1:
@@ -49,7 +51,7 @@ def parse(arguments: Sequence[str]) -> tuple[Config, str]:
 
 
 def _underscored(argument: str) -> str:
-    """``--batch-size=8`` as ``--batch_size=8``: both spellings are taken."""
+    """Return ``--batch-size=8`` as ``--batch_size=8``; both spellings are accepted."""
     name, equals, value = argument.partition("=")
     if not name.startswith("--"):
         return argument

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sennit.recipes.table.dataset import TableDataset
+from sennit.recipes.table.data import TableDataset
 from sennit.recipes.table.rows import Rows
 from sennit.tasks import MultiTaskModel
 

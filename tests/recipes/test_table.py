@@ -16,8 +16,8 @@ import torch
 from sennit.recipes.harness import find_recipe, parse
 from sennit.recipes.table import TableDataset, write_shards
 from sennit.recipes.table.__main__ import main
-from sennit.recipes.table.model import build_model
 from sennit.recipes.table.load import load_data, open_subset
+from sennit.recipes.table.model import build_model
 from sennit.recipes.table.scales import TargetScales, fit_inputs
 from sennit.tasks import Learner, MultiTaskModel
 
@@ -73,7 +73,7 @@ def test_a_run_leaves_a_model_its_figures_and_what_they_come_from(
 
 def test_the_usage_that_a_run_prints_works(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("--epochs=1")
-    usage = capsys.readouterr().out.partition("from tasks import")[1:]
+    usage = capsys.readouterr().out.partition("from sennit.tasks import")[1:]
     code = "".join(usage).replace("'a.png'", "'0.png'").replace("'a.wav'", "'0.wav'")
     exec(code.replace("array", "__import__('numpy').zeros((5, 2))"), {})
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from sennit.recipes.table.guess import guess_schema, write_guess
 from sennit.recipes.table.load import load_data
-from sennit.recipes.table.schema import read_schema
 from sennit.recipes.table.rows import read_rows
+from sennit.recipes.table.schema import read_schema
 
 from tests.recipes.table_files import RATE, make_rows, write_csv
 
@@ -75,7 +75,5 @@ def test_the_written_guess_can_be_read_and_is_never_overwritten(tmp_path: Path) 
 
 
 def test_files_that_are_not_there_are_no_input(tmp_path: Path) -> None:
-    guess = guess_schema(
-        read_rows(pl.DataFrame({"photo": ["a.png", "b.png"], "x": [1, 5], "y": ["u", "v"]}))
-    )
+    guess = guess_schema(read_rows(pl.DataFrame({"photo": ["a.png", "b.png"], "x": [1, 5], "y": ["u", "v"]})))
     assert guess.reasons["photo"].startswith("left out: names like image files, but 'a.png' does not exist")
