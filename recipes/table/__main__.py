@@ -1,32 +1,31 @@
 """``python -m sennit.recipes.table``: train a model of your own table, and ship it."""
 
-from __future__ import annotations
-
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sennit.recipes.table.cells import BadCell
-from sennit.recipes.table.compare import RECIPE
-from sennit.recipes.table.options import parse
-from sennit.recipes.table.run import run
+from sennit.recipes.command_line import RUN_OPTIONS, parse_options, run_command
+from sennit.recipes.table.config import Config
 
-__all__ = ["RECIPE", "main"]  # the former for `sennit.recipes.compare`
+_FLAGS = {"skip_bad_rows": "Leave out rows that cannot be used, and list them in bad_rows.csv."}
 
 
-def main(arguments: Sequence[str]) -> Path:
+def main(arguments: Sequence[str] | None = None) -> Path:
     """Guess a schema, or train and test a model; return the schema's file, or the run folder."""
-    return run(*parse(arguments))
+    config, text = parse_options(
+        Config,
+        arguments,
+        prog="python -m sennit.recipes.table",
+        flags=_FLAGS,
+        run_options=(*RUN_OPTIONS, "guess_schema", "target"),
+        stored="config.yaml",
+    )
+    if config.resume is not None:
+        config.output = config.resume.resolve().parent
+    # Imported once the options are read: help and a wrong option do not wait for PyTorch.
+    from sennit.recipes.table.run import run
 
+    return run(config, text)
 
-_NAME = f"{BadCell.__module__}.{BadCell.__qualname__}: "
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except BadCell as error:  # a loader's worker sends it as the last line of a traceback
-        sys.exit(f"error: {str(error).strip().splitlines()[-1].removeprefix(_NAME)}")
-    except (ValueError, OSError, TypeError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; resume with --resume and the run's folder")
+    run_command(main, again="resume with --resume and the run's folder")

@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from sennit.recipes.harness import RunFolder, command, provenance, write_json
+from sennit.fusion import list_fusions
+from sennit.recipes.harness import RunFolder, check_names, command, provenance, write_json
 from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.evaluate import Answers, answer, baselines, write_predictions
@@ -37,6 +38,7 @@ def run(config: Config, text: str) -> Path:
     Returns:
         Path of the schema's file, or of the run folder.
     """
+    check_names("fusion", [config.fusion], list_fusions())
     if config.guess_schema is not None:
         guess = guess_schema(read_rows(config.data), target=config.target)
         write_guess(config.guess_schema, guess, data=config.data)

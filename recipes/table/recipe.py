@@ -10,7 +10,7 @@ from typing import Any
 
 from sennit.data import Preprocessing, Sample
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.recipes.table.config import Comparison
 from sennit.recipes.table.load import load_data, open_subset
 from sennit.recipes.table.model import make_encoders, make_tasks, make_transforms
@@ -21,7 +21,7 @@ from sennit.tasks import Task
 from torch.utils.data import Dataset
 
 
-class TableRecipe(Recipe[Comparison]):
+class TableRecipe(TrainedRecipe[Comparison]):
     """Fusions and single inputs on your own table, by the split that its schema declares.
 
     An input alone is trained and tested on the rows that have it. Multi-label targets are learned but not
