@@ -5,7 +5,6 @@ Here are the kinds whose values stand in the table itself; `file_inputs` has ima
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
@@ -75,9 +74,7 @@ class Input:
         if "name" not in options:
             raise ValueError(f"`encoder` should have a 'name'. Found {options}.")
         name = options.pop("name")
-        family = name.partition("/")[0] + "/"
-        factory = ENCODERS.get(family if family in ENCODERS.list() else name)
-        accepted = inspect.signature(factory).parameters
+        accepted = ENCODERS.signature(name).parameters
         return create_encoder(name, **{k: v for k, v in offered.items() if k in accepted} | options)
 
 
