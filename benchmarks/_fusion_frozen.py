@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save
 from sennit.data import Batch, BatchDataset, InputSpec
 from sennit.encoders import Encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.search import RepeatableBatches, inference_only
@@ -66,7 +66,7 @@ def encoded(name: str, encoder: Encoder, part: Part, *, renderings: int) -> dict
     gathered: dict[str, list[Tensor]] = {}
     with inference_only({name: encoder}, device):
         for batch in _batches(part, renderings):
-            out = encode_slot(
+            out = encode_present_rows(
                 encoder, batch.inputs[name], batch.masks.get(name), batch.present[name], all_present=True
             )
             own = {_POOLED: out.pooled}

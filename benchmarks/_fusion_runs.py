@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from sennit.data import Batch, BatchDataset, ResumableLoader
-from sennit.data._random import keyed
+from sennit.data.random_state import keyed_random_state
 from sennit.encoders import Encoder
 from sennit.fusion import ModalityDropout, create_fusion
 from sennit.tasks import MultiTaskModel
@@ -141,7 +141,7 @@ def presence(size: int, modalities: Sequence[str], rate: float, key: Sequence[in
         rate: Probability of hiding each.
         key: Of the random numbers: the same masks for every model.
     """
-    with keyed((*key, round(100 * rate))):
+    with keyed_random_state((*key, round(100 * rate))):
         there = ModalityDropout(rate).draw(torch.ones(size, len(modalities), dtype=torch.bool), rate)
     return dict(zip(modalities, there.unbind(1), strict=True))
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from sennit.data import Batch
 from sennit.encoders import Encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion.cell.genome import EMBEDDING
 from torch import Tensor
@@ -43,7 +43,7 @@ def pooled_taps(
     there = batch.to(device)
     for m, encoder in encoders.items():
         mask, present = there.masks.get(m), there.present[m]
-        out = encode_slot(encoder, there.inputs[m], mask, present, all_present=there.all_present)
+        out = encode_present_rows(encoder, there.inputs[m], mask, present, all_present=there.all_present)
         taps[m] = {
             info.name: pool(out.taps[info.name], info.layout, out.tap_masks.get(info.name)).float()
             for info in encoder.tap_info

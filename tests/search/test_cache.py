@@ -14,7 +14,7 @@ import pytest
 import torch
 from sennit.data import Batch, BatchDataset, Collate, InputSpec, TargetSpec, Transforms
 from sennit.encoders import Encoder, EncoderOutput, TapInfo, create_encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion import FusedEncoder, create_fusion
 from sennit.search.taps.cache_taps import TapCache, cache_taps
@@ -79,7 +79,7 @@ def test_taps_are_what_the_encoders_give_one_by_one(
         encoder.eval()
         assert list(cache.taps[m]) == [*(t.name for t in encoder.tap_info), "pooled"]
         with torch.no_grad():
-            out = encode_slot(
+            out = encode_present_rows(
                 encoder, batch.inputs[m], batch.masks.get(m), batch.present[m], all_present=False
             )
         for info in encoder.tap_info:
