@@ -256,10 +256,10 @@ def test_fusions_and_single_inputs_are_compared_on_the_table(folder: Path) -> No
     config, _ = parse_options(
         config_class("table"), [*given, '--fusions=["gated"]', "--seeds=1", "--workers=0"], prog="compare"
     )
-    cells = {cell["row"]: cell for cell in recipe.cells(config)}
+    cells = {cell["row"]: cell for cell in recipe.jobs(config)}
     assert list(cells) == ["gated", *SCHEMA["inputs"]]
     for row in ("gated", "caption"):
-        result = recipe.run_cell(config, folder / "cells", cells[row])
+        result = recipe.run_job(config, folder / "cells", cells[row])
         assert set(result["tasks"]) == {"kind", "price"}
         assert 0 <= result["tasks"]["kind"]["score"] <= 1
 
