@@ -48,7 +48,8 @@ class FixedModel(nn.Module):
     @torch.no_grad()
     def reference(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the model says, by the path that it takes in training and prediction."""
-        return self._scores(View.of(**self._fields(inputs)))
+        fields = self._fields(inputs)
+        return self._scores(View.of(fields["inputs"], masks=fields["masks"], present=fields["present"]))
 
     def leave_out(self) -> None:
         """Drop the encoders of the other modalities; nothing is computed for them any more."""
