@@ -14,8 +14,7 @@ from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.model.model import MultiTaskModel
-from sennit.tasks.model.network import Features
-from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.sharing import (
     CGC,
     MTAN,

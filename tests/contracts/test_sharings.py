@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from sennit.tasks import Classification, MultiTaskModel, Regression, Sharing, create_sharing, list_sharings
+from sennit.tasks.model.losses import training_features
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.testing import fusion_kit, task_kit
 
@@ -201,7 +202,7 @@ def test_a_task_without_a_label_leaves_what_is_its_own_alone(name: str) -> None:
 @each
 def test_a_penalty_counts_once_in_a_step_of_several_batches(name: str) -> None:
     model, batch = disturbed(name).eval(), make_batch(12, targets=TARGETS)
-    features = model.training_features(batch, (True, True))[""].by_task
+    features = training_features(model, batch, (True, True))[""].by_task
     penalty = model.sharing.penalty_of([features])
     for batches in (batch, [batch, batch]):
         loss, parts = model.loss(batches)
