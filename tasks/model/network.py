@@ -70,7 +70,7 @@ class Network(nn.Module):
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
-        self.sharing.bind_columns(list(self.columns))
+        self.sharing.bind_task_networks(list(self.columns))
         # What every step asks for, looked up once.
         self._owner = {name: task.of or name for name, task in tasks.items()}
         self._all_own_heads = all(task.of is None for task in tasks.values())
