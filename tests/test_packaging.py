@@ -119,5 +119,5 @@ def test_the_installed_wheel_trains_on_a_table_of_real_files(wheel: Path, tmp_pa
 
 
 def test_importing_a_package_loads_nothing_heavy(tmp_path: Path) -> None:
-    code = f"import sys, encoders, fusion, tasks; print([m for m in {HEAVY} if m in sys.modules])"
+    code = f"import sys, sennit.encoders, sennit.fusion, sennit.tasks; print([m for m in {HEAVY} if m in sys.modules])"
     assert python(code, tmp_path) == "[]\n"

@@ -325,7 +325,7 @@ def test_a_damaged_cache_is_refused_when_opened_and_made_anew(
 
 def test_what_a_killed_process_left_is_swept_and_never_read(tmp_path: Path) -> None:
     code = (
-        "import os, sys, torch; from encoders import *; from sennit.search.taps.cache import cache_taps\n"
+        "import os, sys, torch; from sennit.encoders import *; from sennit.data import *; from sennit.search.taps.cache import cache_taps\n"
         "batch = Batch.of({'a': torch.ones(40, 3)})\n"
         "torch.manual_seed(0); encoder = create_encoder('mlp', 3, embed_dim=4, width=4)\n"
         "calls, forward = [], encoder.forward\n"

@@ -66,9 +66,7 @@ def test_earlier_stages_of_finer_resolution_are_fitted() -> None:
     fine = torch.randn(2, 9, 2)
     (joined,) = series([torch.zeros(2, 3, 2)], None, [[fine]])
     torch.testing.assert_close(joined, 0.25 * fine[:, [0, 4, 8]])
-    with pytest.raises(
-        ValueError, match=r"keep or halve the steps .* Found 9 after .* and 4 after the last"
-    ):
+    with pytest.raises(ValueError, match=r"keep or halve the steps .* Found 9 after .* and 4 after the last"):
         series([torch.zeros(2, 4, 2)], None, [[fine]])
 
 
