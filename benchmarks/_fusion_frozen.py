@@ -10,11 +10,10 @@ import torch
 from safetensors.torch import load_file, save
 from sennit.data import Batch, BatchDataset, InputSpec
 from sennit.encoders import Encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput, TapInfo
-from sennit.search.taps.inference_only import frozen
-from sennit.search.taps.repeatable_batches import Reading
+from sennit.search import RepeatableBatches, inference_only
 from torch import Tensor
 
 from benchmarks._fusion_data import Part
@@ -65,9 +64,9 @@ def encoded(name: str, encoder: Encoder, part: Part, *, renderings: int) -> dict
     """
     device = torch.device("cpu")
     gathered: dict[str, list[Tensor]] = {}
-    with frozen({name: encoder}, device):
+    with inference_only({name: encoder}, device):
         for batch in _batches(part, renderings):
-            out = encode_slot(
+            out = encode_present_rows(
                 encoder, batch.inputs[name], batch.masks.get(name), batch.present[name], all_present=True
             )
             own = {_POOLED: out.pooled}
@@ -84,7 +83,7 @@ def encoded(name: str, encoder: Encoder, part: Part, *, renderings: int) -> dict
 def _batches(part: Part, renderings: int) -> Iterator[Batch]:
     for data, count in ((part.train, renderings), (part.validation, 1), (part.test, 1)):
         if data is not None:
-            reading = Reading(data, collate=None, prepare=None, batch_size=_BATCH, seed=0)
+            reading = RepeatableBatches(data, collate=None, prepare=None, batch_size=_BATCH, seed=0)
             for rendering in range(count):
                 yield from reading.batches(rendering)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder
-from sennit.search import Proposal, Space, StackedEvaluator, Training, cache_taps
+from sennit.search import BatchedEvaluator, Proposal, Space, TrainingOptions, cache_taps
 from sennit.tasks import Classification
 
 from benchmarks._harness import Result, alternate, not_run
@@ -38,8 +38,12 @@ def stacked_row(
     proposals = [Proposal((0, i), genes, choices.decode(genes)) for i, genes in enumerate(drawn)]
     with tempfile.TemporaryDirectory() as folder:
         caches = [cache_taps(encoders, BatchDataset(batch), folder) for batch in (train, validation)]
-        evaluator = StackedEvaluator(
-            choices, {"digit": Classification(10)}, *caches, training=Training(EPOCHS, BATCH), device=device
+        evaluator = BatchedEvaluator(
+            choices,
+            {"digit": Classification(10)},
+            *caches,
+            training=TrainingOptions(EPOCHS, BATCH),
+            device=device,
         )
         row = alternate(
             what,

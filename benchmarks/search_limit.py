@@ -9,9 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sennit.encoders import Encoder, create_encoder
-from sennit.search import Space
-from sennit.search.batched.candidate import Candidate
-from sennit.search.batched.stack import Stack
+from sennit.search import BatchedCandidates, Candidate, Space
 from sennit.tasks import Classification
 
 from benchmarks._harness import Result, alternate, arguments, not_run, report
@@ -26,25 +24,27 @@ def row(encoders: dict[str, Encoder], *, population: int, device: str, quick: bo
     choices = Space.of(encoders, ["digit"])
     drawn = [choices.decode(choices.sample(np.random.default_rng([0, i]))) for i in range(population)]
     candidates = [Candidate(genome, choices, {"digit": Classification(10)}) for genome in drawn]
-    stack = Stack(candidates, device=device)
+    batched = BatchedCandidates(candidates, device=device)
     taps = {
         m: {t: torch.randn(BATCH, d, device=device) for t, d in own.items()}
         for m, own in choices.taps.items()
     }
     targets = {"digit": torch.randint(10, (BATCH,), device=device)}
     known = {"digit": torch.ones(BATCH, dtype=torch.bool, device=device)}
-    optimizer = torch.optim.AdamW(stack.tensors.values(), fused=True)
-    shapes = [t.flatten(2).shape for n, t in stack.tensors.items() if n.endswith(".weight")]
+    optimizer = torch.optim.AdamW(batched.tensors.values(), fused=True)
+    shapes = [t.flatten(2).shape for n, t in batched.tensors.items() if n.endswith(".weight")]
     pairs = [(torch.randn(s, device=device), torch.randn(s[0], BATCH, s[1], device=device)) for s in shapes]
 
     def step() -> None:
         optimizer.zero_grad()
-        stack.losses(taps, None, targets, known).sum().backward()
+        batched.losses(taps, None, targets, known).sum().backward()
         optimizer.step()
         wait(device)
 
     def products() -> None:
-        for (weight, x), name in zip(pairs, (n for n in stack.tensors if n.endswith(".weight")), strict=True):
+        for (weight, x), name in zip(
+            pairs, (n for n in batched.tensors if n.endswith(".weight")), strict=True
+        ):
             out = x @ weight
             x.transpose(1, 2) @ out
             if not name.startswith("tap/"):  # taps need no gradient

@@ -18,10 +18,7 @@ from pathlib import Path
 import optuna
 from sennit.encoders import create_encoder
 from sennit.fusion.cell.genome import Genome
-from sennit.search.records import Evaluation, Proposal
-from sennit.search.space import Space
-from sennit.search.strategies import create_strategy
-from sennit.search.study.study import run_search
+from sennit.search import Evaluation, Proposal, Space, create_strategy, run_search
 
 from benchmarks._harness import Result, arguments, report
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from sennit.data._order import rank_and_ranks
-from sennit.data._random import random_state, seed_by, set_random_state
+from sennit.data.order import rank_and_world_size
+from sennit.data.random_state import random_state, seed_from_key, set_random_state
 from torch import Generator
 from torch.utils.data import DataLoader
 
@@ -39,15 +39,15 @@ class Stream:
         )
 
     def __len__(self) -> int:
-        return len(self.loader.dataset) // (self.loader.batch_size * rank_and_ranks()[1])
+        return len(self.loader.dataset) // (self.loader.batch_size * rank_and_world_size()[1])
 
     def __iter__(self) -> Iterator[Any]:
         own = self.loader
         if hasattr(own.dataset, "set_epoch"):
             own.dataset.set_epoch(own.epoch)
-        key = (own.seed, own.epoch, own.cycle if own.shuffle else 0, rank_and_ranks()[0])
+        key = (own.seed, own.epoch, own.cycle if own.shuffle else 0, rank_and_world_size()[0])
         before = random_state()
-        seed_by(key)
+        seed_from_key(key)
         self.generator.manual_seed(random.getrandbits(63))
         state = random_state()
         set_random_state(before)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from sennit.data._order import Drawn, Order, rank_and_ranks
 from sennit.data._stream import Stream
+from sennit.data.order import BatchOrder, KeyedDataset, rank_and_world_size
 from torch.utils.data import DataLoader, IterableDataset
 
 
@@ -72,13 +72,13 @@ class ResumableLoader:
         self.waited_s = 0.0
         self.epoch, self.cycle, self.delivered = 0, -1, 0
         self._resumed = False
-        self.batch_sampler = _Due(self)
+        self.batch_sampler = _RemainingBatches(self)
         self._batches: Iterable[Any]
         if isinstance(dataset, IterableDataset):
             self._batches = Stream(self, collate_fn, num_workers)
         else:
             self._batches = DataLoader(
-                Drawn(dataset, collate_fn),
+                KeyedDataset(dataset, collate_fn),
                 batch_sampler=self.batch_sampler,
                 collate_fn=_unchanged,
                 num_workers=num_workers,
@@ -87,7 +87,8 @@ class ResumableLoader:
             )
         if len(self) == 0:
             raise ValueError(
-                f"the dataset should fill a batch of {batch_size} on each of {rank_and_ranks()[1]} ranks. "
+                f"the dataset should fill a batch of {batch_size} on each of "
+                f"{rank_and_world_size()[1]} ranks. "
                 f"Found {len(dataset)} samples. Make batches smaller, or leave `drop_last` out."
             )
 
@@ -96,10 +97,10 @@ class ResumableLoader:
         if epoch != self.epoch:
             self.epoch, self.cycle, self.delivered, self._resumed = epoch, -1, 0, False
 
-    def order(self) -> Order:
+    def order(self) -> BatchOrder:
         """Of the current pass."""
         key = (self.seed, self.epoch, self.cycle if self.shuffle else 0)
-        return Order(len(self.dataset), self.batch_size, self.drop_last, self.shuffle, key)
+        return BatchOrder(len(self.dataset), self.batch_size, self.drop_last, self.shuffle, key)
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "cycle": self.cycle, "delivered": self.delivered, **self._same()}
@@ -123,7 +124,7 @@ class ResumableLoader:
         return {
             "seed": self.seed,
             "size": len(self.dataset),
-            "samples_a_step": self.batch_size * rank_and_ranks()[1],
+            "samples_a_step": self.batch_size * rank_and_world_size()[1],
             "shuffle": int(self.shuffle),
             "drop_last": int(self.drop_last),
         }
@@ -153,14 +154,14 @@ class ResumableLoader:
             raise
 
 
-class _Due:
+class _RemainingBatches:
     """The draws that are still due in the loader's current pass."""
 
     def __init__(self, loader: ResumableLoader) -> None:
         self.sampler = loader  # what Lightning tells the epoch
 
     def __iter__(self) -> Iterator[Any]:
-        return self.sampler.order().draws(self.sampler.delivered)
+        return self.sampler.order().rows_from(self.sampler.delivered)
 
 
 def _unchanged(batch: Any) -> Any:

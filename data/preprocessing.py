@@ -18,12 +18,12 @@ class RawReader(Protocol):
 
     @property
     def takes_transforms(self) -> bool:
-        """Whether `read` gives an image or a waveform, which transforms work on."""
+        """Whether `load_raw` gives an image or a waveform, which transforms work on."""
 
-    def read(self, raw: Any) -> Any:
+    def load_raw(self, raw: Any) -> Any:
         """Decode a raw sample, up to what transforms work on."""
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """Turn a raw or transformed sample into the tensor that the encoder reads."""
 
 
@@ -35,7 +35,7 @@ class Preprocessing:
 
     Args:
         encoders: By modality; each knows how to read its own.
-        transforms: By modality; what is done after `Encoder.read` and before `Encoder.preprocess`.
+        transforms: By modality; what is done after `Encoder.load_raw` and before `Encoder.to_tensor`.
         training: Whether to augment.
 
     Raises:
@@ -87,5 +87,5 @@ class Preprocessing:
     def _read(self, name: str, raw: Any) -> Tensor:
         encoder = self.encoders[name]
         if name in self.transforms:
-            raw = self.transforms[name](encoder.read(raw), training=self.training)
-        return encoder.preprocess(raw)
+            raw = self.transforms[name](encoder.load_raw(raw), training=self.training)
+        return encoder.to_tensor(raw)

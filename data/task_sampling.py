@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sennit.data._order import Draw, Order, rank_and_ranks
 from sennit.data.loader import ResumableLoader
+from sennit.data.order import BatchOrder, BatchRows, rank_and_world_size
 from torch.utils.data import Dataset, IterableDataset
 
 from sennit.registry import unknown_name
@@ -93,7 +93,7 @@ class TaskSamplingLoader(ResumableLoader):
             )
         joined = JoinedDatasets(datasets)
         self.sizes = {name: len(own) for name, own in datasets.items()}
-        ranks = rank_and_ranks()[1]
+        ranks = rank_and_world_size()[1]
         for name, size in self.sizes.items():
             if size < ranks:
                 raise ValueError(
@@ -116,7 +116,7 @@ class TaskSamplingLoader(ResumableLoader):
         weights = np.array(list(self.sizes.values()), dtype=float) ** exponent
         return dict(zip(self.sizes, (weights / weights.sum()).tolist(), strict=True))
 
-    def order(self) -> Order:
+    def order(self) -> BatchOrder:
         return TaskOrder(
             len(self.dataset),
             self.batch_size,
@@ -134,7 +134,7 @@ class TaskSamplingLoader(ResumableLoader):
 
 
 @dataclass(frozen=True)
-class TaskOrder(Order):
+class TaskOrder(BatchOrder):
     """The batches of one pass, each of one task; rows count through the tasks' datasets in their order."""
 
     sizes: Sequence[int] = ()
@@ -144,8 +144,8 @@ class TaskOrder(Order):
     def __len__(self) -> int:
         return self.batches
 
-    def draws(self, first: int) -> Iterator[Draw]:
-        rank, ranks = rank_and_ranks()
+    def rows_from(self, first: int) -> Iterator[BatchRows]:
+        rank, ranks = rank_and_world_size()
         chosen = np.random.default_rng(self.key).choice(len(self.sizes), self.batches, p=self.probabilities)
         starts, drawn = np.cumsum([0, *self.sizes]), [0] * len(self.sizes)
         for batch, task in enumerate(chosen.tolist()):
@@ -157,7 +157,7 @@ class TaskOrder(Order):
             turn, place = divmod(before, size // whole)
             order = np.random.default_rng((*self.key, task, turn)).permutation(size)
             rows = starts[task] + order[place * whole :][:whole]
-            yield Draw(tuple(np.array_split(rows, ranks)[rank].tolist()), (*self.key, batch, rank))
+            yield BatchRows(tuple(np.array_split(rows, ranks)[rank].tolist()), (*self.key, batch, rank))
 
 
 class JoinedDatasets(Dataset[Any]):

@@ -24,7 +24,7 @@ Spec = Mapping[str, Any]
 class Transforms:
     """Transforms of one modality, by name, so that they are saved with the model.
 
-    They act on what `Encoder.read` gives: an image (PIL, or a tensor ``[C, H, W]`` where PIL has no such
+    They act on what `Encoder.load_raw` gives: an image (PIL, or a tensor ``[C, H, W]`` where PIL has no such
     image), or a waveform ``[T]`` at the encoder's rate. Text, tables and series have none: change those
     in the dataset.
     Source: torchvision's ``transforms.v2`` and torchaudio's ``transforms``. Both draw from torch's random

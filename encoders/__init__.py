@@ -1,9 +1,11 @@
 """Encoders: each turns one modality into vectors, tokens and taps."""
 
 from sennit.encoders._base import Encoder, StagedEncoder
-from sennit.encoders._create import create_encoder, list_encoders, register_encoder
+from sennit.encoders._create import ENCODERS, create_encoder, list_encoders, register_encoder
 from sennit.encoders.audio import LogMelConvEncoder
 from sennit.encoders.audio_hf import HFAudioEncoder
+from sennit.encoders.hf import HFFamily
+from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.image import ConvEncoder
 from sennit.encoders.image_timm import TimmEncoder
 from sennit.encoders.molecules import MorganEncoder
@@ -19,6 +21,7 @@ from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.bare_import import refuse_bare_import
 
 __all__ = [
+    "ENCODERS",
     "ByteTransformerEncoder",
     "ChempropEncoder",
     "ConvEncoder",
@@ -27,6 +30,8 @@ __all__ = [
     "EncoderOutput",
     "FTTransformerEncoder",
     "HFAudioEncoder",
+    "HFEncoder",
+    "HFFamily",
     "HFTextEncoder",
     "LogMelConvEncoder",
     "MLPEncoder",

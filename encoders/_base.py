@@ -11,7 +11,7 @@ from sennit.data.input_spec import InputSpec
 from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
-from sennit.registry import Configurable
+from sennit.configurable import Configurable
 
 
 class Encoder(Configurable, nn.Module):
@@ -29,8 +29,8 @@ class Encoder(Configurable, nn.Module):
 
     input_spec: InputSpec
     embed_dim: int
-    token_dim: int | None
-    tap_info: tuple[TapInfo, ...]
+    token_dim: int | None = None
+    tap_info: tuple[TapInfo, ...] = ()
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False
@@ -55,14 +55,14 @@ class Encoder(Configurable, nn.Module):
 
     @property
     def takes_transforms(self) -> bool:
-        """Whether transforms may work on what `read` gives: an image, a waveform."""
-        return type(self).read is not Encoder.read
+        """Whether transforms may work on what `load_raw` gives: an image, a waveform."""
+        return type(self).load_raw is not Encoder.load_raw
 
-    def read(self, raw: Any) -> Any:
+    def load_raw(self, raw: Any) -> Any:
         """A raw sample as transforms work on it: an image or a waveform of a path; most need nothing."""
         return raw
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """One raw sample (an array, a list; what else is up to the encoder) as `input_spec` says."""
         return torch.as_tensor(raw, dtype=self.input_spec.dtype)
 

@@ -100,11 +100,11 @@ class LogMelConvEncoder(StagedEncoder):
         """
         self.logmel.fit(x, mask)
 
-    def read(self, raw: Any) -> Tensor:
-        """As `preprocess`."""
-        return self.preprocess(raw)
+    def load_raw(self, raw: Any) -> Tensor:
+        """As `to_tensor`."""
+        return self.to_tensor(raw)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A waveform, a pair of a waveform and its rate (it is resampled), or a path."""
         return load_waveform(raw, self.logmel.sample_rate)
 

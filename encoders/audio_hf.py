@@ -9,8 +9,8 @@ from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders.features import load_waveform
-from sennit.encoders.features._frames import check_length
-from sennit.encoders.hf import HFEncoder
+from sennit.encoders.features.frames import check_length
+from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.audio import ConvSteps, Frames, first, silence_after
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.types import EncoderOutput
@@ -26,7 +26,7 @@ class HFAudioEncoder(HFEncoder):
     Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
     Models of the wav2vec 2.0 family (HuBERT, WavLM, data2vec, …) read waveforms; others (Whisper, the
     Audio Spectrogram Transformer, wav2vec2-BERT, …) read the frames that their own feature extractor
-    makes in `preprocess`. ``pooled`` is the mean of the valid tokens.
+    makes in `to_tensor`. ``pooled`` is the mean of the valid tokens.
 
     What the architecture makes of padding:
 
@@ -65,35 +65,35 @@ class HFAudioEncoder(HFEncoder):
 
     registry_name: ClassVar[str] = "hf/"
     reads: ClassVar[tuple[str, ...]] = ("input_values", "input_features")
-    _asset: ClassVar[str] = "AutoFeatureExtractor"
+    _preprocessor_class: ClassVar[str] = "AutoFeatureExtractor"
 
     def __init__(
         self, model_name: str, *, pretrained: bool = True, architecture: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(model_name, pretrained=pretrained, architecture=architecture)
-        known = self.net.config
-        self.filled_to = 2 * known.max_source_positions if known.model_type == "whisper" else None
-        self.attends = self.filled_to is None and getattr(known, "feat_extract_norm", "layer") != "group"
+        config = self.net.config
+        self.filled_to = 2 * config.max_source_positions if config.model_type == "whisper" else None
+        self.attends = self.filled_to is None and getattr(config, "feat_extract_norm", "layer") != "group"
         self.steps: ConvSteps | Frames = Frames()
-        size = next((getattr(known, name) for name in FRAME_SIZES if hasattr(known, name)), None)
-        if hasattr(self.net, "feature_extractor") and not hasattr(known, "squeeze_factor"):
-            self.steps = ConvSteps(self.net.feature_extractor, known.conv_kernel, known.conv_stride)
+        size = next((getattr(config, name) for name in FRAME_SIZES if hasattr(config, name)), None)
+        if hasattr(self.net, "feature_extractor") and not hasattr(config, "squeeze_factor"):
+            self.steps = ConvSteps(self.net.feature_extractor, config.conv_kernel, config.conv_stride)
             self.input_spec = InputSpec((None,), sequence=True, stand_in=(self.steps.window,))
-        elif size is None or hasattr(known, "conv_stride"):
+        elif size is None or hasattr(config, "conv_stride"):
             raise ValueError(
                 f"'hf/' should be given an audio model that reads frames, or waveforms at one rate. Found "
-                f"'{model_name}', a {known.model_type}. Try wav2vec2, HuBERT, WavLM, Whisper or AST."
+                f"'{model_name}', a {config.model_type}. Try wav2vec2, HuBERT, WavLM, Whisper or AST."
             )
-        elif known.model_type == "audio-spectrogram-transformer":
-            self.input_spec = InputSpec((known.max_length, size))
+        elif config.model_type == "audio-spectrogram-transformer":
+            self.input_spec = InputSpec((config.max_length, size))
         else:
             self.input_spec = InputSpec((None, size), sequence=True)
 
-    def _settle(self, known: Any) -> None:
+    def _override_config(self, config: Any) -> None:
         off = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0, "encoder_layerdrop": 0.0}
         for name, value in {**off, "add_adapter": False}.items():
-            if hasattr(known, name):
-                setattr(known, name, value)
+            if hasattr(config, name):
+                setattr(config, name, value)
 
     @property
     def extractor(self) -> Any:
@@ -102,12 +102,12 @@ class HFAudioEncoder(HFEncoder):
         Raises:
             RuntimeError: The encoder was made from an architecture and no assets are loaded.
         """
-        return self._reader("feature extractor")
+        return self._preprocessor("feature extractor")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         length, x = x.shape[1], zero_padding(x, mask)
         if isinstance(self.steps, ConvSteps):
-            rate = 16_000 if self._raw_reader is None else self._raw_reader.sampling_rate
+            rate = 16_000 if self._loaded_preprocessor is None else self._loaded_preprocessor.sampling_rate
             check_length(x, mask, self.steps.window, rate, "pad it with silence")
         if self.filled_to is not None:
             x = silence_after(x, mask, self.filled_to).transpose(1, 2)
@@ -125,7 +125,7 @@ class HFAudioEncoder(HFEncoder):
         tap_masks = {} if valid is None else dict.fromkeys(taps, valid)
         return EncoderOutput(masked_mean(tokens, valid), tokens, valid, taps, tap_masks)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A waveform, a pair of a waveform and its rate (it is resampled), or a path, as the model reads it.
 
         Whisper and the Audio Spectrogram Transformer cut what is longer than they read.

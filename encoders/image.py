@@ -25,8 +25,8 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
             images of any size are read.
         widths: Channels of each stage, shallow to deep.
         embed_dim: Size of ``pooled``; that of the last stage when None.
-        mean: Subtracted by `preprocess`, one value or one a channel.
-        std: Divided by in `preprocess`, one value or one a channel.
+        mean: Subtracted by `to_tensor`, one value or one a channel.
+        std: Divided by in `to_tensor`, one value or one a channel.
 
     Shape:
         ``[B, in_chans, H, W]``; pooled ``[B, embed_dim]``, tokens ``[B, H'·W', widths[-1]]``, taps

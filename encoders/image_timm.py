@@ -28,11 +28,11 @@ class TimmEncoder(ImageEncoder):
         in_chans: Number of channels.
         pretrained: Whether to download weights now. Not saved: weights are saved with the model.
         image_size: Side of the images in pixels; the model's own when None. Transformers read no
-            other size, and `preprocess` resizes to it; elsewhere it is that of the stand-in for an
+            other size, and `to_tensor` resizes to it; elsewhere it is that of the stand-in for an
             image that is absent from a whole batch.
         out_indices: Which of the model's features to give as taps; timm's choice when None.
-        mean: Subtracted by `preprocess`; what the model was trained with when None.
-        std: Divided by in `preprocess`; what the model was trained with when None.
+        mean: Subtracted by `to_tensor`; what the model was trained with when None.
+        std: Divided by in `to_tensor`; what the model was trained with when None.
 
     Shape:
         ``[B, in_chans, H, W]``; pooled ``[B, C]``, tokens ``[B, H'·W', C]``, taps ``[B, C, H', W']``.
@@ -89,14 +89,20 @@ class TimmEncoder(ImageEncoder):
         self.embed_dim = self.token_dim = dims[-1]
         self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
 
+    @classmethod
+    def members(cls, pattern: str = "*") -> list[str]:
+        """Return the names of timm's models that match a shell pattern."""
+        names: list[str] = require("timm", "image").list_models(pattern)
+        return names
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         maps = [m.permute(0, 3, 1, 2) if self.channels_last else m for m in self.net(x)]
         taps = {tap.name: m for tap, m in zip(self.tap_info, maps, strict=True)}
         return EncoderOutput(pool(maps[-1], "BCHW"), as_tokens(maps[-1], "BCHW"), taps=taps)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A path, a PIL image or an array, normalised; resized where the model reads one size only."""
-        x = super().preprocess(raw)
+        x = super().to_tensor(raw)
         height, width = self.input_spec.shape[1:]
         if height is None or width is None or x.shape[1:] == (height, width):
             return x

@@ -79,7 +79,7 @@ def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048, counts
 class MorganEncoder(StagedEncoder):
     """Residual perceptron over the Morgan fingerprint of a molecule.
 
-    Raw samples are SMILES; the fingerprint is made in `preprocess`, once for each molecule. Who has
+    Raw samples are SMILES; the fingerprint is made in `to_tensor`, once for each molecule. Who has
     fingerprints already gives these.
 
     Source: Rogers & Hahn 2010 (fingerprint); Gorishniy et al. 2021 (blocks), as in ``mlp``.
@@ -102,7 +102,7 @@ class MorganEncoder(StagedEncoder):
 
     Example:
         >>> encoder = MorganEncoder(size=64)
-        >>> encoder(encoder.preprocess(np.zeros(64)).unsqueeze(0)).pooled.shape
+        >>> encoder(encoder.to_tensor(np.zeros(64)).unsqueeze(0)).pooled.shape
         torch.Size([1, 128])
     """
 
@@ -140,7 +140,7 @@ class MorganEncoder(StagedEncoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A SMILES, or a fingerprint, as the encoder reads it."""
         if isinstance(raw, str):
             raw = morgan_fingerprint(raw, radius=self.radius, size=self.size, counts=self.counts)

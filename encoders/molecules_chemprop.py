@@ -98,7 +98,7 @@ class AtomFeatures(nn.Module):
 class ChempropEncoder(Encoder):
     """Message passing between the directed bonds of a molecule, by chemprop.
 
-    Raw samples are SMILES; the graph is made in `preprocess`, once for each molecule. Hydrogens are no
+    Raw samples are SMILES; the graph is made in `to_tensor`, once for each molecule. Hydrogens are no
     atoms of the graph but features of the others. Tokens are the atoms.
 
     Source: Yang et al., "Analyzing Learned Molecular Representations for Property Prediction", J. Chem.
@@ -121,7 +121,7 @@ class ChempropEncoder(Encoder):
 
     Example:
         >>> encoder = ChempropEncoder(width=32)
-        >>> out = encoder(encoder.preprocess("CCO").unsqueeze(0))
+        >>> out = encoder(encoder.to_tensor("CCO").unsqueeze(0))
         >>> out.pooled.shape, out.tokens.shape
         (torch.Size([1, 128]), torch.Size([1, 3, 32]))
     """
@@ -188,9 +188,9 @@ class ChempropEncoder(Encoder):
             rev_edge_index=count + 1 - 2 * (count % 2),
         )
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A SMILES, or the rows of one, as the encoder reads it."""
-        return molecule_rows(raw) if isinstance(raw, str) else super().preprocess(raw)
+        return molecule_rows(raw) if isinstance(raw, str) else super().to_tensor(raw)
 
     def input_level(self) -> Encoder:
-        return StepsInputLevel(self.atoms, self.atom_size, self.input_spec, spread=False)
+        return StepsInputLevel(self.atoms, self.atom_size, self.input_spec, with_std=False)

@@ -9,23 +9,23 @@ from sennit.encoders.types import EncoderOutput
 from torch import Tensor
 
 
-class Slot:
+class PresentRows:
     """Which rows of a modality are encoded, and how to lay them back into the batch.
 
     In eager mode the present rows are packed, so that absent ones cost nothing and reach no
     statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of a present one.
     """
 
-    __slots__ = ("present", "rows", "size", "twice")
+    __slots__ = ("duplicated", "present", "rows", "size")
 
     def __init__(
-        self, size: int, rows: Tensor | None = None, present: Tensor | None = None, twice: bool = False
+        self, size: int, rows: Tensor | None = None, present: Tensor | None = None, duplicated: bool = False
     ) -> None:
         self.size, self.rows, self.present = size, rows, present
-        self.twice = twice  # a single row is encoded twice in training, for its batch statistics
+        self.duplicated = duplicated  # a single row encoded twice in training, for batch statistics
 
     @classmethod
-    def of(cls, present: Tensor, *, all_present: bool, training: bool) -> Slot:
+    def of(cls, present: Tensor, *, all_present: bool, training: bool) -> PresentRows:
         size = present.shape[0]
         if all_present:
             return cls(size)
@@ -34,7 +34,7 @@ class Slot:
         rows = present.nonzero().squeeze(1)
         if rows.shape[0] == size:
             return cls(size)
-        return cls(size, rows=rows, twice=training and rows.shape[0] == 1)
+        return cls(size, rows=rows, duplicated=training and rows.shape[0] == 1)
 
     @property
     def empty(self) -> bool:
@@ -44,7 +44,7 @@ class Slot:
     def pack(self, x: Tensor) -> Tensor:
         """From the batch to the rows that are encoded."""
         if self.rows is not None:
-            return x.index_select(0, self.rows.repeat(2) if self.twice else self.rows)
+            return x.index_select(0, self.rows.repeat(2) if self.duplicated else self.rows)
         if self.present is not None:
             # `index_select`: to index by a tensor would read its value, and so break the graph.
             first = self.present.to(torch.uint8).argmax(0, keepdim=True)
@@ -58,7 +58,7 @@ class Slot:
         """Back into the batch; absent rows are zeros (False in a mask)."""
         if self.rows is not None:
             laid = x.new_zeros(self.size, *x.shape[1:])
-            return laid.index_copy(0, self.rows, x[:1] if self.twice else x)
+            return laid.index_copy(0, self.rows, x[:1] if self.duplicated else x)
         if self.present is not None:
             return torch.where(_like(self.present, x), x, torch.zeros_like(x))
         return x
@@ -68,7 +68,7 @@ def _like(rows: Tensor, x: Tensor) -> Tensor:
     return rows.reshape(-1, *[1] * (x.dim() - 1))
 
 
-def encode_slot(
+def encode_present_rows(
     encoder: Encoder, x: Tensor, mask: Tensor | None, present: Tensor, *, all_present: bool
 ) -> EncoderOutput:
     """Run an encoder on the samples that have its modality.
@@ -81,25 +81,25 @@ def encode_slot(
     if all_present:
         whole: EncoderOutput = encoder(zero_padding(x, mask), mask)
         return whole
-    slot = Slot.of(present, all_present=False, training=encoder.training)
-    if slot.empty:
-        return encoder.empty_output(slot.size, device=x.device)
-    packed_mask = None if mask is None else slot.pack(mask)
-    out: EncoderOutput = encoder(zero_padding(slot.pack(x), packed_mask), packed_mask)
-    if slot.rows is None and slot.present is None:
+    rows = PresentRows.of(present, all_present=False, training=encoder.training)
+    if rows.empty:
+        return encoder.empty_output(rows.size, device=x.device)
+    packed_mask = None if mask is None else rows.pack(mask)
+    out: EncoderOutput = encoder(zero_padding(rows.pack(x), packed_mask), packed_mask)
+    if rows.rows is None and rows.present is None:
         return out
-    return unpack_output(out, slot)
+    return unpack_output(out, rows)
 
 
-def unpack_output(out: EncoderOutput, slot: Slot) -> EncoderOutput:
+def unpack_output(out: EncoderOutput, rows: PresentRows) -> EncoderOutput:
     """Lay the encoded rows back; an output without masks gets those that its absent rows need."""
     mask = out.mask
     if out.tokens is not None and mask is None:
         mask = torch.ones(out.tokens.shape[:2], dtype=torch.bool, device=out.tokens.device)
     return EncoderOutput(
-        pooled=slot.unpack(out.pooled),
-        tokens=None if out.tokens is None else slot.unpack(out.tokens),
-        mask=None if mask is None else slot.unpack(mask),
-        taps={name: slot.unpack(tap) for name, tap in out.taps.items()} if out.taps else out.taps,
-        tap_masks={name: slot.unpack(m) for name, m in out.tap_masks.items()} if out.tap_masks else {},
+        pooled=rows.unpack(out.pooled),
+        tokens=None if out.tokens is None else rows.unpack(out.tokens),
+        mask=None if mask is None else rows.unpack(mask),
+        taps={name: rows.unpack(tap) for name, tap in out.taps.items()} if out.taps else out.taps,
+        tap_masks={name: rows.unpack(m) for name, m in out.tap_masks.items()} if out.tap_masks else {},
     )

@@ -29,7 +29,7 @@ class _TableEncoder(StagedEncoder):
         """Set mean and scale of the numeric columns from training rows; missing cells are left out."""
         self.features.fit(x)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A row (array, or list in which None is a missing cell) as the encoder reads it."""
         if isinstance(raw, (list, tuple)):
             raw = [float("nan") if cell is None else cell for cell in raw]

@@ -38,7 +38,7 @@ def pool(tap: Tensor, layout: Layout, mask: Tensor | None = None) -> Tensor:
     return masked_mean(tap, mask)
 
 
-def spread(channels: Tensor, layout: Layout) -> Tensor:
+def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
     """One value a channel, shaped to multiply a tap.
 
     Shape:

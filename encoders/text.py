@@ -40,7 +40,7 @@ class ByteTransformerEncoder(TransformerEncoder):
     of Vaswani et al. 2017.
 
     Args:
-        max_length: Ids that `preprocess` keeps, the one that starts a text included.
+        max_length: Ids that `to_tensor` keeps, the one that starts a text included.
         embed_dim: Size of the output, of the tokens and of each tap.
         depth: Number of transformer blocks; one tap each.
         heads: Number of attention heads.
@@ -53,7 +53,7 @@ class ByteTransformerEncoder(TransformerEncoder):
 
     Example:
         >>> encoder = ByteTransformerEncoder()
-        >>> ids = encoder.preprocess("né")
+        >>> ids = encoder.to_tensor("né")
         >>> ids.tolist(), encoder(ids.unsqueeze(0)).tokens.shape
         ([256, 110, 195, 169], torch.Size([1, 4, 64]))
     """
@@ -79,11 +79,11 @@ class ByteTransformerEncoder(TransformerEncoder):
             tokens + sinusoids(*tokens.shape[1:], device=x.device).to(tokens.dtype), mask
         ), mask
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A text as the ids of its bytes, cut to ``max_length``."""
         if not isinstance(raw, str):
             raise TypeError(f"a text should be a str. Found {type(raw).__name__}.")
         return torch.tensor([START, *raw.encode()][: self.max_length])
 
     def input_level(self) -> Encoder:
-        return StepsInputLevel(self.embed, self.embed_dim, self.input_spec, spread=False)
+        return StepsInputLevel(self.embed, self.embed_dim, self.input_spec, with_std=False)

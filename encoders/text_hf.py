@@ -9,7 +9,7 @@ import torch
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
-from sennit.encoders.hf import HFEncoder
+from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.text import EmbeddedIds
 from sennit.encoders.types import EncoderOutput
@@ -25,7 +25,7 @@ class HFTextEncoder(HFEncoder):
     Args:
         model_name: Name on the hub, or path of a folder: ``create_encoder("hf/distilbert-base-uncased")``.
         pretrained: Whether to load weights now; otherwise they are random.
-        max_length: Ids that `preprocess` keeps, at most; fewer where the model has fewer positions.
+        max_length: Ids that `to_tensor` keeps, at most; fewer where the model has fewer positions.
         architecture: The model's configuration as transformers writes it. It is part of ``config``, so
             that a saved encoder is made again, without weights, from nothing else.
 
@@ -45,7 +45,7 @@ class HFTextEncoder(HFEncoder):
 
     registry_name: ClassVar[str] = "hf/"
     reads: ClassVar[tuple[str, ...]] = ("input_ids",)
-    _asset: ClassVar[str] = "AutoTokenizer"
+    _preprocessor_class: ClassVar[str] = "AutoTokenizer"
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class HFTextEncoder(HFEncoder):
         Raises:
             RuntimeError: The encoder was made from an architecture and no assets are loaded.
         """
-        return self._reader("tokenizer")
+        return self._preprocessor("tokenizer")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         attended = None
@@ -80,7 +80,7 @@ class HFTextEncoder(HFEncoder):
         tap_masks = {} if mask is None else dict.fromkeys(taps, mask)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A text as the ids of its tokens, cut to ``max_length``."""
         if not isinstance(raw, str):
             raise TypeError(f"a text should be a str. Found {type(raw).__name__}.")
@@ -88,4 +88,4 @@ class HFTextEncoder(HFEncoder):
 
     def input_level(self) -> Encoder:
         words: nn.Module = self.net.get_input_embeddings()
-        return StepsInputLevel(EmbeddedIds(words), self.embed_dim, self.input_spec, spread=False)
+        return StepsInputLevel(EmbeddedIds(words), self.embed_dim, self.input_spec, with_std=False)

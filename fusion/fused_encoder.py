@@ -10,9 +10,9 @@ import torch
 from sennit.data.batch import Batch
 from sennit.data.input_spec import InputSpec
 from sennit.data.view import View
+from sennit.encoders import ENCODERS
 from sennit.encoders._base import Encoder
-from sennit.encoders._create import ENCODERS
-from sennit.encoders.present_rows import Slot, encode_slot, unpack_output
+from sennit.encoders.present_rows import PresentRows, encode_present_rows, unpack_output
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import FUSIONS, Fusion
 from sennit.fusion.staged_forward import encode_by_level
@@ -145,7 +145,7 @@ class FusedEncoder(Encoder):
         return {
             name: encoder(view)
             if isinstance(encoder, FusedEncoder)
-            else encode_slot(
+            else encode_present_rows(
                 encoder,
                 view.inputs[name],
                 view.masks.get(name),
@@ -167,7 +167,9 @@ class FusedEncoder(Encoder):
         """
         seen = outputs
         if present is not None and not hidden:
-            seen = {m: unpack_output(outputs[m], Slot(p.shape[0], present=p)) for m, p in present.items()}
+            seen = {
+                m: unpack_output(outputs[m], PresentRows(p.shape[0], present=p)) for m, p in present.items()
+            }
         fused: FusionOutput = self.fusion(seen, present)
         if not self.nested:
             return fused
@@ -212,7 +214,7 @@ class FusedEncoder(Encoder):
         self.fusion.fit(outputs, self.presence(view), {t: (y, known[t]) for t, y in labels.items()})
         self.fusion.fitted.fill_(True)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         raise TypeError("a FusedEncoder has no input of its own; preprocess each modality.")
 
     def leaves(self) -> dict[str, Encoder]:

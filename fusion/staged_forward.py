@@ -8,7 +8,7 @@ from typing import Protocol
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
 from sennit.encoders._base import Encoder, StagedEncoder
-from sennit.encoders.present_rows import Slot, unpack_output
+from sennit.encoders.present_rows import PresentRows, unpack_output
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
 from torch import Tensor
@@ -36,12 +36,12 @@ class SupportsItems(Protocol):
 class _Track:
     """One encoder on its way through its stages."""
 
-    def __init__(self, encoder: StagedEncoder, slot: Slot, x: Tensor, mask: Tensor | None) -> None:
-        packed = None if mask is None else slot.pack(mask)
-        self.encoder, self.slot, self.depth = encoder, slot, len(encoder.tap_info)
+    def __init__(self, encoder: StagedEncoder, rows: PresentRows, x: Tensor, mask: Tensor | None) -> None:
+        packed = None if mask is None else rows.pack(mask)
+        self.encoder, self.rows, self.depth = encoder, rows, len(encoder.tap_info)
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
-        self.hidden, self.mask = encoder.stem(zero_padding(slot.pack(x), packed), packed)
+        self.hidden, self.mask = encoder.stem(zero_padding(rows.pack(x), packed), packed)
 
     def step(self, level: int) -> None:
         self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)
@@ -53,7 +53,7 @@ class _Track:
             self.tap_masks[name] = self.mask
 
     def finish(self) -> EncoderOutput:
-        return unpack_output(self.encoder.finish(self.taps, self.tap_masks), self.slot)
+        return unpack_output(self.encoder.finish(self.taps, self.tap_masks), self.rows)
 
 
 def encode_by_level(
@@ -74,7 +74,7 @@ def encode_by_level(
     """
     first = members[0]
     slots = {
-        m: Slot.of(view.present[m], all_present=view.all_present, training=first.training)
+        m: PresentRows.of(view.present[m], all_present=view.all_present, training=first.training)
         for m, _ in first.encoders.items()
     }
     tracks: list[dict[str, _Track]] = []
@@ -94,11 +94,11 @@ def encode_by_level(
         for member, own in zip(members, tracks, strict=True):
             if member.fusion.exchanges:
                 live = {m: t for m, t in own.items() if t.depth + level >= 0}
-                hidden = {m: t.slot.unpack(t.hidden) for m, t in live.items()}
-                masks = {m: t.slot.unpack(t.mask) for m, t in live.items() if t.mask is not None}
+                hidden = {m: t.rows.unpack(t.hidden) for m, t in live.items()}
+                masks = {m: t.rows.unpack(t.mask) for m, t in live.items() if t.mask is not None}
                 mixed = member.fusion.exchange(level, hidden, masks, present)
                 for m, t in live.items():
-                    t.hidden = t.slot.pack(mixed[m])
+                    t.hidden = t.rows.pack(mixed[m])
         if across is not None:
             for name in tracks[0]:
                 if tracks[0][name].depth + level >= 0:

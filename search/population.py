@@ -8,7 +8,7 @@ import numpy as np
 from sennit.fusion.cell.genome import Genome
 from sennit.search.records import Proposal, Record
 from sennit.search.space import Space
-from sennit.search.strategies._base import Child, Draw, Strategy
+from sennit.search.strategies._base import Child, ChildSampler, Strategy
 
 DRAWN = 64  # attempts from the strategy
 SAMPLED = 64  # attempts from the whole space, after those
@@ -77,7 +77,7 @@ def propose(
     return proposals
 
 
-def _attempts(draw: Draw, space: Space, place: tuple[int, int, int]) -> Iterator[Child]:
+def _attempts(draw: ChildSampler, space: Space, place: tuple[int, int, int]) -> Iterator[Child]:
     for attempt in range(DRAWN + SAMPLED):
         rng = np.random.default_rng([*place, attempt])
         yield draw(rng) if attempt < DRAWN else Child(space.sample(rng))

@@ -13,9 +13,8 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
-from sennit.encoders._create import ENCODERS
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders import ENCODERS, Encoder, EncoderOutput, StagedEncoder
+from sennit.encoders.present_rows import encode_present_rows
 from torch import Tensor, nn
 
 AXES = {"BCHW": 4, "BTC": 3, "BC": 2}
@@ -124,7 +123,7 @@ def check_absent_rows(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
         valid = None if mask is None else mask & present.unsqueeze(1)
         encoder.zero_grad()
         with patch("torch.compiler.is_compiling", return_value=compiled):
-            out = encode_slot(encoder, slots, valid, present, all_present=False)
+            out = encode_present_rows(encoder, slots, valid, present, all_present=False)
         _assert_finite(out)
         assert not out.pooled[~present].any()
         if out.tokens is not None and not present.all():
@@ -236,7 +235,7 @@ def check_statistics_without_absent_rows(encoder: Encoder, x: Tensor, mask: Tens
     garbage = torch.where(present.view(-1, *[1] * (x.dim() - 1)), x, 10**3)
     state = {n: v.clone() for n, v in encoder.state_dict().items()}
     torch.manual_seed(0)
-    encode_slot(encoder.train(), garbage, mask, present, all_present=False)
+    encode_present_rows(encoder.train(), garbage, mask, present, all_present=False)
     with_absent = {n: v.clone() for n, v in encoder.state_dict().items()}
     encoder.load_state_dict(state)
     torch.manual_seed(0)
@@ -247,7 +246,7 @@ def check_statistics_without_absent_rows(encoder: Encoder, x: Tensor, mask: Tens
 
 def _encode(encoder: Encoder, x: Tensor, mask: Tensor | None) -> EncoderOutput:
     present = torch.ones(len(x), dtype=torch.bool)
-    return encode_slot(encoder, x, mask, present, all_present=True)
+    return encode_present_rows(encoder, x, mask, present, all_present=True)
 
 
 def _rebuilt(encoder: Encoder) -> Encoder:

@@ -142,27 +142,27 @@ def test_an_empty_or_truncated_image_is_refused_by_name(kind: str, kept: float, 
     path = tmp_path / f"a.{kind}"
     Image.fromarray(PIXELS).save(path)
     whole = path.read_bytes()
-    assert create_encoder("conv", 3).preprocess(path).shape == (3, 40, 50)
+    assert create_encoder("conv", 3).to_tensor(path).shape == (3, 40, 50)
     path.write_bytes(whole[: int(kept * len(whole)) if 0 < kept < 1 else int(kept)])
     with pytest.raises(ValueError, match=rf"a.{kind}' cannot be read as an image .*Is it empty or damaged"):
-        create_encoder("conv", 3).preprocess(path)
+        create_encoder("conv", 3).to_tensor(path)
 
 
 def test_a_file_that_is_no_image_and_a_path_to_nothing_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("not an image")
     with pytest.raises(ValueError, match=r"a.png' cannot be read as an image"):
-        create_encoder("conv", 3).preprocess(tmp_path / "a.png")
+        create_encoder("conv", 3).to_tensor(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"cannot be read as an image"):
-        create_encoder("conv", 3).preprocess(tmp_path)
+        create_encoder("conv", 3).to_tensor(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no image 'b.png'. Is the path relative to another folder"):
-        create_encoder("conv", 3).preprocess("b.png")
+        create_encoder("conv", 3).to_tensor("b.png")
 
 
 def test_an_image_that_claims_to_be_huge_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(ValueError, match=r"cannot be read as an image .*exceeds limit"):
-        create_encoder("conv", 3).preprocess(tmp_path / "a.png")
+        create_encoder("conv", 3).to_tensor(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_an_image_that_claims_to_be_huge_is_refused(tmp_path: Path, monkeypatch:
 )
 def test_pixels_of_a_wrong_kind_are_refused(raw: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        create_encoder("conv", 3).preprocess(raw)
+        create_encoder("conv", 3).to_tensor(raw)
 
 
 def test_a_text_that_is_no_text_is_refused() -> None:
     with pytest.raises(TypeError, match=r"a text should be a str. Found bytes"):
-        create_encoder("bytes").preprocess(b"text")
+        create_encoder("bytes").to_tensor(b"text")
 
 
 def files(folder: Path) -> dict[Path, bytes]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from sennit.encoders._create import ENCODERS
+from sennit.encoders import ENCODERS
 from sennit.encoders.layers.pooling._base import POOLINGS
 from sennit.fusion._base import FUSIONS
 from sennit.fusion.cell._base import OPERATORS

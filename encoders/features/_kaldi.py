@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from sennit.data.masking import masked_mean, zero_padding
-from sennit.encoders.features._frames import band_energies, check_length, check_spans, frame_mask, mel_bands
+from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask, mel_bands
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -71,8 +71,8 @@ class KaldiFrontEnd(nn.Module):
         n_fft = 2 ** math.ceil(math.log2(self.window))
         taper = F.pad(WINDOWS[window_type](self.window), (0, n_fft - self.window))
         self._constants: dict[str, Tensor] = {}
-        self.keep("taper", taper)
-        self.keep("bands", mel_bands(n_mels, n_fft, sample_rate, low_hz, high_hz))
+        self.register_float32_buffer("taper", taper)
+        self.register_float32_buffer("bands", mel_bands(n_mels, n_fft, sample_rate, low_hz, high_hz))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         check_length(x, mask, self.window, self.sample_rate)
@@ -84,7 +84,7 @@ class KaldiFrontEnd(nn.Module):
                 frames = frames - masked_mean(zero_padding(frames, mask), mask).unsqueeze(1)
         return zero_padding(frames, mask), mask
 
-    def keep(self, name: str, value: Tensor) -> None:
+    def register_float32_buffer(self, name: str, value: Tensor) -> None:
         """A constant that follows the model to its device, and to no other type."""
         self._constants[name] = value
         self.register_buffer(name, value.clone(), persistent=False)

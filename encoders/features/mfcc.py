@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from sennit.encoders.features._frames import exact_product
 from sennit.encoders.features._kaldi import FLOOR, KaldiFrontEnd
+from sennit.encoders.features.frames import exact_product
 from torch import Tensor
 
 
@@ -94,7 +94,7 @@ class MFCC(KaldiFrontEnd):
         cosines[:, 0] = math.sqrt(1 / n_mels)
         if lifter:
             cosines = cosines * (1 + lifter / 2 * (math.pi * order / lifter).sin())
-        self.keep("cosines", cosines.float())
+        self.register_float32_buffer("cosines", cosines.float())
 
     def features(self, x: Tensor) -> Tensor:
         cepstra = exact_product(self.log_mels(x), self.cosines)

@@ -6,8 +6,8 @@ import math
 
 import torch
 from sennit.data.masking import zero_padding
-from sennit.encoders.features._frames import check_length, check_spans, frame_mask
 from sennit.encoders.features._kaldi import FLOOR
+from sennit.encoders.features.frames import check_length, check_spans, frame_mask
 from torch import Tensor, nn
 
 _INT16 = 2 * math.log(2**15)

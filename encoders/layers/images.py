@@ -74,11 +74,11 @@ class ImageEncoder(Encoder):
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def read(self, raw: Any) -> Any:
+    def load_raw(self, raw: Any) -> Any:
         """A path, a PIL image or an array, as an image that transforms work on; see `read_image`."""
         return read_image(raw, len(self.mean))
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A path, a PIL image or an array (uint8 or floats, channels first or last), normalised."""
         return image_to_tensor(raw, len(self.mean), self.mean, self.std)
 

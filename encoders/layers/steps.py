@@ -22,18 +22,18 @@ class StepsInputLevel(Encoder):
             ``[B, T, token_dim]`` and their mask.
         token_dim: Size of a step.
         input_spec: That encoder's.
-        spread: Whether ``pooled`` holds the standard deviation beside the mean.
+        with_std: Whether ``pooled`` holds the standard deviation beside the mean.
 
     Shape:
         tokens ``[B, T, token_dim]``, pooled ``[B, 2·token_dim]`` (or ``token_dim``).
     """
 
-    def __init__(self, steps: Steps, token_dim: int, input_spec: InputSpec, *, spread: bool = True) -> None:
+    def __init__(self, steps: Steps, token_dim: int, input_spec: InputSpec, *, with_std: bool = True) -> None:
         super().__init__()
         self.steps = steps
-        self.spread = spread
+        self.with_std = with_std
         self.token_dim = token_dim
-        self.embed_dim = 2 * token_dim if spread else token_dim
+        self.embed_dim = 2 * token_dim if with_std else token_dim
         self.input_spec = input_spec
         self.tap_info = ()
 
@@ -41,7 +41,7 @@ class StepsInputLevel(Encoder):
         tokens, mask = self.steps(x, mask)
         tokens = zero_padding(tokens, mask)
         mean = masked_mean(tokens, mask)
-        if not self.spread:
+        if not self.with_std:
             return EncoderOutput(mean, tokens, mask)
         variance = masked_mean((tokens - mean.unsqueeze(1)).square(), mask)
         # The root has no finite slope at 0, where a single step or a flat channel puts it.

@@ -1,7 +1,8 @@
 """Encoders of speakers: a recording of any length to one vector that tells who speaks."""
 
+from sennit.encoders.speaker._base import SpeakerEncoder
 from sennit.encoders.speaker.ecapa_tdnn import ECAPATDNNEncoder
 from sennit.encoders.speaker.front_end import SpeakerFrontEnd
 from sennit.encoders.speaker.xvector import XVectorEncoder
 
-__all__ = ["ECAPATDNNEncoder", "SpeakerFrontEnd", "XVectorEncoder"]
+__all__ = ["ECAPATDNNEncoder", "SpeakerEncoder", "SpeakerFrontEnd", "XVectorEncoder"]

@@ -50,14 +50,14 @@ class SpeakerEncoder(StagedEncoder):
         """
         self.front.fit(x, mask)
 
-    def read(self, raw: Any) -> Any:
-        """As `preprocess`."""
-        return self.preprocess(raw)
+    def load_raw(self, raw: Any) -> Any:
+        """As `to_tensor`."""
+        return self.to_tensor(raw)
 
-    def preprocess(self, raw: Any) -> Tensor:
+    def to_tensor(self, raw: Any) -> Tensor:
         """A waveform, a pair of a waveform and its rate (it is resampled), or a path; or frames."""
         rate = self.front.sample_rate
-        return super().preprocess(raw) if rate is None else load_waveform(raw, rate)
+        return super().to_tensor(raw) if rate is None else load_waveform(raw, rate)
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         frames, mask = self.front(x, mask)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from sennit.encoders._base import Encoder
-from sennit.encoders.taps import pool, spread
+from sennit.encoders.taps import broadcast_channels, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import PooledFusion, register_fusion
 from sennit.fusion.missing import MissingTokens
@@ -49,7 +49,7 @@ class TransferUnit(nn.Module):
         out = {}
         for m, excite in zip(self.modalities, self.excite, strict=True):
             if m in hidden:
-                out[m] = hidden[m] * spread(2 * excite(z).sigmoid(), self.taps[m].layout)
+                out[m] = hidden[m] * broadcast_channels(2 * excite(z).sigmoid(), self.taps[m].layout)
         return out
 
 

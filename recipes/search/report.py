@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sennit.recipes.harness import Options, Row, command, provenance
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import Row, command, provenance
 from sennit.recipes.harness.bars import bars
 from sennit.recipes.harness.page import INTERVALS, interval_table, method_table
 from sennit.recipes.harness.run import versions
 from sennit.recipes.harness.table import columns_of, find
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import SearchOptions
-from sennit.search.report.report import write_search_report
-from sennit.search.search import SearchResult
+from sennit.search import SearchResult, write_search_report
 
 from sennit.files import write_json
 from sennit.html_page import Block, Grid, Heading, Picture, Text

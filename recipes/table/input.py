@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from sennit.data import Transforms
-from sennit.encoders import Encoder, create_encoder
-from sennit.encoders._create import ENCODERS
+from sennit.encoders import ENCODERS, Encoder, create_encoder
 from sennit.recipes.table.parse import PartError
 from sennit.recipes.table.row import Row
 from torch import Tensor
@@ -69,6 +67,5 @@ class Input:
         if "name" not in options:
             raise PartError(f"`encoder` should have a 'name'. Found {options}.")
         name = options.pop("name")
-        family = name.partition("/")[0] + "/"
-        known = inspect.signature(ENCODERS.get(family if family in ENCODERS.list() else name)).parameters
+        known = ENCODERS.signature(name).parameters
         return create_encoder(name, **{k: v for k, v in offered.items() if k in known} | options)

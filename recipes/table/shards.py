@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sennit.data import Sample
-from sennit.data._order import rank_and_ranks
+from sennit.data.order import rank_and_world_size
 from sennit.recipes.table.data import Preprocess, make_sample
 from sennit.recipes.table.errors import BadCell
 from sennit.recipes.table.row import Row
@@ -109,7 +109,7 @@ class ShardDataset(IterableDataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         worker = get_worker_info()
         own, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-        rank, ranks = rank_and_ranks()
+        rank, ranks = rank_and_world_size()
         share = self.shards[rank * workers + own :: ranks * workers]
         order = random.Random(f"{self.seed} {self.epoch} {rank} {own}")
         if self.shuffle:

@@ -140,7 +140,7 @@ def splits(config: Config, encoders: Mapping[str, Encoder], *, only: Sequence[in
         known = rows[~np.isnan(values[rows]).all(1)]
         samples = [
             {
-                "inputs": {name: encoder.preprocess(data.smiles[row]) for name, encoder in encoders.items()},
+                "inputs": {name: encoder.to_tensor(data.smiles[row]) for name, encoder in encoders.items()},
                 "targets": {TASK: torch.from_numpy(values[row])},
                 "index": int(row),
             }

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from sennit.encoders import Encoder, create_encoder
-from sennit.encoders.speaker._base import SpeakerEncoder
+from sennit.encoders.speaker import SpeakerEncoder
 from sennit.encoders.speaker.front_end import SpeakerFrontEnd
 from sennit.fusion import create_fusion
 from sennit.fusion.late.concat import LateConcat

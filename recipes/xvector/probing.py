@@ -18,7 +18,7 @@ from sennit.data.augment.waveform import (
     SpeedPerturbation,
     SyntheticReverberation,
 )
-from sennit.data.augment.waveform._convolution import convolve
+from sennit.data.augment.waveform.convolution import convolve
 from sennit.encoders import Encoder
 from sennit.recipes.xvector.data import Recordings, Segments
 from sennit.recipes.xvector.embedding import DRAWN, EMBEDDING, embed_taps

@@ -1,4 +1,4 @@
-"""Which candidate of a stack is where."""
+"""The positions of candidates that are computed together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sennit.fusion.cell import Operator, create_operator
 from sennit.fusion.cell.genome import EMBEDDING
 from sennit.fusion.intermediate.cells import CellLayer
 from sennit.search.batched.candidate import Candidate
-from sennit.search.batched.parameter_layout import Block, Packing, tap_name
+from sennit.search.batched.parameter_layout import Block, ParameterLayout, tap_name
 
 _KINDS = {"early": 0, "intermediate": 0, "late": 1, "decision": 2, "multiplicative": 3}
 
@@ -19,11 +19,11 @@ class Group:
     """The candidates whose cell of a level has the same operator.
 
     Attributes:
-        operator: What they do.
-        members: Their places, those of one activation side by side.
-        runs: Name of the activation, start and stop, of each run of members.
-        blocks: By input and member.
-        name: Of the tensors that map the state.
+        operator: Operator of these cells.
+        members: Indices of the candidates, those of one activation side by side.
+        runs: Name of the activation, start and stop of each run of members.
+        blocks: First blocks, by input and member.
+        name: Prefix of the names of the tensors that map the state.
     """
 
     operator: Operator
@@ -38,32 +38,32 @@ class Plan:
     """The candidates in groups that are computed together.
 
     Attributes:
-        packing: Where their parameters are.
-        levels: The groups of each level.
-        order: Places of the candidates in the order of the outputs: plain merges, late ones, those
+        layout: Layout of their parameters.
+        levels: Groups of each level.
+        order: Indices of the candidates in the order of the outputs: plain merges, late ones, those
             under the mean rule, multiplicative ones.
-        late: How many are late.
+        late: Number of late merges.
         joined: Blocks of the late merges, by modality.
-        own: By candidate under a rule, the block of each modality's embedding.
-        mean: How many of those are under the mean rule; the multiplicative ones come after them.
+        embeddings: Block of each modality's embedding, for each candidate under a rule.
+        mean: Number of candidates under the mean rule; the multiplicative ones follow them.
     """
 
-    packing: Packing
+    layout: ParameterLayout
     levels: list[list[Group]]
     order: list[int]
     late: int
     joined: list[list[Block]]
-    own: list[list[Block]]
+    embeddings: list[list[Block]]
     mean: int
 
 
 def make_plan(candidates: Sequence[Candidate]) -> Plan:
-    """Lay candidates of one space side by side."""
+    """Arrange candidates of one space side by side."""
     genomes = [c.fusion.genome for c in candidates]
     width, modalities = max(g.width for g in genomes), genomes[0].modalities
-    packing = Packing.of(candidates, width)
+    layout = ParameterLayout.of(candidates, width)
     depth = max(len(g.cells) for g in genomes)
-    levels = [_level(packing, candidates, level) for level in range(depth)]
+    levels = [_level(layout, candidates, level) for level in range(depth)]
 
     order = sorted(range(len(genomes)), key=lambda i: _KINDS[genomes[i].merge])
     late = [i for i in order if genomes[i].merge == "late"]
@@ -74,24 +74,24 @@ def make_plan(candidates: Sequence[Candidate]) -> Plan:
         assert layer is not None
         for k, m in enumerate(genomes[i].used):
             token = layer.missing.tokens[k]
-            joined[modalities.index(m)][row] = packing.tap(i, m, EMBEDDING, layer.taps[k], token)
+            joined[modalities.index(m)][row] = layout.tap(i, m, EMBEDDING, layer.taps[k], token)
         assert layer.state is not None
-        packing.state(i, row, "join", layer.state)
+        layout.state(i, row, "join", layer.state)
     if late:
-        packing.shapes |= {"join.weight": (len(late), width, 1, width), "join.bias": (len(late), 1, 1, width)}
-    own: list[list[Block]] = [[None] * len(modalities) for _ in ruled]
+        layout.shapes |= {"join.weight": (len(late), width, 1, width), "join.bias": (len(late), 1, 1, width)}
+    embeddings: list[list[Block]] = [[None] * len(modalities) for _ in ruled]
     for row, i in enumerate(ruled):
         for k, m in enumerate(genomes[i].used):
-            own[row][modalities.index(m)] = packing.tap(
+            embeddings[row][modalities.index(m)] = layout.tap(
                 i, m, EMBEDDING, candidates[i].fusion.project[k], None
             )
-    _heads(packing, candidates, order, ruled)
-    _taps(packing, candidates)
+    _heads(layout, candidates, order, ruled)
+    _taps(layout, candidates)
     mean = sum(g.merge == "decision" for g in genomes)
-    return Plan(packing, levels, order, len(late), joined, own, mean)
+    return Plan(layout, levels, order, len(late), joined, embeddings, mean)
 
 
-def _level(packing: Packing, candidates: Sequence[Candidate], level: int) -> list[Group]:
+def _level(layout: ParameterLayout, candidates: Sequence[Candidate], level: int) -> list[Group]:
     cells = {
         i: c.fusion.genome.cells[level]
         for i, c in enumerate(candidates)
@@ -108,15 +108,15 @@ def _level(packing: Packing, candidates: Sequence[Candidate], level: int) -> lis
             assert isinstance(layer, CellLayer)
             for k, (m, tap) in enumerate(cells[i].inputs):
                 token = layer.missing.tokens[k]
-                blocks[modalities.index(m)][row] = packing.tap(
+                blocks[modalities.index(m)][row] = layout.tap(
                     i, m, tap, layer.taps[k], token, operator.blocks
                 )
             if layer.state is not None:
-                packing.state(i, row, name, layer.state, operator.blocks)
+                layout.state(i, row, name, layer.state, operator.blocks)
         if level:
-            shape = len(members), operator.blocks, packing.width
-            packing.shapes[f"{name}.weight"] = (shape[0], packing.width, *shape[1:])
-            packing.shapes[f"{name}.bias"] = (shape[0], 1, *shape[1:])
+            shape = len(members), operator.blocks, layout.width
+            layout.shapes[f"{name}.weight"] = (shape[0], layout.width, *shape[1:])
+            layout.shapes[f"{name}.bias"] = (shape[0], 1, *shape[1:])
         runs: list[tuple[str, int, int]] = []
         for at, i in enumerate(members):
             act = cells[i].activation
@@ -126,26 +126,29 @@ def _level(packing: Packing, candidates: Sequence[Candidate], level: int) -> lis
     return groups
 
 
-def _heads(packing: Packing, candidates: Sequence[Candidate], order: list[int], ruled: list[int]) -> None:
+def _heads(
+    layout: ParameterLayout, candidates: Sequence[Candidate], order: list[int], ruled: list[int]
+) -> None:
     modalities = candidates[0].fusion.modalities
-    for task, objective in candidates[0].objectives.items():
+    for task_name, task in candidates[0].tasks.items():
+        plain, of_embeddings = f"head/{task_name}", f"embedding_head/{task_name}"
         for row, i in enumerate(order):
-            packing.head(i, row, f"head/{task}", candidates[i].heads[task][0])
-        sizes = {f"head/{task}": len(order)}
-        for at, i in enumerate(ruled):
+            layout.head(i, row, plain, candidates[i].heads[task_name][0])
+        counts = {plain: len(order)}
+        for position, i in enumerate(ruled):
             for k, m in enumerate(candidates[i].fusion.genome.used):
-                row = at * len(modalities) + modalities.index(m)
-                packing.head(i, row, f"own/{task}", candidates[i].heads[task][1 + k])
+                row = position * len(modalities) + modalities.index(m)
+                layout.head(i, row, of_embeddings, candidates[i].heads[task_name][1 + k])
         if ruled:
-            sizes[f"own/{task}"] = len(ruled) * len(modalities)
-        for name, size in sizes.items():
-            packing.shapes[f"{name}.weight"] = (size, packing.width, objective.out_dim)
-            packing.shapes[f"{name}.bias"] = (size, 1, objective.out_dim)
+            counts[of_embeddings] = len(ruled) * len(modalities)
+        for name, count in counts.items():
+            layout.shapes[f"{name}.weight"] = (count, layout.width, task.out_dim)
+            layout.shapes[f"{name}.bias"] = (count, 1, task.out_dim)
 
 
-def _taps(packing: Packing, candidates: Sequence[Candidate]) -> None:
+def _taps(layout: ParameterLayout, candidates: Sequence[Candidate]) -> None:
     dims = candidates[0].fusion.dims
-    for (m, tap), count in packing.counts.items():
+    for (m, tap), count in layout.counts.items():
         name = tap_name(m, tap)
-        packing.shapes[f"{name}.weight"] = (count, dims[m][tap], packing.width)
-        packing.shapes[f"{name}.bias"] = packing.shapes[f"{name}.token"] = (count, 1, packing.width)
+        layout.shapes[f"{name}.weight"] = (count, dims[m][tap], layout.width)
+        layout.shapes[f"{name}.bias"] = layout.shapes[f"{name}.token"] = (count, 1, layout.width)

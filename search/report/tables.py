@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sennit.search.records import Record, Slot
-from sennit.search.report.describe import describe_genome
+from sennit.search.report.genome_text import describe_genome
 from sennit.search.report.runs import Runs, best_of, cost_of, front_of, hypervolumes, main_of
 
 

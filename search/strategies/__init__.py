@@ -2,7 +2,7 @@
 
 from sennit.search.strategies._base import (
     Child,
-    Draw,
+    ChildSampler,
     Strategy,
     create_strategy,
     list_strategies,
@@ -16,7 +16,7 @@ from sennit.search.strategies.regularised_evolution import RegularisedEvolution
 __all__ = [
     "MFAS",
     "Child",
-    "Draw",
+    "ChildSampler",
     "Genetic",
     "Random",
     "RegularisedEvolution",

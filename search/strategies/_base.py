@@ -11,7 +11,8 @@ import numpy as np
 from sennit.search.records import Record, Slot
 from sennit.search.space import Genes, Space
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Child:
     parent: Slot | None = None
 
 
-Draw = Callable[[np.random.Generator], Child]
+ChildSampler = Callable[[np.random.Generator], Child]
 
 
 class Strategy(Configurable, ABC):
@@ -35,7 +36,7 @@ class Strategy(Configurable, ABC):
     @abstractmethod
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
-    ) -> Draw:
+    ) -> ChildSampler:
         """What draws the candidates of a generation, one a call, each with a random generator of its own.
 
         Args:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sennit.search.operators import crossover, mutate
 from sennit.search.records import Proposal, Record, Slot
 from sennit.search.space import Choice, Space
-from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy
 from sennit.search.study.connection import quiet
+from sennit.search.variation import crossover, mutate
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -63,7 +63,7 @@ class Genetic(Strategy):
 
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
-    ) -> Draw:
+    ) -> ChildSampler:
         if population < 2:
             raise ValueError(
                 f"`population` should be at least 2: a child has two parents. Found {population}."
@@ -88,7 +88,7 @@ class Genetic(Strategy):
         return draw
 
     def _elite(self, values: list[Values], starts: list[int], population: int) -> list[int]:
-        """Places of the best of what is in `values`, generation after generation."""
+        """BlockLayout of the best of what is in `values`, generation after generation."""
         known, seen, elite = self._seen
         if known != population or values[: len(seen)] != seen:
             seen, elite = [], []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sennit.fusion.cell.genome import Genome
 from sennit.search.records import Record
 from sennit.search.space import Choice, Space
-from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy
 
 Array = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class MFAS(Strategy):
 
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
-    ) -> Draw:
+    ) -> ChildSampler:
         # A spawn key, for numpy takes [seed, generation] and [seed, generation, 0, 0] for the same.
         rng = np.random.default_rng(np.random.SeedSequence([seed, generation], spawn_key=(0,)))
         level = generation % space.cells + 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sennit.search.records import Record
 from sennit.search.space import Space
-from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy
 
 
 @register_strategy("random")
@@ -25,5 +25,5 @@ class Random(Strategy):
 
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
-    ) -> Draw:
+    ) -> ChildSampler:
         return lambda rng: Child(space.sample(rng))

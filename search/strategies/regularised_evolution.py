@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sennit.search.operators import mutate
 from sennit.search.records import Record
 from sennit.search.space import Space
-from sennit.search.strategies._base import Child, Draw, Strategy, register_strategy
+from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy
+from sennit.search.variation import mutate
 
 
 @register_strategy("regularised_evolution")
@@ -43,7 +43,7 @@ class RegularisedEvolution(Strategy):
 
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
-    ) -> Draw:
+    ) -> ChildSampler:
         if not history:
             return lambda rng: Child(space.sample(rng))
         alive = history[-self.queue :]

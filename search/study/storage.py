@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sennit.search.study.batches import complete_trials, insert_trials, start_trials
 from sennit.search.study.connection import experimental, open_storage, quiet, storage_errors
+from sennit.search.study.optuna_tables import complete_trials, insert_trials, start_trials
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import torch
 from sennit.data import Batch
 from sennit.encoders import Encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion.cell.genome import EMBEDDING
 from torch import Tensor
 
 
 @contextmanager
-def frozen(encoders: Mapping[str, Encoder], device: torch.device) -> Iterator[None]:
+def inference_only(encoders: Mapping[str, Encoder], device: torch.device) -> Iterator[None]:
     """Within: on the device, in evaluation mode, without gradients. Afterwards each module is as it was."""
     modes = {module: module.training for encoder in encoders.values() for module in encoder.modules()}
     homes = {m: next((x.device for x in e.state_dict().values()), device) for m, e in encoders.items()}
@@ -43,7 +43,7 @@ def pooled_taps(
     there = batch.to(device)
     for m, encoder in encoders.items():
         mask, present = there.masks.get(m), there.present[m]
-        out = encode_slot(encoder, there.inputs[m], mask, present, all_present=there.all_present)
+        out = encode_present_rows(encoder, there.inputs[m], mask, present, all_present=there.all_present)
         taps[m] = {
             info.name: pool(out.taps[info.name], info.layout, out.tap_masks.get(info.name)).float()
             for info in encoder.tap_info

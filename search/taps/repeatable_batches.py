@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from sennit.data import Batch
-from sennit.data._random import keyed, random_state, seed_by, set_random_state
+from sennit.data.random_state import keyed_random_state, random_state, seed_from_key, set_random_state
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 
-class Reading:
+class RepeatableBatches:
     """Reads all batches of some data, as often as one likes.
 
     Args:
@@ -51,12 +51,12 @@ class Reading:
         """Every batch of a rendering, on the CPU."""
         if self.by_index:
             for number, start in enumerate(range(0, len(self.data), self.batch_size)):
-                with keyed((self.seed, rendering, number)):
+                with keyed_random_state((self.seed, rendering, number)):
                     batch = self._joined(range(start, min(start + self.batch_size, len(self.data))))
                 yield _checked(batch)
             return
         before = random_state()
-        seed_by((self.seed, rendering))
+        seed_from_key((self.seed, rendering))
         state, source = random_state(), None
         set_random_state(before)
         while True:

@@ -24,7 +24,7 @@ Place = tuple[str, ...]
 
 
 class TapCache:
-    """The folder of `sennit.search.taps.cache.cache_taps`, opened: tensors read from disk when needed.
+    """The folder of `sennit.search.taps.cache_taps.cache_taps`, opened: tensors read from disk when needed.
 
     Pickling keeps the path alone, so that a worker opens the same files.
 

@@ -13,6 +13,8 @@ from sennit.tasks.metrics.nearest import nearest_is_of_class
 from torch import Tensor
 from torch.nn import functional as F
 
+from sennit.extras import require
+
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
@@ -39,6 +41,7 @@ class Triplet(Task):
 
     Raises:
         ValueError: The size is below 1, or the margin is not above 0.
+        ImportError: pytorch-metric-learning (the extra ``metric``) is not installed.
 
     Example:
         >>> task = Triplet(2, margin=1.0)
@@ -57,12 +60,11 @@ class Triplet(Task):
             raise ValueError(f"`margin` should be more than 0. Found {margin}.")
         self.out_dim, self.margin = size, margin
         self.target = TargetSpec((), torch.long)
-        # Imported here: it is slow, and most models need none of it.
-        from pytorch_metric_learning.distances import LpDistance
-        from pytorch_metric_learning.miners import TripletMarginMiner
-
-        squared = LpDistance(power=2)
-        self.miner = TripletMarginMiner(margin=margin, type_of_triplets="semihard", distance=squared)
+        distances = require("pytorch_metric_learning.distances", "metric")
+        miners = require("pytorch_metric_learning.miners", "metric")
+        self.miner = miners.TripletMarginMiner(
+            margin=margin, type_of_triplets="semihard", distance=distances.LpDistance(power=2)
+        )
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         with torch.autocast(output.device.type, enabled=False):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from sennit.encoders.taps import spread
+from sennit.encoders.taps import broadcast_channels
 from sennit.encoders.types import TapInfo
 from sennit.tasks.sharing._base import register_sharing
 from sennit.tasks.sharing._task_networks import TaskNetworks, Unit, check_lr_multiplier, check_share
@@ -37,7 +37,7 @@ class StitchUnit(Unit):
         self, hidden: list[Tensor], mask: Tensor | None = None, earlier: list[list[Tensor]] | None = None
     ) -> list[Tensor]:
         stacked = torch.stack(hidden)
-        rows = [spread(row, self.layout).unsqueeze(1) for row in self.alpha]
+        rows = [broadcast_channels(row, self.layout).unsqueeze(1) for row in self.alpha]
         return [(row * stacked).sum(0) for row in rows]
 
     def mixing(self) -> Tensor:

@@ -95,7 +95,7 @@ def _inputs(model: MultiTaskModel, leaves: Mapping[str, Encoder]) -> list[tuple[
     for name, encoder in leaves.items():
         own = model.transforms.get(name)
         used = [t["name"] for t in (*own.config["augment"], *own.config["always"])] if own else []
-        reads = (inspect.getdoc(encoder.preprocess) or "").partition("\n")[0]
+        reads = (inspect.getdoc(encoder.to_tensor) or "").partition("\n")[0]
         called = str(encoder.config.get("model_name", ""))  # a family's name ends in "/"
         rows.append((name, encoder.registry_name + called, reads, ", ".join(used) or "none"))
     return rows

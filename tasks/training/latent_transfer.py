@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from sennit.data import View
 from sennit.encoders import Encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.tasks._base import TASKS
 from sennit.tasks.model.model import MultiTaskModel
@@ -100,7 +100,9 @@ def latent_transfer(
 
 
 def _embed(encoder: Encoder, view: View, name: str) -> torch.Tensor:
-    out = encode_slot(encoder, view.inputs[name], view.masks.get(name), view.present[name], all_present=True)
+    out = encode_present_rows(
+        encoder, view.inputs[name], view.masks.get(name), view.present[name], all_present=True
+    )
     return out.pooled
 
 

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities import CombinedLoader
 from sennit.data import ResumableLoader
-from sennit.data._random import random_state, set_random_state
+from sennit.data.random_state import random_state, set_random_state
 from torch import Tensor
 from torch import distributed as dist
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sennit.encoders import Encoder, StagedEncoder, create_encoder, list_encoders
 from sennit.encoders.molecules_chemprop import molecule_rows
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing import encoder_kit as kit
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
@@ -213,11 +213,11 @@ def test_one_graph_serves_every_subset(name: str) -> None:
     torch._dynamo.reset()
     counter = CompileCounter()
     encoder, (x, mask) = EXAMPLES[name].encoder().eval(), EXAMPLES[name].batch()
-    compiled = torch.compile(encode_slot, fullgraph=True, backend=counter)
+    compiled = torch.compile(encode_present_rows, fullgraph=True, backend=counter)
     for subset in ([1, 1, 1, 1], [0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]):
         present = torch.tensor(subset, dtype=torch.bool)
         # Eager first: transformers takes a lock, which no graph holds, in a model's first forward.
-        eager = encode_slot(encoder, x, mask, present, all_present=False)
+        eager = encode_present_rows(encoder, x, mask, present, all_present=False)
         out = compiled(encoder, x, mask, present, all_present=False)
         torch.testing.assert_close(out.pooled, eager.pooled)
     assert counter.frame_count == 1

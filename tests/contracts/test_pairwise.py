@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from sennit.data import Batch
-from sennit.encoders import list_encoders
-from sennit.encoders._create import ENCODERS
+from sennit.encoders import ENCODERS, list_encoders
 from sennit.fusion import create_fusion, list_fusions
 from sennit.fusion._base import FUSIONS
 from sennit.tasks import (

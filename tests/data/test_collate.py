@@ -6,7 +6,7 @@ import pytest
 import torch
 from sennit.data import Collate, InputSpec, TargetSpec
 from sennit.encoders import create_encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 
 SPECS = {
     "audio": InputSpec((None, 2), sequence=True),
@@ -58,7 +58,7 @@ def test_an_encoder_reads_the_stand_in(encoder: object) -> None:
     x, mask = batch.inputs["m"], batch.masks.get("m")
     encoder.input_spec.check("m", x)
     assert encoder(x, mask).pooled.isfinite().all()
-    assert not encode_slot(encoder, x, mask, batch.present["m"], all_present=False).pooled.any()
+    assert not encode_present_rows(encoder, x, mask, batch.present["m"], all_present=False).pooled.any()
 
 
 def test_labels() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sennit.data._order
 import sennit.data._stream
 import sennit.data.loader
+import sennit.data.order
 import torch
 from pytorch_lightning.utilities import CombinedLoader
 from sennit.data import ResumableLoader
@@ -70,8 +70,8 @@ def epoch(loader: ResumableLoader, number: int) -> list[Any]:
 
 
 def on_rank(monkeypatch: pytest.MonkeyPatch, rank: int, ranks: int) -> None:
-    for module in (sennit.data._order, sennit.data.loader, sennit.data._stream):
-        monkeypatch.setattr(module, "rank_and_ranks", lambda: (rank, ranks))
+    for module in (sennit.data.order, sennit.data.loader, sennit.data._stream):
+        monkeypatch.setattr(module, "rank_and_world_size", lambda: (rank, ranks))
 
 
 def test_an_epoch_has_every_sample_once_and_another_order_than_the_last() -> None:

@@ -46,8 +46,8 @@ def tasks(batches: Any) -> list[int]:
 
 
 def on_rank(monkeypatch: pytest.MonkeyPatch, rank: int, ranks: int) -> None:
-    for module in (sennit.data._order, sennit.data.loader, sennit.data.task_sampling):
-        monkeypatch.setattr(module, "rank_and_ranks", lambda: (rank, ranks))
+    for module in (sennit.data.order, sennit.data.loader, sennit.data.task_sampling):
+        monkeypatch.setattr(module, "rank_and_world_size", lambda: (rank, ranks))
 
 
 @each
@@ -79,7 +79,7 @@ def _drawn_tasks(loader: TaskSamplingLoader) -> Any:
     """The draws of a pass, with the task in the place of the rows."""
     loader.cycle = 0
     starts = np.cumsum([0, *SIZES.values()])
-    for draw in loader.order().draws(0):
+    for draw in loader.order().rows_from(0):
         place = int(np.searchsorted(starts, draw.rows[0], side="right")) - 1
         assert all(starts[place] <= row < starts[place + 1] for row in draw.rows)
         yield type(draw)((place,), draw.key)

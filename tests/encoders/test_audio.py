@@ -68,13 +68,13 @@ def test_milliseconds_are_not_seconds() -> None:
 def test_raw_recordings(tmp_path: Path) -> None:
     encoder = create_encoder("logmel_conv", sample_rate=8000)
     wave = np.sin(np.arange(1600) * 0.1).astype(np.float32) * 0.5
-    np.testing.assert_array_equal(encoder.preprocess(wave), wave)
+    np.testing.assert_array_equal(encoder.to_tensor(wave), wave)
     stereo = np.stack([wave, np.zeros_like(wave)], 1)
-    np.testing.assert_allclose(encoder.preprocess(stereo), wave / 2)
-    np.testing.assert_allclose(encoder.preprocess((wave * 32768).astype(np.int16)), wave, atol=1e-4)
+    np.testing.assert_allclose(encoder.to_tensor(stereo), wave / 2)
+    np.testing.assert_allclose(encoder.to_tensor((wave * 32768).astype(np.int16)), wave, atol=1e-4)
     soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
-    np.testing.assert_allclose(encoder.preprocess(tmp_path / "a.wav"), wave)
-    twice = encoder.preprocess((np.sin(np.arange(3200) * 0.05) * 0.5, 16000))
+    np.testing.assert_allclose(encoder.to_tensor(tmp_path / "a.wav"), wave)
+    twice = encoder.to_tensor((np.sin(np.arange(3200) * 0.05) * 0.5, 16000))
     assert twice.shape == (1600,)
     assert twice.dtype == torch.float32
     np.testing.assert_allclose(twice[50:-50], wave[50:-50], atol=1e-2)

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sennit.encoders import Encoder, HFAudioEncoder, HFTextEncoder, create_encoder
-from sennit.encoders._create import ENCODERS
-from sennit.encoders.hf import HFEncoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders import ENCODERS, Encoder, HFAudioEncoder, HFTextEncoder, create_encoder
+from sennit.encoders.hf import HFFamily
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing import encoder_kit as kit
 from torch._dynamo.testing import CompileCounter
 from transformers import (
@@ -231,9 +230,9 @@ def test_from_a_folder(wav2vec2: Path) -> None:
     encoder = create_encoder(f"hf/{wav2vec2}").eval()
     assert isinstance(encoder, HFAudioEncoder)
     wave = np.sin(np.arange(800) * 0.1).astype(np.float32)
-    x = encoder.preprocess((np.sin(np.arange(1600) * 0.05), 16000))
+    x = encoder.to_tensor((np.sin(np.arange(1600) * 0.05), 16000))
     assert x.shape == (800,)
-    x = encoder.preprocess(wave)
+    x = encoder.to_tensor(wave)
     np.testing.assert_allclose(x, (wave - wave.mean()) / wave.std(), atol=1e-3)
     plain = AutoModel.from_pretrained(wav2vec2).eval()(x[None]).last_hidden_state
     torch.testing.assert_close(encoder(x[None]).tokens, plain)
@@ -247,12 +246,12 @@ def test_is_made_again_without_the_folder(wav2vec2: Path, tmp_path: Path) -> Non
     again = ENCODERS.build(config).eval()
     assert isinstance(again, HFAudioEncoder)
     with pytest.raises(RuntimeError, match=r"has no feature extractor yet"):
-        again.preprocess(np.zeros(800))
+        again.to_tensor(np.zeros(800))
     with pytest.raises(RuntimeError, match=r"has no .*feature extractor to save yet"):
         again.save_assets(tmp_path)
     again.load_state_dict(encoder.state_dict(), strict=True)
     again.load_assets(tmp_path)
-    x = again.preprocess(np.random.default_rng(0).standard_normal(800))
+    x = again.to_tensor(np.random.default_rng(0).standard_normal(800))
     assert torch.equal(again(x[None]).pooled, encoder(x[None]).pooled)
 
 
@@ -270,15 +269,15 @@ def test_augmentation_inside_the_model_is_off(wav2vec2: Path) -> None:
 
 def test_whisper_hears_what_transformers_hears() -> None:
     encoder = made(WHISPER).eval()
-    encoder._raw_reader = WhisperFeatureExtractor(feature_size=20)
+    encoder._loaded_preprocessor = WhisperFeatureExtractor(feature_size=20)
     wave = torch.randn(12345).numpy() * 0.1
-    frames = encoder.preprocess(wave)
+    frames = encoder.to_tensor(wave)
     assert frames.shape == (-(-12345 // 160) + 2, 20)
-    read = encoder._raw_reader(wave, sampling_rate=16000, return_tensors="pt").input_features
+    read = encoder._loaded_preprocessor(wave, sampling_rate=16000, return_tensors="pt").input_features
     out = encoder(frames[None])
     plain = encoder.net(read).last_hidden_state[:, : out.tokens.shape[1]]
     torch.testing.assert_close(out.tokens, plain, atol=1e-5, rtol=1e-4)
-    assert encoder.preprocess(np.zeros(16000 * 40, np.float32)).shape == (3000, 20)
+    assert encoder.to_tensor(np.zeros(16000 * 40, np.float32)).shape == (3000, 20)
 
 
 def test_too_many_frames_are_refused() -> None:
@@ -291,15 +290,15 @@ def test_the_spectrogram_transformer_reads_what_its_extractor_makes(tmp_path: Pa
     ASTModel(ASTConfig(**{k: v for k, v in AST.items() if k != "model_type"})).save_pretrained(tmp_path)
     ASTFeatureExtractor(num_mel_bins=32, max_length=48).save_pretrained(tmp_path)
     encoder = create_encoder(f"hf/{tmp_path}")
-    x = encoder.preprocess(np.random.default_rng(0).standard_normal(4000))
+    x = encoder.to_tensor(np.random.default_rng(0).standard_normal(4000))
     assert x.shape == encoder.input_spec.shape == (48, 32)
     assert encoder(x[None]).tokens.shape == (1, 2 * 3 + 2, 16)
 
 
 def test_frames_of_a_recording_come_without_padding() -> None:
     encoder = made(FRAMES[2])
-    encoder._raw_reader = Speech2TextFeatureExtractor(feature_size=20, num_mel_bins=20)
-    assert encoder.preprocess(np.random.default_rng(0).standard_normal(4000)).shape == (23, 20)
+    encoder._loaded_preprocessor = Speech2TextFeatureExtractor(feature_size=20, num_mel_bins=20)
+    assert encoder.to_tensor(np.random.default_rng(0).standard_normal(4000)).shape == (23, 20)
 
 
 def test_short_recordings_are_refused() -> None:
@@ -339,7 +338,7 @@ def test_an_encoder_of_ones_own_is_not_saved_as_ours() -> None:
         pass
 
     assert Own("x", architecture=WAVES[0]).config["name"] == ""
-    assert HFEncoder.registry_name == "hf/"
+    assert HFFamily.registry_name == HFAudioEncoder.registry_name == "hf/"
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
@@ -349,10 +348,10 @@ def test_one_graph_serves_every_subset(architecture: dict[str, Any]) -> None:
     counter = CompileCounter()
     encoder = made(architecture).eval()
     x, mask = batch(encoder)
-    compiled = torch.compile(encode_slot, fullgraph=True, backend=counter)
+    compiled = torch.compile(encode_present_rows, fullgraph=True, backend=counter)
     for subset in ([1, 1, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]):
         present = torch.tensor(subset, dtype=torch.bool)
-        eager = encode_slot(encoder, x, mask, present, all_present=False)
+        eager = encode_present_rows(encoder, x, mask, present, all_present=False)
         out = compiled(encoder, x, mask, present, all_present=False)
         torch.testing.assert_close(out.pooled, eager.pooled)
     assert counter.frame_count == 1

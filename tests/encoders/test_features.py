@@ -17,7 +17,8 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.encoders.features import MFCC, Fbank, LogMel, _frames, load_waveform
+from sennit.encoders.features import MFCC, Fbank, LogMel, load_waveform
+from sennit.encoders.features import frames as frame_functions
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 from torchaudio.compliance import kaldi
@@ -170,9 +171,9 @@ def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x, front = 0.1 * torch.randn(3, 4000), Fbank(8000)
     whole, _ = front(x)
     for cached in (1, 2**11, 2**30):
-        monkeypatch.setattr(_frames, "CACHED", cached)
+        monkeypatch.setattr(frame_functions, "CACHED", cached)
         torch.testing.assert_close(front(x)[0], whole)
-    monkeypatch.setattr(_frames, "CACHED", 1)
+    monkeypatch.setattr(frame_functions, "CACHED", 1)
     torch.testing.assert_close(front(x.clone().requires_grad_())[0], whole)
 
 
@@ -197,12 +198,12 @@ def test_products_are_exact_where_settings_let_them_lose_digits(
     try:
         for setting, loses in (("ieee", False), ("tf32", True)):
             products.fp32_precision = setting
-            assert _frames._may_lose_digits(device) is loses
+            assert frame_functions._may_lose_digits(device) is loses
     finally:
         products.fp32_precision = before
     x, matrix = torch.randn(30, 20), torch.randn(20, 10)
-    monkeypatch.setattr(_frames, "_may_lose_digits", lambda _: True)
-    assert torch.equal(_frames.exact_product(x, matrix), (x.double() @ matrix.double()).float())
+    monkeypatch.setattr(frame_functions, "_may_lose_digits", lambda _: True)
+    assert torch.equal(frame_functions.exact_product(x, matrix), (x.double() @ matrix.double()).float())
 
 
 @pytest.mark.parametrize("front", [Fbank(8000, mean_norm=True), MFCC(8000, use_energy=True)])

@@ -23,7 +23,7 @@ def test_every_kind_of_raw_image_reads_the_same() -> None:
         torch.as_tensor(PIXELS).float() / 255,
     ]
     for raw in raws:
-        x = encoder.preprocess(raw)
+        x = encoder.to_tensor(raw)
         assert x.dtype == torch.float32
         np.testing.assert_allclose(x, expected, atol=1e-6)
         encoder.input_spec.check("image", x[None])
@@ -31,17 +31,17 @@ def test_every_kind_of_raw_image_reads_the_same() -> None:
 
 def test_one_channel() -> None:
     encoder = ConvEncoder(1)
-    assert encoder.preprocess(PIXELS[..., 0]).shape == (1, 9, 7)
-    assert encoder.preprocess(Image.fromarray(PIXELS)).shape == (1, 9, 7)
+    assert encoder.to_tensor(PIXELS[..., 0]).shape == (1, 9, 7)
+    assert encoder.to_tensor(Image.fromarray(PIXELS)).shape == (1, 9, 7)
 
 
 def test_raw_image_errors() -> None:
     with pytest.raises(
         ValueError, match=r"should have 3 channels, first or last, and pixels. Found shape \(9, 7, 2\)"
     ):
-        ConvEncoder(3).preprocess(PIXELS[..., :2])
+        ConvEncoder(3).to_tensor(PIXELS[..., :2])
     with pytest.raises(ValueError, match=r"should hold uint8 .* Found torch.int64"):
-        ConvEncoder(3).preprocess(PIXELS.astype(np.int64))
+        ConvEncoder(3).to_tensor(PIXELS.astype(np.int64))
     with pytest.raises(ValueError, match=r"`mean` should hold one value, or 3 \(`in_chans`\). Found 2"):
         ConvEncoder(3, mean=(0.5, 0.5))
 
@@ -83,7 +83,7 @@ def test_timm_taps_are_its_feature_maps() -> None:
 def test_timm_transformer_reads_the_size_it_was_made_for() -> None:
     encoder = create_encoder("timm/vit_tiny_patch16_224", image_size=32)
     assert encoder.input_spec.shape == (3, 32, 32)
-    x = encoder.preprocess(Image.fromarray(PIXELS))
+    x = encoder.to_tensor(Image.fromarray(PIXELS))
     out = encoder(x[None])
     assert out.tokens.shape == (1, 4, 192)
     assert out.taps["blocks.11"].shape == (1, 192, 2, 2)

@@ -100,7 +100,7 @@ def test_counts_say_how_often_a_neighbourhood_is_there() -> None:
     for smiles in ASPIRIN:
         counts = morgan_fingerprint(smiles, counts=True)
         assert np.array_equal(counts > 0, morgan_fingerprint(smiles) > 0)
-    read = create_encoder("morgan", counts=True).preprocess("CCCCCCCCC")
+    read = create_encoder("morgan", counts=True).to_tensor("CCCCCCCCC")
     expected = [math.log1p(n) for n in morgan_fingerprint("CCCCCCCCC", counts=True).tolist()]
     np.testing.assert_allclose(read.numpy(), expected, rtol=1e-6)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sennit.data.masking import masked_mean
 from sennit.encoders import create_encoder
-from sennit.encoders.present_rows import Slot, encode_slot
+from sennit.encoders.present_rows import PresentRows, encode_present_rows
 from sennit.encoders.taps import as_tokens, pool
 from torch import nn
 
@@ -12,16 +12,20 @@ PRESENT = torch.tensor([False, True, False])
 
 
 def test_absent_rows_cost_nothing() -> None:
-    slot = Slot.of(PRESENT, all_present=False, training=False)
-    assert slot.pack(torch.arange(3)).tolist() == [1]
-    assert slot.unpack(torch.tensor([5])).tolist() == [0, 5, 0]
+    rows = PresentRows.of(PRESENT, all_present=False, training=False)
+    assert rows.pack(torch.arange(3)).tolist() == [1]
+    assert rows.unpack(torch.tensor([5])).tolist() == [0, 5, 0]
 
 
 def test_absent_rows_are_copies_in_a_compiled_graph() -> None:
-    slot = Slot(3, present=PRESENT)
-    assert slot.pack(torch.tensor([float("nan"), 2, float("nan")])).tolist() == [2, 2, 2]
-    assert slot.unpack(torch.tensor([7, 5, 7])).tolist() == [0, 5, 0]
-    assert Slot(3, present=~PRESENT & PRESENT).pack(torch.full((3,), float("nan"))).tolist() == [0, 0, 0]
+    rows = PresentRows(3, present=PRESENT)
+    assert rows.pack(torch.tensor([float("nan"), 2, float("nan")])).tolist() == [2, 2, 2]
+    assert rows.unpack(torch.tensor([7, 5, 7])).tolist() == [0, 5, 0]
+    assert PresentRows(3, present=~PRESENT & PRESENT).pack(torch.full((3,), float("nan"))).tolist() == [
+        0,
+        0,
+        0,
+    ]
 
 
 def test_a_single_row_gets_its_gradient_once_in_training() -> None:
@@ -30,7 +34,7 @@ def test_a_single_row_gets_its_gradient_once_in_training() -> None:
     encoder = create_encoder("mlp", 4, dropout=0.0)
     for mode in (True, False):
         encoder.train(mode).zero_grad()
-        encode_slot(encoder, x, None, PRESENT, all_present=False).pooled.sum().backward()
+        encode_present_rows(encoder, x, None, PRESENT, all_present=False).pooled.sum().backward()
         grads.append(encoder.project.weight.grad.clone())
     torch.testing.assert_close(*grads)
 
@@ -38,7 +42,7 @@ def test_a_single_row_gets_its_gradient_once_in_training() -> None:
 def test_a_single_row_has_batch_statistics() -> None:
     encoder = create_encoder("timm/resnet18", in_chans=1).train()
     x = torch.randn(3, 1, 32, 32)
-    assert encode_slot(encoder, x, None, PRESENT, all_present=False).pooled.isfinite().all()
+    assert encode_present_rows(encoder, x, None, PRESENT, all_present=False).pooled.isfinite().all()
     with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
         nn.BatchNorm1d(2)(torch.randn(1, 2))
 

@@ -174,8 +174,8 @@ def test_fit_standardises_the_valid_frames(normalise: str) -> None:
 def test_raw_recordings_and_raw_frames() -> None:
     encoder = create_encoder("xvector", sample_rate=8000, **SMALL["xvector"])
     wave = np.sin(np.arange(3200) * 0.05) * 0.5
-    assert encoder.preprocess((wave, 16_000)).shape == (1600,)
-    assert small("xvector").preprocess(np.zeros((7, 5))).shape == (7, 5)
+    assert encoder.to_tensor((wave, 16_000)).shape == (1600,)
+    assert small("xvector").to_tensor(np.zeros((7, 5))).shape == (7, 5)
 
 
 @pytest.mark.parametrize(

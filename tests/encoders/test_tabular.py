@@ -98,7 +98,7 @@ def test_only_numbers_or_only_categories(name: str) -> None:
 
 
 def test_a_raw_row_may_hold_none() -> None:
-    row = MLPEncoder(3).preprocess([1, None, 2.5])
+    row = MLPEncoder(3).to_tensor([1, None, 2.5])
     torch.testing.assert_close(row, torch.tensor([1, NAN, 2.5]), equal_nan=True)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from sennit.data import Collate
-from sennit.encoders import ByteTransformerEncoder, HFTextEncoder, create_encoder
-from sennit.encoders._create import ENCODERS
+from sennit.encoders import ENCODERS, ByteTransformerEncoder, HFTextEncoder, create_encoder
 from sennit.testing import encoder_kit as kit
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
@@ -42,10 +41,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_bytes_of_an_empty_text() -> None:
     encoder = ByteTransformerEncoder().eval()
-    ids = encoder.preprocess("")
+    ids = encoder.to_tensor("")
     assert ids.tolist() == [256]
     batch = Collate({"text": encoder.input_spec}, {})(
-        [{"inputs": {"text": ids}}, {"inputs": {"text": encoder.preprocess("a much longer text")}}]
+        [{"inputs": {"text": ids}}, {"inputs": {"text": encoder.to_tensor("a much longer text")}}]
     )
     out = encoder(batch.inputs["text"], batch.masks["text"])
     torch.testing.assert_close(out.pooled[0], encoder(ids[None]).pooled[0])
@@ -53,14 +52,14 @@ def test_bytes_of_an_empty_text() -> None:
 
 def test_bytes_are_cut_and_other_raws_refused() -> None:
     encoder = ByteTransformerEncoder(max_length=4)
-    assert encoder.preprocess("é" * 9).tolist() == [256, 195, 169, 195]
+    assert encoder.to_tensor("é" * 9).tolist() == [256, 195, 169, 195]
     with pytest.raises(TypeError, match=r"a text should be a str. Found list"):
-        encoder.preprocess(["a"])
+        encoder.to_tensor(["a"])
 
 
 def test_hf_from_a_folder(folder: Path) -> None:
     encoder = create_encoder(f"hf/{folder}").eval()
-    ids = encoder.preprocess("a red dog")
+    ids = encoder.to_tensor("a red dog")
     assert ids.tolist() == [2, 4, 5, 1, 3]
     assert ids.dtype == torch.long
     out = encoder(ids[None])
@@ -69,7 +68,7 @@ def test_hf_from_a_folder(folder: Path) -> None:
     torch.testing.assert_close(out.tokens, plain.last_hidden_state)
     torch.testing.assert_close(out.taps["layer1"], plain.hidden_states[1])
     torch.testing.assert_close(out.pooled, plain.last_hidden_state.mean(1))
-    assert len(encoder.preprocess("cat " * 50)) == 10
+    assert len(encoder.to_tensor("cat " * 50)) == 10
     front = encoder.input_level()
     words = bert.get_input_embeddings()(ids)
     torch.testing.assert_close(front(ids[None]).pooled[0], words.mean(0))
@@ -82,11 +81,11 @@ def test_hf_is_made_again_without_the_folder(folder: Path, tmp_path: Path) -> No
     again = ENCODERS.build(config).eval()
     assert isinstance(again, HFTextEncoder)
     with pytest.raises(RuntimeError, match=r"has no tokenizer yet"):
-        again.preprocess("a cat")
+        again.to_tensor("a cat")
     again.load_state_dict(encoder.state_dict(), strict=True)
     again.load_assets(tmp_path)
-    ids = again.preprocess("a red cat")
-    assert torch.equal(ids, encoder.preprocess("a red cat"))
+    ids = again.to_tensor("a red cat")
+    assert torch.equal(ids, encoder.to_tensor("a red cat"))
     assert torch.equal(again(ids[None]).pooled, encoder(ids[None]).pooled)
 
 

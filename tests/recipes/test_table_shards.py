@@ -66,7 +66,7 @@ def test_ranks_read_shards_of_their_own(
 ) -> None:
     found = []
     for rank in range(2):
-        monkeypatch.setattr("sennit.recipes.table.shards.rank_and_ranks", lambda own=rank: (own, 2))
+        monkeypatch.setattr("sennit.recipes.table.shards.rank_and_world_size", lambda own=rank: (own, 2))
         found.append({sample["index"] for sample in open_shards(tmp_path)})
     assert found[0].isdisjoint(found[1])
     assert len(found[0] | found[1]) == len(table)

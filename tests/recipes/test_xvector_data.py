@@ -402,8 +402,8 @@ def test_ranks_have_different_speakers_and_as_many_batches(
     corpus = make_tree(tmp_path)
     found = []
     for rank in range(2):
-        for module in ("sennit.data._order", "sennit.data.loader", "sennit.recipes.xvector.data.loader"):
-            monkeypatch.setattr(f"{module}.rank_and_ranks", lambda rank=rank: (rank, 2))
+        for module in ("sennit.data.order", "sennit.data.loader", "sennit.recipes.xvector.data.loader"):
+            monkeypatch.setattr(f"{module}.rank_and_world_size", lambda rank=rank: (rank, 2))
         found.append(list(make_loader(corpus)))
     assert [len(batches) for batches in found] == [6, 6]
     for one, other in zip(*found, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder, create_encoder
-from sennit.search import Proposal, Space, StackedEvaluator, TapCache, Training, cache_taps
+from sennit.search import BatchedEvaluator, Proposal, Space, TapCache, TrainingOptions, cache_taps
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 from torch import Tensor, nn
 
@@ -64,13 +64,13 @@ def make_proposals(space: Space, count: int, *, generation: int = 0) -> list[Pro
     return [Proposal((generation, i), genes, space.decode(genes)) for i, genes in enumerate(drawn)]
 
 
-def make_evaluator(folder: Path, *, missing: bool = False, **training: object) -> StackedEvaluator:
+def make_evaluator(folder: Path, *, missing: bool = False, **training: object) -> BatchedEvaluator:
     options = {"epochs": 3, "batch_size": 32, "lr": 1e-2, **training}
-    return StackedEvaluator(
+    return BatchedEvaluator(
         make_space(),
         make_tasks(),
         *make_caches(folder, missing=missing),
-        training=Training(**options),  # type: ignore[arg-type]
+        training=TrainingOptions(**options),  # type: ignore[arg-type]
     )
 
 

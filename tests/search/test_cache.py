@@ -14,10 +14,10 @@ import pytest
 import torch
 from sennit.data import Batch, BatchDataset, Collate, InputSpec, TargetSpec, Transforms
 from sennit.encoders import Encoder, EncoderOutput, TapInfo, create_encoder
-from sennit.encoders.present_rows import encode_slot
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion import FusedEncoder, create_fusion
-from sennit.search.taps.cache import TapCache, cache_taps
+from sennit.search.taps.cache_taps import TapCache, cache_taps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -79,7 +79,7 @@ def test_taps_are_what_the_encoders_give_one_by_one(
         encoder.eval()
         assert list(cache.taps[m]) == [*(t.name for t in encoder.tap_info), "pooled"]
         with torch.no_grad():
-            out = encode_slot(
+            out = encode_present_rows(
                 encoder, batch.inputs[m], batch.masks.get(m), batch.present[m], all_present=False
             )
         for info in encoder.tap_info:
@@ -325,7 +325,8 @@ def test_a_damaged_cache_is_refused_when_opened_and_made_anew(
 
 def test_what_a_killed_process_left_is_swept_and_never_read(tmp_path: Path) -> None:
     code = (
-        "import os, sys, torch; from sennit.encoders import *; from sennit.data import *; from sennit.search.taps.cache import cache_taps\n"
+        "import os, sys, torch; from sennit.data import *; from sennit.encoders import *\n"
+        "from sennit.search import cache_taps\n"
         "batch = Batch.of({'a': torch.ones(40, 3)})\n"
         "torch.manual_seed(0); encoder = create_encoder('mlp', 3, embed_dim=4, width=4)\n"
         "calls, forward = [], encoder.forward\n"

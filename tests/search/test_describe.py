@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from sennit.fusion.cell.genome import Cell, Genome
-from sennit.search.report.describe import describe_genome
-from sennit.search.report.drawing import draw_genome
+from sennit.search.report.genome_svg import genome_svg
+from sennit.search.report.genome_text import describe_genome
 from sennit.search.space import Space
 
 from tests.search.genomes import genomes
@@ -119,7 +119,7 @@ def test_graphviz_reads_the_dot_text(drawn: tuple[Space, Genome]) -> None:
 @given(genomes())
 def test_the_drawing_is_xml_with_its_boxes_apart_and_inside(drawn: tuple[Space, Genome]) -> None:
     space, genome = drawn
-    root = ElementTree.fromstring(draw_genome(genome, space.tasks))
+    root = ElementTree.fromstring(genome_svg(genome, space.tasks))
     _, _, width, height = (float(x) for x in root.attrib["viewBox"].split())
     boxes = []
     for box in root.iter(f"{SVG}rect"):
@@ -139,7 +139,7 @@ def test_the_drawing_is_xml_with_its_boxes_apart_and_inside(drawn: tuple[Space, 
 
 def test_a_drawing_shortens_what_does_not_fit_and_keeps_the_whole_as_its_title() -> None:
     name = "W" * 80
-    root = ElementTree.fromstring(draw_genome(Genome((name,), (Cell(((name, "1"),)),), 8), ["y"]))
+    root = ElementTree.fromstring(genome_svg(Genome((name,), (Cell(((name, "1"),)),), 8), ["y"]))
     shown = [t.text or "" for t in root.iter(f"{SVG}text")]
     assert all(len(text) < 40 for text in shown)
     assert any(text.endswith("… · 1") for text in shown)  # the tap is not lost

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from sennit.search.records import Record
 from sennit.search.strategies import create_strategy
 from sennit.search.study.connection import sqlite_url
-from sennit.search.study.study import run_search
+from sennit.search.study.run_search import run_search
 
 from tests.search.simulated import paid, read, simulated
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 from sennit.search.strategies import create_strategy
+from sennit.search.study.run_search import run_search
 from sennit.search.study.storage import Store
-from sennit.search.study.study import run_search
 
 from tests.search.simulated import paid, read, simulated
 

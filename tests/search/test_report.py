@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from sennit.fusion.cell.genome import Genome
 from sennit.search.pareto import hypervolume, pareto_front
 from sennit.search.records import Evaluation, Record
-from sennit.search.report.report import summarise, write_search_report
 from sennit.search.report.runs import best_of, cost_of, front_of, hypervolumes, paid_for
+from sennit.search.report.search_report import summarise, write_search_report
 
 from sennit.html_page import Grid, Heading, Picture
 from tests.search.genomes import make_space, simulate

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from sennit.search.strategies import create_strategy
-from sennit.search.study.study import run_search
+from sennit.search.study.run_search import run_search
 
 from tests.disk import file_size_limit
 from tests.search.simulated import simulated
@@ -94,7 +94,7 @@ def test_a_driver_that_is_not_installed_is_named_with_the_mend(
 
 def test_importing_the_run_loop_loads_neither_optuna_nor_ray() -> None:
     code = (
-        "import sys, sennit.search.study.study; "
+        "import sys, sennit.search.study.run_search; "
         "print([m for m in ('optuna', 'ray', 'sqlalchemy', 'matplotlib') if m in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,8 +21,8 @@ from sennit.search.population import propose
 from sennit.search.records import Record
 from sennit.search.strategies import create_strategy
 from sennit.search.study.connection import sqlite_url
+from sennit.search.study.run_search import run_search
 from sennit.search.study.storage import Store
-from sennit.search.study.study import run_search
 from sennit.search.study.trials import templates
 
 from tests.search.landscape import make_space

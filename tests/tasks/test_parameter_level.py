@@ -288,7 +288,7 @@ def test_a_table_with_sparse_gradients_keeps_them() -> None:
     tasks = {t: Classification(2) for t in ("y", "z")}
     fusion = create_fusion("concat", {"text": encoder})
     model = MultiTaskModel(encoders={"text": encoder}, fusion=fusion, tasks=tasks)
-    text = torch.stack([encoder.preprocess("abcdefgh")[:8], encoder.preprocess("hgfedcba")[:8]])
+    text = torch.stack([encoder.to_tensor("abcdefgh")[:8], encoder.to_tensor("hgfedcba")[:8]])
     batch = Batch.of({"text": text}, targets={t: torch.tensor([0, 1]) for t in tasks})
     balanced_loss(model, Given([2.0, 0.5]), batch)[0].backward()
     assert table.weight.grad is not None

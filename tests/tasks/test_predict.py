@@ -146,7 +146,7 @@ def test_the_mode_is_as_it_was_even_after_an_error(where: str, monkeypatch: pyte
     frozen = model.fused_encoder.encoders["row"].eval()
     samples: Any = [{"row": [1.0, 2.0, 3.0]}]
     if where == "preprocess":
-        monkeypatch.setattr(frozen, "preprocess", raising)
+        monkeypatch.setattr(frozen, "to_tensor", raising)
     elif where == "forward":
         monkeypatch.setattr(frozen, "forward", raising)
     else:

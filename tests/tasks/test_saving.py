@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sennit.encoders import create_encoder
-from sennit.encoders._create import ENCODERS
+from sennit.encoders import ENCODERS, create_encoder
 from sennit.encoders.tabular import MLPEncoder
 from sennit.fusion import FusedEncoder, LateConcat, create_fusion
 from sennit.tasks import (

@@ -6,7 +6,7 @@ import math
 
 import torch
 from sennit.data.augment.waveform._base import Augmentation, register_augment, same_energy, take, uniform
-from sennit.data.augment.waveform._convolution import convolve
+from sennit.data.augment.waveform.convolution import convolve
 from torch import Generator, Tensor
 
 

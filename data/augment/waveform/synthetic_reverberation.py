@@ -13,7 +13,7 @@ from sennit.data.augment.waveform._base import (
     take,
     uniform,
 )
-from sennit.data.augment.waveform._convolution import convolve
+from sennit.data.augment.waveform.convolution import convolve
 from torch import Generator, Tensor
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sennit.data import ResumableLoader
-from sennit.data._order import Draw, Order, rank_and_ranks
+from sennit.data.order import BatchOrder, BatchRows, rank_and_world_size
 from sennit.recipes.xvector.data.chunks import Chunks
 from sennit.recipes.xvector.data.corpus import Numbers
 
@@ -63,7 +63,7 @@ class SpeakerLoader(ResumableLoader):
                 f"`speakers`, `chunks_a_speaker` and `batches` should be 1 or more. Found "
                 f"{speakers}, {chunks_a_speaker} and {batches}."
             )
-        ranks = rank_and_ranks()[1]
+        ranks = rank_and_world_size()[1]
         if speakers * ranks > len(self.by_speaker):
             raise ValueError(
                 f"`speakers` should be at most {len(self.by_speaker) // ranks}: the corpus has "
@@ -77,7 +77,7 @@ class SpeakerLoader(ResumableLoader):
             num_workers=num_workers,
         )
 
-    def order(self) -> Order:
+    def order(self) -> BatchOrder:
         key = (self.seed, self.epoch, self.cycle)
         return SpeakerOrder(
             len(self.dataset),
@@ -97,7 +97,7 @@ class SpeakerLoader(ResumableLoader):
 
 
 @dataclass(frozen=True)
-class SpeakerOrder(Order):
+class SpeakerOrder(BatchOrder):
     """The batches of one pass, of P speakers with K rows each."""
 
     by_speaker: Sequence[Numbers] = ()
@@ -108,8 +108,8 @@ class SpeakerOrder(Order):
     def __len__(self) -> int:
         return self.batches
 
-    def draws(self, first: int) -> Iterator[Draw]:
-        rank, ranks = rank_and_ranks()
+    def rows_from(self, first: int) -> Iterator[BatchRows]:
+        rank, ranks = rank_and_world_size()
         whole = self.speakers * ranks
         a_round = len(self.by_speaker) // whole
         key = tuple(k + 1 for k in self.key)  # a pass not begun is numbered -1
@@ -119,7 +119,7 @@ class SpeakerOrder(Order):
             own = order[place * whole + rank * self.speakers :][: self.speakers]
             random = np.random.default_rng((*key, batch, rank, 1))
             rows = np.concatenate([_some(self.by_speaker[i], self.chunks, random) for i in own])
-            yield Draw(tuple(rows.tolist()), (*self.key, batch, rank))
+            yield BatchRows(tuple(rows.tolist()), (*self.key, batch, rank))
 
 
 def _some(rows: Numbers, count: int, random: np.random.Generator) -> Numbers:

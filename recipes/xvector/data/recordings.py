@@ -16,7 +16,7 @@ class Recordings(Protocol):
 
     Attributes:
         corpus: Whose recordings they are.
-        sample_rate: Of what `read` gives, in Hz.
+        sample_rate: Of what `load_raw` gives, in Hz.
         frames: Samples of each recording, at its own rate in `rates`.
         rates: In Hz.
     """

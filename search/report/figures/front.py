@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_front(runs: Runs, objectives: Sequence[str]) -> Figure:
+def plot_front(runs: Runs, objectives: Sequence[str]) -> Figure:
     """The first objective over the second: candidates as faint dots, those that no other beats joined."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_pairs(records: Sequence[Record], modalities: Sequence[str]) -> Figure:
+def plot_pairs(records: Sequence[Record], modalities: Sequence[str]) -> Figure:
     """Heat maps of how often two modalities are used, or left out, by one fusion."""
     from matplotlib.figure import Figure
 

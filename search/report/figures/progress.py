@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_progress(runs: Runs, objectives: Sequence[str]) -> Figure:
+def plot_progress(runs: Runs, objectives: Sequence[str]) -> Figure:
     """Best error so far, median error of each generation, and hypervolume where there are two objectives."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -18,7 +18,7 @@ _ACROSS = 3
 _MARKS = ({"marker": "o", "color": LIGHT}, {"marker": "o", "color": BLUE}, {"marker": "D", "color": ORANGE})
 
 
-def draw_survivors(records: Sequence[Record], space: Space) -> Figure:
+def plot_survivors(records: Sequence[Record], space: Space) -> Figure:
     """The share of each operator, activation, merge and tap, at the start, at the end and on the front."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

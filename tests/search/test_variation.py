@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sennit.search.operators import crossover, mutate
+from sennit.search.variation import crossover, mutate
 
 from tests.search.landscape import make_space
 

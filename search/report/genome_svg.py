@@ -15,7 +15,7 @@ _BLUE, _ORANGE, _TEAL = ("#eaf3ff", "#3b76c4"), ("#fdf1e3", "#d9822b"), ("#e6f5f
 _HUES = ("#3b76c4", "#d9822b", "#2a9d8f", "#8e6bbf", "#c2566b", "#6d8b3c", "#57606a")
 
 
-def draw_genome(genome: Genome, tasks: Sequence[str] = ()) -> str:
+def genome_svg(genome: Genome, tasks: Sequence[str] = ()) -> str:
     """The structure of a genome as SVG text.
 
     Args:
@@ -24,7 +24,7 @@ def draw_genome(genome: Genome, tasks: Sequence[str] = ()) -> str:
 
     Example:
         >>> from sennit.fusion.cell.genome import Cell
-        >>> draw_genome(Genome(("a", "b"), (Cell((("a", "1"), ("b", "1"))),), width=8)).startswith("<svg")
+        >>> genome_svg(Genome(("a", "b"), (Cell((("a", "1"), ("b", "1"))),), width=8)).startswith("<svg")
         True
     """
     joined = [(m, EMBEDDING) for m in genome.used] if genome.merge in MERGED else []

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sennit.data._random import keyed
+from sennit.data.random_state import keyed_random_state
 from torch import distributed as dist
 from torch.utils.data import Dataset
 
 
 @dataclass(frozen=True)
-class Draw:
+class BatchRows:
     """The rows of a batch, and the key of its random numbers."""
 
     rows: tuple[int, ...]
@@ -21,7 +21,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchOrder:
     """The batches of one pass over a dataset.
 
     Args:
@@ -32,7 +32,7 @@ class Order:
         key: (seed, epoch, pass).
 
     Example:
-        >>> [draw.rows for draw in Order(5, 2, False, False, (0, 0, 0)).draws(0)]
+        >>> [draw.rows for draw in BatchOrder(5, 2, False, False, (0, 0, 0)).rows_from(0)]
         [(0, 1), (2, 3), (4,)]
     """
 
@@ -43,30 +43,30 @@ class Order:
     key: tuple[int, ...]
 
     def __len__(self) -> int:
-        ranks = rank_and_ranks()[1]
+        ranks = rank_and_world_size()[1]
         full, rest = divmod(self.size, self.batch_size * ranks)
         # Too few left for every rank to get one: they join the batch before.
         return full if self.drop_last or rest < ranks else full + 1
 
-    def draws(self, first: int) -> Iterator[Draw]:
+    def rows_from(self, first: int) -> Iterator[BatchRows]:
         """This rank's share of each batch from ``first`` on."""
-        rank, ranks = rank_and_ranks()
+        rank, ranks = rank_and_world_size()
         order = np.random.default_rng(self.key).permutation(self.size) if self.shuffle else range(self.size)
         rows, whole, batches = np.asarray(order), self.batch_size * ranks, len(self)
         for batch in range(first, batches):
             joins = batch == batches - 1 and not self.drop_last
             share = np.array_split(rows[batch * whole : None if joins else (batch + 1) * whole], ranks)[rank]
-            yield Draw(tuple(share.tolist()), (*self.key, batch, rank))
+            yield BatchRows(tuple(share.tolist()), (*self.key, batch, rank))
 
 
-class Drawn(Dataset[Any]):
+class KeyedDataset(Dataset[Any]):
     """A dataset whose random numbers depend on the batch, and not on the process that makes it."""
 
     def __init__(self, dataset: Any, collate: Callable[[Any], Any]) -> None:
         self.dataset, self.collate = dataset, collate
 
-    def __getitems__(self, draw: Draw) -> Any:
-        with keyed(draw.key):
+    def __getitems__(self, draw: BatchRows) -> Any:
+        with keyed_random_state(draw.key):
             if hasattr(self.dataset, "__getitems__"):
                 return self.collate(self.dataset.__getitems__(list(draw.rows)))
             return self.collate([self._sample(row) for row in draw.rows])
@@ -79,6 +79,6 @@ class Drawn(Dataset[Any]):
             raise
 
 
-def rank_and_ranks() -> tuple[int, int]:
+def rank_and_world_size() -> tuple[int, int]:
     """Of this process, and how many there are."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)

@@ -22,7 +22,7 @@ def set_random_state(state: tuple[Any, ...]) -> None:
     np.random.set_state(state[2])
 
 
-def seed_by(key: Sequence[int]) -> None:
+def seed_from_key(key: Sequence[int]) -> None:
     """Seed the three generators by a key; unlike `torch.manual_seed`, no GPU's."""
     words = np.random.SeedSequence(key).generate_state(3)
     torch.default_generator.manual_seed(int(words[0]))
@@ -31,10 +31,10 @@ def seed_by(key: Sequence[int]) -> None:
 
 
 @contextmanager
-def keyed(key: Sequence[int]) -> Iterator[None]:
+def keyed_random_state(key: Sequence[int]) -> Iterator[None]:
     """Within, random numbers are those of the key; afterwards, those that were due."""
     before = random_state()
-    seed_by(key)
+    seed_from_key(key)
     try:
         yield
     finally:

@@ -13,8 +13,8 @@ import torch
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.encoders import Encoder
 from sennit.fusion.fused_encoder import FusedEncoder
-from sennit.search.taps.inference_only import frozen, pooled_taps
-from sennit.search.taps.repeatable_batches import Reading, add, add_tensors
+from sennit.search.taps.inference_only import inference_only, pooled_taps
+from sennit.search.taps.repeatable_batches import RepeatableBatches, add, add_tensors
 from sennit.search.taps.tap_cache import Place, TapCache, damage, write_cache
 from torch import Tensor
 
@@ -84,7 +84,7 @@ def cache_taps(
             f"`renderings` and `batch_size` should be 1 or more. Found {renderings}, {batch_size}."
         )
     prepare = None if transforms is None else Preprocessing(encoders, transforms, training=renderings > 1)
-    reading = Reading(data, collate=collate, prepare=prepare, batch_size=batch_size, seed=seed)
+    reading = RepeatableBatches(data, collate=collate, prepare=prepare, batch_size=batch_size, seed=seed)
     if renderings == 1 and reading.changes():
         raise ValueError(
             "`data` should be the same each time they are read, for taps to be computed once. Found another "
@@ -98,7 +98,7 @@ def cache_taps(
         return TapCache(target)
     rows = size * renderings
     try:
-        with frozen(encoders, torch.device(device)):
+        with inference_only(encoders, torch.device(device)):
             batches = _arrays(reading, encoders, values, renderings, torch.device(device))
             write_cache(target, batches, rows, progress=progress)
     except OSError as error:
@@ -110,7 +110,7 @@ def cache_taps(
     return TapCache(target)
 
 
-def _hash(reading: Reading, encoders: Mapping[str, Encoder]) -> tuple[str, int]:
+def _hash(reading: RepeatableBatches, encoders: Mapping[str, Encoder]) -> tuple[str, int]:
     """A hash of the first rendering, and how many samples it has."""
     found, size = hashlib.sha256(), 0
     for batch in reading.batches(0):
@@ -147,7 +147,11 @@ def _key(
 
 
 def _arrays(
-    reading: Reading, encoders: Mapping[str, Encoder], values: str, renderings: int, device: torch.device
+    reading: RepeatableBatches,
+    encoders: Mapping[str, Encoder],
+    values: str,
+    renderings: int,
+    device: torch.device,
 ) -> Iterator[dict[Place, Tensor]]:
     """What the cache keeps of each batch, rendering by rendering."""
     for rendering in range(renderings):

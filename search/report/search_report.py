@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sennit.fusion.cell.genome import Genome
-from sennit.search.report.describe import describe_genome
-from sennit.search.report.drawing import draw_genome
+from sennit.search.report.genome_svg import genome_svg
+from sennit.search.report.genome_text import describe_genome
 from sennit.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, paid_for
 from sennit.search.report.tables import records_csv, search_json
 from sennit.search.space import Space
@@ -90,7 +90,7 @@ def write_search_report(
     if winners:
         page += [Heading("The fusions found"), Text(_WINNERS)]
     for i, (name, genome) in enumerate(winners.items(), start=1):
-        picture = Picture(draw_genome(genome, space.tasks), f"{name}: {describe_genome(genome)}")
+        picture = Picture(genome_svg(genome, space.tasks), f"{name}: {describe_genome(genome)}")
         page.append(_kept(folder, picture, f"winner_{i}_{re.sub(r'[^a-z0-9]+', '_', name.lower())}"))
         page += [
             Folded(f"As {words}", describe_genome(genome, form=form, tasks=space.tasks))
@@ -136,7 +136,7 @@ def _check(runs: Runs, objectives: Sequence[str]) -> None:
 
 
 def _figures(folder: Path, runs: Runs, space: Space, objectives: Sequence[str]) -> list[Block]:
-    from sennit.search.report.figures import draw_front, draw_pairs, draw_progress, draw_survivors
+    from sennit.search.report.figures import plot_front, plot_pairs, plot_progress, plot_survivors
 
     main = main_of(runs)
     if not any(is_finite(r) for r in runs[main]):
@@ -145,17 +145,17 @@ def _figures(folder: Path, runs: Runs, space: Space, objectives: Sequence[str]) 
     if len(objectives) > 1:
         shown = f"Shown are {objectives[0]} and {objectives[1]}, of {len(objectives)} objectives."
         left = [shown] if len(objectives) > 2 else []
-        picture = Picture(draw_front(runs, objectives), " ".join([_FRONT, *left, *_diverged(runs)]))
+        picture = Picture(plot_front(runs, objectives), " ".join([_FRONT, *left, *_diverged(runs)]))
         blocks += [Heading("Pareto fronts"), _kept(folder, picture, "front")]
     words = [_PROGRESS]
     if len(objectives) > 1:
         words.append(_HYPERVOLUME.format(objectives[0], objectives[1]))
-    picture = Picture(draw_progress(runs, objectives), " ".join(words))
+    picture = Picture(plot_progress(runs, objectives), " ".join(words))
     blocks += [Heading("Progress"), _kept(folder, picture, "progress")]
-    picture = Picture(draw_survivors(runs[main], space), _SURVIVORS.format(main))
+    picture = Picture(plot_survivors(runs[main], space), _SURVIVORS.format(main))
     blocks += [Heading("What survives"), _kept(folder, picture, "survivors")]
     if len(space.modalities) > 1:
-        picture = Picture(draw_pairs(runs[main], space.modalities), _PAIRS.format(main))
+        picture = Picture(plot_pairs(runs[main], space.modalities), _PAIRS.format(main))
         blocks += [Heading("Modalities together"), _kept(folder, picture, "pairs")]
     return blocks
 

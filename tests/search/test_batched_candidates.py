@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from sennit.fusion.cell.genome import MERGES
-from sennit.search.batched.cached_batches import Rows
-from sennit.search.batched.candidate import Candidate, sample_losses
+from sennit.search import TrainingOptions
+from sennit.search.batched.batched_candidates import BatchedCandidates
+from sennit.search.batched.cached_batches import CachedBatches
+from sennit.search.batched.candidate import Candidate, output_loss
+from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.plan import make_plan
-from sennit.search.batched.stack import Stack
-from sennit.search.batched.training import GenerationTrainer, Training
 from torch import Tensor
 
 from tests.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
@@ -26,17 +27,17 @@ def make_candidates(count: int = COUNT, **options: object) -> list[Candidate]:
     return [Candidate(p.genome, space, tasks) for p in make_proposals(space, count)]
 
 
-def make_rows(folder: Path, candidates: list[Candidate], *, missing: bool) -> Rows:
-    used = list(make_plan(candidates).packing.counts)
-    return Rows(make_caches(folder, missing=missing)[0], used, make_tasks(), torch.device("cpu"))
+def make_rows(folder: Path, candidates: list[Candidate], *, missing: bool) -> CachedBatches:
+    used = list(make_plan(candidates).layout.counts)
+    return CachedBatches(make_caches(folder, missing=missing)[0], used, make_tasks(), torch.device("cpu"))
 
 
-def loss_alone(candidate: Candidate, rows: Rows, batch: Tensor) -> Tensor:
+def loss_alone(candidate: Candidate, rows: CachedBatches, batch: Tensor) -> Tensor:
     """The sum over tasks of the mean over what is labelled, by the ordinary module."""
     taps, present, targets, known = rows.batch(batch)
     total = torch.zeros(())
     for task, output in candidate(taps, present).items():
-        loss = sample_losses(candidate.objectives[task], output, targets[task])
+        loss = output_loss(candidate.tasks[task], output, targets[task])
         on = known[task].float().reshape(*known[task].shape, *[1] * (loss.dim() - known[task].dim()))
         total = total + (loss * on).sum() / on.expand_as(loss).sum().clamp(min=1)
     return total
@@ -49,11 +50,11 @@ def test_losses_and_gradients_are_those_of_each_alone(
 ) -> None:
     candidates = make_candidates(12, merges=merges)
     rows, batch = make_rows(tmp_path, candidates, missing=missing), torch.arange(BATCH)
-    stack = Stack(candidates)
-    losses = stack.losses(*rows.batch(batch))
+    batched = BatchedCandidates(candidates)
+    losses = batched.losses(*rows.batch(batch))
     losses.sum().backward()
-    gradients = stack.unpack(
-        {n: torch.zeros_like(t) if t.grad is None else t.grad for n, t in stack.tensors.items()}
+    gradients = batched.unpack(
+        {n: torch.zeros_like(t) if t.grad is None else t.grad for n, t in batched.tensors.items()}
     )
     for i, candidate in enumerate(candidates):
         alone = loss_alone(candidate, rows, batch)
@@ -70,7 +71,7 @@ def test_training_as_a_stack_equals_training_each_alone(tmp_path: Path, missing:
     candidates = make_candidates()
     rows = make_rows(tmp_path, candidates, missing=missing)
     train, check = make_caches(tmp_path, missing=missing)
-    options = Training(epochs=1, batch_size=BATCH, lr=3e-3, weight_decay=0.05)
+    options = TrainingOptions(epochs=1, batch_size=BATCH, lr=3e-3, weight_decay=0.05)
     trainer = GenerationTrainer(
         copy.deepcopy(candidates), train, check, options, key=(3, 1), keep_weights=True
     )
@@ -97,7 +98,9 @@ def test_training_as_a_stack_equals_training_each_alone(tmp_path: Path, missing:
 
 def test_packing_and_unpacking_give_the_same(tmp_path: Path) -> None:
     candidates = make_candidates()
-    for candidate, found in zip(candidates, Stack(candidates).unpack(Stack(candidates).tensors), strict=True):
+    for candidate, found in zip(
+        candidates, BatchedCandidates(candidates).unpack(BatchedCandidates(candidates).tensors), strict=True
+    ):
         expected = state_of(candidate)
         assert set(found) == set(expected)
         assert all(torch.equal(found[n], expected[n]) for n in expected)
@@ -105,32 +108,32 @@ def test_packing_and_unpacking_give_the_same(tmp_path: Path) -> None:
 
 def test_padding_stays_zero(tmp_path: Path) -> None:
     candidates = make_candidates()
-    rows, stack = make_rows(tmp_path, candidates, missing=True), Stack(candidates)
-    optimizer = torch.optim.AdamW(stack.tensors.values(), lr=1e-2)
+    rows, batched = make_rows(tmp_path, candidates, missing=True), BatchedCandidates(candidates)
+    optimizer = torch.optim.AdamW(batched.tensors.values(), lr=1e-2)
     for _ in range(3):
         optimizer.zero_grad()
-        stack.losses(*rows.batch(torch.arange(BATCH))).sum().backward()
+        batched.losses(*rows.batch(torch.arange(BATCH))).sum().backward()
         optimizer.step()
-    again = stack.pack(stack.unpack(stack.tensors))
-    for name, tensor in stack.tensors.items():
+    again = batched.pack(batched.unpack(batched.tensors))
+    for name, tensor in batched.tensors.items():
         assert torch.equal(again[name], tensor), name
 
 
 def test_a_candidate_that_diverges_leaves_the_others_alone(tmp_path: Path) -> None:
     candidates = make_candidates(8)
     rows, batch = make_rows(tmp_path, candidates, missing=False), torch.arange(BATCH)
-    expected = Stack(candidates).losses(*rows.batch(batch))
+    expected = BatchedCandidates(candidates).losses(*rows.batch(batch))
     with torch.no_grad():
         for p in candidates[3].parameters():
             p.fill_(torch.nan)
-    stack = Stack(candidates)
-    losses = stack.losses(*rows.batch(batch))
+    batched = BatchedCandidates(candidates)
+    losses = batched.losses(*rows.batch(batch))
     losses.sum().backward()
     others = [i for i in range(8) if i != 3]
     assert losses[3].isnan()
     torch.testing.assert_close(losses[others], expected[others])
-    gradients = stack.unpack(
-        {n: t.grad for n, t in stack.tensors.items() if t.grad is not None}
-        | {n: torch.zeros_like(t) for n, t in stack.tensors.items() if t.grad is None}
+    gradients = batched.unpack(
+        {n: t.grad for n, t in batched.tensors.items() if t.grad is not None}
+        | {n: torch.zeros_like(t) for n, t in batched.tensors.items() if t.grad is None}
     )
     assert all(bool(g.isfinite().all()) for i in others for g in gradients[i].values())
