@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sennit.data.collate import TargetSpec
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
     from torchmetrics import MetricCollection
@@ -80,11 +81,19 @@ class Task(Configurable, nn.Module):
         """Fresh metrics, updated with ``(predict(logits), target)`` of labelled samples."""
         raise NotImplementedError
 
+    def scorable(self, labelled: Tensor) -> Tensor:
+        """Return which samples the metrics take in: those labelled throughout.
+
+        Shape:
+            labelled ``[B]`` or the target's shape, result ``[B]``.
+        """
+        return labelled.flatten(1).all(1) if labelled.dim() > 1 else labelled
+
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
     ) -> None:
         """Feed the samples that are labelled throughout."""
-        rows = labelled.flatten(1).all(1) if labelled.dim() > 1 else labelled
+        rows = self.scorable(labelled)
         if bool(rows.any()):
             metrics.update(self.scores(logits)[rows], target[rows])
 

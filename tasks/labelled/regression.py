@@ -21,11 +21,11 @@ class Regression(Task):
     probabilities does not apply to numbers.
 
     Args:
-        size: How many numbers a sample has.
-        sparse: Whether most numbers of a sample are unknown, as those of hundreds of assays are. The metrics
-            are then means over the numbers, each over the samples in which it is known; otherwise samples
-            count that are labelled throughout.
-        reads: The modalities that the task may see; None for all.
+        size: Number of values of a sample.
+        sparse: Whether most values of a sample are unknown, as with hundreds of assays. The metrics are then
+            means over the outputs, each over the samples in which it is known; otherwise only wholly
+            labelled samples count.
+        reads: Modalities that the task may read; None for all.
 
     Shape:
         output ``[B, size]``, target ``[B, size]``, loss ``[B, size]``.
@@ -48,7 +48,8 @@ class Regression(Task):
         return (output.float() - target.float()).square()
 
     def metrics(self) -> MetricCollection:
-        from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
+        from sennit.tasks.metrics.explained_variance import R2
+        from torchmetrics import MeanAbsoluteError, MetricCollection
 
         if self.sparse:
             from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, r2
@@ -56,7 +57,12 @@ class Regression(Task):
             return MetricCollection(
                 {"r2": MeanByLabel(r2), "mae": MeanByLabel(mean_absolute_error)}, compute_groups=False
             )
-        return MetricCollection({"r2": R2Score(), "mae": MeanAbsoluteError()})
+        return MetricCollection({"r2": R2(), "mae": MeanAbsoluteError()})
+
+    def scorable(self, labelled: Tensor) -> Tensor:
+        if self.sparse and labelled.dim() > 1:
+            return labelled.flatten(1).any(1)
+        return super().scorable(labelled)
 
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
@@ -67,7 +73,7 @@ class Regression(Task):
         metrics.update(self.scores(logits), _unknown_as_nan(target.float(), labelled))
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """R², the mean over the numbers; samples count that are labelled throughout, unless `sparse`."""
+        """Return the mean R² over the outputs, of wholly labelled samples unless `sparse`."""
         if self.sparse:
             from sennit.tasks.metrics.by_label import mean_by_label, r2
 
@@ -85,5 +91,5 @@ class Regression(Task):
 
 
 def _unknown_as_nan(target: Tensor, labelled: Tensor) -> Tensor:
-    known = labelled if labelled.dim() == target.dim() else labelled[:, None].expand_as(target)
-    return target.masked_fill(~known, float("nan"))
+    labels = labelled if labelled.dim() == target.dim() else labelled[:, None].expand_as(target)
+    return target.masked_fill(~labels, float("nan"))

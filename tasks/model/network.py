@@ -64,7 +64,7 @@ class Network(nn.Module):
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
-        self.sharing.bind_columns(list(self.columns))
+        self.sharing.bind_task_networks(list(self.columns))
         self.head_of = {name: task.of or name for name, task in tasks.items()}
         self.reads: dict[str, Reads] = {name: tasks[head].reads for name, head in self.head_of.items()}
         self.views = {name: task.views or ("",) for name, task in tasks.items()}

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sennit.data.task_sampling import SAMPLINGS
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Recipe, Splits, check_names
 from sennit.recipes.harness.trainer import Stopwatch
-from sennit.recipes.school.config import JOINT, Config
+from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
 from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, fit
 from sennit.recipes.school.references import REFERENCES, run_reference
-from sennit.tasks import MultiTaskModel, Regression, Task
+from sennit.tasks import MultiTaskModel, Regression, Task, list_balancings, list_sharings, list_weightings
 
 
 class SchoolRecipe(Recipe[Config]):
@@ -37,6 +38,14 @@ class SchoolRecipe(Recipe[Config]):
     )
     config = Config
     spread = "splits"
+
+    def check(self, config: Config) -> None:
+        super().check(config)
+        check_names("sharing", [*config.sharings, *config.own_settings], list_sharings())
+        check_names("weighting", [config.weighting], list_weightings())
+        if config.balancing is not None:
+            check_names("balancing", [config.balancing], list_balancings())
+        check_names("--sampling", [config.sampling], (POOLED, *SAMPLINGS))
 
     def modalities(self, config: Config) -> tuple[str, ...]:
         return ("pupil",)
@@ -65,7 +74,7 @@ class SchoolRecipe(Recipe[Config]):
     def references(self, config: Config) -> Mapping[str, Any]:
         return REFERENCES
 
-    def cells(self, config: Config) -> list[dict[str, Any]]:
+    def jobs(self, config: Config) -> list[dict[str, Any]]:
         load(config.data)  # what is wrong with the file is said here, before there is a run
         return [
             {"row": row, "protocol": "test", "seed": seed}
@@ -73,8 +82,8 @@ class SchoolRecipe(Recipe[Config]):
             for seed in range(config.seeds)
         ]
 
-    def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        data, row, seed = load(config.data), cell["row"], cell["seed"]
+    def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        data, row, seed = load(config.data), job["row"], job["seed"]
         train, test = split(data, seed)
         if row in REFERENCES:
             return run_reference(row, data, train, test, seed)
@@ -86,8 +95,8 @@ class SchoolRecipe(Recipe[Config]):
         ]
         outputs = np.mean([member.outputs(data, test) for member in members], axis=0)
         predicted = members[0].scale.back(outputs, variance)
-        if self.keeps(config, cell):
-            members[0].model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
+        if self.keeps(config, job):
+            members[0].model.save_pretrained(folder / "checkpoints" / f"{row}-{job['protocol']}")
         return {
             "tasks": {"exam": {"score": explained_variance(predicted, data.score[test])}},
             "chosen": {"head_penalty" if row == JOINT else "head_rate": setting},

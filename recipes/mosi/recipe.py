@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from sennit.encoders import Encoder, create_encoder
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.recipes.mosi.config import Config
 from sennit.recipes.mosi.data import LICENCE, SIZES, load, splits
 from sennit.tasks import Classification, Task
@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 _C = 0.01  # of the logistic regressions
 
 
-class MOSIRecipe(Recipe[Config]):
+class MOSIRecipe(TrainedRecipe[Config]):
     """Text, sound and picture to the sentiment."""
 
     name = "mosi"
@@ -48,9 +48,9 @@ class MOSIRecipe(Recipe[Config]):
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config.data, names, seed)
 
-    def cells(self, config: Config) -> list[dict[str, Any]]:
+    def jobs(self, config: Config) -> list[dict[str, Any]]:
         load(config.data)  # what is wrong with the file is said here, before there is a run
-        return super().cells(config)
+        return super().jobs(config)
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return {
@@ -75,8 +75,8 @@ class MOSIRecipe(Recipe[Config]):
         singles = {f"logistic regression, {name}": (name,) for name in SIZES}
         return {**singles, "logistic regression": tuple(SIZES)}
 
-    def run_reference(self, config: Config, cell: Mapping[str, Any]) -> dict[str, Any]:
-        names = self.references(config)[cell["row"]]
+    def run_reference(self, config: Config, job: Mapping[str, Any]) -> dict[str, Any]:
+        names = self.references(config)[job["row"]]
         train, test = load(config.data)
         x, tested = (torch.cat([side.batch.inputs[m] for m in names], 1).numpy() for side in (train, test))
         y, true = (side.batch.targets["sentiment"].numpy() for side in (train, test))
