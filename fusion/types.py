@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 Stage = Literal["early", "intermediate", "late", "decision"]
 
+Needs = Literal["pooled", "tokens", "taps", "stages"]
+
 Labels = Mapping[str, tuple[Tensor, Tensor]]
 """By task its targets ``[B, ...]`` and where they are known, ``[B]`` or the targets' shape."""
 
