@@ -13,6 +13,8 @@ from sennit.tasks.labelled.regression import Regression
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.triplet import Triplet
+from sennit.tasks.metrics.evaluate import evaluate
+from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.network import Features
 from sennit.tasks.model.types import TaskOutput
@@ -71,6 +73,7 @@ __all__ = [
     "Consistency",
     "CrossStitch",
     "Equal",
+    "Evaluation",
     "Features",
     "Fitted",
     "Hard",
@@ -97,6 +100,7 @@ __all__ = [
     "create_sharing",
     "create_task",
     "create_weighting",
+    "evaluate",
     "export_onnx",
     "export_program",
     "fit",

@@ -80,11 +80,19 @@ class Task(Configurable, nn.Module):
         """Fresh metrics, updated with ``(predict(logits), target)`` of labelled samples."""
         raise NotImplementedError
 
+    def scorable(self, labelled: Tensor) -> Tensor:
+        """Return which samples the metrics take in: those labelled throughout.
+
+        Shape:
+            labelled ``[B]`` or the target's shape, result ``[B]``.
+        """
+        return labelled.flatten(1).all(1) if labelled.dim() > 1 else labelled
+
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
     ) -> None:
         """Feed the samples that are labelled throughout."""
-        rows = labelled.flatten(1).all(1) if labelled.dim() > 1 else labelled
+        rows = self.scorable(labelled)
         if bool(rows.any()):
             metrics.update(self.scores(logits)[rows], target[rows])
 

@@ -72,6 +72,10 @@ class MultiLabel(Task):
             {"accuracy": accuracy, **({"auroc": MeanByLabel(roc_auc)} if self.auroc else {})}
         )
 
+    def scorable(self, labelled: Tensor) -> Tensor:
+        """Return which samples have any label."""
+        return labelled.flatten(1).any(1) if labelled.dim() > 1 else labelled
+
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
     ) -> None:

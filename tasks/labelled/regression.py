@@ -48,7 +48,8 @@ class Regression(Task):
         return (output.float() - target.float()).square()
 
     def metrics(self) -> MetricCollection:
-        from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
+        from sennit.tasks.metrics.explained_variance import R2
+        from torchmetrics import MeanAbsoluteError, MetricCollection
 
         if self.sparse:
             from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, r2
@@ -56,7 +57,12 @@ class Regression(Task):
             return MetricCollection(
                 {"r2": MeanByLabel(r2), "mae": MeanByLabel(mean_absolute_error)}, compute_groups=False
             )
-        return MetricCollection({"r2": R2Score(), "mae": MeanAbsoluteError()})
+        return MetricCollection({"r2": R2(), "mae": MeanAbsoluteError()})
+
+    def scorable(self, labelled: Tensor) -> Tensor:
+        if self.sparse and labelled.dim() > 1:
+            return labelled.flatten(1).any(1)
+        return super().scorable(labelled)
 
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor

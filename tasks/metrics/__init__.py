@@ -1,1 +1,43 @@
-"""Metrics that are no library's: means by label, retrieval."""
+"""Evaluation of a model, and metrics that torchmetrics lacks: means by label, retrieval, R² in float64."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sennit.tasks.metrics.evaluate import evaluate
+from sennit.tasks.metrics.evaluation import Answers, Evaluation
+from sennit.tasks.metrics.evaluator import Evaluator
+from sennit.tasks.metrics.nearest import nearest_is_of_class
+
+if TYPE_CHECKING:
+    from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, mean_by_label, r2, roc_auc
+    from sennit.tasks.metrics.explained_variance import R2
+    from sennit.tasks.metrics.recall import RecallAt1
+
+__all__ = [
+    "R2",
+    "Answers",
+    "Evaluation",
+    "Evaluator",
+    "MeanByLabel",
+    "RecallAt1",
+    "evaluate",
+    "mean_absolute_error",
+    "mean_by_label",
+    "nearest_is_of_class",
+    "r2",
+    "roc_auc",
+]
+
+_BY_LABEL = ("MeanByLabel", "mean_absolute_error", "mean_by_label", "r2", "roc_auc")
+_LAZY = {
+    "R2": "sennit.tasks.metrics.explained_variance",
+    "RecallAt1": "sennit.tasks.metrics.recall",
+    **dict.fromkeys(_BY_LABEL, "sennit.tasks.metrics.by_label"),
+}
+
+
+def __getattr__(name: str) -> object:
+    # torchmetrics and scikit-learn are slow to import: they come when a metric is asked for.
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'sennit.tasks.metrics' has no attribute '{name}'")

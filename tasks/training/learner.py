@@ -10,7 +10,7 @@ from sennit.data import Batch
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing._boundary import check_boundary
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.model.labelled_mean import of_all_ranks
+from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.model.losses import Batches, as_batches
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.parts import part_of_each
@@ -18,7 +18,7 @@ from sennit.tasks.model.types import TaskOutput
 from sennit.tasks.training.logs import forget_last_step
 from sennit.tasks.training.optimization import SCHEDULES, make_schedule, parameter_groups
 from sennit.tasks.training.resumable_module import Resuming
-from torch import Tensor, nn
+from torch import Tensor
 
 from sennit.registry import check_part, unknown_name
 
@@ -116,7 +116,7 @@ class Learner(Resuming):
         for p in model.parameters():
             if id(p) in frozen:
                 p.requires_grad_(False)
-        self.metrics = nn.ModuleDict()
+        self._evaluators: dict[int, Evaluator] = {}
         self._look: tuple[list[Batch], list[Tensor]] | None = None
         self.train(self.training)
 
@@ -184,44 +184,31 @@ class Learner(Resuming):
             losses = self.model.task_losses(batches, features, active)
         self.model.weighting.after_step(losses, active)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._update_metrics(batch)
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._evaluator(dataloader_idx).update(batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._update_metrics(batch)
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._evaluator(dataloader_idx).update(batch)
 
-    def _update_metrics(self, batch: Batch) -> None:
-        for i, (name, out) in enumerate(self.model(batch).items()):
-            if name not in batch.targets:
-                continue
-            task, key = self.model.tasks[name], str(i)
-            if key not in self.metrics:
-                self.metrics[key] = task.metrics().to(out.logits.device)
-                for metric in self.metrics[key].values():  # type: ignore[operator]
-                    # Ranks exchange what metrics read, not their states: one without a label has others.
-                    metric.sync_on_compute = False
-            known = batch.labelled[name]
-            readable = self.model.readable(name, batch)
-            if readable is not None:
-                known = known & readable.reshape(-1, *[1] * (known.dim() - 1))
-            logits, target, known = of_all_ranks(out.logits, batch.targets[name], known)
-            if bool(known.any()):
-                task.update_metrics(self.metrics[key], logits, target, known)  # type: ignore[arg-type]
+    def _evaluator(self, loader: int) -> Evaluator:
+        if loader not in self._evaluators:
+            self._evaluators[loader] = Evaluator(self.model, answers=False, across_ranks=True)
+        return self._evaluators[loader]
 
     def on_validation_epoch_end(self) -> None:
-        self._log_metrics("val")
+        self._log_metrics("val", self.trainer.val_dataloaders)
 
     def on_test_epoch_end(self) -> None:
-        self._log_metrics("test")
+        self._log_metrics("test", self.trainer.test_dataloaders)
 
-    def _log_metrics(self, stage: str) -> None:
-        for key, metrics in self.metrics.items():
-            if not any(metric.update_called for metric in metrics.values()):  # type: ignore[operator]
-                continue  # no label in the whole set
-            name = self.model.with_head[int(key)]
-            values = metrics.compute()  # type: ignore[operator]
-            self.log_dict({f"{stage}/{name}/{k}": v for k, v in values.items()}, prog_bar=stage == "val")
-        self.metrics.clear()
+    def _log_metrics(self, stage: str, loaders: Any) -> None:
+        names = list(loaders) if isinstance(loaders, Mapping) else None
+        for place, evaluator in sorted(self._evaluators.items()):
+            prefix = stage if names is None else f"{stage}/{names[place]}"
+            for task, values in evaluator.compute().metrics.items():
+                logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
+                self.log_dict(logged, prog_bar=stage == "val")
+        self._evaluators.clear()
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(
