@@ -125,8 +125,8 @@ class Fusion(Configurable, nn.Module):
         if self.needs != "pooled" and self._encoded:
             raise TypeError(
                 f"fusion '{self.registry_name}' was made for encoders and needs their {self.needs}, so it "
-                f"should be given their outputs. Found plain vectors. Call a FusedEncoder of the encoders and "
-                f"this fusion, or choose a late fusion."
+                f"should be given their outputs. Found plain vectors. Call a FusedEncoder of these encoders, "
+                f"or choose a late fusion."
             )
         return outputs_of_vectors(vectors, self.input_dims, present)
 

@@ -81,7 +81,7 @@ def check_inputs(encoders: Mapping[str, Any]) -> dict[str, FusionInput]:
     """
     if not isinstance(encoders, Mapping):
         raise TypeError(f"`encoders` should be a mapping from modalities to encoders. Found {encoders!r}.")
-    inputs = {}
+    inputs: dict[str, FusionInput] = {}
     for modality, encoder in encoders.items():
         if isinstance(encoder, int) and not isinstance(encoder, bool):
             inputs[modality] = VectorInput(encoder)

@@ -15,8 +15,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
-from sennit.fusion import list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, list_fusions
 from sennit.recipes.harness.cells import Cells, run_cells
 from sennit.recipes.harness.page import write_page
 from sennit.recipes.harness.recipe import C, Recipe

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sennit.encoders import Encoder
-from sennit.fusion import create_fusion
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, create_fusion
 from sennit.recipes.harness.options import Options
 from sennit.tasks import MultiTaskModel, Task, create_weighting
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from jsonargparse import ArgumentParser
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS
 from sennit.recipes.table.config import Config
 
 _OF_THE_RUN = ("config", "resume", "output", "workers", "guess_schema", "target")

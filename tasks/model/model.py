@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from sennit.data import Collate, Preprocessing, View
-from sennit.fusion import FusedEncoder
 from sennit.tasks.model.losses import LossNetwork
 
 
@@ -57,8 +56,7 @@ class MultiTaskModel(LossNetwork):
         Args:
             view: Training inputs; what is absent is left out. A `Batch` for a fusion that reads labels.
         """
-        for column in self.columns:
-            assert isinstance(column, FusedEncoder)
+        for column in self.fused_encoders:
             for name, encoder in column.leaves().items():
                 rows, mask = view.present[name], view.masks.get(name)
                 encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])

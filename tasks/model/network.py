@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from sennit.data import Preprocessing, Transforms, View
-from sennit.encoders import Encoder
-from sennit.fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
+from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, FusionOutput, ModalityDropout
 from sennit.fusion.missing import SubsetLog
 from sennit.fusion.staged_forward import encode_by_level
 from sennit.fusion.types import AuxiliaryInfo
@@ -48,7 +47,7 @@ class Network(nn.Module):
     def __init__(
         self,
         *,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, AnyEncoder],
         fusion: Fusion,
         tasks: Mapping[str, Task],
         sharing: Sharing | None = None,
@@ -65,7 +64,7 @@ class Network(nn.Module):
         check_part("sharing", self.sharing, Sharing)
         check_part("weighting", self.weighting, Weighting)
         _check_tasks(tasks, fused, self.sharing)
-        self.sharing.bind(self.with_head, fused.embed_dim, dict(fused.encoders.items()))
+        self.sharing.bind(self.with_head, fused.embed_dim, dict(fused.encoders.items()))  # type: ignore[arg-type]
         self.weighting.bind(tasks)
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
@@ -106,6 +105,11 @@ class Network(nn.Module):
     def fused_encoder(self) -> FusedEncoder:
         """The encoders and the fusion (of the first task, where each has its own)."""
         return self._first[0]
+
+    @property
+    def fused_encoders(self) -> list[FusedEncoder]:
+        """The encoders and the fusion of each task, or the one set that all tasks share."""
+        return list(self.columns)  # type: ignore[arg-type]
 
     def forward(self, data: View | Mapping[str, Tensor]) -> dict[str, TaskOutput]:
         """The output of each task that has a head.
@@ -158,7 +162,7 @@ class Network(nn.Module):
     def _fuse(self, view: View, tasks: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
         """The fused output of each group of tasks that read the same through the same encoders."""
         if self.sharing.per_task_encoders:
-            columns = [c for c in self.columns if isinstance(c, FusedEncoder)]
+            columns = self.fused_encoders
             encoded = None
             if self.sharing.exchanges:
                 encoded = encode_by_level(columns, view, self.sharing.exchange)

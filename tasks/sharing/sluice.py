@@ -209,6 +209,6 @@ def subspace_overlap(weight: Tensor, subspaces: int) -> Tensor:
 def _stages(column: nn.Module, name: str) -> nn.ModuleList:
     if name == TRUNK and isinstance(column, Stack):
         return column.stages
-    assert isinstance(column, FusedEncoder)
-    stages: nn.ModuleList = column.encoders[name].stages  # type: ignore[assignment]
+    fused: FusedEncoder = column  # type: ignore[assignment]
+    stages: nn.ModuleList = fused.encoders[name].stages  # type: ignore[assignment]
     return stages

@@ -10,8 +10,7 @@ import pytest
 import torch
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.encoders import EncoderOutput, create_encoder
-from sennit.fusion import FusedEncoder, create_fusion, list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, FusedEncoder, create_fusion, list_fusions
 from sennit.fusion.early.mutual_information import mutual_information
 from sennit.tasks import Learner, MultiTaskModel, fit
 from sennit.testing import fusion_kit as kit
