@@ -176,15 +176,7 @@ class FusedEncoder(nn.Module):
                 m: unpack_output(outputs[m], PresentRows(p.shape[0], present=p)) for m, p in present.items()
             }
         fused = self.fusion(hidden_outputs, present)
-        if not self.nested:
-            return fused
-        inner = {m: o for m, o in outputs.items() if isinstance(o, FusionOutput)}
-        return replace(
-            fused,
-            auxiliary={**fused.auxiliary, **_prefixed(inner, "auxiliary")},
-            auxiliary_present={**fused.auxiliary_present, **_prefixed(inner, "auxiliary_present")},
-            losses={**fused.losses, **_prefixed(inner, "losses")},
-        )
+        return fused.with_nested(outputs) if self.nested else fused
 
     def forward(self, view: View) -> FusionOutput:
         fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
@@ -221,6 +213,13 @@ class FusedEncoder(nn.Module):
         """Return the encoder of each modality, as it was given, however deep it is nested."""
         return {m: encoder for leaves in self._leaves.values() for m, encoder in leaves.items()}
 
+    def fronts(self) -> dict[str, Encoder]:
+        """Return the encoder of each modality as its fusion reads it, however deep it is nested."""
+        fronts: dict[str, Encoder] = {}
+        for name, encoder in self.encoders.items():
+            fronts |= encoder.fronts() if isinstance(encoder, FusedEncoder) else {name: encoder}
+        return fronts
+
     def replace_encoder(self, modality: str, encoder: Encoder) -> None:
         """Put another encoder in the place of a modality's, however deep it is nested."""
         name = next(name for name, leaves in self._leaves.items() if modality in leaves)
@@ -249,7 +248,3 @@ AnyEncoder = Encoder | FusedEncoder
 def build_encoder(config: dict[str, Any]) -> AnyEncoder:
     """Make an encoder again, fused or not, from its ``config``."""
     return FusedEncoder.from_config(config) if config.get("name") == "fused" else ENCODERS.build(config)
-
-
-def _prefixed(inner: Mapping[str, FusionOutput], field: str) -> dict[str, Tensor]:
-    return {f"{m}.{k}": v for m, o in inner.items() for k, v in getattr(o, field).items()}

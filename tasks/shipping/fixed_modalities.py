@@ -52,7 +52,7 @@ class FixedModel(nn.Module):
     def leave_out(self) -> None:
         """Drop the encoders of the other modalities; nothing is computed for them any more."""
         for column in self.net.fused_encoders:
-            for name, encoder in column.leaves().items():
+            for name, encoder in column.fronts().items():
                 if name not in self.modalities:
                     column.replace_encoder(name, _Absent(encoder))
 
