@@ -1,4 +1,4 @@
-"""What sharings have in common in which each task has layers of its own on the fused vector."""
+"""The base of sharings in which each task has layers of its own on the fused vector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class OwnStacks(Sharing):
-    """One stack for each task, all of one shape; those of the tasks that are asked for run together."""
+    """One stack for each task, all of one shape; the stacks of the requested tasks run together."""
 
     has_boundary = False
 

@@ -19,13 +19,13 @@ class Hard(Sharing):
     Source: Caruana 1997, "Multitask Learning".
 
     Args:
-        depth: Residual blocks between the fusion and the heads; with 0 the heads read the fused
+        depth: Number of residual blocks between the fusion and the heads; with 0 the heads read the fused
             vector itself.
-        dropout: In the blocks.
-        trunk: Another stack in their place, such as ``{"name": "transformer", "depth": 2}``.
+        dropout: Dropout rate in the blocks.
+        trunk: Stack to use in place of the blocks, such as ``{"name": "transformer", "depth": 2}``.
 
     Shape:
-        ``[N, D]`` to ``[N, D]`` for every task, or to what the stack makes of it.
+        ``[N, D]`` to ``[N, D]`` for every task, or to the output of the stack.
 
     Raises:
         ValueError: ``depth`` is below 0, or given beside a ``trunk``.
