@@ -43,7 +43,7 @@ class Case:
         """Its name in tables."""
         return f"{self.name}, {self.how}"
 
-    def cell(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    def job(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The training of a seed, in JSON values; the settings tell it from one under others."""
         return {**asdict(self), "settings": dict(settings), "seed": seed}
 

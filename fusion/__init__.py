@@ -25,6 +25,7 @@ from sennit.fusion.early.mutual_information import EarlyMutualInformation
 from sennit.fusion.early.pca import EarlyPCA
 from sennit.fusion.early.tokens import EarlyTokens
 from sennit.fusion.fused_encoder import AnyEncoder, FusedEncoder, build_encoder
+from sennit.fusion.inputs import FusionInput, VectorInput
 from sennit.fusion.intermediate.bottleneck import Bottleneck
 from sennit.fusion.intermediate.cells import Cells
 from sennit.fusion.intermediate.central_net import CentralNet
@@ -76,6 +77,7 @@ __all__ = [
     "FiLM",
     "FusedEncoder",
     "Fusion",
+    "FusionInput",
     "FusionOutput",
     "Gated",
     "GrangerClusters",
@@ -114,6 +116,7 @@ __all__ = [
     "StackingRule",
     "Stage",
     "TensorFusion",
+    "VectorInput",
     "build_encoder",
     "create_fusion",
     "describe_fusion",

@@ -13,7 +13,8 @@ from sennit.fusion.inputs import FusionInput, VectorInput, check_inputs, outputs
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput, Labels, LearnedRule, Needs, Rule, Stage
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 class Fusion(Configurable, nn.Module):

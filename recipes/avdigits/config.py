@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sennit.recipes.harness import Options
-from sennit.tasks.balancing._base import BALANCINGS
-from sennit.tasks.sharing._base import SHARINGS
-from sennit.tasks.weighting._base import WEIGHTINGS
+from sennit.recipes.command_line import Options
 
 from sennit.registry import unknown_name
 
@@ -31,7 +28,7 @@ class Config(Options):
         voices: Other utterances that are mixed into each one.
         tasks: Which of digit and speaker to learn; the first chooses the epoch.
         sharing: Name of the sharing.
-        sharing_options: Its options, such as ``{own: 0.8}``.
+        sharing_options: Its options, such as ``{self_weight: 0.8}``.
         weighting: Name of the weighting.
         balancing: Name of the balancing, or null; its sharing needs a tensor at which the tasks part.
         single_task: Whether a network of the default fusion is trained for each task alone, too.
@@ -68,7 +65,3 @@ class Config(Options):
                 raise unknown_name("task in --tasks", name, TASKS)
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"--tasks should hold at least one, each once. Found {self.tasks}.")
-        SHARINGS.get(self.sharing)
-        WEIGHTINGS.get(self.weighting)
-        if self.balancing is not None:
-            BALANCINGS.get(self.balancing)

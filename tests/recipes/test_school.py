@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 from sennit.data import ResumableLoader, TaskSamplingLoader
-from sennit.recipes import harness
 from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.school.__main__ import main
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import EXAM, FILE, explained_variance, inner_split, joint, load, pooled, split
 from sennit.recipes.school.fitting import Scale, build, choose, fit, make_loader
+from sennit.recipes.school.recipe import RECIPE
 from sennit.recipes.school.references import REFERENCES
 from sennit.recipes.school.single import train_once
-from sennit.recipes.school.train import RECIPE
 
 from tests.recipes import golden
 from tests.recipes.synthetic import school_arrays, write_school
 
-CELL = {"row": "hard", "protocol": "test", "seed": 0}
+JOB = {"row": "hard", "protocol": "test", "seed": 0}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_folder_and_the_file_itself_are_read_alike(folder: Path) -> None:
 
 def test_without_data_there_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=rf"no file '{tmp_path}"):
-        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+        main(["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()
 
 
@@ -231,7 +231,7 @@ def test_the_rate_of_the_heads_is_chosen_without_the_test_pupils(
 
 def test_the_figure_is_that_of_the_mean_of_the_members(config: Config, tmp_path: Path) -> None:
     config.members, config.epochs = 2, 2
-    found = RECIPE.run_cell(config, tmp_path, CELL)["tasks"]["exam"]["score"]
+    found = RECIPE.run_job(config, tmp_path, JOB)["tasks"]["exam"]["score"]
     data, watch = load(config.data), Stopwatch()
     train, test = split(data, 0)
     rate, variance = choose(config, data, train, "hard", seed=0, watch=watch)
@@ -288,7 +288,7 @@ def test_the_first_losses_are_those_kept() -> None:
 def test_references_choose_within_the_training_pupils_and_are_tested_once(
     config: Config, tmp_path: Path, name: str
 ) -> None:
-    found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": name})
+    found = RECIPE.run_job(config, tmp_path, {**JOB, "row": name})
     score = found["tasks"]["exam"]["score"]
     assert found["chosen"]["setting"] in REFERENCES[name].settings
     alone = 0.2 if name == "a ridge per school" else 0.5  # 12 pupils for 28 features
@@ -326,7 +326,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(folder), "--epochs", "2", "--width", "8", "--seeds", "1", "--workers", "0"]
     arguments += ["--sharing_options", '{"hard": {"depth": 1}}', "--head_rates", "[0.5]"]
     arguments += ["--own_settings", "{}", "--head_penalties", "[1.0]"]
-    run = harness.run_recipe(RECIPE, [*arguments, "--output", str(tmp_path / "runs")])
+    run = main([*arguments, "--output", str(tmp_path / "runs")])
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "checkpoints"}
     assert "pooled ridge" in (run / "table.csv").read_text()
 
@@ -352,7 +352,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
 )
 def test_options_that_cannot_be_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Config(**changes).check()
+        RECIPE.check(Config(**changes))
 
 
 @pytest.mark.real_data
@@ -363,5 +363,5 @@ def test_real_data_have_the_known_references(tmp_path: Path) -> None:
     assert (len(data.score), len(data.names)) == (15362, 139)
     known = {"a ridge per school": 0.272, "pooled ridge": 0.337, "pooled ridge, school intercepts": 0.364}
     for name, variance in known.items():
-        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": name})
+        found = RECIPE.run_job(config, tmp_path, {**JOB, "row": name})
         assert found["tasks"]["exam"]["score"] == pytest.approx(variance, abs=0.02)

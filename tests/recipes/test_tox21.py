@@ -15,19 +15,19 @@ import pytest
 import sennit.encoders.molecules
 import torch
 from sennit.data import Batch
-from sennit.recipes import harness
 from sennit.recipes.tox21 import scaffolds
+from sennit.recipes.tox21.__main__ import main
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import TASK, find, load, splits, standardised
 from sennit.recipes.tox21.fitting import figures, fit, overall, predicted, separated
+from sennit.recipes.tox21.recipe import FOREST, RECIPE, SINGLE
 from sennit.recipes.tox21.scaffolds import murcko_scaffold, scaffold_split
-from sennit.recipes.tox21.train import FOREST, RECIPE, SINGLE
 
 from tests.encoders.test_molecules import letters
 from tests.recipes import golden
 from tests.recipes.synthetic import first_letters, write_molecules
 
-CELL = {"row": "concat", "protocol": "test", "seed": 0}
+JOB = {"row": "concat", "protocol": "test", "seed": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 def test_without_data_there_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file"):
-        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+        main(["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()
 
 
@@ -129,14 +129,14 @@ def test_splits_have_what_the_encoders_read_and_the_labels_that_are_known(config
 
 @pytest.mark.parametrize("row", ["concat", "fingerprint", "smiles", FOREST])
 def test_every_row_finds_what_the_letters_tell(config: Config, tmp_path: Path, row: str) -> None:
-    found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": row})
+    found = RECIPE.run_job(config, tmp_path, {**JOB, "row": row})
     assert found["tasks"][TASK]["score"] > (0.6 if row == "smiles" else 0.75)
 
 
 def test_a_network_for_each_assay_alone(config: Config, tmp_path: Path) -> None:
     own = dataclasses.replace(config, single_task=True, tasks="separate", sharing="mmoe", weighting="dwa")
     assert SINGLE in RECIPE.references(own)
-    found = RECIPE.run_cell(own, tmp_path, {**CELL, "row": SINGLE})
+    found = RECIPE.run_job(own, tmp_path, {**JOB, "row": SINGLE})
     assert list(found["by_assay"]) == ["first", "second", "third"]
     assert min(found["by_assay"][name] for name in ("first", "second")) > 0.9
     assert found["tasks"][TASK]["score"] == pytest.approx(np.mean([*found["by_assay"].values()]))
@@ -246,14 +246,14 @@ def test_numbers_go_through_the_same_code(tmp_path: Path) -> None:
         width=16, lr=0.01, fingerprint_bits=128, max_length=8, dropout=0.0, trees=10, fusions=["concat"],
     )  # fmt: skip
     for row in ("fingerprint", FOREST):
-        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": row})
+        found = RECIPE.run_job(config, tmp_path, {**JOB, "row": row})
         assert 0.3 < found["tasks"][TASK]["score"] <= 1.0
 
 
 def test_the_command_writes_its_run(config: Config, tmp_path: Path) -> None:
     arguments = ["--data", str(config.data), "--output", str(tmp_path / "runs"), "--workers", "0"]
     arguments += ["--config", "recipes/tox21/quick.yaml", "--width", "8", "--fingerprint_bits", "128"]
-    run = harness.run_recipe(RECIPE, arguments)
+    run = main(arguments)
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "checkpoints"}
     assert FOREST.partition(",")[0] in (run / "table.csv").read_text()
 
@@ -281,7 +281,7 @@ def test_the_command_writes_its_run(config: Config, tmp_path: Path) -> None:
 )
 def test_options_that_cannot_be_are_refused(changes: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Config(**changes).check()  # type: ignore[arg-type]
+        RECIPE.check(Config(**changes))  # type: ignore[arg-type]
 
 
 def test_the_scaffold_of_rdkit_is_the_rings() -> None:
@@ -299,7 +299,7 @@ def test_real_data_by_rdkit(tmp_path: Path) -> None:
     assert (len(data.names), len(data.smiles) + data.left_out) == (12, 8014)
     assert data.left_out < 50
     for row in ("fingerprint", FOREST):
-        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": row})
+        found = RECIPE.run_job(config, tmp_path, {**JOB, "row": row})
         assert found["tasks"][TASK]["score"] > 0.6
     parted = dataclasses.replace(config, tasks="separate", sharing="mmoe", weighting="uncertainty")
     fitted = fit(parted, ("fingerprint",), seed=0)

@@ -16,10 +16,9 @@ import pytest
 import torch
 from sennit.fusion.cell.genome import Genome
 from sennit.recipes.harness import find_recipe
-from sennit.recipes.search import options as search_options
+from sennit.recipes.search.__main__ import main
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import read_options
-from sennit.recipes.search.run import main
 from sennit.tasks import MultiTaskModel
 
 from tests.recipes.synthetic import write_mosi
@@ -111,7 +110,7 @@ def test_a_finished_run_gone_on_with_trains_nothing(
     def trained(*_: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(Compared, "run_cell", trained)
+    monkeypatch.setattr(Compared, "run_job", trained)
     assert main(arguments(data, run.parents[1], "--resume", str(run))) == run
     after = metrics(run)
     assert [r["scores"] for r in after["table"]] == [r["scores"] for r in before["table"]]
@@ -121,13 +120,13 @@ def test_a_finished_run_gone_on_with_trains_nothing(
 def test_another_search_does_not_pay_for_the_fusions_picked_by_hand_again(
     run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows, plain = [], Compared.run_cell
+    rows, plain = [], Compared.run_job
 
     def logged(self: Compared, config: Any, folder: Any, cell: Mapping[str, Any]) -> dict[str, Any]:
         rows.append(cell["row"])
         return plain(self, config, folder, cell)
 
-    monkeypatch.setattr(Compared, "run_cell", logged)
+    monkeypatch.setattr(Compared, "run_job", logged)
     main(arguments(data, run.parents[1], "--search_seed", "1"))
     assert sorted(rows) == ["genetic search", "random search"]
 
@@ -175,7 +174,8 @@ def test_wrong_options_are_refused_by_name(given: list[str], message: str, tmp_p
 
 
 def test_a_recipe_of_one_modality_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_options, "find_recipe", lambda _: One())
+    monkeypatch.setattr("sennit.recipes.search.run.find_recipe", lambda _: One())
+    monkeypatch.setattr("sennit.recipes.command_line.with_recipe.config_class", lambda _: Config)
     with pytest.raises(ValueError, match=r"two modalities or more. Found \['a'\]"):
         main(["--recipe", "tiny", "--output", str(tmp_path)])
 
@@ -195,16 +195,16 @@ def test_to_go_on_under_other_options_is_refused(run: Path, data: Path) -> None:
 
 
 def test_options_of_the_recipe_pass_through_above_its_defaults() -> None:
-    options, _, config, text = read_options(["--recipe", "htad", "--epochs", "7", "--workers", "1"])
+    options, config, text = read_options(["--recipe", "htad", "--epochs", "7", "--workers", "1"])
     assert (config.epochs, config.workers, config.seeds) == (7, 1, 3)
     assert options.workers == 1
-    assert "# --generations 20" in text
+    assert "generations: 20" in text
     assert "workers" not in text
 
 
 def test_a_found_row_differs_from_the_recipes_own_by_the_fusion_alone() -> None:
     recipe = find_recipe("htad")
-    _, _, config, _ = read_options(["--recipe", "htad"])
+    _, config, _ = read_options(["--recipe", "htad"])
     names: Sequence[str] = ("audio", "accelerometer")
     genome = Genome.from_dict(
         {

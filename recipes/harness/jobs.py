@@ -1,0 +1,132 @@
+"""Work cut into jobs: run side by side, each stored when it ends, none run twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sennit.files import write_text
+
+Job = Mapping[str, Any]
+_SILENCE_S = 20.0
+
+
+class Jobs:
+    """The finished jobs of a run, one line of JSON each; a line cut short by a kill is run again.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "jobs.jsonl"
+        >>> Jobs(path).store({"fold": 0}, {"accuracy": 0.9})
+        >>> Jobs(path).get({"fold": 0})
+        {'accuracy': 0.9}
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._done: dict[str, Any] = {}
+        if path.exists():
+            # Only a last line without its end can be half-written.
+            whole = path.read_text().rpartition("\n")[0]
+            for line in whole.splitlines():
+                entry = json.loads(line)
+                self._done[_key(entry["job"])] = entry["result"]
+            write_text(path, whole + "\n" if whole else "")
+
+    def get(self, job: Job) -> Any | None:
+        """The result of a job, or None."""
+        return self._done.get(_key(job))
+
+    def store(self, job: Job, result: Any) -> None:
+        """Keep a result, on disk before this returns."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"job": job, "result": result}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._done[_key(job)] = result
+
+
+def _key(job: Job) -> str:
+    return json.dumps(job, sort_keys=True)
+
+
+def _start_worker() -> None:
+    """One thread, silent on Ctrl-C, and gone when the process that gives out the jobs is gone."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def run_jobs(
+    work: Callable[[Job], Any],
+    jobs: Sequence[Job],
+    done: Jobs,
+    *,
+    workers: int,
+    describe: Callable[[Job], str],
+) -> list[Any]:
+    """Run the jobs that are not done yet, with a progress bar, ``workers`` processes at a time.
+
+    Args:
+        work: From a job to its result (JSON values); importable by name.
+        jobs: What to run.
+        done: Where results are kept.
+        workers: Processes, one thread each; 0 runs in this process.
+        describe: A few words on a job, for the progress bar.
+    """
+    todo = [c for c in jobs if done.get(c) is None]
+    shown = time.monotonic()
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns) as progress:
+        bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(todo))
+
+        def finish(job: Job, result: Any) -> None:
+            nonlocal shown
+            done.store(job, result)
+            progress.update(bar, advance=1, description=describe(job))
+            # Where there is no bar to move, as in a log.
+            if not progress.console.is_terminal and time.monotonic() - shown > _SILENCE_S:
+                shown = time.monotonic()
+                state = progress.tasks[bar]
+                progress.console.print(f"{state.completed:.0f} of {state.total:.0f}: {state.description}")
+
+        if workers == 0:
+            for job in todo:
+                finish(job, work(job))
+        else:
+            others = set(active_children())
+            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+            try:
+                running = {pool.submit(work, job): job for job in todo}
+                for future in as_completed(running):
+                    finish(running[future], future.result())
+            except BaseException:
+                for worker in set(active_children()) - others:
+                    worker.terminate()
+                raise
+            finally:
+                pool.shutdown(cancel_futures=True)
+    return [done.get(job) for job in jobs]

@@ -1,0 +1,110 @@
+"""The table as a recipe of the harness: ``python -m sennit.recipes.compare --recipe table``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sennit.data import Preprocessing, Sample
+from sennit.encoders import Encoder
+from sennit.recipes.harness import Splits, TrainedRecipe
+from sennit.recipes.table.config import Comparison
+from sennit.recipes.table.load import load_data, open_subset
+from sennit.recipes.table.model import make_encoders, make_tasks, make_transforms
+from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.scales import TargetScales
+from sennit.recipes.table.schema import Schema
+from sennit.tasks import Task
+from torch.utils.data import Dataset
+
+
+class TableRecipe(TrainedRecipe[Comparison]):
+    """Fusions and single inputs on your own table, by the split that its schema declares.
+
+    An input alone is trained and tested on the rows that have it. Multi-label targets are learned but not
+    shown: the harness compares accuracies of classes, and explained variances.
+    """
+
+    name = "table"
+    title = "Your own table"
+    licence = "The data are your own."
+    config = Comparison
+    default_fusion = "gated"
+
+    def modalities(self, config: Comparison) -> tuple[str, ...]:
+        return tuple(_load(config)[0].inputs)
+
+    def metrics(self, config: Comparison) -> Mapping[str, str]:
+        targets = _load(config)[0].targets
+        shown = {name: t.metric for name, t in targets.items() if t.kind in ("class", "number")}
+        if not shown:
+            raise ValueError(f"a comparison needs a target of classes or numbers. Found {list(targets)}.")
+        return shown
+
+    def data(self, config: Comparison, names: Sequence[str], seed: int) -> Splits:
+        complete, rows = _load(config)
+        missing = [name for name in ("validation", "test") if name not in rows.subsets]
+        if missing:
+            raise ValueError(
+                f"a comparison needs rows to choose the epoch by and rows to test with. Found no {missing}."
+            )
+        schema, scales = complete.with_inputs(names), TargetScales.fit(complete, rows)
+        rows = rows_with_any_of(rows, schema.input_columns)
+        encoders, transforms = make_encoders(schema), make_transforms(schema)
+        train, validation, test = (
+            _Scaled(
+                open_subset(
+                    rows, schema, subset, preprocess=Preprocessing(encoders, transforms, training=training)
+                ),
+                scales,
+            )
+            for subset, training in (("train", True), ("validation", False), ("test", False))
+        )
+        return Splits(train, validation, test, units=rows.subsets["test"])
+
+    def encoders(self, config: Comparison, names: Sequence[str]) -> dict[str, Encoder]:
+        return make_encoders(_load(config)[0].with_inputs(names))
+
+    def tasks(self, config: Comparison, names: Sequence[str]) -> dict[str, Task]:
+        return make_tasks(_load(config)[0])
+
+
+class _Scaled(Dataset[Sample]):
+    """Samples with number targets standardised."""
+
+    def __init__(self, data: Any, scales: TargetScales) -> None:
+        self.data, self.scales = data, scales
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: int) -> Sample:
+        sample: Sample = self.data[i]
+        return {**sample, "targets": self.scales.sample(sample["targets"])}
+
+
+def rows_with_any_of(rows: Rows, columns: Sequence[str]) -> Rows:
+    """Return the table with the rows of each subset that have a cell in one of some columns."""
+    subsets = {
+        name: [i for i in indices if any(rows.row(i).text(c) is not None for c in columns)]
+        for name, indices in rows.subsets.items()
+    }
+    return replace(rows, subsets=subsets)
+
+
+def _load(config: Comparison) -> tuple[Schema, Rows]:
+    return _load_once(str(config.data), config.schema, config.skip_bad_rows)
+
+
+@lru_cache(maxsize=1)
+def _load_once(data: str, schema: Path | None, skip_bad_rows: bool) -> tuple[Schema, Rows]:
+    complete, rows = load_data(data, schema, skip_bad_rows=skip_bad_rows)
+    if not isinstance(rows, Rows):
+        raise ValueError(f"a comparison needs a table. Found shards: '{data}'.")
+    return complete, rows
+
+
+RECIPE = TableRecipe()
