@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sennit.encoders import ENCODERS
 from sennit.encoders.layers.pooling._base import POOLINGS
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS
 from sennit.fusion.cell._base import OPERATORS
 from sennit.recipes.command_line import list_recipes
 from sennit.search.strategies._base import STRATEGIES

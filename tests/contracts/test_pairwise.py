@@ -14,8 +14,7 @@ import pytest
 import torch
 from sennit.data import Batch
 from sennit.encoders import ENCODERS, list_encoders
-from sennit.fusion import create_fusion, list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, create_fusion, list_fusions
 from sennit.tasks import (
     Balancing,
     Classification,
