@@ -138,7 +138,7 @@ def check_absent_inputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
 def check_absent_outputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
     """`FusedEncoder.fuse` ignores the absent rows of the encoders' outputs, whatever stands there."""
     fused.eval()
-    present, results = fused._present(view), []
+    present, results = fused.present_masks(view), []
     for garbage in (0.0, float("nan")):
         with torch.no_grad():
             encoded = fused.encode(view.replaced(present=_all(view), all_present=True))

@@ -9,6 +9,7 @@ import torch
 from sennit.tasks import Classification, Learner, MultiLabel, Regression, create_balancing, list_balancings
 from sennit.tasks.balancing._base import BALANCINGS, LEVELS
 from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.testing import task_kit
 
 from tests.parts import make_batch, make_model
@@ -63,9 +64,9 @@ def test_a_step_at_either_level(name: str, level: str) -> None:
     batch = make_batch(targets=target)
     batch = batch.replaced(inputs={m: x.double() for m, x in batch.inputs.items()})
 
-    active = model.active([batch])
-    features = model.training_features(batch, active)
-    losses = [x for x, on in zip(model.task_losses([batch], [features], active), active, strict=True) if on]
+    active = active_tasks(model, [batch])
+    features = training_features(model, batch, active)
+    losses = [x for x, on in zip(task_losses(model, [batch], [features], active), active, strict=True) if on]
     shared, heads = {}, {}
     for n, p in model.named_parameters():
         (heads if n.startswith("heads.") else shared)[n] = p

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from sennit.tasks import Classification, MultiTaskModel, Regression, Sharing, create_sharing, list_sharings
+from sennit.tasks.model.losses import training_features
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.testing import fusion_kit, task_kit
 
@@ -19,16 +20,16 @@ STACK = {"stack": {"name": "mlp", "depth": 1, "dropout": 0.0}}
 TRUNK = {"trunk": {"name": "mlp", "depth": 2, "dropout": 0.0}}
 METHODS: dict[str, dict[str, Any]] = {
     "adaptive": {"stack": {"name": "mlp", "depth": 2, "dropout": 0.0}},
-    "cgc": {"shared": 2, "own": 2, **STACK},
-    "cross_stitch": {"own": 0.8},
+    "cgc": {"shared": 2, "per_task": 2, **STACK},
+    "cross_stitch": {"self_weight": 0.8},
     "hard": {"depth": 1, "dropout": 0.0},
     "mean_regularized": {"strength": 0.1, "depth": 1, "dropout": 0.0},
     "mmoe": {"experts": 3, **STACK},
     "mtan": TRUNK,
-    "nddr_cnn": {"own": 0.8},
-    "ple": {"levels": 2, "own": 2, **STACK},
+    "nddr_cnn": {"self_weight": 0.8},
+    "ple": {"levels": 2, "per_task": 2, **STACK},
     "segments": {"depth": 1},
-    "sluice": {"subspaces": 2, "own": 0.8},
+    "sluice": {"subspaces": 2, "self_weight": 0.8},
     "soft_l2": {"strength": 0.1},
     "soft_orthogonality": {"strength": 0.5, **STACK},
     "tensor_normal": {"strength": 0.1, "every": 2, **STACK},
@@ -201,7 +202,7 @@ def test_a_task_without_a_label_leaves_what_is_its_own_alone(name: str) -> None:
 @each
 def test_a_penalty_counts_once_in_a_step_of_several_batches(name: str) -> None:
     model, batch = disturbed(name).eval(), make_batch(12, targets=TARGETS)
-    features = model.training_features(batch, (True, True))[""].by_task
+    features = training_features(model, batch, (True, True))[""].by_task
     penalty = model.sharing.penalty_of([features])
     for batches in (batch, [batch, batch]):
         loss, parts = model.loss(batches)
