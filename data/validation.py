@@ -37,15 +37,15 @@ def validate(
     refuse_unknown("labelled", labelled or {}, targets or {})
     size = next(iter(sizes.values()))
     for name, flags in present.items():
-        _check_bool(f"present['{name}']", flags, (size,))
+        check_bool(f"present['{name}']", flags, (size,))
     for name, mask in masks.items():
-        _check_bool(f"masks['{name}']", mask, tuple(inputs[name].shape[:2]))
+        check_bool(f"masks['{name}']", mask, tuple(inputs[name].shape[:2]))
     for task, target in (targets or {}).items():
         if len(target) != size:
             raise ValueError(f"`targets['{task}']` should hold {size} samples. Found {len(target)}.")
     for task, flags in (labelled or {}).items():
         shape = (size,) if flags.dim() == 1 else tuple((targets or {})[task].shape)
-        _check_bool(f"labelled['{task}']", flags, shape)
+        check_bool(f"labelled['{task}']", flags, shape)
     if set(present) == set(inputs) and next(iter(present.values())).device.type == "cpu":
         has_any = torch.stack(list(present.values())).any(0)
         if not bool(has_any.all()):
@@ -104,7 +104,12 @@ def refuse_unknown(argument: str, given: Mapping[str, Any], known: Mapping[str, 
         raise ValueError(f"`{argument}` should name only {sorted(known)}. Found {unknown}.{hint}")
 
 
-def _check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
+def check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuse a tensor that is not bool or not of the given shape.
+
+    Raises:
+        ValueError: Its type or shape differs.
+    """
     if x.dtype != torch.bool or tuple(x.shape) != shape:
         raise ValueError(f"`{name}` should be bool of shape {shape}. Found {x.dtype} of {tuple(x.shape)}.")
 
