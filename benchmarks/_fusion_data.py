@@ -15,8 +15,8 @@ from sennit.recipes.harness import Recipe
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import Config as HTADConfig
 from sennit.recipes.htad.data import folds, inner_splits, load
+from sennit.recipes.htad.model import build_tasks
 from sennit.recipes.htad.recipe import HTADRecipe
-from sennit.recipes.htad.train import build_tasks
 from sennit.recipes.mosi.recipe import MOSIRecipe
 from sennit.tasks import Task
 

@@ -18,7 +18,7 @@ from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.data.random_state import keyed_random_state
 from sennit.encoders import Encoder
 from sennit.fusion import ModalityDropout, create_fusion
-from sennit.tasks import MultiTaskModel
+from sennit.tasks import MultiTaskModel, evaluate
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -91,7 +91,7 @@ def _fit(
     some = next(iter(DataLoader(part.train, batch_size=_FIT_ON, collate_fn=part.train.collate)))
     model = _build(own, config, encoders, "concat" if job["how"] == "alone" else job["name"], some)
     take_steps(own.recipe.learner(config, model), loader, steps=steps)
-    return model.eval(), part, time.process_time() - start
+    return model, part, time.process_time() - start
 
 
 def _build(
@@ -118,62 +118,67 @@ def _build(
 def _scores(
     model: MultiTaskModel, data: Part, every: Sequence[str], key: tuple[int, int]
 ) -> dict[str, tuple[dict[str, float], float]]:
-    """By side the accuracy of each task, and the share of modalities that was missing."""
+    """Return by side the accuracy of each task and the share of modalities that was missing."""
     usual = {t: y.mode().values for t, y in data.train.batch.targets.items()}
-    found = {}
+    scores = {}
     if data.validation is not None:
-        found["validation"] = accuracies(model, data.validation, usual), 0.0
+        scores["validation"] = accuracies(model, data.validation, usual), 0.0
     if data.test is not None:
-        found["test"] = accuracies(model, data.test, usual), 0.0
+        scores["test"] = accuracies(model, data.test, usual), 0.0
         for side, rate in MISSING.items():
-            there = presence(len(data.test), every, rate, key)
-            missing = 1 - torch.stack(list(there.values())).float().mean().item()
-            found[side] = accuracies(model, data.test, usual, there), missing
-    return found
+            present = presence(len(data.test), every, rate, key)
+            missing = 1 - torch.stack(list(present.values())).float().mean().item()
+            scores[side] = accuracies(model, data.test, usual, present), missing
+    return scores
 
 
 def presence(size: int, modalities: Sequence[str], rate: float, key: Sequence[int]) -> dict[str, Tensor]:
-    """Which samples have each modality: each is hidden at this rate, one of a sample's always stays.
+    """Return which samples have each modality: each is hidden at this rate, and one per sample stays.
 
     Args:
         size: Number of samples.
-        modalities: All of the data set's.
+        modalities: All modalities of the data set.
         rate: Probability of hiding each.
-        key: Of the random numbers: the same masks for every model.
+        key: Key of the random numbers: the same masks for every model.
     """
     with keyed_random_state((*key, round(100 * rate))):
-        there = ModalityDropout(rate).draw(torch.ones(size, len(modalities), dtype=torch.bool), rate)
-    return dict(zip(modalities, there.unbind(1), strict=True))
+        present = ModalityDropout(rate).draw(torch.ones(size, len(modalities), dtype=torch.bool), rate)
+    return dict(zip(modalities, present.unbind(1), strict=True))
 
 
-@torch.no_grad()
 def accuracies(
     model: MultiTaskModel,
     data: BatchDataset,
     usual: Mapping[str, Tensor],
-    there: Mapping[str, Tensor] | None = None,
+    present: Mapping[str, Tensor] | None = None,
 ) -> dict[str, float]:
-    """The accuracy of each task, of samples that have only what is ``there``.
+    """Return the accuracy of each task on samples of which the model sees only what is ``present``.
 
     Args:
-        model: In evaluation mode.
-        data: Labelled throughout.
-        usual: By task the commonest class in training, which is the answer for a sample of which the
-            model sees nothing (a modality alone).
-        there: By modality which samples have it; all by default.
+        model: Trained model.
+        data: Samples, labelled throughout.
+        usual: Most frequent class in training, by task: the answer for a sample of which the model sees
+            nothing (a modality alone).
+        present: Samples that have each modality; all by default.
     """
     names = model.fused_encoder.modalities
     whole = torch.ones(len(data), dtype=torch.bool)
-    shown = dict.fromkeys(names, whole) if there is None else {m: there[m] for m in names}
-    seen = torch.stack(list(shown.values())).any(0)
-    answers = {t: y.repeat(len(data)) for t, y in usual.items() if t in model.tasks}
-    for rows in seen.nonzero().squeeze(1).split(_BATCH):
-        batch = data.batch.select(rows)
-        present = {m: p[rows] for m, p in shown.items()}
-        view = Batch.of(batch.inputs, masks=batch.masks, present=present)
-        for task, output in model(view).items():
-            answers[task][rows] = output.logits.argmax(1)
-    return {t: (y == data.batch.targets[t]).float().mean().item() for t, y in answers.items()}
+    shown = dict.fromkeys(names, whole) if present is None else {m: present[m] for m in names}
+    seen = torch.stack(list(shown.values())).any(0).nonzero().squeeze(1)
+    evaluation = evaluate(model, (_shown(data.batch, shown, rows) for rows in seen.split(_BATCH)))
+    scores = {}
+    for task, answers in evaluation.answers.items():
+        classes = usual[task].repeat(len(data))
+        classes[seen] = answers.logits.argmax(1)
+        scores[task] = (classes == data.batch.targets[task]).float().mean().item()
+    return scores
+
+
+def _shown(batch: Batch, present: Mapping[str, Tensor], rows: Tensor) -> Batch:
+    """Return some samples, with the modalities that are shown of them."""
+    selected = batch.select(rows)
+    present = {m: p[rows] for m, p in present.items()}
+    return Batch.of(selected.inputs, masks=selected.masks, present=present, targets=selected.targets)
 
 
 def describe(job: Mapping[str, Any]) -> str:

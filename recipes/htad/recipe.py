@@ -12,8 +12,10 @@ from sennit.recipes.harness import Block, Recipe, Row, Splits
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
+from sennit.recipes.htad.model import build, build_encoders, build_tasks, only
+from sennit.recipes.htad.references import REFERENCES
 from sennit.recipes.htad.report import HOW, WHY, sections
-from sennit.recipes.htad.train import REFERENCES, build, build_encoders, build_tasks, only, run_job
+from sennit.recipes.htad.train import run_job
 from sennit.tasks import MultiTaskModel, Task
 
 WEIGHTING = "uncertainty"

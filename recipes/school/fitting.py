@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,7 @@ import torch
 from sennit.data import BatchDataset, ResumableLoader, TaskSamplingLoader, View
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import create_fusion
-from sennit.recipes.harness import quiet_trainer
-from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.harness import Stopwatch
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import (
     EXAM,
@@ -112,7 +110,7 @@ def build(config: Config, data: School, sharing: str, **options: Any) -> MultiTa
     return model
 
 
-def fit(
+def train(
     config: Config,
     data: School,
     rows: np.ndarray,
@@ -146,11 +144,8 @@ def fit(
         balancing=None if config.balancing is None else create_balancing(config.balancing),
     )
     loader = make_loader(config, data, rows, scale.to(data.score), seed, together=sharing == JOINT)
-    start, steps = time.perf_counter(), config.epochs * len(loader)
-    quiet_trainer(steps=steps).fit(learner, loader)
-    watch.seconds += time.perf_counter() - start
-    watch.waited_s += loader.waited_s
-    return Trained(model, scale, steps)
+    fitted = watch.fit(learner, loader, epochs=config.epochs)
+    return Trained(model, scale, fitted.steps)
 
 
 def make_loader(
@@ -173,17 +168,17 @@ def squared_error(trained: Trained, data: School, rows: np.ndarray, outputs: np.
 
 
 def choose(
-    config: Config, data: School, train: np.ndarray, sharing: str, *, seed: int, watch: Stopwatch
+    config: Config, data: School, rows: np.ndarray, sharing: str, *, seed: int, watch: Stopwatch
 ) -> tuple[float, float]:
     """The rate or the penalty of the heads with the best explained variance on validation pupils.
 
     Returns:
         It, and the mean squared error of the outputs there.
     """
-    fit_rows, check = inner_split(data, train, seed)
+    fit_rows, check = inner_split(data, rows, seed)
     found = []
     for setting in config.candidates(sharing):
-        trained = fit(config, data, fit_rows, sharing, setting, seed=seed, watch=watch)
+        trained = train(config, data, fit_rows, sharing, setting, seed=seed, watch=watch)
         outputs = trained.outputs(data, check)
         variance = squared_error(trained, data, check, outputs)
         predicted = trained.scale.back(outputs, variance)

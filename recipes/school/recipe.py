@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from sennit.data.task_sampling import SAMPLINGS
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits, check_names
-from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.harness import Recipe, Splits, Stopwatch, check_names
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
-from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, fit
+from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, train
 from sennit.recipes.school.references import REFERENCES, run_reference
 from sennit.tasks import MultiTaskModel, Regression, Task, list_balancings, list_sharings, list_weightings
 
@@ -84,13 +83,13 @@ class SchoolRecipe(Recipe[Config]):
 
     def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
         data, row, seed = load(config.data), job["row"], job["seed"]
-        train, test = split(data, seed)
+        rows, test = split(data, seed)
         if row in REFERENCES:
-            return run_reference(row, data, train, test, seed)
+            return run_reference(row, data, rows, test, seed)
         watch, config = Stopwatch(), config.of(row)
-        setting, variance = choose(config, data, train, row, seed=seed, watch=watch)
+        setting, variance = choose(config, data, rows, row, seed=seed, watch=watch)
         members = [
-            fit(config, data, train, row, setting, seed=1000 * member + seed, watch=watch)
+            train(config, data, rows, row, setting, seed=1000 * member + seed, watch=watch)
             for member in range(config.members)
         ]
         outputs = np.mean([member.outputs(data, test) for member in members], axis=0)
@@ -101,7 +100,7 @@ class SchoolRecipe(Recipe[Config]):
             "tasks": {"exam": {"score": explained_variance(predicted, data.score[test])}},
             "chosen": {"head_penalty" if row == JOINT else "head_rate": setting},
             "seconds": watch.seconds,
-            "waiting": watch.waited_s / watch.seconds,
+            "waiting": watch.waiting,
         }
 
     def declared(self, config: Config) -> str:

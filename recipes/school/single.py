@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.harness import Stopwatch
 from sennit.recipes.school.config import Config
 from sennit.recipes.school.data import School, explained_variance, inner_split, load, split
-from sennit.recipes.school.fitting import fit, squared_error
+from sennit.recipes.school.fitting import squared_error, train
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def train_once(config: Config, sharing: str, *, split_seed: int, seed: int) -> O
         seed: Of the initial weights and of the order of the batches.
     """
     config, data = config.of(sharing), load(config.data)
-    train, test = split(data, split_seed)
-    fitted, chosen = inner_split(data, train, split_seed)
+    rows, test = split(data, split_seed)
+    fitted, chosen = inner_split(data, rows, split_seed)
     setting, watch = config.candidates(sharing)[0], Stopwatch()
-    trained = fit(config, data, fitted, sharing, setting, seed=seed, watch=watch)
+    trained = train(config, data, fitted, sharing, setting, seed=seed, watch=watch)
     outputs = trained.outputs(data, chosen)
     variance = squared_error(trained, data, chosen, outputs)
     predicted = {
