@@ -1,4 +1,4 @@
-"""What recipes share: options, jobs that resume, training, the table and the report."""
+"""The harness of the recipes: jobs that resume, training, scores, the table and the report."""
 
 from sennit.recipes.harness.command import fill, run_recipe
 from sennit.recipes.harness.drawing import draw_model

@@ -102,7 +102,7 @@ class Tox21Recipe(Recipe[Config]):
             model.save_pretrained(folder / "checkpoints" / f"{row}-{job['protocol']}")
         return result
 
-    def more(
+    def further_metrics(
         self, config: Config, jobs: Sequence[Mapping[str, Any]], results: Sequence[Any]
     ) -> Mapping[str, Any]:
         """Return by row each seed's figure on validation molecules, and those of each of a few assays."""
@@ -124,7 +124,7 @@ class Tox21Recipe(Recipe[Config]):
         results: Sequence[Any],
     ) -> list[Block]:
         assays = self.assays(config)
-        by_row = self.more(config, jobs, results)["by_assay"]
+        by_row = self.further_metrics(config, jobs, results)["by_assay"]
         if not by_row or len(assays) > _SHOWN:
             return []
         lines = [[name, *[_mean(values.get(name, [])) for values in by_row.values()]] for name in assays]

@@ -272,7 +272,7 @@ def test_the_command_writes_its_run(config: Config, tmp_path: Path) -> None:
         ({"modalities": ["smiles", "smiles"]}, "each once"),
         ({"sharing": "mmeo", "tasks": "separate"}, "mmoe"),
         ({"sharing_options": {"dept": 1}}, "depth"),
-        ({"weighting": "equl"}, "equal"),
+        ({"weighting": "equl", "tasks": "separate"}, "equal"),
         ({"balancing": "pcgrat", "tasks": "separate"}, "pcgrad"),
         ({"sharing": "mmoe"}, "Found mmoe, equal, None with --tasks joined.*Give --tasks separate"),
         ({"weighting": "dwa"}, "Give --tasks separate"),
