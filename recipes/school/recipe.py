@@ -33,7 +33,7 @@ class SchoolRecipe(Recipe[Config]):
         "the explained variance, 1 − Σ (y − ŷ)² / Σ (y − ȳ)², over all test pupils together.",
         "Networks learn the square root of the score, since the scores of good pupils vary more, and give "
         "back the mean of the score; how much of a gain that is shows in the ridge with school intercepts, "
-        "which is there on both scales.",
+        "which is listed on both scales.",
     )
     config = Config
     spread = "splits"
@@ -57,8 +57,8 @@ class SchoolRecipe(Recipe[Config]):
         train, test = split(data, seed)
         fitted, chosen = inner_split(data, train, seed)
         target = Scale.of(data.score[fitted]).to(data.score)
-        own = [pooled(data, rows, target) for rows in (fitted, chosen, test)]
-        return Splits(own[0], own[1], own[2])
+        parts = [pooled(data, rows, target) for rows in (fitted, chosen, test)]
+        return Splits(parts[0], parts[1], parts[2])
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return build_encoders(config)
@@ -67,14 +67,14 @@ class SchoolRecipe(Recipe[Config]):
         return {name: Regression() for name in load(config.data).names}
 
     def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
-        """A new model of a row, which is a sharing here."""
+        """Return a new model of a row, which is a sharing here."""
         return build(config.of(fusion), load(config.data), fusion)
 
     def references(self, config: Config) -> Mapping[str, Any]:
         return REFERENCES
 
     def jobs(self, config: Config) -> list[dict[str, Any]]:
-        load(config.data)  # what is wrong with the file is said here, before there is a run
+        load(config.data)  # a bad file is refused here, before there is a run
         return [
             {"row": row, "protocol": "test", "seed": seed}
             for row in (*config.sharings, *REFERENCES)

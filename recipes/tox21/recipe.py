@@ -29,14 +29,14 @@ class Tox21Recipe(Recipe[Config]):
     title = "Activities of molecules in assays"
     licence = LICENCE
     about = (
-        "Tox21: 8,014 molecules and 12 assays, in each of which a molecule is active, is not, or was not "
-        "tried. ChEMBL: 23,871 molecules and 691 assays with a number, of which 0.7 % are known. All assays "
-        "are one masked head, whose loss is the mean over what is known; or each assay is a task.",
-        "Molecules are split by their Bemis-Murcko scaffold, the scaffolds of most molecules first: 80 % to "
-        "train on, 10 % to choose options on, 10 % to test on. No scaffold is on two sides. The split is "
+        "Tox21: 8,014 molecules and 12 assays, in each of which a molecule is active, inactive, or was not "
+        "tested. ChEMBL: 23,871 molecules and 691 assays with a number, of which 0.7 % are known. All assays "
+        "are one masked head, whose loss is the mean over the known values; or each assay is a task.",
+        "Molecules are split by their Bemis-Murcko scaffold, the scaffolds with most molecules first: 80 % "
+        "to train on, 10 % to choose options on, 10 % to test on. No scaffold is on two sides. The split is "
         "the same for all seeds, which differ in initial weights, order and trees.",
         "The figure is the mean over assays of the area under the ROC curve, or, where assays have numbers, "
-        "the median of R², each over the molecules for which it is known.",
+        "the median of R², each over the molecules with a label.",
     )
     config = Config
     default_fusion = "mean_probability"
