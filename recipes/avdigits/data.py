@@ -133,7 +133,7 @@ def folder_of(config: Config) -> Path:
 
 
 def splits(config: Config, names: Sequence[str], seed: int) -> Splits:
-    """Return training pairs of this seed with new noise in each epoch, and fixed pairs for the other parts."""
+    """Return training pairs of this seed with new noise in each epoch, and fixed pairs for other parts."""
     folder = folder_of(config)
     part = load(folder)["train"]
     render = Render(part.images, part.speech, noise=config.noise, voices=config.voices)
