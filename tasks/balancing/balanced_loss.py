@@ -12,7 +12,7 @@ from sennit.tasks.balancing._surrogate import leaves_of, with_gradients
 from sennit.tasks.balancing.gramian import inner_products
 from sennit.tasks.balancing.parameter_gramian import parameter_gramian
 from sennit.tasks.balancing.unshared_parameters import unweighted
-from sennit.tasks.training.gradient_conflicts import conflicts
+from sennit.tasks.model.gradient_conflicts import conflicts
 from torch import Tensor
 from torch import distributed as dist
 

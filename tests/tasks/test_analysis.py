@@ -31,7 +31,7 @@ from sennit.tasks import (
 from sennit.tasks.analysis import delta_m, draw_affinity, draw_curves, inter_task_affinity
 from sennit.tasks.analysis.sharing_figures import draw_covariances
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.training.gradient_conflicts import conflicts
+from sennit.tasks.model.gradient_conflicts import conflicts
 from torch import Tensor
 from torch.utils.data import DataLoader
 
