@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from sennit.data import Batch, BatchDataset
-from sennit.recipes.harness import Options, Recipe
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import Recipe
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import Config as HTADConfig
 from sennit.recipes.htad.data import folds, inner_splits, load
 from sennit.recipes.htad.recipe import HTADRecipe
 from sennit.recipes.htad.train import build_tasks
-from sennit.recipes.mosi.train import MOSIRecipe
+from sennit.recipes.mosi.recipe import MOSIRecipe
 from sennit.tasks import Task
 
 from benchmarks import _small_avdigits as small

@@ -11,7 +11,7 @@ import torch
 from sennit.data import ResumableLoader
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import MODALITIES
-from sennit.recipes.avdigits.train import single_task
+from sennit.recipes.avdigits.recipe import single_task
 from sennit.recipes.harness.evaluate import batches, evaluate
 from sennit.tasks.analysis.affinity import error_affinity
 from sennit.tasks.training.growing import grow

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sennit.encoders import Encoder, create_encoder
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import SAMPLE_RATE
-from sennit.recipes.avdigits.train import AVDigits
+from sennit.recipes.avdigits.recipe import AVDigits
 
 SETTINGS = {"pairs": 6000, "test_pairs": 2000, "epochs": 6, "batch_size": 32, "width": 64}
 QUICK = {"pairs": 320, "test_pairs": 100, "epochs": 1}

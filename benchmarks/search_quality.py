@@ -28,7 +28,8 @@ from typing import Any
 
 import torch
 from sennit.encoders import Encoder
-from sennit.recipes.harness import find_recipe, parse
+from sennit.recipes.command_line import config_class, parse_options
+from sennit.recipes.harness import find_recipe
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.taps import freeze_taps, train_encoders
 from sennit.search import Record, TapCache, hypervolumes, list_strategies, search
@@ -56,7 +57,8 @@ def prepare(name: str, options: argparse.Namespace, folder: Path) -> Problem:
     recipe = find_recipe(name)
     data = [f"--data={options.data}"] if name != "htad" else []
     given = [f"--{k}={v}" for k, v in RECIPES[name].items()]
-    config, _ = parse(recipe, [*data, *given, "--seeds=1", *(["--epochs=1"] if options.quick else [])])
+    arguments = [*data, *given, "--seeds=1", *(["--epochs=1"] if options.quick else [])]
+    config, _ = parse_options(config_class(name), arguments, prog="search_quality")
     plain = Compared(recipe)
     encoders = train_encoders(plain, config, folder)
     tasks = recipe.tasks(config, recipe.modalities(config))

@@ -4,6 +4,8 @@ from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import ENCODERS, create_encoder, list_encoders, register_encoder
 from sennit.encoders.audio import LogMelConvEncoder
 from sennit.encoders.audio_hf import HFAudioEncoder
+from sennit.encoders.hf import HFFamily
+from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.image import ConvEncoder
 from sennit.encoders.image_timm import TimmEncoder
 from sennit.encoders.molecules import MorganEncoder
@@ -28,6 +30,8 @@ __all__ = [
     "EncoderOutput",
     "FTTransformerEncoder",
     "HFAudioEncoder",
+    "HFEncoder",
+    "HFFamily",
     "HFTextEncoder",
     "LogMelConvEncoder",
     "MLPEncoder",

@@ -11,7 +11,7 @@ from sennit.data.input_spec import InputSpec
 from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
-from sennit.registry import Configurable
+from sennit.configurable import Configurable
 
 
 class Encoder(Configurable, nn.Module):
@@ -29,8 +29,8 @@ class Encoder(Configurable, nn.Module):
 
     input_spec: InputSpec
     embed_dim: int
-    token_dim: int | None
-    tap_info: tuple[TapInfo, ...]
+    token_dim: int | None = None
+    tap_info: tuple[TapInfo, ...] = ()
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False

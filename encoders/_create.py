@@ -16,11 +16,19 @@ def create_encoder(name: str, *args: Any, **options: Any) -> Encoder:
     """Make an encoder by name: ``create_encoder("timm/resnet18", in_chans=1)``.
 
     Raises:
+        TypeError: ``name`` is not a string, or a required argument is missing.
         ValueError: Unknown name or option; close matches are named.
     """
     return ENCODERS.create(name, *args, **options)
 
 
 def list_encoders(pattern: str = "*") -> list[str]:
-    """Names of the encoders that match a shell pattern; a name that ends in ``/`` is a family."""
+    """Return the names of the encoders that match a shell pattern.
+
+    A name that ends in ``/`` is a family; ``list_encoders("timm/resnet*")`` returns its members.
+
+    Example:
+        >>> list_encoders("timm/resnet1*")[:2]
+        ['timm/resnet10t', 'timm/resnet14t']
+    """
     return ENCODERS.list(pattern)

@@ -10,7 +10,7 @@ from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders.features import load_waveform
 from sennit.encoders.features.frames import check_length
-from sennit.encoders.hf import HFEncoder
+from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.audio import ConvSteps, Frames, first, silence_after
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.types import EncoderOutput
@@ -71,29 +71,29 @@ class HFAudioEncoder(HFEncoder):
         self, model_name: str, *, pretrained: bool = True, architecture: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(model_name, pretrained=pretrained, architecture=architecture)
-        known = self.net.config
-        self.filled_to = 2 * known.max_source_positions if known.model_type == "whisper" else None
-        self.attends = self.filled_to is None and getattr(known, "feat_extract_norm", "layer") != "group"
+        config = self.net.config
+        self.filled_to = 2 * config.max_source_positions if config.model_type == "whisper" else None
+        self.attends = self.filled_to is None and getattr(config, "feat_extract_norm", "layer") != "group"
         self.steps: ConvSteps | Frames = Frames()
-        size = next((getattr(known, name) for name in FRAME_SIZES if hasattr(known, name)), None)
-        if hasattr(self.net, "feature_extractor") and not hasattr(known, "squeeze_factor"):
-            self.steps = ConvSteps(self.net.feature_extractor, known.conv_kernel, known.conv_stride)
+        size = next((getattr(config, name) for name in FRAME_SIZES if hasattr(config, name)), None)
+        if hasattr(self.net, "feature_extractor") and not hasattr(config, "squeeze_factor"):
+            self.steps = ConvSteps(self.net.feature_extractor, config.conv_kernel, config.conv_stride)
             self.input_spec = InputSpec((None,), sequence=True, stand_in=(self.steps.window,))
-        elif size is None or hasattr(known, "conv_stride"):
+        elif size is None or hasattr(config, "conv_stride"):
             raise ValueError(
                 f"'hf/' should be given an audio model that reads frames, or waveforms at one rate. Found "
-                f"'{model_name}', a {known.model_type}. Try wav2vec2, HuBERT, WavLM, Whisper or AST."
+                f"'{model_name}', a {config.model_type}. Try wav2vec2, HuBERT, WavLM, Whisper or AST."
             )
-        elif known.model_type == "audio-spectrogram-transformer":
-            self.input_spec = InputSpec((known.max_length, size))
+        elif config.model_type == "audio-spectrogram-transformer":
+            self.input_spec = InputSpec((config.max_length, size))
         else:
             self.input_spec = InputSpec((None, size), sequence=True)
 
-    def _override_config(self, known: Any) -> None:
+    def _override_config(self, config: Any) -> None:
         off = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0, "encoder_layerdrop": 0.0}
         for name, value in {**off, "add_adapter": False}.items():
-            if hasattr(known, name):
-                setattr(known, name, value)
+            if hasattr(config, name):
+                setattr(config, name, value)
 
     @property
     def extractor(self) -> Any:

@@ -89,6 +89,12 @@ class TimmEncoder(ImageEncoder):
         self.embed_dim = self.token_dim = dims[-1]
         self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
 
+    @classmethod
+    def members(cls, pattern: str = "*") -> list[str]:
+        """Return the names of timm's models that match a shell pattern."""
+        names: list[str] = require("timm", "image").list_models(pattern)
+        return names
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         maps = [m.permute(0, 3, 1, 2) if self.channels_last else m for m in self.net(x)]
         taps = {tap.name: m for tap, m in zip(self.tap_info, maps, strict=True)}

@@ -9,7 +9,7 @@ import torch
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
-from sennit.encoders.hf import HFEncoder
+from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.text import EmbeddedIds
 from sennit.encoders.types import EncoderOutput

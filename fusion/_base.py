@@ -14,7 +14,8 @@ from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 class Fusion(Configurable, nn.Module):

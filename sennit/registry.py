@@ -2,79 +2,44 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import fnmatch
-import functools
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Generic, TypeVar
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name nobody knows, with the close ones."""
+    """Return the error for an unknown name; it suggests close matches."""
     known = sorted(known)
-    # A number in the place of a name is as unknown.
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)  # YAML may give a number
     hint = f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else f"Known: {', '.join(known)}."
     return ValueError(f"unknown {kind} '{name}'. {hint}")
 
 
 def check_part(name: str, part: object, kind: type) -> None:
-    """A part of a model is one, and not the name of one.
+    """Refuse a part of a model that is not an object of its kind, such as its name.
 
     Raises:
-        TypeError: It is something else.
+        TypeError: ``part`` is not a ``kind``.
     """
     if not isinstance(part, kind):
-        mend = f" Give create_{name}({part!r}, ...)." if isinstance(part, str) else ""
-        raise TypeError(f"`{name}` should be a {kind.__name__}. Found {part!r}.{mend}")
-
-
-class Configurable:
-    """Remembers the arguments it was made with, so that it can be saved and made again."""
-
-    registry_name: ClassVar[str] = ""
-    _not_config: ClassVar[tuple[str, ...]] = ()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__init__" in cls.__dict__:
-            setattr(cls, "__init__", _remember(cls.__dict__["__init__"]))  # noqa: B010
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """What `Registry.build` needs to make this object again; plain JSON values.
-
-        An unregistered class has an empty name, and saving refuses it.
-        """
-        own_name = type(self).__dict__.get("registry_name", "")  # not that of a registered parent
-        return {"name": own_name, **self.__dict__.get("_arguments", {})}
-
-
-def _remember(init: Callable[..., None]) -> Callable[..., None]:
-    signature = inspect.signature(init)
-
-    @functools.wraps(init)
-    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "_arguments" not in self.__dict__:
-            call = signature.bind(self, *args, **kwargs)
-            call.apply_defaults()  # a default that changes later leaves saved models as they were
-            own = next(iter(call.arguments))
-            self.__dict__["_arguments"] = {
-                k: v for k, v in call.arguments.items() if k != own and k not in self._not_config
-            }
-        init(self, *args, **kwargs)
-
-    return wrapper
+        fix = f" Give create_{name}({part!r}, ...)." if isinstance(part, str) else ""
+        raise TypeError(f"`{name}` should be a {kind.__name__}. Found {part!r}.{fix}")
 
 
 class Registry(Generic[T]):
-    """Names to classes. A name that ends in ``/`` is a family: ``timm/`` serves ``timm/resnet18``.
+    """Names and their classes. A name that ends in ``/`` is a family: ``timm/`` serves ``timm/resnet18``.
+
+    The class of a family may define two class methods. ``member(name, **options)`` makes a member; by
+    default that is the constructor. ``members(pattern)`` lists the members' names for `list`.
 
     Args:
-        kind: What the classes are, for error messages ("fusion").
+        kind: Word for such a class in error messages ("fusion").
 
     Example:
         >>> colours = Registry("colour")
@@ -92,51 +57,90 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Decorator that files a class under ``name``; a taken name is refused."""
+        """Return a decorator that registers a class under ``name``.
 
-        def file(cls: type[T]) -> type[T]:
+        A taken name is given to the new class with a warning, so that a notebook cell may run again.
+        """
+
+        def add(cls: type[T]) -> type[T]:
             if name in self._classes:
-                raise ValueError(f"{self.kind} '{name}' is registered already, as {self._classes[name]}.")
+                warnings.warn(
+                    f"{self.kind} '{name}' is registered already, as {self._classes[name]}. "
+                    f"{cls} replaces it.",
+                    stacklevel=2,
+                )
             setattr(cls, "registry_name", name)  # noqa: B010
             self._classes[name] = cls
             return cls
 
-        return file
+        return add
 
-    def list(self, pattern: str = "*") -> list[str]:
-        """The registered names that match a shell pattern, sorted."""
+    def list(self, pattern: str = "*") -> builtins.list[str]:
+        """Return the registered names that match a shell pattern, sorted.
+
+        A family counts as one name, unless the pattern begins with it: ``"timm/*"`` gives its members.
+        """
+        family, slash, rest = pattern.partition("/")
+        members = getattr(self._classes.get(family + slash), "members", None)
+        if slash and rest and members is not None:
+            return sorted(family + slash + member for member in members(rest))
         return sorted(fnmatch.filter(self._classes, pattern))
 
     def get(self, name: str) -> type[T]:
-        """The class of that name; close matches are named when there is none."""
+        """Return the class of that name; the error for an unknown one suggests close matches."""
         if name not in self._classes:
             raise unknown_name(self.kind, name, self._classes)
         return self._classes[name]
 
+    def signature(self, name: str) -> inspect.Signature:
+        """Return the arguments that `create` takes for a name, or for a member of a family after its name."""
+        family, slash, _ = name.partition("/")
+        return inspect.signature(self._maker(family + slash if family + slash in self._classes else name))
+
+    def _maker(self, name: str) -> Callable[..., T]:
+        cls = self.get(name)
+        maker: Callable[..., T] = getattr(cls, "member", cls)
+        return maker
+
     def create(self, name: str, *args: Any, **options: Any) -> T:
-        """Make an object by name; options it does not know are refused with those it does."""
+        """Make an object by name.
+
+        Raises:
+            TypeError: ``name`` is not a string, or a required argument is missing.
+            ValueError: Unknown name or option; close matches are named.
+        """
+        if not isinstance(name, str):
+            example = f", such as {min(self._classes)!r}" if self._classes else ""
+            raise TypeError(f"the name of the {self.kind} should be a str{example}. Found {name!r}.")
         family, slash, member = name.partition("/")
         if slash and family + slash in self._classes:
             name, args = family + slash, (member, *args)
-        cls = self.get(name)
-        signature = inspect.signature(cls)
-        for option in options:
-            if option not in signature.parameters:
-                raise unknown_name(f"option of {self.kind} '{name}'", option, signature.parameters)
+        signature = self.signature(name)
+        _check_options(f"option of {self.kind} '{name}'", options, signature)
         try:
             signature.bind(*args, **options)
         except TypeError as error:
             raise TypeError(f"{self.kind} '{name}': {error}. It takes {signature}.") from None
-        return cls(*args, **options)
+        return self._maker(name)(*args, **options)
 
-    def build(self, config: dict[str, Any], *args: Any) -> T:
-        """Make an object again from its ``config``."""
+    def build(self, config: Mapping[str, Any], *args: Any) -> T:
+        """Rebuild an object from its ``config``.
+
+        Raises:
+            ValueError: The config has no name, an unknown one, or an unknown key.
+        """
         options = dict(config)
         if "name" not in options:
             raise ValueError(f"the config of a {self.kind} should have a 'name'. Found {sorted(options)}.")
-        cls = self.get(options.pop("name"))
-        known = inspect.signature(cls).parameters
-        for option in options:
-            if option not in known:
-                raise unknown_name(f"config key of {self.kind} '{cls.registry_name}'", option, known)  # type: ignore[attr-defined]
-        return cls(*args, **options)
+        name = options.pop("name")
+        _check_options(f"config key of {self.kind} '{name}'", options, self.signature(name))
+        return self._maker(name)(*args, **options)
+
+
+def _check_options(kind: str, options: Mapping[str, Any], signature: inspect.Signature) -> None:
+    parameters = signature.parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for option in options:
+        if option not in parameters:
+            raise unknown_name(kind, option, parameters)

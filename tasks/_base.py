@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sennit.data.collate import TargetSpec
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
     from torchmetrics import MetricCollection

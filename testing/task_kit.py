@@ -10,7 +10,8 @@ from sennit.fusion import MeanRule, MultiplicativeRule
 from sennit.tasks import Balancing, MultiTaskModel, Task, Weighting
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 def check_config_round_trip(part: Configurable, registry: Registry) -> Configurable:

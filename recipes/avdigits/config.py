@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sennit.recipes.harness import Options
-from sennit.tasks.balancing._base import BALANCINGS
-from sennit.tasks.sharing._base import SHARINGS
-from sennit.tasks.weighting._base import WEIGHTINGS
+from sennit.recipes.command_line import Options
 
 from sennit.registry import unknown_name
 
@@ -68,7 +65,3 @@ class Config(Options):
                 raise unknown_name("task in --tasks", name, TASKS)
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"--tasks should hold at least one, each once. Found {self.tasks}.")
-        SHARINGS.get(self.sharing)
-        WEIGHTINGS.get(self.weighting)
-        if self.balancing is not None:
-            BALANCINGS.get(self.balancing)

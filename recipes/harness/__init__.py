@@ -1,12 +1,13 @@
 """What recipes share: options, cells that resume, training, the table and the report."""
 
+from sennit.recipes.harness.cell import TrainedRecipe
 from sennit.recipes.harness.cells import Cells, run_cells
-from sennit.recipes.harness.command import fill, parse, run_command, run_recipe
+from sennit.recipes.harness.command import fill, run_recipe
 from sennit.recipes.harness.drawing import draw_model
-from sennit.recipes.harness.find import find_recipe, list_recipes
-from sennit.recipes.harness.options import Options
+from sennit.recipes.harness.find import find_recipe
+from sennit.recipes.harness.names import check_names, fusion_stage
 from sennit.recipes.harness.recipe import Recipe, Splits
-from sennit.recipes.harness.run import RunFolder, command, provenance
+from sennit.recipes.harness.run import RunFolder, command, comparison_folder, provenance
 from sennit.recipes.harness.table import Row, print_table
 from sennit.recipes.harness.trainer import quiet_trainer
 
@@ -18,24 +19,24 @@ __all__ = [
     "Cells",
     "Grid",
     "Heading",
-    "Options",
     "Picture",
     "Recipe",
     "Row",
     "RunFolder",
     "Splits",
     "Text",
+    "TrainedRecipe",
+    "check_names",
     "command",
+    "comparison_folder",
     "draw_model",
     "fill",
     "find_recipe",
-    "list_recipes",
-    "parse",
+    "fusion_stage",
     "print_table",
     "provenance",
     "quiet_trainer",
     "run_cells",
-    "run_command",
     "run_recipe",
     "write_json",
     "write_report",

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from sennit.data import ResumableLoader
+from sennit.recipes.command_line import Options
 from sennit.recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
-from sennit.recipes.harness.options import Options
-from sennit.recipes.harness.recipe import Recipe, Splits
+from sennit.recipes.harness.recipe import C, Recipe, Splits
 from sennit.recipes.harness.trainer import silence
 from sennit.tasks import MultiTaskModel, fit
 from sennit.tasks.training.fitting import Fitted
@@ -24,7 +24,7 @@ _BATCH = 512
 _FIT_ON = 2000
 
 
-def run_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
+def train_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a cell, as `Recipe` says.
 
     Checkpoints lie in ``folder/training`` until the cell is done, so that a killed one goes on from
@@ -116,6 +116,14 @@ def train(
             resume=True,
             **recipe.training(config),
         )
+
+
+class TrainedRecipe(Recipe[C]):
+    """A recipe whose cells the harness trains."""
+
+    def run_cell(self, config: C, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of one cell; `Recipe` says what it has."""
+        return train_cell(self, config, folder, cell)
 
 
 def _value(fitted: Fitted) -> float:

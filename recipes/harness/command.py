@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import inspect
 import io
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
-from sennit.fusion import list_fusions
-from sennit.fusion._base import FUSIONS
 from sennit.recipes.harness.cells import Cells, run_cells
 from sennit.recipes.harness.page import write_page
 from sennit.recipes.harness.recipe import C, Recipe
@@ -26,38 +20,19 @@ from sennit.recipes.harness.table import Row, columns_of, print_table
 
 from sennit.files import write_json, write_text
 
-_OF_THE_RUN = ("config", "resume", "output", "workers")  # they change nothing of the result
 
+def run_recipe(recipe: Recipe[C], config: C, text: str) -> Path:
+    """Run a recipe; return the run folder.
 
-def parse(recipe: Recipe[C], arguments: Sequence[str] | None = None) -> tuple[C, str]:
-    """The options, and the same as YAML."""
-    description, _, _ = (inspect.getdoc(recipe.config) or "").partition("\n\nArgs:")
-    parser = ArgumentParser(
-        prog=f"python -m sennit.recipes.{recipe.name}",
-        description=description,
-        version=version("sennit"),
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action="config", help="YAML file with any of these options.")
-    parser.add_class_arguments(recipe.config)
-    parsed = parser.parse_args(arguments)
-    config = recipe.config(**{f.name: parsed[f.name] for f in dataclasses.fields(recipe.config)})
-    for name in config.fusions:
-        if name not in list_fusions():
-            FUSIONS.get(name)
-    try:
-        config.check()
-    except ValueError as error:
-        parser.error(str(error))
-    kept = parsed.clone()
-    for name in _OF_THE_RUN:
-        kept.pop(name, None)
-    return config, parser.dump(kept, skip_validation=True)
+    Args:
+        recipe: Recipe.
+        config: Options.
+        text: Those that shape the result as YAML; a run resumes under the same.
 
-
-def run_recipe(recipe: Recipe[Any], arguments: Sequence[str] | None = None) -> Path:
-    """Run a recipe with these arguments, by default the command line's; returns the run folder."""
-    config, text = parse(recipe, arguments)
+    Raises:
+        ValueError: An option names a fusion or another part that does not exist.
+    """
+    recipe.check(config)
     cells = recipe.cells(config)  # before the folder: without data there is no run
     folder = RunFolder(config.output, text, resume=config.resume).path
     fill(recipe, config, cells, folder)
@@ -102,21 +77,6 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
     write_page(recipe, config, folder / "report.html", rows, cells, results)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     return rows
-
-
-def run_command(work: Callable[[], object], *, again: str) -> None:
-    """Run a command; a known error, or Ctrl-C, ends it in one line.
-
-    Args:
-        work: The command.
-        again: How to go on after an interruption.
-    """
-    try:
-        work()
-    except (ValueError, OSError, TypeError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(f"interrupted; {again}")
 
 
 def _csv(rows: Sequence[Row]) -> str:

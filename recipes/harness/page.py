@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sennit.recipes.command_line import Options
 from sennit.recipes.harness.bars import bars
 from sennit.recipes.harness.drawing import draw_model
-from sennit.recipes.harness.options import Options
 from sennit.recipes.harness.recipe import Recipe
 from sennit.recipes.harness.run import command, versions
 from sennit.recipes.harness.summary import waiting

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sennit.encoders import Encoder
-from sennit.fusion import create_fusion
-from sennit.fusion._base import FUSIONS
-from sennit.recipes.harness.options import Options
+from sennit.fusion import create_fusion, list_fusions
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness.names import check_names, fusion_stage
 from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
@@ -90,6 +90,15 @@ class Recipe(ABC, Generic[C]):
     protocols: ClassVar[Mapping[str, str]] = {"test": "test set"}
     spread: ClassVar[str] = "seeds"
 
+    def check(self, config: C) -> None:
+        """Refuse values that cannot be used and names of parts that do not exist, before anything is read.
+
+        Raises:
+            ValueError: An option has such a value; the message names the option or lists close names.
+        """
+        config.check()
+        check_names("fusion", config.fusions, list_fusions())
+
     @abstractmethod
     def modalities(self, config: C) -> tuple[str, ...]:
         """All of them, in the order in which models have them."""
@@ -153,11 +162,9 @@ class Recipe(ABC, Generic[C]):
             for protocol in self.protocols
         ]
 
+    @abstractmethod
     def run_cell(self, config: C, folder: Path, cell: Cell) -> dict[str, Any]:
-        """Work on one cell; see the class for what the result has."""
-        from sennit.recipes.harness.cell import run_cell
-
-        return run_cell(self, config, folder, cell)
+        """Return the result of one cell; the class says what it has."""
 
     def declared(self, config: C) -> str:
         """The default fusion, or the first of those asked for when it is not among them."""
@@ -167,7 +174,7 @@ class Recipe(ABC, Generic[C]):
         """Under which heading tables show a row."""
         if row in self.modalities(config):
             return "single"
-        return "reference" if row in self.references(config) else FUSIONS.get(row).stage
+        return "reference" if row in self.references(config) else fusion_stage(row)
 
     def keeps(self, config: C, cell: Cell) -> bool:
         """Whether the model of a cell is kept, in ``checkpoints/<row>-<protocol>``."""

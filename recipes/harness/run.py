@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import os
 import platform
 import shlex
@@ -11,14 +14,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sennit.recipes.command_line import Options
+
 from sennit.files import write_text
 
-_NAMED = ("sennit", "torch", "pytorch-lightning", "torchmetrics", "torchjd", "scikit-learn", "numpy")
+_PACKAGES = ("sennit", "torch", "pytorch-lightning", "torchmetrics", "scikit-learn", "numpy")
+_NOT_OF_A_CELL = ("seeds", "fusions", "workers", "output", "resume")  # no cell depends on them
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of what a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _NAMED}}
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
 def machine() -> dict[str, str | int | None]:
@@ -81,3 +87,15 @@ class RunFolder:
         new = root / f".latest.{os.getpid()}"
         new.symlink_to(os.path.relpath(self.path, root))
         os.replace(new, root / "latest")
+
+
+def comparison_folder(config: Options, root: Path) -> Path:
+    """Return the folder of the cells under these options, whichever fusions and seeds are asked for.
+
+    Args:
+        config: Options of the recipe.
+        root: Folder of the recipe's comparisons.
+    """
+    kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_OF_A_CELL}
+    text = f"# sennit {version('sennit')}\n{json.dumps(kept, indent=2, default=str)}\n"
+    return RunFolder(root, text, name=hashlib.sha256(text.encode()).hexdigest()[:10]).path

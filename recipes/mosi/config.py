@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sennit.recipes.harness import Options
+from sennit.recipes.command_line import Options
 
 
 @dataclass

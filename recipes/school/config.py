@@ -6,11 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sennit.data.task_sampling import SAMPLINGS
-from sennit.recipes.harness import Options
-from sennit.tasks.balancing._base import BALANCINGS
-from sennit.tasks.sharing._base import SHARINGS
-from sennit.tasks.weighting._base import WEIGHTINGS
+from sennit.recipes.command_line import Options
 
 from sennit.registry import unknown_name
 
@@ -91,27 +87,19 @@ class Config(Options):
 
     def check(self) -> None:
         super().check()
-        for name in self.sharings:
-            SHARINGS.get(name)
         for name in self.sharing_options:
             if name not in self.sharings:
                 raise unknown_name("sharing in --sharing_options", name, self.sharings)
         for name, settings in self.own_settings.items():
-            SHARINGS.get(name)
             for setting in settings:
                 if setting not in OWN:
                     raise unknown_name(f"setting of '{name}' in --own_settings", setting, OWN)
             self.of(name).check()
-        WEIGHTINGS.get(self.weighting)
-        if self.balancing is not None:
-            BALANCINGS.get(self.balancing)
-            if self.sampling != POOLED:
-                raise ValueError(
-                    f"--balancing weighs the tasks of one step. Found --sampling {self.sampling}, where a "
-                    f"step has one task. Give --sampling {POOLED}."
-                )
-        if self.sampling not in (POOLED, *SAMPLINGS):
-            raise unknown_name("--sampling", self.sampling, (POOLED, *SAMPLINGS))
+        if self.balancing is not None and self.sampling != POOLED:
+            raise ValueError(
+                f"--balancing weighs the tasks of one step. Found --sampling {self.sampling}, where a "
+                f"step has one task. Give --sampling {POOLED}."
+            )
         if self.members < 1:
             raise ValueError(f"--members should be 1 or more. Found {self.members}.")
         if not self.sharings:

@@ -8,14 +8,12 @@ from typing import Any
 from sennit.encoders import Encoder
 from sennit.fusion import ModalityDropout, create_fusion
 from sennit.fusion.cell.genome import Genome
-from sennit.recipes.harness import Options, Recipe, Splits
-from sennit.recipes.harness.cell import run_cell
-from sennit.tasks import MultiTaskModel, Task
-from sennit.tasks.sharing._base import SHARINGS
-from sennit.tasks.weighting._base import WEIGHTINGS
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import Recipe, Splits, TrainedRecipe
+from sennit.tasks import MultiTaskModel, Task, create_sharing, create_weighting
 
 
-class Compared(Recipe[Any]):
+class Compared(TrainedRecipe[Any]):
     """The recipe by its first protocol, trained as the harness trains; its references are left out.
 
     Args:
@@ -53,8 +51,8 @@ class Compared(Recipe[Any]):
             encoders=encoders,
             fusion=create_fusion("cells", encoders, genome=self.found[fusion].to_dict()),
             tasks=dict(plain.tasks.items()),
-            sharing=SHARINGS.build(plain.sharing.config),
-            weighting=WEIGHTINGS.build(plain.weighting.config),
+            sharing=create_sharing(**plain.sharing.config),
+            weighting=create_weighting(**plain.weighting.config),
             modality_dropout=ModalityDropout.from_config(plain.modality_dropout.config),
             transforms=plain.transforms,
         )
@@ -75,9 +73,6 @@ class Compared(Recipe[Any]):
     def cell(self, row: str, seed: int) -> dict[str, Any]:
         """A row's cell."""
         return {"row": row, "protocol": self.protocol, "seed": seed}
-
-    def run_cell(self, config: Options, folder: Any, cell: Mapping[str, Any]) -> dict[str, Any]:
-        return run_cell(self, config, folder, cell)
 
     def declared(self, config: Options) -> str:
         return self.recipe.declared(config)

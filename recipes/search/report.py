@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sennit.recipes.harness import Options, Row, command, provenance
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import Row, command, provenance
 from sennit.recipes.harness.bars import bars
 from sennit.recipes.harness.page import INTERVALS, interval_table, method_table
 from sennit.recipes.harness.run import versions

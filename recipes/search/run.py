@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from sennit.encoders import Encoder
-from sennit.recipes.compare import folder_of
-from sennit.recipes.harness import RunFolder, print_table
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import RunFolder, check_names, comparison_folder, find_recipe, print_table
 from sennit.recipes.harness.summary import summarise
 from sennit.recipes.harness.table import columns_of
 from sennit.recipes.search.compared import Compared
-from sennit.recipes.search.options import SearchOptions, read_options
+from sennit.recipes.search.options import SearchOptions
 from sennit.recipes.search.report import Outcome, write_results
 from sennit.recipes.search.stages import Stages
 from sennit.recipes.search.taps import checkpoint, freeze_taps, train_cells, train_encoders
-from sennit.search import SearchResult, TapCache, describe_genome, search
+from sennit.search import SearchResult, TapCache, describe_genome, list_strategies, search
 from sennit.tasks import Task
 
 _BATCH = 128  # samples a step of a candidate: smaller ones take a CPU longer
 
 
-def main(arguments: Sequence[str] | None = None) -> Path:
-    """Search, retrain and compare; returns the run folder.
+def run(options: SearchOptions, config: Options, text: str) -> Path:
+    """Search, retrain and compare; return the run folder.
+
+    Args:
+        options: Options of the search.
+        config: Options of the recipe.
+        text: Options that shape the result, as YAML; a run resumes under the same.
 
     Raises:
         ValueError: An option, or what of the recipe cannot be searched.
         OSError: Data are missing, or the folder cannot be written.
     """
-    options, recipe, config, text = read_options(arguments)
-    recipe.cells(config)  # without data there is no run
+    recipe = find_recipe(options.recipe)
+    recipe.check(config)
+    check_names("strategy", [options.strategy], list_strategies())
     names = recipe.modalities(config)
+    if len(names) < 2:
+        raise ValueError(f"a search needs a recipe of two modalities or more. Found {list(names)}.")
+    recipe.cells(config)  # without data there is no run
     folder = RunFolder(options.output / recipe.name, text, resume=options.resume).path
     console, stages, plain = Console(), Stages(folder), Compared(recipe)
     console.print(f"[dim]{recipe.licence}[/dim]")
     console.print(f"Writing to {folder}", soft_wrap=True)
     # What does not depend on the search is shared by all runs with the same options of the recipe.
-    shared = folder_of(config, options.output / recipe.name / "trained")
+    shared = comparison_folder(config, options.output / recipe.name / "trained")
     with stages("Each modality alone"):
         encoders = train_encoders(plain, config, shared)
     tasks = {t: own for t, own in recipe.tasks(config, names).items() if own.target and not own.of}

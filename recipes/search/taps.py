@@ -9,7 +9,8 @@ from typing import Any
 
 from sennit.data import Collate
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Cells, Options, run_cells
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import Cells, run_cells
 from sennit.recipes.search.compared import Compared
 from sennit.search import RepeatableBatches, TapCache, cache_taps
 from sennit.tasks import MultiTaskModel, Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sennit.recipes.harness import Options
+from sennit.recipes.command_line import Options
 
 
 @dataclass
@@ -50,6 +50,20 @@ class Config:
     workers: int = 2
     output: Path = Path("runs/table")
     resume: Path | None = None
+
+    def check(self) -> None:
+        """Refuse values that cannot be used.
+
+        Raises:
+            ValueError: A value cannot be used; the message names the option.
+        """
+        if not self.data:
+            raise ValueError(
+                "--data should name a .csv, a .parquet, a folder of a folder per class, or shards."
+            )
+        for name in ("epochs", "batch_size", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -68,6 +67,5 @@ class Input:
         if "name" not in options:
             raise PartError(f"`encoder` should have a 'name'. Found {options}.")
         name = options.pop("name")
-        family = name.partition("/")[0] + "/"
-        known = inspect.signature(ENCODERS.get(family if family in ENCODERS.list() else name)).parameters
+        known = ENCODERS.signature(name).parameters
         return create_encoder(name, **{k: v for k, v in offered.items() if k in known} | options)

@@ -1,8 +1,21 @@
 """``python -m sennit.recipes.tox21``."""
 
-from sennit.recipes.harness import run_command, run_recipe
-from sennit.recipes.tox21.train import RECIPE
+from collections.abc import Sequence
+from pathlib import Path
+
+from sennit.recipes.command_line import parse_options, run_command
+from sennit.recipes.tox21.config import Config
+
+
+def main(arguments: Sequence[str] | None = None) -> Path:
+    """Run the recipe; return the run folder."""
+    config, text = parse_options(Config, arguments, prog="python -m sennit.recipes.tox21")
+    # Imported once the options are read: help and a wrong option do not wait for PyTorch.
+    from sennit.recipes.harness import run_recipe
+    from sennit.recipes.tox21.recipe import RECIPE
+
+    return run_recipe(RECIPE, config, text)
+
 
 if __name__ == "__main__":
-    again = "go on with --resume runs/tox21/latest and the same options"
-    run_command(lambda: run_recipe(RECIPE), again=again)
+    run_command(main, again="resume with --resume runs/tox21/latest and the same options")

@@ -6,10 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sennit.recipes.harness import Options
-from sennit.tasks import create_sharing
-from sennit.tasks.balancing._base import BALANCINGS
-from sennit.tasks.weighting._base import WEIGHTINGS
+from sennit.recipes.command_line import Options
 
 from sennit.registry import unknown_name
 
@@ -85,15 +82,6 @@ class Config(Options):
             raise ValueError(
                 f"--modalities should hold at least one, and each once. Found {self.modalities}."
             )
-        sharing = create_sharing(self.sharing, **self.sharing_options)
-        WEIGHTINGS.get(self.weighting)
-        if self.balancing is not None:
-            BALANCINGS.get(self.balancing)
-            if not sharing.has_boundary:
-                raise ValueError(
-                    f"--balancing needs a tensor at which the tasks part. Found --sharing {self.sharing}, "
-                    f"which has none. Leave one of them out."
-                )
         between = (self.sharing, self.weighting, self.balancing)
         if self.tasks == JOINED and between != ("hard", "equal", None):
             raise ValueError(

@@ -6,12 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sennit.encoders.layers.pooling import list_poolings
-from sennit.encoders.speaker.front_end import NORMALISATIONS
-from sennit.recipes.xvector.data import LAYOUTS
-from sennit.recipes.xvector.sharing import check_sharing
-from sennit.tasks import list_weightings
-
 from sennit.registry import unknown_name
 
 ENCODERS = ("xvector", "ecapa_tdnn")
@@ -168,14 +162,9 @@ class Config:
         Raises:
             ValueError: An option's value; the option is named.
         """
-        _known("layout of a corpus", [self.corpus], LAYOUTS)
         _known("encoder of speakers", names(self.encoder), ENCODERS)
-        _known("pooling", names(self.pooling), list_poolings())
-        _known("normalisation", names(self.normalise), NORMALISATIONS)
         _known("loss", [self.loss], LOSSES)
-        _known("weighting", [self.weighting], list_weightings())
         _known("augmentation", self.augment, AUGMENTATIONS)
-        check_sharing(self)
         counts = ("seeds", "epochs", "batches", "speakers", "chunks", "development_speakers", "devices")
         for name in counts:
             if getattr(self, name) < 1:

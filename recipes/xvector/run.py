@@ -15,21 +15,25 @@ from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.cell import cells_of, name_of, run_cell
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import split
-from sennit.recipes.xvector.options import parse
 from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
 from sennit.recipes.xvector.scores import Row, read_scores, rows_of, units_of
+from sennit.recipes.xvector.sharing import check_parts
 
 from sennit.files import write_json, write_text
 
 
-def main(arguments: Sequence[str]) -> Path:
-    """Train, choose, score; returns the run folder.
+def run(config: Config, text: str) -> Path:
+    """Train, choose, score; return the run folder.
+
+    Args:
+        config: Options.
+        text: Options that shape the result, as YAML; a run resumes under the same.
 
     Raises:
         ValueError: An option, or what of the corpus cannot be used.
         OSError: Data are missing, or the folder cannot be written.
     """
-    config, text = parse(arguments)
+    check_parts(config)
     parts = [split(config, seed) for seed in range(config.seeds)]  # without data there is no run
     if ranks.helps():
         return _help(config)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from sennit.encoders.layers.pooling import list_poolings
+from sennit.encoders.speaker.front_end import NORMALISATIONS
+from sennit.recipes.harness import check_names
+from sennit.recipes.xvector.config import Config, names
+from sennit.recipes.xvector.data import LAYOUTS
+from sennit.tasks import create_sharing, list_balancings, list_weightings
 
-from sennit.tasks import create_sharing
-from sennit.tasks.balancing._base import BALANCINGS
 
-if TYPE_CHECKING:
-    from sennit.recipes.xvector.config import Config
+def check_parts(config: Config) -> None:
+    """Refuse names of parts that do not exist, and parts that do not go together, before there is a run.
+
+    Raises:
+        ValueError: An option names no existing part, or two parts do not go together.
+    """
+    config.check()
+    check_names("layout of a corpus", [config.corpus], LAYOUTS)
+    check_names("pooling", names(config.pooling), list_poolings())
+    check_names("normalisation", names(config.normalise), NORMALISATIONS)
+    check_names("weighting", [config.weighting], list_weightings())
+    check_sharing(config)
 
 
 def check_sharing(config: Config) -> None:
@@ -30,7 +43,7 @@ def check_sharing(config: Config) -> None:
         raise ValueError(f"--sharing_options needs --sharing. Found {config.sharing_options} without.")
     if config.balancing is None:
         return
-    BALANCINGS.get(config.balancing)
+    check_names("balancing", [config.balancing], list_balancings())
     if not config.tasks:
         raise ValueError(
             f"--balancing weighs several tasks. Found '{config.balancing}' and the speaker alone. Name "

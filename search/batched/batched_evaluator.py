@@ -22,7 +22,7 @@ from sennit.search.space import Space
 from sennit.search.taps.tap_cache import TapCache
 from torch import nn
 
-from sennit.registry import Configurable
+from sennit.configurable import Configurable
 
 
 class BatchedEvaluator:

@@ -11,7 +11,8 @@ import numpy as np
 from sennit.search.records import Record, Slot
 from sennit.search.space import Genes, Space
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 @dataclass(frozen=True)

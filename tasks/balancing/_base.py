@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry, unknown_name
+from sennit.configurable import Configurable
+from sennit.registry import Registry, unknown_name
 
 Level = Literal["features", "parameters"]
 """From which gradients the Gramian is taken."""

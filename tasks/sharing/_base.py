@@ -8,7 +8,8 @@ from typing import Any
 from sennit.encoders._base import Encoder
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 class Sharing(Configurable, nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sennit.encoders import ENCODERS, Encoder, HFAudioEncoder, HFTextEncoder, create_encoder
-from sennit.encoders.hf import HFEncoder
+from sennit.encoders.hf import HFFamily
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing import encoder_kit as kit
 from torch._dynamo.testing import CompileCounter
@@ -338,7 +338,7 @@ def test_an_encoder_of_ones_own_is_not_saved_as_ours() -> None:
         pass
 
     assert Own("x", architecture=WAVES[0]).config["name"] == ""
-    assert HFEncoder.registry_name == "hf/"
+    assert HFFamily.registry_name == HFAudioEncoder.registry_name == "hf/"
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")

@@ -1,9 +1,13 @@
 """Names: what is unknown is refused with what is near."""
 
+import json
+from typing import Any
+
 import pytest
 import torch
-from sennit.encoders import ENCODERS, Encoder, create_encoder, list_encoders, register_encoder
+from sennit.encoders import ENCODERS, Encoder, create_encoder, list_encoders
 
+from sennit.configurable import Configurable
 from sennit.registry import Registry
 
 
@@ -27,13 +31,46 @@ def test_missing_arguments_are_named() -> None:
         create_encoder("mlp")
 
 
-def test_a_taken_name_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"encoder 'mlp' is registered already"):
-        register_encoder("mlp")(type("Other", (Encoder,), {}))
+def test_a_taken_name_is_given_to_the_new_class_with_a_warning() -> None:
+    registry: Registry[object] = Registry("colour")
+    first, second = type("First", (), {}), type("Second", (), {})
+    registry.register("red")(first)
+    with pytest.warns(UserWarning, match=r"colour 'red' is registered already, as .*First.*Second"):
+        registry.register("red")(second)
+    assert type(registry.create("red")) is second
+
+
+@pytest.mark.parametrize("name", [3, None, ("mlp",)])
+def test_a_name_should_be_a_string(name: Any) -> None:
+    with pytest.raises(TypeError, match=r"the name of the encoder should be a str, such as 'bytes'. Found "):
+        create_encoder(name)
+
+
+def test_the_arguments_of_kwargs_survive_the_config() -> None:
+    registry: Registry[Configurable] = Registry("colour")
+
+    @registry.register("red")
+    class Red(Configurable):
+        def __init__(self, depth: int, *, hue: int = 0, **more: Any) -> None:
+            self.given = (depth, hue, more)
+
+    made = registry.create("red", 2, width=16)
+    assert made.config == {"name": "red", "depth": 2, "hue": 0, "width": 16}
+    assert registry.build(json.loads(json.dumps(made.config))).given == (2, 0, {"width": 16})
 
 
 def test_list_takes_a_pattern() -> None:
     assert list_encoders("*transformer") == ["ft_transformer", "series_transformer"]
+    assert list_encoders("timm*") == ["timm/"]
+
+
+def test_the_members_of_a_family_can_be_listed() -> None:
+    members = list_encoders("timm/resnet1*")
+    assert "timm/resnet18" in members
+    assert all(name.startswith("timm/resnet1") for name in members)
+    assert len(list_encoders("timm/*")) > 500
+    assert list_encoders("hf/*") == ["hf/"]  # the hub is not listed
+    assert list_encoders("none/*") == []
 
 
 def test_an_encoder_without_an_input_level_says_so() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from sennit.recipes.avdigits import train as avdigits
+from sennit.recipes.avdigits import recipe as avdigits
 from sennit.recipes.avdigits.config import Config as AVDigitsConfig
 from sennit.recipes.harness import Options, Recipe
 from sennit.recipes.harness import cell as harness_cell
@@ -18,7 +18,7 @@ from sennit.recipes.harness.trainer import Stopwatch
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import MODALITIES, folds, load
 from sennit.recipes.htad.train import fit
-from sennit.recipes.mosi import train as mosi
+from sennit.recipes.mosi import recipe as mosi
 from sennit.recipes.mosi.config import Config as MOSIConfig
 from sennit.recipes.school import data as school
 from sennit.recipes.school.config import JOINT as SCHOOL_JOINT

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 from sennit.data import BatchDataset
-from sennit.recipes import harness
 from sennit.recipes.avdigits import data as avdata
 from sennit.recipes.avdigits import files as avfiles
+from sennit.recipes.avdigits.__main__ import main
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import MODALITIES, load, pair, splits
 from sennit.recipes.avdigits.files import FSDD, MNIST, find_files, read_idx, recordings, recordings_digest
 from sennit.recipes.avdigits.noise import Render, leading_components, remove_energy
-from sennit.recipes.avdigits.train import RECIPE, SINGLE, single_task
+from sennit.recipes.avdigits.recipe import RECIPE, SINGLE, single_task
 from sennit.recipes.harness import Splits
 from sennit.recipes.harness import cell as harness_cell
 
@@ -385,7 +385,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
         "--output",
         str(tmp_path / "runs"),
     ]
-    run = harness.run_recipe(RECIPE, arguments)
+    run = main(arguments)
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "cells.jsonl"}
 
 
@@ -437,7 +437,7 @@ def test_what_cannot_be_is_refused_in_a_line_before_there_is_a_run(
     own = dataclasses.replace(config, **{"fusions": ["concat"], **options})
 
     def start() -> None:
-        own.check()
+        RECIPE.check(own)
         RECIPE.cells(own)
 
     with pytest.raises((ValueError, TypeError)) as caught:
@@ -493,5 +493,5 @@ def test_a_small_model_learns_from_real_data(tmp_path: Path) -> None:
 def test_without_data_there_is_no_run(published: Path, tmp_path: Path) -> None:
     shutil.rmtree(published)
     with pytest.raises(OSError, match="cannot be downloaded"):
-        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+        main(["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()

@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 from sennit.data import Batch
 from sennit.fusion import list_fusions
-from sennit.recipes import harness
+from sennit.recipes.command_line import parse_options
 from sennit.recipes.htad import train
+from sennit.recipes.htad.__main__ import main
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import (
@@ -32,7 +33,6 @@ from sennit.recipes.htad.data import (
     inner_splits,
     load,
 )
-from sennit.recipes.htad.recipe import RECIPE
 from sennit.tasks import MultiTaskModel
 from sklearn.ensemble import ExtraTreesClassifier
 
@@ -41,12 +41,8 @@ from tests.recipes import golden
 ROOT = Path(__file__).parents[2]
 
 
-def main(arguments: list[str]) -> Path:
-    return harness.run_recipe(RECIPE, arguments)
-
-
 def parse(arguments: list[str]) -> tuple[Config, str]:
-    return harness.parse(RECIPE, arguments)
+    return parse_options(Config, arguments, prog="python -m sennit.recipes.htad")
 
 
 TINY = ["--epochs", "1", "--fusions", "[gated]", "--strengths", "[0.0]", "--width", "8", "--workers", "0"]
@@ -480,7 +476,7 @@ def test_an_unknown_key_of_a_config_file_is_named(tmp_path: Path, capsys: pytest
 
 def test_an_unknown_fusion_is_refused_with_a_close_name() -> None:
     with pytest.raises(ValueError, match=r"unknown fusion 'gatd'. Did you mean 'gated'\?"):
-        parse(["--fusions", "[gatd]"])
+        main(["--fusions", "[gatd]"])
 
 
 def test_the_command_ends_in_one_line_of_error_not_a_traceback() -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from sennit.data import BatchDataset
-from sennit.recipes import harness
 from sennit.recipes.harness import Splits
 from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.mosi.__main__ import main
 from sennit.recipes.mosi.config import Config
 from sennit.recipes.mosi.data import FILE, SIZES, load, splits, validation_rows
-from sennit.recipes.mosi.train import RECIPE
+from sennit.recipes.mosi.recipe import RECIPE
 
 from tests.recipes import golden
 from tests.recipes.synthetic import mosi_arrays, write_mosi
@@ -77,7 +77,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_without_data_there_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file"):
-        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+        main(["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()
 
 
@@ -163,7 +163,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
         "1",
     ]
     arguments += ["--fusions", "[concat]", "--workers", "0", "--output", str(tmp_path / "runs")]
-    run = harness.run_recipe(RECIPE, arguments)
+    run = main(arguments)
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "cells.jsonl"}
     assert "trained on the labels of the training videos" in (run / "report.html").read_text()
 

@@ -16,19 +16,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sennit.recipes import compare, harness
-from sennit.recipes.harness import Options, find_recipe, list_recipes
+from sennit.recipes import compare
+from sennit.recipes.command_line import Options, config_class, list_recipes, parse_options
+from sennit.recipes.harness import find_recipe
 from sennit.recipes.harness.summary import summarise, waiting
 from sennit.recipes.harness.table import Row, columns_of
 
-from tests.recipes.tiny import RECIPE, Config, Tiny
+from tests.recipes.tiny import RECIPE, Config, Tiny, main
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return harness.run_recipe(RECIPE, ["--output", str(tmp_path_factory.mktemp("tiny") / "runs")])
+    return main(["--output", str(tmp_path_factory.mktemp("tiny") / "runs")])
 
 
 def metrics(folder: Path) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def test_the_report_has_all_parts(run: Path) -> None:
 def test_the_run_shows_its_table_and_the_share_of_waiting(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harness.run_recipe(RECIPE, ["--output", str(run.parent), "--resume", str(run)])
+    main(["--output", str(run.parent), "--resume", str(run)])
     shown = capsys.readouterr().out
     assert "gated" in shown
     assert "Waited for data" in shown
@@ -139,19 +140,17 @@ def test_columns_name_what_tells_them_apart(keys: list[tuple[str, str]], expecte
 
 @pytest.mark.parametrize("name", [name for name in list_recipes() if name != "table"])
 def test_every_option_of_every_recipe_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = find_recipe(name)
     with pytest.raises(SystemExit, match="0"):
-        harness.parse(recipe, ["--help"])
+        parse_options(config_class(name), ["--help"], prog=name)
     entries = {e.split()[0]: e.split(None, 2) for e in capsys.readouterr().out.split("\n  --")[1:]}
-    for field in dataclasses.fields(recipe.config):
+    for field in dataclasses.fields(config_class(name)):
         assert len(entries[field.name][2]) > 15, field.name
 
 
 @pytest.mark.parametrize("name", [name for name in list_recipes() if name != "table"])
 def test_every_yaml_of_every_recipe_is_valid(name: str) -> None:
-    recipe = find_recipe(name)
     for path in (ROOT / "recipes" / name).glob("*.yaml"):
-        config, _ = harness.parse(recipe, ["--config", str(path)])
+        config, _ = parse_options(config_class(name), ["--config", str(path)], prog=name)
         assert isinstance(config, Options)
 
 
@@ -173,7 +172,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
             done.append((cell["row"], cell["seed"]))
             return super().run_cell(config, folder, cell)
 
-    monkeypatch.setattr(compare, "find_recipe", lambda _: Logged())
+    monkeypatch.setattr("sennit.recipes.harness.find_recipe", lambda _: Logged())
+    monkeypatch.setattr("sennit.recipes.command_line.with_recipe.config_class", lambda _: Config)
     return done
 
 
@@ -240,7 +240,8 @@ def test_workers_end_with_the_process_that_started_them(kind: signal.Signals, tm
     code = (
         # What is started in the background by a shell ignores SIGINT.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from pathlib import Path; from sennit.recipes.harness import Cells, run_cells, run_command; "
+        "from pathlib import Path; from sennit.recipes.harness import Cells, run_cells; "
+        "from sennit.recipes.command_line import run_command; "
         "from tests.recipes.tiny import sleep; "
         f"cells = [{{'folder': {str(tmp_path)!r}, 'x': x}} for x in range(3)]; "
         f"done = Cells(Path({str(tmp_path)!r}) / 'cells.jsonl'); "

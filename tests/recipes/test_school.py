@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 from sennit.data import ResumableLoader, TaskSamplingLoader
-from sennit.recipes import harness
 from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.school.__main__ import main
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import EXAM, FILE, explained_variance, inner_split, joint, load, pooled, split
 from sennit.recipes.school.fitting import Scale, build, choose, fit, make_loader
+from sennit.recipes.school.recipe import RECIPE
 from sennit.recipes.school.references import REFERENCES
 from sennit.recipes.school.single import train_once
-from sennit.recipes.school.train import RECIPE
 
 from tests.recipes import golden
 from tests.recipes.synthetic import school_arrays, write_school
@@ -78,7 +78,7 @@ def test_a_folder_and_the_file_itself_are_read_alike(folder: Path) -> None:
 
 def test_without_data_there_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=rf"no file '{tmp_path}"):
-        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+        main(["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()
 
 
@@ -326,7 +326,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(folder), "--epochs", "2", "--width", "8", "--seeds", "1", "--workers", "0"]
     arguments += ["--sharing_options", '{"hard": {"depth": 1}}', "--head_rates", "[0.5]"]
     arguments += ["--own_settings", "{}", "--head_penalties", "[1.0]"]
-    run = harness.run_recipe(RECIPE, [*arguments, "--output", str(tmp_path / "runs")])
+    run = main([*arguments, "--output", str(tmp_path / "runs")])
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "checkpoints"}
     assert "pooled ridge" in (run / "table.csv").read_text()
 
@@ -352,7 +352,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
 )
 def test_options_that_cannot_be_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Config(**changes).check()
+        RECIPE.check(Config(**changes))
 
 
 @pytest.mark.real_data

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.recipes.harness import find_recipe, parse
+from sennit.recipes.command_line import config_class, parse_options
+from sennit.recipes.harness import find_recipe
 from sennit.recipes.table import TableDataset, write_shards
 from sennit.recipes.table.__main__ import main
 from sennit.recipes.table.build import build_model
@@ -144,7 +145,7 @@ def test_a_killed_run_goes_on_to_the_same_model(folder: Path, monkeypatch: pytes
         run("--epochs=4")
     monkeypatch.undo()
     monkeypatch.chdir(folder)
-    resumed = main(["--resume", "runs/table/latest", "--workers=0"])
+    resumed = main(["--resume", "runs/table/latest", "--workers=0"], prog="compare")
     assert resumed != whole
     assert predictions(resumed) == predictions(whole)
     assert (resumed / "model/model.safetensors").read_bytes() == (
@@ -250,7 +251,9 @@ def test_a_fault_in_a_worker_is_one_line(folder: Path) -> None:
 def test_fusions_and_single_inputs_are_compared_on_the_table(folder: Path) -> None:
     recipe = find_recipe("table")
     given = ["--data=train.csv", "--schema=schema.yaml", "--epochs=2", "--batch_size=6", "--width=8"]
-    config, _ = parse(recipe, [*given, '--fusions=["gated"]', "--seeds=1", "--workers=0"])
+    config, _ = parse_options(
+        config_class("table"), [*given, '--fusions=["gated"]', "--seeds=1", "--workers=0"], prog="compare"
+    )
     cells = {cell["row"]: cell for cell in recipe.cells(config)}
     assert list(cells) == ["gated", *SCHEMA["inputs"]]
     for row in ("gated", "caption"):
@@ -261,7 +264,9 @@ def test_fusions_and_single_inputs_are_compared_on_the_table(folder: Path) -> No
 
 def test_the_splits_of_the_harness_hold_only_rows_that_have_the_input(folder: Path) -> None:
     recipe = find_recipe("table")
-    config, _ = parse(recipe, ["--data=train.csv", "--schema=schema.yaml"])
+    config, _ = parse_options(
+        config_class("table"), ["--data=train.csv", "--schema=schema.yaml"], prog="compare"
+    )
     splits = recipe.data(config, ("caption",), 0)
     assert len(splits.train) == len([i for i in range(20) if i % 5 in (1, 2)])
     assert isinstance(splits.train.data, TableDataset)

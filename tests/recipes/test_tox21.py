@@ -15,13 +15,13 @@ import pytest
 import sennit.encoders.molecules
 import torch
 from sennit.data import Batch
-from sennit.recipes import harness
 from sennit.recipes.tox21 import scaffolds
+from sennit.recipes.tox21.__main__ import main
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import TASK, find, load, splits, standardised
 from sennit.recipes.tox21.fitting import figures, fit, overall, predicted, separated
+from sennit.recipes.tox21.recipe import FOREST, RECIPE, SINGLE
 from sennit.recipes.tox21.scaffolds import murcko_scaffold, scaffold_split
-from sennit.recipes.tox21.train import FOREST, RECIPE, SINGLE
 
 from tests.encoders.test_molecules import letters
 from tests.recipes import golden
@@ -101,7 +101,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 def test_without_data_there_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file"):
-        harness.run_recipe(RECIPE, ["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
+        main(["--data", str(tmp_path / "x"), "--output", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()
 
 
@@ -253,7 +253,7 @@ def test_numbers_go_through_the_same_code(tmp_path: Path) -> None:
 def test_the_command_writes_its_run(config: Config, tmp_path: Path) -> None:
     arguments = ["--data", str(config.data), "--output", str(tmp_path / "runs"), "--workers", "0"]
     arguments += ["--config", "recipes/tox21/quick.yaml", "--width", "8", "--fingerprint_bits", "128"]
-    run = harness.run_recipe(RECIPE, arguments)
+    run = main(arguments)
     assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "checkpoints"}
     assert FOREST.partition(",")[0] in (run / "table.csv").read_text()
 
@@ -281,7 +281,7 @@ def test_the_command_writes_its_run(config: Config, tmp_path: Path) -> None:
 )
 def test_options_that_cannot_be_are_refused(changes: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Config(**changes).check()  # type: ignore[arg-type]
+        RECIPE.check(Config(**changes))  # type: ignore[arg-type]
 
 
 def test_the_scaffold_of_rdkit_is_the_rings() -> None:

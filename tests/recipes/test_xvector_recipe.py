@@ -13,6 +13,7 @@ import pytest
 import torch
 from sennit.data.augment.waveform import RandomGain
 from sennit.recipes.xvector import ranks
+from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.backends import Embedded, choose, pairs_of, training_segments
 from sennit.recipes.xvector.cell import cells_of, file_of, run_cell
 from sennit.recipes.xvector.config import Config
@@ -22,9 +23,9 @@ from sennit.recipes.xvector.embedding import EMBEDDING, embed, embed_taps
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.network import build, encoder_of
 from sennit.recipes.xvector.reference import MFCCStatistics
-from sennit.recipes.xvector.run import main
 from sennit.recipes.xvector.scores import read_scores, rows_of
 from sennit.recipes.xvector.scores import trials_of as trials_of_scores
+from sennit.recipes.xvector.sharing import check_parts
 from sennit.recipes.xvector.train import train
 from sennit.tasks.verification import Backend, DetCurve, bootstrap_interval, equal_error_rate, min_cllr
 
@@ -94,7 +95,7 @@ def config(folder: Path) -> Config:
 )
 def test_wrong_options_are_refused_by_name(folder: Path, change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        tiny(folder, **change).check()
+        check_parts(tiny(folder, **change))
 
 
 def test_recordings_are_left_as_they_are_where_the_channel_is_kept(config: Config) -> None:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 from safetensors import safe_open
-from sennit.recipes.harness import run_command
+from sennit.recipes.command_line import run_command
 from sennit.recipes.xvector import saved
 from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.corpora import split

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 import soundfile
 import torch
+from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.cell import run_cell
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import load
@@ -17,7 +18,7 @@ from sennit.recipes.xvector.labels import accuracies
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.network import build, encoder_of, make_sharing
 from sennit.recipes.xvector.report import labels_of
-from sennit.recipes.xvector.run import main
+from sennit.recipes.xvector.sharing import check_parts
 from sennit.recipes.xvector.train import train
 
 from tests.recipes.synthetic_voices import RATE, voice
@@ -86,7 +87,7 @@ def test_combinations_that_cannot_work_are_refused_in_one_line(
     folder: Path, change: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says) as refused:
-        tiny(folder, **change).check()
+        check_parts(tiny(folder, **change))
     assert "\n" not in str(refused.value)
 
 

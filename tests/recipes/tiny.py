@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder, create_encoder
-from sennit.recipes.harness import Options, Recipe, Splits
+from sennit.recipes.command_line import Options, parse_options
+from sennit.recipes.harness import Splits, TrainedRecipe, run_recipe
 from sennit.tasks import Classification, Task
 
 
@@ -33,7 +34,7 @@ class Config(Options):
     rates: list[float] = field(default_factory=lambda: [1e-4, 1e-2])
 
 
-class Tiny(Recipe[Config]):
+class Tiny(TrainedRecipe[Config]):
     name = "tiny"
     title = "A tiny recipe"
     licence = "No data."
@@ -70,6 +71,11 @@ class Tiny(Recipe[Config]):
 
 
 RECIPE = Tiny()
+
+
+def main(arguments: Sequence[str]) -> Path:
+    """Run the recipe; return the run folder."""
+    return run_recipe(RECIPE, *parse_options(Config, arguments, prog="tiny"))
 
 
 def sleep(cell: Mapping[str, Any]) -> None:

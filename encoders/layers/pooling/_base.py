@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 class Pooling(Configurable, nn.Module):

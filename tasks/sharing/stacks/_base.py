@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from sennit.encoders.types import TapInfo
 from torch import Tensor, nn
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 
 class Stack(Configurable, nn.Module):

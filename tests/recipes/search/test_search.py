@@ -16,10 +16,9 @@ import pytest
 import torch
 from sennit.fusion.cell.genome import Genome
 from sennit.recipes.harness import find_recipe
-from sennit.recipes.search import options as search_options
+from sennit.recipes.search.__main__ import main
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import read_options
-from sennit.recipes.search.run import main
 from sennit.tasks import MultiTaskModel
 
 from tests.recipes.synthetic import write_mosi
@@ -175,7 +174,8 @@ def test_wrong_options_are_refused_by_name(given: list[str], message: str, tmp_p
 
 
 def test_a_recipe_of_one_modality_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_options, "find_recipe", lambda _: One())
+    monkeypatch.setattr("sennit.recipes.search.run.find_recipe", lambda _: One())
+    monkeypatch.setattr("sennit.recipes.command_line.with_recipe.config_class", lambda _: Config)
     with pytest.raises(ValueError, match=r"two modalities or more. Found \['a'\]"):
         main(["--recipe", "tiny", "--output", str(tmp_path)])
 
@@ -195,16 +195,16 @@ def test_to_go_on_under_other_options_is_refused(run: Path, data: Path) -> None:
 
 
 def test_options_of_the_recipe_pass_through_above_its_defaults() -> None:
-    options, _, config, text = read_options(["--recipe", "htad", "--epochs", "7", "--workers", "1"])
+    options, config, text = read_options(["--recipe", "htad", "--epochs", "7", "--workers", "1"])
     assert (config.epochs, config.workers, config.seeds) == (7, 1, 3)
     assert options.workers == 1
-    assert "# --generations 20" in text
+    assert "generations: 20" in text
     assert "workers" not in text
 
 
 def test_a_found_row_differs_from_the_recipes_own_by_the_fusion_alone() -> None:
     recipe = find_recipe("htad")
-    _, _, config, _ = read_options(["--recipe", "htad"])
+    _, config, _ = read_options(["--recipe", "htad"])
     names: Sequence[str] = ("audio", "accelerometer")
     genome = Genome.from_dict(
         {

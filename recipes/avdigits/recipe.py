@@ -12,7 +12,7 @@ from sennit.fusion import create_fusion
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, folder_of, splits
 from sennit.recipes.avdigits.files import find_files
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Splits, TrainedRecipe, check_names
 from sennit.tasks import (
     Classification,
     MultiTaskModel,
@@ -20,6 +20,9 @@ from sennit.tasks import (
     create_balancing,
     create_sharing,
     create_weighting,
+    list_balancings,
+    list_sharings,
+    list_weightings,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 SINGLE = "single-task networks"
 
 
-class AVDigits(Recipe[Config]):
+class AVDigits(TrainedRecipe[Config]):
     """Image and speech to the digit and its speaker."""
 
     name = "avdigits"
@@ -50,6 +53,13 @@ class AVDigits(Recipe[Config]):
     )
     config = Config
     default_fusion = "central_net"  # the best on validation data, over 5 seeds
+
+    def check(self, config: Config) -> None:
+        super().check(config)
+        check_names("sharing", [config.sharing], list_sharings())
+        check_names("weighting", [config.weighting], list_weightings())
+        if config.balancing is not None:
+            check_names("balancing", [config.balancing], list_balancings())
 
     def modalities(self, config: Config) -> tuple[str, ...]:
         return MODALITIES

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from sennit.encoders import Encoder, create_encoder
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.recipes.mosi.config import Config
 from sennit.recipes.mosi.data import LICENCE, SIZES, load, splits
 from sennit.tasks import Classification, Task
@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 _C = 0.01  # of the logistic regressions
 
 
-class MOSIRecipe(Recipe[Config]):
+class MOSIRecipe(TrainedRecipe[Config]):
     """Text, sound and picture to the sentiment."""
 
     name = "mosi"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sennit.data import Preprocessing, Sample
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.recipes.table.build import make_encoders, make_tasks, make_transforms
 from sennit.recipes.table.config import Comparison
 from sennit.recipes.table.parts import Parts, load_parts
@@ -19,7 +19,7 @@ from sennit.tasks import Task
 from torch.utils.data import Dataset
 
 
-class TableRecipe(Recipe[Comparison]):
+class TableRecipe(TrainedRecipe[Comparison]):
     """Fusions and single inputs on one's own table, by the split that its schema declares.
 
     An input alone is trained and tested on the rows that have it. Multi-label targets are learned and

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sennit.data import Batch
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Block, Grid, Heading, Recipe, Row, Splits
+from sennit.recipes.harness import Block, Grid, Heading, Recipe, Row, Splits, check_names
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import LICENCE, TASK, find, load, splits
 from sennit.recipes.tox21.fitting import (
@@ -24,7 +24,7 @@ from sennit.recipes.tox21.fitting import (
     predicted,
 )
 from sennit.recipes.tox21.references import Forest, random_forest
-from sennit.tasks import MultiTaskModel, Task
+from sennit.tasks import MultiTaskModel, Task, create_sharing, list_balancings, list_weightings
 
 _SHOWN = 20  # assays, at most, of which each has its figures
 FOREST, SINGLE = "random forest, fingerprint", "single-task networks, fingerprint"
@@ -48,6 +48,18 @@ class Tox21Recipe(Recipe[Config]):
     )
     config = Config
     default_fusion = "mean_probability"
+
+    def check(self, config: Config) -> None:
+        super().check(config)
+        sharing = create_sharing(config.sharing, **config.sharing_options)
+        check_names("weighting", [config.weighting], list_weightings())
+        if config.balancing is not None:
+            check_names("balancing", [config.balancing], list_balancings())
+            if not sharing.has_boundary:
+                raise ValueError(
+                    f"--balancing needs a tensor at which the tasks part. Found --sharing {config.sharing}, "
+                    f"which has none. Leave one of them out."
+                )
 
     def modalities(self, config: Config) -> tuple[str, ...]:
         return tuple(config.modalities)

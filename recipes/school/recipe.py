@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sennit.data.task_sampling import SAMPLINGS
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Recipe, Splits, check_names
 from sennit.recipes.harness.trainer import Stopwatch
-from sennit.recipes.school.config import JOINT, Config
+from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
 from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, fit
 from sennit.recipes.school.references import REFERENCES, run_reference
-from sennit.tasks import MultiTaskModel, Regression, Task
+from sennit.tasks import MultiTaskModel, Regression, Task, list_balancings, list_sharings, list_weightings
 
 
 class SchoolRecipe(Recipe[Config]):
@@ -37,6 +38,14 @@ class SchoolRecipe(Recipe[Config]):
     )
     config = Config
     spread = "splits"
+
+    def check(self, config: Config) -> None:
+        super().check(config)
+        check_names("sharing", [*config.sharings, *config.own_settings], list_sharings())
+        check_names("weighting", [config.weighting], list_weightings())
+        if config.balancing is not None:
+            check_names("balancing", [config.balancing], list_balancings())
+        check_names("--sampling", [config.sampling], (POOLED, *SAMPLINGS))
 
     def modalities(self, config: Config) -> tuple[str, ...]:
         return ("pupil",)

@@ -1,0 +1,30 @@
+"""A command that fails in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+def run_command(main: Callable[[], object], *, again: str) -> None:
+    """Run a command; an error of its input, or Ctrl-C, ends it with one line.
+
+    Args:
+        main: The command, without arguments.
+        again: How to resume it; printed after an interruption.
+    """
+    try:
+        main()
+    except (ValueError, OSError, TypeError, ImportError) as error:
+        sys.exit(f"error: {_message(error)}")
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; {again}")
+
+
+def _message(error: Exception) -> str:
+    """Return the message; an error from a DataLoader's worker has it in the last line of a traceback."""
+    text = str(error).strip()
+    if not text.startswith("Caught "):
+        return text
+    name, colon, message = text.splitlines()[-1].partition(": ")
+    return message if colon and "." in name and " " not in name else name + colon + message

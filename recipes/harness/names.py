@@ -1,0 +1,46 @@
+"""Names that a run's options refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import get_args
+
+from sennit.fusion import Stage, list_fusions
+
+from sennit.registry import unknown_name
+
+
+def check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse the first name that is not among the known ones.
+
+    Args:
+        kind: Kind of the named thing, for the message.
+        names: Names to check.
+        known: Names that exist.
+
+    Raises:
+        ValueError: A name does not exist; close ones are listed.
+
+    Example:
+        >>> check_names("fusion", ["gatd"], list_fusions())
+        Traceback (most recent call last):
+        ValueError: unknown fusion 'gatd'. Did you mean 'gated'?
+    """
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind, name, known)
+
+
+def fusion_stage(name: str) -> str:
+    """Return the stage of a fusion: ``"early"``, ``"intermediate"``, ``"late"`` or ``"decision"``.
+
+    Raises:
+        ValueError: There is no such fusion; close names are listed.
+
+    Example:
+        >>> fusion_stage("gated")
+        'late'
+    """
+    check_names("fusion", [name], list_fusions())
+    stage: str = next(stage for stage in get_args(Stage) if name in list_fusions(stage=stage))
+    return stage
