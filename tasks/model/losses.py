@@ -8,10 +8,10 @@ import torch
 from sennit.data import Batch
 from sennit.fusion.types import total_penalty
 from sennit.tasks._base import Task
+from sennit.tasks.model.gradient_conflicts import loss_weights
 from sennit.tasks.model.labelled_mean import Term, agree_on_active, labelled_mean
 from sennit.tasks.model.network import Features, Network
 from sennit.tasks.model.types import TaskOutput
-from sennit.tasks.model.gradient_conflicts import loss_weights
 from torch import Tensor
 from torch import distributed as dist
 

@@ -117,8 +117,9 @@ class Checkpoints(Checkpoint):
     ) -> None:
         step = trainer.global_step
         if self.limit is not None and self.limit.reached:
-            self._cut_short = True  # the checkpoint of this step; what ends the epoch is not part of the run
+            self._cut_short = True
             self._save(trainer, "last")
+            trainer.limit_val_batches = 0  # a resumed run validates where the epoch ends
             return
         if self.every is None or step % self.every or step == self.saved_step:
             return

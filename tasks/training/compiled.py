@@ -7,23 +7,39 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from sennit.fusion import FusedEncoder
 from sennit.tasks.model.model import MultiTaskModel
+
+_COMPILED = ("encode", "fuse")
 
 
 @contextmanager
 def compiled(model: MultiTaskModel, options: Mapping[str, Any] | None) -> Iterator[None]:
-    """Compile encoders, fusion and sharing within the block; afterwards the model is as before.
+    """Compile encoders and fusion within the block; afterwards the model is as before.
 
     Args:
-        model: Model whose `features` are compiled.
+        model: Model to train.
         options: Arguments of `torch.compile`; None leaves the model alone.
+
+    Raises:
+        ValueError: The sharing acts between the stages of encoders, which then are no graph of their own.
     """
     if options is None:
         yield
         return
+    if model.sharing.exchanges:
+        raise ValueError(
+            f"`compile` should be False with a sharing that acts between the stages of encoders. Found "
+            f"'{model.sharing.registry_name}'."
+        )
+    columns = [column for column in model.columns if isinstance(column, FusedEncoder)]
     # An attribute of the instance hides the method; left there, a copy of the model would call this one.
-    model.__dict__["features"] = torch.compile(model.features, **options)
+    for column in columns:
+        for name in _COMPILED:
+            column.__dict__[name] = torch.compile(getattr(column, name), **options)
     try:
         yield
     finally:
-        del model.__dict__["features"]
+        for column in columns:
+            for name in _COMPILED:
+                del column.__dict__[name]

@@ -16,6 +16,7 @@ _HINTS = (
     ".*no `val_dataloader`.*",
     r"Found \d+ module\(s\) in eval mode.*",  # frozen parts
     ".*treespec, LeafSpec.*",  # Lightning 2.6 beside torch 2.14
+    "The .grad attribute of a Tensor that is not a leaf.*",  # a look of torch.compile
 )
 # Lightning logs under the name of the package that was imported last.
 _LOGGERS = ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")

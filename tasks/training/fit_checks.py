@@ -57,9 +57,7 @@ def check_folder(monitor: str | None, every: int | None, resume: bool) -> None:
     """Refuse what needs checkpoints where there is no folder for them."""
     for name, value in {"monitor": monitor, "checkpoint_every": every, "resume": resume or None}.items():
         if value is not None:
-            raise ValueError(
-                f"`{name}` needs a `folder` for checkpoints. Found {value!r} without one."
-            )
+            raise ValueError(f"`{name}` needs a `folder` for checkpoints. Found {value!r} without one.")
 
 
 def check_monitor(
@@ -100,9 +98,7 @@ def _metrics_of(model: MultiTaskModel, task: str) -> Sequence[str]:
 def check_trainer_options(options: Mapping[str, Any]) -> None:
     for name in options:
         if name == "plugins":
-            raise ValueError(
-                "`trainer_options` should not hold 'plugins': `fit` brings its own."
-            )
+            raise ValueError("`trainer_options` should not hold 'plugins': `fit` brings its own.")
         if name in _SET_BY_FIT:
             raise ValueError(
                 f"`trainer_options` should not hold '{name}', which `fit` sets. Use its argument "

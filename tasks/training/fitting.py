@@ -39,8 +39,8 @@ class Fitted:
     Attributes:
         best: Best monitored value, if one was monitored.
         steps: Optimizer steps, in all.
-        epochs: Epochs, in all.
-        waiting: Share of the time that this process spent waiting for training data, 0 to 1; None where a
+        epochs: Epochs, in all; ``steps`` or ``max_time`` may have cut the last one short.
+        waiting: Share of the time that this process spent waiting for training data, 0 to 1; NaN where a
             loader does not count it.
         checkpoint: ``last.ckpt``, if there is a folder.
         best_checkpoint: ``best.ckpt``, if a value was monitored.
@@ -49,7 +49,7 @@ class Fitted:
     best: float | None
     steps: int
     epochs: int
-    waiting: float | None
+    waiting: float
     checkpoint: Path | None
     best_checkpoint: Path | None = None
 
@@ -114,8 +114,7 @@ def fit(
         checkpoint_every: Steps between checkpoints; one is also written after each epoch.
         callbacks: Lightning callbacks of the caller's.
         loggers: Lightning loggers beside ``metrics.csv``; ``"tensorboard"`` writes events to the folder.
-        compile: Whether to compile encoders, fusion and sharing for the training, or options of
-            `torch.compile`.
+        compile: Whether to compile encoders and fusion for the training, or options of `torch.compile`.
         accelerator: Lightning's name of it.
         devices: Number of processes; each takes a share of every batch (DDP).
         trainer_options: Further options of Lightning's Trainer, such as ``{"deterministic": True}``.
@@ -215,8 +214,10 @@ def fit(
     if last is not None:
         choose_weights(learner, best, last)
     if progress:
-        waited = "" if timer.share is None else f": waited for data {timer.share:.1%} of the time"
-        say(f"epoch {trainer.current_epoch}, step {trainer.global_step}{waited}")
+        say(
+            f"epoch {trainer.current_epoch}, step {trainer.global_step}: waited for data "
+            f"{timer.share:.1%} of the time"
+        )
     return Fitted(
         best=None if checkpoints is None else checkpoints.best,
         steps=trainer.global_step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -35,22 +36,19 @@ class DataWaitTimer(pl.Callback):
         loaders: Loaders of the training data; those that count the seconds have ``waited_s``.
 
     Attributes:
-        share: Share of the time, 0 to 1; None where a loader does not count.
+        share: Share of the time, 0 to 1; NaN where a loader does not count.
     """
 
     def __init__(self, loaders: Iterable[Any]) -> None:
         self.loaders = list(loaders)
-        self.share: float | None = None
+        self.share = math.nan
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start, self._waited_at_start = time.perf_counter(), self._waited()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        seconds, waited = time.perf_counter() - self._start, self._waited()
-        if waited is not None and self._waited_at_start is not None:
-            self.share = (waited - self._waited_at_start) / seconds
+        seconds = time.perf_counter() - self._start
+        self.share = (self._waited() - self._waited_at_start) / seconds
 
-    def _waited(self) -> float | None:
-        if not all(hasattr(loader, "waited_s") for loader in self.loaders):
-            return None
-        return sum(loader.waited_s for loader in self.loaders)
+    def _waited(self) -> float:
+        return sum(getattr(loader, "waited_s", math.nan) for loader in self.loaders)

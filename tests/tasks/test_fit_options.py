@@ -1,4 +1,4 @@
-"""What `fit` is given beside the data: callbacks, loggers, optimizers, schedules, limits, several validations."""
+"""Options of `fit`: callbacks, loggers, optimizers, schedules, limits, several validations."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_optimizer_is_the_callers_with_the_learners_groups(tmp_path: Path) -
     assert type(optimizer) is torch.optim.SGD
     assert {group["initial_lr"] for group in optimizer.param_groups} == {0.05, 0.1}
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.1}
-    assert {group["lr"] for group in optimizer.param_groups} == pytest.approx({0.025, 0.05})
+    assert sorted({round(g["lr"], 6) for g in optimizer.param_groups}) == [0.025, 0.05]
     with pytest.raises(ValueError, match=r"optimizer='AdamW'.*optimizer='torch.optim.sgd.SGD'"):
         train(make_learner(lr_scale={"heads": 2.0}, weight_decay=0.1), make_data(), tmp_path, resume=True,
               schedule=halving)  # fmt: skip
@@ -118,7 +118,11 @@ def test_the_optimizer_is_the_callers_with_the_learners_groups(tmp_path: Path) -
         ({"callbacks": [Counting]}, TypeError, r"`callbacks` should hold.*instances, not classes"),
         ({"loggers": ["wandb"]}, ValueError, r"unknown logger 'wandb'"),
         ({"loggers": [3]}, TypeError, r"`loggers` should hold.*Found a int"),
-        ({"trainer_options": {"max_epochs": 3}}, ValueError, r"'max_epochs', which `fit` sets. Use.*`epochs`"),
+        (
+            {"trainer_options": {"max_epochs": 3}},
+            ValueError,
+            r"'max_epochs', which `fit` sets.*`epochs`",
+        ),
         ({"trainer_options": {"logger": False}}, ValueError, r"'logger', which `fit` sets. Use.*`loggers`"),
         ({"trainer_options": {"plugins": []}}, ValueError, r"'plugins'"),
         ({"trainer_options": {"max_epoch": 3}}, ValueError, r"option of a Trainer 'max_epoch'"),
@@ -153,8 +157,8 @@ def test_without_a_folder_nothing_is_written_and_any_loader_will_do(
     learner, other = make_learner(schedule="one_cycle"), make_learner(schedule="one_cycle")
     torch.manual_seed(2)
     fitted = fit(learner, loader(), steps=7, **QUIET)
-    assert (fitted.steps, fitted.epochs, fitted.checkpoint, fitted.best) == (7, 2, None, None)
-    assert fitted.waiting is None, "a DataLoader does not count the seconds"
+    assert (fitted.steps, fitted.epochs, fitted.checkpoint, fitted.best) == (7, 3, None, None)
+    assert math.isnan(fitted.waiting), "a DataLoader does not count the seconds"
     torch.manual_seed(2)
     make_trainer(max_steps=7, max_epochs=-1).fit(other, loader())
     assert all(torch.equal(x, weights(other)[name]) for name, x in weights(learner).items())
@@ -235,7 +239,7 @@ def test_compiling_trains_the_same_and_leaves_a_plain_model(tmp_path: Path) -> N
     after = weights(compiled)
     for name, x in weights(plain).items():
         torch.testing.assert_close(x, after[name])
-    assert "features" not in vars(compiled.model)
+    assert "encode" not in vars(compiled.model.fused_encoder)
     copy.deepcopy(compiled.model)(make_batch(4))
 
 
@@ -279,5 +283,3 @@ def test_the_schedule_of_a_run_resumes_where_it_was(tmp_path: Path) -> None:
         for own, schedule_ in ((first, one), (second, two)):
             own.step()
             schedule_.step()
-
-
