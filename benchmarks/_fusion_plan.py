@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sennit.fusion import Stage, list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, Stage, list_fusions
 
 How = Literal["alone", "frozen", "joint"]
 
@@ -44,7 +43,7 @@ class Case:
         """Its name in tables."""
         return f"{self.name}, {self.how}"
 
-    def cell(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    def job(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The training of a seed, in JSON values; the settings tell it from one under others."""
         return {**asdict(self), "settings": dict(settings), "seed": seed}
 

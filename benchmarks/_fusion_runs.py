@@ -35,35 +35,35 @@ class Refused(Exception):
     """The parts do not work together."""
 
 
-def train(folder: Path, kept: Path, cell: Mapping[str, Any]) -> Outcome:
-    """Train one cell, in a worker; a fusion that refuses the encoders or the data gives the reason.
+def train(folder: Path, kept: Path, job: Mapping[str, Any]) -> Outcome:
+    """Train one job, in a worker; a fusion that refuses the encoders or the data gives the reason.
 
     The weights are those of the last step, so nothing is chosen on validation data here.
 
     Args:
         folder: Of the recipes' data.
         kept: Where what the encoders of the first seed give is kept.
-        cell: As `Case.cell` says.
+        job: As `Case.job` says.
     """
-    own = DATA[cell["data"]]
-    config = own.config(folder, cell["settings"])
+    own = DATA[job["data"]]
+    config = own.config(folder, job["settings"])
     every = own.recipe.modalities(config)
-    names = (cell["name"],) if cell["how"] == "alone" else every
+    names = (job["name"],) if job["how"] == "alone" else every
     sides: dict[str, list[tuple[dict[str, float], float]]] = {side: [] for side in SIDES}
     seconds = 0.0
-    for number, part in enumerate(own.parts(config, names, cell["seed"])):
-        torch.manual_seed(1000 * cell["seed"] + number)
-        files = {m: kept / f"{cell['data']}-{m}-{number}.safetensors" for m in names}
+    for number, part in enumerate(own.parts(config, names, job["seed"])):
+        torch.manual_seed(1000 * job["seed"] + number)
+        files = {m: kept / f"{job['data']}-{m}-{number}.safetensors" for m in names}
         try:
-            model, data, spent = _fit(own, config, cell, part, files)
+            model, data, spent = _fit(own, config, job, part, files)
         except Refused as error:
             return {"refused": str(error)}
         seconds += spent
-        if cell["how"] == "alone" and cell["seed"] == 0:
+        if job["how"] == "alone" and job["seed"] == 0:
             (name,) = names
             encoder = model.fused_encoder.leaves()[name]
             write(files[name], encoded(name, encoder, part, renderings=own.renderings))
-        for side, found in _scores(model, data, every, (cell["seed"], number)).items():
+        for side, found in _scores(model, data, every, (job["seed"], number)).items():
             sides[side].append(found)
     outcome: Outcome = {"seconds": seconds, "missing": {}}
     for side, of_parts in sides.items():
@@ -75,21 +75,21 @@ def train(folder: Path, kept: Path, cell: Mapping[str, Any]) -> Outcome:
 
 
 def _fit(
-    own: DataSet, config: Any, cell: Mapping[str, Any], part: Part, files: Mapping[str, Path]
+    own: DataSet, config: Any, job: Mapping[str, Any], part: Part, files: Mapping[str, Path]
 ) -> tuple[MultiTaskModel, Part, float]:
     """The model, the data as it reads them, and the seconds of training."""
     names, encoders = tuple(files), own.recipe.encoders(config, tuple(files))
     steps = config.epochs * max(1, len(part.train) // config.batch_size)
-    if cell["how"] == "frozen":
+    if job["how"] == "frozen":
         encoders = {m: read(path) for m, path in files.items()}
         part = numbered(part, names, renderings=own.renderings)
     start = time.process_time()
     batch_size = min(config.batch_size, len(part.train))
     loader = ResumableLoader(
-        part.train, batch_size=batch_size, collate_fn=part.train.collate, seed=cell["seed"], drop_last=True
+        part.train, batch_size=batch_size, collate_fn=part.train.collate, seed=job["seed"], drop_last=True
     )
     some = next(iter(DataLoader(part.train, batch_size=_FIT_ON, collate_fn=part.train.collate)))
-    model = _build(own, config, encoders, "concat" if cell["how"] == "alone" else cell["name"], some)
+    model = _build(own, config, encoders, "concat" if job["how"] == "alone" else job["name"], some)
     take_steps(own.recipe.learner(config, model), loader, steps=steps)
     return model.eval(), part, time.process_time() - start
 
@@ -176,6 +176,6 @@ def accuracies(
     return {t: (y == data.batch.targets[t]).float().mean().item() for t, y in answers.items()}
 
 
-def describe(cell: Mapping[str, Any]) -> str:
+def describe(job: Mapping[str, Any]) -> str:
     """For the progress bar."""
-    return f"{cell['data']}: {cell['name']} {cell['how']}, seed {cell['seed'] + 1}"
+    return f"{job['data']}: {job['name']} {job['how']}, seed {job['seed'] + 1}"

@@ -37,7 +37,7 @@ class Case:
             return "reference"
         return "sharing" if self.sharing != "hard" else "weighting" if self.balancing is None else "balancing"
 
-    def cell(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    def job(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The training of a seed, in JSON values; the settings tell it from one under others."""
         return {**asdict(self), "settings": dict(settings), "seed": seed}
 

@@ -63,18 +63,18 @@ DATA: dict[str, DataSet] = {
 }
 
 
-def train(folder: Path, cell: Mapping[str, Any]) -> Outcome:
-    """Train one cell, in a worker; methods that refuse each other or the data give the reason."""
-    module = import_module(f"benchmarks._multitask_{cell['data']}")
-    case = Case(cell["data"], cell["sharing"], cell["weighting"], cell["balancing"])
+def train(folder: Path, job: Mapping[str, Any]) -> Outcome:
+    """Train one job, in a worker; methods that refuse each other or the data give the reason."""
+    module = import_module(f"benchmarks._multitask_{job['data']}")
+    case = Case(job["data"], job["sharing"], job["weighting"], job["balancing"])
     try:
-        found: Outcome = module.train(case, folder, cell["settings"], cell["seed"])
+        found: Outcome = module.train(case, folder, job["settings"], job["seed"])
     except (TypeError, ValueError) as error:
         return {"refused": str(error)}
     return found
 
 
-def describe(cell: Mapping[str, Any]) -> str:
+def describe(job: Mapping[str, Any]) -> str:
     """For the progress bar."""
-    case = Case(cell["data"], cell["sharing"], cell["weighting"], cell["balancing"])
-    return f"{case.data}: {case.label}, seed {cell['seed'] + 1}"
+    case = Case(job["data"], job["sharing"], job["weighting"], job["balancing"])
+    return f"{case.data}: {case.label}, seed {job['seed'] + 1}"

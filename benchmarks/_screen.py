@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sennit.data import ResumableLoader
-from sennit.recipes.harness import Cells, quiet_trainer, run_cells
+from sennit.recipes.harness import Jobs, quiet_trainer, run_jobs
 from sennit.tasks import Learner
 
 from sennit.files import write_json
@@ -25,7 +25,7 @@ Outcome = dict[str, Any]
 class Choice(Protocol):
     """One choice of methods on one data set, hashable."""
 
-    def cell(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    def job(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The training of a seed, in JSON values, with these ``settings``."""
         ...
 
@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser, *, name: str) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
 
 
-class Trainings(Cells):
+class Trainings(Jobs):
     """A folder with a JSON file for each finished training, named after its methods and its seed.
 
     A file of the same methods under other settings is not taken, and written over.
@@ -55,18 +55,18 @@ class Trainings(Cells):
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
 
-    def get(self, cell: Mapping[str, Any]) -> Any | None:
-        path = self._file(cell)
+    def get(self, job: Mapping[str, Any]) -> Any | None:
+        path = self._file(job)
         if not path.is_file():
             return None
         kept = json.loads(path.read_text())
-        return kept["result"] if kept["cell"] == json.loads(json.dumps(cell)) else None
+        return kept["result"] if kept["job"] == json.loads(json.dumps(job)) else None
 
-    def store(self, cell: Mapping[str, Any], result: Any) -> None:
-        write_json(self._file(cell), {"cell": cell, "result": result})
+    def store(self, job: Mapping[str, Any], result: Any) -> None:
+        write_json(self._file(job), {"job": job, "result": result})
 
-    def _file(self, cell: Mapping[str, Any]) -> Path:
-        words = ["" if value is None else str(value) for key, value in cell.items() if key != "settings"]
+    def _file(self, job: Mapping[str, Any]) -> Path:
+        words = ["" if value is None else str(value) for key, value in job.items() if key != "settings"]
         return self.path / (re.sub(r"[^\w-]+", "_", "-".join(words)) + ".json")
 
 
@@ -88,14 +88,14 @@ def run(
     """Run what is not in the folder yet; all outcomes by case and seed.
 
     Args:
-        work: From a cell to its outcome; importable by name.
+        work: From a job to its outcome; importable by name.
         wanted: Cases with the settings of their data set and a seed.
         done: The folder.
         workers: Processes of one thread each; 0 runs in this one.
-        describe: A few words on a cell, for the progress bar.
+        describe: A few words on a job, for the progress bar.
     """
-    cells = [case.cell(settings, seed) for case, settings, seed in wanted]
-    found = run_cells(work, cells, done, workers=workers, describe=describe)
+    jobs = [case.job(settings, seed) for case, settings, seed in wanted]
+    found = run_jobs(work, jobs, done, workers=workers, describe=describe)
     return {(case, seed): outcome for (case, _, seed), outcome in zip(wanted, found, strict=True)}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder
-from sennit.search import BatchedEvaluator, Proposal, Space, Training, cache_taps
+from sennit.search import BatchedEvaluator, Proposal, Space, TrainingOptions, cache_taps
 from sennit.tasks import Classification
 
 from benchmarks._harness import Result, alternate, not_run
@@ -39,7 +39,11 @@ def stacked_row(
     with tempfile.TemporaryDirectory() as folder:
         caches = [cache_taps(encoders, BatchDataset(batch), folder) for batch in (train, validation)]
         evaluator = BatchedEvaluator(
-            choices, {"digit": Classification(10)}, *caches, training=Training(EPOCHS, BATCH), device=device
+            choices,
+            {"digit": Classification(10)},
+            *caches,
+            training=TrainingOptions(EPOCHS, BATCH),
+            device=device,
         )
         row = alternate(
             what,

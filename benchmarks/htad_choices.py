@@ -41,12 +41,12 @@ def score(job: tuple[str, str, int]) -> float:
     config = dataclasses.replace(Config(), **change.get("config", {}))
     row, found = change.get("row", DEFAULT_FUSION), []
     for fold, (train, _) in enumerate(folds(data, protocol, seed)):
-        cell = {"row": row, "weighting": None, "protocol": protocol, "seed": seed, "fold": fold}
+        job = {"row": row, "weighting": None, "protocol": protocol, "seed": seed, "fold": fold}
         for trial, (inner, check) in enumerate(inner_splits(data, protocol, train, seed)):
             steps = config.epochs * (len(inner) // config.batch_size)
             strength, without = STRENGTH[protocol], change.get("without", ())
             names = list(data.batch.inputs)
-            model = fit(config, cell, data, inner, names, strength, steps, trial=trial, without=without)
+            model = fit(config, job, data, inner, names, strength, steps, trial=trial, without=without)
             batch = data.batch.select(torch.as_tensor(check))
             with torch.no_grad():
                 logits = model.eval()(batch)["activity"].logits

@@ -1,6 +1,6 @@
 """``python -m sennit.recipes.compare --recipe avdigits --fusion concat,gated --seeds 5``: fill a table.
 
-The cells of a recipe with the same options are kept together, whichever fusions and seeds they were
+The jobs of a recipe with the same options are kept together, whichever fusions and seeds they were
 asked for with: the same command goes on where it stopped, and one with more fusions or more seeds runs
 only what is new.
 """
@@ -31,7 +31,7 @@ class CompareOptions:
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
-    """Fill the table; return the folder that keeps the cells."""
+    """Fill the table; return the folder that keeps the jobs."""
     options, config, _ = parse_with_recipe(
         CompareOptions, arguments, prog="python -m sennit.recipes.compare", skip=("fusions", "resume")
     )
@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     fusions = [name.strip() for name in options.fusion.split(",")]
     config = dataclasses.replace(config, data=data, fusions=fusions)
     recipe.check(config)
-    cells = [cell for cell in recipe.cells(config) if recipe.ablation(cell) is None]
+    jobs = [job for job in recipe.jobs(config) if recipe.ablation(job) is None]
     folder = comparison_folder(config, options.output / recipe.name)
-    fill(recipe, config, cells, folder)
+    fill(recipe, config, jobs, folder)
     return folder
 
 

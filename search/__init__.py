@@ -5,20 +5,23 @@ from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.costs import count_costs, measure_latency_ms
-from sennit.search.batched.generation_trainer import Training
-from sennit.search.evaluator import Evaluator, Objective
+from sennit.search.batched.training_options import TrainingOptions
+from sennit.search.evaluator import Evaluator
 from sennit.search.records import Evaluation, Proposal, Record
 from sennit.search.report.genome_svg import genome_svg
 from sennit.search.report.genome_text import describe_genome
 from sennit.search.report.runs import hypervolumes
 from sennit.search.report.search_report import write_search_report
-from sennit.search.search import SearchResult, search
+from sennit.search.result import SearchResult
+from sennit.search.search import search
+from sennit.search.searchable import check_searchable
 from sennit.search.space import Space
 from sennit.search.strategies import Strategy, create_strategy, list_strategies, register_strategy
 from sennit.search.study.run_search import run_search
-from sennit.search.taps.cache_taps import TapCache, cache_taps
+from sennit.search.taps.cache_taps import cache_taps
 from sennit.search.taps.inference_only import inference_only
 from sennit.search.taps.repeatable_batches import RepeatableBatches
+from sennit.search.taps.tap_cache import TapCache
 
 from sennit.bare_import import refuse_bare_import
 
@@ -30,7 +33,6 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Genome",
-    "Objective",
     "Proposal",
     "Record",
     "RepeatableBatches",
@@ -38,8 +40,9 @@ __all__ = [
     "Space",
     "Strategy",
     "TapCache",
-    "Training",
+    "TrainingOptions",
     "cache_taps",
+    "check_searchable",
     "count_costs",
     "create_strategy",
     "describe_genome",

@@ -1,4 +1,4 @@
-"""What is known of a candidate, before and after it was trained."""
+"""Candidates before and after their training."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sennit.encoders._base import Encoder
-from sennit.fusion._base import Fusion
+from sennit.fusion import Fusion
 from sennit.fusion.cell.genome import Genome
 from sennit.search.space import Genes
 
 Slot = tuple[int, int]
-"""A generation and an index within it: what random numbers are keyed by."""
+"""Generation and index within it: the key of a candidate's random numbers."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Proposal:
     """A candidate to train.
 
     Args:
-        slot: Its generation and index.
-        genes: As the strategy proposed them.
-        genome: What they decode to.
-        parent: The slot of the candidate that it was made from, where there is one.
+        slot: Generation and index.
+        genes: Genes that the strategy proposed.
+        genome: Structure that they decode to.
+        parent: Slot of the candidate that it was derived from, if any.
     """
 
     slot: Slot
@@ -33,12 +33,12 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What training a candidate gave.
+    """The result of training a candidate.
 
     Args:
-        errors: By task, 1 − its score on the validation data, at the candidate's best epoch.
+        errors: 1 − the validation score of each task, at the candidate's best epoch.
         epochs: Passes over the training data before it stopped.
-        seconds: Its share of the time that its stack took.
+        seconds: Share of the time in which its slice of the generation was trained.
     """
 
     errors: Mapping[str, float]
@@ -47,20 +47,20 @@ class Evaluation:
 
     @property
     def error(self) -> float:
-        """The mean over the tasks."""
+        """The mean error over the tasks."""
         return sum(self.errors.values()) / len(self.errors)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A candidate that was trained, with its objectives.
+    """A trained candidate with its objectives.
 
     Args:
-        proposal: What was trained.
-        evaluation: What came of it.
-        values: The objectives, all to be made small.
-        costs: ``"parameters"``, ``"flops"`` and what else was asked for.
-        copied_from: The slot of an equal genome, when nothing was paid for this one.
+        proposal: Candidate.
+        evaluation: Result of its training.
+        values: Values of the objectives, all to be minimised.
+        costs: ``"parameters"``, ``"flops"`` and further costs by name.
+        copied_from: Slot of an equal genome whose result this is, if the candidate was not trained itself.
     """
 
     proposal: Proposal
@@ -74,8 +74,8 @@ class Record:
         """The structure of its fusion."""
         return self.proposal.genome
 
-    def build(self, encoders: Mapping[str, Encoder]) -> Fusion:
-        """A new, untrained fusion of this structure: a module like any other."""
+    def create_fusion(self, encoders: Mapping[str, Encoder]) -> Fusion:
+        """Make a new, untrained fusion of this structure: a module like any other."""
         from sennit.fusion.intermediate.cells import Cells
 
         return Cells(encoders, genome=self.genome.to_dict())

@@ -1,74 +1,28 @@
-"""A search from encoders and data to the best fusions."""
+"""The search for the best fusions of given encoders, tasks and data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from sennit.data import Transforms
 from sennit.encoders import Encoder
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
-from sennit.search.batched.generation_trainer import Training
-from sennit.search.evaluator import Objective
-from sennit.search.pareto import pareto_front
-from sennit.search.records import Record
+from sennit.search.batched.training_options import TrainingOptions
+from sennit.search.result import SearchResult
+from sennit.search.searchable import check_searchable
 from sennit.search.space import Space
 from sennit.search.strategies import Strategy, create_strategy
 from sennit.search.study.run_search import run_search
 from sennit.search.taps.cache_taps import cache_taps
 from sennit.search.taps.tap_cache import TapCache
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        records: Every candidate, in the order of generation and index.
-        space: What they are from.
-        objectives: The names of their values.
-        population: Candidates a generation.
-        strategy: What proposed them.
-    """
-
-    records: Sequence[Record]
-    space: Space
-    objectives: tuple[str, ...]
-    population: int
-    strategy: str
-
-    @property
-    def best(self) -> Record:
-        """The candidate of least mean validation error; of equal ones the smallest, then the earliest."""
-        return min(
-            self.records, key=lambda r: (r.evaluation.error, r.costs.get("parameters", 0.0), r.proposal.slot)
-        )
-
-    @property
-    def front(self) -> list[Record]:
-        """The candidates that no other beats in all objectives."""
-        return [self.records[i] for i in pareto_front([r.values for r in self.records])]
-
-    def report(self, folder: str | Path) -> Path:
-        """Write ``report.html``, its pictures, and the records as CSV and JSON; returns the page."""
-        from sennit.search.report.search_report import write_search_report
-
-        return write_search_report(
-            Path(folder),
-            {self.strategy: self.records},
-            self.space,
-            objectives=self.objectives,
-            population=self.population,
-            title="A fusion searched",
-            winners={"best": self.best.genome},
-        )
+from sennit.tasks import Task
 
 
 def search(
     encoders: Mapping[str, Encoder],
-    tasks: Mapping[str, Objective],
+    tasks: Mapping[str, Task],
     train: Any,
     validation: Any,
     *,
@@ -97,48 +51,48 @@ def search(
     device: str = "cpu",
     progress: bool = True,
 ) -> SearchResult:
-    """Find fusions of some encoders for some tasks.
+    """Search for the fusions of some encoders that serve some tasks best.
 
     The encoders are frozen, and should be trained already, each alone or with any fusion. Their taps are
-    computed once; a generation is trained as one stacked net. The same call in the same folder goes on where
-    one before was killed, or returns at once what it found.
+    computed once; the candidates of a generation are trained side by side. The same call in the same folder
+    resumes a search that was interrupted, and returns the result of a complete one at once.
 
     Args:
-        encoders: By modality.
-        tasks: By name; each has labels and a head of its own. Their losses are summed.
-        train: A dataset, batches, or a `TapCache`.
-        validation: As ``train``; what is found is chosen on it, so test on other data.
-        folder: For the study, the taps, and checkpoints.
-        name: Of the study; several can share a folder.
-        space: What to choose from; `Space.of` the encoders and tasks by default.
-        strategy: One of `list_strategies`, or made already.
-        generations: How many.
+        encoders: Encoders by modality.
+        tasks: Tasks by name; see `check_searchable`. Their losses are summed.
+        train: Training data: a dataset, batches, or a `TapCache`.
+        validation: Validation data, in one of these forms. They choose the best fusion, so test it on others.
+        folder: Folder for the study, the taps and checkpoints.
+        name: Name of the study; several can share a folder.
+        space: Choices of the search; `Space.of` the encoders and tasks by default.
+        strategy: One of `list_strategies`, or a strategy.
+        generations: Number of generations.
         population: Candidates a generation.
-        objectives: All to be made small: ``"error"`` (1 − the score, the mean over the tasks),
+        objectives: Names of the values to minimise: ``"error"`` (1 − the score, the mean over the tasks),
             ``"error/<task>"``, ``"parameters"``, ``"flops"``, ``"latency_ms"``.
         budgets: Upper limits of such costs, by name.
-        epochs: Of each candidate, at most.
+        epochs: Maximum number of epochs of each candidate.
         batch_size: Samples a step.
         lr: Learning rate of AdamW.
-        weight_decay: Of matrices.
+        weight_decay: Weight decay; applied to matrices only.
         patience: Epochs without a better validation error after which a candidate stops.
         inherit: Whether a candidate starts with its parent's weights where both have the same map.
-        transforms: Of the data, where they are not in batches already.
+        transforms: Transforms of the data by modality, if these are not batches yet.
         collate: ``model.collate``, for a dataset of samples.
-        renderings: How often each training sample is drawn, where drawing it is random.
-        workers: Processes side by side.
-        storage: Address of the study; a file in the folder by default, a server for many machines.
+        renderings: Number of random renderings of each training sample, where it is augmented.
+        workers: Number of processes side by side.
+        storage: Address of the study; a file in the folder by default, a server for several machines.
         launcher: ``"processes"``, or ``"ray"`` for tasks of a Ray cluster.
         heartbeat_s: Seconds between the heartbeats of a worker; after three missed, others take over.
-        seed: Of everything.
-        device: Where candidates are trained, and taps computed.
-        progress: Whether to show it.
+        seed: Random seed of the search, the candidates' weights and the renderings.
+        device: Device that computes taps and trains candidates.
+        progress: Whether to show a progress bar.
 
     Raises:
-        TypeError: A task without labels or without a head of its own.
+        TypeError: A task that a search cannot train or score.
         ValueError: An argument is out of range, training data change from reading to reading, or the study
-            in the folder was begun under other settings; what differs is named.
-        OSError: Something cannot be read or written.
+            in the folder was started with other settings; the difference is named.
+        OSError: A file cannot be read or written.
 
     Example:
         >>> import tempfile, torch
@@ -152,17 +106,12 @@ def search(
         >>> data = [BatchDataset(whole.select(rows)) for rows in torch.arange(60).split(40)]
         >>> result = search(encoders, {"y": Classification(2)}, *data, folder=tempfile.mkdtemp(),
         ...                 generations=2, population=4, epochs=2, progress=False)
-        >>> len(result.records), type(result.best.build(encoders)).__name__
+        >>> len(result.records), type(result.best.create_fusion(encoders)).__name__
         (8, 'Cells')
     """
+    check_searchable(tasks)
     folder = Path(folder)
-    for task, objective in tasks.items():
-        if getattr(objective, "target", 0) is None or getattr(objective, "of", None) is not None:
-            raise TypeError(
-                f"task '{task}' should have labels and a head of its own, for a search to score it. "
-                f"Leave it out; what was found can be trained with it."
-            )
-    parts = [
+    caches = [
         data
         if isinstance(data, TapCache)
         else cache_taps(
@@ -179,21 +128,21 @@ def search(
         for data, drawn in ((train, renderings), (validation, 1))
     ]
     space = space or Space.of(encoders, tasks)
-    wanted = {*objectives, *(budgets or {})}
     evaluator = BatchedEvaluator(
         space,
         tasks,
-        *parts,
-        training=Training(epochs, batch_size, lr, weight_decay, patience),
+        *caches,
+        training=TrainingOptions(epochs, batch_size, lr, weight_decay, patience),
         seed=seed,
         device=device,
         weights=folder / "weights" / name if inherit else None,
-        latency="latency_ms" in wanted,
+        latency="latency_ms" in {*objectives, *(budgets or {})},
     )
-    made = create_strategy(strategy) if isinstance(strategy, str) else strategy
+    if isinstance(strategy, str):
+        strategy = create_strategy(strategy)
     records = run_search(
         evaluator,
-        made,
+        strategy,
         folder=folder,
         name=name,
         generations=generations,
@@ -207,4 +156,4 @@ def search(
         seed=seed,
         progress=progress,
     )
-    return SearchResult(records, space, tuple(objectives), population, made.config["name"])
+    return SearchResult(records, space, tuple(objectives), population, strategy.config["name"])

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sennit.data import Batch, BatchDataset
+    from sennit.data import Batch, BatchDataset, ResumableLoader
     from sennit.encoders import Encoder, create_encoder, list_encoders
     from sennit.fusion import Fusion, create_fusion, list_fusions
-    from sennit.search import search
     from sennit.tasks import (
         Classification,
         Learner,
@@ -28,10 +27,9 @@ if TYPE_CHECKING:
     )
 
 _EXPORTS = {
-    "sennit.data": ("Batch", "BatchDataset"),
+    "sennit.data": ("Batch", "BatchDataset", "ResumableLoader"),
     "sennit.encoders": ("Encoder", "create_encoder", "list_encoders"),
     "sennit.fusion": ("Fusion", "create_fusion", "list_fusions"),
-    "sennit.search": ("search",),
     "sennit.tasks": (
         "Classification",
         "Learner",
@@ -62,6 +60,7 @@ __all__ = [
     "MultiLabel",
     "MultiTaskModel",
     "Regression",
+    "ResumableLoader",
     "create_balancing",
     "create_encoder",
     "create_fusion",
@@ -76,7 +75,6 @@ __all__ = [
     "list_sharings",
     "list_tasks",
     "list_weightings",
-    "search",
 ]
 
 # In a checkout the rooms (encoders, fusion, ...) stand beside this folder; in a wheel they lie inside it.

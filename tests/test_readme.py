@@ -1,9 +1,13 @@
+"""What the pages name exists: make targets, files, commands."""
+
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
 import pytest
+
+from sennit.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -12,20 +16,6 @@ PAGES = [
     *ROOT.glob("docs/*.md"),
     *ROOT.glob("recipes/*/README.md"),
 ]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-
-def test_the_readme_shows_a_model() -> None:
-    assert BLOCKS
-
-
-@pytest.mark.parametrize("block", range(len(BLOCKS)))
-def test_the_code_of_the_readme_runs_as_printed(
-    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    exec(compile(BLOCKS[block], f"README.md, block {block}", "exec"), {"__name__": "__main__"})
-    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -43,6 +33,13 @@ def test_the_files_that_a_page_links_to_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_commands_that_a_page_names_exist(page: Path) -> None:
-    for module in re.findall(r"python -m ((?:recipes|benchmarks)\.\w+)", page.read_text()):
-        path = ROOT / module.replace(".", "/")
+    for module in re.findall(r"python -m ((?:sennit|benchmarks)[\w.]*)", page.read_text()):
+        path = ROOT / module.removeprefix("sennit.").replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_subcommands_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text()
+    named = re.findall(r"`sennit ([a-z]+)", text) + re.findall(r"^sennit ([a-z]+)", text, re.MULTILINE)
+    assert set(named) <= {*COMMANDS, "recipe"}

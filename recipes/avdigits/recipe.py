@@ -70,12 +70,12 @@ class AVDigits(TrainedRecipe[Config]):
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config, names, seed)
 
-    def cells(self, config: Config) -> list[dict[str, Any]]:
+    def jobs(self, config: Config) -> list[dict[str, Any]]:
         for fusion in config.fusions:  # what cannot work together is said before there is a run
             self.learner(config, self.build(config, MODALITIES, fusion))
         find_files(folder_of(config))  # downloads here, once, and not in each worker
-        cells = super().cells(config)
-        return [cell for cell in cells if cell["row"] != "image" or "digit" in config.tasks]
+        jobs = super().jobs(config)
+        return [job for job in jobs if job["row"] != "image" or "digit" in config.tasks]
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         known: dict[str, Encoder] = {
@@ -126,13 +126,13 @@ class AVDigits(TrainedRecipe[Config]):
     def references(self, config: Config) -> Mapping[str, Any]:
         return {SINGLE: None} if config.single_task else {}
 
-    def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        if cell["row"] != SINGLE:
-            return super().run_cell(config, folder, cell)
+    def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        if job["row"] != SINGLE:
+            return super().run_job(config, folder, job)
         found: dict[str, dict[str, Any]] = {}
         for task in config.tasks:  # each as the others are trained, with its own best epoch
             own = single_task(config, task)
-            found[task] = self.run_cell(own, folder, {**cell, "row": self.declared(config), "alone": task})
+            found[task] = self.run_job(own, folder, {**job, "row": self.declared(config), "alone": task})
         results = list(found.values())
         return {
             "tasks": {task: result["tasks"][task] for task, result in found.items()},
@@ -142,8 +142,8 @@ class AVDigits(TrainedRecipe[Config]):
             "waiting": max(result["waiting"] for result in results),
         }
 
-    def keeps(self, config: Config, cell: Mapping[str, Any]) -> bool:
-        return "alone" not in cell and super().keeps(config, cell)
+    def keeps(self, config: Config, job: Mapping[str, Any]) -> bool:
+        return "alone" not in job and super().keeps(config, job)
 
 
 def single_task(config: Config, task: str) -> Config:

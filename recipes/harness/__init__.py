@@ -1,10 +1,10 @@
-"""What recipes share: options, cells that resume, training, the table and the report."""
+"""What recipes share: options, jobs that resume, training, the table and the report."""
 
-from sennit.recipes.harness.cell import TrainedRecipe
-from sennit.recipes.harness.cells import Cells, run_cells
 from sennit.recipes.harness.command import fill, run_recipe
 from sennit.recipes.harness.drawing import draw_model
 from sennit.recipes.harness.find import find_recipe
+from sennit.recipes.harness.job import TrainedRecipe
+from sennit.recipes.harness.jobs import Jobs, run_jobs
 from sennit.recipes.harness.names import check_names, fusion_stage
 from sennit.recipes.harness.recipe import Recipe, Splits
 from sennit.recipes.harness.run import RunFolder, command, comparison_folder, provenance
@@ -16,9 +16,9 @@ from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
 __all__ = [
     "Block",
-    "Cells",
     "Grid",
     "Heading",
+    "Jobs",
     "Picture",
     "Recipe",
     "Row",
@@ -36,7 +36,7 @@ __all__ = [
     "print_table",
     "provenance",
     "quiet_trainer",
-    "run_cells",
+    "run_jobs",
     "run_recipe",
     "write_json",
     "write_report",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from sennit.recipes.harness.cells import Cells, run_cells
+from sennit.recipes.harness.jobs import Jobs, run_jobs
 from sennit.recipes.harness.page import write_page
 from sennit.recipes.harness.recipe import C, Recipe
 from sennit.recipes.harness.run import RunFolder, provenance
@@ -33,25 +33,25 @@ def run_recipe(recipe: Recipe[C], config: C, text: str) -> Path:
         ValueError: An option names a fusion or another part that does not exist.
     """
     recipe.check(config)
-    cells = recipe.cells(config)  # before the folder: without data there is no run
+    jobs = recipe.jobs(config)  # before the folder: without data there is no run
     folder = RunFolder(config.output, text, resume=config.resume).path
-    fill(recipe, config, cells, folder)
+    fill(recipe, config, jobs, folder)
     return folder
 
 
-def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folder: Path) -> list[Row]:
-    """Run the cells that the folder does not have yet, show the table and write what the folder holds."""
+def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder: Path) -> list[Row]:
+    """Run the jobs that the folder does not have yet, show the table and write what the folder holds."""
     console = Console()
     console.print(f"[dim]{recipe.licence}[/dim]")
     console.print(f"Writing to {folder}", soft_wrap=True)
-    results = run_cells(
-        partial(recipe.run_cell, config, folder),
-        cells,
-        Cells(folder / "cells.jsonl"),
+    results = run_jobs(
+        partial(recipe.run_job, config, folder),
+        jobs,
+        Jobs(folder / "jobs.jsonl"),
         workers=config.workers,
         describe=partial(_describe, recipe),
     )
-    rows = summarise(recipe, config, cells, results)
+    rows = summarise(recipe, config, jobs, results)
     waited = waiting(results)
     write_json(
         folder / "metrics.json",
@@ -63,7 +63,7 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
             "interval": "95 %, bootstrap over seeds and test units",
             "waiting": waited,
             "table": [dataclasses.asdict(r) for r in rows],
-            **recipe.more(config, cells, results),
+            **recipe.more(config, jobs, results),
         },
     )
     write_text(folder / "table.csv", _csv(rows))
@@ -72,9 +72,9 @@ def fill(recipe: Recipe[C], config: C, cells: Sequence[Mapping[str, Any]], folde
     print_table([r for r in rows if (r.task, r.protocol) in columns], title=recipe.title, columns=columns)
     if waited is not None:
         console.print(
-            f"Waited for data {waited[0]:.1%} of the training time, {waited[1]:.1%} in the worst cell."
+            f"Waited for data {waited[0]:.1%} of the training time, {waited[1]:.1%} in the worst job."
         )
-    write_page(recipe, config, folder / "report.html", rows, cells, results)
+    write_page(recipe, config, folder / "report.html", rows, jobs, results)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     return rows
 
@@ -90,10 +90,10 @@ def _csv(rows: Sequence[Row]) -> str:
     return file.getvalue()
 
 
-def _describe(recipe: Recipe[Any], cell: Mapping[str, Any]) -> str:
-    words = [recipe.ablation(cell) or cell["row"], f"seed {cell['seed'] + 1}"]
+def _describe(recipe: Recipe[Any], job: Mapping[str, Any]) -> str:
+    words = [recipe.ablation(job) or job["row"], f"seed {job['seed'] + 1}"]
     if len(recipe.protocols) > 1:
-        words.append(recipe.protocols[cell["protocol"]])
-    if "fold" in cell:
-        words.append(f"fold {cell['fold'] + 1}")
+        words.append(recipe.protocols[job["protocol"]])
+    if "fold" in job:
+        words.append(f"fold {job['fold'] + 1}")
     return ", ".join(words)

@@ -17,7 +17,7 @@ from sennit.recipes.harness.table import Columns, Row, columns_of, find, methods
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
-Cells = Sequence[Mapping[str, Any]]
+Jobs = Sequence[Mapping[str, Any]]
 
 INTERVALS = (
     "In brackets: 95 % intervals by the bootstrap, which draws seeds and test units with replacement, the "
@@ -28,7 +28,7 @@ INTERVALS = (
 
 
 def write_page(
-    recipe: Recipe[Any], config: Options, path: Path, rows: Sequence[Row], cells: Cells, results: Cells
+    recipe: Recipe[Any], config: Options, path: Path, rows: Sequence[Row], jobs: Jobs, results: Jobs
 ) -> None:
     """Write ``report.html``."""
     main = [r for r in rows if not r.ablation]
@@ -41,14 +41,14 @@ def write_page(
     blocks.append(
         Picture(bars(main, columns), f"By method; bars: one standard deviation over {recipe.spread}")
     )
-    blocks += _missing(recipe, config, columns, cells, results)
-    blocks += _weights(recipe, config, cells, results)
-    blocks += recipe.sections(config, rows, cells, results)
+    blocks += _missing(recipe, config, columns, jobs, results)
+    blocks += _weights(recipe, config, jobs, results)
+    blocks += recipe.sections(config, rows, jobs, results)
     declared = recipe.declared(config)
     model = recipe.build(config, recipe.modalities(config), declared)
     blocks += [Heading(f"The model: {declared}")]
     blocks.append(Picture(draw_model(model), "From input to loss"))
-    blocks += [Heading("Training"), *_training(recipe, main, cells, results)]
+    blocks += [Heading("Training"), *_training(recipe, main, jobs, results)]
     blocks += [Heading("Data"), Text(recipe.licence), Heading("This run"), Text(command())]
     blocks.append(Text(", ".join(f"{name} {version}" for name, version in versions().items())))
     write_report(path, title=recipe.title, blocks=blocks)
@@ -93,7 +93,7 @@ def interval_table(rows: Sequence[Row], columns: Columns) -> Grid:
 
 
 def _missing(
-    recipe: Recipe[Any], config: Options, columns: Columns, cells: Cells, results: Cells
+    recipe: Recipe[Any], config: Options, columns: Columns, jobs: Jobs, results: Jobs
 ) -> list[Block]:
     """The score with each modality left out; blank for a task that cannot be told without it."""
     modalities = recipe.modalities(config)
@@ -101,7 +101,7 @@ def _missing(
     for fusion in config.fusions:
         line = [fusion]
         for task, protocol in columns:
-            own = _of(recipe, cells, results, fusion, protocol)
+            own = _of(recipe, jobs, results, fusion, protocol)
             line.append(_mean([r["tasks"].get(task, {}).get("score") for r in own]))
             line += [_mean([r.get("missing", {}).get(m, {}).get(task) for r in own]) for m in modalities]
         if any(line[1:]):
@@ -114,24 +114,24 @@ def _missing(
     return [Heading("With a modality missing at test"), Grid(["fusion", *head], lines)]
 
 
-def _weights(recipe: Recipe[Any], config: Options, cells: Cells, results: Cells) -> list[Block]:
+def _weights(recipe: Recipe[Any], config: Options, jobs: Jobs, results: Jobs) -> list[Block]:
     lines = []
     for fusion in config.fusions:
         for protocol, text in recipe.protocols.items():
-            own = [r["weights"] for r in _of(recipe, cells, results, fusion, protocol) if "weights" in r]
+            own = [r["weights"] for r in _of(recipe, jobs, results, fusion, protocol) if "weights" in r]
             if own:
                 lines.append([fusion, text, *[_mean([w[m] for w in own]) for m in recipe.modalities(config)]])
     head = ["modality weights (those fusions that have them)", "protocol", *recipe.modalities(config)]
     return [Grid(head, lines)] if lines else []
 
 
-def _training(recipe: Recipe[Any], rows: Sequence[Row], cells: Cells, results: Cells) -> list[Block]:
+def _training(recipe: Recipe[Any], rows: Sequence[Row], jobs: Jobs, results: Jobs) -> list[Block]:
     lines = []
     for _, name, default in methods_of(rows):
         own = [
             r
             for protocol in recipe.protocols
-            for r in _of(recipe, cells, results, name, protocol)
+            for r in _of(recipe, jobs, results, name, protocol)
             if "waiting" in r
         ]
         if own:
@@ -145,26 +145,24 @@ def _training(recipe: Recipe[Any], rows: Sequence[Row], cells: Cells, results: C
     waited_in_all = waiting(results)
     if waited_in_all is None:
         return []
-    head = ["method", "seconds a cell", "minutes in all", "waited for data", "chosen on validation data"]
+    head = ["method", "seconds a job", "minutes in all", "waited for data", "chosen on validation data"]
     if not any(line[-1] for line in lines):
         head, lines = head[:-1], [line[:-1] for line in lines]
     return [
         Text(
             f"Waiting for data took {waited_in_all[0]:.1%} of the training time, {waited_in_all[1]:.1%} in "
-            f"the worst cell. Times are of one thread, with what runs beside it."
+            f"the worst job. Times are of one thread, with what runs beside it."
         ),
         Grid(head, lines),
     ]
 
 
-def _of(
-    recipe: Recipe[Any], cells: Cells, results: Cells, row: str, protocol: str
-) -> list[Mapping[str, Any]]:
+def _of(recipe: Recipe[Any], jobs: Jobs, results: Jobs, row: str, protocol: str) -> list[Mapping[str, Any]]:
     """The results of a method under a protocol, ablations left out."""
     return [
         result
-        for cell, result in zip(cells, results, strict=True)
-        if (cell["row"], cell["protocol"]) == (row, protocol) and recipe.ablation(cell) is None
+        for job, result in zip(jobs, results, strict=True)
+        if (job["row"], job["protocol"]) == (row, protocol) and recipe.ablation(job) is None
     ]
 
 

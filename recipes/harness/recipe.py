@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sennit.html_page import Block
 
 C = TypeVar("C", bound=Options)
-Cell = Mapping[str, Any]
+Job = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Splits:
     Attributes:
         train: What the weights are fitted on.
         validation: Cut from the training data: epochs and options are chosen on it.
-        test: Read once a cell, after everything is chosen.
+        test: Read once a job, after everything is chosen.
         units: For each test sample the number of what it was cut from (a video, an utterance used in
             several pairs): the bootstrap draws whole units. None when samples are independent.
     """
@@ -55,8 +55,8 @@ class Recipe(ABC, Generic[C]):
     read files: keep what it read in an ``lru_cache``. Recipes go to worker processes, so they hold no
     state.
 
-    A cell is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
-    `run_cell` trains it, by default as `sennit.recipes.harness.cell` does: each of `candidates` is trained
+    A job is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
+    `run_job` trains it, by default as `sennit.recipes.harness.job` does: each of `candidates` is trained
     and left at its best epoch by ``monitor``; the best on validation is tested. Its result has
 
     - ``tasks``: by task ``score`` (its metric on the test data) and, for an accuracy, ``correct``
@@ -148,12 +148,12 @@ class Recipe(ABC, Generic[C]):
         """Rows that are no model of Sennit, by name; `run_reference` knows what the values say."""
         return {}
 
-    def run_reference(self, config: C, cell: Cell) -> dict[str, Any]:
-        """The result of a reference's cell."""
-        raise NotImplementedError(cell["row"])
+    def run_reference(self, config: C, job: Job) -> dict[str, Any]:
+        """The result of a reference's job."""
+        raise NotImplementedError(job["row"])
 
-    def cells(self, config: C) -> list[dict[str, Any]]:
-        """Every cell of the table; the long ones first, so that the workers end together."""
+    def jobs(self, config: C) -> list[dict[str, Any]]:
+        """Every job of the table; the long ones first, so that the workers end together."""
         rows = [*config.fusions, *self.modalities(config), *self.references(config)]
         return [
             {"row": row, "protocol": protocol, "seed": seed}
@@ -163,8 +163,8 @@ class Recipe(ABC, Generic[C]):
         ]
 
     @abstractmethod
-    def run_cell(self, config: C, folder: Path, cell: Cell) -> dict[str, Any]:
-        """Return the result of one cell; the class says what it has."""
+    def run_job(self, config: C, folder: Path, job: Job) -> dict[str, Any]:
+        """Return the result of one job; the class says what it has."""
 
     def declared(self, config: C) -> str:
         """The default fusion, or the first of those asked for when it is not among them."""
@@ -176,20 +176,20 @@ class Recipe(ABC, Generic[C]):
             return "single"
         return "reference" if row in self.references(config) else fusion_stage(row)
 
-    def keeps(self, config: C, cell: Cell) -> bool:
-        """Whether the model of a cell is kept, in ``checkpoints/<row>-<protocol>``."""
-        return bool(cell["row"] == self.declared(config) and cell["seed"] == 0)
+    def keeps(self, config: C, job: Job) -> bool:
+        """Whether the model of a job is kept, in ``checkpoints/<row>-<protocol>``."""
+        return bool(job["row"] == self.declared(config) and job["seed"] == 0)
 
-    def ablation(self, cell: Cell) -> str | None:
-        """For a cell that only shows what a part does: the name of its row; tables keep it apart."""
+    def ablation(self, job: Job) -> str | None:
+        """For a job that only shows what a part does: the name of its row; tables keep it apart."""
         return None
 
-    def more(self, config: C, cells: Sequence[Cell], results: Sequence[Any]) -> Mapping[str, Any]:
+    def more(self, config: C, jobs: Sequence[Job], results: Sequence[Any]) -> Mapping[str, Any]:
         """What ``metrics.json`` has beside the table."""
         return {}
 
     def sections(
-        self, config: C, rows: Sequence[Row], cells: Sequence[Cell], results: Sequence[Any]
+        self, config: C, rows: Sequence[Row], jobs: Sequence[Job], results: Sequence[Any]
     ) -> list[Block]:
         """More blocks for the report."""
         return []

@@ -19,7 +19,7 @@ from sennit.recipes.command_line import Options
 from sennit.files import write_text
 
 _PACKAGES = ("sennit", "torch", "pytorch-lightning", "torchmetrics", "scikit-learn", "numpy")
-_NOT_OF_A_CELL = ("seeds", "fusions", "workers", "output", "resume")  # no cell depends on them
+_NOT_OF_A_JOB = ("seeds", "fusions", "workers", "output", "resume")  # no job depends on them
 
 
 def versions() -> dict[str, str]:
@@ -90,12 +90,12 @@ class RunFolder:
 
 
 def comparison_folder(config: Options, root: Path) -> Path:
-    """Return the folder of the cells under these options, whichever fusions and seeds are asked for.
+    """Return the folder of the jobs under these options, whichever fusions and seeds are asked for.
 
     Args:
         config: Options of the recipe.
         root: Folder of the recipe's comparisons.
     """
-    kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_OF_A_CELL}
+    kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_OF_A_JOB}
     text = f"# sennit {version('sennit')}\n{json.dumps(kept, indent=2, default=str)}\n"
     return RunFolder(root, text, name=hashlib.sha256(text.encode()).hexdigest()[:10]).path

@@ -1,4 +1,4 @@
-"""From the results of cells to the rows of a table."""
+"""From the results of jobs to the rows of a table."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _BASELINE = "concat"
 def summarise(
     recipe: Recipe[Any],
     config: Options,
-    cells: Sequence[Mapping[str, Any]],
+    jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> list[Row]:
     """A row for each method, protocol and task, grouped by stage."""
     groups: dict[tuple[str, str | None, str], list[int]] = {}
-    for i, cell in enumerate(cells):
-        groups.setdefault((cell["row"], recipe.ablation(cell), cell["protocol"]), []).append(i)
+    for i, job in enumerate(jobs):
+        groups.setdefault((job["row"], recipe.ablation(job), job["protocol"]), []).append(i)
     redrawn = {
-        (key, task): _replicates([cells[i] for i in members], [results[i] for i in members], task)
+        (key, task): _replicates([jobs[i] for i in members], [results[i] for i in members], task)
         for key, members in groups.items()
         for task in recipe.metrics(config)
     }
@@ -75,7 +75,7 @@ def summarise(
 
 
 def waiting(results: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
-    """The share of the training time spent waiting for data: over all cells, and in the worst."""
+    """The share of the training time spent waiting for data: over all jobs, and in the worst."""
     own = [(r["waiting"], r["seconds"]) for r in results if "waiting" in r]
     if not own:
         return None
@@ -83,14 +83,14 @@ def waiting(results: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
 
 
 def _replicates(
-    cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], task: str
+    jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], task: str
 ) -> np.ndarray | None:
     """Of a method's accuracy; the folds of a seed are joined. None for what is no accuracy."""
     if any("correct" not in r["tasks"].get(task, {}) for r in results):
         return None
     correct: dict[int, list[int]] = {}
     units: dict[int, list[int]] = {}
-    for cell, result in zip(cells, results, strict=True):
-        correct.setdefault(cell["seed"], []).extend(result["tasks"][task]["correct"])
-        units.setdefault(cell["seed"], []).extend(result["units"])
+    for job, result in zip(jobs, results, strict=True):
+        correct.setdefault(job["seed"], []).extend(result["tasks"][task]["correct"])
+        units.setdefault(job["seed"], []).extend(result["units"])
     return replicates([np.array(c) for c in correct.values()], [np.array(u) for u in units.values()])

@@ -13,7 +13,7 @@ from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
 from sennit.recipes.htad.report import HOW, WHY, sections
-from sennit.recipes.htad.train import REFERENCES, build, build_encoders, build_tasks, only, run_cell
+from sennit.recipes.htad.train import REFERENCES, build, build_encoders, build_tasks, only, run_job
 from sennit.tasks import MultiTaskModel, Task
 
 WEIGHTING = "uncertainty"
@@ -38,7 +38,7 @@ class HTADRecipe(Recipe[Config]):
         return {"activity": "accuracy", "motion": "r2"}
 
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
-        """The first fold of the same recordings; `cells` goes through them all."""
+        """The first fold of the same recordings; `jobs` goes through them all."""
         data = load(config.data)
         train, test = folds(data, "same", seed)[0]
         fit, check = next(inner_splits(data, "same", train, seed))
@@ -60,7 +60,7 @@ class HTADRecipe(Recipe[Config]):
     def references(self, config: Config) -> Mapping[str, Any]:
         return REFERENCES
 
-    def cells(self, config: Config) -> list[dict[str, Any]]:
+    def jobs(self, config: Config) -> list[dict[str, Any]]:
         data, declared = load(config.data), self.declared(config)
         rows = [(declared, None), (declared, WEIGHTING)]
         rows += [(fusion, None) for fusion in config.fusions if fusion != declared]
@@ -73,23 +73,23 @@ class HTADRecipe(Recipe[Config]):
             for fold in range(len(folds(data, protocol, seed)))
         ]
 
-    def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        row = cell["row"]
-        kept = row == self.declared(config) and cell["seed"] == 0 and cell["weighting"] is None
-        name = f"{row}-{cell['protocol']}-fold{cell['fold']}"
-        return run_cell(config, cell, keep=folder / "checkpoints" / name if kept else None)
+    def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        row = job["row"]
+        kept = row == self.declared(config) and job["seed"] == 0 and job["weighting"] is None
+        name = f"{row}-{job['protocol']}-fold{job['fold']}"
+        return run_job(config, job, keep=folder / "checkpoints" / name if kept else None)
 
-    def ablation(self, cell: Mapping[str, Any]) -> str | None:
-        return None if cell["weighting"] is None else f"{cell['row']} with motion"
+    def ablation(self, job: Mapping[str, Any]) -> str | None:
+        return None if job["weighting"] is None else f"{job['row']} with motion"
 
     def sections(
         self,
         config: Config,
         rows: Sequence[Row],
-        cells: Sequence[Mapping[str, Any]],
+        jobs: Sequence[Mapping[str, Any]],
         results: Sequence[Any],
     ) -> list[Block]:
-        return sections(load(config.data).activities, rows, cells, results)
+        return sections(load(config.data).activities, rows, jobs, results)
 
 
 RECIPE = HTADRecipe()

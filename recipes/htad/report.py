@@ -43,14 +43,14 @@ _HELPED = (
 def sections(
     activities: list[str],
     rows: Sequence[Row],
-    cells: Sequence[Mapping[str, Any]],
+    jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> list[Block]:
     """What this recipe's report has beside what all have."""
     activity = [r for r in rows if r.task == "activity" and not r.ablation]
     default = next(r.name for r in rows if r.default)
     wanted = {p: {"row": default, "weighting": None, "protocol": p} for p in PROTOCOLS}
-    pairs = list(zip(cells, results, strict=True))
+    pairs = list(zip(jobs, results, strict=True))
     chosen = {p: [r for c, r in pairs if wanted[p].items() <= c.items()] for p in PROTOCOLS}
     blocks: list[Block] = [Heading("What this says"), Text(_verdict(activity)), Text(_HELPED)]
     blocks += [Text(_UNITS), Heading(f"Confusions of the default fusion, {default}")]

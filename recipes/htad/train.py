@@ -1,4 +1,4 @@
-"""One cell of the table: choose inside the training fold, train, test once."""
+"""One job of the table: choose inside the training fold, train, test once."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ REFERENCES = {
 _load = lru_cache(maxsize=1)(load)
 
 
-def run_cell(config: Config, cell: Mapping[str, Any], *, keep: Path | None = None) -> dict[str, Any]:
-    """Work on a cell ``{"row", "protocol", "seed", "fold", "weighting"}``.
+def run_job(config: Config, job: Mapping[str, Any], *, keep: Path | None = None) -> dict[str, Any]:
+    """Work on a job ``{"row", "protocol", "seed", "fold", "weighting"}``.
 
     Args:
         config: Options.
-        cell: What to work on.
+        job: What to work on.
         keep: A folder for the model's checkpoint.
 
     Returns:
         What `Recipe` says, and ``predicted`` and ``true`` activities of the test rows.
     """
     data = _load(config.data)
-    train, test = folds(data, cell["protocol"], cell["seed"])[cell["fold"]]
-    if cell["row"] in REFERENCES:
-        return _reference(cell, data, train, test)
-    modalities = [cell["row"]] if cell["row"] in MODALITIES else list(MODALITIES)
+    train, test = folds(data, job["protocol"], job["seed"])[job["fold"]]
+    if job["row"] in REFERENCES:
+        return _reference(job, data, train, test)
+    modalities = [job["row"]] if job["row"] in MODALITIES else list(MODALITIES)
     steps = config.epochs * max(1, len(train) // config.batch_size)
     watch = Stopwatch()
-    strength = _choose(config, cell, data, train, modalities, steps // 2, watch)
-    model = fit(config, cell, data, train, modalities, strength, steps, trial=0, watch=watch)
-    chosen = only(data.batch, test, modalities, cell)
+    strength = _choose(config, job, data, train, modalities, steps // 2, watch)
+    model = fit(config, job, data, train, modalities, strength, steps, trial=0, watch=watch)
+    chosen = only(data.batch, test, modalities, job)
     model.eval()
     with torch.no_grad():
         outputs = model(chosen)
@@ -82,7 +82,7 @@ def run_cell(config: Config, cell: Mapping[str, Any], *, keep: Path | None = Non
 
 def _choose(
     config: Config,
-    cell: Mapping[str, Any],
+    job: Mapping[str, Any],
     data: HTAD,
     train: np.ndarray,
     names: list[str],
@@ -95,9 +95,9 @@ def _choose(
     scores = []
     for strength in config.strengths:
         found = []
-        for k, (inner, check) in enumerate(inner_splits(data, cell["protocol"], train, cell["seed"])):
-            model = fit(config, cell, data, inner, names, strength, steps, trial=k + 1, watch=watch)
-            batch = only(data.batch, check, names, cell)
+        for k, (inner, check) in enumerate(inner_splits(data, job["protocol"], train, job["seed"])):
+            model = fit(config, job, data, inner, names, strength, steps, trial=k + 1, watch=watch)
+            batch = only(data.batch, check, names, job)
             model.eval()
             with torch.no_grad():
                 found.append(_accuracy(model(batch)["activity"].logits, batch.targets["activity"]))
@@ -107,7 +107,7 @@ def _choose(
 
 def fit(
     config: Config,
-    cell: Mapping[str, Any],
+    job: Mapping[str, Any],
     data: HTAD,
     rows: np.ndarray,
     names: list[str],
@@ -118,10 +118,10 @@ def fit(
     without: Collection[str] = (),
     watch: Stopwatch | None = None,
 ) -> MultiTaskModel:
-    """A model trained on some rows; its random numbers depend on the cell and the trial only."""
-    torch.manual_seed(1000 * cell["seed"] + 10 * cell["fold"] + trial)
-    batch = only(data.batch, rows, names, cell)
-    model = build(config, cell["row"], data.activities, names, cell["weighting"])
+    """A model trained on some rows; its random numbers depend on the job and the trial only."""
+    torch.manual_seed(1000 * job["seed"] + 10 * job["fold"] + trial)
+    batch = only(data.batch, rows, names, job)
+    model = build(config, job["row"], data.activities, names, job["weighting"])
     model.fit_preprocessing(batch)
     dataset = BatchDataset(batch, transform=Augment(batch, strength, without=without))
     loader = TimedLoader(
@@ -168,9 +168,9 @@ def build_tasks(activities: list[str], weighting: str | None) -> dict[str, Task]
     return tasks
 
 
-def only(batch: Batch, rows: np.ndarray, names: Sequence[str], cell: Mapping[str, Any]) -> Batch:
-    """Some rows, with the inputs and the targets that the cell's model has."""
-    tasks = ["activity"] if cell["weighting"] is None else ["activity", "motion"]
+def only(batch: Batch, rows: np.ndarray, names: Sequence[str], job: Mapping[str, Any]) -> Batch:
+    """Some rows, with the inputs and the targets that the job's model has."""
+    tasks = ["activity"] if job["weighting"] is None else ["activity", "motion"]
     some = batch.select(torch.as_tensor(rows))
     return Batch.of(
         {m: some.inputs[m] for m in names},
@@ -189,11 +189,11 @@ def _without(model: MultiTaskModel, batch: Batch, modality: str) -> float:
     return _accuracy(model(rest)["activity"].logits, batch.targets["activity"])
 
 
-def _reference(cell: Mapping[str, Any], data: HTAD, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
-    name, modalities = REFERENCES[cell["row"]]
+def _reference(job: Mapping[str, Any], data: HTAD, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
+    name, modalities = REFERENCES[job["row"]]
     x = torch.cat([data.batch.inputs[m] for m in modalities], 1).numpy()
     y = data.batch.targets["activity"].numpy()
-    model = _CLASSIFIERS[name](cell["seed"]).fit(x[train], y[train])
+    model = _CLASSIFIERS[name](job["seed"]).fit(x[train], y[train])
     return _scored(model.predict(x[test]), y[test], test)
 
 

@@ -48,9 +48,9 @@ class MOSIRecipe(TrainedRecipe[Config]):
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config.data, names, seed)
 
-    def cells(self, config: Config) -> list[dict[str, Any]]:
+    def jobs(self, config: Config) -> list[dict[str, Any]]:
         load(config.data)  # what is wrong with the file is said here, before there is a run
-        return super().cells(config)
+        return super().jobs(config)
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return {
@@ -75,8 +75,8 @@ class MOSIRecipe(TrainedRecipe[Config]):
         singles = {f"logistic regression, {name}": (name,) for name in SIZES}
         return {**singles, "logistic regression": tuple(SIZES)}
 
-    def run_reference(self, config: Config, cell: Mapping[str, Any]) -> dict[str, Any]:
-        names = self.references(config)[cell["row"]]
+    def run_reference(self, config: Config, job: Mapping[str, Any]) -> dict[str, Any]:
+        names = self.references(config)[job["row"]]
         train, test = load(config.data)
         x, tested = (torch.cat([side.batch.inputs[m] for m in names], 1).numpy() for side in (train, test))
         y, true = (side.batch.targets["sentiment"].numpy() for side in (train, test))

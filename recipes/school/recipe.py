@@ -74,7 +74,7 @@ class SchoolRecipe(Recipe[Config]):
     def references(self, config: Config) -> Mapping[str, Any]:
         return REFERENCES
 
-    def cells(self, config: Config) -> list[dict[str, Any]]:
+    def jobs(self, config: Config) -> list[dict[str, Any]]:
         load(config.data)  # what is wrong with the file is said here, before there is a run
         return [
             {"row": row, "protocol": "test", "seed": seed}
@@ -82,8 +82,8 @@ class SchoolRecipe(Recipe[Config]):
             for seed in range(config.seeds)
         ]
 
-    def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        data, row, seed = load(config.data), cell["row"], cell["seed"]
+    def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        data, row, seed = load(config.data), job["row"], job["seed"]
         train, test = split(data, seed)
         if row in REFERENCES:
             return run_reference(row, data, train, test, seed)
@@ -95,8 +95,8 @@ class SchoolRecipe(Recipe[Config]):
         ]
         outputs = np.mean([member.outputs(data, test) for member in members], axis=0)
         predicted = members[0].scale.back(outputs, variance)
-        if self.keeps(config, cell):
-            members[0].model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
+        if self.keeps(config, job):
+            members[0].model.save_pretrained(folder / "checkpoints" / f"{row}-{job['protocol']}")
         return {
             "tasks": {"exam": {"score": explained_variance(predicted, data.score[test])}},
             "chosen": {"head_penalty" if row == JOINT else "head_rate": setting},

@@ -66,7 +66,7 @@ class Compared(TrainedRecipe[Any]):
     def candidates(self, config: Options) -> Sequence[Mapping[str, Any]]:
         return self.recipe.candidates(config)
 
-    def cells(self, config: Options) -> list[dict[str, Any]]:
+    def jobs(self, config: Options) -> list[dict[str, Any]]:
         rows = self.found or [*config.fusions, *self.modalities(config)]
         return [cell for seed in range(config.seeds) for row in rows for cell in [self.cell(row, seed)]]
 

@@ -15,7 +15,7 @@ from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import SearchOptions
 from sennit.recipes.search.report import Outcome, write_results
 from sennit.recipes.search.stages import Stages
-from sennit.recipes.search.taps import checkpoint, freeze_taps, train_cells, train_encoders
+from sennit.recipes.search.taps import checkpoint, freeze_taps, train_encoders, train_jobs
 from sennit.search import SearchResult, TapCache, describe_genome, list_strategies, search
 from sennit.tasks import Task
 
@@ -40,7 +40,7 @@ def run(options: SearchOptions, config: Options, text: str) -> Path:
     names = recipe.modalities(config)
     if len(names) < 2:
         raise ValueError(f"a search needs a recipe of two modalities or more. Found {list(names)}.")
-    recipe.cells(config)  # without data there is no run
+    recipe.jobs(config)  # without data there is no run
     folder = RunFolder(options.output / recipe.name, text, resume=options.resume).path
     console, stages, plain = Console(), Stages(folder), Compared(recipe)
     console.print(f"[dim]{recipe.licence}[/dim]")
@@ -61,11 +61,11 @@ def run(options: SearchOptions, config: Options, text: str) -> Path:
         console.print(f"{row}: {describe_genome(genome)}", soft_wrap=True)
     with_found = Compared(recipe, found)
     with stages("Retraining what was found"):
-        cells = with_found.cells(config)
-        scores = train_cells(with_found, config, folder, cells)
+        cells = with_found.jobs(config)
+        scores = train_jobs(with_found, config, folder, cells)
     with stages("The fusions picked by hand"):
-        others = plain.cells(config)
-        scores += train_cells(plain, config, shared, others)
+        others = plain.jobs(config)
+        scores += train_jobs(plain, config, shared, others)
     cells += others
     rows = summarise(with_found, config, cells, scores)
     print_table(rows, title=recipe.title, columns=columns_of(rows, recipe.protocols))

@@ -10,20 +10,20 @@ from typing import Any
 from sennit.data import Collate
 from sennit.encoders import Encoder
 from sennit.recipes.command_line import Options
-from sennit.recipes.harness import Cells, run_cells
+from sennit.recipes.harness import Jobs, run_jobs
 from sennit.recipes.search.compared import Compared
 from sennit.search import RepeatableBatches, TapCache, cache_taps
 from sennit.tasks import MultiTaskModel, Task
 
 
-def train_cells(
+def train_jobs(
     compared: Compared, config: Options, folder: Path, cells: Sequence[Mapping[str, Any]]
 ) -> list[Any]:
     """The results of cells; what is in the folder already is not trained again."""
-    return run_cells(
-        partial(compared.run_cell, config, folder),
+    return run_jobs(
+        partial(compared.run_job, config, folder),
         cells,
-        Cells(folder / "cells.jsonl"),
+        Jobs(folder / "jobs.jsonl"),
         workers=config.workers,
         describe=lambda cell: f"{cell['row']}, seed {cell['seed'] + 1}",
     )
@@ -37,7 +37,7 @@ def checkpoint(compared: Compared, folder: Path, row: str) -> Path:
 def train_encoders(compared: Compared, config: Options, folder: Path) -> dict[str, Encoder]:
     """By modality, the encoder of the model that has it alone, of the first seed."""
     names = compared.modalities(config)
-    train_cells(compared, config, folder, [compared.cell(m, 0) for m in names])
+    train_jobs(compared, config, folder, [compared.cell(m, 0) for m in names])
     return {
         m: MultiTaskModel.from_pretrained(checkpoint(compared, folder, m)).fused_encoder.leaves()[m]
         for m in names

@@ -1,31 +1,58 @@
-"""A model of your own table: images, sound, texts, numbers and series by row."""
+"""A model of your own table: images, sound, texts, numbers and series by row.
+
+`Schema` says what the columns mean; `Rows` holds the cells and their split. `load_data` returns both, and
+`predict_rows` asks a trained model about new rows.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sennit.recipes.table.data import TableDataset
-    from sennit.recipes.table.errors import BadCell
-    from sennit.recipes.table.parts import load_parts
-    from sennit.recipes.table.schema import Schema, read_schema
-    from sennit.recipes.table.shards import ShardDataset
-    from sennit.recipes.table.write_shards import write_shards
+    from sennit.recipes.table.cells import BadCell
+    from sennit.recipes.table.data import TableDataset, write_shards
+    from sennit.recipes.table.load import load_data, open_subset, split_rows
+    from sennit.recipes.table.predict import predict_rows
+    from sennit.recipes.table.rows import Rows, read_rows
+    from sennit.recipes.table.schema import Schema, read_schema, write_schema
+    from sennit.recipes.table.shards import ShardDataset, Shards
 
-__all__ = ["BadCell", "Schema", "ShardDataset", "TableDataset", "load_parts", "read_schema", "write_shards"]
+__all__ = [
+    "BadCell",
+    "Rows",
+    "Schema",
+    "ShardDataset",
+    "Shards",
+    "TableDataset",
+    "load_data",
+    "open_subset",
+    "predict_rows",
+    "read_rows",
+    "read_schema",
+    "split_rows",
+    "write_schema",
+    "write_shards",
+]
 
 _MODULES = {
-    "BadCell": "errors",
+    "BadCell": "cells",
+    "Rows": "rows",
     "Schema": "schema",
     "ShardDataset": "shards",
+    "Shards": "shards",
     "TableDataset": "data",
-    "load_parts": "parts",
+    "load_data": "load",
+    "open_subset": "load",
+    "predict_rows": "predict",
+    "read_rows": "rows",
     "read_schema": "schema",
-    "write_shards": "write_shards",
+    "split_rows": "load",
+    "write_schema": "schema",
+    "write_shards": "data",
 }
 
 
 def __getattr__(name: str) -> object:
-    # The help of the command does not wait for PyTorch: a name brings its module when it is first asked for.
+    # The help of the command does not wait for PyTorch: each name imports its module on first use.
     if name in _MODULES:
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

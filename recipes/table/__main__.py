@@ -3,13 +3,24 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sennit.recipes.command_line import run_command
-from sennit.recipes.table.options import parse
+from sennit.recipes.command_line import RUN_OPTIONS, parse_options, run_command
+from sennit.recipes.table.config import Config
+
+_FLAGS = {"skip_bad_rows": "Leave out rows that cannot be used, and list them in bad_rows.csv."}
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
     """Guess a schema, or train and test a model; return the schema's file, or the run folder."""
-    config, text = parse(arguments)
+    config, text = parse_options(
+        Config,
+        arguments,
+        prog="python -m sennit.recipes.table",
+        flags=_FLAGS,
+        run_options=(*RUN_OPTIONS, "guess_schema", "target"),
+        stored="config.yaml",
+    )
+    if config.resume is not None:
+        config.output = config.resume.resolve().parent
     # Imported once the options are read: help and a wrong option do not wait for PyTorch.
     from sennit.recipes.table.run import run
 

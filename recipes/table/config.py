@@ -1,4 +1,4 @@
-"""Options of the recipe."""
+"""Options of the table recipe."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from sennit.recipes.command_line import Options
 
 @dataclass
 class Config:
-    """Trains a model on a table of your own: images, sound, texts, numbers, categories, series.
+    """Train a model on your own table of images, sound, texts, numbers, categories and series.
 
     Args:
         data: A .csv, a .parquet, a folder that holds one folder of files for each class, or shards
             ("shards/train-{000000..000003}.tar").
-        schema: YAML file that says what the columns are; a folder for each class needs none.
-        guess_schema: Write a first schema to this file, for you to edit, and do not train.
-        target: The column to learn, for --guess-schema.
-        skip_bad_rows: Leave out rows that cannot be used, and list them in bad_rows.csv.
+        schema: YAML file with the meaning of the columns; a folder for each class needs none.
+        guess_schema: File to write a first schema to, for you to edit, instead of training.
+        target: Column to learn, for --guess-schema.
+        skip_bad_rows: Whether to leave out rows that cannot be used, and list them in bad_rows.csv.
         fusion: Name of the fusion, where there are several inputs.
-        epochs: Passes over the training rows; the best one on the validation rows is kept.
-        batch_size: Rows a step.
+        epochs: Passes over the training rows; the best one by the validation rows is kept.
+        batch_size: Rows in each step.
         lr: Peak learning rate of the one-cycle schedule.
-        weight_decay: Of matrices.
-        width: Of the fusion.
+        weight_decay: Weight decay; applied to matrices only.
+        width: Embedding size of the fusion.
         modality_dropout: Probability of hiding an input of a row in training.
         precision: "32-true", "bf16-mixed" or "16-mixed".
-        seed: Of initial weights, order and augmentation.
+        seed: Random seed of the initial weights, the order and the augmentation.
         workers: Processes that read files.
-        output: Where run folders go.
-        resume: Folder of an interrupted run to go on with; it knows its options.
+        output: Folder of the run folders.
+        resume: Folder of an interrupted run to resume, with its options.
     """
 
     data: str = ""
@@ -59,7 +59,7 @@ class Config:
         """
         if not self.data:
             raise ValueError(
-                "--data should name a .csv, a .parquet, a folder of a folder per class, or shards."
+                "--data should name a .csv, a .parquet, a folder with a folder for each class, or shards."
             )
         for name in ("epochs", "batch_size", "width"):
             if getattr(self, name) < 1:
@@ -68,12 +68,12 @@ class Config:
 
 @dataclass
 class Comparison(Options):
-    """Compares fusions, and each input alone, on a table of your own.
+    """Compare fusions, and each input alone, on your own table.
 
     Args:
         data: A .csv, a .parquet, or a folder that holds one folder of files for each class.
-        schema: YAML file that says what the columns are; a folder for each class needs none.
-        skip_bad_rows: Leave out rows that cannot be used.
+        schema: YAML file with the meaning of the columns; a folder for each class needs none.
+        skip_bad_rows: Whether to leave out rows that cannot be used.
     """
 
     fusions: list[str] = field(default_factory=lambda: ["concat", "gated", "mean_probability"])
@@ -88,4 +88,6 @@ class Comparison(Options):
     def check(self) -> None:
         super().check()
         if self.data is None:
-            raise ValueError("--data should name a .csv, a .parquet or a folder of a folder per class.")
+            raise ValueError(
+                "--data should name a .csv, a .parquet or a folder with a folder for each class."
+            )

@@ -1,46 +1,47 @@
-"""A table of one's own as a dataset."""
+"""The rows of a table as a dataset, and written as shards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sennit.data import Sample
+from sennit.recipes.table.cells import BadCell, Row
 from sennit.recipes.table.check import check_rows
-from sennit.recipes.table.errors import BadCell
-from sennit.recipes.table.media import UNREADABLE
-from sennit.recipes.table.row import Row
-from sennit.recipes.table.schema import Schema, read_schema
-from sennit.recipes.table.source import Source, read_source
+from sennit.recipes.table.rows import Rows, read_rows
+from sennit.recipes.table.schema import Preprocess, Schema, read_schema, write_schema
+from sennit.recipes.table.shards import COUNTS
 from torch.utils.data import Dataset
+
+from sennit.extras import require
+from sennit.files import write_json
 
 if TYPE_CHECKING:
     import polars as pl
 
-Preprocess = Callable[[Sample], Sample]
-
 
 class TableDataset(Dataset[Sample]):
-    """The rows of a table as samples of which any input and any target may be missing.
+    """The rows of a table as samples, of which any input and any target may be missing.
 
     Args:
         data: A ``.csv``, a ``.parquet``, a folder that holds one folder for each class, or a data frame.
-        schema: What its columns are. Classes, labels, categories and channels that it leaves open are
-            taken from these rows, so give other rows the training rows' ``dataset.schema``.
-        rows: Which to serve, counted from 0; all by default.
-        preprocess: From raw samples to tensors: ``model.preprocessing(training=True)``. Files are read
-            here, so in the workers of a loader.
-        skip_bad_rows: Read everything once, now, and leave out the rows that cannot be used.
+        schema: Meaning of its columns. Classes, labels, categories and channels that it leaves open are
+            taken from these rows, so pass the training rows' ``dataset.schema`` to datasets of other rows.
+        indices: Positions of the rows to serve, counted from 0; all by default.
+        preprocess: ``model.preprocessing(training=True)``, which turns raw samples into tensors. It reads
+            the files, so they are read in the workers of a loader.
+        skip_bad_rows: Whether to read everything once, now, and leave out the rows that cannot be used.
         labelled: Whether the table has the columns of the targets.
 
     Attributes:
-        schema: With nothing left open.
-        bad_rows: Those left out, with what is wrong.
+        schema: Complete schema.
+        bad_rows: Faults of the rows that are left out, by position.
 
     Raises:
         ValueError: A column is missing.
-        BadCell: When a row is asked for that cannot be used; row and column are named.
+        BadCell: A row that cannot be used is requested; row and column are named.
 
     Example:
         >>> import polars
@@ -59,63 +60,80 @@ class TableDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        data: str | Path | pl.DataFrame | Source,
+        data: str | Path | pl.DataFrame | Rows,
         schema: Schema | str | Path,
         *,
-        rows: Sequence[int] | None = None,
+        indices: Sequence[int] | None = None,
         preprocess: Preprocess | None = None,
         skip_bad_rows: bool = False,
         labelled: bool = True,
     ) -> None:
-        self.source = read_source(data)
+        self.rows = read_rows(data)
         schema = schema if isinstance(schema, Schema) else read_schema(schema)
-        schema.check_columns(self.source, labelled=labelled)
-        self.rows = list(range(self.source.size)) if rows is None else list(rows)
-        self.schema = schema.complete(lambda: self.source.rows(self.rows)) if labelled else schema
+        schema.check_columns(self.rows, labelled=labelled)
+        self.indices = list(range(self.rows.size) if indices is None else indices)
+        self.schema = schema.complete(self.rows, self.indices) if labelled else schema
         self.preprocess, self.labelled = preprocess, labelled
-        self.bad_rows: dict[int, list[BadCell]] = {}
+        self.bad_rows: Mapping[int, list[BadCell]] = {}
         if skip_bad_rows:
-            checked = check_rows(self.source, self.schema, rows=self.rows, decode=True, labelled=labelled)
-            self.bad_rows = checked.bad
-            self.rows = [i for i in self.rows if i not in self.bad_rows]
+            self.bad_rows = check_rows(
+                self.rows, self.schema, indices=self.indices, decode=True, labelled=labelled
+            ).bad
+            self.indices = [i for i in self.indices if i not in self.bad_rows]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.indices)
 
     def __getitem__(self, i: int) -> Sample:
-        number = self.rows[i]
-        targets = self.schema.targets if self.labelled else {}
-        return make_sample(
-            self.source.row(number), self.schema, targets, self.preprocess, index=number + self.source.first
-        )
+        row = self.rows.row(self.indices[i])
+        return self.schema.sample(row, preprocess=self.preprocess, labelled=self.labelled)
 
 
-def make_sample(
-    row: Row, schema: Schema, targets: Any, preprocess: Preprocess | None, *, index: int
-) -> Sample:
-    """A row as a sample; what cannot be read is named with its column.
+def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard: int) -> list[Path]:
+    """Write rows with the contents of their files as ``<prefix>-000000.tar`` and so on.
+
+    ``schema.yaml`` and ``shards.json``, the number of samples in each shard of the folder, go beside them.
+
+    Args:
+        dataset: Dataset whose schema's columns are written; nothing is decoded.
+        prefix: Folder and beginning of the file names: ``shards/train``.
+        samples_per_shard: Number of samples in every shard except the last.
+
+    Returns:
+        Paths of the shards.
 
     Raises:
-        BadCell: A cell that cannot be used, or a row in which every input is blank.
+        BadCell: A file cannot be read.
+        ImportError: webdataset is not installed.
     """
-    inputs = {}
-    for name, part in schema.inputs.items():
-        try:
-            value = part.value(row)
-            if value is not None and preprocess is not None:
-                value = preprocess({"inputs": {name: value}})["inputs"][name]
-                part.check_ready(value)
-        except BadCell:
-            raise
-        except UNREADABLE as error:
-            raise row.bad(part.column_names[0], f"cannot be read: {error.__cause__ or error}") from error
-        if value is not None:
-            inputs[name] = value
-    if not inputs:
-        raise row.bad("", f"should have some input. Found every one blank: {', '.join(schema.inputs)}.")
-    labels = {name: target.value(row) for name, target in targets.items()}
-    return {
-        "inputs": inputs,
-        "targets": {name: value for name, value in labels.items() if value is not None},
-        "index": index,
-    }
+    writers = require("webdataset", "table")
+    folder, name = Path(prefix).parent, Path(prefix).name
+    folder.mkdir(parents=True, exist_ok=True)
+    schema = dataset.schema
+    files = [c for spec in schema.inputs.values() if spec.file for c in spec.column_names]
+    columns = [*schema.input_columns, *schema.target_columns]
+    counts: dict[str, int] = {}
+    with writers.ShardWriter(f"{folder / name}-%06d.tar", maxcount=samples_per_shard, verbose=0) as writer:
+        for row in dataset.rows.select(dataset.indices):
+            cells = {c: row.cells[c] for c in columns if row.text(c) is not None}
+            sample: dict[str, Any] = {"__key__": f"{row.index:09d}"}
+            for k, column in enumerate(c for c in files if c in cells):
+                ending = f"{k}{Path(str(cells[column])).suffix.lower()}"
+                sample[ending] = _contents(row, column)
+                cells[column] = ending
+            writer.write({**sample, "json": json.dumps(cells, default=str).encode()})
+            shard = Path(writer.fname).name
+            counts[shard] = counts.get(shard, 0) + 1
+    path = folder / COUNTS
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    kept = {k: v for k, v in earlier.items() if not k.startswith(f"{name}-")}
+    write_json(path, {**kept, **counts})
+    write_schema(folder / "schema.yaml", schema)
+    return [folder / shard for shard in counts]
+
+
+def _contents(row: Row, column: str) -> bytes:
+    try:
+        return Path(str(row.file(column))).read_bytes()
+    except OSError as error:
+        raise row.bad(column, f"cannot be read: {error}") from None

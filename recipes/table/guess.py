@@ -1,22 +1,26 @@
-"""A first schema of a table, from its columns' names and contents."""
+"""A first schema of a table, guessed from the names and contents of its columns."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
-from sennit.recipes.table.columns import Column, most_common_rate
-from sennit.recipes.table.folder import file_kind
+from sennit.recipes.table.media import file_kind
+from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.source import Source
-from sennit.recipes.table.splits import is_part
+from sennit.recipes.table.splits import is_subset
 
+from sennit.extras import require
 from sennit.files import write_text
 
-_LOOKED_AT = 200  # files of a column
+_MAX_FILES = 200  # of a column, that are looked for
+_MAX_CATEGORIES = 50  # different values of a column of categories
+_LONG = 20  # characters of a text rather than of a name, on average
 _TARGETS = ("target", "label", "labels", "class", "category", "y")
 _GROUPS = ("group", "speaker", "subject", "patient", "participant", "session", "user")
 _SPLITS = ("split", "fold", "subset", "partition")
@@ -24,11 +28,11 @@ _SPLITS = ("split", "fold", "subset", "partition")
 
 @dataclass(frozen=True)
 class Guess:
-    """A schema, and for each column why it is what it is.
+    """A schema, and the reason for each column's place in it.
 
     Attributes:
-        raw: As a YAML file holds it.
-        reasons: By column.
+        raw: Contents of the YAML file.
+        reasons: Reason for each column.
     """
 
     raw: dict[str, Any]
@@ -39,22 +43,25 @@ class Guess:
         return Schema.of(self.raw)
 
 
-def guess_schema(source: Source, *, target: str | None = None) -> Guess:
-    """Look at every column.
+def guess_schema(rows: Rows, *, target: str | None = None) -> Guess:
+    """Guess the meaning of every column.
 
     Args:
-        source: The table.
-        target: The column to learn; by default those called target, label, class, category or y.
+        rows: Table.
+        target: Column to learn; by default those called target, label, class, category or y.
 
     Raises:
         ValueError: No column looks like a target, or none like an input.
     """
-    columns = {
-        name: Column(name, [t for row in source.rows() if (t := row.text(name)) is not None], source.size)
-        for name in source.columns
-    }
+    texts: dict[str, list[str]] = {name: [] for name in rows.columns}
+    for row in rows.select():
+        for name, column_texts in texts.items():
+            text = row.text(name)
+            if text is not None:
+                column_texts.append(text)
+    columns = {name: ColumnContents(name, column_texts, rows.size) for name, column_texts in texts.items()}
     if target is not None:
-        source.check_columns([target], "--target")
+        rows.check_columns([target], "--target")
     targets = [c for c in columns if c == target or (target is None and c.lower() in _TARGETS)]
     if not targets:
         raise ValueError(
@@ -69,61 +76,119 @@ def guess_schema(source: Source, *, target: str | None = None) -> Guess:
             reasons[name] = "left out: blank throughout"
         elif name in targets:
             raw["targets"][name], reasons[name] = _target(column)
-        elif name.lower() in _SPLITS and all(is_part(text) for text in column.distinct):
-            raw["split"], reasons[name] = {"by": "column", "column": name}, "names the part of each row"
+        elif name.lower() in _SPLITS and all(is_subset(text) for text in column.distinct):
+            raw["split"], reasons[name] = {"by": "column", "column": name}, "names the subset of each row"
         elif name.lower() in _GROUPS and raw["split"]["by"] == "random":
             raw["split"] = {"by": "group", "column": name, "validation": 0.1, "test": 0.1, "seed": 0}
             reasons[name] = f"{len(column.distinct)} groups, by its name"
         else:
-            reasons[name] = _input(source, column, raw["inputs"], table)
+            reasons[name] = _input(rows, column, raw["inputs"], table)
     if raw["split"]["by"] == "random":
         raw["split"] = {"by": "random", "validation": 0.1, "test": 0.1, "seed": 0}
     kept = {k: v for k, v in table.items() if v}
     if len(kept) > 1:
         raw["inputs"]["table" if "table" not in raw["inputs"] else "columns"] = kept
     if not raw["inputs"]:
-        found = "; ".join(f"{k}: {v}" for k, v in reasons.items())
-        raise ValueError(f"'{source.name}' should have a column that is an input. Found none ({found}).")
+        listed = "; ".join(f"{k}: {v}" for k, v in reasons.items())
+        raise ValueError(f"'{rows.name}' should have a column that is an input. Found none ({listed}).")
     return Guess(raw, reasons)
 
 
-def _target(column: Column) -> tuple[dict[str, Any], str]:
+@dataclass(frozen=True)
+class ColumnContents:
+    """The contents of a column, and whether they look like numbers, names or texts.
+
+    Attributes:
+        name: Name of the column.
+        texts: Cells that are not blank.
+        size: Number of rows in the table.
+
+    Example:
+        >>> ColumnContents("size", ["1", "2.5", "2.5", "7"], size=4).numeric()
+        True
+    """
+
+    name: str
+    texts: list[str]
+    size: int
+
+    @property
+    def distinct(self) -> list[str]:
+        return sorted(set(self.texts))
+
+    def numeric(self) -> bool:
+        """Return whether all are numbers."""
+        number = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|NaN"
+        return bool(self.texts) and all(re.fullmatch(number, text) for text in self.texts)
+
+    def whole(self) -> bool:
+        """Return whether all, being numbers, are whole."""
+        return all(float(text).is_integer() for text in self.texts)
+
+    def long(self) -> bool:
+        """Return whether they are texts rather than names."""
+        mean_length = sum(map(len, self.texts)) / len(self.texts)
+        return mean_length > _LONG or sum(" " in text for text in self.texts) > len(self.texts) / 2
+
+    def counts_up(self) -> bool:
+        """Return whether the values, being numbers, count the rows."""
+        numbers = [float(text) for text in self.texts]
+        return all(b - a == 1 for a, b in pairwise(numbers))
+
+    def few(self) -> bool:
+        """Return whether there are as few different ones as a category has."""
+        return len(self.distinct) <= min(_MAX_CATEGORIES, max(2, self.size // 2))
+
+
+def _target(column: ColumnContents) -> tuple[dict[str, Any], str]:
     name, values = column.name, column.distinct
     if column.numeric() and not (column.whole() and column.few() and len(values) <= 20):
         return {"kind": "number", "columns": [name]}, "numbers"
     for separator in "|;":
         labels = sorted({x.strip() for text in values for x in text.split(separator)} - {""})
         if any(separator in text for text in values):
-            found = {"kind": "multilabel", "column": name, "separator": separator, "labels": labels}
-            return found, f"{len(labels)} labels between '{separator}'"
+            options = {"kind": "multilabel", "column": name, "separator": separator, "labels": labels}
+            return options, f"{len(labels)} labels between '{separator}'"
     return {"kind": "class", "column": name, "classes": values}, f"{len(values)} classes"
 
 
-def _input(source: Source, column: Column, inputs: dict[str, Any], table: dict[str, Any]) -> str:
+def _input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], table: dict[str, Any]) -> str:
+    """Add a column to the inputs, or to the table among them; return the reason."""
     name = column.name
     kinds = Counter(file_kind(text) for text in column.texts)
     kind, count = kinds.most_common(1)[0]
     if kind is not None and count > len(column.texts) / 2:
-        paths = [source.folder / text for text in column.texts[:_LOOKED_AT] if file_kind(text) == kind]
-        there = [path for path in paths if path.is_file()]
-        if not there:
-            return f"left out: names like {kind} files, but '{paths[0]}' is not there"
+        paths = [rows.folder / text for text in column.texts[:_MAX_FILES] if file_kind(text) == kind]
+        existing = [path for path in paths if path.is_file()]
+        if not existing:
+            return f"left out: names like {kind} files, but '{paths[0]}' does not exist"
         inputs[name] = {"kind": kind, "column": name}
         if kind == "audio":
-            inputs[name]["sample_rate"] = most_common_rate(there)
-        return f"{len(there)} of the first {len(paths)} {kind} files are there"
+            inputs[name]["sample_rate"] = _most_common_rate(existing)
+        return f"{len(existing)} of the first {len(paths)} {kind} files exist"
     if column.numeric():
-        if column.whole() and len(column.distinct) == column.rows > 2 and column.counts_up():
+        if column.whole() and len(column.distinct) == column.size > 2 and column.counts_up():
             return "left out: counts the rows"
         table["numbers"].append(name)
         return f"numbers from {min(map(float, column.texts)):g} to {max(map(float, column.texts)):g}"
-    if column.few() and not (column.long() and len(column.distinct) > column.rows / 4):
+    if column.few() and not (column.long() and len(column.distinct) > column.size / 4):
         table["categories"][name] = column.distinct
         return f"{len(column.distinct)} different values"
     if column.long() or len(column.distinct) < len(column.texts):
         inputs[name] = {"kind": "text", "column": name}
         return f"texts, such as '{column.texts[0][:40]}'"
-    return f"left out: every row has a value of its own, such as '{column.texts[0]}'"
+    return f"left out: every row has another value, such as '{column.texts[0]}'"
+
+
+def _most_common_rate(paths: list[Path]) -> int:
+    """Return the sample rate in Hz of most of the sound files that can be read."""
+    soundfile, rates = require("soundfile", "audio"), Counter[int]()
+    for path in paths:
+        try:
+            rates[soundfile.info(str(path)).samplerate] += 1
+        except RuntimeError:  # the check before the training names the file
+            continue
+    return rates.most_common(1)[0][0] if rates else 16000
 
 
 def write_guess(path: Path, guess: Guess, *, data: str) -> None:
@@ -134,12 +199,12 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
     """
     if path.exists():
         raise FileExistsError(
-            f"'{path}' is there already, and may be edited. Name another file, or remove it."
+            f"'{path}' exists already, and may have been edited. Name another file, or remove it."
         )
     lines = [
         f"# Guessed from {data}. Edit it, then: python -m sennit.recipes.table --data {data} --schema {path}",
         "# Inputs: image, audio, text, table, series. Targets: class, multilabel, number.",
-        "# Every name on the left of an input or a target is yours to choose; the model will have it.",
+        "# Choose any names on the left of inputs and targets; the model will have them.",
         "# Each column:",
         *(f"#   {name}: {reason}" for name, reason in guess.reasons.items()),
         yaml.safe_dump(guess.raw, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),

@@ -1,4 +1,7 @@
-"""Inputs that stand in the table itself, and all kinds by name."""
+"""Inputs: the columns that each kind reads, as which raw value, and into which encoder.
+
+Here are the kinds whose values stand in the table itself; `file_inputs` has images, sound and series.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,97 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from sennit.encoders import Encoder
-from sennit.recipes.table.input import Input
-from sennit.recipes.table.inputs_of_files import AudioInput, ImageInput, SeriesInput
-from sennit.recipes.table.parse import PartError
-from sennit.recipes.table.row import Row
+from sennit.data import Transforms
+from sennit.encoders import ENCODERS, Encoder, create_encoder
+from sennit.recipes.table.cells import Row
+from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextInput(Input):
-    """Texts.
+class Input:
+    """Base of the kinds of input.
 
-    Args:
-        column: Where they are.
-        encoder: A name, or a mapping with a name and options.
+    Attributes:
+        kind: Name of the kind in a schema.
+        file: Whether its column names files.
+        column_names: Columns that it reads.
     """
 
-    kind: ClassVar[str] = "text"
+    kind: ClassVar[str]
+    file: ClassVar[bool] = False
+    encoder: str | dict[str, Any]
+
+    @property
+    def column_names(self) -> list[str]:
+        raise NotImplementedError
+
+    def value(self, row: Row) -> Any:
+        """Return the raw value as ``model.predict`` takes it; None if blank."""
+        raise NotImplementedError
+
+    def complete(self, rows: Iterable[Row]) -> Self:
+        """Return a copy in which everything undeclared is taken from training rows."""
+        return self
+
+    def check(self, row: Row, *, decode: bool) -> str | None:
+        """Refuse a row that cannot be read.
+
+        Args:
+            row: Row to check.
+            decode: Whether to read files to the end rather than their headers only.
+
+        Returns:
+            A remark about the file, if there is one to make.
+        """
+        self.value(row)
+        return None
+
+    def check_ready(self, x: Tensor) -> None:
+        """Refuse a preprocessed value that is too short for the encoder.
+
+        Raises:
+            ValueError: It is too short.
+        """
+
+    def make_encoder(self) -> Encoder:
+        raise NotImplementedError
+
+    def make_transforms(self) -> Transforms | None:
+        """Return the transforms of raw values, or None without any."""
+        return None
+
+    def _encoder(self, **offered: Any) -> Encoder:
+        """Make the chosen encoder with those of the offered options that it accepts."""
+        options = dict(self.encoder) if isinstance(self.encoder, dict) else {"name": self.encoder}
+        if "name" not in options:
+            raise ValueError(f"`encoder` should have a 'name'. Found {options}.")
+        name = options.pop("name")
+        accepted = ENCODERS.signature(name).parameters
+        return create_encoder(name, **{k: v for k, v in offered.items() if k in accepted} | options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnInput(Input):
+    """Base of the kinds that read one column."""
+
     column: str
-    encoder: str | dict[str, Any] = "bytes"
 
     @property
     def column_names(self) -> list[str]:
         return [self.column]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextInput(ColumnInput):
+    """Texts.
+
+    Args:
+        column: Column of the texts.
+        encoder: Encoder's name, or a mapping with its name and options.
+    """
+
+    kind: ClassVar[str] = "text"
+    encoder: str | dict[str, Any] = "bytes"
 
     def value(self, row: Row) -> Any:
         return row.text(self.column)
@@ -44,7 +115,7 @@ class TableInput(Input):
     Args:
         numbers: Columns of numbers.
         categories: Columns of categories with their values; null takes those of the training rows.
-        encoder: A name, or a mapping with a name and options.
+        encoder: Encoder's name, or a mapping with its name and options.
     """
 
     kind: ClassVar[str] = "table"
@@ -54,7 +125,7 @@ class TableInput(Input):
 
     def __post_init__(self) -> None:
         if not self.column_names:
-            raise PartError("a table should have `numbers`, `categories` or both. Found neither.")
+            raise ValueError("a table should have `numbers`, `categories` or both. Found neither.")
 
     @property
     def column_names(self) -> list[str]:
@@ -66,18 +137,12 @@ class TableInput(Input):
         return None if all(cell is None for cell in cells) else cells
 
     def complete(self, rows: Iterable[Row]) -> Self:
-        open_ = [c for c, names in self.categories.items() if names is None]
-        found: dict[str, set[str]] = {c: set() for c in open_}
-        for row in rows if open_ else ():
-            for c in open_:
-                found[c].add(row.text(c) or "")
-        return replace(self, categories=self.categories | {c: sorted(v - {""}) for c, v in found.items()})
+        values: dict[str, set[str]] = {c: set() for c, names in self.categories.items() if names is None}
+        for row in rows if values else ():
+            for column, texts in values.items():
+                texts.add(row.text(column) or "")
+        return replace(self, categories=self.categories | {c: sorted(v - {""}) for c, v in values.items()})
 
     def make_encoder(self) -> Encoder:
         sizes = [len(names or []) for names in self.categories.values()]
         return self._encoder(num_features=len(self.column_names), categories=sizes)
-
-
-INPUTS: dict[str, type[Input]] = {
-    cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, TableInput, SeriesInput)
-}

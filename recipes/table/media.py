@@ -1,4 +1,4 @@
-"""Files of images, sound and series: a look at the header, and reading."""
+"""Files of images, sound and series: their kinds, a look at the header, and reading."""
 
 from __future__ import annotations
 
@@ -14,19 +14,68 @@ from sennit.extras import require
 
 File = str | BinaryIO | None
 UNREADABLE = (OSError, ValueError, TypeError, RuntimeError, SyntaxError, EOFError)
-"""What libraries raise of a damaged file; a missing library's ImportError is none of them."""
+"""Errors that libraries raise for a damaged file; the ImportError of a missing library is not among them."""
+_SUFFIXES = {
+    "image": {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"},
+    "audio": {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"},
+    "series": {".npy", ".csv"},
+}
+
+
+def file_kind(name: str) -> str | None:
+    """Return ``"image"``, ``"audio"`` or ``"series"`` by a file name's ending, or None.
+
+    Example:
+        >>> file_kind("cats/1.JPG"), file_kind("notes.txt")
+        ('image', None)
+    """
+    suffix = Path(name).suffix.lower()
+    return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
+
+
+def list_folder(folder: Path) -> dict[str, list[str]]:
+    """Return the columns ``file`` (relative to the folder) and ``class`` of the files in each sub-folder.
+
+    Raises:
+        ValueError: There are no sub-folders, one without files, or files of several kinds.
+    """
+    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not classes:
+        raise ValueError(
+            f"'{folder}' should hold one folder for each class. Found none. Give a .csv or .parquet "
+            f"file, or put the files of each class into a folder."
+        )
+    columns: dict[str, list[str]] = {"file": [], "class": []}
+    first: dict[str, str] = {}
+    for subfolder in classes:
+        paths = sorted(p for p in subfolder.rglob("*") if file_kind(p.name) in ("image", "audio"))
+        if not paths:
+            raise ValueError(
+                f"'{subfolder}' should hold images or sound files. Found none. Remove the folder."
+            )
+        for path in paths:
+            name = path.relative_to(folder).as_posix()
+            first.setdefault(file_kind(name) or "", name)
+            columns["file"].append(name)
+            columns["class"].append(subfolder.name)
+    if len(first) > 1:
+        raise ValueError(
+            f"'{folder}' should hold files of one kind. Found {' and '.join(sorted(first))} "
+            f"({', '.join(repr(n) for n in first.values())}). For several kinds give a .csv file."
+        )
+    return columns
 
 
 def open_image(file: File) -> Any:
-    """A path as it is (the encoder reads it); contents as a PIL image."""
+    """Return a path as it is (the encoder reads it), and contents as a PIL image."""
     return file if file is None or isinstance(file, str) else require("PIL.Image", "image").open(file)
 
 
 def check_image(path: str | None, channels: int, *, decode: bool) -> None:
-    """Refuse what is no image: by its header, or as the encoder will read it."""
+    """Refuse a file that is not an image, by its header or by decoding it as the encoder will."""
     if path is None:
         return
-    _look(path)
+    _check_size(path)
     pillow = require("PIL.Image", "image")
     try:
         with pillow.open(path):
@@ -38,17 +87,17 @@ def check_image(path: str | None, channels: int, *, decode: bool) -> None:
 
 
 def open_sound(file: File) -> Any:
-    """A path as it is (the encoder reads it); contents as a waveform and its rate."""
+    """Return a path as it is (the encoder reads it), and contents as a waveform and its rate."""
     if file is None or isinstance(file, str):
         return file
     return require("soundfile", "audio").read(file, dtype="float32")
 
 
 def check_sound(path: str | None, sample_rate: int, *, decode: bool) -> tuple[float, int] | None:
-    """Refuse what is no sound, or holds no samples; the seconds and the rate in Hz of what is."""
+    """Refuse a file that is not sound or holds no samples; return its seconds and its rate in Hz."""
     if path is None:
         return None
-    _look(path)
+    _check_size(path)
     info = require("soundfile", "audio").info(path)
     if info.frames == 0:
         raise ValueError("it holds no samples.")
@@ -58,14 +107,14 @@ def check_sound(path: str | None, sample_rate: int, *, decode: bool) -> tuple[fl
 
 
 def read_series(file: File, channels: int | None) -> Any:
-    """A series as floats ``[time, channels]``; a single line of names above a ``.csv`` is passed over.
+    """Return a series as floats ``[time, channels]``; a line of names above a ``.csv`` is skipped.
 
     Raises:
-        ValueError: No steps, another shape, another number of channels, or a value that is not finite.
+        ValueError: It has no steps, another shape or number of channels, or a value that is not finite.
     """
     if file is None:
         return None
-    _look(file)
+    _check_size(file)
     raw = Path(file).read_bytes() if isinstance(file, str) else file.read()
     if raw[:6] == b"\x93NUMPY":
         x = np.load(BytesIO(raw), allow_pickle=False)
@@ -95,7 +144,7 @@ def _is_header(lines: list[str]) -> bool:
     return False
 
 
-def _look(file: str | BinaryIO) -> None:
+def _check_size(file: str | BinaryIO) -> None:
     """Refuse a path without a file, and an empty file."""
     if isinstance(file, str):
         if not Path(file).is_file():

@@ -1,4 +1,4 @@
-"""Means and scales of the training data: of the inputs, for the encoders, and of the targets."""
+"""Means and scales of the training data: of the inputs, for the encoders, and of the number targets."""
 
 from __future__ import annotations
 
@@ -9,49 +9,50 @@ from typing import Any
 import numpy as np
 import torch
 from sennit.data import Batch, Collate, Sample
-from sennit.recipes.table.errors import BadCell
-from sennit.recipes.table.parts import Parts
+from sennit.recipes.table.cells import BadCell
+from sennit.recipes.table.load import open_subset
+from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.shards import Shards
 from sennit.tasks import MultiTaskModel
 from torch import Tensor, nn
 
 MAX_ROWS, MAX_VALUES = 1000, 20_000_000
-"""How much of the training data is read for its statistics: rows, and numbers in them."""
+"""Amount of training data that is read for its statistics: rows, and numbers in them."""
 _WITH_STATISTICS = ("audio", "series", "table")
 
 
-def fit_inputs(model: MultiTaskModel, parts: Parts, *, seed: int) -> int:
-    """Give the encoders means and scales from a random sample of training rows; images need none.
+def fit_inputs(model: MultiTaskModel, schema: Schema, rows: Rows | Shards, *, seed: int) -> int:
+    """Fit the encoders' means and scales to a random sample of training rows; images need none.
 
     A fusion that is fitted reads all inputs of those rows, and their targets.
 
     Returns:
-        How many rows were read: at most 1,000, or as many as hold 20 million numbers.
+        Number of rows read: at most 1,000, or as many as hold 20 million numbers.
     """
-    schema, whole = parts.schema, model.fused_encoder.fits
-    wanted = {n: part for n, part in schema.inputs.items() if whole or part.kind in _WITH_STATISTICS}
-    if not wanted:
+    all_inputs = model.fused_encoder.fits
+    names = [n for n, spec in schema.inputs.items() if all_inputs or spec.kind in _WITH_STATISTICS]
+    if not names:
         return 0
-    few = Schema(wanted, schema.targets, schema.split)
     samples: list[Sample] = []
     values = 0
-    for sample in _some(parts, few, model.preprocessing(), seed):
+    for sample in _random_samples(schema.with_inputs(names), rows, model.preprocessing(), seed):
         samples.append(sample)
         values += sum(x.numel() for x in sample["inputs"].values())
         if len(samples) == MAX_ROWS or values > MAX_VALUES:
             break
     if samples:
-        fields = ("inputs", "targets") if whole else ("inputs",)
-        model.fit_preprocessing(model.collate([{k: s[k] for k in fields} for s in samples]))
+        keys = ("inputs", "targets") if all_inputs else ("inputs",)
+        model.fit_preprocessing(model.collate([{k: s[k] for k in keys} for s in samples]))
     return len(samples)
 
 
-def _some(
-    parts: Parts, schema: Schema, preprocess: Callable[[Sample], Sample], seed: int
+def _random_samples(
+    schema: Schema, rows: Rows | Shards, preprocess: Callable[[Sample], Sample], seed: int
 ) -> Iterator[Sample]:
-    """Training samples in random order, less those that lack all of the schema's inputs."""
-    data: Any = parts.open("train", preprocess=preprocess, schema=schema, seed=seed)
-    if parts.source is None:
+    """Yield training samples in random order, except those that lack all of the schema's inputs."""
+    data: Any = open_subset(rows, schema, "train", preprocess=preprocess, seed=seed)
+    if isinstance(rows, Shards):
         yield from data
         return
     for i in np.random.default_rng(seed).permutation(len(data)):
@@ -64,39 +65,42 @@ def _some(
 
 @dataclass(frozen=True)
 class TargetScales:
-    """Standardises number targets, so that no unit of measurement sets the size of a step.
+    """Standardisation of number targets, so that no unit of measurement sets the size of a step.
 
     Args:
-        scales: By target, the mean and the standard deviation of each number.
+        scales: Mean and standard deviation of each number, by target.
     """
 
     scales: dict[str, tuple[Tensor, Tensor]]
 
     @classmethod
-    def fit(cls, parts: Parts) -> TargetScales:
-        """From training rows: all of a table's, or 1,000 of shards."""
-        numbers = {name: t for name, t in parts.schema.targets.items() if t.kind == "number"}
-        found: dict[str, list[Any]] = {name: [] for name in numbers}
-        if parts.source is not None:
-            for row in parts.source.rows(parts.rows["train"]):
+    def fit(cls, schema: Schema, rows: Rows | Shards) -> TargetScales:
+        """Fit to training rows: all of a table's, or the first 1,000 samples of shards."""
+        numbers = {name: t for name, t in schema.targets.items() if t.kind == "number"}
+        labels: dict[str, list[Any]] = {name: [] for name in numbers}
+        if isinstance(rows, Rows):
+            for row in rows.subset("train"):
                 for name, target in numbers.items():
-                    found[name].append(target.value(row))
+                    labels[name].append(target.value(row))
         elif numbers:
-            data: Any = parts.open("train")
+            data: Any = open_subset(rows, schema, "train")
             for sample, _ in zip(data, range(MAX_ROWS), strict=False):
                 for name in numbers:
-                    found[name].append(sample["targets"].get(name))
-        return cls({name: _mean_and_std(values) for name, values in found.items()})
+                    labels[name].append(sample["targets"].get(name))
+        return cls({name: _mean_and_std(values) for name, values in labels.items()})
 
     def sample(self, targets: Mapping[str, Any]) -> dict[str, Any]:
-        """The targets of a sample, standardised."""
-        own = {name: self.scales[name] for name in targets if name in self.scales}
-        scaled = {name: (torch.tensor(targets[name]) - mean) / std for name, (mean, std) in own.items()}
+        """Return the targets of a sample, standardised."""
+        scaled = {
+            name: (torch.tensor(targets[name]) - mean) / std
+            for name, (mean, std) in self.scales.items()
+            if name in targets
+        }
         return {**targets, **scaled}
 
     @torch.no_grad()
     def into_units(self, model: MultiTaskModel) -> None:
-        """Put the scales into the trained heads, whose outputs are then in the targets' own units."""
+        """Put the scales into the trained heads, whose outputs are then in the units of the targets."""
         for name, (mean, std) in self.scales.items():
             heads = [*model.heads[name], *model.auxiliary_heads[name].values()]
             for head in heads:
@@ -107,11 +111,11 @@ class TargetScales:
 
 @dataclass(frozen=True)
 class ScaledCollate:
-    """Collates samples with their number targets standardised.
+    """Collation of samples with their number targets standardised.
 
     Args:
         collate: ``model.collate``.
-        scales: Of the targets.
+        scales: Scales of the targets.
     """
 
     collate: Collate

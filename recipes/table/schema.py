@@ -1,47 +1,55 @@
-"""What the columns of a table are: inputs, targets and the split, as a YAML file declares them."""
+"""The meaning of a table's columns: inputs, targets and the split, as a YAML file declares them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import yaml
-from sennit.recipes.table.input import Input
-from sennit.recipes.table.inputs import INPUTS
-from sennit.recipes.table.parse import PartError, make
-from sennit.recipes.table.row import Row
-from sennit.recipes.table.source import Source
+from sennit.data import Sample
+from sennit.recipes.table.cells import BadCell, Row
+from sennit.recipes.table.file_inputs import AudioInput, ImageInput, SeriesInput
+from sennit.recipes.table.inputs import Input, TableInput, TextInput
+from sennit.recipes.table.media import UNREADABLE
+from sennit.recipes.table.parse import from_mapping
+from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.splits import SPLITS, RandomSplit, Split
 from sennit.recipes.table.targets import TARGETS, Target
 
 from sennit.files import write_text
 from sennit.registry import unknown_name
 
+INPUTS: dict[str, type[Input]] = {
+    cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, TableInput, SeriesInput)
+}
+Preprocess = Callable[[Sample], Sample]
 _KEYS = ("inputs", "targets", "split")
-P = TypeVar("P", Input, Target)
+T = TypeVar("T", Input, Target)
 
 
 @dataclass(frozen=True)
 class Schema:
-    """Inputs and targets by the names that the model has for them, and the split.
+    """Inputs and targets by their names in the model, and the split.
+
+    A schema is complete when it declares all classes, labels, categories and channels.
 
     Args:
-        inputs: One or more.
-        targets: One or more.
-        split: Of the rows.
+        inputs: One or more inputs.
+        targets: One or more targets.
+        split: Split of the rows.
 
     Raises:
-        ValueError: No input or no target, or a column that is both.
+        ValueError: There is no input or no target, or a column is both.
 
     Example:
         >>> schema = Schema.of({
         ...     "inputs": {"caption": {"kind": "text", "column": "caption"}},
         ...     "targets": {"good": {"kind": "class", "column": "good", "classes": ["no", "yes"]}},
         ... })
-        >>> schema.targets["good"].make_task().out_dim
-        2
+        >>> schema.sample(Row({"caption": "a dog", "good": "yes"}, where="row 1", index=1))
+        {'inputs': {'caption': 'a dog'}, 'targets': {'good': 1}, 'index': 1}
     """
 
     inputs: Mapping[str, Input]
@@ -52,21 +60,21 @@ class Schema:
         for name in ("inputs", "targets"):
             if not getattr(self, name):
                 raise ValueError(f"a schema should have one or more of `{name}`. Found none.")
-        given = {c: name for name, part in self.inputs.items() for c in part.column_names}
+        read_by = {c: name for name, spec in self.inputs.items() for c in spec.column_names}
         for name, target in self.targets.items():
             for column in target.column_names:
-                if column in given:
+                if column in read_by:
                     raise ValueError(
                         f"column '{column}' should be an input or a target. Found it in "
-                        f"inputs.{given[column]} and targets.{name}: the answer would be given away."
+                        f"inputs.{read_by[column]} and targets.{name}: the answer would be given away."
                     )
 
     @classmethod
     def of(cls, raw: Any, where: str = "the schema") -> Self:
-        """Make it of what a YAML file holds.
+        """Make a schema from the contents of a YAML file.
 
         Raises:
-            ValueError: Something unknown, missing or of the wrong type; where it is, is named.
+            ValueError: Something is unknown, missing or of the wrong type; the error says where.
         """
         if not isinstance(raw, Mapping):
             raise ValueError(f"{where} should be a mapping with the keys {', '.join(_KEYS)}. Found {raw!r}.")
@@ -76,58 +84,118 @@ class Schema:
         for key in ("inputs", "targets"):
             if not isinstance(raw.get(key), Mapping):
                 raise ValueError(f"{where}: {key} should map names to options. Found {raw.get(key)!r}.")
-        inputs = {str(k): make(INPUTS, "kind", v, f"{where}: inputs.{k}") for k, v in raw["inputs"].items()}
+        inputs = {
+            str(k): from_mapping(INPUTS, "kind", v, f"{where}: inputs.{k}") for k, v in raw["inputs"].items()
+        }
         targets = {
-            str(k): make(TARGETS, "kind", v, f"{where}: targets.{k}") for k, v in raw["targets"].items()
+            str(k): from_mapping(TARGETS, "kind", v, f"{where}: targets.{k}")
+            for k, v in raw["targets"].items()
         }
         if "split" not in raw:
             return cls(inputs, targets)
-        return cls(inputs, targets, make(SPLITS, "by", raw["split"], f"{where}: split"))
+        return cls(inputs, targets, from_mapping(SPLITS, "by", raw["split"], f"{where}: split"))
 
     def to_dict(self) -> dict[str, Any]:
-        """As a YAML file holds it."""
+        """Return the contents of a YAML file."""
         return {
-            "inputs": {name: part_to_dict(part) for name, part in self.inputs.items()},
-            "targets": {name: part_to_dict(part) for name, part in self.targets.items()},
-            "split": part_to_dict(self.split),
+            "inputs": {name: _options(spec) for name, spec in self.inputs.items()},
+            "targets": {name: _options(target) for name, target in self.targets.items()},
+            "split": _options(self.split),
         }
 
-    def check_columns(self, source: Source, *, labelled: bool = True) -> None:
-        """Refuse a table that lacks a column."""
-        for name, part in self.inputs.items():
-            source.check_columns(part.column_names, f"inputs.{name}")
-        if labelled:
-            for name, target in self.targets.items():
-                source.check_columns(target.column_names, f"targets.{name}")
+    def with_inputs(self, names: Iterable[str]) -> Schema:
+        """Return the schema with some of its inputs."""
+        return Schema({name: self.inputs[name] for name in names}, self.targets, self.split)
 
-    def complete(self, rows: Callable[[], Iterable[Row]]) -> Schema:
-        """The same with undeclared classes, labels, categories and channels, from training rows."""
+    @property
+    def input_columns(self) -> list[str]:
+        """Columns that the inputs read."""
+        return [column for spec in self.inputs.values() for column in spec.column_names]
+
+    @property
+    def target_columns(self) -> list[str]:
+        """Columns that the targets read."""
+        return [column for target in self.targets.values() for column in target.column_names]
+
+    def check_columns(self, rows: Rows, *, labelled: bool = True) -> None:
+        """Refuse a table that lacks a column of an input or, unless ``labelled`` is false, of a target."""
+        for name, spec in self.inputs.items():
+            rows.check_columns(spec.column_names, f"inputs.{name}")
+        for name, target in self.targets.items() if labelled else ():
+            rows.check_columns(target.column_names, f"targets.{name}")
+
+    def complete(self, rows: Rows, indices: Sequence[int] | None = None) -> Schema:
+        """Return the complete schema, with what it leaves open taken from the training rows.
+
+        Args:
+            rows: Table.
+            indices: Positions of the training rows; all rows by default.
+        """
         return Schema(
-            {name: _complete(part, rows, f"inputs.{name}") for name, part in self.inputs.items()},
-            {name: _complete(part, rows, f"targets.{name}") for name, part in self.targets.items()},
+            {k: _complete(v, rows.select(indices), f"inputs.{k}") for k, v in self.inputs.items()},
+            {k: _complete(v, rows.select(indices), f"targets.{k}") for k, v in self.targets.items()},
             self.split,
         )
 
+    def sample(self, row: Row, *, preprocess: Preprocess | None = None, labelled: bool = True) -> Sample:
+        """Return a row as a sample, of which any input and any target may be absent.
 
-def _complete(part: P, rows: Callable[[], Iterable[Row]], where: str) -> P:
+        Args:
+            row: Row of a table or of a shard.
+            preprocess: ``model.preprocessing()``, which turns raw values into tensors; raw by default.
+            labelled: Whether the row has the columns of the targets.
+
+        Raises:
+            BadCell: A cell or its file cannot be used, or every input is blank.
+        """
+        inputs = {}
+        for name, spec in self.inputs.items():
+            try:
+                value = spec.value(row)
+                if value is not None and preprocess is not None:
+                    value = preprocess({"inputs": {name: value}})["inputs"][name]
+                    spec.check_ready(value)
+            except BadCell:
+                raise
+            except UNREADABLE as error:
+                problem = f"cannot be read: {error.__cause__ or error}"
+                raise row.bad(spec.column_names[0], problem) from error
+            if value is not None:
+                inputs[name] = value
+        if not inputs:
+            raise self.blank(row)
+        labels = {name: t.value(row) for name, t in self.targets.items()} if labelled else {}
+        return {
+            "inputs": inputs,
+            "targets": {name: value for name, value in labels.items() if value is not None},
+            "index": row.index,
+        }
+
+    def blank(self, row: Row) -> BadCell:
+        """Return the error for a row without any input."""
+        return row.bad("", f"should have some input. Found every one blank: {', '.join(self.inputs)}.")
+
+
+def _complete(spec: T, rows: Iterable[Row], where: str) -> T:
     try:
-        return part.complete(rows())
-    except PartError as error:
+        return spec.complete(rows)
+    except BadCell:
+        raise
+    except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
 
-def part_to_dict(part: Any) -> dict[str, Any]:
-    """The options of an input, a target or a split, less those without a value."""
-    tag = "by" if isinstance(part, Split) else "kind"
-    options = {k: v for k, v in asdict(part).items() if v not in (None, [], {})}
-    return {tag: getattr(part, tag), **options}
+def _options(spec: Input | Target | Split) -> dict[str, Any]:
+    """Return the options of an input, a target or a split that have a value."""
+    kind = {"by": spec.by} if isinstance(spec, Split) else {"kind": spec.kind}
+    return {**kind, **{k: v for k, v in asdict(spec).items() if v not in (None, [], {})}}  # type: ignore[call-overload]
 
 
 def read_schema(path: str | Path) -> Schema:
     """Read a YAML file.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There is no such file.
         ValueError: It is not YAML, or not a schema.
     """
     path = Path(path)

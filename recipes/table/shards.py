@@ -1,4 +1,4 @@
-"""WebDataset shards: what does not fit a disk is read from its beginning to its end."""
+"""WebDataset shards, for data that do not fit a disk: read from beginning to end, and written."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 import random
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from sennit.data import Sample
 from sennit.data.order import rank_and_world_size
-from sennit.recipes.table.data import Preprocess, make_sample
-from sennit.recipes.table.errors import BadCell
-from sennit.recipes.table.row import Row
-from sennit.recipes.table.schema import Schema, read_schema
+from sennit.recipes.table.cells import BadCell, Row
+from sennit.recipes.table.schema import Preprocess, Schema, read_schema
+from sennit.recipes.table.splits import SUBSETS
 from torch.utils.data import IterableDataset, get_worker_info
 
 from sennit.extras import require
@@ -25,22 +25,55 @@ from sennit.extras import require
 COUNTS = "shards.json"
 
 
-class ShardRow(Row):
-    """A sample of a shard: its ``json`` has cells by column, and other members are columns too.
+@dataclass(frozen=True)
+class Shards:
+    """The shards of each subset; what `Rows` is for a table.
 
-    So a schema may name the members of shards that others wrote: ``{kind: image, column: jpg}``.
-
-    Args:
-        members: The contents of its files by their endings.
-        where: Of which shard and which sample, for errors.
+    Attributes:
+        patterns: Pattern of the shards of each subset.
+        sizes: Number of samples in each subset.
+        notes: Remarks about the data: none.
     """
 
-    def __init__(self, members: Mapping[str, bytes], *, where: str) -> None:
+    patterns: Mapping[str, str]
+    notes: ClassVar[Sequence[str]] = ()
+
+    @property
+    def subsets(self) -> Mapping[str, str]:
+        return self.patterns
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {k: sum(map(_count, _expand(pattern))) for k, pattern in self.patterns.items()}
+
+
+def find_shards(pattern: str) -> Shards:
+    """Return training shards and those of the other subsets beside them: ``validation-*.tar`` and so on."""
+    patterns = {"train": pattern}
+    for subset in SUBSETS[1:]:
+        paths = sorted(Path(pattern).parent.glob(f"{subset}-*.tar")) if ":" not in pattern else []
+        if paths:
+            patterns[subset] = "::".join(map(str, paths))
+    return Shards(patterns)
+
+
+class ShardRow(Row):
+    """A sample of a shard: its ``json`` holds cells by column, and its other members are columns too.
+
+    A schema may name the members of shards from elsewhere: ``{kind: image, column: jpg}``.
+
+    Args:
+        members: Contents of the sample's files by their endings.
+        where: Shard and sample, for errors.
+        index: Number of the sample.
+    """
+
+    def __init__(self, members: Mapping[str, bytes], *, where: str, index: int) -> None:
         try:
             cells = json.loads(members.get("json", b"{}"))
         except ValueError as error:
             raise BadCell(f"{where}: its json cannot be read: {error}") from None
-        super().__init__(cells, where=where)
+        super().__init__(cells, where=where, index=index)
         self.members = members
 
     def text(self, column: str) -> str | None:
@@ -61,21 +94,21 @@ class ShardRow(Row):
 class ShardDataset(IterableDataset[Sample]):
     """The samples of shards, in an order that depends on the seed, the epoch, the rank and the worker.
 
-    Each rank and worker reads shards of its own from beginning to end, in another order each epoch, and
-    shuffles them in a buffer. `sennit.data.ResumableLoader` batches it, and goes on after a kill.
+    Each rank and worker reads its share of the shards from beginning to end, in another order each epoch,
+    and shuffles the samples in a buffer. `sennit.data.ResumableLoader` batches it, and resumes after a kill.
 
     Args:
         pattern: ``"shards/train-{000000..000003}.tar"``, or an address that webdataset opens.
-        schema: With nothing left open, such as the ``schema.yaml`` that `write_shards` wrote.
-        preprocess: From raw samples to tensors: ``model.preprocessing(training=True)``.
-        seed: Of the order.
+        schema: Complete schema, such as the ``schema.yaml`` that `write_shards` wrote.
+        preprocess: ``model.preprocessing(training=True)``, which turns raw samples into tensors.
+        seed: Random seed of the order.
         shuffle: Whether the order changes from epoch to epoch.
-        buffer: Samples to draw from while reading; they are kept undecoded.
+        buffer: Number of samples to draw from while reading; they are kept undecoded.
         labelled: Whether the samples have targets.
 
     Raises:
         FileNotFoundError: A shard is missing.
-        BadCell: A sample that cannot be used; shard, sample and column are named.
+        BadCell: A sample cannot be used; shard, sample and column are named.
         ImportError: webdataset is not installed.
     """
 
@@ -91,43 +124,49 @@ class ShardDataset(IterableDataset[Sample]):
         labelled: bool = True,
     ) -> None:
         self.schema = schema if isinstance(schema, Schema) else read_schema(schema)
-        self.shards = list(require("webdataset.shardlists", "table").expand_urls(pattern))
+        self.shards = _expand(pattern)
         self.preprocess, self.labelled = preprocess, labelled
         self.seed, self.shuffle, self.buffer, self.epoch = seed, shuffle, buffer, 0
-        missing = [s for s in self.shards if "://" not in s and ":" not in s and not Path(s).is_file()]
-        if missing:
-            raise FileNotFoundError(f"no shard '{missing[0]}', which '{pattern}' names.")
         self._size = sum(_count(shard) for shard in self.shards)
 
     def __len__(self) -> int:
         return self._size
 
     def set_epoch(self, epoch: int) -> None:
-        """Which order comes next."""
+        """Set the epoch, which determines the next order."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Sample]:
-        worker = get_worker_info()
-        own, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-        rank, ranks = rank_and_world_size()
-        share = self.shards[rank * workers + own :: ranks * workers]
-        order = random.Random(f"{self.seed} {self.epoch} {rank} {own}")
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        rank, world_size = rank_and_world_size()
+        share = self.shards[rank * workers + worker :: world_size * workers]
+        order = random.Random(f"{self.seed} {self.epoch} {rank} {worker}")
         if self.shuffle:
             order.shuffle(share)
         members = _stream(share)
         if self.shuffle:
             mixed = require("webdataset.filters", "table").shuffle(self.buffer, self.buffer, rng=order)
             members = mixed(members)
-        targets = self.schema.targets if self.labelled else {}
         for sample in members:
             key = sample["__key__"]
-            row = ShardRow(sample, where=f"'{Path(sample['__url__']).name}', sample '{key}'")
+            where = f"'{Path(sample['__url__']).name}', sample '{key}'"
             index = int(key) if key.isdecimal() else zlib.crc32(key.encode())
-            yield make_sample(row, self.schema, targets, self.preprocess, index=index)
+            row = ShardRow(sample, where=where, index=index)
+            yield self.schema.sample(row, preprocess=self.preprocess, labelled=self.labelled)
+
+
+def _expand(pattern: str) -> list[str]:
+    """Return the shards that a pattern names, each of which exists unless it is an address."""
+    shards = list(require("webdataset.shardlists", "table").expand_urls(pattern))
+    missing = [shard for shard in shards if ":" not in shard and not Path(shard).is_file()]
+    if missing:
+        raise FileNotFoundError(f"no shard '{missing[0]}', which '{pattern}' names.")
+    return shards
 
 
 def _stream(shards: list[str]) -> Iterator[dict[str, Any]]:
-    """The members of each sample, undecoded."""
+    """Yield the members of each sample, undecoded."""
     gopen = require("webdataset.gopen", "table").gopen
     iterators = require("webdataset.tariterators", "table")
     for shard in shards:
@@ -140,9 +179,9 @@ def _stream(shards: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _count(shard: str) -> int:
-    """Samples in a shard: what ``shards.json`` says, or by reading it."""
-    known = Path(shard).parent / COUNTS
-    counts: dict[str, int] = json.loads(known.read_text()) if known.is_file() else {}
+    """Return the number of samples in a shard, from ``shards.json`` or by reading the shard."""
+    path = Path(shard).parent / COUNTS
+    counts: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
     return counts.get(Path(shard).name) or _count_by_reading(shard)
 
 

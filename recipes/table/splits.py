@@ -1,4 +1,4 @@
-"""Which rows train, which choose the epoch, and which test."""
+"""The split of the rows: which train, which choose the epoch, and which test."""
 
 from __future__ import annotations
 
@@ -8,41 +8,49 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from sennit.recipes.table.parse import PartError
-from sennit.recipes.table.source import Source
+from sennit.recipes.table.cells import Row
 
-PARTS = ("train", "validation", "test")
+SUBSETS = ("train", "validation", "test")
 _NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
 _NAMES |= {"val": "validation", "dev": "validation", "test": "test", "testing": "test"}
 
 
-def is_part(text: str) -> bool:
-    """Whether a text names a part of a split."""
+def is_subset(text: str) -> bool:
+    """Return whether a text names a subset, such as "train" or "dev"."""
     return text.lower() in _NAMES
 
 
 class Split(ABC):
-    """What the kinds of split have in common."""
+    """Base of the kinds of split.
+
+    Attributes:
+        by: Name of the kind in a schema.
+        column_names: Columns that it reads.
+    """
 
     by: ClassVar[str]
 
     @property
     def column_names(self) -> list[str]:
-        """The columns it reads."""
         return []
 
     @abstractmethod
-    def rows(self, source: Source) -> dict[str, list[int]]:
-        """The rows of each part, counted from 0."""
+    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
+        """Return the positions of each subset's rows, counted from 0.
+
+        Raises:
+            BadCell: A cell does not name a subset or a group, or a group is in two subsets.
+            ValueError: There are too few rows or groups.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSplit(Split):
-    """A column says the part of each row.
+    """A split that a column declares.
 
     Args:
-        column: It holds train, validation or test (or training, valid, val, dev, testing).
-        group: A column, such as of speakers, of which no value may be in two parts.
+        column: Column that holds train, validation or test (or training, valid, val, dev, testing).
+        group: Column, such as that of speakers, of which no value may be in two subsets.
     """
 
     by: ClassVar[str] = "column"
@@ -53,36 +61,35 @@ class ColumnSplit(Split):
     def column_names(self) -> list[str]:
         return [self.column, *([self.group] if self.group else [])]
 
-    def rows(self, source: Source) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {part: [] for part in PARTS}
-        seen: dict[str, tuple[str, int]] = {}
-        for i, row in enumerate(source.rows()):
+    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
+        subsets: dict[str, list[int]] = {subset: [] for subset in SUBSETS}
+        first: dict[str, tuple[str, Row]] = {}
+        for i, row in enumerate(rows):
             text = row.text(self.column) or ""
-            part = _NAMES.get(text.lower())
-            if part is None:
+            subset = _NAMES.get(text.lower())
+            if subset is None:
                 raise row.bad(self.column, f"should be train, validation or test. Found '{text}'.")
-            found[part].append(i)
+            subsets[subset].append(i)
             group = row.text(self.group) if self.group else None
             if self.group and group is not None:
-                other, first = seen.setdefault(group, (part, i))
-                if other != part:
+                other, earlier = first.setdefault(group, (subset, row))
+                if other != subset:
                     raise row.bad(
                         self.group,
-                        f"should be in one part of the split. Found '{group}' in {part} here and in "
-                        f"{other} in row {first + source.first}. Mend column '{self.column}', or split "
-                        f"by group.",
+                        f"should be in one subset. Found '{group}' in {subset} here and in {other} in row "
+                        f"{earlier.index}. Fix column '{self.column}', or split by group.",
                     )
-        return found
+        return subsets
 
 
 @dataclass(frozen=True, kw_only=True)
 class _DrawnSplit(Split):
-    """Drawn with a seed.
+    """A split at random.
 
     Args:
-        validation: Share of what is drawn.
-        test: Share of what is drawn.
-        seed: Of the draw.
+        validation: Share of the validation subset.
+        test: Share of the test subset.
+        seed: Random seed.
     """
 
     validation: float = 0.1
@@ -91,47 +98,55 @@ class _DrawnSplit(Split):
 
     def __post_init__(self) -> None:
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
-            raise PartError(
+            raise ValueError(
                 f"`validation` and `test` should be 0 or more and leave something to train on. Found "
                 f"{self.validation} and {self.test}."
             )
 
     def _draw(self, units: Sequence[Hashable]) -> dict[str, list[int]]:
-        """The rows of each part, whole units at a time."""
+        """Draw whole units, of which rows may share one."""
         names = list(dict.fromkeys(units))
-        wanted = [self.test and max(1, round(self.test * len(names)))]
-        wanted.append(self.validation and max(1, round(self.validation * len(names))))
-        if sum(wanted) >= len(names):
+        sizes = [self.test and max(1, round(self.test * len(names)))]
+        sizes.append(self.validation and max(1, round(self.validation * len(names))))
+        if sum(sizes) >= len(names):
             raise ValueError(
-                f"a split into three parts needs more than {sum(wanted)} rows or groups. Found {len(names)}."
+                f"a split into three subsets needs more than {sum(sizes)} rows or groups. Found {len(names)}."
             )
         order = np.random.default_rng(self.seed).permutation(len(names))
-        ends = np.cumsum([0, *wanted, len(names)]).clip(max=len(names))
-        part_of: dict[Hashable, str] = {}
-        for part, start, end in zip(("test", "validation", "train"), ends[:-1], ends[1:], strict=True):
-            part_of |= {names[k]: part for k in order[int(start) : int(end)]}
-        return {part: [i for i, unit in enumerate(units) if part_of[unit] == part] for part in PARTS}
+        ends = np.cumsum([0, *sizes, len(names)]).clip(max=len(names))
+        subset_of: dict[Hashable, str] = {}
+        for subset, start, end in zip(("test", "validation", "train"), ends[:-1], ends[1:], strict=True):
+            subset_of |= {names[k]: subset for k in order[int(start) : int(end)]}
+        return {
+            subset: [i for i, unit in enumerate(units) if subset_of[unit] == subset] for subset in SUBSETS
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSplit(_DrawnSplit):
-    """Single rows are drawn; see `_DrawnSplit` for the shares and the seed."""
+    """A split of single rows at random.
+
+    Args:
+        validation: Share of the validation rows.
+        test: Share of the test rows.
+        seed: Random seed.
+    """
 
     by: ClassVar[str] = "random"
 
-    def rows(self, source: Source) -> dict[str, list[int]]:
-        return self._draw(range(source.size))
+    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
+        return self._draw(range(len(rows)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSplit(_DrawnSplit):
-    """Whole groups are drawn, so that none is in two parts.
+    """A split of whole groups at random, so that none is in two subsets.
 
     Args:
-        column: Where the groups are.
-        validation: Share of the groups.
-        test: Share of the groups.
-        seed: Of the draw.
+        column: Column of the groups.
+        validation: Share of the validation groups.
+        test: Share of the test groups.
+        seed: Random seed.
     """
 
     by: ClassVar[str] = "group"
@@ -141,9 +156,9 @@ class GroupSplit(_DrawnSplit):
     def column_names(self) -> list[str]:
         return [self.column]
 
-    def rows(self, source: Source) -> dict[str, list[int]]:
+    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
         groups = []
-        for row in source.rows():
+        for row in rows:
             group = row.text(self.column)
             if group is None:
                 raise row.bad(self.column, "should name a group. Found a blank cell.")

@@ -1,4 +1,4 @@
-"""The kinds of target: which columns each reads, as what label, and which task learns it."""
+"""Targets: the columns that each kind reads, as which label, and the task that learns it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from sennit.recipes.table.parse import PartError
-from sennit.recipes.table.row import Row
+from sennit.recipes.table.cells import Row
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What the kinds of target have in common.
+    """Base of the kinds of target.
 
     Attributes:
-        metric: The one of its task's metrics that the best epoch is chosen by.
+        kind: Name of the kind in a schema.
+        metric: Metric of its task by which the best epoch is chosen.
+        column_names: Columns that it reads.
     """
 
     kind: ClassVar[str]
@@ -28,11 +29,11 @@ class Target:
         raise NotImplementedError
 
     def value(self, row: Row) -> Any:
-        """The label, as `sennit.data.Collate` takes it; None where blank."""
+        """Return the label as `sennit.data.Collate` takes it; None if blank."""
         raise NotImplementedError
 
     def complete(self, rows: Iterable[Row]) -> Self:
-        """The same with all that can be left undeclared, taken from training rows."""
+        """Return a copy in which everything undeclared is taken from training rows."""
         return self
 
     def make_task(self) -> Task:
@@ -44,8 +45,8 @@ class ClassTarget(Target):
     """One class of several.
 
     Args:
-        column: Where the names of the classes are.
-        classes: Their names, in order; null takes those of the training rows.
+        column: Column of the class names.
+        classes: Class names in order; null takes those of the training rows.
     """
 
     kind: ClassVar[str] = "class"
@@ -62,10 +63,10 @@ class ClassTarget(Target):
 
     def complete(self, rows: Iterable[Row]) -> Self:
         if self.classes is None:
-            found = {row.text(self.column) for row in rows} - {None}
-            self = replace(self, classes=sorted(map(str, found)))
+            texts = {row.text(self.column) for row in rows} - {None}
+            self = replace(self, classes=sorted(map(str, texts)))
         if len(self.classes or []) < 2:
-            raise PartError(
+            raise ValueError(
                 f"column '{self.column}' should hold two classes or more in the training rows. Found "
                 f"{self.classes}."
             )
@@ -80,11 +81,11 @@ class MultiLabelTarget(Target):
     """Several labels, each true or not.
 
     Args:
-        column: Where the names of the true ones are, between separators. A blank cell is unknown; a
+        column: Column of the names of the true labels, between separators. A blank cell is unknown; a
             separator alone says that none is true.
-        separator: Between names.
-        labels: All names, in order; null takes those of the training rows.
-        columns: Instead of these, one column a label, of 0 and 1; a blank cell is unknown.
+        separator: Separator of the names.
+        labels: All names in order; null takes those of the training rows.
+        columns: Columns of 0 and 1, one for each label, instead of ``column``; a blank cell is unknown.
     """
 
     kind: ClassVar[str] = "multilabel"
@@ -96,7 +97,7 @@ class MultiLabelTarget(Target):
 
     def __post_init__(self) -> None:
         if (self.column is None) == (self.columns is None):
-            raise PartError("a multilabel target should have either `column` or `columns`.")
+            raise ValueError("a multilabel target should have either `column` or `columns`.")
 
     @property
     def column_names(self) -> list[str]:
@@ -109,7 +110,7 @@ class MultiLabelTarget(Target):
         if text is None:
             return None
         names = self.labels or []
-        true = {row.place(self.column, name, names) for name in self._split(text)}
+        true = {row.position(self.column, name, names) for name in self._split(text)}
         return [float(i in true) for i in range(len(names))]
 
     def _flag(self, row: Row, column: str) -> float | None:
@@ -124,8 +125,8 @@ class MultiLabelTarget(Target):
     def complete(self, rows: Iterable[Row]) -> Self:
         if self.column is None or self.labels is not None:
             return self
-        found = {name for row in rows for name in self._split(row.text(self.column) or "")}
-        return replace(self, labels=sorted(found))
+        names = {name for row in rows for name in self._split(row.text(self.column) or "")}
+        return replace(self, labels=sorted(names))
 
     def make_task(self) -> Task:
         return MultiLabel(self.column_names if self.column is None else self.labels or [])
@@ -136,7 +137,7 @@ class NumberTarget(Target):
     """One or several numbers; a blank cell is unknown.
 
     Args:
-        columns: Where they are.
+        columns: Columns of the numbers.
     """
 
     kind: ClassVar[str] = "number"

@@ -1,4 +1,4 @@
-"""Train the model of a schema, and test it once."""
+"""Training of the model of a schema."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 from sennit.data import ResumableLoader
-from sennit.recipes.table.build import build_model
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.parts import Parts
+from sennit.recipes.table.load import open_subset
+from sennit.recipes.table.model import build_model
+from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.scales import ScaledCollate, TargetScales, fit_inputs
+from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.shards import Shards
 from sennit.tasks import Fitted, Learner, MultiTaskModel, fit
 from torch.utils.data import DataLoader
 
@@ -22,46 +25,48 @@ _CHECKPOINT_EVERY = 500  # steps
 
 
 def train(
-    config: Config, parts: Parts, folder: Path, *, say: Callable[[str], None]
+    config: Config, schema: Schema, rows: Rows | Shards, folder: Path, *, say: Callable[[str], None]
 ) -> tuple[MultiTaskModel, Fitted]:
-    """A trained model, whose numbers are in the targets' units.
+    """Return a trained model, whose numbers are in the units of the targets.
 
     Args:
-        config: The options.
-        parts: The data.
-        folder: For checkpoints and logs; with ``config.resume`` a training in it is gone on with.
-        say: Tells the user what is worth knowing.
+        config: Options of the run.
+        schema: Complete schema.
+        rows: Rows and their subsets.
+        folder: Folder of checkpoints and logs; with ``config.resume`` the training in it is resumed.
+        say: Function that receives remarks for the user.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.manual_seed(config.seed)
     model = build_model(
-        parts.schema, fusion=config.fusion, width=config.width, modality_dropout=config.modality_dropout
+        schema, fusion=config.fusion, width=config.width, modality_dropout=config.modality_dropout
     )
-    rows = fit_inputs(model, parts, seed=config.seed)
-    if rows:
-        say(f"Means and scales of the inputs: from {rows} training rows.")
-    scales = TargetScales.fit(parts)
+    fitted_rows = fit_inputs(model, schema, rows, seed=config.seed)
+    if fitted_rows:
+        say(f"Means and scales of the inputs: from {fitted_rows} training rows.")
+    scales = TargetScales.fit(schema, rows)
     collate = ScaledCollate(model.collate, scales)
+    preprocess = model.preprocessing(training=True)
     loader = ResumableLoader(
-        parts.open("train", preprocess=model.preprocessing(training=True), seed=config.seed),
-        batch_size=min(config.batch_size, parts.sizes["train"]),
+        open_subset(rows, schema, "train", preprocess=preprocess, seed=config.seed),
+        batch_size=min(config.batch_size, rows.sizes["train"]),
         collate_fn=collate,
         seed=config.seed,
         num_workers=config.workers,
     )
-    monitor = _monitor(parts)
+    monitor = _monitor(schema, rows)
     say(
         f"The best epoch by {monitor} is kept."
         if monitor
         else "No validation rows have labels: the last epoch is kept."
     )
     with warnings.catch_warnings():
-        # Of validation shards, which share themselves out among workers.
+        # From validation shards, which divide themselves among workers.
         warnings.filterwarnings("ignore", "Your `IterableDataset` has `__len__` defined")
         fitted = fit(
             Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle"),
             loader,
-            make_loader(parts, "validation", model, collate, config) if monitor else None,
+            make_loader(config, schema, rows, "validation", model, collate) if monitor else None,
             folder=folder,
             epochs=config.epochs,
             precision=config.precision,
@@ -77,12 +82,16 @@ def train(
 
 
 def make_loader(
-    parts: Parts, part: str, model: MultiTaskModel, collate: Any, config: Config
+    config: Config,
+    schema: Schema,
+    rows: Rows | Shards,
+    subset: str,
+    model: MultiTaskModel,
+    collate: Callable[[Any], Any],
 ) -> DataLoader[Any]:
-    """The batches of a part, in order, without augmentation."""
-    data = parts.open(part, preprocess=model.preprocessing())
+    """Return the batches of a subset, in order, without augmentation."""
     return DataLoader(
-        data,
+        open_subset(rows, schema, subset, preprocess=model.preprocessing()),
         batch_size=config.batch_size,
         collate_fn=collate,
         num_workers=config.workers,
@@ -90,15 +99,14 @@ def make_loader(
     )
 
 
-def _monitor(parts: Parts) -> str | None:
-    """The metric of the first target that has enough labels in the validation rows."""
-    if "validation" not in parts:
+def _monitor(schema: Schema, rows: Rows | Shards) -> str | None:
+    """Return the metric of the first target that has enough labels in the validation rows."""
+    if "validation" not in rows.subsets:
         return None
-    data: Any = parts.open("validation")
-    for name, target in parts.schema.targets.items():
-        if parts.source is None:
+    for name, target in schema.targets.items():
+        if isinstance(rows, Shards):
             return f"val/{name}/{target.metric}"
-        labels = sum(target.value(row) is not None for row in parts.source.rows(data.rows))
+        labels = sum(target.value(row) is not None for row in rows.subset("validation"))
         if labels >= 2 or (labels and target.kind != "number"):  # an R² needs two
             return f"val/{name}/{target.metric}"
     return None

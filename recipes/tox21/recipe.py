@@ -70,9 +70,9 @@ class Tox21Recipe(Recipe[Config]):
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config, self.encoders(config, names))
 
-    def cells(self, config: Config) -> list[dict[str, Any]]:
+    def jobs(self, config: Config) -> list[dict[str, Any]]:
         load(find(config.data, config.file), config.assays)  # what is wrong is said before there is a run
-        return super().cells(config)
+        return super().jobs(config)
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return build_encoders(config, names)
@@ -90,8 +90,8 @@ class Tox21Recipe(Recipe[Config]):
     def references(self, config: Config) -> Mapping[str, Any]:
         return {FOREST: None, **({SINGLE: None} if config.single_task else {})}
 
-    def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        row, seed = cell["row"], cell["seed"]
+    def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        row, seed = job["row"], job["seed"]
         if row == FOREST:
             data = self.data(config, ("fingerprint",), seed)
             return _figures(config, random_forest(config, data, self.assays(config), seed=seed))
@@ -106,20 +106,20 @@ class Tox21Recipe(Recipe[Config]):
         if len(names) > 1:
             test = splits(config, model.fused_encoder.leaves()).test.batch
             result["missing"] = {m: {TASK: self._without(config, model, test, m)} for m in names}
-        if self.keeps(config, cell):
-            model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
+        if self.keeps(config, job):
+            model.save_pretrained(folder / "checkpoints" / f"{row}-{job['protocol']}")
         return result
 
     def more(
-        self, config: Config, cells: Sequence[Mapping[str, Any]], results: Sequence[Any]
+        self, config: Config, jobs: Sequence[Mapping[str, Any]], results: Sequence[Any]
     ) -> Mapping[str, Any]:
         """By row, each seed's figure on validation molecules; of a few assays, those on test molecules."""
         found: dict[str, Any] = {"validation": {}, "by_assay": {}}
-        for cell, result in zip(cells, results, strict=True):
-            found["validation"].setdefault(cell["row"], []).append(result["validation"])
+        for job, result in zip(jobs, results, strict=True):
+            found["validation"].setdefault(job["row"], []).append(result["validation"])
             if len(result["by_assay"]) > _SHOWN:
                 continue
-            own = found["by_assay"].setdefault(cell["row"], {})
+            own = found["by_assay"].setdefault(job["row"], {})
             for assay, value in result["by_assay"].items():
                 own.setdefault(assay, []).append(value)
         return found
@@ -128,11 +128,11 @@ class Tox21Recipe(Recipe[Config]):
         self,
         config: Config,
         rows: Sequence[Row],
-        cells: Sequence[Mapping[str, Any]],
+        jobs: Sequence[Mapping[str, Any]],
         results: Sequence[Any],
     ) -> list[Block]:
         assays = self.assays(config)
-        by_row = self.more(config, cells, results)["by_assay"]
+        by_row = self.more(config, jobs, results)["by_assay"]
         if not by_row or len(assays) > _SHOWN:
             return []
         lines = [[name, *[_words(found.get(name, [])) for found in by_row.values()]] for name in assays]

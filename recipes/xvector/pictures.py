@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from sennit.recipes.xvector.cell import Cell, name_of
+from sennit.recipes.xvector.job import Job, name_of
 from sennit.recipes.xvector.reference import STATISTICS
 from sennit.recipes.xvector.scores import lengths_of, read_scores, trials_of
 from sennit.tasks.verification import draw_det_curves, draw_embeddings, draw_scores
@@ -17,18 +17,13 @@ from sennit.html_page import render
 _KIND = "plda"
 
 
-def pictures(folder: Path, cells: Sequence[Cell], *, p_target: float) -> dict[str, tuple[bytes, str]]:
+def pictures(folder: Path, jobs: Sequence[Job], *, p_target: float) -> dict[str, tuple[bytes, str]]:
     """By name a PNG with its caption: DET curves, histograms of scores, maps of embeddings."""
     found: dict[str, tuple[bytes, str]] = {}
-    first = [cell for cell in cells if cell["seed"] == 0]
-    for normalise in dict.fromkeys(cell["normalise"] for cell in first):
-        own = {
-            cell_name: cell
-            for cell in first
-            if cell["normalise"] == normalise
-            for cell_name in [name_of(cell)]
-        }
-        kept = {name: read_scores(folder, cell) for name, cell in own.items()}
+    first = [job for job in jobs if job["seed"] == 0]
+    for normalise in dict.fromkeys(job["normalise"] for job in first):
+        own = {job_name: job for job in first if job["normalise"] == normalise for job_name in [name_of(job)]}
+        kept = {name: read_scores(folder, job) for name, job in own.items()}
         for length in lengths_of(next(iter(kept.values()))):
             curves = {name: trials_of(one, _KIND, length).curve for name, one in kept.items()}
             short = length.replace(" ", "")
@@ -36,7 +31,7 @@ def pictures(folder: Path, cells: Sequence[Cell], *, p_target: float) -> dict[st
                 render(draw_det_curves(curves)),
                 f"Normalisation {normalise}, segments {length}, PLDA",
             )
-            best = next(name for name, cell in own.items() if cell["encoder"] != STATISTICS)
+            best = next(name for name, job in own.items() if job["encoder"] != STATISTICS)
             trials = trials_of(kept[best], _KIND, length)
             llr = trials.calibration.llr(trials.scores)
             threshold = float(np.log((1 - p_target) / p_target))
@@ -45,7 +40,7 @@ def pictures(folder: Path, cells: Sequence[Cell], *, p_target: float) -> dict[st
                 f"Log-likelihood ratios of {best}, normalisation {normalise}, segments {length}, PLDA; "
                 f"calibration and threshold are those of development speakers",
             )
-        best = next(name for name, cell in own.items() if cell["encoder"] != STATISTICS)
+        best = next(name for name, job in own.items() if job["encoder"] != STATISTICS)
         found[f"embeddings-{normalise}"] = (
             render(_map(kept[best])),
             f"Test utterances, embedded by {best}, normalisation {normalise} (t-SNE)",

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from sennit.recipes.harness.run import command, versions
-from sennit.recipes.xvector.cell import name_of
 from sennit.recipes.xvector.config import Config
+from sennit.recipes.xvector.job import name_of
 from sennit.recipes.xvector.pictures import draw_training, pictures
 from sennit.recipes.xvector.scores import Row
 
@@ -48,12 +48,12 @@ def _figures(row: Row) -> list[str]:
     return [f"{100 * row.eer:.2f} [{100 * low:.2f}, {100 * high:.2f}]", f"{row.min_dcf['0.01']:.3f}"]
 
 
-def labels_of(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> list[Grid]:
+def labels_of(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> list[Grid]:
     """Where labels were learned beside the speaker: how many test recordings' are told, in a table."""
     found: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for cell, result in zip(cells, results, strict=True):
+    for job, result in zip(jobs, results, strict=True):
         for name, value in result.get("labels", {}).items():
-            own = found.setdefault((cell["normalise"], name_of(cell)), {})
+            own = found.setdefault((job["normalise"], name_of(job)), {})
             own.setdefault(name, []).append(100 * value)
     if not found:
         return []
@@ -84,18 +84,18 @@ def write_page(
     config: Config,
     told: Sequence[str],
     rows: Sequence[Row],
-    cells: Sequence[Mapping[str, Any]],
+    jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write ``report.html``, and each of its pictures of scores as PNG."""
     blocks: list[Block] = [*map(Text, _ABOUT), Heading("Results"), table_of(rows)]
-    blocks += labels_of(cells, results)
+    blocks += labels_of(jobs, results)
     blocks += [Heading("Decisions"), _decisions(rows), Heading("Pictures")]
-    for name, (png, caption) in pictures(folder, cells, p_target=config.p_target).items():
+    for name, (png, caption) in pictures(folder, jobs, p_target=config.p_target).items():
         (folder / f"{name}.png").write_bytes(png)
         blocks.append(Picture(png, caption))
-    blocks += [Heading("Training"), *_training(cells, results), Heading("What was chosen")]
-    blocks += [_choices(cells, results), Heading("Data"), *map(Text, told)]
+    blocks += [Heading("Training"), *_training(jobs, results), Heading("What was chosen")]
+    blocks += [_choices(jobs, results), Heading("Data"), *map(Text, told)]
     blocks += [Heading("This run"), Text(command())]
     blocks.append(Text(", ".join(f"{name} {version}" for name, version in versions().items())))
     write_report(folder / "report.html", title="Speaker verification", blocks=blocks)
@@ -123,13 +123,13 @@ def _decisions(rows: Sequence[Row]) -> Grid:
     return Grid(head, lines)
 
 
-def _training(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> list[Block]:
+def _training(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> list[Block]:
     curves: dict[str, list[list[float]]] = {}
     lines = []
-    for cell, result in zip(cells, results, strict=True):
+    for job, result in zip(jobs, results, strict=True):
         for phase in result.get("phases", ()):
-            seed, what = f"{cell['seed'] + 1}", [name_of(cell), cell["normalise"]]
-            if cell["seed"] == 0:
+            seed, what = f"{job['seed'] + 1}", [name_of(job), job["normalise"]]
+            if job["seed"] == 0:
                 curves[", ".join([*what, phase["name"]])] = phase["curve"]
             figures = [f"{phase['seconds']:.0f}", f"{phase['steps']}", f"{phase['waiting']:.1%}"]
             chosen = [f"{phase['chosen_epoch']:.0f}", f"{100 * phase['chosen_eer']:.2f}"]
@@ -150,12 +150,12 @@ def _training(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str,
     return [Picture(draw_training(curves), "Of the first seed"), Grid(head, lines)]
 
 
-def _choices(cells: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> Grid:
+def _choices(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> Grid:
     lines = [
-        [name_of(cell), cell["normalise"], f"{cell['seed'] + 1}", kind]
+        [name_of(job), job["normalise"], f"{job['seed'] + 1}", kind]
         + [str(chosen[key]) for key in ("learned_from", "lda_dim", "cohort_top")]
         + [f"{chosen['development_min_cllr']:.3f}"]
-        for cell, result in zip(cells, results, strict=True)
+        for job, result in zip(jobs, results, strict=True)
         for kind, chosen in result["backends"].items()
     ]
     head = [

@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from sennit.recipes.harness import Cells, RunFolder, provenance, run_cells
+from sennit.recipes.harness import Jobs, RunFolder, provenance, run_jobs
 from sennit.recipes.xvector import ranks
-from sennit.recipes.xvector.cell import cells_of, name_of, run_cell
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import split
+from sennit.recipes.xvector.job import jobs_of, name_of, run_job
 from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
 from sennit.recipes.xvector.scores import Row, read_scores, rows_of, units_of
 from sennit.recipes.xvector.sharing import check_parts
@@ -43,25 +43,25 @@ def run(config: Config, text: str) -> Path:
     train, development, test = (corpus.describe() for corpus in parts[0])
     told = [f"To train on: {train}.", f"To choose by: {development}.", f"To test: {test}."]
     console.print(*told, f"Writing to {folder}", sep="\n", soft_wrap=True)
-    cells = cells_of(config)
-    results = run_cells(
-        partial(run_cell, config, folder),
-        cells,
-        Cells(folder / "cells.jsonl"),
+    jobs = jobs_of(config)
+    results = run_jobs(
+        partial(run_job, config, folder),
+        jobs,
+        Jobs(folder / "jobs.jsonl"),
         workers=config.workers,
         describe=_describe,
     )
-    rows = rows_of(folder, cells, p_target=config.p_target)
-    units = units_of(read_scores(folder, cells[0]))
-    write_json(folder / "metrics.json", _metrics(config, told, units, rows, cells, results))
+    rows = rows_of(folder, jobs, p_target=config.p_target)
+    units = units_of(read_scores(folder, jobs[0]))
+    write_json(folder / "metrics.json", _metrics(config, told, units, rows, jobs, results))
     write_text(folder / "table.csv", csv_of(rows))
     _show(console, rows)
-    for grid in labels_of(cells, results):
+    for grid in labels_of(jobs, results):
         told_apart = Table(*grid.header, title="Labels of whole test recordings", title_justify="left")
         for line in grid.rows:
             told_apart.add_row(*line)
         console.print(told_apart)
-    write_page(folder, config, [*told, f"The bootstrap draws test {units}."], rows, cells, results)
+    write_page(folder, config, [*told, f"The bootstrap draws test {units}."], rows, jobs, results)
     console.print(f"Models: {folder / 'models'}\nReport: {folder / 'report.html'}", soft_wrap=True)
     return folder
 
@@ -69,10 +69,10 @@ def run(config: Config, text: str) -> Path:
 def _help(config: Config) -> Path:
     """Train what the first process trains, and leave all else to it."""
     folder = ranks.shared()
-    done = Cells(folder / "cells.jsonl")
-    for cell in cells_of(config):
-        if done.get(cell) is None:
-            run_cell(config, folder, cell)
+    done = Jobs(folder / "jobs.jsonl")
+    for job in jobs_of(config):
+        if done.get(job) is None:
+            run_job(config, folder, job)
     return folder
 
 
@@ -81,7 +81,7 @@ def _metrics(
     told: Sequence[str],
     units: str,
     rows: Sequence[Row],
-    cells: Sequence[Mapping[str, Any]],
+    jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     return {
@@ -90,7 +90,7 @@ def _metrics(
         "seeds": list(range(config.seeds)),
         "interval": f"95 %, bootstrap over test {units}, drawn once for all seeds",
         "table": [dataclasses.asdict(row) for row in rows],
-        "cells": [{**cell, **result} for cell, result in zip(cells, results, strict=True)],
+        "jobs": [{**job, **result} for job, result in zip(jobs, results, strict=True)],
     }
 
 
@@ -106,5 +106,5 @@ def _show(console: Console, rows: Sequence[Row]) -> None:
     console.print(table)
 
 
-def _describe(cell: Mapping[str, Any]) -> str:
-    return f"{name_of(cell)}, {cell['normalise']}, seed {cell['seed'] + 1}"
+def _describe(job: Mapping[str, Any]) -> str:
+    return f"{name_of(job)}, {job['normalise']}, seed {job['seed'] + 1}"

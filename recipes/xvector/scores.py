@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from sennit.recipes.xvector.backends import KINDS
-from sennit.recipes.xvector.cell import Cell, file_of, name_of
+from sennit.recipes.xvector.job import Job, file_of, name_of
 from sennit.recipes.xvector.reference import STATISTICS
 from sennit.tasks.verification import Calibration, DetCurve, bootstrap_interval, cllr, det_curve
 
@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Trials:
-    """All trials of a cell, with one back-end and one length."""
+    """All trials of a job, with one back-end and one length."""
 
     scores: np.ndarray
     same: np.ndarray
@@ -69,9 +69,9 @@ class Trials:
         return det_curve(self.scores, self.same)
 
 
-def read_scores(folder: Path, cell: Cell) -> dict[str, np.ndarray]:
-    """What `run_cell` kept of the test."""
-    with np.load(folder / "scores" / f"{file_of(cell)}.npz") as stored:
+def read_scores(folder: Path, job: Job) -> dict[str, np.ndarray]:
+    """What `run_job` kept of the test."""
+    with np.load(folder / "scores" / f"{file_of(job)}.npz") as stored:
         return dict(stored)
 
 
@@ -110,30 +110,30 @@ def units_of(kept: Mapping[str, np.ndarray]) -> str:
     return "speakers" if len(kept["speakers"]) >= _FEW else "recordings"
 
 
-def rows_of(folder: Path, cells: Sequence[Cell], *, p_target: float) -> list[Row]:
+def rows_of(folder: Path, jobs: Sequence[Job], *, p_target: float) -> list[Row]:
     """A row for each system, normalisation, back-end and length."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault((name_of(cell), cell["normalise"]), []).append(cell)
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((name_of(job), job["normalise"]), []).append(job)
     rows = []
     for (system, normalise), own in groups.items():
-        kept = [read_scores(folder, cell) for cell in own]
+        kept = [read_scores(folder, job) for job in own]
         for kind in KINDS:
             for length in lengths_of(kept[0]):
                 seeds = [trials_of(one, kind, length) for one in kept]
                 rows.append(_row(system, normalise, kind, length, seeds, p_target))
-    return rows + _rows_together(folder, cells, p_target)
+    return rows + _rows_together(folder, jobs, p_target)
 
 
-def _rows_together(folder: Path, cells: Sequence[Cell], p_target: float) -> list[Row]:
+def _rows_together(folder: Path, jobs: Sequence[Job], p_target: float) -> list[Row]:
     """The same of all networks of a normalisation together, where there are several."""
     rows = []
-    networks = [cell for cell in cells if cell["encoder"] != STATISTICS]
-    for normalise in dict.fromkeys(cell["normalise"] for cell in networks):
+    networks = [job for job in jobs if job["encoder"] != STATISTICS]
+    for normalise in dict.fromkeys(job["normalise"] for job in networks):
         seeds: dict[int, list[Mapping[str, np.ndarray]]] = {}
-        for cell in networks:
-            if cell["normalise"] == normalise:
-                seeds.setdefault(cell["seed"], []).append(read_scores(folder, cell))
+        for job in networks:
+            if job["normalise"] == normalise:
+                seeds.setdefault(job["seed"], []).append(read_scores(folder, job))
         first = next(iter(seeds.values()))
         if len(first) > 1:
             for kind in KINDS:

@@ -150,7 +150,7 @@ def _fit(config: Config, learner: SpeakerLearner, loader: SpeakerLoader, folder:
             clip=1.0,
             accelerator=config.accelerator,
             devices=config.devices,
-            progress=False,  # the learner says how far it is, beside the bar of the cells
+            progress=False,  # the learner says how far it is, beside the bar of the jobs
             resume=True,
         )
 

@@ -14,35 +14,35 @@ from sennit.search.batched.candidate import (
     Candidate,
     Output,
     Present,
-    decide,
-    readers,
-    restricted,
-    sample_losses,
+    output_loss,
+    restrict_presence,
+    tasks_by_reads,
 )
 from sennit.search.batched.parameter_layout import tap_name
 from sennit.search.batched.plan import Group, Plan, make_plan
+from sennit.tasks.model.decision_rule import decide
 from torch import Tensor
 
 
 class BatchedCandidates:
     """Candidates of one space side by side: batched products over candidates, grouped by operator.
 
-    Every map of a tap is made at once, for all cells of all candidates; then each level in turn, one
+    The maps of a tap are computed at once for all cells of all candidates; then each level in turn, one
     group of candidates with the same operator after the other. Narrow candidates are padded with zeros,
-    which stay zero. The gradient of the summed loss is that of each candidate's own, and so one optimiser
-    step moves each as if it were alone.
+    which stay zero. The gradient of the summed loss is the gradient of each candidate's loss, so that one
+    step of an optimizer moves each candidate as if it were alone.
 
     Args:
-        candidates: Whose parameters it starts with.
-        device: Where it computes.
+        candidates: Candidates with their first weights.
+        device: Device of the computation.
 
     Attributes:
-        tensors: The parameters, by name.
+        tensors: Parameters by name.
     """
 
     def __init__(self, candidates: Sequence[Candidate], *, device: torch.device | str = "cpu") -> None:
         self.candidates, self.device = list(candidates), torch.device(device)
-        self.objectives = candidates[0].objectives
+        self.tasks = candidates[0].tasks
         self.plan: Plan = make_plan(candidates)
         self.tensors = self.pack([dict(c.named_parameters()) for c in candidates])
         for tensor in self.tensors.values():
@@ -50,12 +50,12 @@ class BatchedCandidates:
         self._prepare()
 
     def _prepare(self) -> None:
-        """The indices that every step asks for."""
+        """Compute the indices that every step needs."""
         plan, genomes = self.plan, [c.fusion.genome for c in self.candidates]
-        self._places = BlockLayout(plan, self.device)
+        self._blocks = BlockLayout(plan, self.device)
         widths = torch.tensor([float(g.width) for g in genomes], device=self.device)
         narrow = bool((widths < plan.layout.width).any())
-        column = torch.arange(plan.layout.width, device=self.device)
+        units = torch.arange(plan.layout.width, device=self.device)
         self._levels = []
         before: list[int] = []
         for level, groups in enumerate(plan.levels):
@@ -64,42 +64,41 @@ class BatchedCandidates:
             skip = torch.tensor(
                 [[[float(genomes[i].cells[level].skip)]] for i in members], device=self.device
             )
-            keep = (column < widths[members, None])[:, None].float() if narrow else None
-            parts = [(g, self._inputs(g, level > 0), widths[g.members, None]) for g in groups]
-            self._levels.append((rows, parts, skip if bool(skip.any()) else None, keep))
+            keep = (units < widths[members, None])[:, None].float() if narrow else None
+            inputs = [(g, self._given_inputs(g, level > 0), widths[g.members, None]) for g in groups]
+            self._levels.append((rows, inputs, skip if bool(skip.any()) else None, keep))
             before = members
         starts = [0]
         for groups in plan.levels:
             starts.append(starts[-1] + sum(len(g.members) for g in groups))
-        place = [
-            {i: starts[level] + at for at, i in enumerate(i for g in groups for i in g.members)}
+        state_row = [
+            {i: starts[level] + k for k, i in enumerate(i for g in groups for i in g.members)}
             for level, groups in enumerate(plan.levels)
         ]
-        self._reads = {
+        self._state_rows = {
             task: self._index(
-                [place[genomes[i].reads.get(task, len(genomes[i].cells) - 1)][i] for i in plan.order]
+                [state_row[genomes[i].reads.get(task, len(genomes[i].cells) - 1)][i] for i in plan.order]
             )
-            for task in self.objectives
+            for task in self.tasks
         }
-        ruled = plan.order[len(plan.order) - len(plan.own) :]
-        betas = torch.tensor([genomes[i].beta for i in ruled[plan.mean :]], device=self.device)
-        self._ruled = [plan.mean, len(betas)]
-        self._betas = betas
-        self._there = torch.tensor(
-            [[True, *(b is not None for b in row)] for row in plan.own], device=self.device
+        ruled = plan.order[len(plan.order) - len(plan.embeddings) :]
+        self._betas = torch.tensor([genomes[i].beta for i in ruled[plan.mean :]], device=self.device)
+        self._rule_sizes = [plan.mean, len(self._betas)]
+        self._voters = torch.tensor(
+            [[True, *(block is not None for block in row)] for row in plan.embeddings], device=self.device
         )
 
-    def _inputs(self, group: Group, state: bool) -> Tensor | None:
-        """Which inputs of a group's members are there ``[K, G, 1]``; None when all are."""
-        there = [[b is not None for b in row] for row in group.blocks]
-        there += [[True] * len(group.members)] if state else []
-        return None if all(map(all, there)) else torch.tensor(there, device=self.device)[:, :, None]
+    def _given_inputs(self, group: Group, state: bool) -> Tensor | None:
+        """Return which inputs the members of a group have ``[K, G, 1]``; None when they have all."""
+        given = [[block is not None for block in row] for row in group.blocks]
+        given += [[True] * len(group.members)] if state else []
+        return None if all(map(all, given)) else torch.tensor(given, device=self.device)[:, :, None]
 
-    def _index(self, places: Sequence[int]) -> Tensor:
-        return torch.tensor(places, dtype=torch.long, device=self.device)
+    def _index(self, positions: Sequence[int]) -> Tensor:
+        return torch.tensor(positions, dtype=torch.long, device=self.device)
 
     def _maps(self, taps: Taps, present: Present) -> dict[tuple[str, str], Tensor]:
-        """The maps of each tap ``[blocks, B, W]``."""
+        """Compute the maps of each tap ``[blocks, B, W]``."""
         maps = {}
         for m, tap in self.plan.layout.counts:
             x, name = taps[m][tap], tap_name(m, tap)
@@ -110,122 +109,119 @@ class BatchedCandidates:
             maps[m, tap] = u
         return maps
 
-    def _arranged(self, maps: Mapping[tuple[str, str], Tensor], reads: Sequence[str] | None) -> list[Tensor]:
-        """The maps as each group of each level, the joins and the candidates read them.
+    def _arrange(self, maps: Mapping[tuple[str, str], Tensor], reads: Sequence[str] | None) -> list[Tensor]:
+        """Put the maps in the order of the groups, the late merges and the embeddings under a rule.
 
-        Tokens stand for the modalities that the tasks do not read.
+        Tokens replace the modalities that the tasks do not read.
         """
-        own = [
+        readable = [
             u if reads is None or key[0] in reads else self.tensors[f"{tap_name(*key)}.token"].expand_as(u)
             for key, u in maps.items()
         ]
-        arranged: Tensor = ArrangeBlocks.apply(self._places, *own)
-        return list(torch.split(arranged, self._places.sizes))
+        arranged: Tensor = ArrangeBlocks.apply(self._blocks, *readable)
+        return list(torch.split(arranged, self._blocks.sizes))
 
     def _states(self, mapped: Sequence[Tensor]) -> Tensor:
-        """The states of all levels, one after the other ``[rows, B, W]``."""
+        """Compute the states of all levels, one after the other ``[rows, B, W]``."""
         size, width = mapped[0].shape[1:]
-        own, states = iter(mapped), list[Tensor]()
-        for rows, parts, skip, keep in self._levels:
-            new = []
+        next_map, states = iter(mapped), list[Tensor]()
+        for rows, inputs, skip, keep in self._levels:
+            combined = []
             before = states[-1].index_select(0, rows) if rows is not None else None
-            split = None if before is None else torch.split(before, [len(g.members) for g, _, _ in parts])
-            for at, (group, there, widths) in enumerate(parts):
+            split = None if before is None else torch.split(before, [len(g.members) for g, _, _ in inputs])
+            for k, (group, given, widths) in enumerate(inputs):
                 n, count = group.operator.blocks, len(group.members)
-                u = [next(own).view(-1, count, n, size, width).transpose(2, 3)]
+                u = [next(next_map).view(-1, count, n, size, width).transpose(2, 3)]
                 if split is not None:
                     weight, bias = self.tensors[f"{group.name}.weight"], self.tensors[f"{group.name}.bias"]
-                    state = torch.baddbmm(bias.flatten(2), split[at], weight.flatten(2))
+                    state = torch.baddbmm(bias.flatten(2), split[k], weight.flatten(2))
                     u.append(state.view(1, count, size, n, width))
-                new.append(group.operator.combine(u, there, Activations(group.runs), widths))
-            state = torch.cat(new) if len(new) > 1 else new[0]
+                combined.append(group.operator.combine(u, given, Activations(group.runs), widths))
+            state = torch.cat(combined) if len(combined) > 1 else combined[0]
             if skip is not None and before is not None:
                 state = state + skip * before
             states.append(state if keep is None else state * keep)
         return torch.cat(states) if len(states) > 1 else states[0]
 
     def __call__(self, taps: Taps, present: Present = None) -> dict[str, list[tuple[list[int], Output]]]:
-        """By task: places of candidates, and their outputs ``[candidates, B, ...]``."""
+        """Return, for each task, lists of candidates with their outputs ``[candidates, B, ...]``."""
         outputs: dict[str, list[tuple[list[int], Output]]] = {}
         maps = self._maps(taps, present)
-        for reads, tasks in readers(self.objectives).items():
-            seen = restricted(taps, present, reads)
-            *mapped, joined, own = self._arranged(maps, reads)
+        for reads, names in tasks_by_reads(self.tasks).items():
+            seen = restrict_presence(taps, present, reads)
+            *mapped, joined, embeddings = self._arrange(maps, reads)
             states = self._states(mapped)
-            for task in tasks:
-                outputs[task] = self._outputs(task, states, joined, own, seen)
-        return {task: outputs[task] for task in self.objectives}
+            for name in names:
+                outputs[name] = self._outputs(name, states, joined, embeddings, seen)
+        return {name: outputs[name] for name in self.tasks}
 
     def _outputs(
-        self, task: str, states: Tensor, joined: Tensor, own: Tensor, present: Present
+        self, task: str, states: Tensor, joined: Tensor, embeddings: Tensor, present: Present
     ) -> list[tuple[list[int], Output]]:
-        plan, objective = self.plan, self.objectives[task]
-        size, ruled = states.shape[1], len(plan.own)
+        plan, size, ruled = self.plan, states.shape[1], len(self.plan.embeddings)
         first = len(plan.order) - ruled
-        read = states.index_select(0, self._reads[task])
+        x = states.index_select(0, self._state_rows[task])
         if plan.late:
-            plain, late, rest = torch.split(read, [first - plan.late, plan.late, ruled])
+            plain, late, rest = torch.split(x, [first - plan.late, plan.late, ruled])
             weight, bias = self.tensors["join.weight"].squeeze(2), self.tensors["join.bias"].squeeze(2)
-            embeddings = joined.view(-1, *late.shape).sum(0)
-            read = torch.cat([plain, embeddings + torch.baddbmm(bias, late, weight), rest])
-        logits = torch.baddbmm(self.tensors[f"head/{task}.bias"], read, self.tensors[f"head/{task}.weight"])
-        if not plan.own:
+            sums = joined.view(-1, *late.shape).sum(0)
+            x = torch.cat([plain, sums + torch.baddbmm(bias, late, weight), rest])
+        logits = torch.baddbmm(self.tensors[f"head/{task}.bias"], x, self.tensors[f"head/{task}.weight"])
+        if not ruled:
             return [(plan.order, (logits, None))]
-        alone, of_states = torch.split(logits, [first, ruled])
-        found: list[tuple[list[int], Output]] = [(plan.order[:first], (alone, None))] if first else []
-        more = torch.baddbmm(self.tensors[f"own/{task}.bias"], own, self.tensors[f"own/{task}.weight"])
-        more = more.view(len(plan.own), -1, *more.shape[1:])
-        candidates = torch.cat([of_states[:, None], more], 1).transpose(1, 2)
-        there = self._there[:, None].expand(-1, size, -1)
+        unruled, of_states = torch.split(logits, [first, ruled])
+        outputs: list[tuple[list[int], Output]] = [(plan.order[:first], (unruled, None))] if first else []
+        name = f"embedding_head/{task}"
+        votes = torch.baddbmm(self.tensors[f"{name}.bias"], embeddings, self.tensors[f"{name}.weight"])
+        votes = votes.view(ruled, -1, *votes.shape[1:])
+        votes = torch.cat([of_states[:, None], votes], 1).transpose(1, 2)
+        voters = self._voters[:, None].expand(-1, size, -1)
         if present is not None:
             each = torch.stack([present[m] for m in self.candidates[0].fusion.modalities], 1)
-            there = there & torch.cat([torch.ones_like(each[:, :1]), each], 1)
+            voters = voters & torch.cat([torch.ones_like(each[:, :1]), each], 1)
         rules: tuple[Rule, Rule] = MeanRule(), MultiplicativeRules(self._betas.repeat_interleave(size))
-        for rule, rows, have in zip(
-            rules, torch.split(candidates, self._ruled), torch.split(there, self._ruled), strict=True
-        ):
-            if len(rows) == 0:
+        by_rule = torch.split(votes, self._rule_sizes), torch.split(voters, self._rule_sizes)
+        for rule, candidates, present_votes in zip(rules, *by_rule, strict=True):
+            if len(candidates) == 0:
                 continue
-            out, cost = decide(objective, rule, rows.flatten(0, 1), have.flatten(0, 1))
-            members = plan.order[first : first + len(rows)]
-            shape, first = (len(rows), size), first + len(rows)
+            out, cost = decide(self.tasks[task], rule, candidates.flatten(0, 1), present_votes.flatten(0, 1))
+            members = plan.order[first : first + len(candidates)]
+            shape, first = (len(candidates), size), first + len(candidates)
             cost = None if cost is None else cost.view(*shape, *cost.shape[1:])
-            found.append((members, (out.view(*shape, *out.shape[1:]), cost)))
-        return found
+            outputs.append((members, (out.view(*shape, *out.shape[1:]), cost)))
+        return outputs
 
     def losses(
         self,
         taps: Taps,
         present: Present,
         targets: Mapping[str, Tensor],
-        known: Mapping[str, Tensor],
+        scored: Mapping[str, Tensor],
     ) -> Tensor:
-        """The loss of each candidate ``[C]``: the sum over tasks of the mean over labelled samples.
+        """Return the loss of each candidate ``[C]``: the sum over tasks of the mean over scored labels.
 
         Args:
-            taps: As cached.
-            present: Which samples have the modality; None when all do.
-            targets: By task.
-            known: Which are labelled, by task; ``[B]`` or the target's shape.
+            taps: Cached taps of the batch.
+            present: Present mask of each modality; None when all samples have all.
+            targets: Targets of each task.
+            scored: Mask of the labels that count, for each task; ``[B]`` or the target's shape.
         """
         total = torch.zeros(len(self.candidates), device=self.device)
-        for task, parts in self(taps, present).items():
-            target, objective = targets[task], self.objectives[task]
-            weight = known[task].float()
-            for members, (logits, cost) in parts:
+        for name, outputs in self(taps, present).items():
+            target, mask = targets[name], scored[name].float()
+            for members, (logits, cost) in outputs:
                 count = len(members)
                 flat = (logits.flatten(0, 1), None if cost is None else cost.flatten(0, 1))
-                loss = sample_losses(objective, flat, target.repeat(count, *[1] * (target.dim() - 1)))
+                loss = output_loss(self.tasks[name], flat, target.repeat(count, *[1] * (target.dim() - 1)))
                 loss = loss.view(count, -1, *loss.shape[1:])
-                own = weight.reshape(*weight.shape, *[1] * (loss.dim() - 1 - weight.dim())).expand(
-                    loss.shape[1:]
-                )
-                mean = (loss * own).flatten(1).sum(1) / own.sum().clamp(min=1)
+                weight = mask.reshape(*mask.shape, *[1] * (loss.dim() - 1 - mask.dim()))
+                weight = weight.expand(loss.shape[1:])
+                mean = (loss * weight).flatten(1).sum(1) / weight.sum().clamp(min=1)
                 total = total.index_add(0, self._index(members), mean)
         return total
 
     def pack(self, values: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """Values by name of the candidates' parameters, in the layout of ``tensors``."""
+        """Return the values of the candidates' parameters, given by name, in the layout of ``tensors``."""
         packed = {n: torch.zeros(s, device=self.device) for n, s in self.plan.layout.shapes.items()}
         with torch.no_grad():
             for piece in self.plan.layout.pieces:
@@ -233,10 +229,10 @@ class BatchedCandidates:
         return packed
 
     def unpack(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """The reverse of `pack`."""
-        found: list[dict[str, Tensor]] = [{} for _ in self.candidates]
+        """Return each candidate's values by name; the reverse of `pack`."""
+        unpacked: list[dict[str, Tensor]] = [{} for _ in self.candidates]
         shapes = [{n: p.shape for n, p in c.named_parameters()} for c in self.candidates]
         for piece in self.plan.layout.pieces:
             value = piece.unpack(tensors[piece.tensor].detach(), shapes[piece.candidate][piece.name])
-            found[piece.candidate][piece.name] = value.clone()
-        return found
+            unpacked[piece.candidate][piece.name] = value.clone()
+        return unpacked

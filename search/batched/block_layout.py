@@ -12,53 +12,54 @@ from torch import Tensor
 
 
 class BlockLayout:
-    """Where each block goes: group by group, then the late merges, then the embeddings under a rule.
+    """The position of each block: group by group, then the late merges, then the embeddings under a rule.
 
     Attributes:
-        of_tap: By tap the places of its blocks.
-        empty: BlockLayout of inputs that are not there.
-        sizes: Of each group, the joins and the candidates.
+        of_tap: Positions of the blocks of each tap.
+        empty: Positions of missing inputs.
+        sizes: Number of blocks of each group, of the late merges and of the embeddings.
     """
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
-        parts = [list(g.blocks) for groups in plan.levels for g in groups]
-        wide = [g.operator.blocks for groups in plan.levels for g in groups]
-        found: dict[tuple[str, str], dict[int, int]] = {key: {} for key in plan.layout.counts}
+        inputs = [list(group.blocks) for groups in plan.levels for group in groups]
+        blocks_each = [group.operator.blocks for groups in plan.levels for group in groups]
+        positions: dict[tuple[str, str], dict[int, int]] = {key: {} for key in plan.layout.counts}
         empty: list[int] = []
-        self.sizes, at = [], 0
-        for rows, n in zip([*parts, plan.joined, plan.own], [*wide, 1, 1], strict=True):
-            start = at
+        self.sizes, position = [], 0
+        for rows, n in zip([*inputs, plan.joined, plan.embeddings], [*blocks_each, 1, 1], strict=True):
+            start = position
             for block in (block for row in rows for block in row):
                 if block is None:
-                    empty.extend(range(at, at + n))
+                    empty.extend(range(position, position + n))
                 else:
-                    found[block[:2]] |= {block[2] + k: at + k for k in range(n)}
-                at += n
-            self.sizes.append(at - start)
+                    positions[block[:2]] |= {block[2] + k: position + k for k in range(n)}
+                position += n
+            self.sizes.append(position - start)
         self.of_tap = [
-            torch.tensor([own[b] for b in range(len(own))], device=device) for own in found.values()
+            torch.tensor([of_block[b] for b in range(len(of_block))], device=device)
+            for of_block in positions.values()
         ]
-        self.empty, self.total = torch.tensor(empty, dtype=torch.long, device=device), at
+        self.empty, self.total = torch.tensor(empty, dtype=torch.long, device=device), position
 
 
 class ArrangeBlocks(torch.autograd.Function):
-    """Blocks into their places, by one copy each way (an `index_select` would first clear its gradient)."""
+    """A copy of blocks to their positions, and back (`index_select` would first clear its gradient)."""
 
     @staticmethod
-    def forward(ctx: Any, places: BlockLayout, *mapped: Tensor) -> Tensor:
-        ctx.places = places
-        out = mapped[0].new_empty(places.total, *mapped[0].shape[1:])
-        for own, u in zip(places.of_tap, mapped, strict=True):
-            out.index_copy_(0, own, u)
-        return out.index_fill_(0, places.empty, 0.0)
+    def forward(ctx: Any, layout: BlockLayout, *mapped: Tensor) -> Tensor:
+        ctx.layout = layout
+        out = mapped[0].new_empty(layout.total, *mapped[0].shape[1:])
+        for positions, u in zip(layout.of_tap, mapped, strict=True):
+            out.index_copy_(0, positions, u)
+        return out.index_fill_(0, layout.empty, 0.0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *(gradients[0].index_select(0, own) for own in ctx.places.of_tap)
+        return None, *(gradients[0].index_select(0, positions) for positions in ctx.layout.of_tap)
 
 
 class Activations:
-    """σ of candidates with unlike activations, over runs of the third axis from the end."""
+    """The activations of candidates that differ in them, over runs of the third axis from the end."""
 
     def __init__(self, runs: Sequence[tuple[str, int, int]]) -> None:
         self.runs = runs
@@ -66,6 +67,6 @@ class Activations:
     def __call__(self, x: Tensor) -> Tensor:
         if len(self.runs) == 1:
             return ACTIVATIONS[self.runs[0][0]](x)
-        parts = torch.split(x, [stop - start for _, start, stop in self.runs], -3)
-        own = [ACTIVATIONS[name](part) for (name, _, _), part in zip(self.runs, parts, strict=True)]
-        return torch.cat(own, -3)
+        chunks = torch.split(x, [stop - start for _, start, stop in self.runs], -3)
+        activated = [ACTIVATIONS[name](chunk) for (name, _, _), chunk in zip(self.runs, chunks, strict=True)]
+        return torch.cat(activated, -3)

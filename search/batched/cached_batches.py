@@ -7,33 +7,36 @@ from collections.abc import Mapping, Sequence
 import torch
 from sennit.fusion.intermediate.cells import Taps
 from sennit.search.batched.candidate import Present
-from sennit.search.evaluator import Objective
 from sennit.search.taps.tap_cache import TapCache
+from sennit.tasks import Task
 from torch import Tensor
 
 
 class CachedBatches:
-    """The taps of a cache that some candidates read, with targets, on a device.
+    """The taps of a cache that a generation reads, with targets, on a device.
 
     On the CPU the taps stay on disk until a batch needs them; to a GPU they are copied once.
 
     Args:
-        cache: All rows.
+        cache: Taps and targets of all samples.
         used: Pairs of a modality and a tap.
-        objectives: By task.
-        device: Where batches are wanted.
+        tasks: Tasks by name.
+        device: Device of the batches.
 
     Attributes:
-        size: How many rows there are.
-        targets: By task.
-        known: By task, which samples (or labels) are labelled and can be read by it.
+        size: Number of rows.
+        targets: Targets of each task.
+        scored: Mask, for each task, of the samples (or labels) that are labelled and that it can read.
+
+    Raises:
+        ValueError: A task has no targets in the cache, or no label.
     """
 
     def __init__(
         self,
         cache: TapCache,
         used: Sequence[tuple[str, str]],
-        objectives: Mapping[str, Objective],
+        tasks: Mapping[str, Task],
         device: torch.device,
     ) -> None:
         self.size, self.device = len(cache), device
@@ -41,31 +44,34 @@ class CachedBatches:
         for m, tap in used:
             self.taps[m][tap] = cache.taps[m][tap].to(device)
         self.present = None if cache.present is None else {m: p.to(device) for m, p in cache.present.items()}
-        for task in objectives:
-            if task not in cache.targets:
+        for name in tasks:
+            if name not in cache.targets:
                 raise ValueError(
-                    f"the data should have targets of task '{task}'. Found {sorted(cache.targets)}."
+                    f"the data should have targets of task '{name}'. Found {sorted(cache.targets)}."
                 )
-        self.targets = {t: cache.targets[t].to(device) for t in objectives}
-        self.known = {t: self._known(cache.labelled[t].to(device), o.reads) for t, o in objectives.items()}
-        for task, known in self.known.items():
-            if not bool(known.any()):
+        self.targets = {name: cache.targets[name].to(device) for name in tasks}
+        self.scored = {
+            name: self._readable(cache.labelled[name].to(device), task.reads) for name, task in tasks.items()
+        }
+        for name, scored in self.scored.items():
+            if not bool(scored.any()):
                 raise ValueError(
-                    f"task '{task}' should have a label in the data. Found none of {self.size} samples."
+                    f"task '{name}' should have a label in the data. Found none in {self.size} samples."
                 )
 
-    def _known(self, labelled: Tensor, reads: Sequence[str] | None) -> Tensor:
+    def _readable(self, labelled: Tensor, reads: Sequence[str] | None) -> Tensor:
         if reads is None or self.present is None:
             return labelled
         readable = torch.stack([self.present[m] for m in reads]).any(0)
         return labelled & readable.reshape(-1, *[1] * (labelled.dim() - 1))
 
     def batch(self, rows: Tensor) -> tuple[Taps, Present, dict[str, Tensor], dict[str, Tensor]]:
-        """Taps, presence, targets and what is known of them, of some rows."""
+        """Return taps, present masks, targets and the masks of scored labels of some rows."""
         rows = rows.to(self.device)
 
         def pick(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
             return {name: x.index_select(0, rows) for name, x in values.items()}
 
         present = None if self.present is None else pick(self.present)
-        return {m: pick(own) for m, own in self.taps.items()}, present, pick(self.targets), pick(self.known)
+        taps = {m: pick(taps_of_modality) for m, taps_of_modality in self.taps.items()}
+        return taps, present, pick(self.targets), pick(self.scored)

@@ -10,95 +10,84 @@ from sennit.encoders._base import Encoder
 from sennit.encoders.types import TapInfo
 from sennit.fusion.cell.genome import EMBEDDING, Genome
 from sennit.fusion.intermediate.cells import Cells, Taps
-from sennit.fusion.types import Rule
-from sennit.search.evaluator import Objective
 from sennit.search.space import Space
+from sennit.tasks import Task
+from sennit.tasks.model.decision_rule import decide
 from torch import Tensor, nn
 
 from sennit.named_modules import NamedModules
 
 Present = Mapping[str, Tensor] | None
+Reads = tuple[str, ...] | None
 Output = tuple[Tensor, Tensor | None]
-"""What a task's heads give: ``[B, out_dim]`` and, under a rule, the cost of each alternative."""
+"""Output of a task's heads: ``[B, out_dim]`` and, under a rule, the cost of each alternative."""
 
 
 class Candidate(nn.Module):
-    """The fusion of a genome with a head for each task, on taps that are computed already.
+    """The fusion of a genome with a head for each task, on cached taps.
 
-    Its training alone is what that of a `BatchedCandidates` must equal.
+    Training a candidate in a `BatchedCandidates` equals training it alone in this form.
 
     Args:
-        genome: What to build.
-        space: The taps and their sizes.
-        objectives: By task.
+        genome: Structure of the fusion.
+        space: Space that holds the taps and their sizes.
+        tasks: Tasks by name.
     """
 
-    def __init__(self, genome: Genome, space: Space, objectives: Mapping[str, Objective]) -> None:
+    def __init__(self, genome: Genome, space: Space, tasks: Mapping[str, Task]) -> None:
         super().__init__()
-        self.objectives = dict(objectives)
+        self.tasks = dict(tasks)  # a dict is not registered: the tasks belong to all candidates
         self.fusion = Cells({m: _Taps(space.taps[m]) for m in space.modalities}, genome=genome.to_dict())
         self.heads = NamedModules(
             {
-                t: nn.ModuleList([nn.Linear(genome.width, o.out_dim) for _ in range(self.fusion.candidates)])
-                for t, o in objectives.items()
+                name: nn.ModuleList([task.build_head(genome.width) for _ in range(self.fusion.candidates)])
+                for name, task in tasks.items()
             }
         )
 
     def forward(self, taps: Taps, present: Present = None) -> dict[str, Output]:
         outputs: dict[str, Output] = {}
-        for reads, tasks in readers(self.objectives).items():
-            fused = self.fusion.fuse(taps, restricted(taps, present, reads))
-            for task in tasks:
-                x = fused.readouts.get(task)
+        for reads, names in tasks_by_reads(self.tasks).items():
+            fused = self.fusion.fuse(taps, restrict_presence(taps, present, reads))
+            for name in names:
+                x = fused.readouts.get(name)
                 if x is None:
                     x = fused.pooled if fused.candidates is None else fused.candidates
-                heads = list(self.heads[task])
+                heads = list(self.heads[name])
                 if self.fusion.rule is None or fused.candidate_present is None:
-                    outputs[task] = heads[0](x), None
+                    outputs[name] = heads[0](x), None
                     continue
-                own = torch.stack([head(x[:, k]) for k, head in enumerate(heads)], 1)
-                outputs[task] = decide(self.objectives[task], self.fusion.rule, own, fused.candidate_present)
+                predictions = torch.stack([head(x[:, k]) for k, head in enumerate(heads)], 1)
+                task, rule = self.tasks[name], self.fusion.rule
+                outputs[name] = decide(task, rule, predictions, fused.candidate_present)
         return outputs
 
 
-def readers(objectives: Mapping[str, Objective]) -> dict[tuple[str, ...] | None, list[str]]:
-    """The tasks that see the same modalities; None for all of them."""
-    groups: dict[tuple[str, ...] | None, list[str]] = {}
-    for task, objective in objectives.items():
-        groups.setdefault(objective.reads, []).append(task)
+def tasks_by_reads(tasks: Mapping[str, Task]) -> dict[Reads, list[str]]:
+    """Group the names of tasks by the modalities that they read; None stands for all modalities."""
+    groups: dict[Reads, list[str]] = {}
+    for name, task in tasks.items():
+        groups.setdefault(task.reads, []).append(name)
     return groups
 
 
-def restricted(taps: Taps, present: Present, reads: Sequence[str] | None) -> Present:
-    """The presence as tasks see it that read some modalities only."""
+def restrict_presence(taps: Taps, present: Present, reads: Sequence[str] | None) -> Present:
+    """Return the present masks with every modality hidden that is not read."""
     if reads is None:
         return present
-    some = next(iter(next(iter(taps.values())).values()))
-    whole = torch.ones(len(some), dtype=torch.bool, device=some.device)
-    return {m: (present[m] if present else whole) if m in reads else ~whole for m in taps}
+    example = next(iter(next(iter(taps.values())).values()))
+    always = torch.ones(len(example), dtype=torch.bool, device=example.device)
+    return {m: (present[m] if present else always) if m in reads else ~always for m in taps}
 
 
-def decide(objective: Objective, rule: Rule, candidates: Tensor, present: Tensor) -> Output:
-    """From the outputs of the candidates ``[B, K, out_dim]`` to one.
-
-    A task without probabilities takes the mean of the candidates that are present.
-    """
-    log_p = objective.log_probabilities(candidates)
-    if log_p is None:
-        share = present.to(candidates.dtype) / present.sum(1, keepdim=True)
-        return torch.einsum("bk...,bk->b...", candidates, share), None
-    cost = rule.cost(log_p, present)
-    return rule.decide(log_p, present, cost), cost
-
-
-def sample_losses(objective: Objective, output: Output, target: Tensor) -> Tensor:
-    """The loss of each sample, or of each of its labels."""
+def output_loss(task: Task, output: Output, target: Tensor) -> Tensor:
+    """Return the loss of each sample, or of each of its labels."""
     logits, cost = output
-    return objective.loss(logits, target) if cost is None else objective.expected_cost(cost, target)
+    return task.loss(logits, target) if cost is None else task.expected_cost(cost, target)
 
 
 class _Taps(Encoder):
-    """What `Cells` asks of an encoder, without the encoder."""
+    """A stand-in for an encoder, with no more than `Cells` asks of one."""
 
     def __init__(self, taps: Mapping[str, int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a candidate costs, known from its genome alone."""
+"""Costs of a candidate that follow from its genome alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from sennit.fusion.cell import create_operator
 from sennit.fusion.cell.genome import EMBEDDING, Genome
 from sennit.search.batched.candidate import Candidate
-from sennit.search.evaluator import Objective
 from sennit.search.space import Space
+from sennit.tasks import Task
 
 
-def count_costs(genome: Genome, space: Space, objectives: Mapping[str, Objective]) -> dict[str, float]:
-    """Parameters of the fusion and its heads, and floating-point operations of a sample.
+def count_costs(genome: Genome, space: Space, tasks: Mapping[str, Task]) -> dict[str, float]:
+    """Count the parameters of the fusion and its heads, and the floating-point operations of a sample.
 
-    Operations are two for each weight of a linear map; what operators do element by element is left out. The
-    encoders, which all candidates share, are not counted.
+    Each weight of a linear map counts as two operations; element-wise operations are left out, and so are
+    the encoders, which all candidates share.
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.tasks import Classification
@@ -33,7 +33,7 @@ def count_costs(genome: Genome, space: Space, objectives: Mapping[str, Objective
         out = create_operator(cell.operator).blocks * width
         sizes = [space.taps[m][tap] for m, tap in cell.inputs]
         weights += out * (sum(sizes) + (width if i else 0))
-        biases += out * (2 * len(sizes) + (i > 0))  # a token stands for each tap where it is missing
+        biases += out * (2 * len(sizes) + (i > 0))  # with a token for each tap, where it is missing
     embeddings = [space.taps[m][EMBEDDING] for m in genome.used]
     if genome.merge == "late":
         readouts = len({*genome.reads.values(), len(genome.cells) - 1})
@@ -46,24 +46,24 @@ def count_costs(genome: Genome, space: Space, objectives: Mapping[str, Objective
         weights += width * sum(embeddings)
         biases += width * len(embeddings)
         heads += len(embeddings)
-    outs = sum(o.out_dim for o in objectives.values())
+    outs = sum(task.out_dim for task in tasks.values())
     weights += heads * width * outs
     biases += heads * outs
-    again = (readouts - 1) * width * (sum(embeddings) + width)  # the late map, for each cell that is read
-    return {"parameters": float(weights + biases), "flops": 2.0 * (weights + again)}
+    repeated = (readouts - 1) * width * (sum(embeddings) + width)  # the late map, once for each cell read
+    return {"parameters": float(weights + biases), "flops": 2.0 * (weights + repeated)}
 
 
 def measure_latency_ms(
     genome: Genome,
     space: Space,
-    objectives: Mapping[str, Objective],
+    tasks: Mapping[str, Task],
     *,
     batch_size: int = 64,
     repeats: int = 20,
 ) -> float:
-    """The median time of a batch through the fusion and its heads, in milliseconds, on the CPU."""
-    candidate = Candidate(genome, space, objectives).eval()
-    taps = {m: {t: torch.zeros(batch_size, d) for t, d in own.items()} for m, own in space.taps.items()}
+    """Measure the median time of a batch through the fusion and its heads on the CPU, in milliseconds."""
+    candidate = Candidate(genome, space, tasks).eval()
+    taps = {m: {t: torch.zeros(batch_size, d) for t, d in dims.items()} for m, dims in space.taps.items()}
     seconds = []
     with torch.inference_mode():
         for _ in range(repeats):

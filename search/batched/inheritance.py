@@ -14,12 +14,12 @@ from torch import Tensor
 
 
 def store_weights(folder: Path, slot: Slot, candidate: Candidate, weights: Mapping[str, Tensor]) -> None:
-    """Keep the weights of a candidate for its children, each under what it is a weight of."""
+    """Keep the weights of a candidate for its children, each under the name of its role."""
     folder.mkdir(parents=True, exist_ok=True)
     path = _path(folder, slot)
     new = path.with_name(f".{path.name}-{os.getpid()}")
-    named = _meanings(candidate)
-    save_file({named[name]: value.contiguous().cpu() for name, value in weights.items()}, new)
+    roles = _roles(candidate)
+    save_file({roles[name]: value.contiguous().cpu() for name, value in weights.items()}, new)
     os.replace(new, path)
 
 
@@ -35,11 +35,11 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
             f"the weights of candidate {parent} should be in '{folder}'. Workers that inherit "
             f"weights need one folder in common."
         )
-    known = load_file(path)
-    meanings = _meanings(candidate)
+    weights = load_file(path)
+    roles = _roles(candidate)
     with torch.no_grad():
         for name, parameter in candidate.named_parameters():
-            value = known.get(meanings[name])
+            value = weights.get(roles[name])
             if value is not None and value.shape == parameter.shape:
                 parameter.copy_(value)
 
@@ -48,22 +48,23 @@ def _path(folder: Path, slot: Slot) -> Path:
     return folder / f"{slot[0]}-{slot[1]}.safetensors"
 
 
-def _meanings(candidate: Candidate) -> dict[str, str]:
-    """By name of the parameter what it is of: positions of inputs differ between parent and child."""
-    genome, found = candidate.fusion.genome, {}
+def _roles(candidate: Candidate) -> dict[str, str]:
+    """Name each parameter by its role, as the positions of inputs differ between parent and child."""
+    genome, roles = candidate.fusion.genome, {}
     for name, _ in candidate.named_parameters():
-        parts = name.split(".")
-        if parts[:2] == ["fusion", "cells"]:
-            cell = genome.cells[int(parts[2])]
-            place = [int(p) for p in parts[3:] if p.isdigit()]
-            of = "/".join(cell.inputs[place[0]]) if place else "state"
-            name = f"cell{parts[2]}/{cell.operator}/{of}/{'token' if 'tokens' in parts else parts[-1]}"
-        elif parts[:2] in (["fusion", "join"], ["fusion", "project"]):
-            place = [int(p) for p in parts[2:] if p.isdigit()]
-            of = genome.used[place[0]] if place else "state"
-            name = f"{parts[1]}/{of}/{'token' if 'tokens' in parts else parts[-1]}"
+        path = name.split(".")
+        kind = "token" if "tokens" in path else path[-1]
+        if path[:2] == ["fusion", "cells"]:
+            cell = genome.cells[int(path[2])]
+            numbers = [int(p) for p in path[3:] if p.isdigit()]
+            source = "/".join(cell.inputs[numbers[0]]) if numbers else "state"
+            roles[name] = f"cell{path[2]}/{cell.operator}/{source}/{kind}"
+        elif path[:2] in (["fusion", "join"], ["fusion", "project"]):
+            numbers = [int(p) for p in path[2:] if p.isdigit()]
+            source = genome.used[numbers[0]] if numbers else "state"
+            roles[name] = f"{path[1]}/{source}/{kind}"
         else:
-            k = int(parts[-2])
-            name = f"{'.'.join(parts[:-2])}/{genome.used[k - 1] if k else 'state'}/{parts[-1]}"
-        found[".".join(parts)] = name
-    return found
+            k = int(path[-2])
+            source = genome.used[k - 1] if k else "state"
+            roles[name] = f"{'.'.join(path[:-2])}/{source}/{path[-1]}"
+    return roles

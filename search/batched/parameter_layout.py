@@ -1,4 +1,4 @@
-"""Parameters of several nets in the tensors of one."""
+"""The parameters of several candidates in common tensors."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Index = int | slice
 
 
 @dataclass(frozen=True)
-class ParameterSlice:
-    """Where a parameter of a candidate lies.
+class ParameterPiece:
+    """The part of a common tensor that holds a parameter of a candidate.
 
     Args:
-        candidate: Its place in the batch of candidates.
-        name: Of the parameter.
-        tensor: Name of the stack's tensor.
-        at: Where in that.
-        split: The shape in which the parameter is read before its axes are put in ``order``.
-        order: Of the axes.
+        candidate: Index of the candidate.
+        name: Name of the parameter.
+        tensor: Name of the common tensor.
+        at: Index into that tensor.
+        split: Shape that the parameter is given before its axes are permuted.
+        order: Permutation of these axes.
     """
 
     candidate: int
@@ -32,45 +32,46 @@ class ParameterSlice:
     order: tuple[int, ...]
 
     def pack(self, value: Tensor, tensor: Tensor) -> None:
-        """Copy a value of the parameter's shape into the stack's tensor."""
+        """Copy a value of the parameter's shape into the common tensor."""
         tensor[self.at].copy_(value.reshape(self.split).permute(self.order))
 
     def unpack(self, tensor: Tensor, shape: torch.Size) -> Tensor:
-        """The value in the parameter's shape."""
+        """Return the value in the parameter's shape."""
         back = sorted(range(len(self.order)), key=self.order.__getitem__)
         return tensor[self.at].permute(back).reshape(shape)
 
 
 Block = tuple[str, str, int] | None
-"""The first of an input's blocks: modality, tap, number among the blocks of that tap; None for no input."""
+"""First block of an input: modality, tap, number among the blocks of that tap; None for no input."""
 
 
 @dataclass
 class ParameterLayout:
-    """Finds room for the parameters of candidates, which are padded with zeros to a common width.
+    """The layout of the parameters of all candidates, padded with zeros to a common width.
 
     Attributes:
-        width: Of every block.
-        shapes: Of the stack's tensors, by name.
-        pieces: Every parameter of every candidate.
-        counts: By modality and tap, how many blocks are made of it.
+        width: Width of every block.
+        shapes: Shapes of the common tensors by name.
+        pieces: Position of every parameter of every candidate.
+        counts: Number of blocks of each pair of a modality and a tap.
+        names: Names of each candidate's parameters by their ``id``.
     """
 
     width: int
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    pieces: list[ParameterSlice] = field(default_factory=list)
+    pieces: list[ParameterPiece] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     names: list[Mapping[int, str]] = field(default_factory=list)
 
     @classmethod
     def of(cls, candidates: Sequence[nn.Module], width: int) -> ParameterLayout:
-        """An empty layout that knows the names of the candidates' parameters."""
+        """Make an empty layout with the names of the candidates' parameters."""
         return cls(width, names=[{id(p): n for n, p in c.named_parameters()} for c in candidates])
 
     def tap(
         self, i: int, modality: str, tap: str, linear: nn.Module, token: Tensor | None, blocks: int = 1
     ) -> Block:
-        """Room for candidate i's map of a tap, and for the token that stands for it."""
+        """Add candidate i's map of a tap, and the token that replaces a missing one."""
         assert isinstance(linear, nn.Linear)
         first = self.counts.get((modality, tap), 0)
         self.counts[modality, tap] = first + blocks
@@ -89,7 +90,7 @@ class ParameterLayout:
         return modality, tap, first
 
     def state(self, i: int, row: int, name: str, linear: nn.Module, blocks: int = 1) -> None:
-        """Room for candidate i's map of the state, in row ``row`` of the tensor."""
+        """Add candidate i's map of the state, in row ``row`` of the tensor."""
         assert isinstance(linear, nn.Linear)
         w = linear.in_features
         at = (row, slice(w), slice(None), slice(w))
@@ -97,7 +98,7 @@ class ParameterLayout:
         self._add(i, linear.bias, f"{name}.bias", (row, 0, slice(None), slice(w)), (blocks, w), (0, 1))
 
     def head(self, i: int, row: int, name: str, linear: nn.Module) -> None:
-        """Room for a head of candidate i."""
+        """Add a head of candidate i."""
         assert isinstance(linear, nn.Linear)
         w, out = linear.in_features, linear.out_features
         self._add(i, linear.weight, f"{name}.weight", (row, slice(w), slice(None)), (out, w), (1, 0))
@@ -112,9 +113,9 @@ class ParameterLayout:
         split: tuple[int, ...],
         order: tuple[int, ...],
     ) -> None:
-        self.pieces.append(ParameterSlice(i, self.names[i][id(parameter)], tensor, at, split, order))
+        self.pieces.append(ParameterPiece(i, self.names[i][id(parameter)], tensor, at, split, order))
 
 
 def tap_name(modality: str, tap: str) -> str:
-    """The name of the tensors of a tap."""
+    """Return the prefix of the names of a tap's tensors."""
     return f"tap/{modality}/{tap}"

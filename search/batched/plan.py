@@ -1,4 +1,4 @@
-"""Which candidate of a stack is where."""
+"""The positions of candidates that are computed together."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Group:
     """The candidates whose cell of a level has the same operator.
 
     Attributes:
-        operator: What they do.
-        members: Their places, those of one activation side by side.
-        runs: Name of the activation, start and stop, of each run of members.
-        blocks: By input and member.
-        name: Of the tensors that map the state.
+        operator: Operator of these cells.
+        members: Indices of the candidates, those of one activation side by side.
+        runs: Name of the activation, start and stop of each run of members.
+        blocks: First blocks, by input and member.
+        name: Prefix of the names of the tensors that map the state.
     """
 
     operator: Operator
@@ -38,14 +38,14 @@ class Plan:
     """The candidates in groups that are computed together.
 
     Attributes:
-        layout: Where their parameters are.
-        levels: The groups of each level.
-        order: BlockLayout of the candidates in the order of the outputs: plain merges, late ones, those
+        layout: Layout of their parameters.
+        levels: Groups of each level.
+        order: Indices of the candidates in the order of the outputs: plain merges, late ones, those
             under the mean rule, multiplicative ones.
-        late: How many are late.
+        late: Number of late merges.
         joined: Blocks of the late merges, by modality.
-        own: By candidate under a rule, the block of each modality's embedding.
-        mean: How many of those are under the mean rule; the multiplicative ones come after them.
+        embeddings: Block of each modality's embedding, for each candidate under a rule.
+        mean: Number of candidates under the mean rule; the multiplicative ones follow them.
     """
 
     layout: ParameterLayout
@@ -53,12 +53,12 @@ class Plan:
     order: list[int]
     late: int
     joined: list[list[Block]]
-    own: list[list[Block]]
+    embeddings: list[list[Block]]
     mean: int
 
 
 def make_plan(candidates: Sequence[Candidate]) -> Plan:
-    """Lay candidates of one space side by side."""
+    """Arrange candidates of one space side by side."""
     genomes = [c.fusion.genome for c in candidates]
     width, modalities = max(g.width for g in genomes), genomes[0].modalities
     layout = ParameterLayout.of(candidates, width)
@@ -79,14 +79,16 @@ def make_plan(candidates: Sequence[Candidate]) -> Plan:
         layout.state(i, row, "join", layer.state)
     if late:
         layout.shapes |= {"join.weight": (len(late), width, 1, width), "join.bias": (len(late), 1, 1, width)}
-    own: list[list[Block]] = [[None] * len(modalities) for _ in ruled]
+    embeddings: list[list[Block]] = [[None] * len(modalities) for _ in ruled]
     for row, i in enumerate(ruled):
         for k, m in enumerate(genomes[i].used):
-            own[row][modalities.index(m)] = layout.tap(i, m, EMBEDDING, candidates[i].fusion.project[k], None)
+            embeddings[row][modalities.index(m)] = layout.tap(
+                i, m, EMBEDDING, candidates[i].fusion.project[k], None
+            )
     _heads(layout, candidates, order, ruled)
     _taps(layout, candidates)
     mean = sum(g.merge == "decision" for g in genomes)
-    return Plan(layout, levels, order, len(late), joined, own, mean)
+    return Plan(layout, levels, order, len(late), joined, embeddings, mean)
 
 
 def _level(layout: ParameterLayout, candidates: Sequence[Candidate], level: int) -> list[Group]:
@@ -128,19 +130,20 @@ def _heads(
     layout: ParameterLayout, candidates: Sequence[Candidate], order: list[int], ruled: list[int]
 ) -> None:
     modalities = candidates[0].fusion.modalities
-    for task, objective in candidates[0].objectives.items():
+    for task_name, task in candidates[0].tasks.items():
+        plain, of_embeddings = f"head/{task_name}", f"embedding_head/{task_name}"
         for row, i in enumerate(order):
-            layout.head(i, row, f"head/{task}", candidates[i].heads[task][0])
-        sizes = {f"head/{task}": len(order)}
-        for at, i in enumerate(ruled):
+            layout.head(i, row, plain, candidates[i].heads[task_name][0])
+        counts = {plain: len(order)}
+        for position, i in enumerate(ruled):
             for k, m in enumerate(candidates[i].fusion.genome.used):
-                row = at * len(modalities) + modalities.index(m)
-                layout.head(i, row, f"own/{task}", candidates[i].heads[task][1 + k])
+                row = position * len(modalities) + modalities.index(m)
+                layout.head(i, row, of_embeddings, candidates[i].heads[task_name][1 + k])
         if ruled:
-            sizes[f"own/{task}"] = len(ruled) * len(modalities)
-        for name, size in sizes.items():
-            layout.shapes[f"{name}.weight"] = (size, layout.width, objective.out_dim)
-            layout.shapes[f"{name}.bias"] = (size, 1, objective.out_dim)
+            counts[of_embeddings] = len(ruled) * len(modalities)
+        for name, count in counts.items():
+            layout.shapes[f"{name}.weight"] = (count, layout.width, task.out_dim)
+            layout.shapes[f"{name}.bias"] = (count, 1, task.out_dim)
 
 
 def _taps(layout: ParameterLayout, candidates: Sequence[Candidate]) -> None:

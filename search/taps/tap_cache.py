@@ -79,7 +79,7 @@ def write_cache(
     Args:
         target: Its folder, named by its key; a damaged one there is replaced.
         batches: The arrays of each batch, all of the same names, types and shapes but for their rows.
-        size: CachedBatches in all.
+        size: Rows in all.
         progress: Whether to show a progress bar.
 
     Raises:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from sennit.fusion import FusedEncoder
 from sennit.tasks.model.model import MultiTaskModel
 
 _COMPILED = ("encode", "fuse")
@@ -32,7 +31,7 @@ def compiled(model: MultiTaskModel, options: Mapping[str, Any] | None) -> Iterat
             f"`compile` should be False with a sharing that acts between the stages of encoders. Found "
             f"'{model.sharing.registry_name}'."
         )
-    columns = [column for column in model.columns if isinstance(column, FusedEncoder)]
+    columns = model.fused_encoders
     # An attribute of the instance hides the method; left there, a copy of the model would call this one.
     for column in columns:
         for name in _COMPILED:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from sennit.data import ResumableLoader
-from sennit.fusion import FusedEncoder
 from sennit.tasks.model.model import MultiTaskModel
 
 from sennit.registry import unknown_name
@@ -120,7 +119,7 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
 
 def warn_of_unfitted(model: MultiTaskModel) -> None:
     """Warn where a fusion would be trained on random features and groups instead of measured ones."""
-    columns = [c for c in model.columns if isinstance(c, FusedEncoder)]
+    columns = model.fused_encoders
     names = {f.registry_name: None for c in columns for f in c.fusions() if f.fits and not f.fitted}
     for name in names:
         warnings.warn(

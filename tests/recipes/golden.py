@@ -12,8 +12,9 @@ from unittest.mock import patch
 import torch
 from sennit.recipes.avdigits import recipe as avdigits
 from sennit.recipes.avdigits.config import Config as AVDigitsConfig
-from sennit.recipes.harness import Options, Recipe
-from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import Recipe
+from sennit.recipes.harness import job as harness_job
 from sennit.recipes.harness.trainer import Stopwatch
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import MODALITIES, folds, load
@@ -67,9 +68,9 @@ def htad_losses(weighting: str | None) -> list[float]:
     losses: list[float] = []
     data = load()
     train, _ = folds(data, "same", 0)[0]
-    cell = {"row": DEFAULT_FUSION, "weighting": weighting, "protocol": "same", "seed": 0, "fold": 0}
+    job = {"row": DEFAULT_FUSION, "weighting": weighting, "protocol": "same", "seed": 0, "fold": 0}
     with patch("sennit.recipes.htad.train.Learner", _recording(losses)):
-        fit(Config(), cell, data, train, list(MODALITIES), 1.5, STEPS, trial=0)
+        fit(Config(), job, data, train, list(MODALITIES), 1.5, STEPS, trial=0)
     return losses
 
 
@@ -81,7 +82,7 @@ def _recipe_losses(recipe: Recipe[Any], config: Options, fusion: str, folder: Pa
     model = recipe.build(config, names, fusion)
     data = recipe.data(config, names, 0)
     with patch("sennit.tasks.Learner", _recording(losses), create=True):
-        harness_cell.train(recipe, config, model, data, folder / "training", seed=0)
+        harness_job.train(recipe, config, model, data, folder / "training", seed=0)
     return losses[:STEPS]
 
 

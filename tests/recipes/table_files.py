@@ -1,4 +1,4 @@
-"""A small table of real files, made where a test wants it."""
+"""A small table of real files."""
 
 from __future__ import annotations
 

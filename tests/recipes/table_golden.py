@@ -1,4 +1,4 @@
-"""The first training losses of the table recipe; `python -m tests.recipes.table_golden` writes them anew."""
+"""The first training losses of the table recipe; `python -m tests.recipes.table_golden` writes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.load import load_data
 from sennit.recipes.table.train import train
 from sennit.tasks import Learner
 
@@ -19,7 +19,7 @@ FILE = Path(__file__).parent / "golden" / "table_first_losses.json"
 
 
 def first_losses(folder: Path) -> list[float]:
-    """Losses of the first steps on the table of the tests."""
+    """Return the losses of the first steps on the table of the tests."""
     losses: list[float] = []
 
     class Recording(Learner):
@@ -29,18 +29,18 @@ def first_losses(folder: Path) -> list[float]:
             return loss
 
     path = write_csv(folder / "train.csv", make_rows(folder))
-    parts = load_parts(str(path), write_yaml(folder / "schema.yaml", SCHEMA))
+    schema, rows = load_data(str(path), write_yaml(folder / "schema.yaml", SCHEMA))
     config = Config(data=str(path), epochs=3, batch_size=6, width=8, workers=0)
     with patch("sennit.recipes.table.train.Learner", Recording):
-        train(config, parts, folder / "training", say=lambda text: None)
+        train(config, schema, rows, folder / "training", say=lambda text: None)
     return losses
 
 
 def write() -> None:
-    """Keep what the code gives today; look at the difference before committing it."""
+    """Write the losses of today's code; look at the difference before committing it."""
     with tempfile.TemporaryDirectory() as folder:
-        found = first_losses(Path(folder))
-    FILE.write_text(json.dumps({"command": "python -m tests.recipes.table_golden", "losses": found}) + "\n")
+        losses = first_losses(Path(folder))
+    FILE.write_text(json.dumps({"command": "python -m tests.recipes.table_golden", "losses": losses}) + "\n")
 
 
 if __name__ == "__main__":

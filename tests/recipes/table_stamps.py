@@ -17,9 +17,9 @@ def make_stamps(source: Path, folder: Path) -> Path:
     images = np.load(source / "images64.npz")["images"]
     speech, rate = soundfile.read(source / "speech_es_8k.ogg")
     with (source / "metadata.csv").open(newline="") as file:
-        found = list(csv.DictReader(file))
+        stamps = list(csv.DictReader(file))
     rows = []
-    for i, (row, image) in enumerate(zip(found, images, strict=True)):
+    for i, (row, image) in enumerate(zip(stamps, images, strict=True)):
         Image.fromarray(image).save(folder / f"{i}.png")
         voice = ""
         if row["es_length"]:

@@ -21,12 +21,12 @@ from sennit.recipes.avdigits.files import FSDD, MNIST, find_files, read_idx, rec
 from sennit.recipes.avdigits.noise import Render, leading_components, remove_energy
 from sennit.recipes.avdigits.recipe import RECIPE, SINGLE, single_task
 from sennit.recipes.harness import Splits
-from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.harness import job as harness_job
 
 from tests.recipes import golden
 from tests.recipes.synthetic import NUMBERS, idx, utterances, wav, write_archive, write_avdigits
 
-CELL = {"row": "concat", "protocol": "test", "seed": 0}
+JOB = {"row": "concat", "protocol": "test", "seed": 0}
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +338,7 @@ def test_the_default_model_overfits(config: Config, tmp_path: Path, monkeypatch:
     torch.manual_seed(0)
     model = RECIPE.build(own, MODALITIES, "concat")
     monkeypatch.setattr(type(RECIPE), "monitor", "val/speaker/accuracy")  # the slower task
-    harness_cell.train(RECIPE, own, model, data, tmp_path, seed=0)
+    harness_job.train(RECIPE, own, model, data, tmp_path, seed=0)
     outputs = model.eval()(fixed.batch)
     for task in ("digit", "speaker"):
         right = outputs[task].logits.argmax(1) == fixed.batch.targets[task]
@@ -357,7 +357,7 @@ def test_the_first_losses_are_those_kept(fusion: str) -> None:
 @pytest.mark.parametrize("fusion", Config().fusions)
 def test_every_fusion_of_the_defaults_builds_and_learns(fusion: str, config: Config, tmp_path: Path) -> None:
     own = dataclasses.replace(config, pairs=64)
-    found = RECIPE.run_cell(own, tmp_path, {**CELL, "row": fusion})
+    found = RECIPE.run_job(own, tmp_path, {**JOB, "row": fusion})
     assert set(found["tasks"]) == {"digit", "speaker"}
     assert set(found["missing"]["image"]) == {"digit", "speaker"}
 
@@ -386,7 +386,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
         str(tmp_path / "runs"),
     ]
     run = main(arguments)
-    assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "cells.jsonl"}
+    assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "jobs.jsonl"}
 
 
 # What the tasks have in common
@@ -395,7 +395,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"sharing": "cross_stitch", "sharing_options": {"own": 0.8}, "weighting": "uncertainty"},
+        {"sharing": "cross_stitch", "sharing_options": {"self_weight": 0.8}, "weighting": "uncertainty"},
         {"sharing": "mmoe", "weighting": "running_deviation"},
         {"weighting": "gradnorm"},
         {"balancing": "pcgrad"},
@@ -412,8 +412,8 @@ def test_sharing_weighting_and_balancing_are_chosen(
     assert model.sharing.registry_name == own.sharing
     assert model.weighting.registry_name == own.weighting
     assert (learner.balancing is None) == (own.balancing is None)
-    assert own.sharing != "cross_stitch" or model.sharing.config["own"] == 0.8
-    found = RECIPE.run_cell(own, tmp_path, CELL)
+    assert own.sharing != "cross_stitch" or model.sharing.config["self_weight"] == 0.8
+    found = RECIPE.run_job(own, tmp_path, JOB)
     assert set(found["tasks"]) == {"digit", "speaker"}
 
 
@@ -438,7 +438,7 @@ def test_what_cannot_be_is_refused_in_a_line_before_there_is_a_run(
 
     def start() -> None:
         RECIPE.check(own)
-        RECIPE.cells(own)
+        RECIPE.jobs(own)
 
     with pytest.raises((ValueError, TypeError)) as caught:
         start()
@@ -452,15 +452,15 @@ def test_a_single_task_network_learns_its_task_alone(config: Config) -> None:
     assert set(model.tasks) == {"speaker"}
     assert (model.sharing.registry_name, model.weighting.registry_name) == ("hard", "equal")
     assert set(RECIPE.data(own, MODALITIES, 0).train.batch.targets) == {"speaker"}
-    assert "image" not in {cell["row"] for cell in RECIPE.cells(own)}  # it says nothing of the speaker
+    assert "image" not in {job["row"] for job in RECIPE.jobs(own)}  # it says nothing of the speaker
 
 
 def test_single_task_networks_are_a_row(config: Config, tmp_path: Path) -> None:
     own = dataclasses.replace(config, pairs=64, fusions=["concat"], single_task=True)
-    cell = {**CELL, "row": SINGLE}
-    assert cell in RECIPE.cells(own)
+    job = {**JOB, "row": SINGLE}
+    assert job in RECIPE.jobs(own)
     assert RECIPE.stage(own, SINGLE) == "reference"
-    found = RECIPE.run_cell(own, tmp_path, cell)
+    found = RECIPE.run_job(own, tmp_path, job)
     assert set(found["tasks"]) == {"digit", "speaker"}
     assert all(len(task["correct"]) == len(found["units"]) for task in found["tasks"].values())
     assert not (tmp_path / "checkpoints").exists()
@@ -484,7 +484,7 @@ def test_real_data_are_the_published_ones_and_train() -> None:
 def test_a_small_model_learns_from_real_data(tmp_path: Path) -> None:
     folder = Path(os.environ["SENNIT_DATA"])
     config = Config(data=folder, pairs=1500, test_pairs=300, epochs=2, noise=0.0, voices=0)
-    found = RECIPE.run_cell(config, tmp_path, CELL)
+    found = RECIPE.run_job(config, tmp_path, JOB)
     assert found["tasks"]["digit"]["score"] > 0.6
     assert found["tasks"]["speaker"]["score"] > 0.6
     assert found["waiting"] < 0.25

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
-from sennit.recipes.harness import Cells, Row, RunFolder, draw_model, print_table, run_cells, write_report
+from sennit.recipes.harness import Jobs, Row, RunFolder, draw_model, print_table, run_jobs, write_report
 from sennit.recipes.harness.run import command, versions
 from sennit.tasks import Classification, Regression, create_weighting
 
@@ -19,73 +19,73 @@ from tests.parts import make_model
 ROW = Row("gated", "late", True, "same", "activity", "accuracy", 0.9, 0.02, [0.88, 0.92])
 
 
-def double(cell: dict[str, Any]) -> dict[str, Any]:
-    return {"twice": 2 * cell["x"]}
+def double(job: dict[str, Any]) -> dict[str, Any]:
+    return {"twice": 2 * job["x"]}
 
 
 def full_disk(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def no_work(cell: Any) -> None:
-    raise AssertionError(f"{cell} was done already")
+def no_work(job: Any) -> None:
+    raise AssertionError(f"{job} was done already")
 
 
 @pytest.fixture
 def three(tmp_path: Path) -> Path:
-    """A file of three finished cells."""
-    path = tmp_path / "cells.jsonl"
-    cells = Cells(path)
+    """A file of three finished jobs."""
+    path = tmp_path / "jobs.jsonl"
+    jobs = Jobs(path)
     for x in range(3):
-        cells.store({"x": x}, {"twice": 2 * x})
+        jobs.store({"x": x}, {"twice": 2 * x})
     return path
 
 
-# Cells
+# Jobs
 
 
 def test_a_result_is_on_disk_when_store_returns(three: Path) -> None:
-    assert [Cells(three).get({"x": x}) for x in range(4)] == [{"twice": 0}, {"twice": 2}, {"twice": 4}, None]
+    assert [Jobs(three).get({"x": x}) for x in range(4)] == [{"twice": 0}, {"twice": 2}, {"twice": 4}, None]
 
 
 def test_the_order_of_a_cells_keys_does_not_matter(tmp_path: Path) -> None:
-    cells = Cells(tmp_path / "cells.jsonl")
-    cells.store({"a": 1, "b": 2}, {"r": 3})
-    assert Cells(cells.path).get({"b": 2, "a": 1}) == {"r": 3}
+    jobs = Jobs(tmp_path / "jobs.jsonl")
+    jobs.store({"a": 1, "b": 2}, {"r": 3})
+    assert Jobs(jobs.path).get({"b": 2, "a": 1}) == {"r": 3}
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])
 def test_a_line_cut_short_by_a_kill_is_run_again(three: Path, cut: int) -> None:
     three.write_text(three.read_text()[:-cut])
-    cells = Cells(three)
-    assert [cells.get({"x": x}) for x in range(3)] == [{"twice": 0}, {"twice": 2}, None]
-    cells.store({"x": 2}, {"twice": 4})
-    assert [json.loads(line)["cell"]["x"] for line in three.read_text().splitlines()] == [0, 1, 2]
+    jobs = Jobs(three)
+    assert [jobs.get({"x": x}) for x in range(3)] == [{"twice": 0}, {"twice": 2}, None]
+    jobs.store({"x": 2}, {"twice": 4})
+    assert [json.loads(line)["job"]["x"] for line in three.read_text().splitlines()] == [0, 1, 2]
 
 
 def test_opening_on_a_full_disk_loses_no_cell(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = three.read_text()
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="Is the disk full"):
-        Cells(three)
+        Jobs(three)
     assert three.read_text() == before
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_run_cells_gives_results_in_order_and_skips_what_is_done(tmp_path: Path, workers: int) -> None:
-    done = Cells(tmp_path / "cells.jsonl")
+def test_run_jobs_gives_results_in_order_and_skips_what_is_done(tmp_path: Path, workers: int) -> None:
+    done = Jobs(tmp_path / "jobs.jsonl")
     done.store({"x": 1}, {"twice": "kept"})
-    cells = [{"x": x} for x in range(3)]
-    found = run_cells(double, cells, done, workers=workers, describe=str)
+    jobs = [{"x": x} for x in range(3)]
+    found = run_jobs(double, jobs, done, workers=workers, describe=str)
     assert found == [{"twice": 0}, {"twice": "kept"}, {"twice": 4}]
-    assert run_cells(no_work, cells, Cells(done.path), workers=0, describe=str) == found
+    assert run_jobs(no_work, jobs, Jobs(done.path), workers=0, describe=str) == found
 
 
 def test_cells_finished_before_a_failure_are_kept(tmp_path: Path) -> None:
-    done = Cells(tmp_path / "cells.jsonl")
+    done = Jobs(tmp_path / "jobs.jsonl")
     with pytest.raises(TypeError):
-        run_cells(double, [{"x": 1}, {"x": None}], done, workers=0, describe=str)
-    assert Cells(done.path).get({"x": 1}) == {"twice": 2}
+        run_jobs(double, [{"x": 1}, {"x": None}], done, workers=0, describe=str)
+    assert Jobs(done.path).get({"x": 1}) == {"twice": 2}
 
 
 # Run folders and files

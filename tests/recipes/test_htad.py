@@ -53,7 +53,7 @@ def data() -> HTAD:
     return load()
 
 
-def cell(row: str = DEFAULT_FUSION, protocol: str = "same", **more: Any) -> dict[str, Any]:
+def job(row: str = DEFAULT_FUSION, protocol: str = "same", **more: Any) -> dict[str, Any]:
     return {"row": row, "protocol": protocol, "seed": 0, "fold": 0, "weighting": None, **more}
 
 
@@ -125,7 +125,7 @@ def test_nothing_is_tuned_or_fitted_on_the_held_out(
     found = []
     for name, some in (("real", data), ("noisy", noisy)):
         monkeypatch.setattr(train, "_load", lambda _, some=some: some)
-        result = train.run_cell(config, cell("gated", protocol), keep=tmp_path / name)
+        result = train.run_job(config, job("gated", protocol), keep=tmp_path / name)
         saved = next((tmp_path / name).rglob("*.safetensors"))
         found.append((result["chosen"], load_file(saved), accuracy_of(result)))
     (strength, weights, accuracy), (same_strength, same_weights, other_accuracy) = found
@@ -146,7 +146,7 @@ def test_held_out_rows_are_read_once_after_all_is_trained(
         return only(batch, rows, *more)
 
     monkeypatch.setattr(train, "only", watched)
-    train.run_cell(Config(epochs=2, width=8, strengths=[0.0, 1.5]), cell("gated", protocol))
+    train.run_job(Config(epochs=2, width=8, strengths=[0.0, 1.5]), job("gated", protocol))
     assert len(read) > 4
     assert read == [False] * (len(read) - 1) + [True]
 
@@ -259,7 +259,7 @@ def test_the_default_model_overfits(data: HTAD) -> None:
     rows = torch.randperm(1386)[:64].numpy()
     config = Config(dropout=0.0, modality_dropout=0.0, weight_decay=0.0)
     names = list(MODALITIES)
-    model = train.fit(config, cell(), data, rows, names, 0.0, 80, trial=0, without=Augment.KINDS).eval()
+    model = train.fit(config, job(), data, rows, names, 0.0, 80, trial=0, without=Augment.KINDS).eval()
     some = data.batch.select(torch.as_tensor(rows))
     with torch.no_grad():
         predicted = model(some)["activity"].logits.argmax(1)
@@ -269,7 +269,7 @@ def test_the_default_model_overfits(data: HTAD) -> None:
 @pytest.mark.parametrize("steps", range(1, 7))
 def test_a_run_of_few_steps_trains(data: HTAD, steps: int) -> None:
     """`--epochs 1` takes four steps where it chooses."""
-    train.fit(Config(width=8), cell(), data, np.arange(128), list(MODALITIES), 0.0, steps, trial=0)
+    train.fit(Config(width=8), job(), data, np.arange(128), list(MODALITIES), 0.0, steps, trial=0)
 
 
 @pytest.mark.parametrize("weighting", [None, "uncertainty"])
@@ -283,7 +283,7 @@ def test_the_first_losses_are_those_kept(weighting: str | None) -> None:
 
 def test_the_default_model_learns_in_full() -> None:
     """One fold of the published figure (.935 and more over all folds)."""
-    result = train.run_cell(Config(strengths=[0.0]), cell(seed=1))
+    result = train.run_job(Config(strengths=[0.0]), job(seed=1))
     assert accuracy_of(result) > 0.9
     assert all(x["activity"] > 0.6 for x in result["missing"].values())
 
@@ -401,13 +401,13 @@ def figures(run: Path) -> list[dict[str, Any]]:
 
 
 def test_a_killed_run_resumes_to_the_same_table(run: Path, tmp_path: Path) -> None:
-    """One cell was never run, and the last line is cut short."""
+    """One job was never run, and the last line is cut short."""
     folder = tmp_path / "runs" / run.name
     shutil.copytree(run, folder)
     for name in ("metrics.json", "report.html"):
         (folder / name).unlink()
-    lines = (folder / "cells.jsonl").read_text().splitlines(keepends=True)
-    (folder / "cells.jsonl").write_text("".join(lines[1:-1]) + lines[-1][:40])
+    lines = (folder / "jobs.jsonl").read_text().splitlines(keepends=True)
+    (folder / "jobs.jsonl").write_text("".join(lines[1:-1]) + lines[-1][:40])
     again = main([*TINY, "--output", str(run.parent), "--resume", str(folder)])
     assert again == folder.resolve()
     assert figures(again) == figures(run)
@@ -418,7 +418,7 @@ def test_a_killed_run_resumes_to_the_same_table(run: Path, tmp_path: Path) -> No
 
 def test_a_finished_run_resumes_without_work(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "sennit.recipes.htad.recipe.run_cell", lambda *_, **__: pytest.fail("every cell was done")
+        "sennit.recipes.htad.recipe.run_job", lambda *_, **__: pytest.fail("every job was done")
     )
     before = metrics(run)["table"]
     main([*TINY, "--output", str(run.parent), "--resume", str(run)])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sennit.data import BatchDataset
 from sennit.recipes.harness import Splits
-from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.harness import job as harness_job
 from sennit.recipes.mosi.__main__ import main
 from sennit.recipes.mosi.config import Config
 from sennit.recipes.mosi.data import FILE, SIZES, load, splits, validation_rows
@@ -20,7 +20,7 @@ from sennit.recipes.mosi.recipe import RECIPE
 from tests.recipes import golden
 from tests.recipes.synthetic import mosi_arrays, write_mosi
 
-CELL = {"row": "concat", "protocol": "test", "seed": 0}
+JOB = {"row": "concat", "protocol": "test", "seed": 0}
 NAMES = tuple(SIZES)
 
 
@@ -117,7 +117,7 @@ def test_the_default_model_overfits(config: Config, tmp_path: Path) -> None:
     fixed = BatchDataset(dataclasses.replace(some, targets={"sentiment": torch.randint(2, (64,))}))
     torch.manual_seed(0)
     model = RECIPE.build(own, NAMES, "concat")
-    harness_cell.train(RECIPE, own, model, Splits(fixed, fixed, fixed), tmp_path, seed=0)
+    harness_job.train(RECIPE, own, model, Splits(fixed, fixed, fixed), tmp_path, seed=0)
     right = model.eval()(fixed.batch)["sentiment"].logits.argmax(1) == fixed.batch.targets["sentiment"]
     assert right.float().mean() > 0.98
 
@@ -134,7 +134,7 @@ def test_the_first_losses_are_those_kept(fusion: str) -> None:
 @pytest.mark.parametrize("fusion", Config().fusions)
 def test_every_fusion_of_the_defaults_learns(fusion: str, config: Config, tmp_path: Path) -> None:
     own = dataclasses.replace(config, epochs=8, batch_size=16)
-    found = RECIPE.run_cell(own, tmp_path, {**CELL, "row": fusion})
+    found = RECIPE.run_job(own, tmp_path, {**JOB, "row": fusion})
     assert found["tasks"]["sentiment"]["score"] > 0.75
     assert found["chosen"]["dropouts"][0] in config.dropouts
     assert set(found["missing"]) == set(SIZES)
@@ -142,7 +142,7 @@ def test_every_fusion_of_the_defaults_learns(fusion: str, config: Config, tmp_pa
 
 def test_references_train_on_all_videos_and_read_what_their_name_says(config: Config, tmp_path: Path) -> None:
     names = list(RECIPE.references(config))
-    found = {name: RECIPE.run_cell(config, tmp_path, {**CELL, "row": name}) for name in names}
+    found = {name: RECIPE.run_job(config, tmp_path, {**JOB, "row": name}) for name in names}
     scores = {name: own["tasks"]["sentiment"]["score"] for name, own in found.items()}
     assert len(names) == 4
     assert min(scores["logistic regression"], scores["logistic regression, text"]) > 0.9
@@ -164,7 +164,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
     ]
     arguments += ["--fusions", "[concat]", "--workers", "0", "--output", str(tmp_path / "runs")]
     run = main(arguments)
-    assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "cells.jsonl"}
+    assert {p.name for p in run.iterdir()} >= {"metrics.json", "table.csv", "report.html", "jobs.jsonl"}
     assert "trained on the labels of the training videos" in (run / "report.html").read_text()
 
 
@@ -178,7 +178,7 @@ def test_real_data_have_the_official_split_and_the_known_references(tmp_path: Pa
     assert not set(train.video) & set(test.video)
     known = {"text": 0.757, "audio": 0.557, "video": 0.515}
     for name, accuracy in known.items():
-        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": f"logistic regression, {name}"})
+        found = RECIPE.run_job(config, tmp_path, {**JOB, "row": f"logistic regression, {name}"})
         assert found["tasks"]["sentiment"]["score"] == pytest.approx(accuracy, abs=0.005)
-    fused = RECIPE.run_cell(config, tmp_path, CELL)
+    fused = RECIPE.run_job(config, tmp_path, JOB)
     assert fused["tasks"]["sentiment"]["score"] > 0.7

@@ -105,9 +105,9 @@ def test_folds_of_a_seed_are_joined_for_the_interval() -> None:
         }
         for k in range(3)
     ]
-    cell = {"row": "gated", "protocol": "test", "seed": 0}
-    (one,) = summarise(RECIPE, config, [cell], whole)
-    (other,) = summarise(RECIPE, config, [{**cell, "fold": k} for k in range(3)], folds)
+    job = {"row": "gated", "protocol": "test", "seed": 0}
+    (one,) = summarise(RECIPE, config, [job], whole)
+    (other,) = summarise(RECIPE, config, [{**job, "fold": k} for k in range(3)], folds)
     assert one.interval == pytest.approx(other.interval)
     assert len(other.scores) == 3
 
@@ -164,13 +164,13 @@ def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """Rows and seeds of the cells that are worked on, in order; the recipe is the tiny one."""
+    """Rows and seeds of the jobs that are worked on, in order; the recipe is the tiny one."""
     done: list[tuple[str, int]] = []
 
     class Logged(Tiny):
-        def run_cell(self, config: Config, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-            done.append((cell["row"], cell["seed"]))
-            return super().run_cell(config, folder, cell)
+        def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+            done.append((job["row"], job["seed"]))
+            return super().run_job(config, folder, job)
 
     monkeypatch.setattr("sennit.recipes.harness.find_recipe", lambda _: Logged())
     monkeypatch.setattr("sennit.recipes.command_line.with_recipe.config_class", lambda _: Config)
@@ -207,7 +207,7 @@ def test_compare_goes_on_where_it_was_stopped(tmp_path: Path, ran: list[tuple[st
 
     def stop_at_the_second(*arguments: Any) -> Any:
         built.append(arguments)
-        if len(built) == 3:  # two candidates a cell
+        if len(built) == 3:  # two candidates a job
             raise KeyboardInterrupt
         return build(*arguments)
 
@@ -240,12 +240,12 @@ def test_workers_end_with_the_process_that_started_them(kind: signal.Signals, tm
     code = (
         # What is started in the background by a shell ignores SIGINT.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from pathlib import Path; from sennit.recipes.harness import Cells, run_cells; "
+        "from pathlib import Path; from sennit.recipes.harness import Jobs, run_jobs; "
         "from sennit.recipes.command_line import run_command; "
         "from tests.recipes.tiny import sleep; "
-        f"cells = [{{'folder': {str(tmp_path)!r}, 'x': x}} for x in range(3)]; "
-        f"done = Cells(Path({str(tmp_path)!r}) / 'cells.jsonl'); "
-        "work = lambda: run_cells(sleep, cells, done, workers=2, describe=str); "
+        f"jobs = [{{'folder': {str(tmp_path)!r}, 'x': x}} for x in range(3)]; "
+        f"done = Jobs(Path({str(tmp_path)!r}) / 'jobs.jsonl'); "
+        "work = lambda: run_jobs(sleep, jobs, done, workers=2, describe=str); "
         "run_command(work, again='run it again')"
     )
     process = subprocess.Popen(

@@ -22,7 +22,7 @@ from sennit.recipes.school.single import train_once
 from tests.recipes import golden
 from tests.recipes.synthetic import school_arrays, write_school
 
-CELL = {"row": "hard", "protocol": "test", "seed": 0}
+JOB = {"row": "hard", "protocol": "test", "seed": 0}
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_the_rate_of_the_heads_is_chosen_without_the_test_pupils(
 
 def test_the_figure_is_that_of_the_mean_of_the_members(config: Config, tmp_path: Path) -> None:
     config.members, config.epochs = 2, 2
-    found = RECIPE.run_cell(config, tmp_path, CELL)["tasks"]["exam"]["score"]
+    found = RECIPE.run_job(config, tmp_path, JOB)["tasks"]["exam"]["score"]
     data, watch = load(config.data), Stopwatch()
     train, test = split(data, 0)
     rate, variance = choose(config, data, train, "hard", seed=0, watch=watch)
@@ -288,7 +288,7 @@ def test_the_first_losses_are_those_kept() -> None:
 def test_references_choose_within_the_training_pupils_and_are_tested_once(
     config: Config, tmp_path: Path, name: str
 ) -> None:
-    found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": name})
+    found = RECIPE.run_job(config, tmp_path, {**JOB, "row": name})
     score = found["tasks"]["exam"]["score"]
     assert found["chosen"]["setting"] in REFERENCES[name].settings
     alone = 0.2 if name == "a ridge per school" else 0.5  # 12 pupils for 28 features
@@ -363,5 +363,5 @@ def test_real_data_have_the_known_references(tmp_path: Path) -> None:
     assert (len(data.score), len(data.names)) == (15362, 139)
     known = {"a ridge per school": 0.272, "pooled ridge": 0.337, "pooled ridge, school intercepts": 0.364}
     for name, variance in known.items():
-        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": name})
+        found = RECIPE.run_job(config, tmp_path, {**JOB, "row": name})
         assert found["tasks"]["exam"]["score"] == pytest.approx(variance, abs=0.02)

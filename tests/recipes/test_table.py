@@ -17,8 +17,8 @@ from sennit.recipes.command_line import config_class, parse_options
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.table import TableDataset, write_shards
 from sennit.recipes.table.__main__ import main
-from sennit.recipes.table.build import build_model
-from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.load import load_data, open_subset
+from sennit.recipes.table.model import build_model
 from sennit.recipes.table.scales import TargetScales, fit_inputs
 from sennit.tasks import Learner, MultiTaskModel
 
@@ -74,7 +74,7 @@ def test_a_run_leaves_a_model_its_figures_and_what_they_come_from(
 
 def test_the_usage_that_a_run_prints_works(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("--epochs=1")
-    usage = capsys.readouterr().out.partition("from tasks import")[1:]
+    usage = capsys.readouterr().out.partition("from sennit.tasks import")[1:]
     code = "".join(usage).replace("'a.png'", "'0.png'").replace("'a.wav'", "'0.wav'")
     exec(code.replace("array", "__import__('numpy').zeros((5, 2))"), {})
 
@@ -82,7 +82,8 @@ def test_the_usage_that_a_run_prints_works(folder: Path, capsys: pytest.CaptureF
 def test_the_training_rows_are_learned_by_heart(folder: Path) -> None:
     write_yaml(folder / "schema.yaml", {**SCHEMA, "split": {"by": "random", "validation": 0, "test": 0}})
     out = run("--epochs=30", "--modality-dropout=0")
-    data = load_parts("train.csv", out / "schema.yaml").open("train")
+    schema, table = load_data("train.csv", out / "schema.yaml")
+    data = open_subset(table, schema, "train")
     samples = [data[i] for i in range(len(data))]
     model = MultiTaskModel.from_pretrained(out / "model")
     answers = model.predict([sample["inputs"] for sample in samples])
@@ -98,11 +99,11 @@ def test_first_losses_are_as_they_were(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fusion", ["gated", "central_net", "mean_probability"])
 def test_scaled_heads_say_in_units_what_they_said_in_standard_deviations(folder: Path, fusion: str) -> None:
-    parts = load_parts("train.csv", "schema.yaml")
-    model = build_model(parts.schema, fusion=fusion, width=8, modality_dropout=0.0).eval()
-    train = parts.open("train", preprocess=model.preprocessing())
+    schema, table = load_data("train.csv", "schema.yaml")
+    model = build_model(schema, fusion=fusion, width=8, modality_dropout=0.0).eval()
+    train = open_subset(table, schema, "train", preprocess=model.preprocessing())
     batch = model.collate([train[i] for i in range(6)])
-    scales = TargetScales.fit(parts)
+    scales = TargetScales.fit(schema, table)
     mean, std = scales.scales["price"]
     with torch.no_grad():
         before = {name: output.logits for name, output in model(batch).items()}
@@ -116,11 +117,12 @@ def test_scaled_heads_say_in_units_what_they_said_in_standard_deviations(folder:
 def test_a_fusion_that_is_fitted_reads_all_inputs_and_the_targets(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts, seen = load_parts("train.csv", "schema.yaml"), []
+    schema, table = load_data("train.csv", "schema.yaml")
+    seen: list[Any] = []
     for fusion in ("gated", "early_mutual_information"):
-        model = build_model(parts.schema, fusion=fusion, width=8, modality_dropout=0.0)
+        model = build_model(schema, fusion=fusion, width=8, modality_dropout=0.0)
         monkeypatch.setattr(model, "fit_preprocessing", seen.append)
-        fit_inputs(model, parts, seed=0)
+        fit_inputs(model, schema, table, seed=0)
     plain, fitted = seen
     assert plain.unlabelled == {"kind", "tags", "price"}
     assert not plain.present["photo"].any()
@@ -181,9 +183,9 @@ def test_bad_rows_are_counted_named_and_listed(folder: Path, capsys: pytest.Capt
 
 
 def test_shards_train_as_their_table_does(folder: Path) -> None:
-    parts = load_parts("train.csv", folder / "schema.yaml")
-    for part in parts.rows:
-        write_shards(parts.open(part), folder / "shards" / part, samples_per_shard=3)
+    schema, table = load_data("train.csv", folder / "schema.yaml")
+    for subset in table.subsets:
+        write_shards(open_subset(table, schema, subset), folder / "shards" / subset, samples_per_shard=3)
     out = main(["--data", "shards/train-{000000..000003}.tar", "--epochs=2", *SMALL])
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["rows"] == {"train": 12, "validation": 4, "test": 4}
@@ -254,10 +256,10 @@ def test_fusions_and_single_inputs_are_compared_on_the_table(folder: Path) -> No
     config, _ = parse_options(
         config_class("table"), [*given, '--fusions=["gated"]', "--seeds=1", "--workers=0"], prog="compare"
     )
-    cells = {cell["row"]: cell for cell in recipe.cells(config)}
+    cells = {cell["row"]: cell for cell in recipe.jobs(config)}
     assert list(cells) == ["gated", *SCHEMA["inputs"]]
     for row in ("gated", "caption"):
-        result = recipe.run_cell(config, folder / "cells", cells[row])
+        result = recipe.run_job(config, folder / "cells", cells[row])
         assert set(result["tasks"]) == {"kind", "price"}
         assert 0 <= result["tasks"]["kind"]["score"] <= 1
 

@@ -16,11 +16,11 @@ import torch
 from PIL import Image
 from sennit.data import ResumableLoader
 from sennit.recipes.table import TableDataset
-from sennit.recipes.table.build import build_model
 from sennit.recipes.table.check import check_rows, write_bad_rows
-from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.load import load_data, open_subset
+from sennit.recipes.table.model import build_model
+from sennit.recipes.table.rows import read_rows
 from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.source import read_source
 
 from tests.recipes.table_files import RATE, SCHEMA, make_rows, write_csv, write_yaml
 
@@ -35,7 +35,7 @@ def rows(tmp_path: Path) -> Rows:
 
 def load(folder: Path, rows: Rows, raw: dict[str, Any] | None = None, **options: Any) -> Any:
     schema = write_yaml(folder / "schema.yaml", raw or SCHEMA)
-    return load_parts(str(write_csv(folder / "train.csv", rows)), schema, **options)
+    return load_data(str(write_csv(folder / "train.csv", rows)), schema, **options)
 
 
 def test_a_sample_has_raw_inputs_labels_and_its_row(tmp_path: Path, rows: Rows) -> None:
@@ -74,9 +74,9 @@ def test_csv_parquet_and_data_frame_give_the_same_samples(tmp_path: Path, rows: 
 def test_loaders_read_files_as_the_model_wants_them(tmp_path: Path, rows: Rows, workers: int) -> None:
     raw = copy.deepcopy(SCHEMA)
     raw["inputs"]["photo"]["augment"] = [{"name": "torchvision/RandomHorizontalFlip"}]
-    parts = load(tmp_path, rows, raw)
-    model = build_model(parts.schema, fusion="gated", width=8, modality_dropout=0.0)
-    data = parts.open("train", preprocess=model.preprocessing(training=True))
+    schema, table = load(tmp_path, rows, raw)
+    model = build_model(schema, fusion="gated", width=8, modality_dropout=0.0)
+    data = open_subset(table, schema, "train", preprocess=model.preprocessing(training=True))
     loader = ResumableLoader(data, batch_size=6, collate_fn=model.collate, num_workers=workers)
     batches = list(loader)
     assert [b.batch_size for b in batches] == [6, 6]
@@ -87,8 +87,8 @@ def test_loaders_read_files_as_the_model_wants_them(tmp_path: Path, rows: Rows, 
 
 def test_rows_can_be_chosen_and_share_the_schema_of_others(tmp_path: Path, rows: Rows) -> None:
     path = write_csv(tmp_path / "train.csv", rows)
-    train = TableDataset(path, Schema.of(SCHEMA), rows=range(10))
-    test = TableDataset(path, train.schema, rows=[19, 12])
+    train = TableDataset(path, Schema.of(SCHEMA), indices=range(10))
+    test = TableDataset(path, train.schema, indices=[19, 12])
     assert [test[0]["index"], test[1]["index"]] == [21, 14]
 
 
@@ -164,10 +164,10 @@ def test_a_fault_is_named_before_the_training(tmp_path: Path, rows: Rows, fault:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_bad_row_can_be_left_out_and_is_listed(tmp_path: Path, rows: Rows, fault: str) -> None:
     FAULTS[fault][0](rows[3], tmp_path)
-    parts = load(tmp_path, rows, skip_bad_rows=True)
-    assert list(parts.checked.bad) == [3]
-    assert sum(parts.sizes.values()) == len(rows) - 1
-    write_bad_rows(tmp_path / "bad_rows.csv", parts.source, parts.checked)
+    _, table = load(tmp_path, rows, skip_bad_rows=True)
+    assert list(table.bad) == [3]
+    assert sum(table.sizes.values()) == len(rows) - 1
+    write_bad_rows(tmp_path / "bad_rows.csv", table)
     with (tmp_path / "bad_rows.csv").open(newline="") as file:
         listed = list(csv.DictReader(file))
     assert {line["row"] for line in listed} == {"5"}
@@ -176,7 +176,7 @@ def test_a_bad_row_can_be_left_out_and_is_listed(tmp_path: Path, rows: Rows, fau
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_met_while_reading_is_named_too(tmp_path: Path, rows: Rows, fault: str) -> None:
-    schema = load(tmp_path, rows).schema
+    schema, _ = load(tmp_path, rows)
     FAULTS[fault][0](rows[3], tmp_path)
     model = build_model(schema, fusion="gated", width=8, modality_dropout=0.0)
     path = write_csv(tmp_path / "train.csv", rows)
@@ -188,26 +188,26 @@ def test_a_fault_met_while_reading_is_named_too(tmp_path: Path, rows: Rows, faul
 def test_every_bad_row_is_counted(tmp_path: Path, rows: Rows) -> None:
     for i in (3, 8, 12):
         rows[i]["width"] = "?"
-    with pytest.raises(ValueError, match=r"row 5, column 'width' .* Bad rows in all: 3\. Mend"):
+    with pytest.raises(ValueError, match=r"row 5, column 'width' .* Bad rows in all: 3\. Fix"):
         load(tmp_path, rows)
 
 
 def test_an_image_cut_short_is_only_found_by_reading_it(tmp_path: Path, rows: Rows) -> None:
     truncate(tmp_path / "3.png")
-    parts = load(tmp_path, rows)
-    assert not parts.checked.bad
-    model = build_model(parts.schema, fusion="gated", width=8, modality_dropout=0.0)
-    data = parts.open("validation", preprocess=model.preprocessing())
+    schema, table = load(tmp_path, rows)
+    assert not table.bad
+    model = build_model(schema, fusion="gated", width=8, modality_dropout=0.0)
+    data = open_subset(table, schema, "validation", preprocess=model.preprocessing())
     with pytest.raises(ValueError, match=r"row 5, column 'photo' cannot be read: .*3\.png"):
         data[0]
-    assert list(load(tmp_path, rows, skip_bad_rows=True).checked.bad) == [3]
-    skipped = TableDataset(tmp_path / "train.csv", parts.schema, skip_bad_rows=True)
+    assert list(load(tmp_path, rows, skip_bad_rows=True)[1].bad) == [3]
+    skipped = TableDataset(tmp_path / "train.csv", schema, skip_bad_rows=True)
     assert (len(skipped), list(skipped.bad_rows)) == (19, [3])
 
 
 def test_pixels_that_the_encoder_refuses_are_found_by_reading_them(tmp_path: Path, rows: Rows) -> None:
     Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(tmp_path / "3.png")
-    assert list(load(tmp_path, rows, skip_bad_rows=True).checked.bad) == [3]
+    assert list(load(tmp_path, rows, skip_bad_rows=True)[1].bad) == [3]
 
 
 def test_an_image_that_claims_to_be_huge_is_refused(
@@ -222,7 +222,7 @@ def test_a_series_takes_its_channels_from_the_first_training_file_that_can_be_re
     tmp_path: Path, rows: Rows
 ) -> None:
     (tmp_path / "0.npy").write_bytes(b"")
-    assert load(tmp_path, rows, skip_bad_rows=True).schema.to_dict()["inputs"]["motion"]["channels"] == 2
+    assert load(tmp_path, rows, skip_bad_rows=True)[0].to_dict()["inputs"]["motion"]["channels"] == 2
     for path in tmp_path.glob("*.npy"):
         path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"row 2, column 'motion' should name a series: the file is empty"):
@@ -233,11 +233,13 @@ def test_a_series_may_be_a_csv_file_with_or_without_names(tmp_path: Path, rows: 
     for text in ("x,y\n1,2\n3,4\n", "1,2\n3,4\n"):
         (tmp_path / "s.csv").write_text(text)
         rows[1]["motion"] = "s.csv"
-        assert load(tmp_path, rows).open("train")[1]["inputs"]["motion"].tolist() == [[1, 2], [3, 4]]
+        schema, table = load(tmp_path, rows)
+        data = open_subset(table, schema, "train")
+        assert data[1]["inputs"]["motion"].tolist() == [[1, 2], [3, 4]]
 
 
 def test_a_sound_shorter_than_a_window_is_named(tmp_path: Path, rows: Rows) -> None:
-    schema = load(tmp_path, rows).schema
+    schema, _ = load(tmp_path, rows)
     soundfile.write(tmp_path / "3.wav", np.zeros(50), RATE)
     message = r"row 5, column 'voice' .* it should last at least one window of 0.025 s. Found 0.00625 s"
     with pytest.raises(ValueError, match=message):
@@ -249,10 +251,10 @@ def test_a_sound_shorter_than_a_window_is_named(tmp_path: Path, rows: Rows) -> N
 
 def test_another_sample_rate_is_resampled_and_said(tmp_path: Path, rows: Rows) -> None:
     soundfile.write(tmp_path / "3.wav", np.zeros(RATE), 2 * RATE)
-    parts = load(tmp_path, rows)
-    assert parts.checked.notes == ["voice not at 8000 Hz, so resampled: 1 files, the first in row 5"]
-    model = build_model(parts.schema, fusion="gated", width=8, modality_dropout=0.0)
-    sample = parts.open("validation", preprocess=model.preprocessing())[0]
+    schema, table = load(tmp_path, rows)
+    assert table.notes == ["voice not at 8000 Hz, so resampled: 1 files, the first in row 5."]
+    model = build_model(schema, fusion="gated", width=8, modality_dropout=0.0)
+    sample = open_subset(table, schema, "validation", preprocess=model.preprocessing())[0]
     assert len(sample["inputs"]["voice"]) == RATE // 2
 
 
@@ -279,7 +281,8 @@ def test_labels_in_columns_of_their_own_are_zero_one_or_blank(tmp_path: Path, ro
     raw["targets"]["tags"] = {"kind": "multilabel", "columns": ["wet", "cold"]}
     for i, row in enumerate(rows):
         row |= {"wet": str(i % 2), "cold": "" if i % 3 else "1"}
-    sample = load(tmp_path, rows, raw).open("train")[1]
+    schema, table = load(tmp_path, rows, raw)
+    sample = open_subset(table, schema, "train")[1]
     assert str(sample["targets"]["tags"]) == "[1.0, nan]"
     rows[3]["wet"] = "2"
     with pytest.raises(ValueError, match=r"row 5, column 'wet' should be 0, 1 or blank. Found '2'"):
@@ -300,8 +303,8 @@ def test_a_target_without_any_label_is_refused(tmp_path: Path, rows: Rows) -> No
 def test_rows_without_any_label_are_tested_but_not_trained_on(tmp_path: Path, rows: Rows) -> None:
     for i in (0, 3, 4):  # of the training, validation and test rows
         rows[i] |= {"kind": "", "tags": "", "price": ""}
-    parts = load(tmp_path, rows)
-    assert parts.sizes == {"train": 11, "validation": 3, "test": 4}
+    _, table = load(tmp_path, rows)
+    assert table.sizes == {"train": 11, "validation": 3, "test": 4}
 
 
 # Faults of whole files
@@ -314,7 +317,7 @@ def test_a_missing_column_is_named_with_close_ones(tmp_path: Path, rows: Rows) -
         load(tmp_path, rows)
     (tmp_path / "train.csv").write_text("photo;voice\n1;2\n")
     with pytest.raises(ValueError, match=r"Are the columns separated by commas"):
-        load_parts(str(tmp_path / "train.csv"), tmp_path / "schema.yaml")
+        load_data(str(tmp_path / "train.csv"), tmp_path / "schema.yaml")
 
 
 @pytest.mark.parametrize(
@@ -330,16 +333,16 @@ def test_a_missing_column_is_named_with_close_ones(tmp_path: Path, rows: Rows) -
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: bytes, message: str) -> None:
     (tmp_path / "t.csv").write_bytes(text)
     with pytest.raises(ValueError, match=message):
-        read_source(tmp_path / "t.csv")
+        read_rows(tmp_path / "t.csv")
 
 
 def test_a_parquet_file_cut_short_and_no_file_are_refused(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "t.parquet")
     truncate(tmp_path / "t.parquet")
     with pytest.raises(ValueError, match=r"t\.parquet' cannot be read"):
-        read_source(tmp_path / "t.parquet")
+        read_rows(tmp_path / "t.parquet")
     with pytest.raises(FileNotFoundError, match=r"no file or folder"):
-        read_source(tmp_path / "nowhere.csv")
+        read_rows(tmp_path / "nowhere.csv")
 
 
 def test_a_folder_for_each_class_needs_no_schema(tmp_path: Path, rows: Rows) -> None:
@@ -347,29 +350,29 @@ def test_a_folder_for_each_class_needs_no_schema(tmp_path: Path, rows: Rows) -> 
         place = tmp_path / "classes" / row["kind"]
         place.mkdir(parents=True, exist_ok=True)
         (tmp_path / row["photo"]).rename(place / f"{i}.png")
-    parts = load_parts(str(tmp_path / "classes"), None)
-    assert parts.schema.to_dict()["targets"] == {
+    schema, table = load_data(str(tmp_path / "classes"), None)
+    assert schema.to_dict()["targets"] == {
         "class": {"kind": "class", "column": "class", "classes": ["bell", "dog"]}
     }
-    assert list(parts.schema.inputs) == ["file"]
-    assert sum(parts.sizes.values()) == len(rows)
+    assert list(schema.inputs) == ["file"]
+    assert sum(table.sizes.values()) == len(rows)
 
 
 def test_a_folder_of_mixed_kinds_or_without_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"one folder for each class. Found none"):
-        read_source(tmp_path)
+        read_rows(tmp_path)
     (tmp_path / "a").mkdir()
     with pytest.raises(ValueError, match=r"a' should hold images or sound files. Found none"):
-        read_source(tmp_path)
+        read_rows(tmp_path)
     (tmp_path / "a" / "1.png").touch()
     (tmp_path / "a" / "1.wav").touch()
     with pytest.raises(ValueError, match=r"of one kind. Found audio and image \('a/1.png', 'a/1.wav'\)"):
-        read_source(tmp_path)
+        read_rows(tmp_path)
 
 
 def test_the_check_reads_nothing_but_headers_unless_asked(tmp_path: Path, rows: Rows) -> None:
     truncate(tmp_path / "3.png")
-    source = read_source(write_csv(tmp_path / "train.csv", rows))
-    schema = Schema.of(SCHEMA).complete(source.rows)
-    assert not check_rows(source, schema).bad
-    assert list(check_rows(source, schema, decode=True).bad) == [3]
+    table = read_rows(write_csv(tmp_path / "train.csv", rows))
+    schema = Schema.of(SCHEMA).complete(table)
+    assert not check_rows(table, schema).bad
+    assert list(check_rows(table, schema, decode=True).bad) == [3]

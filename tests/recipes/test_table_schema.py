@@ -12,11 +12,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from sennit.recipes.table.build import build_model
-from sennit.recipes.table.parts import load_parts
+from sennit.recipes.table.load import load_data
+from sennit.recipes.table.model import build_model
+from sennit.recipes.table.rows import read_rows
 from sennit.recipes.table.schema import Schema, read_schema, write_schema
-from sennit.recipes.table.source import read_source
-from sennit.recipes.table.splits import PARTS, ColumnSplit, GroupSplit, RandomSplit
+from sennit.recipes.table.splits import SUBSETS, ColumnSplit, GroupSplit, RandomSplit
 
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
@@ -33,12 +33,12 @@ def test_a_schema_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     assert read_schema(tmp_path / "s.yaml") == schema
 
 
-def put(part: str, name: str, **options: Any) -> Callable[[dict[str, Any]], object]:
-    return lambda raw: raw[part][name].update(options)
+def put(section: str, name: str, **options: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda raw: raw[section][name].update(options)
 
 
 WRONG = {
-    "unknown part": (lambda raw: raw.update(input={}), "unknown key 'input'. Did you mean 'inputs'"),
+    "unknown section": (lambda raw: raw.update(input={}), "unknown key 'input'. Did you mean 'inputs'"),
     "unknown key": (put("inputs", "photo", colum="x"), "inputs.photo: unknown key 'colum'. Did you"),
     "unknown kind": (put("inputs", "photo", kind="imag"), "inputs.photo: unknown kind 'imag'. Did you"),
     "missing key": (
@@ -102,13 +102,13 @@ def test_what_is_left_open_is_taken_from_training_rows_only(tmp_path: Path) -> N
     }
     path = tmp_path / "t.csv"
     path.write_text("n,colour,y,t,split\n1,red,a,x|z,train\n2,blue,b,y,train\n3,red,a,,test\n")
-    schema = load_parts(str(path), write_yaml(tmp_path / "s.yaml", raw)).schema.to_dict()
+    schema = load_data(str(path), write_yaml(tmp_path / "s.yaml", raw))[0].to_dict()
     assert schema["inputs"]["about"]["categories"] == {"colour": ["blue", "red"]}
     assert schema["targets"]["y"]["classes"] == ["a", "b"]
     assert schema["targets"]["t"]["labels"] == ["x", "y", "z"]
     path.write_text("n,colour,y,t,split\n1,red,a,x,train\n2,blue,b,y,train\n3,red,c,,test\n")
     with pytest.raises(ValueError, match=r"row 4, column 'y' should be one of 'a', 'b'. Found 'c'"):
-        load_parts(str(path), tmp_path / "s.yaml")
+        load_data(str(path), tmp_path / "s.yaml")
 
 
 # Splits
@@ -119,15 +119,15 @@ def test_what_is_left_open_is_taken_from_training_rows_only(tmp_path: Path) -> N
     seed=st.integers(0, 9),
     validation=st.sampled_from([0.0, 0.2]),
 )
-def test_no_group_is_ever_in_two_parts_and_every_row_in_one(
+def test_no_group_is_ever_in_two_subsets_and_every_row_in_one(
     groups: list[str], seed: int, validation: float
 ) -> None:
     if len(set(groups)) < 4:
         return
-    source = read_source(pl.DataFrame({"g": groups}))
-    rows = GroupSplit(column="g", validation=validation, test=0.2, seed=seed).rows(source)
-    assert sorted(i for part in PARTS for i in rows[part]) == list(range(len(groups)))
-    held = [{groups[i] for i in rows[part]} for part in PARTS]
+    rows = list(read_rows(pl.DataFrame({"g": groups})).select())
+    subsets = GroupSplit(column="g", validation=validation, test=0.2, seed=seed).assign(rows)
+    assert sorted(i for subset in SUBSETS for i in subsets[subset]) == list(range(len(groups)))
+    held = [{groups[i] for i in subsets[subset]} for subset in SUBSETS]
     assert sum(map(len, held)) == len(set.union(*held))
     assert bool(held[1]) == bool(validation)
 
@@ -138,36 +138,36 @@ def test_a_group_on_both_sides_of_a_declared_split_is_refused(tmp_path: Path) ->
     with pytest.raises(
         ValueError, match=r"row 5, column 'speaker' .* 'bob' in test here and in train in row 3"
     ):
-        ColumnSplit(column="split", group="speaker").rows(read_source(path))
+        ColumnSplit(column="split", group="speaker").assign(list(read_rows(path).select()))
 
 
-def test_a_column_says_the_part_by_any_usual_name_and_no_other(tmp_path: Path) -> None:
+def test_a_column_names_the_subset_by_any_usual_name_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("split\ntraining\nDev\nval\ntest\n")
-    rows = ColumnSplit(column="split").rows(read_source(path))
-    assert rows == {"train": [0], "validation": [1, 2], "test": [3]}
+    subsets = ColumnSplit(column="split").assign(list(read_rows(path).select()))
+    assert subsets == {"train": [0], "validation": [1, 2], "test": [3]}
     path.write_text("split\ntrain\nrest\n")
     with pytest.raises(ValueError, match=r"row 3, column 'split' should be train, .* Found 'rest'"):
-        ColumnSplit(column="split").rows(read_source(path))
+        ColumnSplit(column="split").assign(list(read_rows(path).select()))
 
 
 def test_a_random_split_has_the_shares_it_should_and_depends_on_its_seed() -> None:
-    source = read_source(pl.DataFrame({"x": range(50)}))
-    one, same, other = (RandomSplit(seed=s, validation=0.1, test=0.2).rows(source) for s in (0, 0, 1))
-    assert [len(one[part]) for part in PARTS] == [35, 5, 10]
+    rows = list(read_rows(pl.DataFrame({"x": range(50)})).select())
+    one, same, other = (RandomSplit(seed=s, validation=0.1, test=0.2).assign(rows) for s in (0, 0, 1))
+    assert [len(one[subset]) for subset in SUBSETS] == [35, 5, 10]
     assert one == same != other
 
 
 def test_too_few_rows_for_a_split_and_a_blank_group_are_refused() -> None:
     with pytest.raises(ValueError, match=r"needs more than 2 rows or groups. Found 2"):
-        RandomSplit().rows(read_source(pl.DataFrame({"x": [1, 2]})))
+        RandomSplit().assign(list(read_rows(pl.DataFrame({"x": [1, 2]})).select()))
     with pytest.raises(ValueError, match=r"row 1, column 'g' should name a group. Found a blank cell"):
-        GroupSplit(column="g").rows(read_source(pl.DataFrame({"g": ["a", None, "b"]})))
+        GroupSplit(column="g").assign(list(read_rows(pl.DataFrame({"g": ["a", None, "b"]})).select()))
 
 
 def test_the_whole_schema_of_the_tests_makes_a_model(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "t.csv", make_rows(tmp_path))
-    schema = load_parts(str(source), write_yaml(tmp_path / "s.yaml", SCHEMA)).schema
+    schema, _ = load_data(str(source), write_yaml(tmp_path / "s.yaml", SCHEMA))
     model = build_model(schema, fusion="gated", width=8, modality_dropout=0.2)
     assert list(model.tasks) == ["kind", "tags", "price"]
     assert yaml.safe_dump(model.config)

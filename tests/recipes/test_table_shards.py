@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sennit.data import ResumableLoader
 from sennit.recipes.table import Schema, ShardDataset, TableDataset, write_shards
-from sennit.recipes.table.build import build_model
+from sennit.recipes.table.model import build_model
 from torch.utils.data import DataLoader
 
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv
@@ -66,7 +66,7 @@ def test_ranks_read_shards_of_their_own(
 ) -> None:
     found = []
     for rank in range(2):
-        monkeypatch.setattr("sennit.recipes.table.shards.rank_and_world_size", lambda own=rank: (own, 2))
+        monkeypatch.setattr("sennit.recipes.table.shards.rank_and_world_size", lambda rank=rank: (rank, 2))
         found.append({sample["index"] for sample in open_shards(tmp_path)})
     assert found[0].isdisjoint(found[1])
     assert len(found[0] | found[1]) == len(table)

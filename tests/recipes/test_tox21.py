@@ -27,7 +27,7 @@ from tests.encoders.test_molecules import letters
 from tests.recipes import golden
 from tests.recipes.synthetic import first_letters, write_molecules
 
-CELL = {"row": "concat", "protocol": "test", "seed": 0}
+JOB = {"row": "concat", "protocol": "test", "seed": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -129,14 +129,14 @@ def test_splits_have_what_the_encoders_read_and_the_labels_that_are_known(config
 
 @pytest.mark.parametrize("row", ["concat", "fingerprint", "smiles", FOREST])
 def test_every_row_finds_what_the_letters_tell(config: Config, tmp_path: Path, row: str) -> None:
-    found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": row})
+    found = RECIPE.run_job(config, tmp_path, {**JOB, "row": row})
     assert found["tasks"][TASK]["score"] > (0.6 if row == "smiles" else 0.75)
 
 
 def test_a_network_for_each_assay_alone(config: Config, tmp_path: Path) -> None:
     own = dataclasses.replace(config, single_task=True, tasks="separate", sharing="mmoe", weighting="dwa")
     assert SINGLE in RECIPE.references(own)
-    found = RECIPE.run_cell(own, tmp_path, {**CELL, "row": SINGLE})
+    found = RECIPE.run_job(own, tmp_path, {**JOB, "row": SINGLE})
     assert list(found["by_assay"]) == ["first", "second", "third"]
     assert min(found["by_assay"][name] for name in ("first", "second")) > 0.9
     assert found["tasks"][TASK]["score"] == pytest.approx(np.mean([*found["by_assay"].values()]))
@@ -246,7 +246,7 @@ def test_numbers_go_through_the_same_code(tmp_path: Path) -> None:
         width=16, lr=0.01, fingerprint_bits=128, max_length=8, dropout=0.0, trees=10, fusions=["concat"],
     )  # fmt: skip
     for row in ("fingerprint", FOREST):
-        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": row})
+        found = RECIPE.run_job(config, tmp_path, {**JOB, "row": row})
         assert 0.3 < found["tasks"][TASK]["score"] <= 1.0
 
 
@@ -299,7 +299,7 @@ def test_real_data_by_rdkit(tmp_path: Path) -> None:
     assert (len(data.names), len(data.smiles) + data.left_out) == (12, 8014)
     assert data.left_out < 50
     for row in ("fingerprint", FOREST):
-        found = RECIPE.run_cell(config, tmp_path, {**CELL, "row": row})
+        found = RECIPE.run_job(config, tmp_path, {**JOB, "row": row})
         assert found["tasks"][TASK]["score"] > 0.6
     parted = dataclasses.replace(config, tasks="separate", sharing="mmoe", weighting="uncertainty")
     fitted = fit(parted, ("fingerprint",), seed=0)

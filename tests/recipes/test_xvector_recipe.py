@@ -15,11 +15,11 @@ from sennit.data.augment.waveform import RandomGain
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.backends import Embedded, choose, pairs_of, training_segments
-from sennit.recipes.xvector.cell import cells_of, file_of, run_cell
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import load, split, trials_of
 from sennit.recipes.xvector.data import Segments
 from sennit.recipes.xvector.embedding import EMBEDDING, embed, embed_taps
+from sennit.recipes.xvector.job import file_of, jobs_of, run_job
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.network import build, encoder_of
 from sennit.recipes.xvector.reference import MFCCStatistics
@@ -33,7 +33,7 @@ from tests.recipes import golden
 from tests.recipes.synthetic_voices import RATE, write_voices
 
 SYSTEM = ("xvector", "statistics", "global")
-CELL = {"encoder": "xvector", "pooling": "statistics", "normalise": "global", "seed": 0}
+JOB = {"encoder": "xvector", "pooling": "statistics", "normalise": "global", "seed": 0}
 
 
 @pytest.fixture(scope="module")
@@ -431,7 +431,7 @@ def _arguments(config: Config, output: Path) -> list[str]:
 
 def test_a_run_keeps_tables_pictures_scores_and_models(run: Path) -> None:
     there = {str(p.relative_to(run)) for p in run.rglob("*")}
-    assert there >= {"metrics.json", "table.csv", "report.html", "cells.jsonl", "config.yaml"}
+    assert there >= {"metrics.json", "table.csv", "report.html", "jobs.jsonl", "config.yaml"}
     assert there >= {"det-global-whole.png", "scores-global-0.5s.png", "embeddings-global.png"}
     assert "models/xvector-statistics-global/speaker.json" in there
     told = json.loads((run / "metrics.json").read_text())
@@ -446,7 +446,7 @@ def test_a_run_keeps_tables_pictures_scores_and_models(run: Path) -> None:
 def test_to_resume_a_finished_run_trains_nothing(
     folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sennit.recipes.xvector.run.run_cell", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("sennit.recipes.xvector.run.run_job", lambda *_: pytest.fail("trained again"))
     before = (run / "table.csv").read_text()
     again = main([*_arguments(tiny(folder, **RUN), run.parent), f"--resume={run}"])
     assert again == run
@@ -461,26 +461,26 @@ def test_to_resume_under_other_options_is_refused(folder: Path, run: Path) -> No
 def test_cells_are_every_system_normalisation_and_seed_once() -> None:
     own = Config(Path("x"), encoder="xvector,ecapa_tdnn", pooling="statistics,attentive_statistics", seeds=2)
     own = dataclasses.replace(own, normalise="utterance,global")
-    cells = cells_of(own)
-    assert len({file_of(cell) for cell in cells}) == len(cells) == (3 + 1) * 2 * 2
-    assert {c["pooling"] for c in cells if c["encoder"] == "ecapa_tdnn"} == {"channel_attentive_statistics"}
+    jobs = jobs_of(own)
+    assert len({file_of(job) for job in jobs}) == len(jobs) == (3 + 1) * 2 * 2
+    assert {c["pooling"] for c in jobs if c["encoder"] == "ecapa_tdnn"} == {"channel_attentive_statistics"}
 
 
 def test_ecapa_runs_as_the_other_does(folder: Path, tmp_path: Path) -> None:
     own = tiny(folder, encoder="ecapa_tdnn", channels=16, epochs=1, batches=1)
-    cell = {**CELL, "encoder": "ecapa_tdnn", "pooling": "channel_attentive_statistics"}
-    found = run_cell(own, tmp_path, cell)
+    job = {**JOB, "encoder": "ecapa_tdnn", "pooling": "channel_attentive_statistics"}
+    found = run_job(own, tmp_path, job)
     assert set(found["backends"]) == {"cosine", "plda"}
-    assert not (tmp_path / "training" / file_of(cell)).exists()
-    rows = rows_of(tmp_path, [cell], p_target=0.5)
+    assert not (tmp_path / "training" / file_of(job)).exists()
+    rows = rows_of(tmp_path, [job], p_target=0.5)
     assert {row.system for row in rows} == {"ecapa_tdnn"}
-    kept = read_scores(tmp_path, cell)
+    kept = read_scores(tmp_path, job)
     assert kept["embedding/whole"].shape == (9, 16)
 
 
 def test_the_interval_of_one_seed_is_that_of_the_bootstrap(run: Path) -> None:
-    (row,) = [r for r in rows_of(run, [CELL], p_target=0.5) if (r.backend, r.length) == ("plda", "whole")]
-    own = trials_of_scores(read_scores(run, CELL), "plda", "whole")
+    (row,) = [r for r in rows_of(run, [JOB], p_target=0.5) if (r.backend, r.length) == ("plda", "whole")]
+    own = trials_of_scores(read_scores(run, JOB), "plda", "whole")
     metric = DetCurve.equal_error_rate
     assert row.eer_interval == bootstrap_interval(metric, own.scores, own.same, units=own.units)
     assert len(np.unique(np.concatenate(own.units))) == 9, "recordings: three speakers are too few"
@@ -492,7 +492,7 @@ def test_the_interval_of_one_seed_is_that_of_the_bootstrap(run: Path) -> None:
 
 def test_seeds_are_drawn_the_same_test_speakers(folder: Path, run: Path) -> None:
     """Two seeds with the same scores have the interval of one."""
-    one, two = (rows_of(run, [CELL] * count, p_target=0.5)[0] for count in (1, 2))
+    one, two = (rows_of(run, [JOB] * count, p_target=0.5)[0] for count in (1, 2))
     assert (one.eer, one.eer_interval) == (two.eer, two.eer_interval)
 
 
@@ -505,10 +505,10 @@ def test_real_data_have_the_known_sizes_and_statistics_tell_speakers_apart(tmp_p
     assert [len(c.speakers) for c in (train_corpus, development, test)] == [211, 40, 10]
     limits = {"global": 0.02, "utterance": 0.15}
     for normalise, limit in limits.items():
-        cell = {"encoder": "statistics", "pooling": "statistics", "normalise": normalise, "seed": 0}
-        run_cell(own, tmp_path, cell)
+        job = {"encoder": "statistics", "pooling": "statistics", "normalise": normalise, "seed": 0}
+        run_job(own, tmp_path, job)
         (row,) = [
-            r for r in rows_of(tmp_path, [cell], p_target=0.5) if (r.backend, r.length) == ("plda", "whole")
+            r for r in rows_of(tmp_path, [job], p_target=0.5) if (r.backend, r.length) == ("plda", "whole")
         ]
         assert row.trials == (450, 4500)
         assert row.eer < limit

@@ -11,9 +11,9 @@ import pytest
 import soundfile
 import torch
 from sennit.recipes.xvector.__main__ import main
-from sennit.recipes.xvector.cell import run_cell
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import load
+from sennit.recipes.xvector.job import run_job
 from sennit.recipes.xvector.labels import accuracies
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.network import build, encoder_of, make_sharing
@@ -23,7 +23,7 @@ from sennit.recipes.xvector.train import train
 
 from tests.recipes.synthetic_voices import RATE, voice
 
-CELL = {"encoder": "xvector", "pooling": "statistics", "normalise": "utterance", "seed": 0}
+JOB = {"encoder": "xvector", "pooling": "statistics", "normalise": "utterance", "seed": 0}
 SYSTEM = ("xvector", "statistics", "utterance")
 
 
@@ -145,7 +145,7 @@ def test_every_kind_of_choice_is_trained(folder: Path, tmp_path: Path, choice: s
 
 def test_a_cell_tells_the_labels_beside_the_speaker(folder: Path, tmp_path: Path) -> None:
     config = tiny(folder, sharing="hard", balancing="pcgrad", epochs=8, batches=4, lr=1e-2)
-    result = run_cell(config, tmp_path, {**CELL, "normalise": "global"})
+    result = run_job(config, tmp_path, {**JOB, "normalise": "global"})
     assert 0 <= result["labels"]["digit"] <= 1
     assert set(result["backends"]) == {"cosine", "plda"}
 
@@ -172,11 +172,11 @@ def test_accuracies_are_counted_over_recordings_with_a_label(folder: Path) -> No
 
 
 def test_labels_are_told_over_the_seeds_in_a_table() -> None:
-    cells = [{**CELL, "seed": seed} for seed in range(2)]
-    (grid,) = labels_of(cells, [{"labels": {"digit": 0.5}}, {"labels": {"digit": 0.7}}])
+    jobs = [{**JOB, "seed": seed} for seed in range(2)]
+    (grid,) = labels_of(jobs, [{"labels": {"digit": 0.5}}, {"labels": {"digit": 0.7}}])
     assert grid.header == ["normalise", "system", "digit: accuracy %"]
     assert grid.rows == [["utterance", "xvector, statistics", "60.0 ± 14.1"]]
-    assert labels_of(cells, [{}, {"labels": {}}]) == []
+    assert labels_of(jobs, [{}, {"labels": {}}]) == []
 
 
 @pytest.mark.real_data

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sennit.recipes.xvector.backends import Embedded, choose
-from sennit.recipes.xvector.cell import _learned_from, run_cell
 from sennit.recipes.xvector.corpora import load
+from sennit.recipes.xvector.job import _learned_from, run_job
 from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.scores import TOGETHER, read_scores, rows_of, together, trials_of
 from sennit.tasks.verification import equal_error_rate
 
 from tests.recipes.synthetic_voices import RATE, write_voices
-from tests.recipes.test_xvector_recipe import CELL, tiny
+from tests.recipes.test_xvector_recipe import JOB, tiny
 
 SPEAKER = np.repeat(np.arange(12), 6)
 
 
 def kept(seed: int, *, scale: float = 1.0, noise: float = 1.0) -> dict[str, np.ndarray]:
-    """Scores of a network as `run_cell` keeps them: 1 for the same speaker, 0 else, and noise."""
+    """Scores of a network as `run_job` keeps them: 1 for the same speaker, 0 else, and noise."""
     random = np.random.default_rng(seed)
     first, second = np.triu_indices(len(SPEAKER), 1)
     same = (SPEAKER[first] == SPEAKER[second]).astype(float)
@@ -58,17 +58,17 @@ def test_networks_whose_errors_differ_are_better_together_and_calibrated_on_deve
 
 def test_a_run_of_two_networks_has_rows_of_both_together(tmp_path: Path) -> None:
     own = tiny(write_voices(tmp_path / "data"), epochs=1, batches=1)
-    cells = [CELL, {**CELL, "pooling": "mean"}]
-    for cell in cells:
-        run_cell(own, tmp_path, cell)
-    rows = [row for row in rows_of(tmp_path, cells, p_target=0.5) if row.system == TOGETHER]
+    jobs = [JOB, {**JOB, "pooling": "mean"}]
+    for job in jobs:
+        run_job(own, tmp_path, job)
+    rows = [row for row in rows_of(tmp_path, jobs, p_target=0.5) if row.system == TOGETHER]
     assert [(row.backend, row.length) for row in rows] == [
         (kind, length) for kind in ("cosine", "plda") for length in ("whole", "0.5 s")
     ]
-    stored = read_scores(tmp_path, CELL)["development/plda/whole"]
+    stored = read_scores(tmp_path, JOB)["development/plda/whole"]
     assert stored.shape[0] == 2
     assert set(stored[1]) == {0, 1}
-    assert not [row for row in rows_of(tmp_path, cells[:1], p_target=0.5) if row.system == TOGETHER]
+    assert not [row for row in rows_of(tmp_path, jobs[:1], p_target=0.5) if row.system == TOGETHER]
 
 
 def test_plda_is_left_out_where_embeddings_do_not_vary_in_all_dimensions() -> None:
@@ -119,7 +119,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (run,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
     told = json.loads((run / "metrics.json").read_text())
-    (network,) = (cell for cell in told["cells"] if cell["encoder"] == "xvector")
+    (network,) = (job for job in told["jobs"] if job["encoder"] == "xvector")
     assert [phase["steps"] for phase in network["phases"]] == [6]
     assert len(told["table"]) == 8
     assert (run / "models" / "xvector-statistics-global" / "speaker.json").is_file()

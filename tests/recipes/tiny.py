@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> Path:
     return run_recipe(RECIPE, *parse_options(Config, arguments, prog="tiny"))
 
 
-def sleep(cell: Mapping[str, Any]) -> None:
+def sleep(job: Mapping[str, Any]) -> None:
     """Work that never ends, in a process that leaves its number behind."""
-    Path(cell["folder"], f"{os.getpid()}").touch()
+    Path(job["folder"], f"{os.getpid()}").touch()
     time.sleep(600)

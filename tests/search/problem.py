@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder, create_encoder
-from sennit.search import BatchedEvaluator, Proposal, Space, TapCache, Training, cache_taps
+from sennit.search import BatchedEvaluator, Proposal, Space, TapCache, TrainingOptions, cache_taps
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 from torch import Tensor, nn
 
@@ -70,7 +70,7 @@ def make_evaluator(folder: Path, *, missing: bool = False, **training: object) -
         make_space(),
         make_tasks(),
         *make_caches(folder, missing=missing),
-        training=Training(**options),  # type: ignore[arg-type]
+        training=TrainingOptions(**options),  # type: ignore[arg-type]
     )
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from sennit.fusion.cell.genome import MERGES
+from sennit.search import TrainingOptions
 from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.cached_batches import CachedBatches
-from sennit.search.batched.candidate import Candidate, sample_losses
-from sennit.search.batched.generation_trainer import GenerationTrainer, Training
+from sennit.search.batched.candidate import Candidate, output_loss
+from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.plan import make_plan
 from torch import Tensor
 
@@ -36,7 +37,7 @@ def loss_alone(candidate: Candidate, rows: CachedBatches, batch: Tensor) -> Tens
     taps, present, targets, known = rows.batch(batch)
     total = torch.zeros(())
     for task, output in candidate(taps, present).items():
-        loss = sample_losses(candidate.objectives[task], output, targets[task])
+        loss = output_loss(candidate.tasks[task], output, targets[task])
         on = known[task].float().reshape(*known[task].shape, *[1] * (loss.dim() - known[task].dim()))
         total = total + (loss * on).sum() / on.expand_as(loss).sum().clamp(min=1)
     return total
@@ -70,7 +71,7 @@ def test_training_as_a_stack_equals_training_each_alone(tmp_path: Path, missing:
     candidates = make_candidates()
     rows = make_rows(tmp_path, candidates, missing=missing)
     train, check = make_caches(tmp_path, missing=missing)
-    options = Training(epochs=1, batch_size=BATCH, lr=3e-3, weight_decay=0.05)
+    options = TrainingOptions(epochs=1, batch_size=BATCH, lr=3e-3, weight_decay=0.05)
     trainer = GenerationTrainer(
         copy.deepcopy(candidates), train, check, options, key=(3, 1), keep_weights=True
     )

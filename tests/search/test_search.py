@@ -10,7 +10,7 @@ import torch
 from sennit.data import Batch, BatchDataset
 from sennit.fusion import Cells
 from sennit.search import SearchResult, list_strategies, search
-from sennit.tasks import Classification, Consistency, MultiTaskModel
+from sennit.tasks import AAMSoftmax, Classification, Consistency, MultiTaskModel, Task, Triplet
 
 from tests.search.problem import make_batch, make_encoders, make_space, make_tasks
 
@@ -31,7 +31,7 @@ def test_every_strategy_finds_something_that_trains(tmp_path: Path, strategy: st
     assert best.values == (best.evaluation.error, best.costs["parameters"])
     assert any(r is best for r in result.front)
     encoders = make_encoders()
-    model = MultiTaskModel(encoders=encoders, fusion=best.build(encoders), tasks=make_tasks())
+    model = MultiTaskModel(encoders=encoders, fusion=best.create_fusion(encoders), tasks=make_tasks())
     model.loss(make_batch(12, missing=True))[0].backward()
     model.save_pretrained(tmp_path / "model")
     fusion = MultiTaskModel.from_pretrained(tmp_path / "model").fused_encoder.fusion
@@ -123,7 +123,7 @@ def test_a_task_without_labels_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_augmented_data_are_refused_with_the_mend(tmp_path: Path) -> None:
     def noisy(batch: Batch) -> Batch:
-        return batch._unchecked(inputs={m: x + torch.randn_like(x) for m, x in batch.inputs.items()})
+        return batch.replaced(inputs={m: x + torch.randn_like(x) for m, x in batch.inputs.items()})
 
     train = BatchDataset(make_batch(40, missing=False), transform=noisy)
     check = BatchDataset(make_batch(30, missing=False))
@@ -148,3 +148,17 @@ def test_the_report_is_written(tmp_path: Path) -> None:
     page = run(tmp_path, storage="memory").report(tmp_path / "report")
     assert "<svg" in page.read_text()
     assert (tmp_path / "report" / "records.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (AAMSoftmax(4), "task 'y' should have a linear head.* Found AAMSoftmax"),
+        (Triplet(4), "task 'y' should have a loss of each sample alone.* Found Triplet"),
+    ],
+)
+def test_a_task_that_candidates_side_by_side_cannot_train_is_refused_by_name(
+    tmp_path: Path, task: Task, message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        search(make_encoders(), {"y": task}, None, None, folder=tmp_path)

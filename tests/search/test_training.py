@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from sennit.search import Training
+from sennit.search import TrainingOptions
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
 from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.inheritance import inherit, store_weights
@@ -65,7 +65,7 @@ def test_a_candidate_stops_when_its_error_no_longer_falls(tmp_path: Path) -> Non
 @pytest.mark.parametrize("stop", [1, 2, 4])
 def test_a_generation_killed_after_any_epoch_ends_where_it_would_have(tmp_path: Path, stop: int) -> None:
     space, tasks, caches = make_space(), make_tasks(), make_caches(tmp_path / "taps", missing=True)
-    options = Training(epochs=6, batch_size=32, patience=1, checkpoint_s=0.0, lr=1e-2)
+    options = TrainingOptions(epochs=6, batch_size=32, patience=1, checkpoint_s=0.0, lr=1e-2)
     evaluator = BatchedEvaluator(space, tasks, *caches, training=options)
     proposals = make_proposals(space, 8)
     expected = [e.errors for e in evaluator.evaluate(proposals)]
@@ -117,7 +117,7 @@ def test_a_child_starts_with_the_maps_it_has_in_common_with_its_parent(tmp_path:
 def test_inheritance_through_the_evaluator(tmp_path: Path) -> None:
     space, tasks, caches = make_space(), make_tasks(), make_caches(tmp_path / "taps", missing=False)
     evaluator = BatchedEvaluator(
-        space, tasks, *caches, training=Training(epochs=4, lr=1e-2), weights=tmp_path / "w"
+        space, tasks, *caches, training=TrainingOptions(epochs=4, lr=1e-2), weights=tmp_path / "w"
     )
     parents = make_proposals(space, 4)
     before = evaluator.evaluate(parents)
@@ -135,12 +135,12 @@ def test_a_candidate_that_diverges_has_an_infinite_error(tmp_path: Path) -> None
 def test_what_the_data_lack_is_named(tmp_path: Path) -> None:
     caches = make_caches(tmp_path, missing=False)
     evaluator = BatchedEvaluator(
-        make_space(), {**make_tasks(), "other": make_tasks()["y"]}, *caches, training=Training()
+        make_space(), {**make_tasks(), "other": make_tasks()["y"]}, *caches, training=TrainingOptions()
     )
     with pytest.raises(ValueError, match="targets of task 'other'"):
         evaluator.evaluate(make_proposals(evaluator.space, 1))
     with pytest.raises(ValueError, match=r"`epochs` should be 1 or more. Found 0"):
-        Training(epochs=0)
+        TrainingOptions(epochs=0)
 
 
 def test_the_fingerprint_tells_what_the_errors_depend_on(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_finished_run_gone_on_with_trains_nothing(
     def trained(*_: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(Compared, "run_cell", trained)
+    monkeypatch.setattr(Compared, "run_job", trained)
     assert main(arguments(data, run.parents[1], "--resume", str(run))) == run
     after = metrics(run)
     assert [r["scores"] for r in after["table"]] == [r["scores"] for r in before["table"]]
@@ -120,13 +120,13 @@ def test_a_finished_run_gone_on_with_trains_nothing(
 def test_another_search_does_not_pay_for_the_fusions_picked_by_hand_again(
     run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows, plain = [], Compared.run_cell
+    rows, plain = [], Compared.run_job
 
     def logged(self: Compared, config: Any, folder: Any, cell: Mapping[str, Any]) -> dict[str, Any]:
         rows.append(cell["row"])
         return plain(self, config, folder, cell)
 
-    monkeypatch.setattr(Compared, "run_cell", logged)
+    monkeypatch.setattr(Compared, "run_job", logged)
     main(arguments(data, run.parents[1], "--search_seed", "1"))
     assert sorted(rows) == ["genetic search", "random search"]
 

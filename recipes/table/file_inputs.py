@@ -9,39 +9,33 @@ from typing import Any, ClassVar, Self
 from sennit.data import Transforms
 from sennit.encoders import Encoder
 from sennit.recipes.table import media
-from sennit.recipes.table.input import Input
-from sennit.recipes.table.parse import PartError
-from sennit.recipes.table.row import Row
+from sennit.recipes.table.cells import Row
+from sennit.recipes.table.inputs import ColumnInput
 from torch import Tensor
 
-_WINDOW_S = 0.025  # of the front-ends of sound, where the options do not say
+_WINDOW_S = 0.025  # of audio front-ends, where the encoder's options do not say
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageInput(Input):
-    """Paths of images.
+class ImageInput(ColumnInput):
+    """Image files.
 
     Args:
-        column: Where the paths are.
+        column: Column of the paths.
         size: Side in pixels to which every image is resized.
         channels: 3 for colour, 1 for grey.
-        encoder: A name, or a mapping with a name and options.
-        transforms: Instead of resizing to a square.
-        augment: Done before that, in training only.
+        encoder: Encoder's name, or a mapping with its name and options.
+        transforms: Transforms in place of the resizing to a square.
+        augment: Transforms applied before those, in training only.
     """
 
     kind: ClassVar[str] = "image"
     file: ClassVar[bool] = True
-    column: str
     size: int = 64
     channels: int = 3
     encoder: str | dict[str, Any] = "conv"
     transforms: list[dict[str, Any]] | None = None
     augment: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def column_names(self) -> list[str]:
-        return [self.column]
 
     def value(self, row: Row) -> Any:
         return media.open_image(row.file(self.column))
@@ -60,37 +54,32 @@ class ImageInput(Input):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AudioInput(Input):
-    """Paths of sound files; several channels are averaged, other rates are resampled.
+class AudioInput(ColumnInput):
+    """Sound files; channels are averaged, other rates are resampled.
 
     Args:
-        column: Where the paths are.
-        sample_rate: In Hz, at which the encoder works.
-        encoder: A name, or a mapping with a name and options.
-        transforms: Done to every waveform.
-        augment: Done before that, in training only.
+        column: Column of the paths.
+        sample_rate: Sample rate of the encoder, in Hz.
+        encoder: Encoder's name, or a mapping with its name and options.
+        transforms: Transforms of every waveform.
+        augment: Transforms applied before those, in training only.
     """
 
     kind: ClassVar[str] = "audio"
     file: ClassVar[bool] = True
-    column: str
     sample_rate: int
     encoder: str | dict[str, Any] = "logmel_conv"
     transforms: list[dict[str, Any]] = field(default_factory=list)
     augment: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
-    def column_names(self) -> list[str]:
-        return [self.column]
-
     def value(self, row: Row) -> Any:
         return media.open_sound(row.file(self.column))
 
     def check(self, row: Row, *, decode: bool) -> str | None:
-        found = media.check_sound(row.path(self.column), self.sample_rate, decode=decode)
-        if found is None:
+        header = media.check_sound(row.path(self.column), self.sample_rate, decode=decode)
+        if header is None:
             return None
-        seconds, rate = found
+        seconds, rate = header
         self._check_seconds(seconds)
         return None if rate == self.sample_rate else f"not at {self.sample_rate} Hz, so resampled"
 
@@ -114,24 +103,19 @@ class AudioInput(Input):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesInput(Input):
-    """Paths of series: ``.npy`` or ``.csv`` files of [time, channels].
+class SeriesInput(ColumnInput):
+    """Files of series: ``.npy`` or ``.csv`` of [time, channels].
 
     Args:
-        column: Where the paths are.
-        channels: How many each has; None takes those of the first training file.
-        encoder: A name, or a mapping with a name and options.
+        column: Column of the paths.
+        channels: Number of channels; None takes that of the first training file.
+        encoder: Encoder's name, or a mapping with its name and options.
     """
 
     kind: ClassVar[str] = "series"
     file: ClassVar[bool] = True
-    column: str
     channels: int | None = None
     encoder: str | dict[str, Any] = "tcn"
-
-    @property
-    def column_names(self) -> list[str]:
-        return [self.column]
 
     def value(self, row: Row) -> Any:
         return media.read_series(row.file(self.column), self.channels)
@@ -139,16 +123,16 @@ class SeriesInput(Input):
     def complete(self, rows: Iterable[Row]) -> Self:
         if self.channels is not None:
             return self
-        fault: ValueError | None = None
+        first: ValueError | None = None
         for row in rows:
             try:
-                found = media.read_series(row.file(self.column), None)
+                series = media.read_series(row.file(self.column), None)
             except media.UNREADABLE as error:
-                fault = fault or row.bad(self.column, f"should name a series: {error}")
+                first = first or row.bad(self.column, f"should name a series: {error}")
             else:
-                if found is not None:
-                    return replace(self, channels=found.shape[1])
-        raise fault or PartError(
+                if series is not None:
+                    return replace(self, channels=series.shape[1])
+        raise first or ValueError(
             f"column '{self.column}' should name files. Found none in the training rows."
         )
 

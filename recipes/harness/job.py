@@ -1,4 +1,4 @@
-"""One cell of a table: choose on the validation data, train, test once."""
+"""One job of a table: choose on the validation data, train, test once."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _BATCH = 512
 _FIT_ON = 2000
 
 
-def train_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a cell, as `Recipe` says.
+def train_job(recipe: Recipe[Any], config: Options, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a job, as `Recipe` says.
 
-    Checkpoints lie in ``folder/training`` until the cell is done, so that a killed one goes on from
+    Checkpoints lie in ``folder/training`` until the job is done, so that a killed one goes on from
     its last.
     """
-    row = cell["row"]
+    row = job["row"]
     if row in recipe.references(config):
-        return recipe.run_reference(config, cell)
+        return recipe.run_reference(config, job)
     modalities = recipe.modalities(config)
     names = (row,) if row in modalities else modalities
-    data = recipe.data(config, names, cell["seed"])
-    own = folder / "training" / "-".join(str(value) for value in cell.values())
+    data = recipe.data(config, names, job["seed"])
+    own = folder / "training" / "-".join(str(value) for value in job.values())
     start = time.perf_counter()
-    model, fitted, chosen = _choose(recipe, config, cell, names, data, own)
+    model, fitted, chosen = _choose(recipe, config, job, names, data, own)
     seconds = time.perf_counter() - start
     model.eval()
     metrics = recipe.metrics(config)
@@ -59,8 +59,8 @@ def train_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping
         weights = modality_weights(model, loader, next(iter(tasks)))
         if weights is not None:
             result["weights"] = weights
-    if recipe.keeps(config, cell):
-        model.save_pretrained(folder / "checkpoints" / f"{row}-{cell['protocol']}")
+    if recipe.keeps(config, job):
+        model.save_pretrained(folder / "checkpoints" / f"{row}-{job['protocol']}")
     shutil.rmtree(own)
     return result
 
@@ -68,7 +68,7 @@ def train_cell(recipe: Recipe[Any], config: Options, folder: Path, cell: Mapping
 def _choose(
     recipe: Recipe[Any],
     config: Options,
-    cell: Mapping[str, Any],
+    job: Mapping[str, Any],
     names: Sequence[str],
     data: Splits,
     folder: Path,
@@ -77,10 +77,10 @@ def _choose(
     best: tuple[MultiTaskModel, Fitted, Mapping[str, Any]] | None = None
     for trial, changes in enumerate(recipe.candidates(config)):
         own = dataclasses.replace(config, **changes)
-        torch.manual_seed(1000 * cell["seed"] + trial)
-        fusion = "concat" if len(names) == 1 else cell["row"]
+        torch.manual_seed(1000 * job["seed"] + trial)
+        fusion = "concat" if len(names) == 1 else job["row"]
         model = recipe.build(own, names, fusion)
-        fitted = train(recipe, own, model, data, folder / f"{trial}", seed=cell["seed"])
+        fitted = train(recipe, own, model, data, folder / f"{trial}", seed=job["seed"])
         if best is None or _value(fitted) > _value(best[1]):
             best = model, fitted, changes
     assert best is not None
@@ -119,11 +119,11 @@ def train(
 
 
 class TrainedRecipe(Recipe[C]):
-    """A recipe whose cells the harness trains."""
+    """A recipe whose jobs the harness trains."""
 
-    def run_cell(self, config: C, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the result of one cell; `Recipe` says what it has."""
-        return train_cell(self, config, folder, cell)
+    def run_job(self, config: C, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of one job; `Recipe` says what it has."""
+        return train_job(self, config, folder, job)
 
 
 def _value(fitted: Fitted) -> float:

@@ -1,4 +1,4 @@
-"""One cell of the table: train a network, choose back-ends, score the test once."""
+"""One job of the table: train a network, choose back-ends, score the test once."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from sennit.tasks.verification.backend import Kind
 
 from sennit.files import write_bytes
 
-Cell = Mapping[str, Any]
+Job = Mapping[str, Any]
 
 
-def cells_of(config: Config) -> list[dict[str, Any]]:
-    """Every cell; the long ones first, so that the workers end together."""
+def jobs_of(config: Config) -> list[dict[str, Any]]:
+    """Every job; the long ones first, so that the workers end together."""
     systems = [
         (encoder, pooling)
         for encoder in sorted(names(config.encoder))  # the slower one is the first
@@ -45,38 +45,38 @@ def cells_of(config: Config) -> list[dict[str, Any]]:
     ]
 
 
-def name_of(cell: Cell) -> str:
-    """The system of a cell, as tables name it."""
-    if cell["encoder"] == STATISTICS:
+def name_of(job: Job) -> str:
+    """The system of a job, as tables name it."""
+    if job["encoder"] == STATISTICS:
         return "MFCC statistics"
-    return str(cell["encoder"] if cell["encoder"] != "xvector" else f"xvector, {cell['pooling']}")
+    return str(job["encoder"] if job["encoder"] != "xvector" else f"xvector, {job['pooling']}")
 
 
-def file_of(cell: Cell) -> str:
-    """The name of what is kept of a cell."""
-    return "-".join(str(cell[key]) for key in ("encoder", "pooling", "normalise", "seed"))
+def file_of(job: Job) -> str:
+    """The name of what is kept of a job."""
+    return "-".join(str(job[key]) for key in ("encoder", "pooling", "normalise", "seed"))
 
 
-def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
-    """The result of a cell: how it was trained, what was chosen; its scores go to ``folder/scores``.
+def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
+    """The result of a job: how it was trained, what was chosen; its scores go to ``folder/scores``.
 
-    Checkpoints lie in ``folder/training`` until the cell is done. A process that helps only trains.
+    Checkpoints lie in ``folder/training`` until the job is done. A process that helps only trains.
     """
-    asked, config = config, config.of(cell["normalise"])
-    speakers = load(config, cell["seed"])
-    if ranks.helps() and cell["encoder"] == STATISTICS:
+    asked, config = config, config.of(job["normalise"])
+    speakers = load(config, job["seed"])
+    if ranks.helps() and job["encoder"] == STATISTICS:
         return {}
-    own = folder / "training" / file_of(cell)
+    own = folder / "training" / file_of(job)
     result: dict[str, Any] = {}
     model = None
-    if cell["encoder"] == STATISTICS:
+    if job["encoder"] == STATISTICS:
         encoder: Encoder = MFCCStatistics(
-            config.sample_rate, num_features=config.num_features, normalise=cell["normalise"]
+            config.sample_rate, num_features=config.num_features, normalise=job["normalise"]
         ).eval()
     else:
-        system = (cell["encoder"], cell["pooling"], cell["normalise"])
-        said = f"{name_of(cell)}, {cell['normalise']}, seed {cell['seed'] + 1}"
-        model, result = train(config, system, speakers, own, seed=cell["seed"], name=said)
+        system = (job["encoder"], job["pooling"], job["normalise"])
+        said = f"{name_of(job)}, {job['normalise']}, seed {job['seed'] + 1}"
+        model, result = train(config, system, speakers, own, seed=job["seed"], name=said)
         if ranks.helps():
             return result
         encoder = encoder_of(model)
@@ -100,10 +100,10 @@ def run_cell(config: Config, folder: Path, cell: Cell) -> dict[str, Any]:
     result["backends"] = {
         kind: {**found.options, "development_min_cllr": found.min_cllr} for kind, found in chosen.items()
     }
-    _score_test(config, encoder, speakers, chosen, folder / "scores", file_of(cell))
-    if model is not None and cell["seed"] == 0:
+    _score_test(config, encoder, speakers, chosen, folder / "scores", file_of(job))
+    if model is not None and job["seed"] == 0:
         best = min(chosen.values(), key=lambda found: found.min_cllr)
-        target = folder / "models" / "-".join((cell["encoder"], cell["pooling"], cell["normalise"]))
+        target = folder / "models" / "-".join((job["encoder"], job["pooling"], job["normalise"]))
         save_speaker_model(target, model, best.backend, p_target=config.p_target)
     shutil.rmtree(own, ignore_errors=True)
     return result

@@ -12,17 +12,17 @@ import pytest
 import torch
 from sennit.data import Batch, BatchDataset
 from sennit.recipes.harness import Recipe, Splits
-from sennit.recipes.harness import cell as harness_cell
+from sennit.recipes.harness import job as harness_job
 from sennit.recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
 from sennit.tasks import Learner, MultiTaskModel
 
 from tests.recipes.tiny import RECIPE, Config, Tiny
 
-CELL = {"row": "gated", "protocol": "test", "seed": 0}
+JOB = {"row": "gated", "protocol": "test", "seed": 0}
 
 
 def run(folder: Path, recipe: Recipe[Any] = RECIPE, **changes: Any) -> dict[str, Any]:
-    return recipe.run_cell(Config(), folder, {**CELL, **changes})
+    return recipe.run_job(Config(), folder, {**JOB, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def test_the_candidate_with_the_best_validation_value_is_tested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = iter([0.7, 0.6])
-    train = harness_cell.train
+    train = harness_job.train
     monkeypatch.setattr(
-        harness_cell, "train", lambda *a, **k: dataclasses.replace(train(*a, **k), best=next(values))
+        harness_job, "train", lambda *a, **k: dataclasses.replace(train(*a, **k), best=next(values))
     )
     found = run(tmp_path)
     assert found["chosen"] == {"lr": Config().rates[0]}

@@ -1,4 +1,4 @@
-"""Work cut into cells: run side by side, each stored when it ends, none run twice."""
+"""Work cut into jobs: run side by side, each stored when it ends, none run twice."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sennit.files import write_text
 
-Cell = Mapping[str, Any]
+Job = Mapping[str, Any]
 _SILENCE_S = 20.0
 
 
-class Cells:
-    """The finished cells of a run, one line of JSON each; a line cut short by a kill is run again.
+class Jobs:
+    """The finished jobs of a run, one line of JSON each; a line cut short by a kill is run again.
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "cells.jsonl"
-        >>> Cells(path).store({"fold": 0}, {"accuracy": 0.9})
-        >>> Cells(path).get({"fold": 0})
+        >>> path = Path(tempfile.mkdtemp()) / "jobs.jsonl"
+        >>> Jobs(path).store({"fold": 0}, {"accuracy": 0.9})
+        >>> Jobs(path).get({"fold": 0})
         {'accuracy': 0.9}
     """
 
@@ -41,28 +41,28 @@ class Cells:
             whole = path.read_text().rpartition("\n")[0]
             for line in whole.splitlines():
                 entry = json.loads(line)
-                self._done[_key(entry["cell"])] = entry["result"]
+                self._done[_key(entry["job"])] = entry["result"]
             write_text(path, whole + "\n" if whole else "")
 
-    def get(self, cell: Cell) -> Any | None:
-        """The result of a cell, or None."""
-        return self._done.get(_key(cell))
+    def get(self, job: Job) -> Any | None:
+        """The result of a job, or None."""
+        return self._done.get(_key(job))
 
-    def store(self, cell: Cell, result: Any) -> None:
+    def store(self, job: Job, result: Any) -> None:
         """Keep a result, on disk before this returns."""
         with self.path.open("a") as file:
-            file.write(json.dumps({"cell": cell, "result": result}) + "\n")
+            file.write(json.dumps({"job": job, "result": result}) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self._done[_key(cell)] = result
+        self._done[_key(job)] = result
 
 
-def _key(cell: Cell) -> str:
-    return json.dumps(cell, sort_keys=True)
+def _key(job: Job) -> str:
+    return json.dumps(job, sort_keys=True)
 
 
 def _start_worker() -> None:
-    """One thread, silent on Ctrl-C, and gone when the process that gives out the cells is gone."""
+    """One thread, silent on Ctrl-C, and gone when the process that gives out the jobs is gone."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     Thread(target=_leave_with_parent, daemon=True).start()
@@ -75,24 +75,24 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def run_cells(
-    work: Callable[[Cell], Any],
-    cells: Sequence[Cell],
-    done: Cells,
+def run_jobs(
+    work: Callable[[Job], Any],
+    jobs: Sequence[Job],
+    done: Jobs,
     *,
     workers: int,
-    describe: Callable[[Cell], str],
+    describe: Callable[[Job], str],
 ) -> list[Any]:
-    """Run the cells that are not done yet, with a progress bar, ``workers`` processes at a time.
+    """Run the jobs that are not done yet, with a progress bar, ``workers`` processes at a time.
 
     Args:
-        work: From a cell to its result (JSON values); importable by name.
-        cells: What to run.
+        work: From a job to its result (JSON values); importable by name.
+        jobs: What to run.
         done: Where results are kept.
         workers: Processes, one thread each; 0 runs in this process.
-        describe: A few words on a cell, for the progress bar.
+        describe: A few words on a job, for the progress bar.
     """
-    todo = [c for c in cells if done.get(c) is None]
+    todo = [c for c in jobs if done.get(c) is None]
     shown = time.monotonic()
     columns = (
         TextColumn("{task.description:<44}"),
@@ -101,12 +101,12 @@ def run_cells(
         TimeElapsedColumn(),
     )
     with Progress(*columns) as progress:
-        bar = progress.add_task("", total=len(cells), completed=len(cells) - len(todo))
+        bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(todo))
 
-        def finish(cell: Cell, result: Any) -> None:
+        def finish(job: Job, result: Any) -> None:
             nonlocal shown
-            done.store(cell, result)
-            progress.update(bar, advance=1, description=describe(cell))
+            done.store(job, result)
+            progress.update(bar, advance=1, description=describe(job))
             # Where there is no bar to move, as in a log.
             if not progress.console.is_terminal and time.monotonic() - shown > _SILENCE_S:
                 shown = time.monotonic()
@@ -114,13 +114,13 @@ def run_cells(
                 progress.console.print(f"{state.completed:.0f} of {state.total:.0f}: {state.description}")
 
         if workers == 0:
-            for cell in todo:
-                finish(cell, work(cell))
+            for job in todo:
+                finish(job, work(job))
         else:
             others = set(active_children())
             pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
             try:
-                running = {pool.submit(work, cell): cell for cell in todo}
+                running = {pool.submit(work, job): job for job in todo}
                 for future in as_completed(running):
                     finish(running[future], future.result())
             except BaseException:
@@ -129,4 +129,4 @@ def run_cells(
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)
-    return [done.get(cell) for cell in cells]
+    return [done.get(job) for job in jobs]

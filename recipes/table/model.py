@@ -1,0 +1,65 @@
+"""The model of a schema: an encoder for each input, a task for each target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sennit.data import Transforms
+from sennit.encoders import Encoder
+from sennit.fusion import create_fusion
+from sennit.recipes.table.schema import Schema
+from sennit.tasks import MultiTaskModel, Task, create_weighting
+
+T = TypeVar("T")
+
+
+def build_model(schema: Schema, *, fusion: str, width: int, modality_dropout: float) -> MultiTaskModel:
+    """Return a new model; the losses of several targets are weighted by their uncertainty.
+
+    Args:
+        schema: Complete schema.
+        fusion: Name of the fusion; a single input needs none, and is mapped linearly.
+        width: Embedding size of the fusion.
+        modality_dropout: Probability of hiding an input, where there are several.
+
+    Raises:
+        ValueError: A name or an option is unknown; the error says where in the schema.
+    """
+    encoders, tasks = make_encoders(schema), make_tasks(schema)
+    several = len(encoders) > 1
+    return MultiTaskModel(
+        encoders=encoders,
+        fusion=create_fusion(fusion if several else "concat", encoders, embed_dim=width),
+        tasks=tasks,
+        weighting=create_weighting("uncertainty" if len(tasks) > 1 else "equal"),
+        modality_dropout=modality_dropout if several else 0.0,
+        transforms=make_transforms(schema),
+    )
+
+
+def make_encoders(schema: Schema) -> dict[str, Encoder]:
+    """Return a new encoder for each input.
+
+    Raises:
+        ValueError: An encoder's name or option is unknown; the input is named.
+    """
+    return {name: _named(spec.make_encoder, f"inputs.{name}") for name, spec in schema.inputs.items()}
+
+
+def make_tasks(schema: Schema) -> dict[str, Task]:
+    """Return a new task for each target."""
+    return {name: _named(target.make_task, f"targets.{name}") for name, target in schema.targets.items()}
+
+
+def make_transforms(schema: Schema) -> dict[str, Transforms]:
+    """Return the transforms of the inputs that have any."""
+    made = {name: _named(spec.make_transforms, f"inputs.{name}") for name, spec in schema.inputs.items()}
+    return {name: transforms for name, transforms in made.items() if transforms is not None}
+
+
+def _named(make: Callable[[], T], where: str) -> T:
+    try:
+        return make()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where}: {error}") from None
