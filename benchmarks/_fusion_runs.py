@@ -1,8 +1,8 @@
 """The trainings of `fusion_accuracy`.
 
-An outcome has by side (``"validation"``, ``"test"``, and for each rate of `MISSING` ``"missing_30"`` and the
-like) the ``score``, the mean over tasks, and ``by_task``; ``seconds`` of processor time spent training; and
-``missing``, by those last sides the share of modalities that was missing.
+An outcome has by side (``"validation"``, ``"test"``, and ``"missing_30"`` and the like for each rate of
+`MISSING`) the ``score``, the mean over tasks, and ``by_task``; the ``seconds`` of processor time spent
+training; and ``missing``, the share of modalities that was missing on those last sides.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ class Refused(Exception):
 
 
 def train(folder: Path, kept: Path, job: Mapping[str, Any]) -> Outcome:
-    """Train one job, in a worker; a fusion that refuses the encoders or the data gives the reason.
+    """Train one job, in a worker; where a fusion refuses the encoders or the data, return the reason.
 
     The weights are those of the last step, so nothing is chosen on validation data here.
 
     Args:
-        folder: Of the recipes' data.
-        kept: Where what the encoders of the first seed give is kept.
-        job: As `Case.job` says.
+        folder: Folder of the recipes' data.
+        kept: Folder for the outputs of the first seed's encoders.
+        job: Job, as `Case.job` returns it.
     """
-    own = DATA[job["data"]]
-    config = own.config(folder, job["settings"])
-    every = own.recipe.modalities(config)
+    data_set = DATA[job["data"]]
+    config = data_set.config(folder, job["settings"])
+    every = data_set.recipe.modalities(config)
     names = (job["name"],) if job["how"] == "alone" else every
     sides: dict[str, list[tuple[dict[str, float], float]]] = {side: [] for side in SIDES}
     seconds = 0.0
-    for number, part in enumerate(own.parts(config, names, job["seed"])):
+    for number, part in enumerate(data_set.parts(config, names, job["seed"])):
         torch.manual_seed(1000 * job["seed"] + number)
         files = {m: kept / f"{job['data']}-{m}-{number}.safetensors" for m in names}
         try:
-            model, data, spent = _fit(own, config, job, part, files)
+            model, data, spent = _fit(data_set, config, job, part, files)
         except Refused as error:
             return {"refused": str(error)}
         seconds += spent
         if job["how"] == "alone" and job["seed"] == 0:
             (name,) = names
             encoder = model.fused_encoder.leaves()[name]
-            write(files[name], encoded(name, encoder, part, renderings=own.renderings))
-        for side, found in _scores(model, data, every, (job["seed"], number)).items():
-            sides[side].append(found)
+            write(files[name], encoded(name, encoder, part, renderings=data_set.renderings))
+        for side, scored in _scores(model, data, every, (job["seed"], number)).items():
+            sides[side].append(scored)
     outcome: Outcome = {"seconds": seconds, "missing": {}}
     for side, of_parts in sides.items():
         by_task = {task: fmean(scores[task] for scores, _ in of_parts) for task in of_parts[0][0]}
@@ -75,29 +75,29 @@ def train(folder: Path, kept: Path, job: Mapping[str, Any]) -> Outcome:
 
 
 def _fit(
-    own: DataSet, config: Any, job: Mapping[str, Any], part: Part, files: Mapping[str, Path]
+    data_set: DataSet, config: Any, job: Mapping[str, Any], part: Part, files: Mapping[str, Path]
 ) -> tuple[MultiTaskModel, Part, float]:
-    """The model, the data as it reads them, and the seconds of training."""
-    names, encoders = tuple(files), own.recipe.encoders(config, tuple(files))
+    """Return the model, the data as it reads them, and the seconds of training."""
+    names, encoders = tuple(files), data_set.recipe.encoders(config, tuple(files))
     steps = config.epochs * max(1, len(part.train) // config.batch_size)
     if job["how"] == "frozen":
         encoders = {m: read(path) for m, path in files.items()}
-        part = numbered(part, names, renderings=own.renderings)
+        part = numbered(part, names, renderings=data_set.renderings)
     start = time.process_time()
     batch_size = min(config.batch_size, len(part.train))
     loader = ResumableLoader(
         part.train, batch_size=batch_size, collate_fn=part.train.collate, seed=job["seed"], drop_last=True
     )
-    some = next(iter(DataLoader(part.train, batch_size=_FIT_ON, collate_fn=part.train.collate)))
-    model = _build(own, config, encoders, "concat" if job["how"] == "alone" else job["name"], some)
-    take_steps(own.recipe.learner(config, model), loader, steps=steps)
+    first = next(iter(DataLoader(part.train, batch_size=_FIT_ON, collate_fn=part.train.collate)))
+    model = _build(data_set, config, encoders, "concat" if job["how"] == "alone" else job["name"], first)
+    take_steps(data_set.recipe.learner(config, model), loader, steps=steps)
     return model, part, time.process_time() - start
 
 
 def _build(
-    own: DataSet, config: Any, encoders: Mapping[str, Encoder], fusion: str, some: Batch
+    data_set: DataSet, config: Any, encoders: Mapping[str, Encoder], fusion: str, first: Batch
 ) -> MultiTaskModel:
-    """A new model, fitted to some training data.
+    """Return a new model whose preprocessing is fitted to a first batch of training data.
 
     Raises:
         Refused: Its parts do not work together, or not with these data.
@@ -106,10 +106,10 @@ def _build(
         model = MultiTaskModel(
             encoders=encoders,
             fusion=create_fusion(fusion, encoders, embed_dim=config.width),
-            tasks=own.recipe.tasks(config, tuple(encoders)),
+            tasks=data_set.recipe.tasks(config, tuple(encoders)),
             modality_dropout=config.modality_dropout if len(encoders) > 1 else 0.0,
         )
-        model.fit_preprocessing(some)
+        model.fit_preprocessing(first)
     except (TypeError, ValueError, ImportError) as error:
         raise Refused(str(error)) from error
     return model
@@ -182,5 +182,5 @@ def _shown(batch: Batch, present: Mapping[str, Tensor], rows: Tensor) -> Batch:
 
 
 def describe(job: Mapping[str, Any]) -> str:
-    """For the progress bar."""
+    """Return a few words for the progress bar."""
     return f"{job['data']}: {job['name']} {job['how']}, seed {job['seed'] + 1}"

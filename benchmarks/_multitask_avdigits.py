@@ -1,4 +1,4 @@
-"""One training of `multitask_accuracy` on avdigits, by its recipe with smaller nets."""
+"""One training of `multitask_accuracy` on avdigits, by its recipe with smaller networks."""
 
 from __future__ import annotations
 
