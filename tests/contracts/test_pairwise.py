@@ -14,8 +14,7 @@ import pytest
 import torch
 from sennit.data import Batch
 from sennit.encoders import ENCODERS, list_encoders
-from sennit.fusion import create_fusion, list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, create_fusion, list_fusions
 from sennit.tasks import (
     Balancing,
     Classification,
@@ -174,7 +173,7 @@ def make_batch(row: Row) -> Batch:
         labelled={t: known[t] for t in there},
     )
     if row.tasks == "consistency":
-        weak = batch._unchecked(targets={}, labelled={})
+        weak = batch.replaced(targets={}, labelled={})
         return batch.with_views(weak=weak, strong=weak)
     return batch
 
