@@ -177,7 +177,7 @@ def make_batch(row: Row) -> Batch:
         labelled={t: known[t] for t in there},
     )
     if row.tasks == "consistency":
-        weak = batch._unchecked(targets={}, labelled={})
+        weak = batch.replaced(targets={}, labelled={})
         return batch.with_views(weak=weak, strong=weak)
     return batch
 
