@@ -23,10 +23,11 @@ R = TypeVar("R", bound=Rule)
 class DecisionFusion(ProjectedFusion):
     """Each modality is a candidate with heads of its own; a rule decides among their outputs.
 
-    Candidates are ``u_m = W_m x_m + b_m``. Where a modality is absent its candidate is left out. ``pooled``
-    is the mean of the present candidates; ``modality_weights`` are equal over them, unless the rule learns
-    its own. A task without alternatives, such as a regression, takes the mean of the present candidates'
-    outputs. A registered rule's name is the name of the fusion: ``create_fusion("mean_probability", encoders)``.
+    Candidates are ``u_m = W_m x_m + b_m``. Where a modality is absent its candidate is left out.
+    ``pooled`` is the mean of the present candidates; ``modality_weights`` are equal over them, unless the
+    rule learns its own. A task without alternatives, such as a regression, takes the mean of the present
+    candidates' outputs. A registered rule's name is the name of the fusion:
+    ``create_fusion("mean_probability", encoders)``.
 
     Args:
         encoders: Encoder of each modality.
