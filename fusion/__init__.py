@@ -1,6 +1,6 @@
 """Fusions: each combines the outputs of several encoders into one."""
 
-from sennit.fusion._base import Fusion, create_fusion, list_fusions, register_fusion
+from sennit.fusion._base import FUSIONS, Fusion, create_fusion, list_fusions, register_fusion
 from sennit.fusion.analysis.attribution import leave_one_out, shapley_values
 from sennit.fusion.analysis.heterogeneity import (
     Heterogeneity,
@@ -24,7 +24,8 @@ from sennit.fusion.early.granger_clusters import GrangerClusters
 from sennit.fusion.early.mutual_information import EarlyMutualInformation
 from sennit.fusion.early.pca import EarlyPCA
 from sennit.fusion.early.tokens import EarlyTokens
-from sennit.fusion.fused_encoder import FusedEncoder
+from sennit.fusion.fused_encoder import AnyEncoder, FusedEncoder, build_encoder
+from sennit.fusion.inputs import FusionInput, VectorInput
 from sennit.fusion.intermediate.bottleneck import Bottleneck
 from sennit.fusion.intermediate.cells import Cells
 from sennit.fusion.intermediate.central_net import CentralNet
@@ -54,11 +55,13 @@ from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 from sennit.bare_import import refuse_bare_import
 
 __all__ = [
+    "FUSIONS",
     "MFB",
     "MMTM",
     "MUTAN",
     "Additive",
     "AdditiveRule",
+    "AnyEncoder",
     "Boosted",
     "BoostedRule",
     "Bottleneck",
@@ -74,6 +77,7 @@ __all__ = [
     "FiLM",
     "FusedEncoder",
     "Fusion",
+    "FusionInput",
     "FusionOutput",
     "Gated",
     "GrangerClusters",
@@ -112,6 +116,8 @@ __all__ = [
     "StackingRule",
     "Stage",
     "TensorFusion",
+    "VectorInput",
+    "build_encoder",
     "create_fusion",
     "describe_fusion",
     "interaction_heterogeneity",

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 Stage = Literal["early", "intermediate", "late", "decision"]
 
+Needs = Literal["pooled", "tokens", "taps", "stages"]
+
 Labels = Mapping[str, tuple[Tensor, Tensor]]
 """By task its targets ``[B, ...]`` and where they are known, ``[B]`` or the targets' shape."""
 
@@ -61,6 +63,25 @@ class FusionOutput(EncoderOutput):
     auxiliary_present: Mapping[str, Tensor] = field(default_factory=dict)
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     readouts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def with_nested(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
+        """Return the output with the auxiliary vectors and penalties of the fusions nested in it.
+
+        Args:
+            outputs: Output of each encoder; those of nested fusions are `FusionOutput`.
+        """
+
+        def joined(field: str) -> dict[str, Tensor]:
+            nested = ((m, o) for m, o in outputs.items() if isinstance(o, FusionOutput))
+            inner = {f"{m}.{k}": v for m, o in nested for k, v in getattr(o, field).items()}
+            return {**getattr(self, field), **inner}
+
+        return replace(
+            self,
+            auxiliary=joined("auxiliary"),
+            auxiliary_present=joined("auxiliary_present"),
+            losses=joined("losses"),
+        )
 
     def apart(
         self, tasks: Sequence[str], owner: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""The command `sennit`: one subcommand for each thing that the recipes do from the shell."""
+"""The command `sennit`: one subcommand for each task of the shell, and every recipe by name."""
 
 from __future__ import annotations
 
@@ -9,88 +9,95 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from sennit import recipes
 from sennit.registry import unknown_name
 
-# What a subcommand runs, and what it is for.
+# Module of `sennit.recipes` that each subcommand runs, and its line of help.
 COMMANDS = {
     "demo": ("htad", "compare fusions of sound and wrist movement on real data"),
     "table": ("table", "train a model on a table of your own, or a folder of files"),
     "search": ("search", "search the fusion of a recipe"),
     "compare": ("compare", "compare fusions on the data of a recipe"),
-    "xvector": ("xvector", "train speaker embeddings, and verify or identify speakers"),
+    "xvector": ("xvector", "train speaker embeddings; verify, enroll and identify speakers"),
 }
+SHELLS = ("bash", "zsh", "tcsh", "fish")
 
 
-def list_commands() -> list[str]:
-    """Return the names of the recipes that `sennit recipe` runs.
+def recipe_names() -> list[str]:
+    """Return the names that `sennit recipe` runs, in alphabetical order.
 
     Example:
-        >>> "htad" in list_commands()
+        >>> "htad" in recipe_names()
         True
     """
-    from sennit import recipes
-
-    paths = [Path(folder) for folder in recipes.__path__]
-    return sorted({main.parent.name for path in paths for main in path.glob("*/__main__.py")})
+    folders = [path.parent for path in Path(recipes.__path__[0]).glob("*/__main__.py")]
+    return sorted(folder.name for folder in folders if (folder / "config.py").is_file())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the subcommand that the first argument names.
 
-    Nothing of PyTorch is imported here: a subcommand imports what it needs.
+    Nothing here imports PyTorch; a subcommand imports what it needs.
 
     Args:
-        arguments: Command line without the program's name; by default that of the process.
+        arguments: Command line without the program's name; that of the process when None.
 
     Raises:
-        SystemExit: The subcommand ended with an error, or the name of one is unknown.
+        SystemExit: The subcommand failed, or there is none of that name; close names are listed.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0].startswith("-"):
+        _options(given)
+    elif given[0] == "recipe":
+        _recipe(given[1:])
+    elif given[0] in COMMANDS:
+        _run(COMMANDS[given[0]][0], given[1:])
+    else:
+        sys.exit(f"error: {unknown_name('command', given[0], [*COMMANDS, 'recipe'])}")
+
+
+def _options(arguments: Sequence[str]) -> None:
     parser = _parser()
-    if not arguments or arguments[0].startswith("-"):
-        parser.parse_args(arguments)
+    shell = parser.parse_args(arguments).print_shtab
+    if shell is None:
         parser.print_help()
         return
-    name, *rest = arguments
-    if name == "recipe":
-        if not rest or rest[0].startswith("-"):
-            _recipe_parser().parse_args(rest)
-            return
-        name, *rest = rest
-        if name not in list_commands():
-            parser.exit(2, f"error: {unknown_name('recipe', name, list_commands())}\n")
-    elif name not in COMMANDS:
-        parser.exit(2, f"error: {unknown_name('command', name, [*COMMANDS, 'recipe'])}\n")
-    else:
-        name, _ = COMMANDS[name]
-    _run(f"sennit.recipes.{name}", rest)
+    from sennit.completion import print_completion  # every subcommand's options: slower than a dispatch
+
+    print_completion(shell, {name: module for name, (module, _) in COMMANDS.items()}, recipe_names())
 
 
-def _run(module: str, arguments: Sequence[str]) -> None:
-    """Run a module as ``python -m`` does, so that both ways are one."""
+def _recipe(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="sennit recipe", usage="sennit recipe NAME [OPTIONS]")
+    parser.add_argument("name", metavar="NAME", help=f"One of {', '.join(recipe_names())}.")
+    name = parser.parse_args(arguments[:1]).name
+    if name not in recipe_names():
+        sys.exit(f"error: {unknown_name('recipe', name, recipe_names())}")
+    _run(name, arguments[1:])
+
+
+def _run(name: str, arguments: Sequence[str]) -> None:
+    """Run a module of `sennit.recipes` as ``python -m`` does, so that both ways are the same."""
+    module = f"sennit.recipes.{name}"
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _parser() -> argparse.ArgumentParser:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {about}" for name, (_, about) in COMMANDS.items()]
-    lines.append(f"  {'recipe':{width}}  run a recipe by name: {', '.join(list_commands())}")
+    recipe = f"run a recipe by name: {', '.join(recipe_names())}"
+    lines = [(name, about) for name, (_, about) in COMMANDS.items()] + [("recipe", recipe)]
+    width = max(len(name) for name, _ in lines)
+    commands = "\n".join(f"  {name:{width}}  {about}" for name, about in lines)
     parser = argparse.ArgumentParser(
         prog="sennit",
-        usage="sennit [--help] [--version] COMMAND [OPTIONS]",
+        usage="sennit COMMAND [OPTIONS]",
         description="Multi-modal, multi-task learning from the shell.",
-        epilog="\n".join(["commands:", *lines, "", "`sennit COMMAND --help` lists the options of one."]),
+        epilog=f"commands:\n{commands}\n\n`sennit COMMAND --help` lists the options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"sennit {version('sennit')}")
-    return parser
-
-
-def _recipe_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sennit recipe", description="Run a recipe by name.", allow_abbrev=False
+    parser.add_argument(
+        "--print_shtab", choices=SHELLS, help="Print a script that completes this command in a shell."
     )
-    parser.add_argument("name", help=f"One of {', '.join(list_commands())}.")
     return parser

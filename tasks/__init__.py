@@ -16,8 +16,7 @@ from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
-from sennit.tasks.model.network import Features
-from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.sharing import (
     CGC,
     MTAN,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import share_of_present
 from sennit.fusion._projected_base import ProjectedFusion
+from sennit.fusion.inputs import FusionInput
+from sennit.fusion.missing import uniform_weights
 from sennit.fusion.types import FusionOutput
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class CandidateFusion(ProjectedFusion):
 
     stage = "decision"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
         self.candidates = len(encoders)
 
@@ -34,7 +34,7 @@ class CandidateFusion(ProjectedFusion):
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
         candidates = torch.stack(self.projected(outputs), 1)
-        weights = share_of_present(present, self.modalities, candidates)
+        weights = uniform_weights(present, self.modalities, candidates)
         return FusionOutput(
             pooled=torch.einsum("bkd,bk->bd", candidates, weights),
             candidates=candidates,

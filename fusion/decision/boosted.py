@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.fusion._base import register_fusion
 from sennit.fusion.decision._candidates import CandidateFusion
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import Rule
 from torch import Tensor
 
@@ -82,7 +82,7 @@ class Boosted(CandidateFusion):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         beta: float = 0.5,

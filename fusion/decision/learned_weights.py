@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.fusion._base import register_fusion
 from sennit.fusion.decision._candidates import LearnedCandidateFusion
 from sennit.fusion.decision._present import like
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import LearnedRule
 from torch import Tensor, nn
 
@@ -69,7 +69,7 @@ class LearnedWeights(LearnedCandidateFusion):
         torch.Size([4, 2, 16])
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
 
     def build_rule(self, alternatives: Sequence[int]) -> LearnedRule:

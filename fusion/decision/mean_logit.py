@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.encoders._base import Encoder
 from sennit.fusion._base import register_fusion
 from sennit.fusion.decision._candidates import CandidateFusion
 from sennit.fusion.decision._present import mean_of_present
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import Rule
 from torch import Tensor
 
@@ -55,6 +55,6 @@ class MeanLogit(CandidateFusion):
         torch.Size([4, 2, 16])
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
         self.rule = MeanLogitRule()

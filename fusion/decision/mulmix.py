@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.decision._candidates import CandidateFusion
 from sennit.fusion.decision.boosted import BoostedRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput, Rule
 from torch import Tensor
 
@@ -65,7 +65,7 @@ class MulMix(CandidateFusion):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         beta: float = 0.5,
@@ -97,7 +97,7 @@ class MulMix(CandidateFusion):
         if present is None:
             there = members.new_ones(mapped.shape[:2])
         else:
-            there = self.there(present)
+            there = self.presence(present)
             there = there | ~there.any(1, keepdim=True)
         inside = members & there.unsqueeze(1)  # [B, K, M]
         whole = (inside == members).all(2)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.fusion._base import register_fusion
 from sennit.fusion.decision._candidates import CandidateFusion
 from sennit.fusion.decision._present import like
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import Rule
 from torch import Tensor
 
@@ -110,7 +110,7 @@ class Multiplicative(CandidateFusion):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         beta: float = 0.5,

@@ -28,7 +28,7 @@ class Config(Options):
         voices: Other utterances that are mixed into each one.
         tasks: Which of digit and speaker to learn; the first chooses the epoch.
         sharing: Name of the sharing.
-        sharing_options: Its options, such as ``{own: 0.8}``.
+        sharing_options: Its options, such as ``{self_weight: 0.8}``.
         weighting: Name of the weighting.
         balancing: Name of the balancing, or null; its sharing needs a tensor at which the tasks part.
         single_task: Whether a network of the default fusion is trained for each task alone, too.

@@ -1,10 +1,8 @@
-"""Genetic search: NSGA-II with operators that know what a cell is."""
+"""Genetic search: NSGA-II with crossover and mutation that respect the cells."""
 
 from __future__ import annotations
 
 import itertools
-import math
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +10,10 @@ import numpy as np
 from sennit.search.records import Proposal, Record, Slot
 from sennit.search.space import Choice, Space
 from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy
-from sennit.search.study.connection import quiet
 from sennit.search.variation import crossover, mutate
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.samplers import NSGAIISampler
     from optuna.trial import FrozenTrial
 
 Values = tuple[float, ...]
@@ -25,24 +21,24 @@ Values = tuple[float, ...]
 
 @register_strategy("genetic")
 class Genetic(Strategy):
-    """NSGA-II as optuna has it, whose children are made by `crossover` and `mutate`.
+    """Optuna's NSGA-II, with children made by `crossover` and `mutate`.
 
-    The elite, as many as a generation, is the best of all that came before by non-dominated sorting and
-    crowding distance. A parent is the better of two of the elite, drawn at random. A child has two
-    parents, or else one, and is always mutated, so it is never a copy. The first generations are drawn
-    from the whole space: the children of one small generation are too much like it, and fall behind random
-    search until they are not (``benchmarks/results/search_quality.json``).
+    The elite has as many members as a generation: the best of all earlier candidates by non-dominated
+    sorting and crowding distance. A parent is the better of two members of the elite, drawn at random. A
+    child has two parents or one, and is always mutated, so that it is never a copy. The first generations
+    are drawn from the whole space: the children of one small generation resemble it too much, and fall
+    behind random search at first (``benchmarks/results/search_quality.json``).
 
     Source: Deb et al. 2002, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II";
     `optuna.samplers.NSGAIISampler`.
 
     Args:
-        crossover: The chance that a child has two parents.
-        within: The chance that a cell of such a child is mixed gene by gene.
-        random_generations: Generations before the first with children.
+        crossover: Probability that a child has two parents.
+        within: Probability that a cell of such a child is mixed gene by gene.
+        random_generations: Number of generations before the first with children.
 
     Raises:
-        ValueError: A chance is not between 0 and 1, or there is no random generation.
+        ValueError: A probability is not between 0 and 1, or there is no random generation.
 
     Example:
         >>> Genetic(crossover=0.5).config["crossover"]
@@ -52,14 +48,14 @@ class Genetic(Strategy):
     def __init__(self, crossover: float = 0.9, within: float = 0.1, random_generations: int = 2) -> None:
         for name, chance in {"crossover": crossover, "within": within}.items():
             if not 0 <= chance <= 1:
-                raise ValueError(f"`{name}` should be a chance, from 0 to 1. Found {chance}.")
+                raise ValueError(f"`{name}` should be a probability, from 0 to 1. Found {chance}.")
         if random_generations < 1:
             raise ValueError(f"`random_generations` should be 1 or more. Found {random_generations}.")
         self.crossover = crossover
         self.within = within
         self.random_generations = random_generations
-        # The elite, as places in the history, is a function of the values alone.
-        self._seen: tuple[int, list[Values], list[int]] = (0, [], [])
+        # The elite, as indices into the history, is a function of the values alone.
+        self._last_elite: tuple[int, list[Values], list[int]] = (0, [], [])
 
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
@@ -70,43 +66,44 @@ class Genetic(Strategy):
             )
         if generation < self.random_generations:
             return lambda rng: Child(space.sample(rng))
-        from optuna.trial import TrialState, create_trial
+        from sennit.search.strategies._nsga2 import NSGA2
 
         values = [record.values for record in history]
         generations = [record.proposal.slot[0] for record in history]
         starts = [i for i, g in enumerate(generations) if i == 0 or g != generations[i - 1]]
         pool = [*self._elite(values[: starts[-1]], starts, population), *range(starts[-1], len(values))]
         breed = _Breeding(self, space, [history[i] for i in pool])
-        sampler, study = _finished([values[i] for i in pool], population, breed)
-        child = create_trial(state=TrialState.RUNNING, system_attrs={sampler._get_generation_key(): 1})
+        nsga2 = NSGA2([values[i] for i in pool], population, breed)
 
-        def draw(rng: np.random.Generator) -> Child:
+        def sample_child(rng: np.random.Generator) -> Child:
             breed.rng = rng
-            genes = sampler.sample_relative(study, child, {})
+            genes = nsga2.child()
             return Child(genes, breed.parent)
 
-        return draw
+        return sample_child
 
     def _elite(self, values: list[Values], starts: list[int], population: int) -> list[int]:
-        """BlockLayout of the best of what is in `values`, generation after generation."""
-        known, seen, elite = self._seen
-        if known != population or values[: len(seen)] != seen:
+        """Return the indices of the best of ``values``, generation after generation."""
+        from sennit.search.strategies._nsga2 import NSGA2
+
+        size, seen, elite = self._last_elite
+        if size != population or values[: len(seen)] != seen:
             seen, elite = [], []
         for start, end in itertools.pairwise(starts):
             if start >= len(seen):
                 pool = [*elite, *range(start, end)]
-                sampler, study = _finished([values[i] for i in pool], population)
-                elite = sorted(pool[trial.number] for trial in sampler.get_parent_population(study, 1))
-        self._seen = population, values, elite
+                best = NSGA2([values[i] for i in pool], population).elite()
+                elite = sorted(pool[i] for i in best)
+        self._last_elite = population, values, elite
         return elite
 
 
 class _Breeding:
-    """Makes a child of the elite, as optuna's `child_generation_strategy`.
+    """The ``child_generation_strategy`` of Optuna's sampler: makes a child of the elite.
 
     Attributes:
-        rng: For the next child.
-        parent: The slot of the first parent of the last one.
+        rng: Random generator for the next child.
+        parent: Slot of the first parent of the last child.
     """
 
     rng: np.random.Generator
@@ -120,37 +117,16 @@ class _Breeding:
     def __call__(
         self, study: Study, search_space: dict[str, Any], elite: list[FrozenTrial]
     ) -> dict[str, Choice]:
-        first = self._parent(elite)
+        first = self._select_parent(elite)
         genes = first.genes
         if self.rng.random() < self.options.crossover:
-            genes = crossover(
-                self.space, genes, self._parent(elite).genes, self.rng, within=self.options.within
-            )
+            second = self._select_parent(elite)
+            genes = crossover(self.space, genes, second.genes, self.rng, within=self.options.within)
         self.parent = first.slot
         return mutate(self.space, genes, self.rng)
 
-    def _parent(self, elite: list[FrozenTrial]) -> Proposal:
+    def _select_parent(self, elite: list[FrozenTrial]) -> Proposal:
         one, other = (elite[int(i)] for i in self.rng.integers(len(elite), size=2))
         pairs = list(zip(other.values, one.values, strict=True))
-        better = all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-        return self.records[(other if better else one).number].proposal
-
-
-def _finished(
-    values: Sequence[Values], population: int, breed: _Breeding | None = None
-) -> tuple[NSGAIISampler, Study]:
-    """A study in memory whose generation 0 is over; genes are left out, being looked up by trial numbers."""
-    import optuna
-    from optuna.exceptions import ExperimentalWarning
-    from optuna.samplers import NSGAIISampler
-
-    with warnings.catch_warnings(), quiet():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # of child_generation_strategy
-        sampler = NSGAIISampler(population_size=population, child_generation_strategy=breed)
-        study = optuna.create_study(directions=["minimize"] * len(values[0]), sampler=sampler)
-    label = {sampler._get_generation_key(): 0}
-    for own in values:
-        # optuna knows no NaN; what diverged is the worst either way.
-        known = [math.inf if math.isnan(value) else value for value in own]
-        study.add_trial(optuna.trial.create_trial(values=known, system_attrs=label))
-    return sampler, study
+        dominates = all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+        return self.records[(other if dominates else one).number].proposal

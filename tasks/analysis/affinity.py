@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from sennit.tasks.model.losses import sample_losses
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _losses(model: MultiTaskModel, batch: Batch) -> tuple[Tensor, Tensor]:
         loss = torch.zeros(batch.batch_size, device=next(model.parameters()).device)
         there = torch.zeros_like(loss, dtype=torch.bool)
         if name in batch.targets:
-            loss, there = model.sample_losses(name, batch, features, outputs[name])
+            loss, there = sample_losses(model, name, batch, features, outputs[name])
         losses.append(loss)
         known.append(there)
     return torch.stack(losses), torch.stack(known)

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from sennit.tasks.model.losses import as_batches
+from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.tasks.model.parts import parts
+from sennit.tasks.model.step import as_batches
 from torch import Tensor
 
 if TYPE_CHECKING:
     from sennit.data import Batch
-    from sennit.tasks.model.losses import Batches
     from sennit.tasks.model.model import MultiTaskModel
+    from sennit.tasks.model.step import Batches
 
 _OWN = ("heads", "rules", "weighting")
 
@@ -91,7 +92,7 @@ def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple
     """Z of a batch, zero where it is not known; and where it is."""
     own = {id(p) for name in _OWN for module in parts(model).get(name, ()) for p in module.parameters()}
     shared: list[Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
-    active = model.active(batches)
+    active = active_tasks(model, batches)
     with torch.enable_grad():
         before = _losses(model, batches, active)
         gradients = {
@@ -120,4 +121,4 @@ def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple
 
 
 def _losses(model: MultiTaskModel, batches: Sequence[Batch], active: Sequence[bool]) -> Tensor:
-    return model.task_losses(batches, [model.training_features(b, active) for b in batches], active)
+    return task_losses(model, batches, [training_features(model, b, active) for b in batches], active)

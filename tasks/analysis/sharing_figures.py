@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sennit.tasks.sharing._task_networks import Columns
+from sennit.tasks.sharing._task_networks import TaskNetworks
 from sennit.tasks.sharing.tensor_normal import Covariances, TensorNormal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_mixing(sharing: Columns) -> Figure:
-    """Heat maps of `Columns.mixing`, one for each stage: row t shows whose networks task t reads.
+def draw_mixing(sharing: TaskNetworks) -> Figure:
+    """Heat maps of `TaskNetworks.mixing`, one for each stage: row t shows whose networks task t reads.
 
     Args:
         sharing: Of a model: a cross-stitch, NDDR or sluice network. Subspaces stand beside each other,

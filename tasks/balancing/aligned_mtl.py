@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from sennit.tasks.balancing._base import Level, register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, directions, norms_and_cosines
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
 from torchjd.aggregation import AlignedMTLWeighting
 
 
 @register_balancing("aligned_mtl")
-class AlignedMTL(HostBalancing):
+class AlignedMTL(GramianRule):
     """The gradients' principal components, all made as long as the shortest, and the mean of the result.
 
     With the Gramian ``V Λ Vᵀ`` of rank R, ``w = √λ_R V Λ^{−1/2} Vᵀ 1/T``: the gradients become

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from sennit.tasks.balancing._base import Level, register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, directions, norms_and_cosines
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
 from sennit.tasks.balancing.nnls import min_norm_point
 
 _LEAST = 1e-4
 
 
 @register_balancing("cagrad")
-class CAGrad(HostBalancing):
+class CAGrad(GramianRule):
     """Near the mean gradient, the direction along which the worst task gains most.
 
     ``max_d min_t g_t·d`` over ``‖d − g_0‖ ≤ c ‖g_0‖``, g_0 the mean. Its dual is ``min_w g_w·g_0 +

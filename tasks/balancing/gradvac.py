@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from sennit.tasks.balancing._base import Level, register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, norms_and_cosines
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule, norms_and_cosines
 from torch import Tensor
 
 _CLOSEST = 1 - 1e-6  # two gradients of the same direction need an infinite weight
 
 
 @register_balancing("gradvac")
-class GradVac(HostBalancing):
+class GradVac(GramianRule):
     """Each pair of gradients is drawn to be as similar as that pair has been on average.
 
     For each task i, over the others j in random order: with φ the cosine between g_i (as it is by now)

@@ -11,7 +11,7 @@ from torch import Tensor
 Array = NDArray[np.float64]
 
 
-class HostBalancing(Balancing):
+class GramianRule(Balancing):
     """A rule whose solver reads the Gramian on the CPU: one copy there, and one of the weights back.
 
     What all these rules owe is here. One task alone has nothing to be balanced against: its weight is 1.

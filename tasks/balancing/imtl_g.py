@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from sennit.tasks.balancing._base import register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, norms_and_cosines
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule, norms_and_cosines
 
 _SMALLEST = 1e-6
 
 
 @register_balancing("imtl_g")
-class IMTLG(HostBalancing):
+class IMTLG(GramianRule):
     """The combination of the gradients that has the same projection onto each of them.
 
     ``g = Σ_t w_t g_t`` with ``g·u_t`` the same for every ``u_t = g_t / ‖g_t‖``, and ``Σ_t w_t = 1``:

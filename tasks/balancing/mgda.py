@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sennit.tasks.balancing._base import register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, directions, norms_and_cosines
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
 from sennit.tasks.balancing.nnls import min_norm_point
 
 
 @register_balancing("mgda")
-class MGDA(HostBalancing):
+class MGDA(GramianRule):
     """The shortest convex combination of the gradients, along which every loss falls.
 
     ``min ‖Σ_t w_t g_t‖²`` over ``w ≥ 0``, ``Σ_t w_t = 1``. Where it is zero no direction lowers every

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 from sennit.tasks.balancing._base import register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, norms_and_cosines
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule, norms_and_cosines
 
 
 @register_balancing("nash_mtl")
-class NashMTL(HostBalancing):
+class NashMTL(GramianRule):
     """The tasks' agreement on a step, each of whose gains counts relatively: Nash's solution.
 
     The w > 0 with ``G w = 1/w``, G the Gramian. It is where ``½ wᵀGw − Σ_t log w_t`` is least, a convex

@@ -5,38 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import torch
-from sennit.tasks.balancing._boundary import Place
-from sennit.tasks.balancing._ranks import reached_anywhere
+from sennit.tasks.balancing.boundary import BoundaryGradients
 from sennit.tasks.balancing.gramian import (
     Graph,
-    Kept,
+    TaskGradients,
     check_gramians,
     each_gradient,
     each_gramian,
     inner_products,
 )
-from sennit.tasks.balancing.unshared_parameters import read_alone
+from sennit.tasks.balancing.unshared_parameters import reached_on_any_rank, without_unread
+from sennit.tasks.model.network import Network
 from torch import Tensor, nn
 from torch import distributed as dist
 
-if TYPE_CHECKING:
-    from sennit.tasks.model.model import MultiTaskModel
-
-_CHECKED: WeakSet[MultiTaskModel] = WeakSet()
+_CHECKED: WeakSet[Network] = WeakSet()
 """Models whose first step was compared."""
 
 
 def parameter_gramian(
-    model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str]
-) -> tuple[Tensor, Kept | None]:
-    """``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩`` over the shared parameters θ, without the T × P Jacobian.
+    model: Network, boundaries: Sequence[BoundaryGradients], tasks: Sequence[str]
+) -> tuple[Tensor, TaskGradients | None]:
+    """Return ``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩`` over the shared parameters θ, without the T × P Jacobian.
 
     Shared are the parameters below the boundary which the losses of two active tasks or more reach, and
-    all parameters that a task reaches which shares none of them. At a model's first step the Gramian is
+    all parameters reached by a task that shares none of them. At a model's first step the Gramian is
     compared with the gradient that one ordinary backward gives.
 
     Source: the per-layer Gramians of Rebuffi, Quinton & Rey 2024, "Jacobian Descent For Multi-Objective
@@ -47,28 +43,27 @@ def parameter_gramian(
     ranks: as much communication as T ordinary steps.
 
     Args:
-        model: Whose parameters.
-        places: The tasks' gradients at the boundary.
-        tasks: The active tasks.
+        model: Model.
+        boundaries: Gradients of the tasks at the boundary.
+        tasks: Names of the active tasks.
 
     Returns:
-        The Gramian ``[T, T]``, at least in float32, and the tasks' gradients at all that is below the
-        boundary, from which `Kept.mixed` makes the step's without another backward; None where they
-        were not kept, or are not all.
+        The Gramian ``[T, T]``, at least in float32, and the tasks' gradients of everything below the
+        boundary, from which `TaskGradients.mixed` makes those of the step without another backward; None
+        where they were not kept or are not complete.
 
     Raises:
         TypeError: A module hides its parameters from the graph.
         ValueError: Nothing that the tasks share learns.
         RuntimeError: The comparison failed; the parameter is named.
     """
-    graph = Graph([p for p in places if p.tensor.requires_grad], tasks)
-    # Without inputs that learn.
-    found = graph.parameters().items()
-    reached: dict[Tensor, int] = {p: tasks_of for p, tasks_of in found if isinstance(p, nn.Parameter)}
-    reached = read_alone(model, tasks, reached)
+    graph = Graph([b for b in boundaries if b.tensor.requires_grad], tasks)
+    # Inputs that learn are left out.
+    reached: dict[Tensor, int] = {p: m for p, m in graph.parameters().items() if isinstance(p, nn.Parameter)}
+    reached = without_unread(model, tasks, reached)
     together = dist.is_initialized() and dist.get_world_size() > 1
     if together:
-        reached = reached_anywhere(list(model.parameters()), reached, len(tasks))
+        reached = reached_on_any_rank(list(model.parameters()), reached, len(tasks))
     shared = _shared(reached)
     if not shared:
         raise ValueError(
@@ -96,11 +91,11 @@ def _shared(reached: Mapping[Tensor, int]) -> list[Tensor]:
     return [p for p, tasks in reached.items() if tasks.bit_count() > 1 or tasks & ~sharing]
 
 
-def _over_ranks(own: Mapping[Tensor, Tensor], shared: Sequence[Tensor], count: int) -> Tensor:
-    """Inner products of the tasks' gradients of the joined batch, in the same order on every rank."""
+def _over_ranks(gradients_of: Mapping[Tensor, Tensor], shared: Sequence[Tensor], count: int) -> Tensor:
+    """Return the inner products of the tasks' gradients of the joined batch, in one order on every rank."""
     products = []
     for p in shared:
-        gradients = own[p] if p in own else p.new_zeros(count, *p.shape)
+        gradients = gradients_of[p] if p in gradients_of else p.new_zeros(count, *p.shape)
         # Each rank's loss is scaled up by the number of ranks, so that DDP's average is the sum.
         gradients = (gradients / dist.get_world_size()).contiguous()
         dist.all_reduce(gradients)

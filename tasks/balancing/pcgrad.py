@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sennit.tasks.balancing._base import register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule
 
 
 @register_balancing("pcgrad")
-class PCGrad(HostBalancing):
+class PCGrad(GramianRule):
     """Each task's gradient loses its component against every other one that conflicts with it.
 
     For each task i, over the others j in random order: ``g_i ← g_i − (g_i·g_j / ‖g_j‖²) g_j`` where

@@ -1,85 +1,105 @@
-"""What one task alone reaches below the boundary, such as the encoder of a modality that only it reads."""
+"""Parameters below the boundary that one task alone reaches.
+
+An example is the encoder of a modality that no other task reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
-from sennit.tasks.balancing._boundary import Place
-from sennit.tasks.balancing._ranks import reached_anywhere
-from sennit.tasks.balancing._surrogate import leaves_of
-from sennit.tasks.model.labelled_mean import agree_on_active
+from sennit.tasks.balancing.boundary import BoundaryGradients
+from sennit.tasks.balancing.surrogate import leaves_of
+from sennit.tasks.model.labelled_mean import any_rank
+from sennit.tasks.model.network import Network
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from sennit.tasks.model.model import MultiTaskModel
+from torch import distributed as dist
 
 
 def unweighted(
-    model: MultiTaskModel, places: Sequence[Place], tasks: Sequence[str], weights: Tensor
+    model: Network, boundaries: Sequence[BoundaryGradients], tasks: Sequence[str], weights: Tensor
 ) -> list[tuple[Tensor, Tensor]]:
-    """What parameters that one task alone reaches lack, where they receive ``w_t g_t``: ``(1 − w_t) g_t``.
+    """Return the corrections ``(1 − w_t) g_t`` of parameters that one task alone reaches.
 
-    They are not shared, so that no weight is theirs. A parameter with a hook stays weighted: the hook would
-    see two gradients.
+    The step gives them ``w_t g_t``, but they are not shared, so that no weight applies. A parameter with a
+    hook stays weighted: the hook would see two gradients.
 
     Args:
-        model: Whose parameters.
-        places: The tasks' gradients at the boundary.
-        tasks: The active tasks.
-        weights: Of their gradients.
+        model: Model.
+        boundaries: Gradients of the tasks at the boundary.
+        tasks: Names of the active tasks.
+        weights: Weights of their gradients.
 
     Returns:
-        Parameters, and what is to be added to the gradient of each.
+        Parameters, and the tensor to be added to the gradient of each.
 
     Shape:
         weights ``[T]``.
     """
-    if not agree_on_active([len({tuple(place.tasks) for place in places}) > 1], weights.device)[0]:
+    if not any_rank([len({tuple(b.tasks) for b in boundaries}) > 1], weights.device)[0]:
         return []  # all tasks reach the same
     reached: dict[Tensor, int] = {}
-    for place in places:
-        on = sum(1 << tasks.index(t) for t in set(place.tasks))
-        for x in leaves_of(place.tensor):
-            reached[x] = reached.get(x, 0) | on
-    reached = read_alone(model, tasks, reached)
+    for boundary in boundaries:
+        bits = sum(1 << tasks.index(t) for t in set(boundary.tasks))
+        for x in leaves_of(boundary.tensor):
+            reached[x] = reached.get(x, 0) | bits
+    reached = without_unread(model, tasks, reached)
     free = [p for p in model.parameters() if not p._backward_hooks]
-    masks = reached_anywhere(free, reached, len(tasks))
-    found: list[tuple[Tensor, Tensor]] = []
+    masks = reached_on_any_rank(free, reached, len(tasks))
+    corrections: list[tuple[Tensor, Tensor]] = []
     for t, (name, rest) in enumerate(zip(tasks, 1 - weights, strict=True)):
-        own = [p for p, mask in masks.items() if mask == 1 << t]
+        alone = [p for p, mask in masks.items() if mask == 1 << t]
         ends = [
-            (place.tensor, g)
-            for place in places
-            for reader, g in zip(place.tasks, place.gradients, strict=True)
-            if reader == name and place.tensor.requires_grad
+            (boundary.tensor, g)
+            for boundary in boundaries
+            for reader, g in zip(boundary.tasks, boundary.gradients, strict=True)
+            if reader == name and boundary.tensor.requires_grad
         ]
-        if own and ends:
-            outputs, given = zip(*ends, strict=True)
-            gradients = torch.autograd.grad(outputs, own, given, retain_graph=True, allow_unused=True)
-            found += [(p, rest.to(g.dtype) * g) for p, g in zip(own, gradients, strict=True) if g is not None]
-    return found
+        if alone and ends:
+            outputs, grads = zip(*ends, strict=True)
+            gradients = torch.autograd.grad(outputs, alone, grads, retain_graph=True, allow_unused=True)
+            pairs = zip(alone, gradients, strict=True)
+            corrections += [(p, rest.to(g.dtype) * g) for p, g in pairs if g is not None]
+    return corrections
 
 
-def read_alone(
-    model: MultiTaskModel, tasks: Sequence[str], reached: Mapping[Tensor, int]
-) -> dict[Tensor, int]:
-    """Without tasks that do not read an encoder's modality: in the graph it is there, as a missing one.
+def without_unread(model: Network, tasks: Sequence[str], reached: Mapping[Tensor, int]) -> dict[Tensor, int]:
+    """Clear the bits of tasks that do not read an encoder's modality.
+
+    The graph leads to such an encoder, whose modality is a missing one there.
 
     Args:
-        model: Whose encoders.
-        tasks: The active tasks, in order.
-        reached: The tasks from whose losses the graph leads to each parameter, as bits.
+        model: Model.
+        tasks: Names of the active tasks, in order.
+        reached: Tasks from whose losses the graph leads to each parameter, as bits.
     """
-    if all(task.reads is None for task in model.tasks.values()):
+    if all(reads is None for reads in model.reads.values()):
         return dict(reached)
     readers: dict[Tensor, int] = {}
     for modality, encoder in model.fused_encoder.leaves().items():
-        on = 0
+        bits = 0
         for t, name in enumerate(tasks):
-            reads = model.tasks[model.tasks[name].of or name].reads
-            on |= (reads is None or modality in reads) << t
+            reads = model.reads[name]
+            bits |= (reads is None or modality in reads) << t
         for p in encoder.parameters():
-            readers[p] = readers.get(p, 0) | on
+            readers[p] = readers.get(p, 0) | bits
     return {p: mask & readers.get(p, mask) for p, mask in reached.items()}
+
+
+def reached_on_any_rank(
+    parameters: Sequence[Tensor], reached: Mapping[Tensor, int], count: int
+) -> dict[Tensor, int]:
+    """Return the tasks that reach each parameter on any rank, in the order of the model, equal on all ranks.
+
+    Args:
+        parameters: Parameters of the model.
+        reached: Tasks that reach each on this rank, as bits.
+        count: Number of tasks.
+    """
+    if not dist.is_initialized():
+        return {p: reached[p] for p in parameters if p in reached}
+    rows = [[reached.get(p, 0) >> t & 1 for t in range(count)] for p in parameters]
+    flags = torch.tensor(rows, dtype=torch.uint8, device=parameters[0].device)
+    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+    masks = [sum(bit << t for t, bit in enumerate(row)) for row in flags.tolist()]
+    return {p: mask for p, mask in zip(parameters, masks, strict=True) if mask}

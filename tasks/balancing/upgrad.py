@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from sennit.tasks.balancing._base import register_balancing
-from sennit.tasks.balancing.gramian_rule import Array, HostBalancing, directions, norms_and_cosines
+from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
 from sennit.tasks.balancing.nnls import nonnegative_least_squares
 
 
 @register_balancing("upgrad")
-class UPGrad(HostBalancing):
+class UPGrad(GramianRule):
     """Each gradient is projected onto the directions that conflict with no task; the mean of them.
 
     ``1/T Σ_t π(g_t)``, π the projection onto the dual cone ``{d : g_s·d ≥ 0 for all s}``. Its dual is

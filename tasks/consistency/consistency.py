@@ -8,16 +8,16 @@ from torch import Tensor
 
 @register_task("consistency")
 class Consistency(Task):
-    """A classifier should say the same of two views of a sample, labelled or not.
+    """Agreement of a classifier's predictions for two views of a sample, labelled or not.
 
     The loss is ``KL(p_teacher ‖ p_student)``, with no gradient through the teacher's view. The task
     has no head of its own: it reads that of the classification ``of``.
     Source: Xie et al. 2020, "Unsupervised Data Augmentation for Consistency Training" (eq. 1).
 
     Args:
-        of: The task whose predictions should agree.
-        teacher: The view taken as it is (weakly augmented).
-        student: The view that is drawn to it (strongly augmented).
+        of: Name of the task whose predictions should agree.
+        teacher: Name of the view whose predictions are the target (weakly augmented).
+        student: Name of the view that learns from it (strongly augmented).
 
     Shape:
         Logits ``[B, C]`` of both views, loss ``[B]``.
@@ -38,7 +38,7 @@ class Consistency(Task):
         self.out_dim = 0
 
     def agreement(self, *logits: Tensor) -> Tensor:
-        """The divergence of each sample, from the teacher's and the student's logits."""
+        """Return the divergence of each sample, from the teacher's and the student's logits."""
         teacher, student = logits
         log_p = teacher.detach().float().log_softmax(-1)
         log_q = student.float().log_softmax(-1)

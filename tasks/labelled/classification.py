@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data.collate import TargetSpec
+from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
 _NO_CLASS = torch.iinfo(torch.long).min
-"""For torch's ``ignore_index``, by default -100: a target that is wrong should not cost nothing."""
+"""A value for ``ignore_index`` that no target has: with torch's -100 a wrong target would cost nothing."""
 
 
 @register_task("classification")
@@ -23,11 +23,11 @@ class Classification(Task):
     """One class of several; the loss is the cross-entropy.
 
     Args:
-        classes: How many there are, or their names in the order of the labels.
+        classes: Number of classes, or their names in the order of the labels.
         class_weights: Weight of each class's samples in the loss. The mean over samples is not
             divided by the weights, so give weights of mean 1 to keep the scale.
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7).
-        reads: The modalities that the task may see; None for all.
+        reads: Modalities that the task may read; None for all.
 
     Shape:
         output ``[B, C]``, target ``[B]`` (class indices), loss ``[B]``.
@@ -74,7 +74,7 @@ class Classification(Task):
                 label_smoothing=self.label_smoothing,
                 ignore_index=_NO_CLASS,
             )
-        except IndexError:  # on the CPU; a GPU stops with an assertion of its own
+        except IndexError:  # on the CPU; a GPU stops with an assertion
             raise self._outside(target) from None
         return loss if self.class_weights is None else loss * self.class_weights[target]
 
@@ -109,7 +109,7 @@ class Classification(Task):
         )
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """The accuracy."""
+        """Return the accuracy."""
         return float((output.argmax(-1) == target)[labelled].float().mean())
 
     def scores(self, logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Several labels, each true or not, of which any may be unknown."""
+"""Several labels, each true or false, of which any may be unknown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data.collate import TargetSpec
+from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @register_task("multilabel")
 class MultiLabel(Task):
-    """Several labels, each true or not; hundreds of partly labelled ones are a single masked head.
+    """Several labels, each true or false; hundreds of partly known ones are a single masked head.
 
     The loss is the binary cross-entropy of each label, averaged over the labels that are known: give
     ``labelled`` in the target's shape, or NaN for the unknown ones to `Collate`.
 
     Args:
-        labels: How many there are, or their names.
-        auroc: Whether the metrics have the area under the ROC curve too: the mean over the labels, each over
-            the samples in which it is known. It keeps all scores of an evaluation.
-        reads: The modalities that the task may see; None for all.
+        labels: Number of labels, or their names.
+        auroc: Whether to add the area under the ROC curve to the metrics: the mean over the labels, each over
+            the samples in which it is known. It stores all scores of an evaluation.
+        reads: Modalities that the task may read; None for all.
 
     Shape:
         output ``[B, L]`` (under a decision fusion ``[B, L, 2]``), target ``[B, L]`` from 0 to 1, loss
@@ -62,7 +62,7 @@ class MultiLabel(Task):
         from torchmetrics import Metric, MetricCollection
         from torchmetrics.classification import BinaryAccuracy, MultilabelAccuracy
 
-        several = self.out_dim > 1  # a single one MultilabelAccuracy refuses
+        several = self.out_dim > 1  # MultilabelAccuracy refuses a single label
         accuracy: Metric = (
             MultilabelAccuracy(self.out_dim, average="micro", ignore_index=-1)
             if several
@@ -79,13 +79,13 @@ class MultiLabel(Task):
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
     ) -> None:
-        known = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
-        metrics.update(self.scores(logits), target.long().masked_fill(~known, -1))
+        labels = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
+        metrics.update(self.scores(logits), target.long().masked_fill(~labels, -1))
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """The accuracy over all labels that are known."""
-        known = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
-        return float(((self.scores(output) > 0.5) == (target > 0.5))[known].float().mean())
+        """Return the accuracy over all known labels."""
+        labels = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
+        return float(((self.scores(output) > 0.5) == (target > 0.5))[labels].float().mean())
 
     def scores(self, logits: Tensor) -> Tensor:
         if logits.dim() == 3:

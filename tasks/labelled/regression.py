@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sennit.data.collate import TargetSpec
+from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
 from torch import Tensor
 
@@ -21,11 +21,11 @@ class Regression(Task):
     probabilities does not apply to numbers.
 
     Args:
-        size: How many numbers a sample has.
-        sparse: Whether most numbers of a sample are unknown, as those of hundreds of assays are. The metrics
-            are then means over the numbers, each over the samples in which it is known; otherwise samples
-            count that are labelled throughout.
-        reads: The modalities that the task may see; None for all.
+        size: Number of values of a sample.
+        sparse: Whether most values of a sample are unknown, as with hundreds of assays. The metrics are then
+            means over the outputs, each over the samples in which it is known; otherwise only wholly
+            labelled samples count.
+        reads: Modalities that the task may read; None for all.
 
     Shape:
         output ``[B, size]``, target ``[B, size]``, loss ``[B, size]``.
@@ -73,7 +73,7 @@ class Regression(Task):
         metrics.update(self.scores(logits), _unknown_as_nan(target.float(), labelled))
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """R², the mean over the numbers; samples count that are labelled throughout, unless `sparse`."""
+        """Return the mean R² over the outputs, of wholly labelled samples unless `sparse`."""
         if self.sparse:
             from sennit.tasks.metrics.by_label import mean_by_label, r2
 
@@ -91,5 +91,5 @@ class Regression(Task):
 
 
 def _unknown_as_nan(target: Tensor, labelled: Tensor) -> Tensor:
-    known = labelled if labelled.dim() == target.dim() else labelled[:, None].expand_as(target)
-    return target.masked_fill(~known, float("nan"))
+    labels = labelled if labelled.dim() == target.dim() else labelled[:, None].expand_as(target)
+    return target.masked_fill(~labels, float("nan"))

@@ -1,4 +1,4 @@
-"""What the softmax losses with a margin share."""
+"""The base of the softmax losses with a margin."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 
 class Cosines(nn.Module):
-    """Cosine of the angle between a vector and the direction of each class.
+    """Cosines of the angles between a vector and the direction of each class.
 
-    In float32 whatever the precision around it: near 1, bfloat16 has one value for all angles up to 5°.
+    Computed in float32 whatever the surrounding precision: near 1, bfloat16 has one value for all angles
+    up to 5°.
 
     Shape:
         ``[..., in_dim]`` to ``[..., classes]``.
@@ -31,10 +32,10 @@ class Cosines(nn.Module):
 
 
 class MarginSoftmax(Classification):
-    """Cross-entropy over scaled cosines, of which the true class's is first made smaller by a margin.
+    """Cross-entropy over scaled cosines, with the cosine of the true class reduced by a margin.
 
-    The margin in force, ``current_margin``, is saved with the weights, so that a training that goes on in
-    mid-epoch has the one it had. `on_epoch_start` sets it: in epoch e, counted from 0, it is
+    The current margin, ``current_margin``, is saved with the weights, so that a training resumed within an
+    epoch continues with it. `on_epoch_start` sets it: in epoch e, counted from 0, it is
     ``margin · min(1, e / warmup_epochs)``.
     """
 
@@ -67,7 +68,7 @@ class MarginSoftmax(Classification):
         return Cosines(in_dim, self.out_dim)
 
     def with_margin(self, cosine: Tensor, margin: Tensor) -> Tensor:
-        """What stands for the true class's cosine.
+        """Return the reduced cosine of the true class.
 
         Shape:
             cosine ``[B, 1]``, margin a scalar, result ``[B, 1]``.
@@ -77,15 +78,15 @@ class MarginSoftmax(Classification):
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         cosines, column = output.float(), target.unsqueeze(-1)
         try:
-            own = cosines.gather(-1, column)
-        except RuntimeError:  # on the CPU; a GPU stops with an assertion of its own
+            true = cosines.gather(-1, column)
+        except RuntimeError:  # on the CPU; a GPU stops with an assertion
             raise self._outside(target) from None
-        own = self.with_margin(own, self.current_margin.float())
-        return super().loss(self.scale * cosines.scatter(-1, column, own), target)
+        true = self.with_margin(true, self.current_margin.float())
+        return super().loss(self.scale * cosines.scatter(-1, column, true), target)
 
     def log_probabilities(self, output: Tensor) -> None:  # type: ignore[override]
-        """None: a rule over probabilities knows no margin. Candidates' cosines are averaged instead."""
+        """Return None: rules over probabilities have no margin, so the candidates' cosines are averaged."""
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Probabilities, without a margin: the true class is not known."""
+        """Return probabilities, without a margin, since the true class is unknown."""
         return super().scores(self.scale * logits.float())

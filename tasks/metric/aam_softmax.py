@@ -11,15 +11,15 @@ from sennit.tasks.metric._margin import MarginSoftmax
 from torch import Tensor
 
 _TINY = 2.0**-23
-"""Least square of a sine: as near to 0° or 180° as float32 tells cosines apart."""
+"""Least square of a sine: as close to 0° or 180° as float32 resolves cosines."""
 
 
 @register_task("aam_softmax")
 class AAMSoftmax(MarginSoftmax):
-    """One class of several, told by angles: the angle to the true class is widened by a margin.
+    """One class of several, separated by angles: the angle to the true class is widened by a margin.
 
     ``ℓ = −log e^{s cos(θ_y + m)} / (e^{s cos(θ_y + m)} + Σ_{j≠y} e^{s cos θ_j})``. Beyond ``θ_y = π − m``,
-    where the cosine would rise again, ``cos θ_y − m sin m`` stands for it, as in the authors' code.
+    where the cosine would rise again, it is replaced by ``cos θ_y − m sin m``, as in the authors' code.
     Source: Deng et al. 2019, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition" (eq. 3).
 
     Its head is linear without a bias, with vectors and classes of length 1. Under a decision fusion the
@@ -27,11 +27,11 @@ class AAMSoftmax(MarginSoftmax):
     of a model with the larger margin that starts from the first one's weights.
 
     Args:
-        classes: How many there are, or their names in the order of the labels.
-        margin: m in radians.
-        scale: s.
-        warmup_epochs: Epochs in which the margin rises linearly from 0.
-        reads: The modalities that the task may see; None for all.
+        classes: Number of classes, or their names in the order of the labels.
+        margin: Margin m in radians.
+        scale: Factor s on the cosines.
+        warmup_epochs: Number of epochs in which the margin rises linearly from 0.
+        reads: Modalities that the task may read; None for all.
 
     Shape:
         output ``[B, C]`` (cosines), target ``[B]`` (class indices), loss ``[B]``.

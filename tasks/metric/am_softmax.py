@@ -11,7 +11,7 @@ from torch import Tensor
 
 @register_task("am_softmax")
 class AMSoftmax(MarginSoftmax):
-    """One class of several, told by angles: the true class's cosine is lowered by a margin.
+    """One class of several, separated by angles: the true class's cosine is lowered by a margin.
 
     ``ℓ = −log e^{s(cos θ_y − m)} / (e^{s(cos θ_y − m)} + Σ_{j≠y} e^{s cos θ_j})``.
     Source: Wang et al. 2018, "Additive Margin Softmax for Face Verification" (eq. 6).
@@ -20,11 +20,11 @@ class AMSoftmax(MarginSoftmax):
     candidates' cosines are averaged.
 
     Args:
-        classes: How many there are, or their names in the order of the labels.
-        margin: m, on the scale of a cosine.
-        scale: s.
-        warmup_epochs: Epochs in which the margin rises linearly from 0.
-        reads: The modalities that the task may see; None for all.
+        classes: Number of classes, or their names in the order of the labels.
+        margin: Margin m, on the scale of a cosine.
+        scale: Factor s on the cosines.
+        warmup_epochs: Number of epochs in which the margin rises linearly from 0.
+        reads: Modalities that the task may read; None for all.
 
     Shape:
         output ``[B, C]`` (cosines), target ``[B]`` (class indices), loss ``[B]``.

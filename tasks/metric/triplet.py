@@ -1,4 +1,4 @@
-"""An embedding in which samples of a class lie nearer to each other than to those of others."""
+"""An embedding in which samples lie nearer to their class than to others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data.collate import TargetSpec
+from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.metrics.nearest import nearest_is_of_class
 from torch import Tensor
@@ -32,9 +32,9 @@ class Triplet(Task):
     §3.2).
 
     Args:
-        size: Of the embedding.
-        margin: m, on the scale of squared distances, which are from 0 to 4.
-        reads: The modalities that the task may see; None for all.
+        size: Size of the embedding.
+        margin: Margin m, on the scale of squared distances, which are from 0 to 4.
+        reads: Modalities that the task may read; None for all.
 
     Shape:
         output ``[B, size]``, target ``[B]`` (class indices), loss ``[B]``.
@@ -77,7 +77,7 @@ class Triplet(Task):
             return total / count.clamp_min(1)
 
     def scores(self, logits: Tensor) -> Tensor:
-        """The embeddings, of length 1."""
+        """Return the embeddings, scaled to length 1."""
         return F.normalize(logits.float(), dim=-1)
 
     def metrics(self) -> MetricCollection:
@@ -87,7 +87,7 @@ class Triplet(Task):
         return MetricCollection({"recall_at_1": RecallAt1()})
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """The share of samples whose nearest neighbour is of their class (recall at 1)."""
+        """Return the share of samples whose nearest neighbour is of their class (recall at 1)."""
         return float(nearest_is_of_class(self.scores(output)[labelled], target[labelled]))
 
     def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""From the candidates of a decision fusion to one decision of each task."""
+"""The step from the candidates of a decision fusion to one decision of each task."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor
 
 
 def learned_rules(fusion: Fusion, tasks: Mapping[str, Task]) -> dict[str, LearnedRule]:
-    """The rules with parameters, of those tasks that have alternatives."""
-    found = {}
+    """Make the decision rules that have parameters, for the tasks that have alternatives."""
+    rules = {}
     for name, task in tasks.items():
         log_p = task.log_probabilities(torch.zeros(1, task.out_dim))
         rule = None if log_p is None else fusion.build_rule(log_p.shape[1:])
         if rule is not None:
-            found[name] = rule
-    return found
+            rules[name] = rule
+    return rules
 
 
 def decide(
     task: Task, rule: Rule | None, candidates: Tensor, present: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """The logits of the decision, and the cost of each alternative.
+    """Return the logits of the decision, and the cost of each alternative.
 
     A task without alternatives takes the mean of the present candidates' outputs, and has no cost.
 

@@ -8,64 +8,78 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-Term = tuple[Tensor, Tensor | None]
-"""The loss of each sample, and which of them count (None: all)."""
+Terms = Sequence[tuple[Tensor, Tensor | None]]
+"""Losses ``[B, ...]`` of each batch, and the mask of those that count: ``[B]``, the same shape, or None."""
 
 
-def labelled_mean(values: Sequence[Tensor], labelled: Sequence[Tensor | None]) -> Tensor:
-    """The mean of the per-sample losses over labelled units, joined over several batches.
+def labelled_means(losses: Sequence[Terms]) -> list[Tensor]:
+    """Return the mean of each loss over its labelled units, joined over several batches.
 
     Under torch.distributed every rank returns the mean over the joined batch. Its gradient is that of
     the rank's own sum over the mean count of all ranks, so that the average of the ranks' gradients, as
     DDP takes it, is the gradient of that mean, whatever weighting follows.
 
     Args:
-        values: Losses of each batch, ``[B]`` or ``[B, ...]``.
-        labelled: Which units count; None for all.
+        losses: Terms of each loss, one for each batch.
 
     Shape:
-        labelled ``[B]`` or the shape of the values; the result is a scalar.
+        Each result is a scalar.
 
     Example:
-        >>> labelled_mean([torch.tensor([1.0, 5.0])], [torch.tensor([True, False])])
-        tensor(1.)
+        >>> labelled_means([[(torch.tensor([1.0, 5.0]), torch.tensor([True, False]))]])
+        [tensor(1.)]
     """
     distributed = dist.is_initialized()
-    if not distributed and len(values) == 1 and labelled[0] is None:
-        return values[0].mean()
-    total, count = _sum_and_count(values[0], labelled[0])
-    for value, known in zip(values[1:], labelled[1:], strict=True):
-        more, also = _sum_and_count(value, known)
-        total, count = total + more, count + also
-    if not distributed:
-        return total / count.clamp(min=1)
-    joined = torch.stack([total.detach().float(), count])
+    means, sums = [], []
+    for terms in losses:
+        if not distributed and len(terms) == 1 and terms[0][1] is None:
+            means.append(terms[0][0].mean())
+            continue
+        total, count = _sum_and_count(*terms[0])
+        for values, counted in terms[1:]:
+            total_here, count_here = _sum_and_count(values, counted)
+            total, count = total + total_here, count + count_here
+        if distributed:
+            sums.append((total, count))
+        else:
+            means.append(total / count.clamp(min=1))
+    return _over_ranks(sums) if sums else means
+
+
+def _over_ranks(sums: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    joined = torch.stack([torch.stack([total.detach().float(), count]) for total, count in sums])
     dist.all_reduce(joined)
-    own = total * (dist.get_world_size() / joined[1].clamp(min=1))
-    return own + (joined[0] / joined[1].clamp(min=1) - own).detach()
+    means = []
+    for (total, _), (total_of_all, count) in zip(sums, joined, strict=True):
+        count = count.clamp(min=1)
+        share = total * (dist.get_world_size() / count)
+        means.append(share + (total_of_all / count - share).detach())
+    return means
 
 
-def _sum_and_count(value: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
-    if known is None:
-        return value.sum(), value.new_tensor(value.numel(), dtype=torch.float32)
-    if known.dim() < value.dim():
-        known = known.reshape(-1, *[1] * (value.dim() - 1)).expand_as(value)
-    return value.masked_fill(~known, 0).sum(), known.sum(dtype=torch.float32)
+def _sum_and_count(values: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
+    if counted is None:
+        return values.sum(), values.new_tensor(values.numel(), dtype=torch.float32)
+    if counted.dim() < values.dim():
+        counted = counted.reshape(-1, *[1] * (values.dim() - 1)).expand_as(values)
+    return values.masked_fill(~counted, 0).sum(), counted.sum(dtype=torch.float32)
 
 
-def agree_on_active(active: Sequence[bool], device: torch.device) -> tuple[bool, ...]:
-    """A task is active when any rank has a label for it."""
+def any_rank(flags: Sequence[bool], device: torch.device) -> tuple[bool, ...]:
+    """Return which of the flags are set on any rank."""
     if not dist.is_initialized():
-        return tuple(active)
-    flags = torch.tensor(active, device=device, dtype=torch.uint8)
-    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
-    return tuple(bool(f) for f in flags.tolist())
+        return tuple(flags)
+    joined = torch.tensor(flags, device=device, dtype=torch.uint8)
+    dist.all_reduce(joined, op=dist.ReduceOp.MAX)
+    return tuple(bool(flag) for flag in joined.tolist())
 
 
 def of_all_ranks(*tensors: Tensor) -> list[Tensor]:
-    """The tensors of all ranks, joined along the first axis in the order of the ranks."""
+    """Return the tensors of all ranks, joined along the first axis in the order of the ranks."""
     if not dist.is_initialized():
         return list(tensors)
-    found: list[list[Tensor]] = [[] for _ in range(dist.get_world_size())]
-    dist.all_gather_object(found, [x.cpu() for x in tensors])
-    return [torch.cat(parts).to(x.device) for x, parts in zip(tensors, zip(*found, strict=True), strict=True)]
+    gathered: list[list[Tensor]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(gathered, [x.cpu() for x in tensors])
+    return [
+        torch.cat(parts).to(x.device) for x, parts in zip(tensors, zip(*gathered, strict=True), strict=True)
+    ]

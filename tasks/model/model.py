@@ -6,23 +6,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sennit.data import Collate, Preprocessing, View
-from sennit.fusion import FusedEncoder
-from sennit.tasks.model.losses import LossNetwork
+from sennit.data import View
+from sennit.tasks.model.network import Network
+from sennit.tasks.model.step import Batches, step_losses
+from torch import Tensor
 
 
-class MultiTaskModel(LossNetwork):
+class MultiTaskModel(Network):
     """Several inputs, several things to predict, one loss.
 
     Args:
-        encoders: By modality; the order is kept.
-        fusion: Made with these encoders.
-        tasks: By name; the order is kept.
-        sharing: What the tasks have in common; by default all but the heads.
-        weighting: How their losses become one; by default their sum.
+        encoders: Encoder of each modality; the order is kept.
+        fusion: Fusion, made with these encoders.
+        tasks: Tasks by name; the order is kept.
+        sharing: Parts that the tasks have in common; everything except the heads by default.
+        weighting: Rule that turns the tasks' losses into one; their sum by default.
         modality_dropout: Probability of hiding each modality of a sample in training, never all; or a
-            `ModalityDropout`, with rates of their own or a ramp.
-        transforms: By modality: what is done to raw samples before the encoder's preprocessing.
+            `ModalityDropout`, with a rate for each modality or a ramp.
+        transforms: Transforms of each modality's raw samples, applied before the encoder's preprocessing.
 
     Raises:
         TypeError: Parts that cannot work together, named.
@@ -42,23 +43,31 @@ class MultiTaskModel(LossNetwork):
         {'activity': (4, 7), 'speed': (4, 1)}
     """
 
-    @property
-    def collate(self) -> Collate:
-        """Makes a `Batch` of a list of samples; give it to a DataLoader."""
-        return Collate(self.fused_encoder.input_specs, self._targets)
-
-    def preprocessing(self, *, training: bool = False) -> Preprocessing:
-        """Turns raw samples into what `collate` reads; augments them in training."""
-        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
-
-    def fit_preprocessing(self, view: View) -> None:
-        """Give encoders and fusion what they measure on training data: means, scales, components, groups.
+    def loss(self, batch: Batches, *, diagnostics: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss of a batch, or of several (labelled, unlabelled) together.
 
         Args:
-            view: Training inputs; what is absent is left out. A `Batch` for a fusion that reads labels.
+            batch: One batch, or several by name or in a sequence.
+            diagnostics: Whether the parts also hold ``weighting/<task>``, the factor by which the weighting
+                multiplies the gradient of each active task. Needs gradients.
+
+        Returns:
+            The weighted loss, and its parts, detached: the loss of each active task (one with a label
+            somewhere in the batch), ``penalty`` where there is one, and the total, ``loss``.
+
+        Raises:
+            ValueError: No task has anything to learn from the batch.
         """
-        for column in self.columns:
-            assert isinstance(column, FusedEncoder)
+        losses = step_losses(self, batch)
+        return losses.total(losses.weighted, losses.gradient_weights() if diagnostics else None)
+
+    def fit_preprocessing(self, view: View) -> None:
+        """Fit encoders and fusion to training data: means, scales, components, groups.
+
+        Args:
+            view: Training inputs; absent rows are left out. A `Batch` for a fusion that reads labels.
+        """
+        for column in self.fused_encoders:
             for name, encoder in column.leaves().items():
                 rows, mask = view.present[name], view.masks.get(name)
                 encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])
@@ -67,14 +76,14 @@ class MultiTaskModel(LossNetwork):
     def predict(
         self, samples: Mapping[str, Any] | Iterable[Mapping[str, Any]], *, batch_size: int = 64
     ) -> Any:
-        """Plain answers for raw samples ``{modality: raw value}``; a modality may be left out.
+        """Return plain answers for raw samples ``{modality: raw value}``; a modality may be left out.
 
-        What is raw is up to the encoder: the path of an image or a recording, a PIL image, an array, a
+        The encoder says what a raw value is: the path of an image or a recording, a PIL image, an array, a
         pair of a waveform and its rate, a string, a list of cells. The model's mode stays as it is.
 
         Args:
             samples: One sample, or any number of them.
-            batch_size: Samples that are encoded together; the answers do not depend on it.
+            batch_size: Number of samples encoded together; the answers do not depend on it.
 
         Returns:
             ``{task: answer}`` for one sample, a list of them otherwise. An answer has a ``label`` (or
@@ -90,28 +99,15 @@ class MultiTaskModel(LossNetwork):
             return predict(self, [samples], batch_size=1)[0]
         return predict(self, samples, batch_size=batch_size)
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """All that is needed to make the model again, in plain JSON values; orders are lists."""
-        return {
-            **self.fused_encoder.config,
-            "name": "multi_task_model",
-            "tasks": [[name, task.config] for name, task in self.tasks.items()],
-            "sharing": self.sharing.config,
-            "weighting": self.weighting.config,
-            "modality_dropout": self.modality_dropout.config,
-            "transforms": [[name, own.config] for name, own in self.transforms.items()],
-        }
-
     def save_pretrained(
         self, folder: str | Path, *, license: str | None = None, metrics: Mapping[str, float] | None = None
     ) -> None:
-        """Write config, weights, what the encoders need to read raw samples, and a model card.
+        """Write config, weights, the files that encoders need to read raw samples, and a model card.
 
         Args:
-            folder: Made if it is not there. A fault leaves what was in it.
-            license: Of the weights, for the card, as the hub names it ("apache-2.0").
-            metrics: For the card, such as ``trainer.test(...)[0]``.
+            folder: Folder to write; made if it does not exist. A fault leaves its contents as they were.
+            license: Licence of the weights as the hub names it ("apache-2.0"), for the card.
+            metrics: Figures for the card, such as ``trainer.test(...)[0]``.
 
         Raises:
             ValueError: A part of the model is of a class that is not registered.
@@ -130,14 +126,14 @@ class MultiTaskModel(LossNetwork):
         license: str | None = None,
         metrics: Mapping[str, float] | None = None,
     ) -> str:
-        """Put what `save_pretrained` writes into a repository of the Hugging Face hub.
+        """Upload the files of `save_pretrained` to a repository of the Hugging Face hub.
 
         Args:
-            repo_id: ``"user/name"``; made if it is not there.
+            repo_id: Name of the repository, ``"user/name"``; made if it does not exist.
             private: Whether a new repository is private; the account's default when None.
-            token: Of the account; the one that ``hf auth login`` stored when None.
-            license: As in `save_pretrained`.
-            metrics: As in `save_pretrained`.
+            token: Token of the account; the one that ``hf auth login`` stored when None.
+            license: Licence of the weights, for the card.
+            metrics: Figures for the card.
 
         Returns:
             The address of the commit.
@@ -150,17 +146,18 @@ class MultiTaskModel(LossNetwork):
     def from_pretrained(
         cls, folder: str | Path, *, revision: str | None = None, token: str | None = None
     ) -> MultiTaskModel:
-        """Read what `save_pretrained` wrote, from a folder or a repository of the Hugging Face hub.
+        """Read the files of `save_pretrained` from a folder or a repository of the Hugging Face hub.
 
         Args:
-            folder: A folder, or ``"user/name"`` on the hub.
+            folder: Folder, or ``"user/name"`` on the hub.
             revision: Branch, tag or commit of the repository.
-            token: For a private repository; the one that ``hf auth login`` stored when None.
+            token: Token for a private repository; the one that ``hf auth login`` stored when None.
 
         Raises:
             FileNotFoundError: There is no such folder, or a file is missing in it.
             ValueError: A truncated file, an unknown key, or weights of another model.
         """
+        from sennit.tasks.shipping.hub import local_folder
         from sennit.tasks.shipping.saving import load
 
-        return load(folder, revision=revision, token=token)
+        return load(cls, local_folder(folder, revision=revision, token=token))

@@ -4,51 +4,44 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
-from sennit.data import Preprocessing, Transforms, View
-from sennit.encoders import Encoder
-from sennit.fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
+from sennit.data import Collate, Preprocessing, Transforms, View
+from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, FusionOutput, ModalityDropout
 from sennit.fusion.missing import SubsetLog
 from sennit.fusion.staged_forward import encode_by_level
 from sennit.fusion.types import AuxiliaryInfo
 from sennit.tasks._base import Task
+from sennit.tasks.model.checks import check_tasks
 from sennit.tasks.model.decision_rule import decide, learned_rules
-from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.sharing import Hard, Sharing
 from sennit.tasks.weighting import Equal, Weighting
 from torch import Tensor, nn
 
 from sennit.named_modules import NamedModules
-from sennit.registry import check_part, unknown_name
+from sennit.registry import check_part
 
-
-@dataclass(frozen=True)
-class Features:
-    """What the heads read: the tensors at which the tasks part.
-
-    Attributes:
-        view: The inputs, after modality dropout.
-        by_task: ``[B, D]`` for each task; ``[B, K, D]`` under a decision fusion. Tasks that see the
-            same modalities through the same trunk share one tensor.
-        fused: The fusion's output for each task.
-        auxiliary: The fusion's auxiliary vectors for each task.
-    """
-
-    view: View
-    by_task: Mapping[str, Tensor]
-    fused: Mapping[str, FusionOutput]
-    auxiliary: Mapping[str, Mapping[str, Tensor]]
+Reads = tuple[str, ...] | None
 
 
 class Network(nn.Module):
-    """From a view of a batch to the outputs of the tasks; see `sennit.tasks.MultiTaskModel`."""
+    """The parts of a model and its forward pass; see `sennit.tasks.MultiTaskModel` for the arguments.
+
+    Attributes:
+        with_head: Names of the tasks with a head of their own.
+        head_of: Name of the task whose head each task uses.
+        reads: Modalities that each task may see; None for all.
+        views: Names of the views that each task compares; ``("",)`` is the batch itself.
+        targets: Shape and type of each labelled task's targets.
+        auxiliary_info: Auxiliary vectors for which the fusion asks extra heads.
+    """
 
     def __init__(
         self,
         *,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, AnyEncoder],
         fusion: Fusion,
         tasks: Mapping[str, Task],
         sharing: Sharing | None = None,
@@ -64,20 +57,18 @@ class Network(nn.Module):
         self.weighting = weighting or Equal()
         check_part("sharing", self.sharing, Sharing)
         check_part("weighting", self.weighting, Weighting)
-        _check_tasks(tasks, fused, self.sharing)
+        check_tasks(tasks, fused, self.sharing)
         self.sharing.bind(self.with_head, fused.embed_dim, dict(fused.encoders.items()))
         self.weighting.bind(tasks)
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
-        self.sharing.bind_columns(list(self.columns))
-        # What every step asks for, looked up once.
-        self._owner = {name: task.of or name for name, task in tasks.items()}
-        self._all_own_heads = all(task.of is None for task in tasks.values())
-        self._reads = {name: tasks[owner].reads for name, owner in self._owner.items()}
-        self._targets = {name: task.target for name, task in tasks.items() if task.target is not None}
-        self._groups: dict[tuple[str, ...], list[tuple[tuple[str, ...] | None, tuple[str, ...]]]] = {}
-        self._views = {name: task.views or ("",) for name, task in tasks.items()}
+        self.sharing.bind_task_networks(list(self.columns))
+        self.head_of = {name: task.of or name for name, task in tasks.items()}
+        self.reads: dict[str, Reads] = {name: tasks[head].reads for name, head in self.head_of.items()}
+        self.views = {name: task.views or ("",) for name, task in tasks.items()}
+        self.targets = {name: task.target for name, task in tasks.items() if task.target is not None}
+        self._groups: dict[tuple[str, ...], list[tuple[Reads, tuple[str, ...]]]] = {}
         if not isinstance(modality_dropout, ModalityDropout):
             modality_dropout = ModalityDropout(modality_dropout)
         modality_dropout.check(fused.modalities)
@@ -87,19 +78,18 @@ class Network(nn.Module):
         self.subsets = SubsetLog(fused.modalities)
         # A tuple is not registered as a second parent.
         self._first = (fused, self.modality_dropout, self.subsets)
-        self.heads = NamedModules(
-            {
-                t: nn.ModuleList(
-                    [tasks[t].build_head(self.sharing.out_dim) for _ in range(fusion.candidates)]
-                )
-                for t in self.with_head
-            }
-        )
+        headed = {t: tasks[t] for t in self.with_head}
+        # A dict is not registered either: heads are looked up in it, once for each task and step.
+        self._heads = {
+            t: nn.ModuleList([task.build_head(self.sharing.out_dim) for _ in range(fusion.candidates)])
+            for t, task in headed.items()
+        }
+        self.heads = NamedModules(self._heads)
         self.sharing.bind_heads(dict(self.heads.items()))
-        self.rules = NamedModules(learned_rules(fusion, {t: tasks[t] for t in self.with_head}))
+        self.rules = NamedModules(learned_rules(fusion, headed))
         self.auxiliary_info = fused.auxiliary_info()
         self.auxiliary_heads = NamedModules(
-            {t: _auxiliary_heads(tasks[t], self.auxiliary_info) for t in self.with_head}
+            {t: _auxiliary_heads(task, self.auxiliary_info) for t, task in headed.items()}
         )
 
     @property
@@ -107,25 +97,55 @@ class Network(nn.Module):
         """The encoders and the fusion (of the first task, where each has its own)."""
         return self._first[0]
 
+    @property
+    def fused_encoders(self) -> list[FusedEncoder]:
+        """The encoders and the fusion of each task, or the one set that all tasks share."""
+        return list(self.columns)  # type: ignore[arg-type]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that is needed to make the model again, in plain JSON values; orders are lists."""
+        return {
+            **self.fused_encoder.config,
+            "name": "multi_task_model",
+            "tasks": [[name, task.config] for name, task in self.tasks.items()],
+            "sharing": self.sharing.config,
+            "weighting": self.weighting.config,
+            "modality_dropout": self.modality_dropout.config,
+            "transforms": [[name, transforms.config] for name, transforms in self.transforms.items()],
+        }
+
+    @property
+    def collate(self) -> Collate:
+        """A function that makes a `Batch` of a list of samples; give it to a DataLoader."""
+        return Collate(self.fused_encoder.input_specs, self.targets)
+
+    def preprocessing(self, *, training: bool = False) -> Preprocessing:
+        """Return a function from a raw sample to what `collate` reads; in training it augments."""
+        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
+
     def forward(self, data: View | Mapping[str, Tensor]) -> dict[str, TaskOutput]:
-        """The output of each task that has a head.
+        """Return the output of each task that has a head.
 
         Args:
-            data: A `Batch`, a `View`, or just the inputs by modality.
+            data: Batch or view, or just the inputs by modality.
         """
-        return self.decode(self.features(self._view(data)), self.with_head)
+        return self.decode(self.features(data if isinstance(data, View) else self._checked_view(data)))
 
-    def _view(self, data: View | Mapping[str, Tensor]) -> View:
-        if isinstance(data, View):
-            return data
-        view = View.of(data)
-        self.fused_encoder.check(view)  # before values are looked at by the axes that they should have
+    def _checked_view(self, inputs: Mapping[str, Tensor]) -> View:
+        view = View.of(inputs)
+        self.fused_encoder.check(view)  # before the check of values, which relies on the axes
         specs = self.fused_encoder.input_specs
         view.check_finite(frozenset(m for m, spec in specs.items() if spec.allows_nan))
         return view
 
     def features(self, view: View, tasks: Sequence[str] | None = None) -> Features:
-        """Everything up to the point where the tasks part, for some tasks or all with heads."""
+        """Compute everything up to the point where the tasks part.
+
+        Args:
+            view: Inputs.
+            tasks: Names of the tasks that need features; all with heads when None.
+        """
         column, dropout, subsets = self._first
         column.check(view)
         if self.training and dropout.hides:
@@ -134,18 +154,14 @@ class Network(nn.Module):
             subsets(view)
         by_task: dict[str, Tensor] = {}
         fused: dict[str, FusionOutput] = {}
-        owner = self._owner
+        head_of = self.head_of
         for readers, whole in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
-            for group, out in whole.apart(readers, owner) if whole.readouts else ((readers, whole),):
-                shared = self._share(out, self._heads_of(group))
+            for group, out in whole.apart(readers, head_of) if whole.readouts else ((readers, whole),):
+                shared = self._share(out, tuple(dict.fromkeys([head_of[t] for t in group])))
                 for task in group:
-                    by_task[task], fused[task] = shared[owner[task]], out
+                    by_task[task], fused[task] = shared[head_of[task]], out
         auxiliary = {t: out.auxiliary for t, out in fused.items()} if self.auxiliary_info else {}
         return Features(view, by_task, fused, auxiliary)
-
-    def _heads_of(self, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        """The tasks whose heads these tasks use, each once."""
-        return tasks if self._all_own_heads else tuple(dict.fromkeys(self._owner[t] for t in tasks))
 
     def _share(self, out: FusionOutput, tasks: tuple[str, ...]) -> dict[str, Tensor]:
         if out.candidates is None:
@@ -156,26 +172,15 @@ class Network(nn.Module):
         return {task: shared[id(x)] for task, x in flat.items()}
 
     def _fuse(self, view: View, tasks: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
-        """The fused output of each group of tasks that read the same through the same encoders."""
+        """Yield the fused output of each group of tasks that read the same through the same encoders."""
         if self.sharing.per_task_encoders:
-            columns = [c for c in self.columns if isinstance(c, FusedEncoder)]
-            encoded = None
-            if self.sharing.exchanges:
-                encoded = encode_by_level(columns, view, self.sharing.exchange)
-            for task in tasks:
-                owner = self.with_head.index(self._owner[task])
-                column, reads = columns[owner], self._reads[task]
-                hidden = view if reads is None else view.restrict(reads)
-                if encoded is None:
-                    yield (task,), column(hidden)
-                else:
-                    yield (task,), column.fuse(encoded[owner], column.presence(hidden))
+            yield from self._fuse_columns(view, tasks)
             return
         column, outputs = self._first[0], None
         if tasks not in self._groups:
-            groups: dict[tuple[str, ...] | None, list[str]] = {}
+            groups: dict[Reads, list[str]] = {}
             for task in tasks:
-                groups.setdefault(self._reads[task], []).append(task)
+                groups.setdefault(self.reads[task], []).append(task)
             self._groups[tasks] = [(reads, tuple(group)) for reads, group in groups.items()]
         for reads, group in self._groups[tasks]:
             if reads is None:
@@ -189,28 +194,48 @@ class Network(nn.Module):
                 outputs = column.encode(view) if outputs is None else outputs
                 yield group, column.fuse(outputs, column.presence(hidden))
 
-    def decode(self, features: Features, tasks: Sequence[str]) -> dict[str, TaskOutput]:
-        """From the features to the outputs of some tasks."""
+    def _fuse_columns(
+        self, view: View, tasks: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
+        """Yield the fused output of each task, from the task's own encoders."""
+        columns = self.fused_encoders
+        encoded = encode_by_level(columns, view, self.sharing.exchange) if self.sharing.exchanges else None
+        for task in tasks:
+            position, reads = self.with_head.index(self.head_of[task]), self.reads[task]
+            hidden = view if reads is None else view.restrict(reads)
+            column = columns[position]
+            if encoded is None:
+                yield (task,), column(hidden)
+            else:
+                yield (task,), column.fuse(encoded[position], column.presence(hidden))
+
+    def decode(self, features: Features, tasks: Sequence[str] | None = None) -> dict[str, TaskOutput]:
+        """Apply the heads.
+
+        Args:
+            features: Features, as `features` returns them.
+            tasks: Names of the tasks to decode; all that have features when None.
+        """
         outputs = {}
-        for name in tasks:
-            owner, x = self._owner[name], features.by_task[name]
+        for name in features.by_task if tasks is None else tasks:
+            head, x = self.head_of[name], features.by_task[name]
             auxiliary = {}
             if self.auxiliary_info:
-                own = self.auxiliary_heads[owner]
-                auxiliary = {m: own[m](v) for m, v in features.auxiliary[name].items() if m in own}
-            heads, present = self.heads[owner], features.fused[name].candidate_present
+                extra = self.auxiliary_heads[head]
+                auxiliary = {m: extra[m](v) for m, v in features.auxiliary[name].items() if m in extra}
+            heads, present = self._heads[head], features.fused[name].candidate_present
             if present is None:
-                outputs[name] = TaskOutput(next(iter(heads))(x), auxiliary=auxiliary)
+                outputs[name] = TaskOutput(heads[0](x), auxiliary=auxiliary)
                 continue
-            candidates = torch.stack([head(x[:, k]) for k, head in enumerate(heads)], 1)
-            rule = self.rules[owner] if owner in self.rules else self._first[0].fusion.rule
-            logits, cost = decide(self.tasks[owner], rule, candidates, present)
+            candidates = torch.stack([one(x[:, k]) for k, one in enumerate(heads)], 1)
+            rule = self.rules[head] if head in self.rules else self._first[0].fusion.rule
+            logits, cost = decide(self.tasks[head], rule, candidates, present)
             outputs[name] = TaskOutput(logits, candidates, present, cost, auxiliary)
         return outputs
 
     def readable(self, task: str, view: View) -> Tensor | None:
-        """Which samples have a modality that the task reads ``[B]``; None when all have."""
-        reads = self._reads[task]
+        """Return which samples have a modality that the task reads ``[B]``; None when all have."""
+        reads = self.reads[task]
         if reads is None or view.all_present:
             return None
         readable = view.present[reads[0]]
@@ -226,21 +251,3 @@ def _auxiliary_heads(task: Task, wanted: Mapping[str, AuxiliaryInfo]) -> NamedMo
         if task.reads is None or not set(task.reads).isdisjoint(info.modalities)
     }
     return NamedModules({name: task.build_head(info.dim) for name, info in readable.items()})
-
-
-def _check_tasks(tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharing) -> None:
-    if not any(task.of is None for task in tasks.values()):
-        raise ValueError("a model needs at least one task with a head. Found none.")
-    for name, task in tasks.items():
-        for modality in task.reads or ():
-            if modality not in fused.modalities:
-                raise unknown_name(f"modality that task '{name}' reads", modality, fused.modalities)
-        if task.of is not None:
-            if task.of not in tasks:
-                raise unknown_name(f"task that '{name}' is of", task.of, tasks)
-            task.check(tasks[task.of])
-        if task.reads is not None and sharing.exchanges and fused.fusion.exchanges:
-            raise TypeError(
-                f"task '{name}' reads {task.reads} alone, which fusion '{fused.fusion.registry_name}' "
-                f"with sharing '{sharing.registry_name}' cannot keep apart. Choose another of the two."
-            )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sennit.fusion import FusedEncoder
-from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.model.network import Network
 from torch import nn
 
 from sennit.registry import unknown_name
 
 
-def parts(model: MultiTaskModel) -> dict[str, list[nn.Module]]:
+def parts(model: Network) -> dict[str, list[nn.Module]]:
     """The modules of each part; what stands later is the more specific.
 
     ``fusion`` is all that stands between the encoders and the sharing, ``heads`` the heads of all tasks,
@@ -21,14 +20,14 @@ def parts(model: MultiTaskModel) -> dict[str, list[nn.Module]]:
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
-        >>> from sennit.tasks import Classification
+        >>> from sennit.tasks import Classification, MultiTaskModel
         >>> encoders = {"image": create_encoder("mlp", 3), "audio": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("gated", encoders),
         ...     tasks={"digit": Classification(10)})
         >>> list(parts(model))
         ['fusion', 'sharing', 'weighting', 'heads', 'heads.digit', 'image', 'audio']
     """
-    columns = [column for column in model.columns if isinstance(column, FusedEncoder)]
+    columns = model.fused_encoders
     heads = {f"heads.{t}": [model.heads[t], model.auxiliary_heads[t]] for t in model.with_head}
     return {
         "fusion": list(columns),
@@ -41,7 +40,7 @@ def parts(model: MultiTaskModel) -> dict[str, list[nn.Module]]:
     }
 
 
-def part_of_each(model: MultiTaskModel, wanted: Iterable[str]) -> dict[int, str]:
+def part_of_each(model: Network, wanted: Iterable[str]) -> dict[int, str]:
     """For the ``id`` of each module and parameter, the most specific of the wanted parts that holds it.
 
     Raises:

@@ -12,13 +12,13 @@ from sennit.data import InputSpec, Preprocessing, Sample
 from sennit.modes import evaluating
 
 if TYPE_CHECKING:
-    from sennit.tasks.model.model import MultiTaskModel
+    from sennit.tasks.model.network import Network
 
 Answer = dict[str, Mapping[str, Any]]
 
 
 @torch.no_grad()
-def predict(model: MultiTaskModel, samples: Iterable[Mapping[str, Any]], *, batch_size: int) -> list[Answer]:
+def predict(model: Network, samples: Iterable[Mapping[str, Any]], *, batch_size: int) -> list[Answer]:
     """The answers for raw samples, in their order; see `sennit.tasks.MultiTaskModel.predict`."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` should be 1 or more. Found {batch_size}.")

@@ -1,11 +1,11 @@
-"""What every sharing is."""
+"""The base class of sharings, and their registry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
@@ -13,7 +13,7 @@ from sennit.registry import Registry
 
 
 class Sharing(Configurable, nn.Module):
-    """Says which parameters the tasks have in common, between the fusion and the heads.
+    """The parameters that tasks have in common, between the fusion and the heads.
 
     A subclass defines ``forward(fused, tasks) -> {task: features}`` and `bind`.
 
@@ -31,29 +31,30 @@ class Sharing(Configurable, nn.Module):
     out_dim: int
     forward: Callable[..., dict[str, Tensor]]
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
-        """Make the parameters, when the model is built.
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
+        """Create the parameters, when the model is built.
 
         Args:
             tasks: Names of the tasks with heads, in their order.
             in_dim: Size of the fused vector.
-            encoders: By modality.
+            encoders: Encoder of each modality.
 
         Raises:
-            TypeError: The sharing cannot work with one of the encoders; it is named.
+            TypeError: The sharing cannot work with one of the encoders; the message names it.
         """
         raise NotImplementedError
 
-    def bind_columns(self, columns: Sequence[nn.Module]) -> None:
-        """Know the encoders and the fusion, once the model has made them: one of each, or one a task.
+    def bind_task_networks(self, networks: Sequence[nn.Module]) -> None:
+        """Receive the encoders with their fusion, once the model has built them: one, or one for each task.
 
-        They belong to the model: a sharing that keeps them, to read their weights, keeps them in a tuple.
+        They belong to the model: a sharing that reads their weights stores them in a tuple, which does not
+        register them.
         """
 
     def bind_heads(self, heads: Mapping[str, nn.Module]) -> None:
-        """Know the heads by task, once the model has made them.
+        """Receive the head of each task, once the model has built them.
 
-        As of columns: a sharing that keeps them keeps them in a tuple.
+        They belong to the model, as in `bind_task_networks`.
         """
 
     def exchange(
@@ -67,34 +68,34 @@ class Sharing(Configurable, nn.Module):
         """Act between the tasks' encoders after a stage (only where ``exchanges``).
 
         Args:
-            modality: Whose encoders.
-            level: Counted from the deepest, -1.
+            modality: Name of the modality whose encoders these are.
+            level: Index of the stage, counted from the deepest, -1.
             hidden: The hidden state of each task's encoder, in the layout of its tap.
-            mask: Valid steps, where there is padding; the same for all tasks.
-            earlier: The taps above it of each task's encoder, from shallow to deep.
+            mask: Mask of the valid steps where there is padding; the same for all tasks.
+            earlier: Shallower taps of each task's encoder, from shallow to deep.
         """
         raise NotImplementedError
 
     def penalty(self) -> Tensor | None:
-        """A scalar added to the loss; None for a sharing without one."""
+        """Return a scalar that is added to the loss, or None."""
         return None
 
     def penalty_of(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor | None:
-        """The penalty of a step, for a sharing whose own depends on what the step is about.
+        """Return the penalty of a step, for a sharing whose penalty depends on the active tasks.
 
-        It is asked for once a step. Parameters of tasks that are not in ``features`` get no gradient.
+        Called once a step. Parameters of tasks that are not in ``features`` get no gradient.
 
         Args:
-            features: Of the active tasks with heads, in each view of each batch.
+            features: Features of the active tasks with heads, one mapping for each view of each batch.
         """
         return self.penalty()
 
     def after_step(self) -> None:
-        """Called by the learner after each step of the optimizer."""
+        """Update what changes with each optimizer step; the learner calls it."""
 
 
 def check_strength(name: str, value: float) -> None:
-    """Refuse the weight of a penalty that would be a reward."""
+    """Refuse a negative weight of a penalty."""
     if value < 0:
         raise ValueError(f"`{name}` should be 0 or more. Found {value}.")
 
@@ -104,7 +105,7 @@ register_sharing = SHARINGS.register
 
 
 def create_sharing(name: str, **options: Any) -> Sharing:
-    """Make a sharing by name: ``create_sharing("hard", width=128)``.
+    """Create a sharing by name: ``create_sharing("hard", width=128)``.
 
     Raises:
         ValueError: Unknown name or option; close matches are named.
@@ -113,5 +114,5 @@ def create_sharing(name: str, **options: Any) -> Sharing:
 
 
 def list_sharings(pattern: str = "*") -> list[str]:
-    """Names of the sharings that match a shell pattern."""
+    """Return the names of the sharings that match a shell pattern."""
     return SHARINGS.list(pattern)

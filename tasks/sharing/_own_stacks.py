@@ -1,11 +1,11 @@
-"""What sharings have in common in which each task has layers of its own on the fused vector."""
+"""The base of sharings in which each task has layers of its own on the fused vector."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class OwnStacks(Sharing):
-    """One stack for each task, all of one shape; those of the tasks that are asked for run together."""
+    """One stack for each task, all of one shape; the stacks of the requested tasks run together."""
 
     has_boundary = False
 
@@ -21,7 +21,7 @@ class OwnStacks(Sharing):
         super().__init__()
         self.stack = stack or ONE_BLOCK
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.place = {task: i for i, task in enumerate(tasks)}
         stacks = make_stacks(self.stack, in_dim, len(tasks))
         self.stacks = nn.ModuleList(stacks)

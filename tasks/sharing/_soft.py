@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 from sennit.tasks.sharing._base import check_strength
-from sennit.tasks.sharing._task_networks import Columns
+from sennit.tasks.sharing._task_networks import TaskNetworks
 from torch import Tensor
 
 
-class Soft(Columns):
-    """Columns that nothing mixes; a subclass defines `distance`.
+class Soft(TaskNetworks):
+    """TaskNetworks that nothing mixes; a subclass defines `distance`.
 
     Args:
         strength: Weight of the penalty.
-        trunk: As in `Columns`.
+        trunk: Stack between fusion and heads, or None for encoders, as in `TaskNetworks`.
     """
 
     mixes = False
@@ -28,10 +28,10 @@ class Soft(Columns):
         self.strength = strength
 
     def distance(self, stacked: Tensor) -> Tensor | None:
-        """Of one parameter of all tasks ``[T, ...]``, a scalar; None for one that is left free."""
+        """Return the distance of a parameter stacked over tasks ``[T, ...]``, or None to leave it free."""
         raise NotImplementedError
 
     def penalty(self) -> Tensor:
-        own = [dict(column.named_parameters()) for column in self.columns]
-        found = [self.distance(torch.stack([p[name] for p in own])) for name in own[0]]
-        return self.strength * torch.stack([d for d in found if d is not None]).sum()
+        parameters = [dict(network.named_parameters()) for network in self.networks]
+        distances = [self.distance(torch.stack([p[name] for p in parameters])) for name in parameters[0]]
+        return self.strength * torch.stack([d for d in distances if d is not None]).sum()

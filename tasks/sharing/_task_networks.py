@@ -1,4 +1,4 @@
-"""A network for each task, mixed after every stage: what the layer-by-layer sharings have in common."""
+"""A network for each task, mixed after every stage: the base of the layer-by-layer sharings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import TapInfo
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing
 from sennit.tasks.sharing.stacks import Stack, build_stack
 from torch import Tensor, nn
@@ -18,36 +18,36 @@ TRUNK = "trunk"
 
 
 class Unit(nn.Module):
-    """Mixes the hidden states of all tasks behind a stage.
+    """A module that mixes the hidden states of all tasks after a stage.
 
     A subclass defines ``forward(hidden, mask=None, earlier=None)``: the hidden states of all tasks, the
-    mask of their valid steps, and for each task the states behind the earlier stages.
+    mask of their valid steps, and for each task the states after the earlier stages.
     """
 
     forward: Callable[..., list[Tensor]]
 
     def mixing(self) -> Tensor:
-        """A matrix with a row for each task that reads and a column for each that is read."""
+        """Return a matrix with a row for each task that reads and a column for each task that is read."""
         raise NotImplementedError
 
 
-class Columns(Sharing):
-    """A network for each task, the column, and after each of their stages a unit that mixes them.
+class TaskNetworks(Sharing):
+    """A network for each task, and after each of their stages a unit that mixes them.
 
-    The columns are the tasks' encoders (a set of them, with a fusion, for each task), or stacks between
-    one fusion and the heads. They start as copies of one. A subclass defines `make_units`, or has
-    ``mixes`` False and acts by its `penalty` alone.
+    The networks are the tasks' encoders (one set with one fusion for each task), or stacks between one
+    fusion and the heads. They start as copies of one. A subclass defines `make_units`, or sets ``mixes``
+    to False and acts by its `penalty` alone.
 
-    A task's column takes part in what the others compute, so that where columns mix it learns from
-    every task's labels; what only its own features pass through (the last unit's part of it, what stands
-    behind, the head) from its own.
+    Where the networks mix, each takes part in the features of every task and learns from every task's
+    labels; what only one task's features pass through (its rows of the last unit, the layers after it, its
+    head) learns from that task alone.
 
     Args:
         trunk: None for the encoders, or the stack between fusion and heads, such as
             ``{"name": "mlp", "depth": 2}``.
 
     Attributes:
-        units: For each modality (or "trunk"), the `Unit` behind each stage.
+        units: `Unit` after each stage, by modality (or "trunk").
     """
 
     mixes: ClassVar[bool] = True
@@ -62,10 +62,10 @@ class Columns(Sharing):
         self.exchanges = trunk is None and self.mixes
 
     def make_units(self, taps: Sequence[TapInfo]) -> nn.ModuleList:
-        """The units behind the stages that have these taps; ``self.tasks`` is known."""
+        """Create the unit after each stage with one of these taps; ``self.tasks`` is set."""
         raise NotImplementedError
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.tasks, self.out_dim = tasks, in_dim
         taps = {m: encoder.tap_info for m, encoder in encoders.items()}
         if self.trunk is not None:
@@ -76,20 +76,20 @@ class Columns(Sharing):
             self._check(encoders)
         if self.mixes:
             self.taps = taps
-            self.units = NamedModules({name: self.make_units(own) for name, own in taps.items()})
+            self.units = NamedModules({name: self.make_units(infos) for name, infos in taps.items()})
 
-    def _check(self, encoders: Mapping[str, Encoder]) -> None:
+    def _check(self, encoders: Mapping[str, FusionInput]) -> None:
         for name, encoder in encoders.items():
             if not encoder.staged:
                 raise TypeError(
                     f"sharing '{self.registry_name}' acts between the stages of the encoders, and the "
                     f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder, "
-                    f"another sharing, a fusion that is not early or nested, or a `trunk`."
+                    f"another sharing, a fusion that is neither early nor nested, or a `trunk`."
                 )
 
-    def bind_columns(self, columns: Sequence[nn.Module]) -> None:
-        # A tuple is not registered: the model saves its columns itself.
-        self.columns = tuple(columns) if self.trunk is None else tuple(self.stacks.values())
+    def bind_task_networks(self, networks: Sequence[nn.Module]) -> None:
+        # A tuple is not registered: the model saves the networks itself.
+        self.networks = tuple(networks) if self.trunk is None else tuple(self.stacks.values())
 
     def exchange(
         self,
@@ -103,7 +103,7 @@ class Columns(Sharing):
         return mixed
 
     def unit(self, name: str, level: int) -> Unit:
-        """The unit behind a stage of a modality, or of the "trunk"."""
+        """Return the unit after a stage of a modality, or of the "trunk"."""
         unit = self.units[name][level]
         assert isinstance(unit, Unit)
         return unit
@@ -125,10 +125,10 @@ class Columns(Sharing):
         return {task: self.stacks[task].finish(hidden[place[task]]) for task in tasks}
 
     def mixing(self) -> dict[str, Tensor]:
-        """What each task's network takes from each, behind every stage, for pictures and reports.
+        """Return how much each task's network reads of each network after every stage.
 
         Returns:
-            By the name of the stage (``"image/stage1"``), a matrix with a row for each task that reads
+            By name of the stage (``"image/stage1"``), a matrix with a row for each task that reads
             and a column for each that is read (for each subspace of a task, where there are several).
         """
         return {
@@ -139,12 +139,14 @@ class Columns(Sharing):
 
 
 def check_share(name: str, value: float) -> None:
-    """Refuse an initial weight that is no share of one."""
+    """Refuse an initial weight outside (0, 1]."""
     if not 0 < value <= 1:
         raise ValueError(f"`{name}` should be more than 0 and at most 1. Found {value}.")
 
 
 def check_lr_multiplier(value: float) -> None:
-    """Refuse a multiplier of the learning rate that would stop or turn it."""
+    """Refuse a multiplier of the learning rate that is not positive."""
     if value <= 0:
-        raise ValueError(f"`lr_multiplier` should be more than 0. Found {value}. `freeze` stops a part.")
+        raise ValueError(
+            f"`lr_multiplier` should be more than 0. Found {value}. Use `freeze` to stop a part."
+        )

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks._base import Stack, build_stack
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
@@ -18,32 +18,29 @@ from torch import Tensor, nn
 class Adaptive(Sharing):
     """A tree of blocks that grows from the tasks down: tasks share a trunk for as long as they are alike.
 
-    It starts as one trunk for all tasks. When that has trained for a while, `sennit.tasks.sharing.grow`
-    parts the
-    tasks at the last block, by their affinity, and gives each group a copy of the block; the next time it
-    parts those groups at the block before, and so on. Every growth makes a new model that computes the
-    same, and is trained on with a new `Learner`, in a folder of its own::
+    It starts as one trunk for all tasks. After some training, `sennit.tasks.training.growing.grow` splits
+    the tasks at the last block by their affinity and gives each group a copy of the block; the next call
+    splits those groups at the block before, and so on. Every growth returns a new model that computes the
+    same, to be trained further with a new `Learner` in a folder of its own::
 
         for i in range(3):
             fit(Learner(model), loader, folder=f"run/{i}", epochs=5)
             model = grow(model, error_affinity(model, loader))
 
-    `sennit.tasks.sharing.thin` makes a thin trunk of a wide one to begin with. The tree is in the config,
-    so a
-    grown model is saved and loaded as any other. `tree_mermaid` and `draw_tree` draw it.
+    `sennit.tasks.training.growing.thin` makes a thin initial trunk of a wide one. The tree is part of the
+    config, so a grown model is saved and loaded as any other. `tree_mermaid` and `draw_tree` draw it.
 
-    The tasks part at several places: no balancing works with it. A level costs as many blocks as it has
+    The tasks split at several places, so no balancing works with it. A level costs as many blocks as it has
     branches with active tasks, and they run together.
 
     Source: Lu et al., "Fully-adaptive Feature Sharing in Multi-Task Networks with Applications in Person
     Attribute Classification", CVPR 2017, section 3.
 
     Args:
-        stack: Whose stages are the levels, as `sennit.tasks.sharing.stacks.build_stack` reads it; an
-        ``mlp`` of
-            three blocks by default.
+        stack: Stack whose stages are the levels, as `build_stack` reads it; an ``mlp`` of three blocks by
+            default.
         tree: Nested lists of the tasks' names, one depth of lists for each stage and one around all:
-            ``[[["a", "b"], ["c"]]]`` parts once, behind the first of two stages. One trunk by default.
+            ``[[["a", "b"], ["c"]]]`` splits once, after the first of two stages. One trunk by default.
 
     Shape:
         ``[N, D]`` to ``[N, D']`` for each task.
@@ -68,16 +65,16 @@ class Adaptive(Sharing):
         if tree is not None:
             branches(tree)
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.tasks, self.in_dim = tasks, in_dim
         depth = len(build_stack(self.stack, in_dim).stages)
         self.tree = unbranched(tasks, depth) if self.start is None else self.start
         self.branches = branches(self.tree)
-        found = [task for branch in self.branches[0] for task in branch.tasks]
-        if sorted(found) != sorted(tasks) or len(self.branches) != depth:
+        named = [task for branch in self.branches[0] for task in branch.tasks]
+        if sorted(named) != sorted(tasks) or len(self.branches) != depth:
             raise ValueError(
                 f"`tree` should hold the tasks {list(tasks)} below {depth} levels of branches. "
-                f"Found {found} below {len(self.branches)}."
+                f"Found {named} below {len(self.branches)}."
             )
         self._paths = {
             task: tuple(next(i for i, b in enumerate(level) if task in b.tasks) for level in self.branches)
@@ -96,19 +93,19 @@ class Adaptive(Sharing):
             if i:
                 hidden = hidden[[places[self.branches[i][k].parent] for k in used]]
             blocks = [level[k] for k in used]  # type: ignore[index]
-            hidden = run_together(blocks, hidden, own=i > 0)
+            hidden = run_together(blocks, hidden, separate=i > 0)
             places = {k: at for at, k in enumerate(used)}
         features = hidden.unbind()
         return {t: features[places[self._paths[t][-1]]] for t in tasks}
 
     @property
     def junction(self) -> int | None:
-        """The deepest level at which all tasks share one branch; None where they part before the first."""
+        """Return the deepest level at which all tasks share one branch, or None."""
         alone = [i for i, level in enumerate(self.branches) if len(level) == 1]
         return alone[-1] if alone else None
 
     def on_junction(self) -> list[tuple[str, ...]]:
-        """The tasks of each branch that stands on the junction; single tasks where it is the last level."""
+        """Return the tasks of each branch above the junction; single tasks where it is the last level."""
         if self.junction is None:
             return []
         if self.junction + 1 == len(self.branches):
@@ -116,7 +113,7 @@ class Adaptive(Sharing):
         return [branch.tasks for branch in self.branches[self.junction + 1]]
 
     def part(self, groups: Sequence[Sequence[int]]) -> Adaptive:
-        """The same, with a copy of the junction's branch for each group of its children."""
+        """Return a sharing with a copy of the junction's branch for each group of its children."""
         assert self.junction is not None
         node = self.tree
         for _ in range(self.junction + 1):
@@ -133,7 +130,7 @@ class Adaptive(Sharing):
 
 
 def _block(stack: Stack, level: int) -> nn.Module:
-    """A stage, with the stem before the first and what finishes behind the last."""
+    """Return a stage, with the stem before the first and ``finish`` after the last."""
     parts = [stack.stages[level]]
     if level == 0 and not isinstance(stack.stem, nn.Identity):
         parts.insert(0, stack.stem)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def mode_product(x: Tensor, matrix: Tensor, mode: int) -> Tensor:
-    """``x ×_k M``: every fibre of ``x`` along one axis, multiplied by a matrix.
+    """Return ``x ×_k M``: every fibre of ``x`` along one axis, multiplied by a matrix.
 
     Source: Kolda and Bader, "Tensor Decompositions and Applications", SIAM Review 2009, section 2.5.
 
@@ -26,21 +26,21 @@ def mode_product(x: Tensor, matrix: Tensor, mode: int) -> Tensor:
 
 
 def whiten(x: Tensor, factor: Tensor, mode: int) -> Tensor:
-    """``x ×_k L^{−1}`` for a lower triangular factor L, without its inverse."""
+    """Return ``x ×_k L^{−1}`` for a lower triangular factor L, without inverting it."""
     fibres = x.movedim(mode, 0)
     solved: Tensor = torch.linalg.solve_triangular(factor, fibres.flatten(1), upper=False)
     return solved.view(fibres.shape).movedim(0, mode)
 
 
 def energy(x: Tensor, covariances: Sequence[Tensor]) -> Tensor:
-    """``½ vec(x)ᵀ (Σ_1 ⊗ … ⊗ Σ_K)^{−1} vec(x)``, what of `negative_log_prior` depends on x.
+    """Return ``½ vec(x)ᵀ (Σ_1 ⊗ … ⊗ Σ_K)^{−1} vec(x)``, the part of `negative_log_prior` that depends on x.
 
-    Each Σ_k is factorised and solved with on its own axis: K small Cholesky factors, and never a matrix of
-    the size D = ∏ D_k.
+    Each Σ_k is factorised and solved on its axis: K small Cholesky factors, and never a matrix of the size
+    D = ∏ D_k.
 
     Args:
-        x: Of one axis for each covariance.
-        covariances: One for each axis, positive definite.
+        x: Tensor with one axis for each covariance.
+        covariances: Positive definite matrix of each axis.
 
     Example:
         >>> energy(torch.ones(2, 3), [torch.eye(2), 2 * torch.eye(3)])
@@ -54,14 +54,14 @@ def energy(x: Tensor, covariances: Sequence[Tensor]) -> Tensor:
 def negative_log_prior(x: Tensor, covariances: Sequence[Tensor]) -> Tensor:
     """``½ vec(x)ᵀ (Σ_1 ⊗ … ⊗ Σ_K)^{−1} vec(x) + ½ Σ_k D/D_k ln|Σ_k|``, of a tensor normal of mean zero.
 
-    It is the negative logarithm of the density less ``D/2 ln 2π``.
+    This is the negative logarithm of the density less ``D/2 ln 2π``.
 
     Source: Long et al., "Learning Multiple Tasks with Multilinear Relationship Networks", NeurIPS 2017,
     sections 3 and 4. The logarithms of the determinants have the sign of the density.
 
     Args:
-        x: Of one axis for each covariance.
-        covariances: One for each axis, positive definite.
+        x: Tensor with one axis for each covariance.
+        covariances: Positive definite matrix of each axis.
 
     Example:
         >>> negative_log_prior(torch.ones(2, 3), [torch.eye(2), torch.eye(3)])
@@ -72,7 +72,7 @@ def negative_log_prior(x: Tensor, covariances: Sequence[Tensor]) -> Tensor:
 
 
 def flip_flop(x: Tensor, covariances: Sequence[Tensor], *, eps: float = 0.0) -> list[Tensor]:
-    """One round of the covariances' maximum likelihood estimates, each given the others.
+    """Return one round of maximum likelihood estimates of the covariances, each given the others.
 
     ``S_k = D_k/D · Y Yᵀ``, where Y is x whitened along all other axes, unfolded along k. It is then made
     ``(1 − ε) S_k D_k / tr S_k + ε I``. A factor may move from one covariance to another without a change,
@@ -82,10 +82,10 @@ def flip_flop(x: Tensor, covariances: Sequence[Tensor], *, eps: float = 0.0) -> 
     likelihood estimation for the tensor normal distribution", J. Comput. Appl. Math. 2013.
 
     Args:
-        x: Of one axis for each covariance.
-        covariances: One for each axis, positive definite.
-        eps: Share of the identity, which keeps a covariance invertible that has too little to be
-            estimated from.
+        x: Tensor with one axis for each covariance.
+        covariances: Positive definite matrix of each axis.
+        eps: Share of the identity, which keeps a covariance invertible when there is too little to
+            estimate it from.
 
     Returns:
         New covariances of mean variance one.
@@ -95,7 +95,7 @@ def flip_flop(x: Tensor, covariances: Sequence[Tensor], *, eps: float = 0.0) -> 
         tensor([[0.2000, 0.0000],
                 [0.0000, 1.8000]])
     """
-    found = list(covariances)
+    updated = list(covariances)
     factors = [torch.linalg.cholesky(c) for c in covariances]
     for k in range(x.dim()):
         y = x
@@ -105,6 +105,6 @@ def flip_flop(x: Tensor, covariances: Sequence[Tensor], *, eps: float = 0.0) -> 
         scatter = unfolded @ unfolded.T
         mean_variance = scatter.diagonal().mean().clamp(min=math.ldexp(1, -100))
         eye = torch.eye(len(scatter), dtype=x.dtype, device=x.device)
-        found[k] = (1 - eps) * scatter / mean_variance + eps * eye
-        factors[k] = torch.linalg.cholesky(found[k])
-    return found
+        updated[k] = (1 - eps) * scatter / mean_variance + eps * eye
+        factors[k] = torch.linalg.cholesky(updated[k])
+    return updated

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.residual import ResidualBlock
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks import build_stack
 from torch import Tensor, nn
@@ -19,13 +19,13 @@ class Hard(Sharing):
     Source: Caruana 1997, "Multitask Learning".
 
     Args:
-        depth: Residual blocks between the fusion and the heads; with 0 the heads read the fused
+        depth: Number of residual blocks between the fusion and the heads; with 0 the heads read the fused
             vector itself.
-        dropout: In the blocks.
-        trunk: Another stack in their place, such as ``{"name": "transformer", "depth": 2}``.
+        dropout: Dropout rate in the blocks.
+        trunk: Stack to use in place of the blocks, such as ``{"name": "transformer", "depth": 2}``.
 
     Shape:
-        ``[N, D]`` to ``[N, D]`` for every task, or to what the stack makes of it.
+        ``[N, D]`` to ``[N, D]`` for every task, or to the output of the stack.
 
     Raises:
         ValueError: ``depth`` is below 0, or given beside a ``trunk``.
@@ -49,7 +49,7 @@ class Hard(Sharing):
             )
         self.depth, self.dropout, self.stack = depth, dropout, trunk
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.out_dim = in_dim
         if self.stack is not None:
             stack = build_stack(self.stack, in_dim)

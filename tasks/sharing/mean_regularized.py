@@ -16,26 +16,26 @@ class MeanRegularized(Hard):
     """One trunk for all tasks, and heads that are drawn to their mean.
 
     The heads are ``w_t = w_0 + v_t``, and the loss gains ``strength · Σ_t ‖v_t‖²``, with w_0 the mean of
-    the w_t, intercepts included. With a strength of 0 it is `Hard`; the larger it is, the closer the tasks
-    come to one head for all.
+    the w_t, intercepts included. With a strength of 0 this is `Hard`; the larger it is, the closer the tasks
+    come to one common head.
 
-    Tasks are compared that have heads of one shape. Where a head is alone in its shape, its outputs are
-    compared: so the hundreds of outputs of one masked head, ``Regression(691, sparse=True)``, are tasks,
-    at the price of one. The penalty is part of every step, so that it also moves the head of a task without
-    a label in the batch, towards the others.
+    Tasks whose heads have the same shape are compared. Where only one head has a shape, its outputs are
+    compared: the hundreds of outputs of one masked head, ``Regression(691, sparse=True)``, are then tasks
+    at the cost of one. The penalty is part of every step, so it also moves the head of a task without a
+    label in the batch towards the others.
 
     Source: Evgeniou & Pontil, "Regularized Multi-Task Learning", KDD 2004, section 2; there for support
-    vector machines, here behind a trunk, and with the mean of the w_t in the place of a w_0 with a penalty.
+    vector machines; here after a trunk, with the mean of the w_t in place of a penalised w_0.
 
     Args:
-        strength: Weight of the penalty. The loss is a mean over samples: to leave a prior on the heads as
-            strong whatever the number of samples, divide by it.
-        depth: As in `Hard`.
-        dropout: As in `Hard`.
-        trunk: As in `Hard`.
+        strength: Weight of the penalty. The loss is a mean over samples: divide by their number to keep a
+            prior on the heads equally strong.
+        depth: Number of residual blocks, as in `Hard`.
+        dropout: Dropout rate in the blocks.
+        trunk: Stack to use in place of the blocks, as in `Hard`.
 
     Shape:
-        ``[N, D]`` to ``[N, D]`` for every task, or to what the stack makes of it.
+        ``[N, D]`` to ``[N, D]`` for every task, or to the output of the stack.
 
     Raises:
         ValueError: ``strength`` is below 0, or the options of `Hard` do not fit together.
@@ -67,13 +67,13 @@ class MeanRegularized(Hard):
             shapes = tuple((name, p.shape) for name, p in head.named_parameters())
             alike.setdefault(shapes, []).append(head)
         # Tuples are not registered: the heads belong to the model.
-        self.alike = tuple(tuple(own) for own in alike.values())
+        self.alike = tuple(tuple(group) for group in alike.values())
 
     def penalty(self) -> Tensor | None:
-        found = []
+        distances = []
         for heads in self.alike:
             for together in zip(*(head.parameters() for head in heads), strict=True):
                 stacked = torch.stack(together) if len(together) > 1 else together[0]
                 if len(stacked) > 1:
-                    found.append((stacked - stacked.mean(0)).square().sum())
-        return self.strength * torch.stack(found).sum() if found else None
+                    distances.append((stacked - stacked.mean(0)).square().sum())
+        return self.strength * torch.stack(distances).sum() if distances else None

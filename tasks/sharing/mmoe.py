@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
@@ -15,23 +15,22 @@ from torch import Tensor, nn
 
 @register_sharing("mmoe")
 class MMoE(Sharing):
-    """All tasks share some experts, and each weighs them by a gate of its own.
+    """Experts shared by all tasks, which each task weighs by a gate of its own.
 
     ``f_t(x) = Σ_e g_t(x)_e f_e(x)`` with ``g_t(x) = softmax(W_t x)``. The experts are stacks of layers
-    from the fused vector on. With one expert it is hard sharing of that stack.
+    on the fused vector. With one expert it is hard sharing of that stack.
 
-    The tasks part at no one tensor: their gates read the fused vector, and all experts' results, and both
-    carry their gradients on. No balancing works with it.
+    The tasks do not split at one tensor: their gates read the fused vector and the outputs of all experts,
+    and both pass gradients back. No balancing works with it.
 
-    The cost is that of all experts, and ``N · T · experts · D`` for mixing them.
+    A step costs all experts, and ``N · T · experts · D`` for mixing them.
 
     Source: Ma et al., "Modeling Task Relationships in Multi-task Learning with Multi-gate
     Mixture-of-Experts", KDD 2018, section 4.2.
 
     Args:
-        experts: How many.
-        stack: What an expert is, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
-            block by default.
+        experts: Number of experts.
+        stack: Layers of an expert, as `build_stack` reads it; an ``mlp`` of one block by default.
 
     Shape:
         ``[N, D]`` to ``[N, D']`` for each task.
@@ -56,7 +55,7 @@ class MMoE(Sharing):
             raise ValueError(f"`experts` should be 1 or more. Found {experts}.")
         self.count, self.stack = experts, stack or ONE_BLOCK
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}
         experts = make_stacks(self.stack, in_dim, self.count)
         self.experts = nn.ModuleList(experts)
@@ -68,6 +67,6 @@ class MMoE(Sharing):
         return dict(zip(tasks, mix(weights, run_together(self.experts, fused)).unbind(), strict=True))
 
     def gate_weights(self, fused: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """How each task weighs the experts for each sample ``[N, experts]``."""
+        """Return each task's weights of the experts for each sample ``[N, experts]``."""
         weights: Tensor = self.gates(fused, [self._place[t] for t in tasks])
         return dict(zip(tasks, weights.unbind(), strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks import build_stack
 from torch import Tensor, nn
@@ -16,11 +16,11 @@ from sennit.named_modules import NamedModules
 
 
 class TaskAttention(nn.Module):
-    """``a = σ(LN(W_h ReLU(LN(W_g [u; v]))))``: which channels a task takes, in [0, 1].
+    """``a = σ(LN(W_h ReLU(LN(W_g [u; v]))))``: the attention mask of a task, in [0, 1].
 
     Args:
-        in_dim: Size of what it reads.
-        dim: Size of what it masks.
+        in_dim: Size of the input.
+        dim: Number of channels that are masked.
     """
 
     def __init__(self, in_dim: int, dim: int) -> None:
@@ -35,24 +35,24 @@ class TaskAttention(nn.Module):
 
 @register_sharing("mtan")
 class MTAN(Sharing):
-    """One network for all tasks; at every stage each task takes what its attention lets through.
+    """One network for all tasks, masked for each task at every stage by the task's attention.
 
     Stage l of the shared trunk turns u^l into p^l. A task takes ``â_t^l = a_t^l ⊙ p^l``, where
     ``a_t^l = h_t^l(g_t^l([u^l; f^l(â_t^{l−1})]))`` lies in [0, 1] and the first stage reads u alone; its
-    head reads the last. f (shared by the tasks), g and h are linear, with LayerNorm in the place of the
-    paper's BatchNorm, so that no sample sees another, and ReLU, ReLU, sigmoid. On feature maps and tokens
-    they act at each position; there the paper's f also looks at the neighbours. With masks of one that is
-    a hard trunk.
+    head reads the last. f (shared by the tasks), g and h are linear, with LayerNorm in place of the
+    paper's BatchNorm, so that samples stay independent, and ReLU, ReLU, sigmoid. On feature maps and tokens
+    they act at each position; the paper's f also reads the neighbours there. With masks of one this is a
+    hard trunk.
 
-    A task without a label in the batch leaves its attention alone.
+    The attention of a task without a label in the batch stays unchanged.
 
     Source: Liu et al., "End-to-End Multi-Task Learning with Attention", CVPR 2019 (§3.2).
 
     Args:
-        trunk: The shared stack between fusion and heads; ``{"name": "mlp"}`` when None.
+        trunk: Shared stack between fusion and heads; ``{"name": "mlp"}`` when None.
 
     Shape:
-        ``[N, D]`` to ``[N, D]`` for every task, or to what the stack makes of it.
+        ``[N, D]`` to ``[N, D]`` for every task, or to the output of the stack.
 
     Raises:
         TypeError: The stages differ in layout.
@@ -71,14 +71,14 @@ class MTAN(Sharing):
         super().__init__()
         self.trunk = trunk
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.stack = build_stack(self.trunk or {"name": "mlp"}, in_dim)
         self.out_dim = self.stack.out_dim
         taps = [self.stack.stem_info, *self.stack.tap_info]
         self.layout = taps[0].layout
         if any(tap.layout != self.layout for tap in taps):
             raise TypeError(
-                f"sharing 'mtan' masks what a stage makes by what it reads, so all should have one layout. "
+                f"sharing 'mtan' masks the output of a stage by its input, so all should have one layout. "
                 f"Found {[tap.layout for tap in taps]} in stack '{self.stack.registry_name}'."
             )
         before, *dims = [tap.dim for tap in taps]
@@ -105,7 +105,7 @@ class MTAN(Sharing):
             if above.shape[:-1] != below.shape[:-1]:
                 raise ValueError(
                     f"sharing 'mtan' needs stages that keep the resolution. Found {tuple(below.shape[1:-1])} "
-                    f"before and {tuple(above.shape[1:-1])} behind '{self.stack.tap_info[level].name}'."
+                    f"before and {tuple(above.shape[1:-1])} after '{self.stack.tap_info[level].name}'."
                 )
             for task in tasks:
                 seen = below

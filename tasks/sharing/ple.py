@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.cgc import Extraction, check_counts
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
@@ -14,32 +14,31 @@ from torch import Tensor, nn
 
 @register_sharing("ple")
 class PLE(Sharing):
-    """Several levels of `CGC`: what a gate mixes is what its experts of the next level read.
+    """Several levels of `CGC`: the mixture of a gate is the input of its experts of the next level.
 
-    Below the last level the shared experts have a gate as well, over all experts of all tasks. So at
-    those levels a task reads what the others' experts make, and all of them run for each sample; those of
-    inactive tasks are read and not taught. With one level it is `CGC`.
+    Below the last level the shared experts have a gate as well, over all experts of all tasks. At those
+    levels a task reads the outputs of the other tasks' experts, and all experts run for each sample; those
+    of inactive tasks run without learning. With one level it is `CGC`.
 
-    The tasks part at no one tensor, as in `MMoE`. The cost is that of ``levels · (shared + own · T)``
-    experts for every sample.
+    The tasks do not split at one tensor, as in `MMoE`. Each sample costs
+    ``levels · (shared + per_task · T)`` experts.
 
     Source: Tang et al., "Progressive Layered Extraction (PLE): A Novel Multi-Task Learning (MTL) Model
     for Personalized Recommendations", RecSys 2020, section 4.2. There every expert
-    learns from every sample; here one of a task without a label in the batch keeps still, as all that is
-    that task's does.
+    learns from every sample; here the experts of a task without a label in the batch stay unchanged, as do
+    all parameters of that task.
 
     Args:
-        levels: How many.
-        shared: Experts of all tasks at each level.
-        own: Experts of each task at each level.
-        stack: What an expert is, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp`` of one
-            block by default.
+        levels: Number of levels.
+        shared: Number of experts of all tasks at each level.
+        per_task: Number of experts of each task at each level.
+        stack: Layers of an expert, as `build_stack` reads it; an ``mlp`` of one block by default.
 
     Shape:
         ``[N, D]`` to ``[N, D']`` for each task.
 
     Raises:
-        ValueError: ``levels`` or ``shared`` is below 1 or ``own`` below 0, or an unknown stack.
+        ValueError: ``levels`` or ``shared`` is below 1 or ``per_task`` below 0, or an unknown stack.
 
     Example:
         >>> import torch
@@ -52,16 +51,16 @@ class PLE(Sharing):
     has_boundary = False
 
     def __init__(
-        self, *, levels: int = 2, shared: int = 2, own: int = 1, stack: Mapping[str, Any] | None = None
+        self, *, levels: int = 2, shared: int = 2, per_task: int = 1, stack: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
-        check_counts(shared, own)
+        check_counts(shared, per_task)
         if levels < 1:
             raise ValueError(f"`levels` should be 1 or more. Found {levels}.")
-        self.depth, self.shared, self.own = levels, shared, own
+        self.depth, self.shared, self.per_task = levels, shared, per_task
         self.stack = stack or ONE_BLOCK
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}
         self.levels = nn.ModuleList()
         self.out_dim = in_dim
@@ -70,20 +69,20 @@ class PLE(Sharing):
                 len(tasks),
                 self.out_dim,
                 shared=self.shared,
-                own=self.own,
+                per_task=self.per_task,
                 stack=self.stack,
-                goes_on=i + 1 < self.depth,
+                followed=i + 1 < self.depth,
             )
             self.levels.append(level)
             self.out_dim = level.out_dim
 
     def forward(self, fused: Tensor, tasks: tuple[str, ...]) -> dict[str, Tensor]:
-        asked = [self._place[t] for t in tasks]
+        requested = [self._place[t] for t in tasks]
         everyone = list(range(len(self._place)))
-        learns = [t in asked for t in everyone]
+        learns = [t in requested for t in everyone]
         shared, of_tasks = fused, None
         for level in self.levels[:-1]:
             of_tasks, shared = level(shared, of_tasks, everyone, learns)
-        chosen = None if of_tasks is None else of_tasks[asked]
-        mixed, _ = self.levels[-1](shared, chosen, asked, [True] * len(asked))
+        chosen = None if of_tasks is None else of_tasks[requested]
+        mixed, _ = self.levels[-1](shared, chosen, requested, [True] * len(requested))
         return dict(zip(tasks, mixed.unbind(), strict=True))

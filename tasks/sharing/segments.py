@@ -1,28 +1,28 @@
-"""The layers behind the embedding of the x-vector network."""
+"""The layers after the embedding of the x-vector network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from torch import Tensor, nn
 
 
 @register_sharing("segments")
 class Segments(Sharing):
-    """All tasks share one trunk: ReLU and batch normalisation, and an affine map between two such pairs.
+    """One trunk for all tasks: ReLU and batch normalisation, and an affine map between two such pairs.
 
-    Behind segment6 of the x-vector network, the embedding, stands what is published:
-    ``ReLU → BN → segment7 → ReLU → BN``, which the head's softmax follows. With ``depth`` 0 there is no
-    map: so behind segment7. Statistics are those of the batch; a vector of a sample that misses all
-    modalities counts as any other.
+    These are the published layers after segment6 of the x-vector network, the embedding:
+    ``ReLU → BN → segment7 → ReLU → BN``, followed by the head's softmax. With ``depth`` 0 there is no map,
+    as after segment7. Statistics are those of the batch; the vector of a sample without any modality counts
+    as any other.
 
     Source: Snyder et al., "X-Vectors: Robust DNN Embeddings for Speaker Recognition", ICASSP 2018, §2.1.
 
     Args:
-        depth: Affine maps, of the size of the fused vector.
+        depth: Number of affine maps, of the size of the fused vector.
 
     Shape:
         ``[N, D]`` to ``[N, D]`` for every task.
@@ -45,7 +45,7 @@ class Segments(Sharing):
             raise ValueError(f"`depth` should be 0 or more. Found {depth}.")
         self.depth = depth
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.out_dim = in_dim
         layers: list[nn.Module] = [MaskedBatchNorm(in_dim, rectify=True)]
         for _ in range(self.depth):

@@ -10,7 +10,7 @@ import torch
 from sennit.encoders.types import TapInfo
 from sennit.fusion import FusedEncoder
 from sennit.tasks.sharing._base import check_strength, register_sharing
-from sennit.tasks.sharing._task_networks import TRUNK, Columns, Unit, check_lr_multiplier, check_share
+from sennit.tasks.sharing._task_networks import TRUNK, TaskNetworks, Unit, check_lr_multiplier, check_share
 from sennit.tasks.sharing.cross_stitch import convex
 from sennit.tasks.sharing.stacks import Stack
 from torch import Tensor, nn
@@ -18,16 +18,16 @@ from torch.nn import functional as F
 
 
 class SluiceUnit(Unit):
-    """``h_{t,g} ← Σ_{s,k} α_{tg,sk} h_{s,k}`` over subspaces; behind the last stage, β mixes the stages.
+    """``h_{t,g} ← Σ_{s,k} α_{tg,sk} h_{s,k}`` over subspaces; after the last stage, β mixes the stages.
 
     Args:
-        tasks: How many there are.
-        subspaces: Into how many parts the channels are divided.
-        own: Initial weight of a subspace of the task's own network; all others share the rest evenly.
-        layout: Of the tap.
-        skips: None, or which of the stages up to this one β mixes for each task.
+        tasks: Number of tasks.
+        subspaces: Number of parts into which the channels are divided.
+        self_weight: Initial weight of a subspace of the task's own network; all others share the rest evenly.
+        tap: Description of the mixed tap.
+        skips: Indices of the stages up to this one that β mixes for each task; none by default.
         last: Initial β of this stage; the others share the rest evenly.
-        lr_multiplier: Of the learning rate of α and β.
+        lr_multiplier: Factor on the learning rate of α and β.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class SluiceUnit(Unit):
         tasks: int,
         subspaces: int,
         tap: TapInfo,
-        own: float,
+        self_weight: float,
         *,
         skips: Sequence[int] = (),
         last: float = 0.9,
         lr_multiplier: float = 1.0,
     ) -> None:
         super().__init__()
-        alpha = convex(tasks * subspaces, own).reshape(tasks, subspaces, -1)
+        alpha = convex(tasks * subspaces, self_weight).reshape(tasks, subspaces, -1)
         self.alpha = nn.ParameterList(rows.clone() for rows in alpha)
         self.skips = tuple(skips)
         beta = convex(max(len(self.skips), 1), last)[-1]
@@ -70,7 +70,7 @@ class SluiceUnit(Unit):
         return joined
 
     def _fit(self, state: Tensor, last: Tensor) -> Tensor:
-        """An earlier state at the resolution of the last."""
+        """Return an earlier state at the resolution of the last."""
         if self.layout == "BCHW" and state.shape != last.shape:
             return F.adaptive_avg_pool2d(state, (last.shape[2], last.shape[3]))
         # Stages that shorten a sequence halve it, and keep every second entry of its mask.
@@ -80,8 +80,8 @@ class SluiceUnit(Unit):
         if fitted.shape != last.shape:
             raise ValueError(
                 f"sharing 'sluice' reads earlier stages, where later ones keep or halve the steps of a "
-                f"sequence. Found {state.shape[1]} behind an earlier stage and {last.shape[1]} behind the "
-                f"last. Take another encoder or sharing, such as 'cross_stitch', or a `trunk`."
+                f"sequence. Found {state.shape[1]} after an earlier stage and {last.shape[1]} after the "
+                f"last. Use another encoder or sharing, such as 'cross_stitch', or a `trunk`."
             )
         return fitted
 
@@ -90,15 +90,15 @@ class SluiceUnit(Unit):
 
 
 @register_sharing("sluice")
-class Sluice(Columns):
-    """One network for each task, mixed by subspaces behind every stage, and each read at all its stages.
+class Sluice(TaskNetworks):
+    """One network for each task, mixed by subspaces after every stage, and each read at all its stages.
 
     Channels are divided into G subspaces, and ``h_{t,g} ← Σ_{s,k} α_{tg,sk} h_{s,k}`` over all tasks s
-    and subspaces k. What a task's network ends in is ``Σ_l β_{t,l} h_t^l`` over its stages l. Weights
-    of different subspaces are kept apart: the loss gains
+    and subspaces k. The output of a task's network is ``Σ_l β_{t,l} h_t^l`` over its stages l. Weights
+    of different subspaces are pushed apart by a penalty,
     ``orthogonality · Σ_t Σ_l Σ_{g<k} ‖G_{t,l,g}ᵀ G_{t,l,k}‖²_F``, where the columns of ``G_{t,l,g}`` are
-    what each channel of the subspace weighs its input by, in the last matrix or filter bank of the stage
-    that has a row for each channel (a stage without one adds nothing).
+    the weights of each channel of the subspace, in the last matrix or filter bank of the stage that has a
+    row for each channel (a stage without one adds nothing).
 
     Stages of encoders may differ: β mixes those with the channels and layout of the last, pooled (images)
     or thinned (sequences) to its resolution.
@@ -112,10 +112,10 @@ class Sluice(Columns):
 
     Args:
         subspaces: G; every stage's channels should divide by it.
-        own: Initial α of the subspace itself.
+        self_weight: Initial α of the subspace itself.
         last: Initial β of the last stage.
         orthogonality: Weight of the penalty.
-        lr_multiplier: Of the learning rate of α and β.
+        lr_multiplier: Factor on the learning rate of α and β.
         trunk: The stack between fusion and heads that each task has, such as
             ``{"name": "mlp", "depth": 2}``; None for encoders and a fusion for each task.
 
@@ -127,7 +127,7 @@ class Sluice(Columns):
         ValueError: The channels of a stage do not divide by ``subspaces``.
 
     Example:
-        >>> unit = SluiceUnit(2, 2, TapInfo("t", 2, "BC"), own=0.7)
+        >>> unit = SluiceUnit(2, 2, TapInfo("t", 2, "BC"), self_weight=0.7)
         >>> first, second = unit([torch.tensor([[10.0, 0.0]]), torch.tensor([[0.0, 0.0]])])
         >>> [round(h, 4) for h in (*first[0].tolist(), *second[0].tolist())]
         [7.0, 1.0, 1.0, 1.0]
@@ -137,20 +137,20 @@ class Sluice(Columns):
         self,
         *,
         subspaces: int = 2,
-        own: float = 0.9,
+        self_weight: float = 0.9,
         last: float = 0.9,
         orthogonality: float = 1e-3,
         lr_multiplier: float = 1.0,
         trunk: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(trunk)
-        check_share("own", own)
+        check_share("self_weight", self_weight)
         check_share("last", last)
         check_lr_multiplier(lr_multiplier)
         if subspaces < 1:
             raise ValueError(f"`subspaces` should be 1 or more. Found {subspaces}.")
         check_strength("orthogonality", orthogonality)
-        self.subspaces, self.own, self.last = subspaces, own, last
+        self.subspaces, self.self_weight, self.last = subspaces, self_weight, last
         self.orthogonality, self.lr_of_units = orthogonality, lr_multiplier
 
     def make_units(self, taps: Sequence[TapInfo]) -> nn.ModuleList:
@@ -167,7 +167,7 @@ class Sluice(Columns):
                     len(self.tasks),
                     self.subspaces,
                     tap,
-                    self.own,
+                    self.self_weight,
                     skips=alike if i == len(taps) - 1 else (),
                     last=self.last,
                     lr_multiplier=self.lr_of_units,
@@ -179,19 +179,19 @@ class Sluice(Columns):
         if not self.orthogonality or self.subspaces == 1:
             return None
         terms = []
-        for column in self.columns:
+        for network in self.networks:
             for name, taps in self.taps.items():
-                for stage, tap in zip(_stages(column, name), taps, strict=True):
+                for stage, tap in zip(_stages(network, name), taps, strict=True):
                     weights = [p for p in stage.parameters() if p.dim() > 1 and p.shape[0] == tap.dim]
                     if weights:
                         terms.append(subspace_overlap(weights[-1], self.subspaces))
         return self.orthogonality * torch.stack(terms).sum() if terms else None
 
     def skips(self) -> dict[str, Tensor]:
-        """β by modality (or "trunk"), ``[T, stages that are mixed]``; without those that have one stage."""
+        """Return β ``[T, mixed stages]`` by modality (or "trunk"), of those with several stages."""
         last = {name: self.unit(name, -1) for name in self.units}
-        found = {n: list(u.beta) for n, u in last.items() if isinstance(u, SluiceUnit) and len(u.beta)}
-        return {name: torch.stack(beta).detach() for name, beta in found.items()}
+        betas = {n: list(u.beta) for n, u in last.items() if isinstance(u, SluiceUnit) and len(u.beta)}
+        return {name: torch.stack(beta).detach() for name, beta in betas.items()}
 
 
 def subspace_overlap(weight: Tensor, subspaces: int) -> Tensor:
@@ -206,9 +206,9 @@ def subspace_overlap(weight: Tensor, subspaces: int) -> Tensor:
         return torch.stack([(a @ b.T).square().sum() for a, b in itertools.combinations(groups, 2)]).sum()
 
 
-def _stages(column: nn.Module, name: str) -> nn.ModuleList:
-    if name == TRUNK and isinstance(column, Stack):
-        return column.stages
-    assert isinstance(column, FusedEncoder)
-    stages: nn.ModuleList = column.encoders[name].stages  # type: ignore[assignment]
+def _stages(network: nn.Module, name: str) -> nn.ModuleList:
+    if name == TRUNK and isinstance(network, Stack):
+        return network.stages
+    fused: FusedEncoder = network  # type: ignore[assignment]
+    stages: nn.ModuleList = fused.encoders[name].stages  # type: ignore[assignment]
     return stages

@@ -15,9 +15,9 @@ from torch import Tensor
 class SoftL2(Soft):
     """A network for each task; their parameters are drawn towards each other.
 
-    The loss gains ``strength · Σ_{s<t} ‖θ_s − θ_t‖²``, over all parameters that the networks have alike
-    (not the heads). The penalty is part of every step, so that it also moves the network of a task without
-    a label in the batch, towards the others.
+    The loss gains ``strength · Σ_{s<t} ‖θ_s − θ_t‖²``, over all parameters that the networks share in
+    shape (not the heads). The penalty is part of every step, so it also moves the network of a task without
+    a label in the batch towards the others.
 
     Source: Duong et al., "Low Resource Dependency Parsing: Cross-lingual Parameter Sharing in a Neural
     Network Parser", ACL 2015 (two networks); here every pair of them.

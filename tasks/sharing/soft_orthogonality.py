@@ -14,26 +14,25 @@ from torch.nn import functional as F
 
 @register_sharing("soft_orthogonality")
 class SoftOrthogonality(OwnStacks):
-    """Each task has layers of its own, whose features are pulled apart: their Gram matrix to the identity.
+    """Layers of each task whose features are pulled apart: their Gram matrix is drawn to the identity.
 
-    With the features of the T active tasks of a sample as the rows of F, each of length one, the penalty
+    With the features of the T active tasks of a sample, scaled to length one, as the rows of F, the penalty
     is ``strength / (T (T − 1)) · ‖F Fᵀ − I‖_F²``, the mean squared cosine between two tasks, averaged over
     samples. It is the other reading of a deep relationship network, beside `TensorNormal`.
 
-    It needs no T × T matrix where T is above the size of the features D: ``‖F Fᵀ‖_F = ‖Fᵀ F‖_F``. Then the
-    identity is out of reach too, and the least that the norm can be is ``T²/D − T``.
+    Where T is larger than the size of the features D, ``‖F Fᵀ‖_F = ‖Fᵀ F‖_F`` avoids the T × T matrix. The
+    identity is then out of reach, and the minimum of the norm is ``T²/D − T``.
 
-    The tasks part at the fused vector, not at the features that the heads read: no balancing works with it.
+    The tasks split at the fused vector, not at the features that the heads read, so no balancing works with
+    it.
 
     Source: Bansal et al., "Can We Gain More from Orthogonality Regularizations in Training Deep CNNs?",
     NeurIPS 2018 (soft orthogonality, there of weights); Welch, "Lower Bounds on the Maximum
     Cross Correlation of Signals", IEEE Trans. Inf. Theory 1974.
 
     Args:
-        stack: The layers of each task, as `sennit.tasks.sharing.stacks.build_stack` reads it; an ``mlp``
-        of one
-            block by default.
-        strength: Of the penalty.
+        stack: Layers of each task, as `build_stack` reads it; an ``mlp`` of one block by default.
+        strength: Weight of the penalty.
 
     Shape:
         ``[N, D]`` to ``[N, D']`` for each task.
@@ -54,12 +53,12 @@ class SoftOrthogonality(OwnStacks):
         self.strength = strength
 
     def penalty_of(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor | None:
-        found = [gram_distances(list(own.values())) for own in features if len(own) > 1]
-        return self.strength * torch.cat(found).mean() if found else None
+        distances = [gram_distances(list(by_task.values())) for by_task in features if len(by_task) > 1]
+        return self.strength * torch.cat(distances).mean() if distances else None
 
 
 def gram_distances(features: Sequence[Tensor]) -> Tensor:
-    """``‖F Fᵀ − I‖_F² / (T (T − 1))`` for each sample, from the features of two tasks or more.
+    """Return ``‖F Fᵀ − I‖_F² / (T (T − 1))`` for each sample, from the features of two or more tasks.
 
     Shape:
         Each ``[..., D]``, result ``[N]``.

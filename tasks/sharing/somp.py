@@ -7,22 +7,22 @@ from torch import Tensor
 
 
 def somp(weight: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Rows of a matrix from which all its rows can best be made: greedily, ``min ‖W − A W_ω‖_F``.
+    """Select the rows of a matrix that best reconstruct all its rows, greedily: ``min ‖W − A W_ω‖_F``.
 
-    Each time the row is chosen whose direction has the largest sum of absolute inner products with what
-    is left of all rows; then the part of them that lies in its direction is taken away. A repeated row is
-    not chosen twice before all is explained.
+    Each step selects the row whose direction has the largest sum of absolute inner products with the
+    residuals of all rows, and then removes the part of the residuals in that direction. A repeated row is
+    not selected twice before everything is explained.
 
     Source: Lu et al., "Fully-adaptive Feature Sharing in Multi-Task Networks", CVPR 2017, section 3
     (thin networks); Tropp et al., "Algorithms for simultaneous sparse approximation, part I", Signal
     Processing 2006.
 
     Args:
-        weight: W, with a unit in each row.
-        count: Rows to choose.
+        weight: Matrix W with one unit in each row.
+        count: Number of rows to select.
 
     Returns:
-        The chosen places ω, and the least-squares A (of the least norm).
+        The selected indices ω, and the least-squares solution A of least norm.
 
     Shape:
         ``[n, d]`` to ``[count]`` and ``[n, count]``.

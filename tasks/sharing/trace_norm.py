@@ -77,7 +77,7 @@ class TraceNorm(Soft):
 
 
 def trace_norm(matrix: Tensor) -> Tensor:
-    """The sum of the singular values, with a gradient that stays finite where some are zero.
+    """Return the sum of the singular values, with a gradient that stays finite where some are zero.
 
     ``U Vᵀ = M (MᵀM)^{-1/2}``, from the eigenvectors of the smaller Gramian, in float64: a penalty over
     networks has one short side, the tasks.

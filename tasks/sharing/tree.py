@@ -14,14 +14,14 @@ tasks: ``[[["a", "b"], ["c"]]]`` has one branch, which parts in two."""
 
 
 class Branch(NamedTuple):
-    """A block of a level: the place of the branch that it stands on, and the tasks that read it."""
+    """A block of a level: the index of its parent branch, and the tasks that read it."""
 
     parent: int
     tasks: tuple[str, ...]
 
 
 def unbranched(tasks: Sequence[str], depth: int) -> Tree:
-    """One branch at each level, and all tasks on the last.
+    """Return a tree of one branch at each level, with all tasks on the last.
 
     Example:
         >>> unbranched(["a", "b"], 2)
@@ -34,10 +34,10 @@ def unbranched(tasks: Sequence[str], depth: int) -> Tree:
 
 
 def branches(tree: Tree) -> list[list[Branch]]:
-    """The branches of each level.
+    """Return the branches of each level.
 
     Raises:
-        ValueError: A list is empty, not all tasks are at one depth, or a task is there twice.
+        ValueError: A list is empty, not all tasks are at one depth, or a task occurs twice.
 
     Example:
         >>> [[b.tasks for b in level] for level in branches([[["a", "b"], ["c"]]])]
@@ -66,7 +66,7 @@ def _tasks(part: Any) -> list[str]:
 
 
 def tree_mermaid(tree: Tree) -> str:
-    """The tree as Mermaid text, as Markdown pages draw it.
+    """Return the tree as Mermaid text, which Markdown pages draw.
 
     Example:
         >>> print(tree_mermaid([["a"], ["b"]]))
@@ -94,7 +94,7 @@ def tree_mermaid(tree: Tree) -> str:
 
 
 def draw_tree(tree: Tree) -> Figure:
-    """The tree as a picture: blocks from left to right, tasks at the right.
+    """Draw the tree: blocks from left to right, tasks at the right.
 
     Returns:
         A figure; ``figure.savefig("tree.png")`` writes it.

@@ -12,7 +12,7 @@ from sennit.encoders._base import Encoder
 from sennit.tasks._base import Task
 
 if TYPE_CHECKING:
-    from sennit.tasks.model.model import MultiTaskModel
+    from sennit.tasks.model.network import Network
 
 CARD = "README.md"
 _MARK = "<!-- Written by Sennit. Without this line the file is yours, and is never overwritten. -->"
@@ -36,7 +36,7 @@ def is_ours(path: Path) -> bool:
 
 
 def model_card(
-    model: MultiTaskModel,
+    model: Network,
     *,
     source: str = "path/of/this/folder",
     license: str | None = None,
@@ -90,7 +90,7 @@ def model_card(
     return "\n\n".join(sections) + "\n"
 
 
-def _inputs(model: MultiTaskModel, leaves: Mapping[str, Encoder]) -> list[tuple[str, ...]]:
+def _inputs(model: Network, leaves: Mapping[str, Encoder]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, encoder in leaves.items():
         own = model.transforms.get(name)

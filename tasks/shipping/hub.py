@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
+from sennit.tasks.shipping.saving import ASSETS, CONFIG, WEIGHTS, save
 
 if TYPE_CHECKING:
-    from sennit.tasks.model.model import MultiTaskModel
-
-CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
+    from sennit.tasks.model.network import Network
 
 
 def push(
-    model: MultiTaskModel,
+    model: Network,
     repo_id: str,
     *,
     private: bool | None = None,
@@ -35,7 +34,7 @@ def push(
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
-        model.save_pretrained(folder)  # a model that cannot be saved leaves nothing on the hub
+        save(model, folder)  # a model that cannot be saved leaves nothing on the hub
         api.create_repo(repo_id, private=private, exist_ok=True)
         if api.file_exists(repo_id, CARD) and not is_ours(Path(api.hf_hub_download(repo_id, CARD))):
             (folder / CARD).unlink()
@@ -49,6 +48,25 @@ def push(
             delete_patterns=f"{ASSETS}/*",  # of a model that was there before
         )
     return commit.commit_url
+
+
+def local_folder(source: str | Path, *, revision: str | None = None, token: str | None = None) -> Path:
+    """Return the folder of a saved model, downloaded first where the source is a repository of the hub.
+
+    Args:
+        source: Folder, or ``"user/name"`` on the hub.
+        revision: Branch, tag or commit of the repository.
+        token: Token for a private repository.
+
+    Raises:
+        FileNotFoundError: There is no such folder and no such repository, or the hub cannot be reached.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
+        raise FileNotFoundError(f"no folder '{source}'. Give one that `save_pretrained` wrote.")
+    return download(str(source), revision=revision, token=token)
 
 
 def download(repo_id: str, *, revision: str | None, token: str | None) -> Path:

@@ -9,30 +9,30 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from sennit.data import Transforms
-from sennit.fusion._base import FUSIONS
-from sennit.fusion.fused_encoder import build_encoder
+from sennit.fusion import FUSIONS, build_encoder
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.tasks._base import TASKS
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
-from sennit.tasks.shipping.hub import ASSETS, CONFIG, WEIGHTS, download
 from sennit.tasks.weighting._base import WEIGHTINGS
 
 from sennit.registry import unknown_name
 
 if TYPE_CHECKING:
-    from sennit.tasks.model.model import MultiTaskModel
+    from sennit.tasks.model.network import Network
 
+CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
+M = TypeVar("M", bound="Network")
 _KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout", "transforms")
 
 
 def save(
-    model: MultiTaskModel,
+    model: Network,
     folder: Path,
     *,
     license: str | None = None,
@@ -74,7 +74,7 @@ def save(
         ) from error
 
 
-def _write(model: MultiTaskModel, new: Path) -> None:
+def _write(model: Network, new: Path) -> None:
     (new / CONFIG).write_text(json.dumps(model.config, indent=2))
     save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(model.config)})
     for i, encoder in enumerate(model.fused_encoder.leaves().values()):
@@ -85,20 +85,17 @@ def _write(model: MultiTaskModel, new: Path) -> None:
             shutil.rmtree(assets)
 
 
-def load(source: str | Path, *, revision: str | None = None, token: str | None = None) -> MultiTaskModel:
-    """Make the model that `save` wrote, from a folder or a hub repository's name.
+def load(kind: type[M], folder: Path) -> M:
+    """Make the model that `save` wrote.
+
+    Args:
+        kind: Class of the model.
+        folder: Folder that `save` wrote.
 
     Raises:
         FileNotFoundError: A file is missing.
         ValueError: An unknown config key, a truncated file, or weights that belong to another config.
     """
-    from sennit.tasks.model.model import MultiTaskModel
-
-    folder = Path(source)
-    if not folder.is_dir():
-        if folder.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
-            raise FileNotFoundError(f"no folder '{source}'. Give one that `save_pretrained` wrote.")
-        folder = download(str(source), revision=revision, token=token)
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' should hold {name}. Give a folder of `save_pretrained`.")
@@ -126,7 +123,7 @@ def load(source: str | Path, *, revision: str | None = None, token: str | None =
             f"from one `save_pretrained`."
         )
     encoders = {name: build_encoder(own) for name, own in config["encoders"]}
-    model = MultiTaskModel(
+    model = kind(
         encoders=encoders,
         fusion=FUSIONS.build(config["fusion"], encoders),
         tasks={name: TASKS.build(own) for name, own in config["tasks"]},

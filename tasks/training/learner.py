@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from sennit.data import Batch
 from sennit.tasks.balancing import Balancing
-from sennit.tasks.balancing._boundary import check_boundary
 from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.balancing.boundary import check_boundary
 from sennit.tasks.metrics.evaluator import Evaluator
-from sennit.tasks.model.losses import Batches, as_batches
+from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
-from sennit.tasks.model.types import TaskOutput
+from sennit.tasks.model.step import Batches, as_batches
 from sennit.tasks.training.logs import forget_last_step
 from sennit.tasks.training.optimization import SCHEDULES, make_schedule, parameter_groups
 from sennit.tasks.training.resumable_module import Resuming
@@ -139,16 +140,16 @@ class Learner(Resuming):
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
         batches = as_batches(batch)
-        if self.model.weighting.second_look:
+        if self.model.weighting.recheck:
             self._look = batches, _random_state(self.device)
         every = self.trainer.log_every_n_steps
         logs = self.global_step == 0 or (self.global_step + 1) % every == 0  # then the loggers ask
         if self.balancing is None:
-            loss, parts = self.model.loss(batches, watch=logs)
+            loss, parts = self.model.loss(batches, diagnostics=logs)
         else:
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # that of half precision
             scale = 1.0 if scaler is None else scaler.get_scale()
-            loss, parts = balanced_loss(self.model, self.balancing, batches, scale=scale, watch=logs)
+            loss, parts = balanced_loss(self.model, self.balancing, batches, scale=scale, diagnostics=logs)
         if self.global_step % every == 0:
             self._refuse_infinite(parts)
         if logs:
@@ -175,13 +176,13 @@ class Learner(Resuming):
             return
         # Here, and not after the batch: a checkpoint may be written before that.
         (batches, state), self._look = self._look, None
-        active = self.model.active(batches)
+        active = active_tasks(self.model, batches)
         # The same random numbers as before the step, so that only the step makes the difference.
         precision = self.trainer.precision_plugin.train_step_context()
         with torch.no_grad(), precision, torch.random.fork_rng():
             _set_random_state(self.device, state)
-            features = [self.model.training_features(b, active) for b in batches]
-            losses = self.model.task_losses(batches, features, active)
+            features = [training_features(self.model, b, active) for b in batches]
+            losses = task_losses(self.model, batches, features, active)
         self.model.weighting.after_step(losses, active)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:

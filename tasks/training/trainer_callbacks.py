@@ -14,7 +14,6 @@ import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from sennit.data import ResumableLoader
-from sennit.fusion import FusedEncoder
 from sennit.tasks.training.checkpoints import Checkpoints
 from sennit.tasks.training.learner import Learner
 from torch import Tensor
@@ -47,7 +46,7 @@ def check_choice(
 
 def warn_of_unfitted(learner: Learner) -> None:
     """Warn where a fusion would be trained on random features and groups, instead of measured ones."""
-    columns = [c for c in learner.model.columns if isinstance(c, FusedEncoder)]
+    columns = learner.model.fused_encoders
     names = {f.registry_name: None for c in columns for f in c.fusions() if f.fits and not f.fitted}
     for name in names:
         warnings.warn(

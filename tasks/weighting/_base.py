@@ -19,11 +19,11 @@ class Weighting(Configurable, nn.Module):
     neither count nor move anything. What a weighting keeps moves in training mode alone.
 
     Attributes:
-        second_look: Whether `after_step` wants the losses of the same batch after the step.
+        recheck: Whether `after_step` wants the losses of the same batch after the step.
         reads_boundary: Whether `at_boundary` wants the features that the heads of each task read.
     """
 
-    second_look: ClassVar[bool] = False
+    recheck: ClassVar[bool] = False
     reads_boundary: ClassVar[bool] = False
     forward: Callable[..., Tensor]
 

@@ -41,7 +41,7 @@ class FAMO(Weighting):
         True
     """
 
-    second_look = True
+    recheck = True
     logits: Tensor
     before: Tensor
 

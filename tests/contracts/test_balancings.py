@@ -9,6 +9,7 @@ import torch
 from sennit.tasks import Classification, Learner, MultiLabel, Regression, create_balancing, list_balancings
 from sennit.tasks.balancing._base import BALANCINGS, LEVELS
 from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.testing import task_kit
 
 from tests.parts import make_batch, make_model
@@ -61,11 +62,11 @@ def test_a_step_at_either_level(name: str, level: str) -> None:
     optimizer = Learner(model, lr=0.1, balancing=balancing).configure_optimizers()
     target = {"y": torch.arange(8) % 3, "z": torch.randn(8, 1).double(), "w": torch.rand(8, 4).round()}
     batch = make_batch(targets=target)
-    batch = batch._unchecked(inputs={m: x.double() for m, x in batch.inputs.items()})
+    batch = batch.replaced(inputs={m: x.double() for m, x in batch.inputs.items()})
 
-    active = model.active([batch])
-    features = model.training_features(batch, active)
-    losses = [x for x, on in zip(model.task_losses([batch], [features], active), active, strict=True) if on]
+    active = active_tasks(model, [batch])
+    features = training_features(model, batch, active)
+    losses = [x for x, on in zip(task_losses(model, [batch], [features], active), active, strict=True) if on]
     shared, heads = {}, {}
     for n, p in model.named_parameters():
         (heads if n.startswith("heads.") else shared)[n] = p

@@ -14,8 +14,7 @@ import pytest
 import torch
 from sennit.data import Batch
 from sennit.encoders import ENCODERS, list_encoders
-from sennit.fusion import create_fusion, list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, create_fusion, list_fusions
 from sennit.tasks import (
     Balancing,
     Classification,
@@ -33,6 +32,7 @@ from sennit.tasks import (
     list_weightings,
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.model.losses import active_tasks
 from sennit.tasks.sharing._base import SHARINGS
 
 from tests.contracts.test_encoders import BATCH
@@ -173,7 +173,7 @@ def make_batch(row: Row) -> Batch:
         labelled={t: known[t] for t in there},
     )
     if row.tasks == "consistency":
-        weak = batch._unchecked(targets={}, labelled={})
+        weak = batch.replaced(targets={}, labelled={})
         return batch.with_views(weak=weak, strong=weak)
     return batch
 
@@ -222,7 +222,7 @@ def test_parts_work_together(row: Row) -> None:
     assert "v" not in parts
     loss.backward()
     optimizer.step()
-    active = model.active([batch])
+    active = active_tasks(model, [batch])
     model.weighting.after_step(torch.stack([parts.get(t, loss.new_zeros(())) for t in model.tasks]), active)
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert all(bool(p.isfinite().all()) for p in model.parameters())

@@ -12,7 +12,8 @@ from unittest.mock import patch
 import torch
 from sennit.recipes.avdigits import recipe as avdigits
 from sennit.recipes.avdigits.config import Config as AVDigitsConfig
-from sennit.recipes.harness import Options, Recipe
+from sennit.recipes.command_line import Options
+from sennit.recipes.harness import Recipe
 from sennit.recipes.harness import job as harness_job
 from sennit.recipes.harness.trainer import Stopwatch
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config

@@ -395,7 +395,7 @@ def test_the_command_writes_its_run(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"sharing": "cross_stitch", "sharing_options": {"own": 0.8}, "weighting": "uncertainty"},
+        {"sharing": "cross_stitch", "sharing_options": {"self_weight": 0.8}, "weighting": "uncertainty"},
         {"sharing": "mmoe", "weighting": "running_deviation"},
         {"weighting": "gradnorm"},
         {"balancing": "pcgrad"},
@@ -412,7 +412,7 @@ def test_sharing_weighting_and_balancing_are_chosen(
     assert model.sharing.registry_name == own.sharing
     assert model.weighting.registry_name == own.weighting
     assert (learner.balancing is None) == (own.balancing is None)
-    assert own.sharing != "cross_stitch" or model.sharing.config["own"] == 0.8
+    assert own.sharing != "cross_stitch" or model.sharing.config["self_weight"] == 0.8
     found = RECIPE.run_job(own, tmp_path, JOB)
     assert set(found["tasks"]) == {"digit", "speaker"}
 

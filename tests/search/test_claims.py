@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from sennit.search.population import propose
 from sennit.search.strategies import create_strategy
+from sennit.search.study import optuna_tables
 from sennit.search.study.claims import claim, heartbeats
 from sennit.search.study.connection import sqlite_url
 from sennit.search.study.history import History
@@ -35,8 +36,11 @@ def read(store: Store) -> History:
     return history
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(params=["tables", "public calls"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A study with a waiting generation, in known tables or under a schema that nobody knows."""
+    if request.param == "public calls":
+        monkeypatch.setattr(optuna_tables, "SCHEMAS", frozenset({"v9.9.9.z"}))
     with closing(open_store(tmp_path)) as store:
         new = propose(
             create_strategy("random"), SPACE, [], 0, population=POPULATION, seed=0, admit=lambda genome: True

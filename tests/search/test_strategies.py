@@ -274,7 +274,7 @@ def test_mfas_draws_what_its_surrogate_finds_good():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("genetic", {"crossover": 1.5}, "`crossover` should be a chance"),
+        ("genetic", {"crossover": 1.5}, "`crossover` should be a probability"),
         ("genetic", {"random_generations": 0}, "`random_generations` should be 1 or more. Found 0"),
         ("regularised_evolution", {"sample": 0}, "`sample` should be at least 1"),
         ("mfas", {"t_min": 0.0}, "`t_min` should be positive"),

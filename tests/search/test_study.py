@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sqlite3
 import time
 from collections import Counter
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sennit.search
 from optuna.trial import TrialState
 from sennit.search.population import propose
 from sennit.search.records import Record
 from sennit.search.strategies import create_strategy
+from sennit.search.study import optuna_tables
 from sennit.search.study.connection import sqlite_url
 from sennit.search.study.run_search import run_search
 from sennit.search.study.storage import Store
@@ -156,7 +159,25 @@ def test_many_trials_written_at_once_are_those_that_optuna_writes_one_by_one(tmp
             assert mine == other
 
 
-# Going on
+def test_a_schema_that_nobody_knows_is_written_by_public_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(optuna_tables, "SCHEMAS", frozenset({"v9.9.9.z"}))
+    monkeypatch.setattr(optuna_tables, "OptunaTables", None)  # nothing private is called
+    with caplog.at_level(logging.WARNING):
+        ask(tmp_path, generations=2)
+    assert "Optuna's storage has schema v3.2.0.a, and the search knows v9.9.9.z" in caplog.text
+    assert ask(tmp_path) == ask(tmp_path, storage="memory")
+    assert {trial.state for trial in trials(tmp_path)} == {TrialState.COMPLETE}
+
+
+def test_the_private_names_of_optuna_stand_in_one_file() -> None:
+    private = re.compile(r"optuna(\.\w+)*\._|\._trial_id|\._storage\b(?<!self\._storage)|_get_generation_key")
+    files = [p for p in Path(sennit.search.__file__).parent.rglob("*.py") if private.search(p.read_text())]
+    assert [p.name for p in files] == ["optuna_tables.py"]
+
+
+# Resuming
 
 
 def test_a_search_goes_on_where_it_ended(tmp_path: Path) -> None:

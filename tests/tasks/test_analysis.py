@@ -31,7 +31,8 @@ from sennit.tasks import (
 from sennit.tasks.analysis import delta_m, draw_affinity, draw_curves, inter_task_affinity
 from sennit.tasks.analysis.sharing_figures import draw_covariances
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.training.gradient_conflicts import conflicts
+from sennit.tasks.balancing.gradient_conflicts import conflicts
+from sennit.tasks.model.losses import task_losses
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -269,9 +270,9 @@ def test_the_watched_weight_is_what_each_tasks_gradient_is_multiplied_by(name: s
     weighting = copy.deepcopy(model.weighting)
     random = torch.get_rng_state()
     if balanced:
-        _, parts = balanced_loss(model, create_balancing("pcgrad"), batch, scale=8.0, watch=True)
+        _, parts = balanced_loss(model, create_balancing("pcgrad"), batch, scale=8.0, diagnostics=True)
     else:
-        _, parts = model.loss(batch, watch=True)
+        _, parts = model.loss(batch, diagnostics=True)
     losses = torch.stack([parts["y"], parts["z"]]).double()
 
     def total(moved: Tensor) -> float:
@@ -302,9 +303,9 @@ def test_watching_changes_neither_losses_nor_gradients() -> None:
             torch.manual_seed(0)
             model.zero_grad()
             if balancing is None:
-                loss, parts = model.loss(batch, watch=watch)
+                loss, parts = model.loss(batch, diagnostics=watch)
             else:
-                loss, parts = balanced_loss(model, create_balancing(balancing), batch, watch=watch)
+                loss, parts = balanced_loss(model, create_balancing(balancing), batch, diagnostics=watch)
             loss.backward()
             found.append(
                 (parts, {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
@@ -320,13 +321,13 @@ def test_watching_changes_neither_losses_nor_gradients() -> None:
 def test_watched_cosines_are_those_of_the_tasks_gradients(level: str) -> None:
     model = pair()
     batch = make_batch(SIZE, targets=TARGETS)
-    _, parts = balanced_loss(model, create_balancing("mgda", level=level), batch, watch=True)
+    _, parts = balanced_loss(model, create_balancing("mgda", level=level), batch, diagnostics=True)
     features = model.features(batch)
     if level == "features":
         wanted: list[Tensor] = [features.by_task["y"]]
     else:
         wanted = list(model.fused_encoder.parameters())
-    losses = model.task_losses([batch], [{"": features}], (True, True))
+    losses = task_losses(model, [batch], [{"": features}], (True, True))
     flat = []
     for loss in losses:
         own = torch.autograd.grad(loss, wanted, retain_graph=True, materialize_grads=True)

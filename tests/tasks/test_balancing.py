@@ -22,6 +22,7 @@ from sennit.tasks import (
     create_weighting,
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.testing.task_kit import assert_close_gradients, backward
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -110,7 +111,7 @@ def test_weights_scale_only_what_shared_parameters_receive(case: str) -> None:
     """Traps: weights that scale the heads too; a negative weight that makes a head ascend."""
     model, batch = CASES[case]()
     batches = [batch] if isinstance(batch, Batch) else list(batch.values())
-    active = model.active(batches)
+    active = active_tasks(model, batches)
     on = [t for t, is_on in zip(model.tasks, active, strict=True) if is_on]
     given = [-0.5, 2.0, 0.3][: len(on)]
     ordinary = backward(model, batch)
@@ -140,8 +141,8 @@ def read_by_y_alone(model: MultiTaskModel) -> set[str]:
 
 def one_task(model: MultiTaskModel, batches: list[Batch], task: str) -> Tensor:
     """What one task adds to the weighted loss."""
-    active = model.active(batches)
-    losses = model.task_losses(batches, [model.training_features(b, active) for b in batches], active)
+    active = active_tasks(model, batches)
+    losses = task_losses(model, batches, [training_features(model, b, active) for b in batches], active)
     mine = torch.tensor([t == task for t in model.tasks])
     return model.weighting(torch.where(mine, losses, losses.detach()), active)
 
@@ -161,8 +162,8 @@ def test_the_gramian_is_that_of_the_gradients_at_the_boundary() -> None:
     model, batch = CASES["plain"]()
     rule = Fixed()
     balanced_loss(model, rule, batch)
-    features = model.training_features(batch, (True, True))
-    losses = model.task_losses([batch], [features], (True, True))
+    features = training_features(model, batch, (True, True))
+    losses = task_losses(model, [batch], [features], (True, True))
     boundary = features[""].by_task["y"]
     g = torch.stack([torch.autograd.grad(x, boundary, retain_graph=True)[0].flatten() for x in losses])
     torch.testing.assert_close(rule.gramian, g @ g.T)

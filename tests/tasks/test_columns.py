@@ -29,9 +29,9 @@ TASKS: dict[str, Task] = {"y": Classification(3), "z": Regression(), "w": Regres
 TARGETS = {"y": torch.arange(12) % 3, "z": torch.linspace(-1, 1, 12)[:, None], "w": torch.randn(12, 2)}
 TRUNK = {"name": "mlp", "depth": 2, "dropout": 0.0}
 APART: dict[str, dict[str, Any]] = {
-    "cross_stitch": {"own": 1.0},
-    "nddr_cnn": {"own": 1.0},
-    "sluice": {"own": 1.0, "last": 1.0, "orthogonality": 0.0},
+    "cross_stitch": {"self_weight": 1.0},
+    "nddr_cnn": {"self_weight": 1.0},
+    "sluice": {"self_weight": 1.0, "last": 1.0, "orthogonality": 0.0},
 }
 """Options with which the networks start separate."""
 
@@ -71,7 +71,7 @@ def test_the_identity_is_separate_networks(name: str, trunk: Mapping[str, Any] |
         if trunk:
             alone.sharing.stacks[task].load_state_dict(model.sharing.stacks[task].state_dict())
             network, own = alone.sharing.stacks[task], model.sharing.stacks[task]
-        loss, single = alone.loss(batch._unchecked(targets={task: TARGETS[task]}))
+        loss, single = alone.loss(batch.replaced(targets={task: TARGETS[task]}))
         torch.testing.assert_close(single[task], parts[task])
         loss.backward()
         for (key, p), q in zip(own.named_parameters(), network.parameters(), strict=True):
@@ -82,7 +82,7 @@ def test_the_identity_is_separate_networks(name: str, trunk: Mapping[str, Any] |
 @everywhere
 def test_each_network_reads_the_others_behind_every_stage(name: str, trunk: Mapping[str, Any] | None) -> None:
     """Of the first task's outputs, each level of another task's network changes something."""
-    model = make(name, trunk, TASKS, own=0.7, **({"last": 0.6} if name == "sluice" else {})).eval()
+    model = make(name, trunk, TASKS, self_weight=0.7, **({"last": 0.6} if name == "sluice" else {})).eval()
     batch = make_batch(12, MODALITIES, targets=TARGETS, missing=False)
     before = model(batch)["y"].logits
     networks = {"trunk": model.sharing.stacks["w"]} if trunk else dict(model.columns[2].encoders.items())
@@ -99,7 +99,7 @@ def test_each_network_reads_the_others_behind_every_stage(name: str, trunk: Mapp
 @everywhere
 def test_networks_start_as_copies_and_train_apart(name: str, trunk: Mapping[str, Any] | None) -> None:
     model = make(name, trunk, TASKS)
-    first, *others = model.sharing.columns
+    first, *others = model.sharing.networks
     for other in others:
         for (key, p), q in zip(first.named_parameters(), other.parameters(), strict=True):
             assert torch.equal(p, q), key
@@ -115,7 +115,7 @@ def test_networks_start_as_copies_and_train_apart(name: str, trunk: Mapping[str,
 @each
 def test_nobody_saves_the_networks_twice(name: str) -> None:
     model = make(name, None, TASKS)
-    assert not any(n.startswith("sharing.columns") for n, _ in model.named_parameters())
+    assert not any(n.startswith("sharing.networks") for n, _ in model.named_parameters())
     assert len({id(p) for p in model.parameters()}) == len(
         list(model.named_parameters(remove_duplicate=False))
     )
@@ -142,7 +142,7 @@ def test_mixing_says_who_reads_whom(trunk: Mapping[str, Any] | None) -> None:
     tasks = {t: TASKS[t] for t in ("y", "z")}
     expected = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
     for name in ("cross_stitch", "nddr_cnn"):
-        sharing = make(name, trunk, tasks, own=0.8).sharing
+        sharing = make(name, trunk, tasks, self_weight=0.8).sharing
         for matrix in sharing.mixing().values():
             torch.testing.assert_close(matrix, expected)
             assert not matrix.requires_grad
@@ -150,7 +150,7 @@ def test_mixing_says_who_reads_whom(trunk: Mapping[str, Any] | None) -> None:
     if trunk is None:
         stages = ["table/block1", "table/block2", "series/stage1", "series/stage2"]
         stages += [f"image/stage{i}" for i in (1, 2, 3)]
-    sluice = make("sluice", trunk, tasks, own=0.7, last=0.75).sharing
+    sluice = make("sluice", trunk, tasks, self_weight=0.7, last=0.75).sharing
     assert list(sluice.mixing()) == list(sharing.mixing()) == stages
     for matrix in sluice.mixing().values():
         torch.testing.assert_close(matrix, torch.full((4, 4), 0.1).fill_diagonal_(0.7))
@@ -194,7 +194,7 @@ def test_encoders_without_stages_are_refused_unless_there_is_a_trunk(name: str) 
 @pytest.mark.parametrize(
     ("name", "options", "match"),
     [
-        ("nddr_cnn", {"own": 0.0}, r"`own` should be more than 0 and at most 1. Found 0.0"),
+        ("nddr_cnn", {"self_weight": 0.0}, r"`self_weight` should be more than 0 and at most 1. Found 0.0"),
         ("sluice", {"last": 1.5}, r"`last` should be more than 0 and at most 1. Found 1.5"),
         ("cross_stitch", {"lr_multiplier": 0.0}, r"`lr_multiplier` should be more than 0. Found 0.0"),
         ("cross_stitch", {"trunk": {"name": "mpl"}}, r"unknown stack 'mpl'. Did you mean 'mlp'"),
@@ -217,7 +217,7 @@ def singles(fusion: str = "gated", **more: Any) -> dict[str, MultiTaskModel]:
 @pytest.mark.parametrize("fusion", ["gated", "central_net", "mean_probability"])
 def test_started_from_single_tasks_it_says_what_they_say(fusion: str) -> None:
     alone = singles(fusion)
-    model = make_model(fusion, TASKS, modalities=MODALITIES, sharing=CrossStitch(own=1.0))
+    model = make_model(fusion, TASKS, modalities=MODALITIES, sharing=CrossStitch(self_weight=1.0))
     start_from_single_tasks(model, alone)
     batch = make_batch(12, MODALITIES, targets=TARGETS)
     for task, single in alone.items():

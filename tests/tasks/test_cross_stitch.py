@@ -17,15 +17,15 @@ TASKS = ("y", "z")
 TARGETS = {"y": torch.arange(12) % 3, "z": torch.linspace(-1, 1, 12)[:, None]}
 
 
-def make(own: float = 0.9, fusion: str = "gated", modalities: tuple[str, ...] = ("table", "image")):
+def make(self_weight: float = 0.9, fusion: str = "gated", modalities: tuple[str, ...] = ("table", "image")):
     tasks = {"y": Classification(3), "z": Regression()}
-    return make_model(fusion, tasks, modalities=modalities, sharing=CrossStitch(own=own))
+    return make_model(fusion, tasks, modalities=modalities, sharing=CrossStitch(self_weight=self_weight))
 
 
 @pytest.mark.parametrize(("layout", "shape"), [("BC", (2, 5)), ("BTC", (2, 3, 5)), ("BCHW", (2, 5, 3, 4))])
 def test_unit_mixes_each_channel_by_its_own_matrix(layout: str, shape: tuple[int, ...]) -> None:
     """``h_t^c ← Σ_s α_ts^c h_s^c``, in every layout of taps."""
-    unit = StitchUnit(3, TapInfo("tap", 5, layout), own=0.9)  # type: ignore[arg-type]
+    unit = StitchUnit(3, TapInfo("tap", 5, layout), self_weight=0.9)  # type: ignore[arg-type]
     with torch.no_grad():
         for row in unit.alpha:
             row.normal_()
@@ -39,7 +39,7 @@ def test_unit_mixes_each_channel_by_its_own_matrix(layout: str, shape: tuple[int
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_starts_convex(count: int) -> None:
     """Trap: initialised to all ones."""
-    alpha = torch.stack([*StitchUnit(count, TapInfo("tap", 4, "BC"), own=0.9).alpha])
+    alpha = torch.stack([*StitchUnit(count, TapInfo("tap", 4, "BC"), self_weight=0.9).alpha])
     torch.testing.assert_close(alpha.sum(1), torch.ones(count, 4))
     assert bool((alpha >= 0).all())
     if count > 1:
@@ -47,7 +47,7 @@ def test_starts_convex(count: int) -> None:
 
 
 def test_identity_stitches_are_separate_networks() -> None:
-    model, batch = make(own=1.0).eval(), make_batch(12, ("table", "image"), targets=TARGETS)
+    model, batch = make(self_weight=1.0).eval(), make_batch(12, ("table", "image"), targets=TARGETS)
     columns = list(model.columns)
     with torch.no_grad():  # apart from a common start
         for p in columns[1].parameters():
@@ -59,7 +59,7 @@ def test_identity_stitches_are_separate_networks() -> None:
     alone = make_model("gated", {"y": Classification(3)}, modalities=("table", "image")).eval()
     alone.columns[0].load_state_dict(columns[0].state_dict())
     alone.heads["y"].load_state_dict(model.heads["y"].state_dict())
-    alone.loss(make_batch(12, ("table", "image"))._unchecked(**_same_view(batch)))[0].backward()
+    alone.loss(make_batch(12, ("table", "image")).replaced(**_same_view(batch)))[0].backward()
     for (name, p), q in zip(columns[0].named_parameters(), alone.columns[0].parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, msg=name)
 
@@ -133,5 +133,5 @@ def test_deep_copies_are_independent() -> None:
 
 @pytest.mark.parametrize("own", [0.0, 1.5])
 def test_own_is_a_share(own: float) -> None:
-    with pytest.raises(ValueError, match=r"`own` should be more than 0 and at most 1"):
-        CrossStitch(own=own)
+    with pytest.raises(ValueError, match=r"`self_weight` should be more than 0 and at most 1"):
+        CrossStitch(self_weight=own)

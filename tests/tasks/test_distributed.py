@@ -20,7 +20,7 @@ from sennit.tasks import (
 )
 from sennit.tasks.balancing import GradVac
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.model.labelled_mean import agree_on_active, labelled_mean
+from sennit.tasks.model.labelled_mean import any_rank, labelled_means
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch import multiprocessing as mp
@@ -127,11 +127,11 @@ def work(rank: int, folder: str) -> None:
     results: dict[Any, Any] = {case: step(case, half, seed=SEEDS[rank]) for case in CASES}
     results["similarities"] = similarities(half, seed=SEEDS[rank])
     x = torch.tensor([1.0, 2.0, 3.0, 6.0][2 * rank : 2 * rank + 2], requires_grad=True)
-    mean = labelled_mean([x], [torch.tensor([rank == 0, True])])
+    mean = labelled_means([[(x, torch.tensor([rank == 0, True]))]])[0]
     mean.backward()
-    nothing = labelled_mean([x], [torch.zeros(2, dtype=torch.bool)])
+    nothing = labelled_means([[(x, torch.zeros(2, dtype=torch.bool))]])[0]
     results["mean"], results["slope"], results["nothing"] = mean.detach(), x.grad, nothing.detach()
-    results["active"] = agree_on_active((rank == 0, rank == 1, False), torch.device("cpu"))
+    results["active"] = any_rank((rank == 0, rank == 1, False), torch.device("cpu"))
     torch.save(results, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 

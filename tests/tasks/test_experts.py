@@ -52,7 +52,7 @@ def test_mmoe_is_the_papers_sum() -> None:
 
 def test_cgc_is_the_papers_sum() -> None:
     """The task's own experts, then the shared ones."""
-    sharing, x = make(CGC, shared=2, own=2), data()
+    sharing, x = make(CGC, shared=2, per_task=2), data()
     features = sharing(x, TASKS)
     for t, task in enumerate(TASKS):
         for n in range(SIZE):
@@ -64,7 +64,7 @@ def test_cgc_is_the_papers_sum() -> None:
 
 def test_ple_is_the_papers_sums() -> None:
     """Of three levels, with the gate of the shared experts over all experts."""
-    sharing, x = make(PLE, levels=3, shared=2, own=1), data()
+    sharing, x = make(PLE, levels=3, shared=2, per_task=1), data()
     features = sharing(x, TASKS)
     for n in range(SIZE):
         reads, shared = [x[n]] * 3, x[n]
@@ -100,7 +100,7 @@ def test_gates_sum_to_one() -> None:
 
 
 def test_cgc_without_experts_of_the_tasks_is_mmoe() -> None:
-    cgc, mmoe, x = make(CGC, shared=3, own=0), make(MMoE, experts=3), data()
+    cgc, mmoe, x = make(CGC, shared=3, per_task=0), make(MMoE, experts=3), data()
     mmoe.experts.load_state_dict(cgc.level.shared.state_dict())
     mmoe.gates.load_state_dict(cgc.level.gates.state_dict())
     for task, features in mmoe(x, TASKS).items():
@@ -108,7 +108,7 @@ def test_cgc_without_experts_of_the_tasks_is_mmoe() -> None:
 
 
 def test_ple_of_one_level_is_cgc() -> None:
-    ple, cgc, x = make(PLE, levels=1, shared=2, own=2), make(CGC, shared=2, own=2), data()
+    ple, cgc, x = make(PLE, levels=1, shared=2, per_task=2), make(CGC, shared=2, per_task=2), data()
     cgc.level.load_state_dict(ple.levels[0].state_dict(), strict=True)
     for task, features in cgc(x, TASKS).items():
         torch.testing.assert_close(ple(x, TASKS)[task], features)
@@ -139,10 +139,10 @@ def test_modules_together_are_a_loop_over_them(own: bool) -> None:
     x = torch.randn(*((4,) if own else ()), SIZE, DIM, dtype=torch.float64)
     weights = torch.randn(4, SIZE, DIM, dtype=torch.float64)
     one, other = x.clone().requires_grad_(), x.clone().requires_grad_()
-    (run_together(stacks, one, own=own) * weights).sum().backward()
+    (run_together(stacks, one, separate=own) * weights).sum().backward()
     looped = torch.stack([s(other[i] if own else other) for i, s in enumerate(again)])
     (looped * weights).sum().backward()
-    torch.testing.assert_close(run_together(stacks, one, own=own), looped)
+    torch.testing.assert_close(run_together(stacks, one, separate=own), looped)
     torch.testing.assert_close(one.grad, other.grad)
     for (name, p), q in zip(stacks.named_parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, msg=name)
@@ -193,8 +193,8 @@ def test_stacks_with_running_statistics_are_refused() -> None:
     ("make_it", "match"),
     [
         (lambda: MMoE(experts=0), "`experts` should be 1 or more. Found 0"),
-        (lambda: CGC(shared=0), "`shared` should be 1 or more, and `own` 0 or more. Found 0 and 1"),
-        (lambda: CGC(own=-1), "`own` 0 or more. Found 2 and -1"),
+        (lambda: CGC(shared=0), "`shared` should be 1 or more, and `per_task` 0 or more. Found 0 and 1"),
+        (lambda: CGC(per_task=-1), "`per_task` 0 or more. Found 2 and -1"),
         (lambda: PLE(levels=0), "`levels` should be 1 or more. Found 0"),
         (lambda: MMoE(stack={"name": "mpl"}).bind(TASKS, DIM, {}), "unknown stack 'mpl'. Did you mean 'mlp'"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.tasks.balancing._boundary import Place
+from sennit.tasks.balancing.boundary import BoundaryGradients
 from sennit.tasks.balancing.gramian import (
     ConvRule,
     EmbeddingRule,
@@ -47,7 +47,7 @@ def batched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def graph_of(out: Tensor) -> Graph:
     torch.manual_seed(3)
-    return Graph([Place(out, TASKS, [torch.randn_like(out) for _ in TASKS])], TASKS)
+    return Graph([BoundaryGradients(out, TASKS, [torch.randn_like(out) for _ in TASKS])], TASKS)
 
 
 def brute_force(graph: Graph, parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -250,7 +250,7 @@ def test_margins_train_a_model_as_well_as_a_plain_classification() -> None:
 
 
 def test_the_import_of_tasks_leaves_pytorch_metric_learning_alone() -> None:
-    code = "import sys, tasks; sys.exit('pytorch_metric_learning' in sys.modules)"
+    code = "import sys, sennit.tasks; sys.exit('pytorch_metric_learning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

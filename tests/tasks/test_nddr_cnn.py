@@ -17,7 +17,7 @@ SHAPES = {"BC": (4, 5), "BTC": (4, 3, 5), "BCHW": (4, 5, 3, 2)}
 @pytest.mark.parametrize("layout", SHAPES)
 def test_unit_joins_reduces_and_normalises_at_every_position(layout: str, masked: bool) -> None:
     """``BN_t(W_t [h_1; h_2; h_3])``, with the statistics of the valid positions."""
-    unit = NDDRUnit(3, TapInfo("tap", 5, layout), own=0.9).double()  # type: ignore[arg-type]
+    unit = NDDRUnit(3, TapInfo("tap", 5, layout), self_weight=0.9).double()  # type: ignore[arg-type]
     with torch.no_grad():
         for p in unit.parameters():
             p.normal_()
@@ -49,7 +49,7 @@ def test_unit_joins_reduces_and_normalises_at_every_position(layout: str, masked
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_starts_diagonal_and_convex(count: int) -> None:
-    unit = NDDRUnit(count, TapInfo("tap", 3, "BC"), own=0.9)
+    unit = NDDRUnit(count, TapInfo("tap", 3, "BC"), self_weight=0.9)
     for t, linear in enumerate(unit.maps):
         for s, block in enumerate(linear.weight.split(3, 1)):
             share = 1.0 if count == 1 else 0.9 if s == t else 0.1 / (count - 1)
@@ -76,7 +76,7 @@ def test_absent_samples_and_padding_stay_out_of_its_statistics() -> None:
     )
     state = {k: v.clone() for k, v in model.state_dict().items()}
     batch = make_batch(6, ("series",), targets={}, missing=False)
-    longer = batch._unchecked(
+    longer = batch.replaced(
         inputs={"series": torch.cat([batch.inputs["series"], torch.full((6, 2, 2), 9.0)], 1)},
         masks={"series": torch.cat([batch.masks["series"], torch.zeros(6, 2).bool()], 1)},
     )

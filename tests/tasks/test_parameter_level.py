@@ -24,6 +24,7 @@ from sennit.tasks import (
 from sennit.tasks.balancing import parameter_gramian as parameter_level
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.gramian import Graph, conv, linear
+from sennit.tasks.model.losses import active_tasks
 from sennit.testing.task_kit import assert_close_gradients, backward
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -64,7 +65,7 @@ class Given(Balancing):
 def each_task(model: MultiTaskModel, batch: Any) -> dict[str, Gradients]:
     """One full backward pass for each active task."""
     batches = [batch] if isinstance(batch, Batch) else list(batch.values())
-    active = model.active(batches)
+    active = active_tasks(model, batches)
     return {
         task: backward(model, batch, lambda b, task=task: (one_task(model, batches, task), {}))
         for task, on in zip(model.tasks, active, strict=True)

@@ -7,6 +7,7 @@ import torch
 from sennit.data import Batch
 from sennit.fusion import FusedEncoder, create_fusion, list_fusions
 from sennit.tasks import Classification, CrossStitch, MultiTaskModel, Regression
+from sennit.tasks.model.losses import task_losses, training_features
 
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model
 
@@ -43,7 +44,7 @@ def batches() -> tuple[Batch, Batch]:
     one, other = make_batch(SIZE, MODALITIES, targets=TARGETS), make_batch(SIZE, MODALITIES, targets=TARGETS)
     inputs = {**other.inputs, "table": one.inputs["table"]}
     table, whole = one.present["table"], torch.ones(SIZE, dtype=torch.bool)
-    return one, other._unchecked(inputs=inputs, present={"table": table, "series": whole, "image": ~table})
+    return one, other.replaced(inputs=inputs, present={"table": table, "series": whole, "image": ~table})
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -58,7 +59,7 @@ def test_its_output_does_not_depend_on_the_others(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_its_loss_sends_no_gradient_to_the_others(name: str) -> None:
     model, batch = MODELS[name](), batches()[0]
-    model.loss(batch._unchecked(targets={"z": TARGETS["z"]}))[0].backward()
+    model.loss(batch.replaced(targets={"z": TARGETS["z"]}))[0].backward()
     for column in model.columns:
         leaves = column.leaves()
         for hidden in ("series", "image"):
@@ -76,23 +77,23 @@ def test_samples_that_lack_it_do_not_count(name: str) -> None:
     model, (batch, _) = MODELS[name]().eval(), batches()
     logits, there = model(batch)["z"].logits, batch.present["table"]
     losses = (logits - TARGETS["z"]).square()[there]
-    value = model.task_losses([batch], [model.training_features(batch, (True, True))], (True, True))[1]
+    value = task_losses(model, [batch], [training_features(model, batch, (True, True))], (True, True))[1]
     if not model.auxiliary_info:
         torch.testing.assert_close(value, losses.mean())
     spoiled = torch.where(there[:, None], TARGETS["z"], 1e6)
-    other = batch._unchecked(targets={**batch.targets, "z": spoiled})
-    again = model.task_losses([other], [model.training_features(other, (True, True))], (True, True))[1]
+    other = batch.replaced(targets={**batch.targets, "z": spoiled})
+    again = task_losses(model, [other], [training_features(model, other, (True, True))], (True, True))[1]
     torch.testing.assert_close(again, value)
 
 
 def test_a_sample_whose_modality_is_dropped_does_not_count() -> None:
     model = make_model("gated", {"z": Regression(reads=("table",))}, modality_dropout=0.5).train()
     batch = make_batch(400, missing=False, targets={"z": torch.zeros(400, 1)})
-    features = model.training_features(batch, (True,))
+    features = training_features(model, batch, (True,))
     there = features[""].view.present["table"]
     assert 0 < int(there.sum()) < 400
     logits = model.decode(features[""], ("z",))["z"].logits
-    loss = model.task_losses([batch], [features], (True,))[0]
+    loss = task_losses(model, [batch], [features], (True,))[0]
     torch.testing.assert_close(loss, logits[there].square().mean())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.tasks.model.labelled_mean import labelled_mean
+from sennit.tasks.model.labelled_mean import labelled_means
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
@@ -29,12 +29,17 @@ def test_the_mean_of_all_known_units_of_all_batches(
                 if there is None or bool(there[i] if there.dim() == 1 else there[i, j]):
                     units.append(float(unit))
     expected = sum(units) / max(len(units), 1)
-    torch.testing.assert_close(labelled_mean(values, known), torch.tensor(expected), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        labelled_means([list(zip(values, known, strict=True))])[0],
+        torch.tensor(expected),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def test_nothing_known_is_zero_with_zero_gradient() -> None:
     values = torch.full((3,), torch.inf, requires_grad=True)
-    mean = labelled_mean([values], [torch.zeros(3, dtype=torch.bool)])
+    mean = labelled_means([[(values, torch.zeros(3, dtype=torch.bool))]])[0]
     mean.backward()
     assert mean == 0
     assert torch.equal(values.grad, torch.zeros(3))

@@ -64,7 +64,7 @@ def test_round_trip_bit_for_bit(fusion: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("weighting", ["famo", "equal"])
 def test_round_trip_of_stitched_columns_and_weighting_state(weighting: str, tmp_path: Path) -> None:
-    model = make("bottleneck", sharing=CrossStitch(own=0.7), weighting=create_weighting(weighting))
+    model = make("bottleneck", sharing=CrossStitch(self_weight=0.7), weighting=create_weighting(weighting))
     targets = {"y": torch.arange(7) % 3, "z": torch.randn(7, 2), "w": torch.ones(7, 2)}
     model.train().loss(make_batch(7, MODALITIES, targets=targets))
     model.save_pretrained(tmp_path)

@@ -66,9 +66,7 @@ def test_earlier_stages_of_finer_resolution_are_fitted() -> None:
     fine = torch.randn(2, 9, 2)
     (joined,) = series([torch.zeros(2, 3, 2)], None, [[fine]])
     torch.testing.assert_close(joined, 0.25 * fine[:, [0, 4, 8]])
-    with pytest.raises(
-        ValueError, match=r"keep or halve the steps .* Found 9 behind .* and 4 behind the last"
-    ):
+    with pytest.raises(ValueError, match=r"keep or halve the steps .* Found 9 after .* and 4 after the last"):
         series([torch.zeros(2, 4, 2)], None, [[fine]])
 
 
@@ -101,7 +99,7 @@ def test_the_penalty_keeps_the_weights_of_subspaces_apart(trunk: dict | None) ->
         sharing=create_sharing("sluice", subspaces=2, orthogonality=0.5, trunk=trunk),
     ).double()
     expected, found = 0.0, 0
-    for column in model.sharing.columns:
+    for column in model.sharing.networks:
         for name in ("trunk",) if trunk else ("table", "image"):
             for stage in column.stages if trunk else column.encoders[name].stages:
                 layers = [m for m in stage.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))]
@@ -130,7 +128,7 @@ def test_channels_that_do_not_divide_are_refused_by_name() -> None:
 
 
 def test_one_subspace_over_the_channels_is_a_cross_stitch_of_scalars() -> None:
-    options = {"own": 0.7, "trunk": {"name": "mlp", "depth": 1, "dropout": 0.0}}
+    options = {"self_weight": 0.7, "trunk": {"name": "mlp", "depth": 1, "dropout": 0.0}}
     sluice = make_model(
         tasks=TASKS, sharing=create_sharing("sluice", subspaces=1, last=1.0, **options)
     ).eval()

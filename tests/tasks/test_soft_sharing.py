@@ -50,7 +50,7 @@ def test_l2_of_equal_networks_is_zero_and_so_is_its_gradient(trunk: dict[str, An
     penalty = sharing.penalty()
     penalty.backward()
     assert penalty.item() == pytest.approx(0, abs=1e-20)
-    for p in sharing.columns[0].parameters():
+    for p in sharing.networks[0].parameters():
         torch.testing.assert_close(p.grad, torch.zeros_like(p))
 
 
@@ -60,7 +60,7 @@ def test_a_step_down_the_penalty_alone_brings_networks_together(trunk: dict[str,
     before = sharing.penalty()
     before.backward()
     with torch.no_grad():
-        for column in sharing.columns:
+        for column in sharing.networks:
             for p in column.parameters():
                 p.sub_(p.grad)
     assert sharing.penalty() < 0.2 * before
@@ -96,12 +96,12 @@ def test_trace_norm_sums_the_singular_values_of_its_unfoldings(unfolding: str) -
 def test_trace_norm_of_equal_networks_is_known(trunk: dict[str, Any] | None) -> None:
     """One singular value a layer: ``√T ‖W‖_F``. Vectors are left free."""
     model = make("trace_norm", trunk, apart=False)
-    network = model.sharing.columns[0]
+    network = model.sharing.networks[0]
     expected = sum(3**0.5 * p.norm().item() for p in network.parameters() if p.dim() > 1)
     penalty = model.sharing.penalty()
     assert penalty.item() == pytest.approx(0.1 * expected)
     penalty.backward()
-    for column in model.sharing.columns:
+    for column in model.sharing.networks:
         for p in column.parameters():
             if p.dim() > 1:  # the subgradient keeps equal networks equal
                 torch.testing.assert_close(p.grad, 0.1 * p.detach() / (3**0.5 * p.detach().norm()))
@@ -134,11 +134,11 @@ def test_trace_norm_of_zeros_and_of_little_rank_is_finite() -> None:
 def test_a_penalty_of_no_strength_is_separate_networks(name: str, trunk: dict[str, Any] | None) -> None:
     """The only thing between the networks is the penalty."""
     model, batch = make(name, trunk, strength=0.0), make_batch(8, targets=TARGETS)
-    batch = batch._unchecked(inputs={m: x.double() for m, x in batch.inputs.items()})
-    batch = batch._unchecked(targets={t: x.double() if t != "y" else x for t, x in TARGETS.items()})
+    batch = batch.replaced(inputs={m: x.double() for m, x in batch.inputs.items()})
+    batch = batch.replaced(targets={t: x.double() if t != "y" else x for t, x in TARGETS.items()})
     before = model.eval()(batch)
     with torch.no_grad():
-        for p in model.sharing.columns[1].parameters():
+        for p in model.sharing.networks[1].parameters():
             p.add_(1.0)
     after = model(batch)
     for task in TASKS:

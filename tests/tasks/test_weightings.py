@@ -20,6 +20,7 @@ from sennit.tasks import (
     create_weighting,
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
+from sennit.tasks.model.losses import task_losses, training_features
 from sennit.tasks.weighting import DWA, IMTLL, Fixed, Geometric, GradNorm, Random, RunningDeviation
 from torch.utils.data import DataLoader
 from torchjd import scalarization
@@ -267,8 +268,8 @@ def test_gradnorm_sees_the_gradients_at_the_boundary_with_and_without_balancing(
     for name, value in seen[0].items():
         torch.testing.assert_close(value, seen[1][name])
     assert bool((seen[0]["weights"] != 1).all())
-    features = models[0].training_features(batch, (True, True))
-    losses = models[0].task_losses([batch], [features], (True, True))
+    features = training_features(models[0], batch, (True, True))
+    losses = task_losses(models[0], [batch], [features], (True, True))
     read = [[features[""].by_task[t], *features[""].auxiliary[t].values()] for t in models[0].tasks]
     norms = [
         torch.cat([g.flatten() for g in torch.autograd.grad(loss, own, retain_graph=True)]).norm()

@@ -10,7 +10,7 @@ from sennit.tasks.balancing.gramian._backward import each_gradient, each_gramian
 from sennit.tasks.balancing.gramian._check import check_gramians
 from sennit.tasks.balancing.gramian._graph import Graph
 from sennit.tasks.balancing.gramian._rule import Rule, inner_products, list_rules, register_rule
-from sennit.tasks.balancing.gramian._task_gradients import Kept
+from sennit.tasks.balancing.gramian._task_gradients import TaskGradients
 from sennit.tasks.balancing.gramian.conv import ConvRule
 from sennit.tasks.balancing.gramian.embedding import EmbeddingRule
 from sennit.tasks.balancing.gramian.fallback import FallbackRule
@@ -21,9 +21,9 @@ __all__ = [
     "EmbeddingRule",
     "FallbackRule",
     "Graph",
-    "Kept",
     "LinearRule",
     "Rule",
+    "TaskGradients",
     "check_gramians",
     "each_gradient",
     "each_gramian",

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from sennit.tasks.balancing.gramian._graph import Graph, Use
-from sennit.tasks.balancing.gramian._task_gradients import Kept
+from sennit.tasks.balancing.gramian._task_gradients import TaskGradients
 from sennit.tasks.balancing.gramian.fallback import FallbackRule
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
@@ -32,9 +32,9 @@ def each_gramian(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
     return found
 
 
-def each_gradient(graph: Graph, uses: Sequence[Use]) -> Kept:
+def each_gradient(graph: Graph, uses: Sequence[Use]) -> TaskGradients:
     """The tasks' gradients at each use."""
-    kept = Kept(uses, graph.count, graph.outputs[0])
+    kept = TaskGradients(uses, graph.count, graph.outputs[0])
     if graph.batched:
         kept.flat.zero_()
         _together(graph, uses, kept.take)
@@ -75,7 +75,7 @@ def _together(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], N
 
 
 @torch.no_grad()
-def _one_by_one(graph: Graph, uses: Sequence[Use], kept: Kept) -> None:
+def _one_by_one(graph: Graph, uses: Sequence[Use], kept: TaskGradients) -> None:
     """One ordinary backward after the other; only what the rules need is formed and kept."""
     asked, on_the_way = _split(graph, uses)
     rules = [use for use in uses if not isinstance(use.rule, FallbackRule)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sennit.tasks.balancing._boundary import Place
+from sennit.tasks.balancing.boundary import BoundaryGradients
 from sennit.tasks.balancing.gramian._rule import RULES, Rule
 from sennit.tasks.balancing.gramian.fallback import FallbackRule
 from torch import Tensor
@@ -68,7 +68,7 @@ class Graph:
         TypeError: An operation hides parameters from the graph.
     """
 
-    def __init__(self, places: Sequence[Place], tasks: Sequence[str]) -> None:
+    def __init__(self, places: Sequence[BoundaryGradients], tasks: Sequence[str]) -> None:
         self.count = len(tasks)
         self.outputs = [p.tensor for p in places]
         self._places, self._tasks = places, list(tasks)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import cached_property, reduce
 
 import torch
-from sennit.tasks.balancing._boundary import weighted_sum
+from sennit.tasks.balancing.boundary import weighted_sum
 from sennit.tasks.balancing.gramian._graph import Use
 from sennit.tasks.balancing.gramian._rule import inner_products
 from sennit.tasks.balancing.gramian.fallback import FallbackRule
 from torch import Tensor
 
 
-class Kept:
+class TaskGradients:
     """The tasks' gradients at all uses: of parameters, or at the output of an operation that has a rule.
 
     Args:

@@ -1,4 +1,4 @@
-"""What every stack is."""
+"""The base class of stacks, and their registry."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sennit.registry import Registry
 
 
 class Stack(Configurable, nn.Module):
-    """Stages that run one after the other on a vector: a trunk, an expert, a task's own layers.
+    """Stages that run one after the other on a vector: a trunk, an expert, the layers of a task.
 
     A sharing may act after each stage. A subclass sets the attributes below in its constructor, whose
     first argument is the size of the vector; it may leave ``stem`` and ``stem_info`` as they are. Copies
-    run together under `torch.func.vmap`, unless one of their modules has ``batched = False``: for
-    operations that vmap has no rule for.
+    run together under `torch.func.vmap`, unless one of their modules has ``batched = False``, for
+    operations without a vmap rule.
 
     Attributes:
-        stem: Runs once, before the first stage: nothing, where the stages read the vector itself.
-        stem_info: What leaves the stem.
-        stages: Run one after the other.
-        tap_info: What leaves each stage.
-        finish: Runs once, after the last stage.
+        stem: Module that runs once, before the first stage; the identity where the stages read the vector.
+        stem_info: Description of the stem's output.
+        stages: Modules that run one after the other.
+        tap_info: Description of each stage's output.
+        finish: Module that runs once, after the last stage.
         out_dim: Size of the result.
     """
 
@@ -50,14 +50,14 @@ class Stack(Configurable, nn.Module):
 
 
 ONE_BLOCK: Mapping[str, Any] = {"name": "mlp", "depth": 1}
-"""What an expert is, or a task's own layers, unless told otherwise."""
+"""The default layers of an expert or of a task."""
 
 STACKS: Registry[Stack] = Registry("stack")
 register_stack = STACKS.register
 
 
 def create_stack(name: str, in_dim: int, **options: Any) -> Stack:
-    """Make a stack by name: ``create_stack("mlp", 128, depth=2)``.
+    """Create a stack by name: ``create_stack("mlp", 128, depth=2)``.
 
     Raises:
         ValueError: Unknown name or option; close matches are named.
@@ -66,7 +66,7 @@ def create_stack(name: str, in_dim: int, **options: Any) -> Stack:
 
 
 def build_stack(config: Mapping[str, Any], in_dim: int) -> Stack:
-    """Make a stack as an option of a sharing describes it: ``{"name": "mlp", "depth": 2}``.
+    """Build a stack from the option of a sharing: ``{"name": "mlp", "depth": 2}``.
 
     Raises:
         ValueError: No name, an unknown one, or an unknown option; close matches are named.
@@ -75,5 +75,5 @@ def build_stack(config: Mapping[str, Any], in_dim: int) -> Stack:
 
 
 def list_stacks(pattern: str = "*") -> list[str]:
-    """Names of the stacks that match a shell pattern."""
+    """Return the names of the stacks that match a shell pattern."""
     return STACKS.list(pattern)

@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 
 
 def make_stacks(config: Mapping[str, Any], in_dim: int, count: int) -> list[Stack]:
-    """Stacks of one kind that `run_together` can run, each from its own start.
+    """Create stacks of one kind that `run_together` can run, each with its own initial weights.
 
     Raises:
         TypeError: Stacks of this kind have buffers, such as running statistics.
@@ -30,36 +30,37 @@ def run_together(
     modules: Sequence[nn.Module] | nn.ModuleList,
     x: Tensor,
     *,
-    own: bool = False,
+    separate: bool = False,
     learns: Sequence[bool] | None = None,
 ) -> Tensor:
-    """Modules of one shape on one input, or each on its own, by batched matrix products.
+    """Run modules of one shape on one input, or each on its own, by batched matrix products.
 
-    Each module keeps its own parameters, so that one whose task is inactive gets no gradient at all. They
-    run one by one where there is one alone, in a graph of any batch size, and where one of the modules in
-    them has ``batched = False``.
+    Each module keeps its parameters, so that one whose task is inactive gets no gradient at all. The modules
+    run one by one if there is only one, while compiling, and where one of their submodules has
+    ``batched = False``.
 
     Args:
-        modules: Alike up to the values of their parameters.
-        x: What all of them read, or, with ``own``, what each of them reads.
-        own: Whether the first axis of ``x`` counts the modules.
-        learns: Which modules get gradients; all by default. Gradients reach ``x`` through every one.
+        modules: Modules that differ only in the values of their parameters.
+        x: Input of all modules or, with ``separate``, of each module.
+        separate: Whether the first axis of ``x`` counts the modules.
+        learns: Whether each module gets gradients; all by default. Gradients reach ``x`` through every
+            module.
 
     Shape:
-        ``[N, D]``, with ``own`` ``[S, N, D]``, to ``[S, N, D']``.
+        ``[N, D]``, with ``separate`` ``[S, N, D]``, to ``[S, N, D']``.
 
     Example:
         >>> layers = [nn.Linear(3, 2) for _ in range(4)]
         >>> run_together(layers, torch.ones(5, 3)).shape
         torch.Size([4, 5, 2])
     """
-    known = [True] * len(modules) if learns is None else learns
+    learning = [True] * len(modules) if learns is None else learns
     if len(modules) == 1 or torch.compiler.is_compiling() or not _batched(modules[0]):
-        read = x if own else [x] * len(modules)
-        return torch.stack([_run(m, r, on) for m, r, on in zip(modules, read, known, strict=True)])
+        read = x if separate else [x] * len(modules)
+        return torch.stack([_run(m, r, on) for m, r, on in zip(modules, read, learning, strict=True)])
     parameters = [dict(module.named_parameters()) for module in modules]
     values = [
-        torch.stack([p[name] if on else p[name].detach() for p, on in zip(parameters, known, strict=True)])
+        torch.stack([p[name] if on else p[name].detach() for p, on in zip(parameters, learning, strict=True)])
         for name in parameters[0]
     ]
     together = dict(zip(parameters[0], values, strict=True))
@@ -69,7 +70,7 @@ def run_together(
         out: Tensor = functional_call(base, values, (x,))
         return out
 
-    out: Tensor = vmap(run, in_dims=(0, 0 if own else None), randomness="different")(together, x)
+    out: Tensor = vmap(run, in_dims=(0, 0 if separate else None), randomness="different")(together, x)
     return out
 
 

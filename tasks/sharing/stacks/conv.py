@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class ConvBlock(nn.Module):
-    """``x + Conv(ReLU(GN(Conv(ReLU(GN(x))))))`` with filters of 3 × 3; no sample sees another."""
+    """``x + Conv(ReLU(GN(Conv(ReLU(GN(x))))))`` with filters of 3 × 3; samples stay independent."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class ConvStack(Stack):
     """Residual convolutions, each block a stage, over a vector that is a flattened feature map.
 
     Source: He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016 (the order within a block),
-    with the GroupNorm of Wu & He, ECCV 2018, of a single group, in the place of BatchNorm.
+    with the GroupNorm of Wu & He, ECCV 2018, of a single group, in place of BatchNorm.
 
     Args:
         in_dim: Size of the vector, which every stage keeps.
-        shape: Channels, height and width of the map.
-        depth: Blocks.
+        shape: Numbers of channels, rows and columns of the map.
+        depth: Number of blocks.
 
     Shape:
         ``[N, in_dim]`` to the same; between the stages ``[N, C, H, W]``.

@@ -1,4 +1,4 @@
-"""Gates: how a task weighs experts."""
+"""Gates, by which a task weighs experts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class Gates(nn.Module):
-    """For each task a linear map and a softmax over experts, without a bias.
+    """A linear map without bias and a softmax over experts for each task.
 
-    Every task's map is a module of its own, so that an inactive task's gets no gradient.
+    The maps are separate modules, so that the map of an inactive task gets no gradient.
 
     Args:
-        tasks: How many.
-        in_dim: Size of what a gate reads.
-        experts: How many each gate weighs.
+        tasks: Number of tasks.
+        in_dim: Size of a gate's input.
+        experts: Number of experts that each gate weighs.
 
     Example:
         >>> gates = Gates(2, 4, 3)
@@ -29,28 +29,28 @@ class Gates(nn.Module):
         self.maps = nn.ModuleList(nn.Linear(in_dim, experts, bias=False) for _ in range(tasks))
 
     def forward(self, x: Tensor, chosen: Sequence[int], learns: Sequence[bool] | None = None) -> Tensor:
-        """The weights of some tasks' gates.
+        """Return the weights of the gates of the chosen tasks.
 
         Args:
-            x: What every gate reads ``[N, D]``, or each its own ``[T, N, D]``.
-            chosen: Which tasks.
-            learns: Which of those get gradients; all by default.
+            x: Input of every gate ``[N, D]``, or of each gate ``[T, N, D]``.
+            chosen: Indices of the tasks.
+            learns: Whether each of those gets gradients; all by default.
 
         Returns:
-            ``[T, N, E]``; sums of one over the experts.
+            Weights ``[T, N, E]`` that sum to one over the experts.
         """
-        known = [True] * len(chosen) if learns is None else learns
-        own = [self.maps[t].get_parameter("weight") for t in chosen]
-        weight = torch.stack([w if on else w.detach() for w, on in zip(own, known, strict=True)])
+        learning = [True] * len(chosen) if learns is None else learns
+        weights = [self.maps[t].get_parameter("weight") for t in chosen]
+        weight = torch.stack([w if on else w.detach() for w, on in zip(weights, learning, strict=True)])
         return (x @ weight.mT).softmax(-1)
 
 
 def mix(weights: Tensor, vectors: Tensor) -> Tensor:
-    """Sums of experts' vectors, weighted for each task and sample.
+    """Return sums of the experts' vectors, weighted for each task and sample.
 
     Shape:
         weights ``[T, N, E]``; vectors ``[E, N, D]``, or ``[T, E, N, D]`` where each task has its own;
         result ``[T, N, D]``.
     """
-    own = "t" if vectors.dim() == 4 else ""
-    return torch.einsum(f"tne,{own}end->tnd", weights, vectors)
+    task = "t" if vectors.dim() == 4 else ""
+    return torch.einsum(f"tne,{task}end->tnd", weights, vectors)

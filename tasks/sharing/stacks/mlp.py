@@ -10,16 +10,16 @@ from torch import nn
 
 @register_stack("mlp")
 class MLPStack(Stack):
-    """Residual perceptron blocks, each a stage, and a LayerNorm behind the last.
+    """Residual perceptron blocks, each a stage, and a LayerNorm after the last.
 
     Source: the ResNet of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data",
-    NeurIPS 2021, section 3.2, with LayerNorm in the place of BatchNorm.
+    NeurIPS 2021, section 3.2, with LayerNorm in place of BatchNorm.
 
     Args:
         in_dim: Size of the vector, which every stage keeps.
-        depth: Blocks.
-        dropout: In the blocks.
-        hidden: Units within each block; twice ``in_dim`` by default.
+        depth: Number of blocks.
+        dropout: Dropout rate in the blocks.
+        hidden: Number of units within each block; twice ``in_dim`` by default.
 
     Shape:
         ``[N, in_dim]`` to the same.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class TokenBlock(TransformerBlock):
-    """A transformer block of a stack; fused attention has no rule for `torch.func.vmap`."""
+    """A transformer block of a stack; fused attention has no `torch.func.vmap` rule."""
 
     batched: ClassVar[bool] = False
 
@@ -25,22 +25,21 @@ class _Mean(nn.Module):
 
 @register_stack("transformer")
 class TransformerStack(Stack):
-    """Transformer blocks, each a stage, over tokens made of the vector; then their mean.
+    """Transformer blocks, each a stage, over tokens computed from the vector; then their mean.
 
-    Each token is an affine map of the whole vector, whose bias tells the tokens apart.
+    Each token is an affine map of the whole vector, whose bias distinguishes the tokens.
 
     Source: the pre-norm blocks of `sennit.encoders.layers.transformer.TransformerBlock` (Vaswani et al.,
-    NeurIPS
-    2017; Xiong et al., ICML 2020). The tokens are our choice: Gorishniy et al., "Revisiting Deep Learning
-    Models for Tabular Data", NeurIPS 2021, section 3.3, make one of each entry.
+    NeurIPS 2017; Xiong et al., ICML 2020). The tokens are our choice: Gorishniy et al., "Revisiting Deep
+    Learning Models for Tabular Data", NeurIPS 2021, section 3.3, make one of each entry.
 
     Args:
         in_dim: Size of the vector.
-        depth: Blocks.
-        tokens: How many are made.
+        depth: Number of blocks.
+        tokens: Number of tokens.
         dim: Size of a token and of the result; ``in_dim`` by default.
-        heads: Of attention; they divide ``dim``.
-        dropout: In the blocks.
+        heads: Number of attention heads; a divisor of ``dim``.
+        dropout: Dropout rate in the blocks.
 
     Shape:
         ``[N, in_dim]`` to ``[N, dim]``; between the stages ``[N, tokens, dim]``.

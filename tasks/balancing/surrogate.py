@@ -1,4 +1,4 @@
-"""A loss that has its gradients at hand."""
+"""A loss whose gradients are computed already."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from torch.autograd.function import once_differentiable
 def with_gradients(
     value: Tensor, tensors: Sequence[Tensor], gradients: Sequence[Tensor], scale: float = 1.0
 ) -> Tensor:
-    """A scalar of that value, whose backward gives each tensor its gradient: ``value + Σ_i ⟨x_i, g_i⟩``.
+    """Return a scalar whose backward gives each tensor its gradient.
+
+    Up to a constant it is ``Σ_i ⟨x_i, g_i⟩``.
 
     Args:
-        value: Of the result.
-        tensors: x.
-        gradients: g, each multiplied by ``scale``; a tensor may have several.
-        scale: What a gradient scaler is going to multiply the result by. Gradients in half precision need it
-            at all times: without it small ones are zero.
+        value: Value of the result.
+        tensors: Tensors x.
+        gradients: Gradients g, each multiplied by ``scale``; a tensor may have several.
+        scale: Factor by which a gradient scaler is going to multiply the result. Gradients in half precision
+            need it at all times: without it small ones are zero.
 
     Example:
         >>> x = torch.ones(2, requires_grad=True)
@@ -48,8 +50,8 @@ class _WithGradients(torch.autograd.Function):
 
 
 def leaves_of(total: Tensor) -> list[Tensor]:
-    """The tensors that learn from a scalar, each once."""
-    found: list[Tensor] = []
+    """Return the tensors that learn from a scalar, each once."""
+    leaves: list[Tensor] = []
     seen: set[Any] = {None}
     stack: list[Any] = [total.grad_fn]
     while stack:
@@ -61,5 +63,5 @@ def leaves_of(total: Tensor) -> list[Tensor]:
         if below:
             stack += [child for child, _ in below]
         elif hasattr(node, "variable"):
-            found.append(node.variable)
-    return found
+            leaves.append(node.variable)
+    return leaves

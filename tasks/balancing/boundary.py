@@ -12,12 +12,12 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from sennit.tasks.balancing._base import Balancing
-    from sennit.tasks.model.network import Features
+    from sennit.tasks.model.outputs import Features
     from sennit.tasks.sharing import Sharing
 
 
 def check_boundary(balancing: Balancing, sharing: Sharing) -> None:
-    """The tasks part somewhere.
+    """Check that the tasks part at one tensor.
 
     Raises:
         TypeError: The sharing has no common boundary.
@@ -30,8 +30,14 @@ def check_boundary(balancing: Balancing, sharing: Sharing) -> None:
 
 
 @dataclass(eq=False)
-class Place:
-    """A boundary tensor h and the gradients ``∂L_t/∂h`` of the tasks t that read it."""
+class BoundaryGradients:
+    """A boundary tensor h and the gradients ``∂L_t/∂h`` of the tasks t that read it.
+
+    Attributes:
+        tensor: The boundary tensor.
+        tasks: Names of the tasks that read it; twice where a task reads it in two places.
+        gradients: Gradient of each of them.
+    """
 
     tensor: Tensor
     tasks: list[str]
@@ -39,21 +45,21 @@ class Place:
 
     @cached_property
     def stacked(self) -> Tensor:
-        """The gradients ``[T, ...]`` of the tasks that read it."""
+        """The gradients ``[T, ...]`` of the tasks that read the tensor."""
         return torch.stack(self.gradients)
 
     def mixed(self, weights: Tensor, tasks: list[str]) -> Tensor:
-        """``Σ_t w_t g_t``, with the weights of these tasks, in their order."""
+        """Return ``Σ_t w_t g_t``, with the weights of these tasks, in their order."""
         if self.tasks != tasks:
             weights = weights[[tasks.index(t) for t in self.tasks]]
         return weighted_sum(weights, self.stacked)
 
 
 def weighted_sum(weights: Tensor, gradients: Tensor) -> Tensor:
-    """``Σ_t w_t g_t``.
+    """Return ``Σ_t w_t g_t``.
 
     Shape:
-        weights ``[T]``, gradients ``[T, ...]``, result as one gradient.
+        weights ``[T]``, gradients ``[T, ...]``, result like one gradient.
     """
     kind = torch.promote_types(gradients.dtype, weights.dtype)  # a weight may be too large for half precision
     total = weights.to(kind) @ gradients.reshape(len(gradients), -1).to(kind)
@@ -61,40 +67,44 @@ def weighted_sum(weights: Tensor, gradients: Tensor) -> Tensor:
 
 
 class Boundary:
-    """The boundary tensors of a step, and for each the leaves that the tasks read instead."""
+    """The boundary tensors of a step, and the leaves that the tasks read in their place.
+
+    Attributes:
+        leaves: Detached copies of the boundary tensors, one for each task that reads one.
+    """
 
     def __init__(self) -> None:
         self.leaves: list[Tensor] = []
         self._readers: list[tuple[str, int]] = []
         self._tensors: list[Tensor] = []
-        self._place: dict[int, int] = {}
+        self._position: dict[int, int] = {}
 
     def detach(self, features: Features) -> Features:
-        """The same features, with a leaf for every task in the place of each tensor."""
+        """Return the same features, with a separate leaf for every task in the place of each tensor."""
         by_task = {t: self._leaf(t, x) for t, x in features.by_task.items()}
         auxiliary = {
-            t: {m: self._leaf(t, x) for m, x in own.items()} for t, own in features.auxiliary.items()
+            t: {m: self._leaf(t, x) for m, x in vectors.items()} for t, vectors in features.auxiliary.items()
         }
         return replace(features, by_task=by_task, auxiliary=auxiliary)
 
     def _leaf(self, task: str, x: Tensor) -> Tensor:
-        if id(x) not in self._place:
-            self._place[id(x)] = len(self._tensors)
+        if id(x) not in self._position:
+            self._position[id(x)] = len(self._tensors)
             self._tensors.append(x)
         leaf = x.detach().requires_grad_()
         self.leaves.append(leaf)
-        self._readers.append((task, self._place[id(x)]))
+        self._readers.append((task, self._position[id(x)]))
         return leaf
 
-    def places(self, gradients: Sequence[Tensor | None]) -> list[Place]:
-        """The boundary tensors that a task's loss depends on.
+    def gathered(self, gradients: Sequence[Tensor | None]) -> list[BoundaryGradients]:
+        """Return the boundary tensors that a task's loss depends on, with the tasks' gradients.
 
         Args:
-            gradients: Of the leaves, in their order; None where there is none.
+            gradients: Gradient of each leaf; None where there is none.
         """
-        places = [Place(x, [], []) for x in self._tensors]
-        for (task, place), g in zip(self._readers, gradients, strict=True):
+        boundaries = [BoundaryGradients(x, [], []) for x in self._tensors]
+        for (task, position), g in zip(self._readers, gradients, strict=True):
             if g is not None:
-                places[place].tasks.append(task)
-                places[place].gradients.append(g)
-        return [place for place in places if place.tasks]
+                boundaries[position].tasks.append(task)
+                boundaries[position].gradients.append(g)
+        return [one for one in boundaries if one.tasks]

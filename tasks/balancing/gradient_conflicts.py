@@ -1,4 +1,4 @@
-"""What is logged of the tasks' gradients: their weights, and whether they conflict."""
+"""Conflicts between the tasks' gradients, for the logs."""
 
 from __future__ import annotations
 
@@ -8,39 +8,18 @@ import torch
 from torch import Tensor
 
 MOST_TASKS = 4
-"""Up to so many tasks the cosine of every pair is told."""
-
-
-def loss_weights(total: Tensor, losses: Tensor) -> Tensor:
-    """By how much a weighting multiplies each task's gradient: ``∂total/∂ℓ_k``.
-
-    It goes back through the weighting's own few numbers, and no further.
-
-    Args:
-        total: The losses as one.
-        losses: Of the tasks, of which ``total`` was made.
-
-    Shape:
-        ``[K]``.
-
-    Example:
-        >>> losses = torch.tensor([1.0, 2.0], requires_grad=True)
-        >>> loss_weights((losses * torch.tensor([0.5, 3.0])).sum(), losses)
-        tensor([0.5000, 3.0000])
-    """
-    (weights,) = torch.autograd.grad(total, losses, retain_graph=True)
-    return weights
+"""Pairwise cosines are logged for at most this many tasks."""
 
 
 def conflicts(gramian: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-    """The mean cosine between the gradients of two tasks, and the share of pairs that conflict.
+    """Return the mean cosine between the gradients of two tasks, and the share of pairs that conflict.
 
     Gradients conflict where their cosine is below zero (Yu et al. 2020, definition 1). A gradient of zero
     counts as a right angle to all others.
 
     Args:
         gramian: Inner products of the tasks' gradients.
-        tasks: Their names.
+        tasks: Names of the tasks.
 
     Returns:
         ``cosine/mean`` and ``cosine/conflicting``; for few tasks also ``cosine/<task>/<task>`` of each
@@ -59,8 +38,8 @@ def conflicts(gramian: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
     inverse = torch.where(lengths > 0, 1 / lengths, 0)
     rows, columns = torch.triu_indices(len(tasks), len(tasks), 1, device=gramian.device)
     cosines = (inverse[:, None] * gramian * inverse)[rows, columns].clamp(-1, 1)
-    found = {"cosine/mean": cosines.mean(), "cosine/conflicting": (cosines < 0).to(cosines.dtype).mean()}
+    logged = {"cosine/mean": cosines.mean(), "cosine/conflicting": (cosines < 0).to(cosines.dtype).mean()}
     if len(tasks) <= MOST_TASKS:
         pairs = [f"cosine/{a}/{b}" for i, a in enumerate(tasks) for b in tasks[i + 1 :]]
-        found |= dict(zip(pairs, cosines.unbind(), strict=True))
-    return found
+        logged |= dict(zip(pairs, cosines.unbind(), strict=True))
+    return logged

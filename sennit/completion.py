@@ -1,0 +1,46 @@
+"""Completion of the command `sennit` in a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from sennit.recipes.command_line import config_class, parser_of
+from sennit.recipes.compare import CompareOptions
+from sennit.recipes.search.options import SearchOptions
+from sennit.recipes.table.config import Config as TableConfig
+from sennit.recipes.xvector.config import Config as XVectorConfig
+
+_OPTIONS: Mapping[str, type[Any]] = {
+    "compare": CompareOptions,
+    "search": SearchOptions,
+    "table": TableConfig,
+    "xvector": XVectorConfig,
+}
+
+
+def print_completion(shell: str, commands: Mapping[str, str], recipes: Sequence[str]) -> None:
+    """Print a script that completes `sennit`, its subcommands and their options; then end the process.
+
+    Args:
+        shell: Name of the shell, such as ``bash``.
+        commands: Module of `sennit.recipes` that each subcommand runs.
+        recipes: Names of the recipes.
+    """
+    set_parsing_settings(add_print_completion_argument=True)
+    parser = ArgumentParser(prog="sennit")
+    subcommands = parser.add_subcommands(required=False)
+    for name, module in commands.items():
+        subcommands.add_subcommand(name, _options(module, f"sennit {name}"))
+    recipe = ArgumentParser(prog="sennit recipe")
+    subcommands.add_subcommand("recipe", recipe)
+    names = recipe.add_subcommands(required=False, dest="name")
+    for name in recipes:
+        names.add_subcommand(name, _options(name, f"sennit recipe {name}"))
+    parser.parse_args([f"--print_completion=shtab-{shell}"])
+
+
+def _options(module: str, prog: str) -> ArgumentParser:
+    return parser_of(_OPTIONS.get(module) or config_class(module), prog=prog)
