@@ -64,12 +64,12 @@ def test_every_sample_comes_once_whatever_the_workers(
 def test_ranks_read_shards_of_their_own(
     tmp_path: Path, table: TableDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    samples = []
+    shares: list[set[int]] = []
     for rank in range(2):
         monkeypatch.setattr("sennit.recipes.table.shards.rank_and_world_size", lambda rank=rank: (rank, 2))
-        found.append({sample["index"] for sample in open_shards(tmp_path)})
-    assert found[0].isdisjoint(found[1])
-    assert len(found[0] | found[1]) == len(table)
+        shares.append({sample["index"] for sample in open_shards(tmp_path)})
+    assert shares[0].isdisjoint(shares[1])
+    assert len(shares[0] | shares[1]) == len(table)
 
 
 def test_the_order_depends_on_seed_and_epoch(tmp_path: Path, table: TableDataset) -> None:
