@@ -75,6 +75,8 @@ def train(
             progress=sys.stdout.isatty(),
             resume=config.resume is not None,
         )
+    if not sys.stdout.isatty():  # else it stands below the bar
+        say(f"Waited for data {fitted.waiting:.1%} of the training time.")
     scales.into_units(model)
     return model.eval(), fitted
 

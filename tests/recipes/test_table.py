@@ -59,7 +59,7 @@ def test_a_run_leaves_a_model_its_figures_and_what_they_come_from(
     }  # fmt: skip
     assert (folder / "runs/table/latest").resolve() == out
     assert "12 rows to train on, 4 rows to choose the epoch by, 4 rows to test with." in shown
-    assert re.search(r"waited for data [\d.]+%", shown)
+    assert re.search(r"[Ww]aited for data [\d.]+%", shown)
     metrics = json.loads((out / "metrics.json").read_text())
     assert list(metrics["test"]) == ["kind", "tags", "price"]
     assert 0 <= metrics["fitted"]["waiting"] <= 1
