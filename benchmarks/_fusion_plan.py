@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sennit.fusion import Stage, list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, Stage, list_fusions
 
 How = Literal["alone", "frozen", "joint"]
 

@@ -60,7 +60,8 @@ class HFFamily(HFEncoder):
                 f"'hf/' should be given a model that reads one of {sorted(kinds)}. Found '{model_name}', "
                 f"which reads {main_input!r}. Is it a model of texts or of audio?"
             )
-        kind, options = kinds[main_input], {"pretrained": pretrained, "architecture": architecture}
+        kind = kinds[main_input]
+        options: dict[str, Any] = {"pretrained": pretrained, "architecture": architecture}
         if max_length is not None:
             options["max_length"] = max_length
         taken = [*inspect.signature(kind).parameters]

@@ -1,30 +1,37 @@
 """Fusions: each combines the outputs of several encoders into one."""
 
-from sennit.fusion._base import Fusion, create_fusion, list_fusions, register_fusion
+from sennit.fusion._base import FUSIONS, Fusion, create_fusion, list_fusions, register_fusion
 from sennit.fusion.analysis.attribution import leave_one_out, shapley_values
 from sennit.fusion.analysis.heterogeneity import (
     Heterogeneity,
     interaction_heterogeneity,
     modality_heterogeneity,
 )
-from sennit.fusion.decision.additive import Additive, AdditiveRule
-from sennit.fusion.decision.boosted import Boosted, BoostedRule
-from sennit.fusion.decision.learned_weights import LearnedWeights, LearnedWeightsRule
-from sennit.fusion.decision.majority_vote import MajorityVote, MajorityVoteRule
-from sennit.fusion.decision.mean import MeanProbability, MeanRule
-from sennit.fusion.decision.mean_log_probability import MeanLogProbability, MeanLogProbabilityRule
-from sennit.fusion.decision.mean_logit import MeanLogit, MeanLogitRule
-from sennit.fusion.decision.mulmix import MulMix
-from sennit.fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
-from sennit.fusion.decision.product_of_experts import ProductOfExperts, ProductOfExpertsRule
-from sennit.fusion.decision.stacking import Stacking, StackingRule
+from sennit.fusion.decision import (
+    RULES,
+    AdditiveRule,
+    BoostedRule,
+    DecisionFusion,
+    LearnedWeightsRule,
+    MajorityVoteRule,
+    MeanLogitRule,
+    MeanLogProbabilityRule,
+    MeanProbabilityRule,
+    MulMix,
+    MultiplicativeRule,
+    ProductOfExpertsRule,
+    StackingRule,
+    list_rules,
+    register_rule,
+)
 from sennit.fusion.drawing import describe_fusion
 from sennit.fusion.early.concat import EarlyConcat
 from sennit.fusion.early.granger_clusters import GrangerClusters
 from sennit.fusion.early.mutual_information import EarlyMutualInformation
 from sennit.fusion.early.pca import EarlyPCA
 from sennit.fusion.early.tokens import EarlyTokens
-from sennit.fusion.fused_encoder import FusedEncoder
+from sennit.fusion.fused_encoder import AnyEncoder, FusedEncoder, build_encoder
+from sennit.fusion.inputs import FusionInput, VectorInput
 from sennit.fusion.intermediate.bottleneck import Bottleneck
 from sennit.fusion.intermediate.cells import Cells
 from sennit.fusion.intermediate.central_net import CentralNet
@@ -54,18 +61,20 @@ from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
 from sennit.bare_import import refuse_bare_import
 
 __all__ = [
+    "FUSIONS",
     "MFB",
     "MMTM",
     "MUTAN",
-    "Additive",
+    "RULES",
     "AdditiveRule",
-    "Boosted",
+    "AnyEncoder",
     "BoostedRule",
     "Bottleneck",
     "Cells",
     "CentralNet",
     "CorrelatedLayers",
     "CrossAttention",
+    "DecisionFusion",
     "Dynamic",
     "EarlyConcat",
     "EarlyMutualInformation",
@@ -74,6 +83,7 @@ __all__ = [
     "FiLM",
     "FusedEncoder",
     "Fusion",
+    "FusionInput",
     "FusionOutput",
     "Gated",
     "GrangerClusters",
@@ -84,41 +94,37 @@ __all__ = [
     "LateMean",
     "LateSum",
     "LearnedRule",
-    "LearnedWeights",
     "LearnedWeightsRule",
     "LowRank",
-    "MajorityVote",
     "MajorityVoteRule",
-    "MeanLogProbability",
     "MeanLogProbabilityRule",
-    "MeanLogit",
     "MeanLogitRule",
-    "MeanProbability",
-    "MeanRule",
+    "MeanProbabilityRule",
     "MissingTokens",
     "ModalityAttention",
     "ModalityDropout",
     "MulMix",
-    "Multiplicative",
     "MultiplicativeInteractions",
     "MultiplicativeRule",
     "Perceiver",
-    "ProductOfExperts",
     "ProductOfExpertsRule",
     "Rule",
     "SimilarUnits",
     "StackedAutoencoders",
-    "Stacking",
     "StackingRule",
     "Stage",
     "TensorFusion",
+    "VectorInput",
+    "build_encoder",
     "create_fusion",
     "describe_fusion",
     "interaction_heterogeneity",
     "leave_one_out",
     "list_fusions",
+    "list_rules",
     "modality_heterogeneity",
     "register_fusion",
+    "register_rule",
     "shapley_values",
 ]
 

@@ -1,4 +1,4 @@
-"""What every fusion is."""
+"""Base class of every fusion, and their registry."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._checks import check_at_least
-from sennit.fusion.missing import MissingTokens, stack_present
-from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
+from sennit.fusion.inputs import FusionInput, VectorInput, check_inputs, outputs_of_vectors
+from sennit.fusion.types import AuxiliaryInfo, FusionOutput, Labels, LearnedRule, Needs, Rule, Stage
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
@@ -19,32 +18,43 @@ from sennit.registry import Registry
 
 
 class Fusion(Configurable, nn.Module):
-    """Combines the outputs of several encoders into one.
+    """Combines the outputs of several encoders, or plain vectors, into one output.
 
     A subclass sets ``stage`` and ``embed_dim`` and defines
-    ``forward(outputs: Mapping[str, EncoderOutput], present=None) -> FusionOutput``. Rows in which a
-    modality is absent arrive as zeros; ``present`` is None when nothing is missing. The result is
-    finite even where every modality is missing.
+    ``forward(outputs: Mapping[str, EncoderOutput], present=None) -> FusionOutput``. Absent rows arrive as
+    zeros; ``present`` is None when nothing is missing. The result is finite even where every modality is
+    missing. A fusion made with sizes in the place of encoders is called on plain vectors ``[B, D]``.
 
     Args:
-        encoders: By modality, in the order that the fusion keeps. An early fusion reads their
+        encoders: Encoder of each modality, in the order that the fusion keeps. An early fusion reads their
             `Encoder.input_level` instead of their depth.
 
     Attributes:
         stage: ``"early"``, ``"intermediate"``, ``"late"`` or ``"decision"``.
         embed_dim: Size of ``pooled`` (of each candidate, in a decision fusion).
         token_dim: Size of each token, or None for a fusion without tokens.
-        rule: How a decision fusion decides, where that takes no parameters; see `build_rule`.
-        candidates: How many vectors it decides among; 1 for the other stages.
-        auxiliary_dims: Size of each of the ``auxiliary`` vectors, named after the modality that it is
-            of, on which the model puts extra heads.
-        auxiliary_weight: Weight of the losses of those heads.
-        fits: Whether it measures something on training data, in `fit`.
-        fitted: Whether it has, by way of `FusedEncoder.fit_fusion`; saved. Only where it ``fits``.
+        needs: Part of the encoders' outputs that it works on: ``"pooled"`` vectors, ``"tokens"`` (the vector
+            is the one token of an encoder without), ``"taps"``, or ``"stages"``, between which it acts.
+        fits: Whether it measures something on training data, in `measure`.
+        fitted: Whether `fit` has been called; saved. Exists only where it ``fits``.
+        rule: Rule of a decision fusion whose rule has no parameters; see `build_rule` for the others.
+        candidates: Number of vectors that it decides among; 1 for the other stages.
+        auxiliary_info: Vectors, named after their modality, on which the model puts extra heads.
+
+    Raises:
+        TypeError: The fusion acts between stages, and an encoder has none; it is named.
+
+    Example:
+        >>> fusion = create_fusion("gated", {"image": 64, "audio": 32}, embed_dim=16)
+        >>> x = {"image": torch.randn(4, 64), "audio": torch.randn(4, 32)}
+        >>> fusion(x).pooled.shape
+        torch.Size([4, 16])
+        >>> fusion(x, present={"audio": torch.tensor([True, True, False, False])}).pooled.shape
+        torch.Size([4, 16])
     """
 
     stage: Stage
-    exchanges: ClassVar[bool] = False
+    needs: Needs = "pooled"
     fits: ClassVar[bool] = False
     _not_config: ClassVar[tuple[str, ...]] = ("encoders",)
 
@@ -52,46 +62,113 @@ class Fusion(Configurable, nn.Module):
     token_dim: int | None = None
     rule: Rule | None = None
     candidates: int = 1
-    auxiliary_dims: Mapping[str, int] = MappingProxyType({})
-    auxiliary_weight: float = 0.0
+    auxiliary_info: Mapping[str, AuxiliaryInfo] = MappingProxyType({})
     fitted: Tensor
     forward: Callable[..., FusionOutput]
 
-    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput]) -> None:
         super().__init__()
         if not encoders:
             raise ValueError(f"a fusion needs at least one encoder. Found {dict(encoders)}.")
+        for name, encoder in encoders.items():
+            if self.exchanges and not encoder.staged:
+                raise TypeError(
+                    f"fusion '{self.registry_name}' acts between the stages of the encoders, and the "
+                    f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder "
+                    f"or another fusion."
+                )
         self.modalities = tuple(encoders)
+        self._encoder_dims = {m: e.embed_dim for m, e in encoders.items()}
+        self._encoded = [m for m, e in encoders.items() if not isinstance(e, VectorInput)]
         if self.fits:
             self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
+    @property
+    def exchanges(self) -> bool:
+        """Whether it acts between the stages of the encoders, in `exchange`."""
+        return self.needs == "stages"
+
+    @property
+    def input_dims(self) -> Mapping[str, int]:
+        """Size of the pooled vector that it reads of each modality."""
+        return self._encoder_dims
+
     @classmethod
-    def read(cls, encoder: Encoder) -> Encoder:
-        """The part of an encoder that this fusion reads."""
+    def front_of(cls, encoder: FusionInput) -> FusionInput:
+        """Return the part of an encoder that this fusion reads."""
         return encoder.input_level() if cls.stage == "early" else encoder
 
-    def fit(
-        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
-    ) -> None:
-        """Measure on training data what the method needs (only where ``fits``); it is kept in buffers.
+    def __call__(
+        self,
+        outputs: Mapping[str, EncoderOutput] | Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+    ) -> FusionOutput:
+        """Fuse the outputs of encoders, or plain vectors.
 
         Args:
-            outputs: As forward reads them, of the encoders as they are before training.
-            present: As in forward.
-            labels: By task its targets and where they are known; empty where there are none.
+            outputs: Output of each modality's encoder, absent rows as zeros; or plain vectors ``[B, D]``,
+                whose absent rows may hold anything.
+            present: Present mask ``[B]`` of each modality; None when nothing is missing. Beside plain
+                vectors, a modality that is not named is present throughout.
+
+        Raises:
+            TypeError: Plain vectors, and the fusion needs tokens, taps or stages of its encoders.
+            ValueError: Plain vectors of an unknown modality or of another size; one is missing.
         """
+        if isinstance(next(iter(outputs.values()), None), Tensor):
+            outputs, present = self._of_vectors(outputs, present)
+        fused: FusionOutput = super().__call__(outputs, present)
+        return fused
+
+    def _of_vectors(
+        self, vectors: Mapping[str, Any], present: Mapping[str, Tensor] | None
+    ) -> tuple[dict[str, EncoderOutput], dict[str, Tensor] | None]:
+        if self.needs != "pooled" and self._encoded:
+            raise TypeError(
+                f"fusion '{self.registry_name}' was made for encoders and needs their {self.needs}, so it "
+                f"should be given their outputs. Found plain vectors. Call a FusedEncoder of these encoders, "
+                f"or choose a late fusion."
+            )
+        return outputs_of_vectors(vectors, self.input_dims, present)
+
+    @torch.no_grad()
+    def fit(
+        self,
+        outputs: Mapping[str, EncoderOutput] | Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+        labels: Labels = MappingProxyType({}),
+    ) -> None:
+        """Measure on training data what the method needs; nothing happens unless it ``fits``.
+
+        Args:
+            outputs: Outputs of the encoders as they are before training, or plain vectors.
+            present: Present mask of each modality, as in a call.
+            labels: Targets of each task, and where they are labelled; empty where there are none.
+        """
+        if not self.fits:
+            return
+        if isinstance(next(iter(outputs.values()), None), Tensor):
+            outputs, present = self._of_vectors(outputs, present)
+        self.measure(outputs, present, labels)
+        self.fitted.fill_(True)
+
+    def measure(
+        self, outputs: Mapping[str, Any], present: Mapping[str, Tensor] | None, labels: Labels
+    ) -> None:
+        """Measure what the method needs and keep it in buffers (only where ``fits``); see `fit`."""
+        raise NotImplementedError
 
     def build_rule(self, alternatives: Sequence[int]) -> LearnedRule | None:
-        """A new rule with parameters, for one task; None where ``rule`` serves all tasks.
+        """Return a new rule with parameters, for one task; None where ``rule`` serves all tasks.
 
         Args:
-            alternatives: The shape of the task's log-probabilities for a sample: ``(C,)`` for classes,
+            alternatives: Shape of the task's log-probabilities for a sample: ``(C,)`` for classes,
                 ``(L, 2)`` for labels.
         """
         return None
 
     def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """What it decides or chooses among, each with the modalities that it reads; () where nothing is."""
+        """Return the candidates or paths among which it decides, each with the modalities that it reads."""
         return ()
 
     def exchange(
@@ -104,85 +181,39 @@ class Fusion(Configurable, nn.Module):
         """Act between the stages of the encoders (only where ``exchanges``).
 
         Args:
-            level: Counted from the deepest, -1: encoders of unlike depth are aligned at their end.
-            hidden: The hidden state of each modality that has such a level; a modality absent from
-                the whole batch is left out.
-            masks: Valid steps, of those hidden states that have padding.
-            present: As in forward.
+            level: Level of the stages, counted from the deepest, -1: encoders of unlike depth are aligned
+                at their end.
+            hidden: Hidden state of each modality that has such a level; a modality absent from the whole
+                batch is left out.
+            masks: Valid steps of those hidden states that have padding.
+            present: Present mask of each modality, as in forward.
         """
         raise NotImplementedError
-
-
-class PooledFusion(Fusion):
-    """A fusion of the pooled vectors, with a missing token in place of an absent one."""
-
-    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
-        super().__init__(encoders)
-        self.dims = [self.read(e).embed_dim for e in encoders.values()]
-        self.missing = MissingTokens(self.dims)
-
-    def vectors(
-        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None
-    ) -> list[Tensor]:
-        """The pooled vectors in the order of the modalities, tokens put in.
-
-        Shape:
-            ``[B, D_m]`` each.
-        """
-        pooled = [outputs[m].pooled for m in self.modalities]
-        if present is None:
-            return pooled
-        vectors: list[Tensor] = self.missing(pooled, stack_present(self.modalities, present))
-        return vectors
-
-    def known(self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None) -> Tensor:
-        """The pooled vectors side by side, NaN where a modality is absent: for `fit`.
-
-        Shape:
-            ``[B, Σ_m D_m]``, float64.
-        """
-        vectors = [outputs[m].pooled.double() for m in self.modalities]
-        there = stack_present(self.modalities, present)
-        if there is not None:
-            vectors = [x.where(p.unsqueeze(1), torch.nan) for x, p in zip(vectors, there, strict=True)]
-        return torch.cat(vectors, 1)
 
 
 FUSIONS: Registry[Fusion] = Registry("fusion")
 register_fusion = FUSIONS.register
 
 
-def create_fusion(name: str, encoders: Mapping[str, Encoder], **options: Any) -> Fusion:
+def create_fusion(name: str, encoders: Mapping[str, FusionInput | int], **options: Any) -> Fusion:
     """Make a fusion by name: ``create_fusion("low_rank", encoders, embed_dim=128, rank=4)``.
+
+    Args:
+        name: Name of the fusion, one of `list_fusions`.
+        encoders: Encoder of each modality; or the size of its vectors, for a fusion that is called on
+            plain vectors.
+        options: Options of the fusion.
 
     Raises:
         ValueError: Unknown name or option, with close matches; a size below 1.
         TypeError: The fusion cannot work with one of the encoders; it is named.
     """
-    if not isinstance(encoders, Mapping):
-        raise TypeError(f"`encoders` should be a mapping from modalities to encoders. Found {encoders!r}.")
-    for modality, encoder in encoders.items():
-        if not isinstance(encoder, Encoder):
-            raise TypeError(
-                f"`encoders['{modality}']` should be an Encoder, as create_encoder makes one. Found "
-                f"{encoder!r}."
-            )
+    inputs = check_inputs(encoders)
     if options.get("embed_dim") is not None:
         check_at_least(1, f"fusion '{name}'", embed_dim=options["embed_dim"])
-    return FUSIONS.create(name, encoders, **options)
+    return FUSIONS.create(name, inputs, **options)
 
 
 def list_fusions(pattern: str = "*", *, stage: Stage | None = None) -> list[str]:
-    """Names of the fusions that match a shell pattern, of one stage if asked."""
+    """Return the names of the fusions that match a shell pattern, of one stage if asked."""
     return [n for n in FUSIONS.list(pattern) if stage in (None, FUSIONS.get(n).stage)]
-
-
-def share_of_present(
-    present: Mapping[str, Tensor] | None, modalities: tuple[str, ...], like: Tensor
-) -> Tensor:
-    """Equal weights over the present modalities ``[B, M]``; over all where none is there."""
-    if present is None:
-        return like.new_full((like.shape[0], len(modalities)), 1 / len(modalities))
-    there = torch.stack([present[m] for m in modalities], 1)
-    there = (there | ~there.any(1, keepdim=True)).to(like.dtype)
-    return there / there.sum(1, keepdim=True)

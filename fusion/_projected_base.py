@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
+from sennit.fusion.inputs import FusionInput
 from torch import Tensor, nn
 
 
 class ProjectedFusion(Fusion):
     """Each modality through a linear map of its own into one space, ``u_m = W_m x_m + b_m``."""
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int) -> None:
         super().__init__(encoders)
         self.embed_dim = embed_dim
         self.project = nn.ModuleList([nn.Linear(e.embed_dim, embed_dim) for e in encoders.values()])
@@ -27,6 +27,6 @@ class ProjectedFusion(Fusion):
         """
         return [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)]
 
-    def there(self, present: Mapping[str, Tensor]) -> Tensor:
+    def presence(self, present: Mapping[str, Tensor]) -> Tensor:
         """Which modalities are there ``[B, M]``."""
         return torch.stack([present[m] for m in self.modalities], 1)

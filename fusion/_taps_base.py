@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import Fusion
+from sennit.fusion.inputs import FusionInput
 from torch import Tensor
 
 
@@ -26,15 +26,16 @@ class TappedFusion(Fusion):
         TypeError: An encoder has no taps; it is named.
     """
 
+    needs = "taps"
     taps: tuple[tuple[TapInfo, ...], ...]
 
-    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput]) -> None:
         super().__init__(encoders)
         none = [m for m, e in encoders.items() if not e.tap_info]
         if none:
             raise TypeError(
                 f"fusion '{self.registry_name}' reads taps, and the encoders of {none} have none. Choose "
-                f"encoders with taps, or a late fusion."
+                f"encoders with taps (plain vectors have none), or a late fusion."
             )
         depth = min(len(e.tap_info) for e in encoders.values())
         self.taps = tuple(zip(*(e.tap_info[-depth:] for e in encoders.values()), strict=True))

@@ -50,26 +50,25 @@ def describe_fusion(what: Fusion | FusedEncoder, *, form: str = "mermaid") -> st
     forms: Mapping[str, Callable[[Sequence[Node]], str]] = {"mermaid": _mermaid, "dot": _dot}
     if form not in forms:
         raise unknown_name("form", form, forms)
-    fusion = what.fusion if isinstance(what, FusedEncoder) else what
+    fusion, fused = (what, None) if isinstance(what, Fusion) else (what.fusion, what)
     nodes: list[Node] = []
-    last = _add(nodes, what)
+    last = _add(nodes, fusion, fused)
     count = fusion.candidates
     text = f"pooled {fusion.embed_dim}" if count == 1 else f"{count} candidates of {fusion.embed_dim}"
     nodes.append(Node((text,), "output", (last,)))
     return forms[form](nodes)
 
 
-def _add(nodes: list[Node], what: Fusion | FusedEncoder) -> int:
-    """Append what leads to the fusion and the fusion; gives the number of its box."""
-    fusion = what.fusion if isinstance(what, FusedEncoder) else what
+def _add(nodes: list[Node], fusion: Fusion, fused: FusedEncoder | None) -> int:
+    """Append the fusion's box after those that lead to it; return its number."""
     place: dict[str, int] = {}
+    nested = {} if fused is None else fused.nested
+    leaves = {} if fused is None else fused.leaves()
     for name in fusion.modalities:
-        encoder = what.encoders[name] if isinstance(what, FusedEncoder) else None
-        if isinstance(encoder, FusedEncoder):
-            place[name] = _add(nodes, encoder)
+        if name in nested:
+            place[name] = _add(nodes, nested[name].fusion, nested[name])
         else:
-            whole = what.leaves()[name] if isinstance(what, FusedEncoder) else None
-            nodes.append(Node((name, *_encoder(whole)), "modality"))
+            nodes.append(Node((name, *_encoder(leaves.get(name))), "modality"))
             place[name] = len(nodes) - 1
     routes = fusion.routes()
     sources = []

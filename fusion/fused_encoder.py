@@ -1,45 +1,55 @@
-"""Encoders and a fusion, together an encoder again."""
+"""Encoders and a fusion, together: from a view of a batch to one fused output."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from sennit.data.batch import Batch
 from sennit.data.input_spec import InputSpec
 from sennit.data.view import View
-from sennit.encoders import ENCODERS
 from sennit.encoders._base import Encoder
+from sennit.encoders._create import ENCODERS
 from sennit.encoders.present_rows import PresentRows, encode_present_rows, unpack_output
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import FUSIONS, Fusion
+from sennit.fusion.inputs import check_modalities
 from sennit.fusion.staged_forward import encode_by_level
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput
-from torch import Tensor
+from torch import Tensor, nn
 
 from sennit.modes import evaluating
 from sennit.named_modules import NamedModules
-from sennit.registry import check_part, unknown_name
+from sennit.registry import check_part
 
 Presence = Mapping[str, Tensor] | None
 
 
-class FusedEncoder(Encoder):
+class FusedEncoder(nn.Module):
     """Encoders and a fusion; present when any of its modalities is. Fusions nest through it.
 
+    An `Encoder` reads one tensor; a fused encoder reads a `View`. Both can be the input of a fusion.
+
     Args:
-        encoders: By modality, in the order of ``fusion.modalities``.
-        fusion: Made with the same encoders.
+        encoders: Encoder of each modality, in the order of ``fusion.modalities``; a fused encoder among them
+            reads several modalities.
+        fusion: Fusion made with the same encoders.
+
+    Attributes:
+        encoders: Encoders as the fusion reads them: an early fusion owns their fronts only.
+        nested: Those of them that are fused encoders themselves.
+        modalities: All modalities that it reads, however deep.
+        input_specs: Input specification of each of them.
 
     Raises:
-        ValueError: The fusion was made for other modalities.
-        TypeError: The fusion acts between stages and an encoder has none, or a decision fusion, whose
-            candidates need heads of their own, is nested in another.
+        ValueError: The fusion was made for other modalities, or two encoders read the same modality.
+        TypeError: A decision fusion, whose candidates need heads of their own, is nested in another.
 
     Shape:
-        ``forward(view)`` takes a `View` with an input for each leaf modality.
+        ``forward(view)`` takes a `View` with an input for each of ``modalities``.
 
     Example:
         >>> import torch; from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
@@ -53,10 +63,11 @@ class FusedEncoder(Encoder):
         torch.Size([4, 16])
     """
 
-    encoders: NamedModules[Encoder]
+    encoders: NamedModules[AnyEncoder]
     fusion: Fusion
+    staged = False
 
-    def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
+    def __init__(self, encoders: Mapping[str, AnyEncoder], fusion: Fusion) -> None:
         super().__init__()
         check_part("fusion", fusion, Fusion)
         if tuple(encoders) != fusion.modalities:
@@ -64,37 +75,38 @@ class FusedEncoder(Encoder):
                 f"the fusion should be made for the modalities {tuple(encoders)}, in this order. "
                 f"Found one for {fusion.modalities}."
             )
+        self.nested: dict[str, FusedEncoder] = {}
+        # Not registered: an early fusion owns their fronts only.
+        self._leaves: dict[str, dict[str, Encoder]] = {}
         for name, encoder in encoders.items():
-            if fusion.exchanges and not encoder.staged:
-                raise TypeError(
-                    f"fusion '{fusion.registry_name}' acts between the stages of the encoders, and the "
-                    f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder "
-                    f"or another fusion."
-                )
-            if isinstance(encoder, FusedEncoder) and encoder.fusion.stage == "decision":
+            if not isinstance(encoder, FusedEncoder):
+                self._leaves[name] = {name: encoder}
+                continue
+            if encoder.fusion.stage == "decision":
                 raise TypeError(
                     f"the encoder of '{name}' ends in the decision fusion "
                     f"'{encoder.fusion.registry_name}', which can only stand outermost."
                 )
-        self._configs = [[name, encoder.config] for name, encoder in encoders.items()]
-        self._whole = dict(encoders)  # not registered: an early fusion owns their fronts only
-        self.encoders = NamedModules({m: fusion.read(e) for m, e in encoders.items()})
+            self.nested[name], self._leaves[name] = encoder, encoder.leaves()
+        early = fusion.stage == "early"
+        self.encoders = NamedModules({m: e.input_level() if early else e for m, e in encoders.items()})
         self.fusion = fusion
         self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
         self.tap_info = (TapInfo("fused", self.embed_dim, "BC"),)
         self.input_specs: dict[str, InputSpec] = {}
-        for name, encoder in encoders.items():
-            specs = encoder.input_specs if isinstance(encoder, FusedEncoder) else {name: encoder.input_spec}
-            twice = set(specs) & set(self.input_specs)
+        for leaves in self._leaves.values():
+            twice = set(leaves) & set(self.input_specs)
             if twice:
                 raise ValueError(f"modality {sorted(twice)} is read by two encoders; name the inputs apart.")
-            self.input_specs |= specs
+            self.input_specs |= {m: leaf.input_spec for m, leaf in leaves.items()}
         self.modalities = tuple(self.input_specs)
-        self.nested = any(isinstance(e, FusedEncoder) for e in encoders.values())
 
     @property
     def config(self) -> dict[str, Any]:
-        return {"name": "fused", "encoders": self._configs, "fusion": self.fusion.config}
+        """All that is needed to make it again, in plain JSON values."""
+        parts = {**{name: own[name] for name, own in self._leaves.items() if name in own}, **self.nested}
+        encoders = [[name, parts[name].config] for name in self._leaves]
+        return {"name": "fused", "encoders": encoders, "fusion": self.fusion.config}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FusedEncoder:
@@ -102,44 +114,37 @@ class FusedEncoder(Encoder):
         encoders = {name: build_encoder(own) for name, own in config["encoders"]}
         return cls(encoders, FUSIONS.build(config["fusion"], encoders))
 
+    def input_level(self) -> NoReturn:
+        """Refuse: an early fusion reads the inputs of single modalities."""
+        raise TypeError(
+            "a FusedEncoder has no input level, so an early fusion cannot read it. Use an intermediate, late "
+            "or decision fusion."
+        )
+
     def presence(self, view: View) -> Presence:
-        """For each of the fusion's modalities, which samples have it; None when all do."""
+        """Return the present mask of each of the fusion's modalities; None when nothing is missing."""
         if view.all_present:
             return None
         plain = not self.nested and len(view.present) == len(self.modalities)
-        return view.present if plain else self._present(view)
+        return view.present if plain else self.present_masks(view)
 
-    def _present(self, view: View) -> dict[str, Tensor]:
+    def present_masks(self, view: View) -> dict[str, Tensor]:
+        """Return the present mask of each of the fusion's modalities, whatever the view says of them all."""
         present = {}
-        for name, encoder in self.encoders.items():
-            if isinstance(encoder, FusedEncoder):
-                inner = list(encoder._present(view).values())
-                present[name] = inner[0]
-                for p in inner[1:]:
-                    present[name] = present[name] | p
-            else:
-                present[name] = view.present[name]
+        for name, leaves in self._leaves.items():
+            first, *others = (view.present[m] for m in leaves)
+            present[name] = functools.reduce(torch.logical_or, others, first)
         return present
 
     def check(self, view: View) -> None:
-        """Refuse a view that the encoders cannot read; names what is wrong and the likely mend."""
+        """Refuse a view that the encoders cannot read, with what is wrong and the likely fix."""
         if view.inputs.keys() != self.input_specs.keys():
-            self._refuse_names(view)
+            check_modalities("inputs", view.inputs, self.input_specs)
         for name, spec in self.input_specs.items():
             spec.check(name, view.inputs[name])
 
-    def _refuse_names(self, view: View) -> None:
-        for name in view.inputs:
-            if name not in self.input_specs:
-                raise unknown_name("modality", name, self.input_specs)
-        missing = next(name for name in self.input_specs if name not in view.inputs)
-        raise ValueError(
-            f"`inputs` should hold '{missing}'. Found {sorted(view.inputs)}. A missing modality "
-            f"keeps its place: zeros, with False in `present['{missing}']`."
-        )
-
     def encode(self, view: View) -> dict[str, EncoderOutput]:
-        """The outputs of the encoders, before fusion."""
+        """Return the outputs of the encoders, before fusion."""
         if self.fusion.exchanges:
             return encode_by_level([self], view)[0]
         return {
@@ -158,37 +163,28 @@ class FusedEncoder(Encoder):
     def fuse(
         self, outputs: Mapping[str, EncoderOutput], present: Presence, *, hidden: bool = False
     ) -> FusionOutput:
-        """From the encoders' outputs to the fusion's, with what nested fusions add to it.
+        """Fuse the encoders' outputs, and add what nested fusions give besides.
 
         Args:
-            outputs: By modality.
-            present: Which samples have it; None when all do.
+            outputs: Output of each encoder.
+            present: Present mask of each encoder; None when nothing is missing.
             hidden: Whether absent rows are zeros already, as `encode` leaves those of its view.
         """
-        seen = outputs
+        hidden_outputs = outputs
         if present is not None and not hidden:
-            seen = {
+            hidden_outputs = {
                 m: unpack_output(outputs[m], PresentRows(p.shape[0], present=p)) for m, p in present.items()
             }
-        fused: FusionOutput = self.fusion(seen, present)
-        if not self.nested:
-            return fused
-        inner = {m: o for m, o in outputs.items() if isinstance(o, FusionOutput)}
-        return replace(
-            fused,
-            auxiliary={**fused.auxiliary, **_prefixed(inner, "auxiliary")},
-            auxiliary_present={**fused.auxiliary_present, **_prefixed(inner, "auxiliary_present")},
-            losses={**fused.losses, **_prefixed(inner, "losses")},
-        )
+        fused = self.fusion(hidden_outputs, present)
+        return fused.with_nested(outputs) if self.nested else fused
 
     def forward(self, view: View) -> FusionOutput:
         fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
         return replace(fused, taps={"fused": fused.pooled})
 
     def fusions(self) -> list[Fusion]:
-        """Its fusion and those nested in it, the innermost first."""
-        nested = (e.fusions() for e in self.encoders.values() if isinstance(e, FusedEncoder))
-        return [*(fusion for own in nested for fusion in own), self.fusion]
+        """Return its fusion and those nested in it, the innermost first."""
+        return [*(fusion for nested in self.nested.values() for fusion in nested.fusions()), self.fusion]
 
     @property
     def fits(self) -> bool:
@@ -202,45 +198,53 @@ class FusedEncoder(Encoder):
         Args:
             view: Training inputs; a `Batch` if there are labels.
         """
-        for encoder in self.encoders.values():
-            if isinstance(encoder, FusedEncoder):
-                encoder.fit_fusion(view)
+        for nested in self.nested.values():
+            nested.fit_fusion(view)
         if not self.fusion.fits:
             return
-        labels = view.targets if isinstance(view, Batch) else {}
-        known = view.labelled if isinstance(view, Batch) else {}
+        labels = {}
+        if isinstance(view, Batch):
+            labels = {t: (y, view.labelled[t]) for t, y in view.targets.items()}
         with evaluating(self):
             outputs = self.encode(view)
-        self.fusion.fit(outputs, self.presence(view), {t: (y, known[t]) for t, y in labels.items()})
-        self.fusion.fitted.fill_(True)
-
-    def to_tensor(self, raw: Any) -> Tensor:
-        raise TypeError("a FusedEncoder has no input of its own; preprocess each modality.")
+        self.fusion.fit(outputs, self.presence(view), labels)
 
     def leaves(self) -> dict[str, Encoder]:
-        """The encoder of each modality, as it was given, however deep it is nested."""
-        found: dict[str, Encoder] = {}
+        """Return the encoder of each modality, as it was given, however deep it is nested."""
+        return {m: encoder for leaves in self._leaves.values() for m, encoder in leaves.items()}
+
+    def fronts(self) -> dict[str, Encoder]:
+        """Return the encoder of each modality as its fusion reads it, however deep it is nested."""
+        fronts: dict[str, Encoder] = {}
         for name, encoder in self.encoders.items():
-            found |= encoder.leaves() if isinstance(encoder, FusedEncoder) else {name: self._whole[name]}
-        return found
+            fronts |= encoder.fronts() if isinstance(encoder, FusedEncoder) else {name: encoder}
+        return fronts
+
+    def replace_encoder(self, modality: str, encoder: Encoder) -> None:
+        """Put another encoder in the place of a modality's, however deep it is nested."""
+        name = next(name for name, leaves in self._leaves.items() if modality in leaves)
+        self._leaves[name][modality] = encoder
+        if name in self.nested:
+            self.nested[name].replace_encoder(modality, encoder)
+        else:
+            self.encoders.replace(name, encoder)
 
     def auxiliary_info(self) -> dict[str, AuxiliaryInfo]:
-        """The auxiliary vectors on which heads are wanted, those of nested fusions too."""
-        found: dict[str, AuxiliaryInfo] = {}
-        weight = self.fusion.auxiliary_weight
-        for name, encoder in self.encoders.items():
-            own = encoder.modalities if isinstance(encoder, FusedEncoder) else (name,)
-            if name in self.fusion.auxiliary_dims and weight > 0:
-                found[name] = AuxiliaryInfo(self.fusion.auxiliary_dims[name], weight, own)
-            if isinstance(encoder, FusedEncoder):
-                found |= {f"{name}.{k}": info for k, info in encoder.auxiliary_info().items()}
-        return found
+        """Return the auxiliary vectors on which heads are wanted, those of nested fusions included."""
+        wanted: dict[str, AuxiliaryInfo] = {}
+        for name, leaves in self._leaves.items():
+            if name in self.fusion.auxiliary_info:
+                wanted[name] = replace(self.fusion.auxiliary_info[name], modalities=tuple(leaves))
+            if name in self.nested:
+                inner = self.nested[name].auxiliary_info()
+                wanted |= {f"{name}.{k}": info for k, info in inner.items()}
+        return wanted
 
 
-def build_encoder(config: dict[str, Any]) -> Encoder:
-    """An encoder, fused or not, from its ``config``."""
+AnyEncoder = Encoder | FusedEncoder
+"""Reader of one modality or of several: either can be the input of a fusion."""
+
+
+def build_encoder(config: dict[str, Any]) -> AnyEncoder:
+    """Make an encoder again, fused or not, from its ``config``."""
     return FusedEncoder.from_config(config) if config.get("name") == "fused" else ENCODERS.build(config)
-
-
-def _prefixed(inner: Mapping[str, FusionOutput], what: str) -> dict[str, Tensor]:
-    return {f"{m}.{k}": v for m, o in inner.items() for k, v in getattr(o, what).items()}

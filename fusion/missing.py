@@ -87,3 +87,18 @@ class SubsetLog(nn.Module):
 def stack_present(modalities: Sequence[str], present: Mapping[str, Tensor] | None) -> list[Tensor] | None:
     """The presence of the modalities in their order; None when all are there throughout."""
     return None if present is None else [present[m] for m in modalities]
+
+
+def uniform_weights(present: Mapping[str, Tensor] | None, modalities: Sequence[str], like: Tensor) -> Tensor:
+    """Return equal weights over the present modalities ``[B, M]``, over all where none is present.
+
+    Args:
+        present: Present mask of each modality; None when nothing is missing.
+        modalities: Modalities, in order.
+        like: Tensor of B rows whose device and type the weights take.
+    """
+    if present is None:
+        return like.new_full((like.shape[0], len(modalities)), 1 / len(modalities))
+    counted = torch.stack([present[m] for m in modalities], 1)
+    counted = (counted | ~counted.any(1, keepdim=True)).to(like.dtype)
+    return counted / counted.sum(1, keepdim=True)

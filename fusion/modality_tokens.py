@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import torch
 from sennit.data.masking import zero_padding
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.transformer import sinusoids
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._checks import check_at_least
+from sennit.fusion.inputs import FusionInput
 from torch import Tensor, nn
 
 
@@ -32,7 +32,7 @@ class ModalityTokens(nn.Module):
         ValueError: ``dim`` is odd, or no multiple of ``heads``.
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], dim: int, *, heads: int) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], dim: int, *, heads: int) -> None:
         super().__init__()
         check_at_least(1, "a fusion that attends", heads=heads)
         if dim % heads or dim % 2:

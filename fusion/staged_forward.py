@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
-from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders._base import StagedEncoder
 from sennit.encoders.present_rows import PresentRows, unpack_output
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
 from torch import Tensor
 
 Across = Callable[[str, int, list[Tensor], Tensor | None, list[list[Tensor]]], list[Tensor]]
+
+
+class Encoders(Protocol):
+    """Encoders by modality, such as `sennit.named_modules.NamedModules`."""
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Return the modalities and their encoders."""
+        ...
 
 
 class Column(Protocol):
@@ -23,14 +31,9 @@ class Column(Protocol):
     training: bool
 
     @property
-    def encoders(self) -> SupportsItems:
+    def encoders(self) -> Encoders:
         """Encoder of each modality."""
-
-
-class SupportsItems(Protocol):
-    """A mapping from modalities to encoders, as `NamedModules` is one."""
-
-    def items(self) -> Iterable[tuple[str, Encoder]]: ...
+        ...
 
 
 class _Track:
@@ -42,6 +45,9 @@ class _Track:
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
         self.hidden, self.mask = encoder.stem(zero_padding(rows.pack(x), packed), packed)
+
+    def has(self, level: int) -> bool:
+        return self.depth + level >= 0
 
     def step(self, level: int) -> None:
         self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)
@@ -57,66 +63,71 @@ class _Track:
 
 
 def encode_by_level(
-    members: Sequence[Column], view: View, across: Across | None = None
+    columns: Sequence[Column], view: View, across: Across | None = None
 ) -> list[dict[str, EncoderOutput]]:
     """Encode a view with one or several sets of encoders, exchanging after every stage.
 
     Args:
-        members: Each has its own encoders of the same modalities. After a level, the fusion of each
-            may exchange between its modalities (MMTM).
-        view: What to encode.
-        across: Exchanges one modality between the members (cross-stitch): called with the modality,
-            the level (from the deepest, -1), the hidden state of each member, its mask, and the taps
-            that each member has had so far.
+        columns: Sets of encoders of the same modalities. After a level, the fusion of each may exchange
+            between its modalities (MMTM).
+        view: View to encode.
+        across: Exchange of one modality between the columns (cross-stitch): called with the modality, the
+            level (from the deepest, -1), the hidden state of each column, its mask, and the earlier taps of
+            each column.
 
     Returns:
-        For each member, the output of its encoders by modality.
+        For each column, the output of its encoders by modality.
     """
-    first = members[0]
-    slots = {
-        m: PresentRows.of(view.present[m], all_present=view.all_present, training=first.training)
-        for m, _ in first.encoders.items()
+    training = columns[0].training
+    rows = {
+        m: PresentRows.of(view.present[m], all_present=view.all_present, training=training)
+        for m, _ in columns[0].encoders.items()
     }
-    tracks: list[dict[str, _Track]] = []
-    for member in members:
-        tracks.append({})
-        for name, encoder in member.encoders.items():
+    every: list[dict[str, _Track]] = []
+    for column in columns:
+        tracks = {}
+        for name, encoder in column.encoders.items():
             assert isinstance(encoder, StagedEncoder)  # refused by name when the model was built
-            if not slots[name].empty:
-                tracks[-1][name] = _Track(encoder, slots[name], view.inputs[name], view.masks.get(name))
-    deepest = max((t.depth for own in tracks for t in own.values()), default=0)
+            if not rows[name].empty:
+                tracks[name] = _Track(encoder, rows[name], view.inputs[name], view.masks.get(name))
+        every.append(tracks)
+    deepest = max((track.depth for tracks in every for track in tracks.values()), default=0)
     present = None if view.all_present else view.present
     for level in range(-deepest, 0):
-        for own in tracks:
-            for track in own.values():
-                if track.depth + level >= 0:
-                    track.step(level)
-        for member, own in zip(members, tracks, strict=True):
-            if member.fusion.exchanges:
-                live = {m: t for m, t in own.items() if t.depth + level >= 0}
-                hidden = {m: t.rows.unpack(t.hidden) for m, t in live.items()}
-                masks = {m: t.rows.unpack(t.mask) for m, t in live.items() if t.mask is not None}
-                mixed = member.fusion.exchange(level, hidden, masks, present)
-                for m, t in live.items():
-                    t.hidden = t.rows.pack(mixed[m])
+        live = [{m: track for m, track in tracks.items() if track.has(level)} for tracks in every]
+        for tracks in live:
+            for track in tracks.values():
+                track.step(level)
+        for column, tracks in zip(columns, live, strict=True):
+            if column.fusion.exchanges:
+                _exchange(column.fusion, level, tracks, present)
         if across is not None:
-            for name in tracks[0]:
-                if tracks[0][name].depth + level >= 0:
-                    same = [own[name] for own in tracks]
-                    earlier = [list(t.taps.values()) for t in same]
-                    mixed_columns = across(name, level, [t.hidden for t in same], same[0].mask, earlier)
-                    for own, column in zip(tracks, mixed_columns, strict=True):
-                        own[name].hidden = column
-        for own in tracks:
-            for track in own.values():
-                if track.depth + level >= 0:
-                    track.record(level)
+            for name in live[0]:
+                same = [tracks[name] for tracks in live]
+                earlier = [list(track.taps.values()) for track in same]
+                mixed = across(name, level, [track.hidden for track in same], same[0].mask, earlier)
+                for track, hidden in zip(same, mixed, strict=True):
+                    track.hidden = hidden
+        for tracks in live:
+            for track in tracks.values():
+                track.record(level)
     return [
         {
-            name: own[name].finish()
-            if name in own
+            name: tracks[name].finish()
+            if name in tracks
             else encoder.empty_output(view.batch_size, device=view.inputs[name].device)
-            for name, encoder in member.encoders.items()
+            for name, encoder in column.encoders.items()
         }
-        for member, own in zip(members, tracks, strict=True)
+        for column, tracks in zip(columns, every, strict=True)
     ]
+
+
+def _exchange(
+    fusion: Fusion, level: int, tracks: dict[str, _Track], present: Mapping[str, Tensor] | None
+) -> None:
+    """Let a fusion act between the modalities of one column."""
+    hidden = {m: track.rows.unpack(track.hidden) for m, track in tracks.items()}
+    masks = {m: track.rows.unpack(track.mask) for m, track in tracks.items() if track.mask is not None}
+    mixed = fusion.exchange(level, hidden, masks, present)
+    for m, track in tracks.items():
+        track.hidden = track.rows.pack(mixed[m])

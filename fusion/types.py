@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,6 +13,8 @@ from sennit.encoders.types import EncoderOutput
 from torch import Tensor, nn
 
 Stage = Literal["early", "intermediate", "late", "decision"]
+
+Needs = Literal["pooled", "tokens", "taps", "stages"]
 
 Labels = Mapping[str, tuple[Tensor, Tensor]]
 """By task its targets ``[B, ...]`` and where they are known, ``[B]`` or the targets' shape."""
@@ -62,6 +64,25 @@ class FusionOutput(EncoderOutput):
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     readouts: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def with_nested(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
+        """Return the output with the auxiliary vectors and penalties of the fusions nested in it.
+
+        Args:
+            outputs: Output of each encoder; those of nested fusions are `FusionOutput`.
+        """
+
+        def joined(field: str) -> dict[str, Tensor]:
+            nested = ((m, o) for m, o in outputs.items() if isinstance(o, FusionOutput))
+            inner = {f"{m}.{k}": v for m, o in nested for k, v in getattr(o, field).items()}
+            return {**getattr(self, field), **inner}
+
+        return replace(
+            self,
+            auxiliary=joined("auxiliary"),
+            auxiliary_present=joined("auxiliary_present"),
+            losses=joined("losses"),
+        )
+
     def apart(
         self, tasks: Sequence[str], owner: Mapping[str, str]
     ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
@@ -86,7 +107,13 @@ class FusionOutput(EncoderOutput):
 
 
 class Rule(ABC):
-    """How a decision fusion turns its candidates' probabilities into one decision."""
+    """A way to turn the candidates' probabilities of a decision fusion into one decision.
+
+    Attributes:
+        fusion: Class of the decision fusion that decides by it, of a registered rule.
+    """
+
+    fusion: ClassVar[type[nn.Module]]
 
     @abstractmethod
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sennit.encoders._base import Encoder
-from sennit.fusion._base import Fusion
+from sennit.fusion import Fusion
 from sennit.fusion.cell.genome import Genome
 from sennit.search.space import Genes
 

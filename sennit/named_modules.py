@@ -33,6 +33,10 @@ class NamedModules(nn.Module, Generic[M]):
         module: M = self._modules[self._key[name]]  # type: ignore[assignment]
         return module
 
+    def replace(self, name: str, module: M) -> None:
+        """Put another module under a name that exists."""
+        setattr(self, self._key[name], module)
+
     def __contains__(self, name: str) -> bool:
         return name in self._key
 

@@ -1,6 +1,6 @@
-"""Where each ⚑ of the design is tested: what the throw-away spike of the contract found.
+"""Tests of the promises of the design, each with the place that holds it.
 
-A test that is named here and does not exist fails `test_every_flag_has_its_test`.
+Paths are relative to ``tests/``, or begin with ``testing/``, the kits that ship with the library.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import pytest
 
 FLAGS = {
     "collate shapes a wholly absent modality": (
-        "encoders/test_collate.py::test_a_modality_absent_throughout_is_shaped_by_its_spec"
+        "data/test_collate.py::test_a_modality_absent_throughout_is_shaped_by_its_spec"
     ),
     "sparse tasks are one masked head": (
         "tasks/test_partial_labels.py::test_six_hundred_partly_labelled_labels_are_one_masked_head"
     ),
-    "NaN in an absent slot reaches nothing, in encoders": "contracts/encoder_kit.py::check_absent_rows",
+    "NaN in an absent slot reaches nothing, in encoders": "testing/encoder_kit.py::check_absent_rows",
     "NaN in an absent slot reaches nothing, in fusions": (
-        "contracts/fusion_kit.py::check_absent_inputs_reach_nothing"
+        "testing/fusion_kit.py::check_absent_inputs_reach_nothing"
     ),
-    "absent rows of outputs reach nothing": "contracts/fusion_kit.py::check_absent_outputs_reach_nothing",
-    "taps each in their own layout, with their own mask": "contracts/encoder_kit.py::check_shapes",
-    "absent slots cost nothing": "encoders/test_slots.py::test_absent_rows_cost_nothing",
-    "rows where all is missing stay finite": "contracts/fusion_kit.py::check_every_subset",
+    "absent rows of outputs reach nothing": "testing/fusion_kit.py::check_absent_outputs_reach_nothing",
+    "taps each in their own layout, with their own mask": "testing/encoder_kit.py::check_shapes",
+    "absent slots cost nothing": "encoders/test_present_rows.py::test_absent_rows_cost_nothing",
+    "rows where all is missing stay finite": "testing/fusion_kit.py::check_every_subset",
     "swapping fusions touches nothing else": (
         "fusion/test_early.py::test_swapping_fusions_leaves_the_encoders_alone"
     ),
@@ -65,5 +65,6 @@ FLAGS = {
 @pytest.mark.parametrize("flag", FLAGS)
 def test_every_flag_has_its_test(flag: str) -> None:
     path, _, name = FLAGS[flag].partition("::")
-    tree = ast.parse((Path(__file__).parent / path).read_text())
+    folder = Path(__file__).parent
+    tree = ast.parse((folder.parent if path.startswith("testing/") else folder).joinpath(path).read_text())
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sennit.encoders._create import ENCODERS
 
+from sennit import MultiTaskModel
 from tests.page_code import blocks, run_block
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +24,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_code_of_the_guide_runs_block_after_block(folder: Path) -> None:
-    page, namespace = ROOT / "docs" / "guide.md", {"__name__": "guide"}
+    page = ROOT / "docs" / "guide.md"
+    namespace: dict[str, Any] = {"__name__": "guide"}
     code = list(blocks(page))
     assert len(code) > 10
     for line, block in code:
@@ -31,6 +33,16 @@ def test_the_code_of_the_guide_runs_block_after_block(folder: Path) -> None:
         run_block(page, line, block, namespace)
     assert (folder / "runs" / "first" / "last.ckpt").is_file()
     assert (folder / "runs" / "search" / "report").is_dir()
+    assert {"animals", "animals.pt2", "animals.onnx"} <= {path.name for path in folder.iterdir()}
+    check_graph(namespace["animals"], torch.export.load("animals.pt2").module())
+
+
+def check_graph(model: MultiTaskModel, graph: Any) -> None:
+    """The exported graph answers as the model does."""
+    batch = model.collate([model.preprocessing()({"inputs": {"photo": "cat.jpg"}})])
+    answer = graph({"photo": batch.inputs["photo"]})["animal"][0].tolist()
+    expected = model.predict({"photo": "cat.jpg"})["animal"]["probabilities"]
+    assert answer == pytest.approx(list(expected.values()), abs=1e-5)
 
 
 @pytest.mark.parametrize("block", range(len(list(blocks(ROOT / "README.md")))))

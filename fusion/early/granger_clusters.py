@@ -12,6 +12,7 @@ from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.analysis.granger import granger_distance
 from sennit.fusion.analysis.similarity import groups_by_distance
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import FusionOutput, Labels
 from torch import Tensor, nn
@@ -61,11 +62,12 @@ class GrangerClusters(Fusion):
     """
 
     stage = "early"
+    needs = "tokens"
     fits = True
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         clusters: int = 2,
@@ -81,8 +83,10 @@ class GrangerClusters(Fusion):
                 f"{kernel_size}."
             )
         self.embed_dim, self.lags = embed_dim, lags
-        fronts = [self.read(e) for e in encoders.values()]
-        self.series = [f.input_spec.sequence and f.token_dim is not None for f in fronts]
+        fronts = [self.front_of(e) for e in encoders.values()]
+        self.series = [
+            isinstance(f, Encoder) and f.input_spec.sequence and f.token_dim is not None for f in fronts
+        ]
         dims = [
             f.token_dim if s and f.token_dim else f.embed_dim
             for f, s in zip(fronts, self.series, strict=True)
@@ -120,7 +124,7 @@ class GrangerClusters(Fusion):
             return out.tokens, out.mask
         return out.pooled.unsqueeze(1), None
 
-    def fit(
+    def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
         """Find the groups of each time series.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion.early.concat import ReducedConcat
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens
 from sennit.fusion.types import Labels
 from torch import Tensor
@@ -57,14 +57,14 @@ class EarlyMutualInformation(ReducedConcat):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         features: int | None = None,
         embed_dim: int = 128,
         depth: int = 2,
         dropout: float = 0.1,
     ) -> None:
-        total = sum(self.read(e).embed_dim for e in encoders.values())
+        total = sum(self.front_of(e).embed_dim for e in encoders.values())
         kept = min(embed_dim, total) if features is None else features
         super().__init__(encoders, embed_dim=embed_dim, depth=depth, dropout=dropout, features=kept)
         self.register_buffer("kept", torch.randperm(total)[:kept].sort().values)
@@ -80,7 +80,7 @@ class EarlyMutualInformation(ReducedConcat):
         there = there.index_select(1, self.owner.index_select(0, self.kept))
         return torch.where(there, x, self.missing.tokens[0].to(x.dtype))
 
-    def fit(
+    def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
         """Choose the features.
@@ -88,7 +88,7 @@ class EarlyMutualInformation(ReducedConcat):
         Raises:
             ValueError: No target has a label.
         """
-        x = self.known(outputs, present)
+        x = self.pooled_or_nan(outputs, present)
         found = [mutual_information(x, *column) for label in labels.values() for column in _columns(*label)]
         if not found:
             raise ValueError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion.early.concat import ReducedConcat
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import stack_present
 from sennit.fusion.types import Labels
 from torch import Tensor
@@ -55,14 +55,14 @@ class EarlyPCA(ReducedConcat):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         features: int | None = None,
         embed_dim: int = 128,
         depth: int = 2,
         dropout: float = 0.1,
     ) -> None:
-        total = sum(self.read(e).embed_dim for e in encoders.values())
+        total = sum(self.front_of(e).embed_dim for e in encoders.values())
         kept = min(embed_dim, total) if features is None else features
         super().__init__(encoders, embed_dim=embed_dim, depth=depth, dropout=dropout, features=kept)
         self.standardise = Standardise(total)
@@ -76,7 +76,7 @@ class EarlyPCA(ReducedConcat):
         scores: Tensor = torch.cat(self.missing(vectors, there), 1) @ self.components
         return scores
 
-    def fit(
+    def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
         """Take means, scales and components; directions that the data lack are zeros.
@@ -84,7 +84,7 @@ class EarlyPCA(ReducedConcat):
         Raises:
             ValueError: There are fewer than two samples.
         """
-        x = self.known(outputs, present)
+        x = self.pooled_or_nan(outputs, present)
         if len(x) < 2:
             raise ValueError(f"fusion 'early_pca' should be fitted on two samples or more. Found {len(x)}.")
         self.standardise.fit(x)

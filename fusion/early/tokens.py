@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import torch
 from sennit.data.masking import zero_padding
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.modality_tokens import ModalityTokens
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
@@ -50,10 +50,11 @@ class EarlyTokens(Fusion):
     """
 
     stage = "early"
+    needs = "tokens"
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         depth: int = 2,
@@ -63,7 +64,9 @@ class EarlyTokens(Fusion):
         super().__init__(encoders)
         check_at_least(1, "fusion 'early_tokens'", depth=depth)
         self.embed_dim = self.token_dim = embed_dim
-        self.tokens = ModalityTokens({m: self.read(e) for m, e in encoders.items()}, embed_dim, heads=heads)
+        self.tokens = ModalityTokens(
+            {m: self.front_of(e) for m, e in encoders.items()}, embed_dim, heads=heads
+        )
         self.summary = nn.Parameter(torch.randn(embed_dim) * 0.02)
         self.blocks = nn.ModuleList(
             [TransformerBlock(embed_dim, heads, dropout=dropout) for _ in range(depth)]

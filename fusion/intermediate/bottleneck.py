@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import torch
 from sennit.data.masking import masked_mean
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import Fusion, register_fusion, share_of_present
+from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion.inputs import FusionInput
+from sennit.fusion.missing import uniform_weights
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 
@@ -50,10 +51,11 @@ class Bottleneck(Fusion):
     """
 
     stage = "intermediate"
+    needs = "tokens"
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         num_bottlenecks: int = 4,
@@ -81,7 +83,7 @@ class Bottleneck(Fusion):
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
         states, masks = self._tokens(outputs, present)
-        weights = share_of_present(present, self.modalities, states[0])
+        weights = uniform_weights(present, self.modalities, states[0])
         shared = self.bottlenecks.to(states[0].dtype).expand(weights.shape[0], -1, -1)
         always = masks[0].new_ones(shared.shape[:2])
         padded = [torch.cat([m, always], 1) for m in masks]

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion.cell import ACTIVATIONS, create_operator
 from sennit.fusion.cell.genome import EMBEDDING, Cell, Genome, chain
-from sennit.fusion.decision.mean import MeanRule
+from sennit.fusion.decision.mean_probability import MeanProbabilityRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import FusionOutput, Stage
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ class Cells(Fusion):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         genome: Mapping[str, Any] | None = None,
         embed_dim: int | None = None,
@@ -79,6 +79,8 @@ class Cells(Fusion):
         else:
             self.genome = Genome.from_dict(genome)
         _check(self.genome, self.modalities, dims)
+        if any(tap != EMBEDDING for cell in self.genome.cells for _, tap in cell.inputs):
+            self.needs = "taps"
         width = self.embed_dim = embed_dim or self.genome.width
         self.cells = nn.ModuleList(
             [
@@ -95,7 +97,7 @@ class Cells(Fusion):
             self.project = nn.ModuleList([nn.Linear(d, width) for d in self.embeddings])
             self.stage, self.candidates = "decision", 1 + len(self.project)
             beta = self.genome.beta
-            self.rule = MeanRule() if beta is None else MultiplicativeRule(beta=beta)
+            self.rule = MeanProbabilityRule() if beta is None else MultiplicativeRule(beta=beta)
 
     def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         used = self.genome.used

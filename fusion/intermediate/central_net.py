@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion._taps_base import TappedFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
-from sennit.fusion.types import FusionOutput
+from sennit.fusion.types import AuxiliaryInfo, FusionOutput
 from torch import Tensor, nn
 
 
@@ -51,12 +51,15 @@ class CentralNet(TappedFusion):
     stage = "intermediate"
 
     def __init__(
-        self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, auxiliary_weight: float = 1.0
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, auxiliary_weight: float = 1.0
     ) -> None:
         super().__init__(encoders)
         check_at_least(0, "fusion 'central_net'", auxiliary_weight=auxiliary_weight)
-        self.embed_dim, self.auxiliary_weight = embed_dim, auxiliary_weight
-        self.auxiliary_dims = {m: e.embed_dim for m, e in encoders.items()}
+        self.embed_dim = embed_dim
+        if auxiliary_weight > 0:
+            self.auxiliary_info = {
+                m: AuxiliaryInfo(e.embed_dim, auxiliary_weight, (m,)) for m, e in encoders.items()
+            }
         depth, count = len(self.taps), len(encoders)
         self.project = nn.ModuleList(
             [nn.ModuleList([nn.Linear(tap.dim, embed_dim) for tap in level]) for level in self.taps]

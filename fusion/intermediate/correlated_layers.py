@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._taps_base import TappedFusion
 from sennit.fusion.analysis.similarity import activation_correlation
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import FusionOutput, Labels
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class CorrelatedLayers(TappedFusion):
     correlations: Tensor
 
     def __init__(
-        self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, threshold: float | None = None
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, threshold: float | None = None
     ) -> None:
         super().__init__(encoders)
         if threshold is not None and not 0 <= threshold <= 1:
@@ -93,7 +93,7 @@ class CorrelatedLayers(TappedFusion):
         joined = torch.cat([h, *self.missing_late(embeddings, there)], 1)
         return FusionOutput(pooled=self.late(joined))
 
-    def fit(
+    def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
         """Measure the correlations, and decide which layers are fused early."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import torch
 from sennit.data.masking import zero_padding
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.modality_tokens import ModalityTokens
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
@@ -54,10 +54,11 @@ class CrossAttention(Fusion):
     """
 
     stage = "intermediate"
+    needs = "tokens"
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         depth: int = 2,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.taps import broadcast_channels, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
-from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._base import register_fusion
+from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
@@ -84,9 +85,11 @@ class MMTM(PooledFusion):
     """
 
     stage = "intermediate"
-    exchanges = True
+    needs = "stages"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, ratio: float = 4.0) -> None:
+    def __init__(
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, ratio: float = 4.0
+    ) -> None:
         super().__init__(encoders)
         if not ratio > 0:
             raise ValueError(f"`ratio` of fusion 'mmtm' should be above 0. Found {ratio}.")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.modality_tokens import ModalityTokens
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
@@ -63,13 +63,14 @@ class Perceiver(Fusion):
     """
 
     stage = "intermediate"
+    needs = "tokens"
     queries: Tensor
     contexts: Tensor
     back: Tensor
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         latents: int = 8,

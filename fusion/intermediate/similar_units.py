@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion.analysis.similarity import correlations, groups_by_distance
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import stack_present
 from sennit.fusion.types import FusionOutput, Labels
 from torch import Tensor, nn
@@ -55,7 +55,7 @@ class SimilarUnits(Fusion):
     owner: Tensor
 
     def __init__(
-        self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, groups: int | None = None
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, groups: int | None = None
     ) -> None:
         super().__init__(encoders)
         dims = [e.embed_dim for e in encoders.values()]
@@ -90,7 +90,7 @@ class SimilarUnits(Fusion):
             )
         return FusionOutput(pooled=self.project(z))
 
-    def fit(
+    def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
         """Take means and scales, and find the groups.

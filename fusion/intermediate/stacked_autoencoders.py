@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import stack_present
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class StackedAutoencoders(PooledFusion):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         depth: int = 3,

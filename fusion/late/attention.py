@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._projected_base import ProjectedFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 
@@ -41,7 +41,7 @@ class ModalityAttention(ProjectedFusion):
 
     stage = "late"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
         # A single modality has all the weight: there would be nothing to learn.
         several = encoders.values() if len(encoders) > 1 else ()
@@ -57,7 +57,7 @@ class ModalityAttention(ProjectedFusion):
         keys = [k(outputs[m].pooled) for m, k in zip(self.modalities, self.keys, strict=True)]
         scores = self.query(torch.stack(keys, 1).tanh()).squeeze(2).float()
         if present is not None:
-            there = self.there(present)
+            there = self.presence(present)
             scores = scores.masked_fill(~there & there.any(1, keepdim=True), -math.inf)
         weights = scores.softmax(1)
         pooled = torch.einsum("bm,bmd->bd", weights.to(u.dtype), u)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._base import register_fusion
+from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 
@@ -38,7 +39,7 @@ class Gated(PooledFusion):
 
     stage = "late"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
         super().__init__(encoders)
         self.embed_dim = embed_dim
         self.tied = len(self.dims) == 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ class LowRank(PooledFusion):
 
     stage = "late"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, rank: int = 4) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, rank: int = 4) -> None:
         super().__init__(encoders)
         check_at_least(1, "fusion 'low_rank'", rank=rank)
         self.embed_dim, self.rank = embed_dim, rank

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._projected_base import ProjectedFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
 from torch import Tensor
 from torch.nn import functional as F
@@ -40,7 +40,7 @@ class LateMax(ProjectedFusion):
 
     stage = "late"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
 
     def forward(
@@ -48,7 +48,7 @@ class LateMax(ProjectedFusion):
     ) -> FusionOutput:
         u = torch.stack(self.projected(outputs), 1)
         if present is not None:
-            there = self.there(present)
+            there = self.presence(present)
             there = there | ~there.any(1, keepdim=True)
             u = u.masked_fill(~there.unsqueeze(2), -math.inf)
         largest, giver = u.max(1)

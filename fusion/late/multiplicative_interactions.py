@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._base import register_fusion
+from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.late._contraction import Contraction
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class MultiplicativeInteractions(PooledFusion):
 
     stage = "late"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
         super().__init__(encoders)
         self.embed_dim = embed_dim
         self.linear = nn.Linear(sum(self.dims), embed_dim)

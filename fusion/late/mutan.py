@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 
@@ -46,7 +47,7 @@ class MUTAN(PooledFusion):
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, FusionInput],
         *,
         embed_dim: int = 128,
         core_dim: int = 64,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import register_fusion, share_of_present
+from sennit.fusion._base import register_fusion
 from sennit.fusion._projected_base import ProjectedFusion
+from sennit.fusion.inputs import FusionInput
+from sennit.fusion.missing import uniform_weights
 from sennit.fusion.types import FusionOutput
 from torch import Tensor
 
@@ -38,7 +39,7 @@ class LateSum(ProjectedFusion):
 
     stage = "late"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128) -> None:
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
 
     def forward(
@@ -46,5 +47,5 @@ class LateSum(ProjectedFusion):
     ) -> FusionOutput:
         u = torch.stack(self.projected(outputs), 1)
         if present is not None:
-            u = u.masked_fill(~self.there(present).unsqueeze(2), 0)
-        return FusionOutput(pooled=u.sum(1), modality_weights=share_of_present(present, self.modalities, u))
+            u = u.masked_fill(~self.presence(present).unsqueeze(2), 0)
+        return FusionOutput(pooled=u.sum(1), modality_weights=uniform_weights(present, self.modalities, u))

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 
 import torch
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from sennit.fusion._base import PooledFusion, register_fusion
+from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
+from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.inputs import FusionInput
 from sennit.fusion.late._contraction import Contraction
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
@@ -51,7 +52,9 @@ class TensorFusion(PooledFusion):
 
     stage = "late"
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, embed_dim: int = 128, max_dim: int = 32) -> None:
+    def __init__(
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, max_dim: int = 32
+    ) -> None:
         super().__init__(encoders)
         check_at_least(1, "fusion 'tensor_fusion'", max_dim=max_dim)
         self.embed_dim, self.max_dim = embed_dim, max_dim

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.encoders import Encoder
-from sennit.fusion.fused_encoder import FusedEncoder
 from sennit.search.taps.inference_only import inference_only, pooled_taps
 from sennit.search.taps.repeatable_batches import RepeatableBatches, add, add_tensors
 from sennit.search.taps.tap_cache import Place, TapCache, damage, write_cache
@@ -74,10 +73,10 @@ def cache_taps(
         {'block1': (9, 8), 'block2': (9, 8), 'pooled': (9, 128)}
     """
     for name, encoder in encoders.items():
-        if isinstance(encoder, FusedEncoder):
+        if not isinstance(encoder, Encoder):
             raise TypeError(
-                f"`encoders` should each read one modality. Found a FusedEncoder for '{name}', which reads "
-                f"{list(encoder.modalities)}. Give the encoders of these."
+                f"`encoders` should each read one modality. Found a {type(encoder).__name__} for '{name}'. "
+                f"Give the encoder of each modality, as `leaves()` of a FusedEncoder returns them."
             )
     if renderings < 1 or batch_size < 1:
         raise ValueError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from sennit.data import View
-from sennit.fusion import FusedEncoder, FusionOutput
+from sennit.fusion import DecisionFusion, FusedEncoder, FusionOutput
 from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
-from sennit.fusion.decision._candidates import CandidateFusion
 from sennit.tasks.model.model import MultiTaskModel
 from torch import Tensor
 
@@ -68,13 +68,13 @@ def modality_weights(
     """
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
-    fused = model if isinstance(model, FusedEncoder) else model.fused_encoder
+    explained = _of_task(model, task) if isinstance(model, MultiTaskModel) else _of_fusion(model)
+    fused = explained.fused
     view = view if isinstance(view, View) else View.of(view)
     fused.check(view)
-    name = None if isinstance(model, FusedEncoder) else _task(model, task)
     with evaluating(model):
         if method == "own":
-            return _own(model, view, name)
+            return _own(explained, view)
         modalities = fused.modalities
         if method == "shapley" and len(modalities) > MOST:
             raise ValueError(
@@ -84,50 +84,59 @@ def modality_weights(
         every = torch.ones(1, len(modalities), dtype=torch.bool)
         but_one = torch.cat([every, ~torch.eye(len(modalities), dtype=torch.bool)])
         members = subsets_of(len(modalities)) if method == "shapley" else but_one
-        values = over_subsets(lambda seen: _read(model, seen, name), view, modalities, members)
+        values = over_subsets(explained.output, view, modalities, members)
     effects = shapley_values(values) if method == "shapley" else leave_one_out(values)
     present = torch.stack([view.present[m] for m in modalities], 1)
     return shares(effects, present, values).float()
 
 
-def _task(model: MultiTaskModel, task: str | None) -> str:
-    if task is None:
-        if len(model.with_head) > 1:
-            raise ValueError(f"`task` should be one of {model.with_head}. Found None.")
-        return model.with_head[0]
-    if task not in model.with_head:
-        raise unknown_name("task", task, model.with_head)
-    return task
+@dataclass(frozen=True)
+class _Explained:
+    """A task of a model, or a fused vector.
+
+    Attributes:
+        fused: Encoders and fusion.
+        output: Output that is explained, ``[B, D]``.
+        weights: Weights of the fusion or of the task's own rule, ``[B, M]``; None where there are none.
+        reads: Modalities that the task reads; None for all.
+    """
+
+    fused: FusedEncoder
+    output: Callable[[View], Tensor]
+    weights: Callable[[View], Tensor | None]
+    reads: tuple[str, ...] | None = None
 
 
-def _fuse(model: MultiTaskModel | FusedEncoder, view: View, task: str | None) -> FusionOutput:
-    if isinstance(model, FusedEncoder):
-        return model(view)  # type: ignore[no-any-return]
-    assert task is not None
-    return model.features(view, (task,)).fused[task]
+def _of_fusion(fused: FusedEncoder) -> _Explained:
+    return _Explained(fused, lambda view: fused(view).pooled, lambda view: fused(view).modality_weights)
 
 
-def _read(model: MultiTaskModel | FusedEncoder, view: View, task: str | None) -> Tensor:
-    if isinstance(model, FusedEncoder):
-        return _fuse(model, view, task).pooled
-    assert task is not None
-    output = model.decode(model.features(view, (task,)), (task,))[task]
-    return model.tasks[task].scores(output.logits).flatten(1)
+def _of_task(model: MultiTaskModel, task: str | None) -> _Explained:
+    if task is None and len(model.with_head) > 1:
+        raise ValueError(f"`task` should be one of {model.with_head}. Found None.")
+    name = model.with_head[0] if task is None else task
+    if name not in model.with_head:
+        raise unknown_name("task", name, model.with_head)
+
+    def output(view: View) -> Tensor:
+        answer = model.decode(model.features(view, (name,)), (name,))[name]
+        return model.tasks[name].scores(answer.logits).flatten(1)
+
+    def weights(view: View) -> Tensor | None:
+        out = model.features(view, (name,)).fused[name]
+        return _of_rule(model, out, name) if out.modality_weights is None else out.modality_weights
+
+    return _Explained(model.fused_encoder, output, weights, model.tasks[name].reads)
 
 
-def _own(model: MultiTaskModel | FusedEncoder, view: View, task: str | None) -> Tensor:
-    fused = model if isinstance(model, FusedEncoder) else model.fused_encoder
-    out = _fuse(model, view, task)
-    weights = out.modality_weights
-    if weights is None and not isinstance(model, FusedEncoder) and task is not None:
-        weights = _of_rule(model, out, task)
+def _own(explained: _Explained, view: View) -> Tensor:
+    fused, weights = explained.fused, explained.weights(view)
     if weights is None:
         raise ValueError(
             f"fusion '{fused.fusion.registry_name}' has no weights of its own. Use method='shapley' or "
             f"'leave_one_out'."
         )
-    reads = None if isinstance(model, FusedEncoder) or task is None else model.tasks[task].reads
-    present = fused.presence(view if reads is None else view.restrict(reads))
+    present = fused.presence(view if explained.reads is None else view.restrict(explained.reads))
     if present is not None:
         weights = weights * torch.stack([present[m] for m in fused.fusion.modalities], 1)
     return weights.float() / weights.float().sum(1, keepdim=True).clamp(min=1e-6)
@@ -136,7 +145,7 @@ def _own(model: MultiTaskModel | FusedEncoder, view: View, task: str | None) -> 
 def _of_rule(model: MultiTaskModel, out: FusionOutput, task: str) -> Tensor | None:
     """What the task's own rule gives to the modalities, where each of them is a candidate."""
     present = out.candidate_present
-    if present is None or not isinstance(model.fused_encoder.fusion, CandidateFusion):
+    if present is None or not isinstance(model.fused_encoder.fusion, DecisionFusion):
         return None
     if task in model.rules:
         return model.rules[task].weights(present)

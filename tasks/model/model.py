@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from sennit.data import View
-from sennit.fusion import FusedEncoder
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.step import Batches, step_losses
 from torch import Tensor
@@ -68,8 +67,7 @@ class MultiTaskModel(Network):
         Args:
             view: Training inputs; absent rows are left out. A `Batch` for a fusion that reads labels.
         """
-        for column in self.columns:
-            assert isinstance(column, FusedEncoder)
+        for column in self.fused_encoders:
             for name, encoder in column.leaves().items():
                 rows, mask = view.present[name], view.masks.get(name)
                 encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])

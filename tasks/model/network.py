@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 from sennit.data import Collate, Preprocessing, Transforms, View
-from sennit.encoders import Encoder
-from sennit.fusion import FusedEncoder, Fusion, FusionOutput, ModalityDropout
+from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, FusionOutput, ModalityDropout
 from sennit.fusion.missing import SubsetLog
 from sennit.fusion.staged_forward import encode_by_level
 from sennit.fusion.types import AuxiliaryInfo
@@ -42,7 +41,7 @@ class Network(nn.Module):
     def __init__(
         self,
         *,
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, AnyEncoder],
         fusion: Fusion,
         tasks: Mapping[str, Task],
         sharing: Sharing | None = None,
@@ -97,6 +96,11 @@ class Network(nn.Module):
     def fused_encoder(self) -> FusedEncoder:
         """The encoders and the fusion (of the first task, where each has its own)."""
         return self._first[0]
+
+    @property
+    def fused_encoders(self) -> list[FusedEncoder]:
+        """The encoders and the fusion of each task, or the one set that all tasks share."""
+        return list(self.columns)  # type: ignore[arg-type]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -194,7 +198,7 @@ class Network(nn.Module):
         self, view: View, tasks: tuple[str, ...]
     ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
         """Yield the fused output of each task, from the task's own encoders."""
-        columns = [c for c in self.columns if isinstance(c, FusedEncoder)]
+        columns = self.fused_encoders
         encoded = encode_by_level(columns, view, self.sharing.exchange) if self.sharing.exchanges else None
         for task in tasks:
             position, reads = self.with_head.index(self.head_of[task]), self.reads[task]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sennit.fusion import FusedEncoder
 from sennit.tasks.model.network import Network
 from torch import nn
 
@@ -28,7 +27,7 @@ def parts(model: Network) -> dict[str, list[nn.Module]]:
         >>> list(parts(model))
         ['fusion', 'sharing', 'weighting', 'heads', 'heads.digit', 'image', 'audio']
     """
-    columns = [column for column in model.columns if isinstance(column, FusedEncoder)]
+    columns = model.fused_encoders
     heads = {f"heads.{t}": [model.heads[t], model.auxiliary_heads[t]] for t in model.with_head}
     return {
         "fusion": list(columns),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
@@ -31,7 +31,7 @@ class Sharing(Configurable, nn.Module):
     out_dim: int
     forward: Callable[..., dict[str, Tensor]]
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         """Create the parameters, when the model is built.
 
         Args:

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.types import TapInfo
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing
 from sennit.tasks.sharing.stacks import Stack, build_stack
 from torch import Tensor, nn
@@ -65,7 +65,7 @@ class TaskNetworks(Sharing):
         """Create the unit after each stage with one of these taps; ``self.tasks`` is set."""
         raise NotImplementedError
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.tasks, self.out_dim = tasks, in_dim
         taps = {m: encoder.tap_info for m, encoder in encoders.items()}
         if self.trunk is not None:
@@ -78,7 +78,7 @@ class TaskNetworks(Sharing):
             self.taps = taps
             self.units = NamedModules({name: self.make_units(infos) for name, infos in taps.items()})
 
-    def _check(self, encoders: Mapping[str, Encoder]) -> None:
+    def _check(self, encoders: Mapping[str, FusionInput]) -> None:
         for name, encoder in encoders.items():
             if not encoder.staged:
                 raise TypeError(

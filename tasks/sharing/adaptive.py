@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks._base import Stack, build_stack
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
@@ -65,7 +65,7 @@ class Adaptive(Sharing):
         if tree is not None:
             branches(tree)
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.tasks, self.in_dim = tasks, in_dim
         depth = len(build_stack(self.stack, in_dim).stages)
         self.tree = unbranched(tasks, depth) if self.start is None else self.start

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
@@ -107,7 +107,7 @@ class CGC(Sharing):
         check_counts(shared, per_task)
         self.shared, self.per_task, self.stack = shared, per_task, stack or ONE_BLOCK
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}
         self.level = Extraction(
             len(tasks), in_dim, shared=self.shared, per_task=self.per_task, stack=self.stack, followed=False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.residual import ResidualBlock
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks import build_stack
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class Hard(Sharing):
             )
         self.depth, self.dropout, self.stack = depth, dropout, trunk
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.out_dim = in_dim
         if self.stack is not None:
             stack = build_stack(self.stack, in_dim)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
@@ -55,7 +55,7 @@ class MMoE(Sharing):
             raise ValueError(f"`experts` should be 1 or more. Found {experts}.")
         self.count, self.stack = experts, stack or ONE_BLOCK
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}
         experts = make_stacks(self.stack, in_dim, self.count)
         self.experts = nn.ModuleList(experts)

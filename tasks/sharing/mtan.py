@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks import build_stack
 from torch import Tensor, nn
@@ -71,7 +71,7 @@ class MTAN(Sharing):
         super().__init__()
         self.trunk = trunk
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.stack = build_stack(self.trunk or {"name": "mlp"}, in_dim)
         self.out_dim = self.stack.out_dim
         taps = [self.stack.stem_info, *self.stack.tap_info]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.cgc import Extraction, check_counts
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
@@ -60,7 +60,7 @@ class PLE(Sharing):
         self.depth, self.shared, self.per_task = levels, shared, per_task
         self.stack = stack or ONE_BLOCK
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self._place = {task: i for i, task in enumerate(tasks)}
         self.levels = nn.ModuleList()
         self.out_dim = in_dim

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.encoders._base import Encoder
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from torch import Tensor, nn
 
@@ -45,7 +45,7 @@ class Segments(Sharing):
             raise ValueError(f"`depth` should be 0 or more. Found {depth}.")
         self.depth = depth
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.out_dim = in_dim
         layers: list[nn.Module] = [MaskedBatchNorm(in_dim, rectify=True)]
         for _ in range(self.depth):

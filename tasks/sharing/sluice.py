@@ -209,6 +209,6 @@ def subspace_overlap(weight: Tensor, subspaces: int) -> Tensor:
 def _stages(network: nn.Module, name: str) -> nn.ModuleList:
     if name == TRUNK and isinstance(network, Stack):
         return network.stages
-    assert isinstance(network, FusedEncoder)
-    stages: nn.ModuleList = network.encoders[name].stages  # type: ignore[assignment]
+    fused: FusedEncoder = network  # type: ignore[assignment]
+    stages: nn.ModuleList = fused.encoders[name].stages  # type: ignore[assignment]
     return stages

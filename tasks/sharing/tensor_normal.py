@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
-from sennit.encoders._base import Encoder
+from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import register_sharing
 from sennit.tasks.sharing._own_stacks import OwnStacks
 from sennit.tasks.sharing.flip_flop import energy, flip_flop
@@ -93,7 +93,7 @@ class TensorNormal(OwnStacks):
             )
         self.strength, self.every, self.eps = strength, every, eps
 
-    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, Encoder]) -> None:
+    def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         super().bind(tasks, in_dim, encoders)
         first = self.stacks[0].named_parameters()
         self.matrices = tuple(name for name, p in first if p.dim() >= 2)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from sennit.data import View
 from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
-from sennit.fusion import FusedEncoder
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -48,17 +47,19 @@ class FixedModel(nn.Module):
     @torch.no_grad()
     def reference(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the model says, by the path that it takes in training and prediction."""
-        return self._scores(View.of(**self._fields(inputs)))
+        fields = self._fields(inputs)
+        return self._scores(View.of(fields["inputs"], masks=fields["masks"], present=fields["present"]))
 
     def leave_out(self) -> None:
         """Drop the encoders of the other modalities; nothing is computed for them any more."""
-        for column in self.net.columns:
-            assert isinstance(column, FusedEncoder)
-            _leave_out(column, self.modalities)
+        for column in self.net.fused_encoders:
+            for name, encoder in column.fronts().items():
+                if name not in self.modalities:
+                    column.replace_encoder(name, _Absent(encoder))
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # Not `View.of`, which looks at values: while a graph is traced there are none.
-        return self._scores(self._view._unchecked(**self._fields(inputs), all_present=self.whole))
+        return self._scores(self._view.replaced(**self._fields(inputs), all_present=self.whole))
 
     def _scores(self, view: View) -> dict[str, Tensor]:
         return {t: self.net.tasks[t].scores(out.logits) for t, out in self.net(view).items()}
@@ -100,11 +101,3 @@ class _Absent(StagedEncoder):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         return self._nothing(x)
-
-
-def _leave_out(fused: FusedEncoder, modalities: tuple[str, ...]) -> None:
-    for name, encoder in fused.encoders.items():
-        if isinstance(encoder, FusedEncoder):
-            _leave_out(encoder, modalities)
-        elif name not in modalities:
-            setattr(fused.encoders, fused.encoders._key[name], _Absent(encoder))

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from sennit.data import Transforms
-from sennit.fusion._base import FUSIONS
-from sennit.fusion.fused_encoder import build_encoder
+from sennit.fusion import FUSIONS, build_encoder
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.tasks._base import TASKS
 from sennit.tasks.sharing._base import SHARINGS

@@ -10,8 +10,7 @@ import pytest
 import torch
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.encoders import EncoderOutput, create_encoder
-from sennit.fusion import FusedEncoder, create_fusion, list_fusions
-from sennit.fusion._base import FUSIONS
+from sennit.fusion import FUSIONS, FusedEncoder, create_fusion, list_fusions
 from sennit.fusion.early.mutual_information import mutual_information
 from sennit.tasks import Learner, MultiTaskModel, fit
 from sennit.testing import fusion_kit as kit
@@ -51,7 +50,7 @@ def test_fitting_reads_what_is_present_and_changes_no_parameter_and_no_mode(name
             m: torch.where(batch.present[m].reshape(-1, *[1] * (x.dim() - 1)), x, garbage)
             for m, x in batch.inputs.items()
         }
-        fused.fit_fusion(batch._unchecked(inputs=inputs))
+        fused.fit_fusion(batch.replaced(inputs=inputs))
         found.append(buffers(fused.fusion))
     for n, own in found[0].items():
         torch.testing.assert_close(found[1][n], own, msg=n)
@@ -127,7 +126,7 @@ def vectors(
 def test_pca_finds_the_eigenvectors_of_the_correlation_matrix() -> None:
     encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 4)}
     fusion = create_fusion("early_pca", encoders, features=4)
-    dims = {m: fusion.read(e).embed_dim for m, e in encoders.items()}
+    dims = {m: fusion.front_of(e).embed_dim for m, e in encoders.items()}
     outputs, present = vectors(60, dims)
     fusion.fit(outputs, present, {})
     x = np.concatenate([o.pooled.double().numpy() for o in outputs.values()], 1)
@@ -152,7 +151,7 @@ def test_pca_s_token_is_a_standardised_vector() -> None:
     encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 4)}
     fusion = create_fusion("early_pca", encoders, features=4).eval()
     outputs = {
-        m: EncoderOutput(torch.randn(50, fusion.read(e).embed_dim) + 1000) for m, e in encoders.items()
+        m: EncoderOutput(torch.randn(50, fusion.front_of(e).embed_dim) + 1000) for m, e in encoders.items()
     }
     fusion.fit(outputs, None, {})
     present = {"a": torch.ones(50) > 0, "b": torch.zeros(50) > 0}
@@ -167,7 +166,7 @@ def test_pca_s_token_is_a_standardised_vector() -> None:
 def test_directions_that_the_data_lack_are_zeros() -> None:
     encoders = {"a": create_encoder("mlp", 5)}
     fusion = create_fusion("early_pca", encoders, features=4)
-    size = fusion.read(encoders["a"]).embed_dim
+    size = fusion.front_of(encoders["a"]).embed_dim
     outputs, _ = vectors(3, {"a": size})
     fusion.fit(outputs, None, {})
     kept = fusion.components.square().sum(0)
@@ -180,14 +179,14 @@ def test_directions_that_the_data_lack_are_zeros() -> None:
 def test_mutual_information_keeps_the_features_that_tell_most(continuous: bool) -> None:
     encoders = {"a": create_encoder("mlp", 4), "b": create_encoder("mlp", 4)}
     fusion = create_fusion("early_mutual_information", encoders, features=3).eval()
-    width = fusion.read(encoders["a"]).embed_dim
+    width = fusion.front_of(encoders["a"]).embed_dim
     outputs, present = vectors(300, {"a": width, "b": width}, mixed=False)
     told = outputs["a"].pooled[:, 2] * present["a"] - outputs["b"].pooled[:, 1] * present["b"]
     target = told if continuous else (told > told.median()).long()
     known = torch.rand(300) < 0.9
     target = torch.where(known, target, target.new_tensor(0))
     fusion.fit(outputs, present, {"y": (target, known)})
-    x = fusion.known(outputs, present)
+    x = fusion.pooled_or_nan(outputs, present)
     values = mutual_information(x, target, known)
     alone = [mutual_information(x[:, j : j + 1], target, known)[0] for j in range(2 * width)]
     torch.testing.assert_close(values, torch.stack(alone), atol=0.02, rtol=0)

@@ -246,7 +246,7 @@ def test_each_group_of_channels_has_convolutions_of_its_own() -> None:
     fusion = GrangerClusters(encoders, embed_dim=5, width=2).double()
     x, mask = torch.randn(4, 6, 4).double(), torch.arange(6) < torch.tensor([[6], [3], [1], [5]])
     fusion.groups("series").copy_(torch.tensor([0, 1, 1, 0]))
-    table = torch.randn(4, fusion.read(encoders["table"]).embed_dim).double()
+    table = torch.randn(4, fusion.front_of(encoders["table"]).embed_dim).double()
     outputs = {
         "series": EncoderOutput(torch.zeros(4, 8).double(), x, mask),
         "table": EncoderOutput(table),
