@@ -18,7 +18,7 @@ from sennit.recipes.harness.evaluate import batches, evaluate, modality_weights,
 from sennit.recipes.harness.recipe import C, Recipe, Splits
 from sennit.recipes.harness.trainer import silence
 from sennit.tasks import MultiTaskModel, fit
-from sennit.tasks.training.fit import Fitted
+from sennit.tasks.training.fitting import Fitted
 
 _BATCH = 512
 _FIT_ON = 2000
