@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from sennit.tasks.training.checkpoints import read_checkpoint
 
+from sennit.extras import require
 from sennit.registry import unknown_name
 
 
@@ -27,7 +28,7 @@ def make_loggers(folder: Path | None, checkpoint: Path | None, extra: Sequence[L
     Raises:
         ValueError: An unknown name, or TensorBoard without a folder.
         TypeError: Something other than a logger.
-        ModuleNotFoundError: TensorBoard is not installed.
+        ImportError: TensorBoard is not installed.
     """
     step = None if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
     loggers: list[Logger] = []
@@ -50,13 +51,8 @@ def _logger(logger: Any, folder: Path | None, step: int | None) -> Logger:
         raise unknown_name("logger", logger, ["tensorboard"])
     if folder is None:
         raise ValueError("the logger 'tensorboard' needs a `folder` for its events. Found none.")
-    from pytorch_lightning.loggers import TensorBoardLogger
-
-    try:
-        return TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)
-    except ModuleNotFoundError as error:
-        error.add_note("TensorBoard comes with `pip install sennit[logs]`.")
-        raise
+    require("tensorboard", "logs")
+    return TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)
 
 
 def forget_last_step(trainer: pl.Trainer) -> None:
