@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytorch_lightning as pl
 import torch
 from sennit.data import Batch, BatchDataset, InputSpec
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import LateConcat
-from sennit.recipes.harness import quiet_trainer
 from sennit.tasks import Classification, Learner, MultiTaskModel
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -158,7 +158,16 @@ def lightning_row(what: str, *, runs: int) -> Result:
                 done += 1
 
     learner = Learner(make_model())
-    trainer = quiet_trainer(steps=0)
+    trainer = pl.Trainer(
+        max_steps=0,
+        max_epochs=-1,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
 
     def ours() -> None:
         # The Trainer goes on where it was; what `fit` does before its first step is timed with it.

@@ -2,11 +2,12 @@
 
 from sennit.data.batch import Batch
 from sennit.data.batch_dataset import BatchDataset
-from sennit.data.collate import Collate, Sample, TargetSpec
+from sennit.data.collate import Collate, Sample
 from sennit.data.input_spec import InputSpec
 from sennit.data.loader import ResumableLoader
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.data.preprocessing import Preprocessing
+from sennit.data.target_spec import TargetSpec
 from sennit.data.task_sampling import TaskSamplingLoader
 from sennit.data.transforms import Transforms
 from sennit.data.view import View

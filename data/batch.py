@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-import torch
-from sennit.data.view import View, check_bool, refuse_unknown
+from sennit.data.validation import validate
+from sennit.data.view import View, filled
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Batch(View):
-    """What a loader yields: a `View` with targets, labels, sample ids and other renderings.
+    """A `View` with targets, labels and other renderings: the unit that a loader yields.
+
+    `Batch.of` makes one and checks it; the constructor checks nothing.
 
     Attributes:
-        targets: One tensor ``[B, ...]`` a task; where there is no label, any value that the loss can
-            read (`Batch.of` and `Collate` put zero there).
-        labelled: bool, ``[B]`` or the target's shape, True = there is a label.
-        index: ``[B]`` sample ids, for error messages and caches.
+        targets: One tensor ``[B, ...]`` for each task; zero where there is no label.
+        labelled: Whether there is a label (True), bool of shape ``[B]`` or the target's.
         views: Other renderings of the same samples (augmented, a modality dropped).
-        all_labelled: Set on the CPU when every label is there.
-        unlabelled: Set on the CPU: the tasks without a single label in this batch.
+        all_labelled: Set on the CPU when every label is known.
+        unlabelled: Tasks without a single label in this batch; set on the CPU.
 
     Example:
+        >>> import torch
         >>> batch = Batch.of({"x": torch.randn(2, 3)}, targets={"y": torch.tensor([0, 1])})
         >>> batch.all_labelled, batch.select(torch.tensor([1])).targets["y"].tolist()
         (True, [1])
@@ -32,7 +33,6 @@ class Batch(View):
 
     targets: Mapping[str, Tensor] = field(default_factory=dict)
     labelled: Mapping[str, Tensor] = field(default_factory=dict)
-    index: Tensor | None = None
     views: Mapping[str, View] = field(default_factory=dict)
     all_labelled: bool = False
     unlabelled: frozenset[str] = frozenset()
@@ -44,68 +44,64 @@ class Batch(View):
         *,
         masks: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
+        index: Tensor | None = None,
         targets: Mapping[str, Tensor] | None = None,
         labelled: Mapping[str, Tensor] | None = None,
-        **more: Any,
+        views: Mapping[str, View] | None = None,
     ) -> Self:
-        """Build from tensors; a target without an entry in ``labelled`` is labelled throughout.
+        """Build from tensors; a target without an entry in ``labelled`` is labelled in every row.
 
-        Targets become zero where there is no label, so that whatever stood there reaches no loss.
+        Targets become zero where there is no label, so that the values given there reach no loss.
+
+        Raises:
+            ValueError: Sizes or names disagree, or a sample has no modality at all (its index is named).
         """
-        targets, known = dict(targets or {}), dict(labelled or {})
-        size = len(next(iter(inputs.values()))) if inputs else 0
-        filled = {
-            t: known.pop(t, torch.ones(size, dtype=torch.bool, device=y.device)) for t, y in targets.items()
-        }
-        refuse_unknown("labelled", known, targets)
-        batch = super().of(inputs, masks=masks, present=present, targets=targets, labelled=filled, **more)
-        batch = batch._flagged()
-        return batch if batch.all_labelled else batch._unchecked(targets=_blanked(targets, filled))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for task, target in self.targets.items():
-            if len(target) != self.batch_size:
-                raise ValueError(
-                    f"`targets['{task}']` should hold {self.batch_size} samples. Found {len(target)}."
-                )
-            if task not in self.labelled:
-                raise ValueError(f"`labelled` should have an entry for '{task}'. `Batch.of` fills it in.")
-            whole = self.labelled[task].dim() == 1
-            shape = (self.batch_size,) if whole else tuple(target.shape)
-            check_bool(f"labelled['{task}']", self.labelled[task], shape)
-        for name, view in self.views.items():
-            if view.batch_size != self.batch_size:
-                raise ValueError(
-                    f"`views['{name}']` should hold {self.batch_size} samples. Found {view.batch_size}."
-                )
+        masks, present, targets, labelled = masks or {}, present or {}, targets or {}, labelled or {}
+        validate(inputs, masks, present, index=index, targets=targets, labelled=labelled)
+        present, labelled = filled(present, inputs), filled(labelled, targets)
+        batch = cls(
+            inputs=inputs,
+            masks=masks,
+            present=present,
+            all_present=all(bool(p.all()) for p in present.values()),
+            index=index,
+            targets={task: _blanked(target, labelled[task]) for task, target in targets.items()},
+            labelled=labelled,
+            **label_flags(labelled),
+        )
+        return batch.with_views(**views) if views else batch
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("a Batch is not a sequence; read `.inputs`, `.targets` or `.select(rows)`.")
 
-    def _flagged(self) -> Self:
-        present = all(bool(p.all()) for p in self.present.values())
-        all_labelled = all(bool(x.all()) for x in self.labelled.values())
-        none = frozenset(t for t, x in self.labelled.items() if not bool(x.any()))
-        return self._unchecked(all_present=present, all_labelled=all_labelled, unlabelled=none)
-
     def select(self, rows: Tensor) -> Self:
-        chosen = self._map(lambda x: x.index_select(0, rows))
-        return chosen if self.all_present and self.all_labelled else chosen._flagged()
-
-    def _names(self, rows: list[int]) -> str:
-        if self.index is None:
-            return super()._names(rows)
-        return f"the samples with index {self.index[rows].tolist()}"
+        """Return the samples at ``rows``, in that order (an index tensor, on the same device)."""
+        chosen = super().select(rows)
+        return chosen if self.all_labelled else chosen.replaced(**label_flags(chosen.labelled))
 
     def with_views(self, **views: View) -> Self:
-        """The same batch with other renderings beside it."""
-        return replace(self, views={**self.views, **views})
+        """Return the same batch with other renderings beside it.
+
+        Raises:
+            ValueError: A view has another number of samples.
+        """
+        for name, view in views.items():
+            if view.batch_size != self.batch_size:
+                raise ValueError(
+                    f"`views['{name}']` should hold {self.batch_size} samples. Found {view.batch_size}."
+                )
+        return self.replaced(views={**self.views, **views})
 
 
-def _blanked(targets: Mapping[str, Tensor], labelled: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    blank = {}
-    for task, target in targets.items():
-        known = labelled[task]
-        blank[task] = target.masked_fill(~known.reshape(*known.shape, *[1] * (target.dim() - known.dim())), 0)
-    return blank
+def label_flags(labelled: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the flags of a batch that follow from its labels."""
+    return {
+        "all_labelled": all(bool(flags.all()) for flags in labelled.values()),
+        "unlabelled": frozenset(task for task, flags in labelled.items() if not bool(flags.any())),
+    }
+
+
+def _blanked(target: Tensor, labelled: Tensor) -> Tensor:
+    if bool(labelled.all()):
+        return target
+    return target.masked_fill(~labelled.reshape(*labelled.shape, *[1] * (target.dim() - labelled.dim())), 0)

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import torch
+from sennit.data.validation import check_finite, refuse_unknown, validate
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class View:
-    """One rendering of a batch: its inputs, which steps are valid, which modalities are there.
+    """One rendering of a batch: its inputs, their valid steps and which modalities are present.
+
+    `View.of` makes one and checks it; the constructor checks nothing.
 
     Attributes:
         inputs: One tensor ``[B, ...]`` for each modality.
-        masks: ``[B, T]`` bool, True = valid, for those modalities that have a time axis.
-        present: ``[B]`` bool, True = there, for each modality.
+        masks: Valid steps (True), ``[B, T]`` bool, of the modalities that have a time axis.
+        present: Rows that have the modality (True), ``[B]`` bool, for each modality.
         all_present: Set on the CPU when nothing is missing; lets a model take the plain path.
-
-    Raises:
-        ValueError: Sizes disagree, a sample has no modality at all (its index is named), or a
-            present value is NaN or infinite. Values are looked at on the CPU only.
+        index: Sample ids ``[B]``, for error messages and caches.
     """
 
     inputs: Mapping[str, Tensor]
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     present: Mapping[str, Tensor] = field(default_factory=dict)
     all_present: bool = False
-
-    def __post_init__(self) -> None:
-        self._check_sizes()
+    index: Tensor | None = None
 
     @classmethod
     def of(
@@ -41,134 +38,91 @@ class View:
         *,
         masks: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
-        **more: Any,
+        index: Tensor | None = None,
     ) -> Self:
-        """Build from tensors; a modality without an entry in ``present`` is there throughout.
+        """Build from tensors; a modality without an entry in ``present`` is present in every row.
+
+        Raises:
+            ValueError: Sizes or names disagree, or a sample has no modality at all (its index is named).
 
         Example:
             >>> view = View.of({"audio": torch.randn(4, 3)})
             >>> view.all_present
             True
         """
-        sizes = {len(x) for x in inputs.values()}
-        if len(sizes) != 1 or 0 in sizes:
-            found = {m: len(x) for m, x in inputs.items()}
-            raise ValueError(
-                f"`inputs` should hold the same number of samples (one or more) for every modality. "
-                f"Found {found or 'no modality'}. Mark a missing one in `present`."
-            )
-        some, known = next(iter(inputs.values())), dict(present or {})
-        whole = torch.ones(len(some), dtype=torch.bool, device=some.device)
-        filled = {m: known.pop(m, whole) for m in inputs}
-        refuse_unknown("present", known, inputs)
-        on_cpu = some.device.type == "cpu"
-        all_present = not present or (on_cpu and all(bool(p.all()) for p in filled.values()))
-        return cls(inputs, masks or {}, filled, all_present, **more)
+        masks, present = masks or {}, present or {}
+        validate(inputs, masks, present, index=index)
+        return cls(inputs, masks, filled(present, inputs), _all_present(present), index)
 
     @property
     def batch_size(self) -> int:
+        """Number of samples."""
         return len(next(iter(self.inputs.values())))
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        """The same view on another device; itself if it is there already."""
+        """Return the same view on another device; itself if it is there already."""
         device = torch.device(device)
         if next(iter(self.inputs.values())).device == device:
             return self
-        return self._map(lambda x: x.to(device, non_blocking=non_blocking))
+        return self.map_tensors(lambda x: x.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
-        return self._map(Tensor.pin_memory)
+        """Return the same view in pinned memory."""
+        return self.map_tensors(Tensor.pin_memory)
 
     def select(self, rows: Tensor) -> Self:
-        """The samples at ``rows``, in that order (an index tensor, on the same device)."""
-        chosen = self._map(lambda x: x.index_select(0, rows))
-        return chosen if self.all_present else chosen._flagged()
+        """Return the samples at ``rows``, in that order (an index tensor, on the same device)."""
+        chosen = self.map_tensors(lambda x: x.index_select(0, rows))
+        if self.all_present:
+            return chosen
+        return chosen.replaced(all_present=all(bool(p.all()) for p in chosen.present.values()))
 
     def restrict(self, modalities: tuple[str, ...]) -> Self:
-        """The same samples with every other modality hidden (absent, not removed)."""
+        """Return the same samples with every other modality hidden (absent, not removed)."""
         refuse_unknown("modalities", dict.fromkeys(modalities), self.inputs)
         none = torch.zeros_like(next(iter(self.present.values())))
         present = {m: p if m in modalities else none for m, p in self.present.items()}
-        return self._unchecked(present=present, all_present=False)
+        return self.replaced(present=present, all_present=False)
 
-    def _unchecked(self, **changes: Any) -> Self:
-        """A copy with some fields changed and nothing checked again: for known-good values."""
+    def replaced(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed; nothing is checked."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__, **changes)
         return new
 
-    def _map(self, move: Any) -> Self:
+    def map_tensors(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return a copy with a function applied to every tensor, those of other views included."""
+
         def apply(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return move(value)
+                return function(value)
             if isinstance(value, View):
-                return value._map(move)
+                return value.map_tensors(function)
             return {k: apply(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
-        return self._unchecked(**{f.name: apply(getattr(self, f.name)) for f in fields(self)})
-
-    def _flagged(self) -> Self:
-        return self._unchecked(all_present=all(bool(p.all()) for p in self.present.values()))
-
-    def _check_sizes(self) -> None:
-        if not self.inputs:
-            raise ValueError("`inputs` should hold at least one modality. Found none.")
-        size = self.batch_size
-        if set(self.present) != set(self.inputs):
-            raise ValueError(
-                f"`present` should have one entry for each modality {sorted(self.inputs)}. Found "
-                f"{sorted(self.present)}. `View.of` and `Batch.of` fill in those that are whole."
-            )
-        refuse_unknown("masks", self.masks, self.inputs)
-        for name, x in self.inputs.items():
-            if len(x) != size or size == 0:
-                raise ValueError(f"`inputs['{name}']` should hold {size or 'some'} samples. Found {len(x)}.")
-            check_bool(f"present['{name}']", self.present[name], (size,))
-            if name in self.masks:
-                check_bool(f"masks['{name}']", self.masks[name], (*x.shape[:2],))
-        if next(iter(self.inputs.values())).device.type == "cpu":
-            self._check_presence()
-
-    def _check_presence(self) -> None:
-        anything = torch.stack(list(self.present.values())).any(0)
-        if not bool(anything.all()):
-            rows = (~anything).nonzero().flatten().tolist()
-            raise ValueError(
-                f"every sample should have at least one modality. Found none for {self._names(rows)}. "
-                f"Leave such samples out of the dataset."
-            )
-
-    def _names(self, rows: list[int]) -> str:
-        return f"the samples at rows {rows} of the batch"
+        return self.replaced(**{f.name: apply(getattr(self, f.name)) for f in fields(self)})
 
     def check_finite(self, allows_nan: frozenset[str] = frozenset()) -> None:
         """Refuse NaN and infinity where a value is present and valid.
 
         Args:
             allows_nan: Modalities in which NaN is a missing cell; infinity is refused there too.
+
+        Raises:
+            ValueError: A value is NaN or infinite; the modality and the samples are named.
         """
-        for name, x in self.inputs.items():
-            if not x.is_floating_point():
-                continue
-            bad = x.isinf() if name in allows_nan else ~x.isfinite()
-            if name in self.masks:
-                bad = bad & self.masks[name].reshape(*self.masks[name].shape, *[1] * (x.dim() - 2))
-            rows = (bad.flatten(1).any(1) & self.present[name]).nonzero().flatten().tolist()
-            if rows:
-                raise ValueError(
-                    f"`inputs['{name}']` should be finite where it is present. Found NaN or infinity in "
-                    f"{self._names(rows)}. Mark the modality as absent there, or clean the data."
-                )
+        check_finite(self.inputs, self.masks, self.present, index=self.index, allows_nan=allows_nan)
 
 
-def check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
-    if x.dtype != torch.bool or tuple(x.shape) != shape:
-        raise ValueError(f"`{name}` should be bool of shape {shape}. Found {x.dtype} of {tuple(x.shape)}.")
+def filled(flags: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return flags for every name: those given, and True in every row for the others."""
+    if not tensors:
+        return {}
+    first = next(iter(tensors.values()))
+    every = torch.ones(len(first), dtype=torch.bool, device=first.device)
+    return {name: flags.get(name, every) for name in tensors}
 
 
-def refuse_unknown(what: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        close = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise ValueError(f"`{what}` should name only {sorted(known)}. Found {unknown}.{hint}")
+def _all_present(given: Mapping[str, Tensor]) -> bool:
+    # Values on a GPU are not looked at: that would wait for them.
+    return all(p.device.type == "cpu" and bool(p.all()) for p in given.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from sennit.data.view import check_bool, refuse_unknown
+from sennit.data.validation import check_bool, refuse_unknown
 from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor
 

@@ -117,7 +117,7 @@ class ModalityDropout(nn.Module):
             return view
         present = torch.stack(list(view.present.values()), 1)
         present = self.draw(present, self.rates(view.present, present.device))
-        return view._unchecked(
+        return view.replaced(
             present=dict(zip(view.present, present.unbind(1), strict=True)), all_present=False
         )
 

@@ -109,9 +109,7 @@ class Registry(Generic[T]):
             TypeError: ``name`` is not a string, or a required argument is missing.
             ValueError: Unknown name or option; close matches are named.
         """
-        if not isinstance(name, str):
-            example = f", such as {min(self._classes)!r}" if self._classes else ""
-            raise TypeError(f"the name of the {self.kind} should be a str{example}. Found {name!r}.")
+        self._check_name(name)
         family, slash, member = name.partition("/")
         if slash and family + slash in self._classes:
             name, args = family + slash, (member, *args)
@@ -122,6 +120,11 @@ class Registry(Generic[T]):
         except TypeError as error:
             raise TypeError(f"{self.kind} '{name}': {error}. It takes {signature}.") from None
         return self._maker(name)(*args, **options)
+
+    def _check_name(self, name: object) -> None:
+        if not isinstance(name, str):
+            example = f", such as {min(self._classes)!r}" if self._classes else ""
+            raise TypeError(f"the name of the {self.kind} should be a str{example}. Found {name!r}.")
 
     def build(self, config: Mapping[str, Any], *args: Any) -> T:
         """Rebuild an object from its ``config``.

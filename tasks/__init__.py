@@ -55,7 +55,7 @@ from sennit.bare_import import refuse_bare_import
 if TYPE_CHECKING:
     from sennit.tasks.shipping.export import export_program
     from sennit.tasks.shipping.onnx_export import export_onnx
-    from sennit.tasks.training.fit import Fitted, fit
+    from sennit.tasks.training.fitting import Fitted, fit
     from sennit.tasks.training.learner import Learner
 
 __all__ = [
@@ -119,8 +119,8 @@ __all__ = [
 
 _LAZY = {
     "Learner": "sennit.tasks.training.learner",
-    "Fitted": "sennit.tasks.training.fit",
-    "fit": "sennit.tasks.training.fit",
+    "Fitted": "sennit.tasks.training.fitting",
+    "fit": "sennit.tasks.training.fitting",
     "export_program": "sennit.tasks.shipping.export",
     "export_onnx": "sennit.tasks.shipping.onnx_export",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sennit.data.collate import TargetSpec
+from sennit.data.target_spec import TargetSpec
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable

@@ -107,7 +107,7 @@ def check_every_subset(fused: FusedEncoder, view: View) -> None:
     loss_of(together).backward()
     assert_finite_gradients(fused)
     for row in range(view.batch_size):
-        alone = fused(view._map(lambda x, row=row: x[row : row + 1]))
+        alone = fused(view.map_tensors(lambda x, row=row: x[row : row + 1]))
         torch.testing.assert_close(alone.pooled[0], together.pooled[row])
         if alone.candidates is not None:
             torch.testing.assert_close(alone.candidates[0], together.candidates[row])
@@ -125,7 +125,7 @@ def check_absent_inputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
             for m, x in view.inputs.items()
         }
         fused.zero_grad()
-        out = fused(view._unchecked(inputs=inputs))
+        out = fused(view.replaced(inputs=inputs))
         loss_of(out).backward()
         for m, x in inputs.items():
             if x.grad is not None:
@@ -141,7 +141,7 @@ def check_absent_outputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
     present, results = fused.present_masks(view), []
     for garbage in (0.0, float("nan")):
         with torch.no_grad():
-            encoded = fused.encode(view._unchecked(present=_all(view), all_present=True))
+            encoded = fused.encode(view.replaced(present=_all(view), all_present=True))
         outputs = {m: _spoiled(out, present[m], garbage) for m, out in encoded.items()}
         fused.zero_grad()
         out = fused.fuse(outputs, present)
@@ -164,7 +164,7 @@ def check_padding_invariance(fused: FusedEncoder, view: View, *, padding: int = 
             [_replaced(x, mask, torch.nan), x.new_full((*more, *x.shape[2:]), torch.nan)], 1
         )
         masks[m] = torch.cat([mask, mask.new_zeros(more)], 1)
-    plain, padded = fused(view), fused(view._unchecked(inputs=inputs, masks=masks))
+    plain, padded = fused(view), fused(view.replaced(inputs=inputs, masks=masks))
     for name, value in values_of(plain).items():
         if name not in ("tokens", "mask"):
             torch.testing.assert_close(values_of(padded)[name], value, msg=name)

@@ -58,7 +58,7 @@ def every_subset_of(modalities: Sequence[str], *, rows: int = 1) -> View:
     """A view with ``rows`` of each subset, the empty one too (which a `View` refuses to be made with)."""
     present = {m: p.repeat(rows) for m, p in subsets(modalities).items()}
     size = len(present[modalities[0]])
-    return make_view(size, modalities, missing=False)._unchecked(present=present, all_present=False)
+    return make_view(size, modalities, missing=False).replaced(present=present, all_present=False)
 
 
 def make_batch(

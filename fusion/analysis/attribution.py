@@ -89,7 +89,7 @@ def over_subsets(
         left = some.repeat_interleave(size, 0)
         present = {m: many.present[m] & left[:, i] for i, m in enumerate(modalities)}
         # A sample of which nothing is left is no fault here: it is the empty subset.
-        seen = read(many._unchecked(present=present, all_present=False))
+        seen = read(many.replaced(present=present, all_present=False))
         found.append(seen.double().reshape(len(some), size, -1))
     return torch.cat(found)
 

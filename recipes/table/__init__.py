@@ -8,12 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sennit.recipes.table.cells import BadCell
-    from sennit.recipes.table.data import TableDataset, write_shards
+    from sennit.recipes.table.data import TableDataset
     from sennit.recipes.table.load import load_data, open_subset, split_rows
     from sennit.recipes.table.predict import predict_rows
-    from sennit.recipes.table.rows import Rows, read_rows
+    from sennit.recipes.table.read import read_rows
+    from sennit.recipes.table.rows import BadCell, Rows
     from sennit.recipes.table.schema import Schema, read_schema, write_schema
+    from sennit.recipes.table.shard_writer import write_shards
     from sennit.recipes.table.shards import ShardDataset, Shards
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "BadCell": "cells",
+    "BadCell": "rows",
     "Rows": "rows",
     "Schema": "schema",
     "ShardDataset": "shards",
@@ -43,11 +44,11 @@ _MODULES = {
     "load_data": "load",
     "open_subset": "load",
     "predict_rows": "predict",
-    "read_rows": "rows",
+    "read_rows": "read",
     "read_schema": "schema",
     "split_rows": "load",
     "write_schema": "schema",
-    "write_shards": "data",
+    "write_shards": "shard_writer",
 }
 
 

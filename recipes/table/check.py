@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sennit.recipes.table.cells import BadCell, Row
 from sennit.recipes.table.media import UNREADABLE
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.schema import Schema
 
 from sennit.files import write_text
@@ -64,44 +63,51 @@ def check_rows(
             later; this takes about as long as reading them for an epoch.
         labelled: Whether to check the columns of the targets.
     """
-    indices = range(rows.size) if indices is None else indices
+    indices = range(len(rows)) if indices is None else indices
+    inputs = {name: spec.read(rows) for name, spec in schema.inputs.items()}
+    targets = schema.targets if labelled else {}
+    labels = [target.read(rows) for target in targets.values()]
+
+    def check_row(i: int) -> tuple[list[BadCell], list[str], bool]:
+        """Return the faults of a row, remarks about its files, and whether it has a label."""
+        values = {name: column[i] for name, column in inputs.items()}
+        row_labels = [column[i] for column in labels]
+        faults = [cell for cell in (*values.values(), *row_labels) if isinstance(cell, BadCell)]
+        remarks = []
+        for name, value in values.items():
+            spec = schema.inputs[name]
+            if spec.file and value is not None:
+                try:
+                    remark = spec.check_file(value, decode=decode)
+                except UNREADABLE as error:
+                    column = spec.column_names[0]
+                    faults.append(
+                        rows.fault(i, column, f"names '{str(rows.cells(column)[i]).strip()}': {error}")
+                    )
+                else:
+                    remarks += [] if remark is None else [f"{name} {remark}"]
+        if all(value is None for value in values.values()):
+            faults.append(blank_row(rows, i, schema))
+        return faults, remarks, any(label is not None for label in row_labels)
+
     result = Check()
-    remarks: dict[str, list[int]] = {}
+    rows_of: dict[str, list[int]] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        checked = pool.map(lambda i: _check(rows.row(i), schema, decode, labelled), indices)
-        for i, (faults, row_remarks, has_label) in zip(indices, checked, strict=True):
+        for i, (faults, remarks, has_label) in zip(indices, pool.map(check_row, indices), strict=True):
             if faults:
                 result.bad[i] = faults
             elif not has_label:
                 result.unlabelled.add(i)
-            for remark in row_remarks:
-                remarks.setdefault(remark, []).append(i + rows.first)
-    for remark, numbers in remarks.items():
+            for remark in remarks:
+                rows_of.setdefault(remark, []).append(rows.row_numbers[i])
+    for remark, numbers in rows_of.items():
         result.notes.append(f"{remark}: {len(numbers)} files, the first in row {numbers[0]}.")
     return result
 
 
-def _check(row: Row, schema: Schema, decode: bool, labelled: bool) -> tuple[list[BadCell], list[str], bool]:
-    """Return the faults of a row, remarks about its files, and whether it has a label."""
-    faults, remarks, has_label = [], [], False
-    for name, spec in schema.inputs.items():
-        try:
-            remark = spec.check(row, decode=decode)
-            if remark is not None:
-                remarks.append(f"{name} {remark}")
-        except BadCell as error:
-            faults.append(error)
-        except UNREADABLE as error:
-            column = spec.column_names[0]
-            faults.append(row.bad(column, f"names '{row.text(column)}': {error}"))
-    for target in schema.targets.values() if labelled else ():
-        try:
-            has_label |= target.value(row) is not None
-        except BadCell as error:
-            faults.append(error)
-    if all(row.text(column) is None for column in schema.input_columns):
-        faults.append(schema.blank(row))
-    return faults, remarks, has_label
+def blank_row(rows: Rows, i: int, schema: Schema) -> BadCell:
+    """Return the error for a row without any input."""
+    return rows.fault(i, "", f"should have some input. Found every one blank: {', '.join(schema.inputs)}.")
 
 
 def write_bad_rows(path: Path, rows: Rows) -> None:
@@ -110,5 +116,5 @@ def write_bad_rows(path: Path, rows: Rows) -> None:
     writer = csv.writer(text)
     writer.writerow(["row", "column", "problem"])
     for i, faults in rows.bad.items():
-        writer.writerows([i + rows.first, fault.column, fault.problem] for fault in faults)
+        writer.writerows([rows.row_numbers[i], fault.column, fault.problem] for fault in faults)
     write_text(path, text.getvalue())

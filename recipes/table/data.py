@@ -1,25 +1,73 @@
-"""The rows of a table as a dataset, and written as shards."""
+"""The rows of a table as samples."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sennit.data import Sample
-from sennit.recipes.table.cells import BadCell, Row
-from sennit.recipes.table.check import check_rows
-from sennit.recipes.table.rows import Rows, read_rows
-from sennit.recipes.table.schema import Preprocess, Schema, read_schema, write_schema
-from sennit.recipes.table.shards import COUNTS
+from sennit.recipes.table.check import blank_row, check_rows
+from sennit.recipes.table.media import UNREADABLE
+from sennit.recipes.table.read import read_rows
+from sennit.recipes.table.rows import BadCell, Rows
+from sennit.recipes.table.schema import Schema, read_schema
 from torch.utils.data import Dataset
-
-from sennit.extras import require
-from sennit.files import write_json
 
 if TYPE_CHECKING:
     import polars as pl
+
+T = TypeVar("T")
+Preprocess = Callable[[Sample], Sample]
+
+
+class Samples:
+    """The samples of rows, as a complete schema reads them.
+
+    Args:
+        rows: Rows of a table, or the one row that a sample of a shard is.
+        schema: Complete schema.
+        preprocess: ``model.preprocessing()``, which turns raw values into tensors; raw by default.
+        labelled: Whether the rows have the columns of the targets.
+    """
+
+    def __init__(
+        self, rows: Rows, schema: Schema, *, preprocess: Preprocess | None = None, labelled: bool = True
+    ) -> None:
+        self.rows, self.schema, self.preprocess = rows, schema, preprocess
+        self._inputs = {name: spec.read(rows) for name, spec in schema.inputs.items()}
+        targets = schema.targets if labelled else {}
+        self._labels = {name: target.read(rows) for name, target in targets.items()}
+
+    def __getitem__(self, i: int) -> Sample:
+        """Return a row as a sample, of which any input and any target may be absent.
+
+        Raises:
+            BadCell: A cell or its file cannot be used, or every input is blank.
+        """
+        inputs = {name: self._input(name, i) for name in self._inputs if self._inputs[name][i] is not None}
+        if not inputs:
+            raise blank_row(self.rows, i, self.schema)
+        labels = {name: _valid(column[i]) for name, column in self._labels.items()}
+        return {
+            "inputs": inputs,
+            "targets": {name: label for name, label in labels.items() if label is not None},
+            "index": self.rows.row_numbers[i],
+        }
+
+    def _input(self, name: str, i: int) -> Any:
+        spec, value = self.schema.inputs[name], _valid(self._inputs[name][i])
+        try:
+            if spec.file:
+                value = spec.load(value)
+            if self.preprocess is not None:
+                value = self.preprocess({"inputs": {name: value}})["inputs"][name]
+                if spec.file:
+                    spec.check_ready(value)
+        except UNREADABLE as error:
+            problem = f"cannot be read: {error.__cause__ or error}"
+            raise self.rows.fault(i, spec.column_names[0], problem) from error
+        return value
 
 
 class TableDataset(Dataset[Sample]):
@@ -36,6 +84,7 @@ class TableDataset(Dataset[Sample]):
         labelled: Whether the table has the columns of the targets.
 
     Attributes:
+        rows: Table.
         schema: Complete schema.
         bad_rows: Faults of the rows that are left out, by position.
 
@@ -71,69 +120,25 @@ class TableDataset(Dataset[Sample]):
         self.rows = read_rows(data)
         schema = schema if isinstance(schema, Schema) else read_schema(schema)
         schema.check_columns(self.rows, labelled=labelled)
-        self.indices = list(range(self.rows.size) if indices is None else indices)
-        self.schema = schema.complete(self.rows, self.indices) if labelled else schema
-        self.preprocess, self.labelled = preprocess, labelled
+        self.indices = list(range(len(self.rows)) if indices is None else indices)
+        if labelled:
+            schema = schema.complete(self.rows if indices is None else self.rows.take(self.indices))
+        self.schema = schema
         self.bad_rows: Mapping[int, list[BadCell]] = {}
         if skip_bad_rows:
-            self.bad_rows = check_rows(
-                self.rows, self.schema, indices=self.indices, decode=True, labelled=labelled
-            ).bad
+            check = check_rows(self.rows, self.schema, indices=self.indices, decode=True, labelled=labelled)
+            self.bad_rows = check.bad
             self.indices = [i for i in self.indices if i not in self.bad_rows]
+        self._samples = Samples(self.rows, self.schema, preprocess=preprocess, labelled=labelled)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, i: int) -> Sample:
-        row = self.rows.row(self.indices[i])
-        return self.schema.sample(row, preprocess=self.preprocess, labelled=self.labelled)
+        return self._samples[self.indices[i]]
 
 
-def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard: int) -> list[Path]:
-    """Write rows with the contents of their files as ``<prefix>-000000.tar`` and so on.
-
-    ``schema.yaml`` and ``shards.json``, the number of samples in each shard of the folder, go beside them.
-
-    Args:
-        dataset: Dataset whose schema's columns are written; nothing is decoded.
-        prefix: Folder and beginning of the file names: ``shards/train``.
-        samples_per_shard: Number of samples in every shard except the last.
-
-    Returns:
-        Paths of the shards.
-
-    Raises:
-        BadCell: A file cannot be read.
-        ImportError: webdataset is not installed.
-    """
-    writers = require("webdataset", "table")
-    folder, name = Path(prefix).parent, Path(prefix).name
-    folder.mkdir(parents=True, exist_ok=True)
-    schema = dataset.schema
-    files = [c for spec in schema.inputs.values() if spec.file for c in spec.column_names]
-    columns = [*schema.input_columns, *schema.target_columns]
-    counts: dict[str, int] = {}
-    with writers.ShardWriter(f"{folder / name}-%06d.tar", maxcount=samples_per_shard, verbose=0) as writer:
-        for row in dataset.rows.select(dataset.indices):
-            cells = {c: row.cells[c] for c in columns if row.text(c) is not None}
-            sample: dict[str, Any] = {"__key__": f"{row.index:09d}"}
-            for k, column in enumerate(c for c in files if c in cells):
-                ending = f"{k}{Path(str(cells[column])).suffix.lower()}"
-                sample[ending] = _contents(row, column)
-                cells[column] = ending
-            writer.write({**sample, "json": json.dumps(cells, default=str).encode()})
-            shard = Path(writer.fname).name
-            counts[shard] = counts.get(shard, 0) + 1
-    path = folder / COUNTS
-    earlier = json.loads(path.read_text()) if path.exists() else {}
-    kept = {k: v for k, v in earlier.items() if not k.startswith(f"{name}-")}
-    write_json(path, {**kept, **counts})
-    write_schema(folder / "schema.yaml", schema)
-    return [folder / shard for shard in counts]
-
-
-def _contents(row: Row, column: str) -> bytes:
-    try:
-        return Path(str(row.file(column))).read_bytes()
-    except OSError as error:
-        raise row.bad(column, f"cannot be read: {error}") from None
+def _valid(value: T | BadCell) -> T:
+    if isinstance(value, BadCell):
+        raise value
+    return value

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from sennit.data import Transforms
 from sennit.encoders import Encoder
 from sennit.recipes.table import media
-from sennit.recipes.table.cells import Row
 from sennit.recipes.table.inputs import ColumnInput
+from sennit.recipes.table.rows import Rows
 from torch import Tensor
 
 _WINDOW_S = 0.025  # of audio front-ends, where the encoder's options do not say
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageInput(ColumnInput):
+class FileInput(ColumnInput):
+    """Base of the kinds whose column names files."""
+
+    file: ClassVar[bool] = True
+
+    def read(self, rows: Rows) -> Sequence[Any]:
+        return rows.files(self.column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInput(FileInput):
     """Image files.
 
     Args:
@@ -30,18 +40,17 @@ class ImageInput(ColumnInput):
     """
 
     kind: ClassVar[str] = "image"
-    file: ClassVar[bool] = True
     size: int = 64
     channels: int = 3
     encoder: str | dict[str, Any] = "conv"
     transforms: list[dict[str, Any]] | None = None
     augment: list[dict[str, Any]] = field(default_factory=list)
 
-    def value(self, row: Row) -> Any:
-        return media.open_image(row.file(self.column))
+    def load(self, value: Any) -> Any:
+        return media.open_image(value)
 
-    def check(self, row: Row, *, decode: bool) -> str | None:
-        media.check_image(row.path(self.column), self.channels, decode=decode)
+    def check_file(self, file: Any, *, decode: bool) -> str | None:
+        media.check_image(file, self.channels, decode=decode)
         return None
 
     def make_encoder(self) -> Encoder:
@@ -54,7 +63,7 @@ class ImageInput(ColumnInput):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AudioInput(ColumnInput):
+class AudioInput(FileInput):
     """Sound files; channels are averaged, other rates are resampled.
 
     Args:
@@ -66,20 +75,16 @@ class AudioInput(ColumnInput):
     """
 
     kind: ClassVar[str] = "audio"
-    file: ClassVar[bool] = True
     sample_rate: int
     encoder: str | dict[str, Any] = "logmel_conv"
     transforms: list[dict[str, Any]] = field(default_factory=list)
     augment: list[dict[str, Any]] = field(default_factory=list)
 
-    def value(self, row: Row) -> Any:
-        return media.open_sound(row.file(self.column))
+    def load(self, value: Any) -> Any:
+        return media.open_sound(value)
 
-    def check(self, row: Row, *, decode: bool) -> str | None:
-        header = media.check_sound(row.path(self.column), self.sample_rate, decode=decode)
-        if header is None:
-            return None
-        seconds, rate = header
+    def check_file(self, file: Any, *, decode: bool) -> str | None:
+        seconds, rate = media.check_sound(file, self.sample_rate, decode=decode)
         self._check_seconds(seconds)
         return None if rate == self.sample_rate else f"not at {self.sample_rate} Hz, so resampled"
 
@@ -103,7 +108,7 @@ class AudioInput(ColumnInput):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesInput(ColumnInput):
+class SeriesInput(FileInput):
     """Files of series: ``.npy`` or ``.csv`` of [time, channels].
 
     Args:
@@ -113,26 +118,27 @@ class SeriesInput(ColumnInput):
     """
 
     kind: ClassVar[str] = "series"
-    file: ClassVar[bool] = True
     channels: int | None = None
     encoder: str | dict[str, Any] = "tcn"
 
-    def value(self, row: Row) -> Any:
-        return media.read_series(row.file(self.column), self.channels)
+    def load(self, value: Any) -> Any:
+        return media.read_series(value, self.channels)
 
-    def complete(self, rows: Iterable[Row]) -> Self:
+    def check_file(self, file: Any, *, decode: bool) -> str | None:
+        media.read_series(file, self.channels)
+        return None
+
+    def complete(self, rows: Rows) -> Self:
         if self.channels is not None:
             return self
-        first: ValueError | None = None
-        for row in rows:
+        fault: ValueError | None = None
+        for i, file in enumerate(rows.files(self.column)):
             try:
-                series = media.read_series(row.file(self.column), None)
+                if file is not None:
+                    return replace(self, channels=media.read_series(file, None).shape[1])
             except media.UNREADABLE as error:
-                first = first or row.bad(self.column, f"should name a series: {error}")
-            else:
-                if series is not None:
-                    return replace(self, channels=series.shape[1])
-        raise first or ValueError(
+                fault = fault or rows.fault(i, self.column, f"should name a series: {error}")
+        raise fault or ValueError(
             f"column '{self.column}' should name files. Found none in the training rows."
         )
 

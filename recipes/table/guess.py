@@ -53,13 +53,10 @@ def guess_schema(rows: Rows, *, target: str | None = None) -> Guess:
     Raises:
         ValueError: No column looks like a target, or none like an input.
     """
-    texts: dict[str, list[str]] = {name: [] for name in rows.columns}
-    for row in rows.select():
-        for name, column_texts in texts.items():
-            text = row.text(name)
-            if text is not None:
-                column_texts.append(text)
-    columns = {name: ColumnContents(name, column_texts, rows.size) for name, column_texts in texts.items()}
+    columns = {
+        name: ColumnContents(name, [text for text in rows.texts(name) if text is not None], len(rows))
+        for name in rows.columns
+    }
     if target is not None:
         rows.check_columns([target], "--target")
     targets = [c for c in columns if c == target or (target is None and c.lower() in _TARGETS)]

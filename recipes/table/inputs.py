@@ -5,13 +5,13 @@ Here are the kinds whose values stand in the table itself; `file_inputs` has ima
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from sennit.data import Transforms
 from sennit.encoders import ENCODERS, Encoder, create_encoder
-from sennit.recipes.table.cells import Row
+from sennit.recipes.table.rows import Rows, row_value
 from torch import Tensor
 
 
@@ -33,25 +33,28 @@ class Input:
     def column_names(self) -> list[str]:
         raise NotImplementedError
 
-    def value(self, row: Row) -> Any:
-        """Return the raw value as ``model.predict`` takes it; None if blank."""
+    def read(self, rows: Rows) -> Sequence[Any]:
+        """Return the raw value of each row; None where blank, a `BadCell` where it cannot be used."""
         raise NotImplementedError
 
-    def complete(self, rows: Iterable[Row]) -> Self:
+    def load(self, value: Any) -> Any:
+        """Return a raw value as ``model.predict`` takes it; files may be opened."""
+        return value
+
+    def complete(self, rows: Rows) -> Self:
         """Return a copy in which everything undeclared is taken from training rows."""
         return self
 
-    def check(self, row: Row, *, decode: bool) -> str | None:
-        """Refuse a row that cannot be read.
+    def check_file(self, file: Any, *, decode: bool) -> str | None:
+        """Refuse a file that cannot be read.
 
         Args:
-            row: Row to check.
-            decode: Whether to read files to the end rather than their headers only.
+            file: File that a cell names.
+            decode: Whether to read it to the end rather than its header only.
 
         Returns:
             A remark about the file, if there is one to make.
         """
-        self.value(row)
         return None
 
     def check_ready(self, x: Tensor) -> None:
@@ -101,8 +104,8 @@ class TextInput(ColumnInput):
     kind: ClassVar[str] = "text"
     encoder: str | dict[str, Any] = "bytes"
 
-    def value(self, row: Row) -> Any:
-        return row.text(self.column)
+    def read(self, rows: Rows) -> Sequence[Any]:
+        return rows.texts(self.column)
 
     def make_encoder(self) -> Encoder:
         return self._encoder()
@@ -131,17 +134,15 @@ class TableInput(Input):
     def column_names(self) -> list[str]:
         return [*self.numbers, *self.categories]
 
-    def value(self, row: Row) -> Any:
-        cells: list[float | None] = [row.number(c) for c in self.numbers]
-        cells += [row.choice(c, names or []) for c, names in self.categories.items()]
-        return None if all(cell is None for cell in cells) else cells
+    def read(self, rows: Rows) -> Sequence[Any]:
+        columns: list[Sequence[Any]] = [rows.numbers(c) for c in self.numbers]
+        columns += [rows.choices(c, names or []) for c, names in self.categories.items()]
+        return [row_value(cells) for cells in zip(*columns, strict=True)]
 
-    def complete(self, rows: Iterable[Row]) -> Self:
-        values: dict[str, set[str]] = {c: set() for c, names in self.categories.items() if names is None}
-        for row in rows if values else ():
-            for column, texts in values.items():
-                texts.add(row.text(column) or "")
-        return replace(self, categories=self.categories | {c: sorted(v - {""}) for c, v in values.items()})
+    def complete(self, rows: Rows) -> Self:
+        texts = {c: set(rows.texts(c)) for c, names in self.categories.items() if names is None}
+        values = {c: sorted(text for text in column if text is not None) for c, column in texts.items()}
+        return replace(self, categories=self.categories | values)
 
     def make_encoder(self) -> Encoder:
         sizes = [len(names or []) for names in self.categories.values()]

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from sennit.recipes.table.check import check_rows
-from sennit.recipes.table.data import TableDataset
+from sennit.recipes.table.data import Preprocess, TableDataset
 from sennit.recipes.table.guess import guess_schema
-from sennit.recipes.table.rows import Rows, read_rows
-from sennit.recipes.table.schema import Preprocess, Schema, read_schema
+from sennit.recipes.table.read import read_rows
+from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.schema import Schema, read_schema
 from sennit.recipes.table.shards import ShardDataset, Shards, find_shards
 
 
@@ -50,10 +51,10 @@ def split_rows(rows: Rows, declared: Schema, *, skip_bad_rows: bool = False) -> 
     """Split a table as its schema declares, check every row, and complete the schema; see `load_data`."""
     declared.check_columns(rows)
     rows.check_columns(declared.split.column_names, "the split")
-    subsets = declared.split.assign(list(rows.select()))
+    subsets = declared.split.assign(rows)
     if not subsets["train"]:
         raise ValueError(f"'{rows.name}' should have training rows. The split has none: {declared.split}.")
-    schema = declared.complete(rows, subsets["train"])
+    schema = declared.complete(rows.take(subsets["train"]))
     check = check_rows(rows, schema, decode=skip_bad_rows)
     if not skip_bad_rows:
         check.refuse()
@@ -71,7 +72,8 @@ def split_rows(rows: Rows, declared: Schema, *, skip_bad_rows: bool = False) -> 
 
 def _check_labels(rows: Rows, schema: Schema, train: list[int]) -> None:
     for name, target in schema.targets.items():
-        if all(target.value(row) is None for row in rows.select(train)):
+        labels = target.read(rows)
+        if all(labels[i] is None for i in train):
             raise ValueError(
                 f"'{rows.name}', column '{target.column_names[0]}' (targets.{name}) should hold a label in "
                 f"some training row. Found {len(train)} rows, each blank or left out."

@@ -1,4 +1,4 @@
-"""Files of images, sound and series: their kinds, a look at the header, and reading."""
+"""Files of images, sound and series: their kinds, a check of the header, and reading."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sennit.encoders.layers.raw_images import read_image
 
 from sennit.extras import require
 
-File = str | BinaryIO | None
+File = str | BinaryIO
 UNREADABLE = (OSError, ValueError, TypeError, RuntimeError, SyntaxError, EOFError)
 """Errors that libraries raise for a damaged file; the ImportError of a missing library is not among them."""
 _SUFFIXES = {
@@ -33,48 +33,13 @@ def file_kind(name: str) -> str | None:
     return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
 
 
-def list_folder(folder: Path) -> dict[str, list[str]]:
-    """Return the columns ``file`` (relative to the folder) and ``class`` of the files in each sub-folder.
-
-    Raises:
-        ValueError: There are no sub-folders, one without files, or files of several kinds.
-    """
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not classes:
-        raise ValueError(
-            f"'{folder}' should hold one folder for each class. Found none. Give a .csv or .parquet "
-            f"file, or put the files of each class into a folder."
-        )
-    columns: dict[str, list[str]] = {"file": [], "class": []}
-    first: dict[str, str] = {}
-    for subfolder in classes:
-        paths = sorted(p for p in subfolder.rglob("*") if file_kind(p.name) in ("image", "audio"))
-        if not paths:
-            raise ValueError(
-                f"'{subfolder}' should hold images or sound files. Found none. Remove the folder."
-            )
-        for path in paths:
-            name = path.relative_to(folder).as_posix()
-            first.setdefault(file_kind(name) or "", name)
-            columns["file"].append(name)
-            columns["class"].append(subfolder.name)
-    if len(first) > 1:
-        raise ValueError(
-            f"'{folder}' should hold files of one kind. Found {' and '.join(sorted(first))} "
-            f"({', '.join(repr(n) for n in first.values())}). For several kinds give a .csv file."
-        )
-    return columns
-
-
 def open_image(file: File) -> Any:
     """Return a path as it is (the encoder reads it), and contents as a PIL image."""
-    return file if file is None or isinstance(file, str) else require("PIL.Image", "image").open(file)
+    return file if isinstance(file, str) else require("PIL.Image", "image").open(file)
 
 
-def check_image(path: str | None, channels: int, *, decode: bool) -> None:
+def check_image(path: str, channels: int, *, decode: bool) -> None:
     """Refuse a file that is not an image, by its header or by decoding it as the encoder will."""
-    if path is None:
-        return
     _check_size(path)
     pillow = require("PIL.Image", "image")
     try:
@@ -88,15 +53,13 @@ def check_image(path: str | None, channels: int, *, decode: bool) -> None:
 
 def open_sound(file: File) -> Any:
     """Return a path as it is (the encoder reads it), and contents as a waveform and its rate."""
-    if file is None or isinstance(file, str):
+    if isinstance(file, str):
         return file
     return require("soundfile", "audio").read(file, dtype="float32")
 
 
-def check_sound(path: str | None, sample_rate: int, *, decode: bool) -> tuple[float, int] | None:
+def check_sound(path: str, sample_rate: int, *, decode: bool) -> tuple[float, int]:
     """Refuse a file that is not sound or holds no samples; return its seconds and its rate in Hz."""
-    if path is None:
-        return None
     _check_size(path)
     info = require("soundfile", "audio").info(path)
     if info.frames == 0:
@@ -112,8 +75,6 @@ def read_series(file: File, channels: int | None) -> Any:
     Raises:
         ValueError: It has no steps, another shape or number of channels, or a value that is not finite.
     """
-    if file is None:
-        return None
     _check_size(file)
     raw = Path(file).read_bytes() if isinstance(file, str) else file.read()
     if raw[:6] == b"\x93NUMPY":

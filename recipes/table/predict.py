@@ -32,5 +32,5 @@ def predict_rows(
         BadCell: A row cannot be used; row and column are named.
     """
     model = MultiTaskModel.from_pretrained(Path(run) / "model")
-    rows = TableDataset(data, Path(run) / "schema.yaml", labelled=False)
-    return model.predict((rows[i]["inputs"] for i in range(len(rows))), batch_size=batch_size)
+    samples = TableDataset(data, Path(run) / "schema.yaml", labelled=False)
+    return model.predict((samples[i]["inputs"] for i in range(len(samples))), batch_size=batch_size)

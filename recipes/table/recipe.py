@@ -88,8 +88,9 @@ class _Scaled(Dataset[Sample]):
 
 def rows_with_any_of(rows: Rows, columns: Sequence[str]) -> Rows:
     """Return the table with the rows of each subset that have a cell in one of some columns."""
+    texts = [rows.texts(column) for column in columns]
     subsets = {
-        name: [i for i in indices if any(rows.row(i).text(c) is not None for c in columns)]
+        name: [i for i in indices if any(column[i] is not None for column in texts)]
         for name, indices in rows.subsets.items()
     }
     return replace(rows, subsets=subsets)

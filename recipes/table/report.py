@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from sennit.recipes.harness import Picture, draw_model, write_report
-from sennit.recipes.table.evaluate import Answers
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.shards import Shards
-from sennit.tasks import MultiTaskModel
+from sennit.tasks import Evaluation, MultiTaskModel
 from sklearn.metrics import confusion_matrix
 
 from sennit.html_page import Block, Grid, Heading, Text
@@ -26,7 +25,7 @@ def report(
     schema: Schema,
     rows: Rows | Shards,
     model: MultiTaskModel,
-    test: Answers | None,
+    test: Evaluation | None,
     baseline: Mapping[str, Mapping[str, float]],
     notes: Sequence[str],
 ) -> None:
@@ -34,17 +33,19 @@ def report(
     blocks: list[Block] = []
     if test is not None and test.metrics:
         blocks += [Heading("Test rows"), results(test, baseline)]
-        blocks += [picture for name in test.metrics if (picture := _draw(name, schema, test)) is not None]
+        blocks += [
+            picture for name in test.metrics if (picture := _draw(name, schema, model, test)) is not None
+        ]
     blocks += [Heading("Data"), _counts(schema, rows), *[Text(note) for note in notes]]
     blocks += [Heading("Model"), Picture(draw_model(model), "From input to loss")]
     write_report(path, title=f"A model of {', '.join(schema.targets)}", blocks=blocks)
 
 
-def results(test: Answers, baseline: Mapping[str, Mapping[str, float]]) -> Grid:
+def results(test: Evaluation, baseline: Mapping[str, Mapping[str, float]]) -> Grid:
     """Return a line for each target and metric."""
     lines = []
     for name, metrics in test.metrics.items():
-        labelled = int(test.labelled[name].reshape(len(test.rows), -1).any(1).sum())
+        labelled = int(test.answers[name].counted.reshape(len(test.index), -1).any(1).sum())
         for metric, value in metrics.items():
             plain = baseline.get(name, {}).get(metric)
             shown = "" if plain is None else f"{plain:.4g}"
@@ -57,28 +58,30 @@ def _counts(schema: Schema, rows: Rows | Shards) -> Grid:
     if isinstance(rows, Shards):
         return Grid(["subset", "rows"], [[name, str(size)] for name, size in rows.sizes.items()])
     specs = {**schema.inputs, **schema.targets}
+    texts = {column: rows.texts(column) for column in (*schema.input_columns, *schema.target_columns)}
     lines = []
-    for subset, size in rows.sizes.items():
+    for subset, indices in rows.subsets.items():
         counts = [
-            sum(any(row.text(c) is not None for c in spec.column_names) for row in rows.subset(subset))
+            sum(any(texts[c][i] is not None for c in spec.column_names) for i in indices)
             for spec in specs.values()
         ]
-        lines.append([subset, str(size), *map(str, counts)])
+        lines.append([subset, str(len(indices)), *map(str, counts)])
     return Grid(["subset", "rows", *(f"with {name}" for name in specs)], lines)
 
 
-def _draw(name: str, schema: Schema, test: Answers) -> Picture | None:
+def _draw(name: str, schema: Schema, model: MultiTaskModel, test: Evaluation) -> Picture | None:
     target: Any = schema.targets[name]
-    labelled, true = test.labelled[name], test.true[name]
+    predicted = model.tasks[name].predict(test.answers[name].logits)
+    true, counted = test.answers[name].targets.numpy(), test.answers[name].counted.numpy()
     if target.kind == "class":
-        predicted = [target.classes.index(a["label"]) for a in test.answers[name]]
+        classes = np.array([target.classes.index(a["label"]) for a in predicted])
         return Picture(
-            _confusion(true[labelled], np.array(predicted)[labelled], target.classes),
+            _confusion(true[counted], classes[counted], target.classes),
             f"{name}: true classes (rows) and predicted ones, in numbers of test rows",
         )
     if target.kind == "number":
-        values = np.array([a["value"] for a in test.answers[name]])
-        return Picture(_scatter(true, values, labelled, target.columns), f"{name}: test rows")
+        values = np.array([a["value"] for a in predicted])
+        return Picture(_scatter(true, values, counted, target.columns), f"{name}: test rows")
     return None
 
 
@@ -99,12 +102,12 @@ def _confusion(true: np.ndarray, predicted: np.ndarray, classes: list[str]) -> F
     return figure
 
 
-def _scatter(true: np.ndarray, predicted: np.ndarray, labelled: np.ndarray, columns: list[str]) -> Figure:
+def _scatter(true: np.ndarray, predicted: np.ndarray, counted: np.ndarray, columns: list[str]) -> Figure:
     figure = Figure(figsize=(4.2 * len(columns), 4))
     for j, (axes, column) in enumerate(
         zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True)
     ):
-        x, y = true[labelled[:, j], j], predicted[labelled[:, j], j]
+        x, y = true[counted[:, j], j], predicted[counted[:, j], j]
         axes.plot(x, y, ".", color="#3b76c4")
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
         axes.plot([low, high], [low, high], color="#8c959f", linewidth=1)

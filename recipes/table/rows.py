@@ -1,65 +1,124 @@
-"""The rows of a table: their cells, and the subsets that they are split into."""
+"""The rows of a table: their cells, read column by column, and the subsets that they are split into."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO, TypeVar
 
-from sennit.recipes.table.cells import BadCell, Row
-from sennit.recipes.table.media import list_folder
-
-from sennit.extras import require
 from sennit.registry import unknown_name
 
-if TYPE_CHECKING:
-    import polars as pl
+T = TypeVar("T")
+
+
+class BadCell(ValueError):
+    """A cell that cannot be used; the message names the data, the row and the column.
+
+    Args:
+        message: Complete message.
+        column: Column at fault; empty for the row as a whole.
+        problem: Expectation and finding, without row and column.
+    """
+
+    # A loader's worker passes an error on by creating it again from its message alone.
+    def __init__(self, message: str, *, column: str = "", problem: str = "") -> None:
+        super().__init__(message)
+        self.column, self.problem = column, problem
 
 
 @dataclass(frozen=True)
 class Rows:
     """The cells of a table as plain lists, which workers can share without the table's library.
 
+    A column is read as a whole. The value of a cell that cannot be used is its `BadCell`, which is raised
+    by whatever needs the row.
+
     Attributes:
         name: Name of the file, for errors.
-        columns: Cells of each column.
+        columns: Cells of each column: strings, or what a Parquet file holds. None, NaN and white space are
+            blank.
+        row_numbers: Number of each row: from 2 in a CSV file, as spreadsheets count, from 0 elsewhere.
         folder: Folder that paths in the table are relative to.
-        first: Number of the first row: 2 in a CSV file, as spreadsheets count, 0 elsewhere.
-        size: Number of rows.
         subsets: Positions of the rows of each subset (train, validation, test) that has any.
         bad: Faults of the rows that are left out, by position.
         notes: Remarks about the data, one sentence each.
+
+    Example:
+        >>> rows = Rows("train.csv", {"price": ["3.5", "3,5", " "]}, range(2, 5))
+        >>> value, fault, blank = rows.numbers("price")
+        >>> value, blank
+        (3.5, None)
+        >>> print(fault)
+        'train.csv', row 3, column 'price' should hold a number. Found '3,5'. Write decimals with a point, \
+and leave unknown cells blank.
     """
 
     name: str
-    columns: dict[str, list[Any]]
-    folder: Path
-    first: int
-    size: int
+    columns: Mapping[str, Sequence[Any]]
+    row_numbers: Sequence[int]
+    folder: Path = Path()
     subsets: Mapping[str, list[int]] = field(default_factory=dict)
     bad: Mapping[int, list[BadCell]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
-    def row(self, i: int) -> Row:
-        """Return row ``i``, counted from 0."""
-        cells = {name: column[i] for name, column in self.columns.items()}
-        number = i + self.first
-        return Row(cells, where=f"'{self.name}', row {number}", index=number, folder=self.folder)
-
-    def select(self, indices: Iterable[int] | None = None) -> Iterator[Row]:
-        """Yield the rows at some positions, or all rows."""
-        return (self.row(i) for i in (range(self.size) if indices is None else indices))
-
-    def subset(self, name: str) -> Iterator[Row]:
-        """Yield the rows of a subset."""
-        return self.select(self.subsets[name])
+    def __len__(self) -> int:
+        return len(self.row_numbers)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Number of rows in each subset."""
         return {name: len(indices) for name, indices in self.subsets.items()}
+
+    def take(self, indices: Sequence[int]) -> Rows:
+        """Return the table with the rows at some positions, without subsets."""
+        columns = {name: [cells[i] for i in indices] for name, cells in self.columns.items()}
+        return replace(self, columns=columns, row_numbers=[self.row_numbers[i] for i in indices], subsets={})
+
+    def texts(self, column: str) -> list[str | None]:
+        """Return the cells of a column without surrounding white space; None where blank."""
+        return [_text(cell) for cell in self.cells(column)]
+
+    def numbers(self, column: str) -> list[float | BadCell | None]:
+        """Return the cells of a column as finite numbers; None where blank."""
+        return [self._number(i, column, cell) for i, cell in enumerate(self.cells(column))]
+
+    def choices(self, column: str, names: Sequence[str]) -> list[int | BadCell | None]:
+        """Return the positions in a list of a column's texts; None where blank."""
+        positions = {name: k for k, name in enumerate(names)}
+        return [
+            None if text is None else self.position(i, column, text, positions)
+            for i, text in enumerate(self.texts(column))
+        ]
+
+    def position(self, i: int, column: str, text: str, positions: Mapping[str, int]) -> int | BadCell:
+        """Return the position of a text, taken from the cell of row ``i``, among declared names."""
+        if text in positions:
+            return positions[text]
+        names = list(positions)
+        listed = ", ".join(f"'{n}'" for n in names[:8]) + (", ..." if len(names) > 8 else "")
+        close = difflib.get_close_matches(text, names, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else "Fix the cell, or declare it in the schema."
+        return self.fault(i, column, f"should be one of {listed}. Found '{text}'. {hint}")
+
+    def files(self, column: str) -> Sequence[str | BinaryIO | None]:
+        """Return the files that a column names: paths, or contents where the data hold them."""
+        return [None if text is None else str(self.folder / text) for text in self.texts(column)]
+
+    def cells(self, column: str) -> Sequence[Any]:
+        """Return the raw cells of a column."""
+        return self.columns[column]
+
+    def place(self, i: int) -> str:
+        """Return the data's name and the number of row ``i``, for errors."""
+        return f"'{self.name}', row {self.row_numbers[i]}"
+
+    def fault(self, i: int, column: str, problem: str) -> BadCell:
+        """Return the error for a cell of row ``i`` or, with an empty ``column``, for the whole row."""
+        where = f"{self.place(i)}, column '{column}'" if column else self.place(i)
+        return BadCell(f"{where} {problem}", column=column, problem=problem)
 
     def check_columns(self, names: Iterable[str], where: str) -> None:
         """Refuse a table without some columns.
@@ -78,66 +137,40 @@ class Rows:
                 fix = " Are the columns separated by commas?" if ";" in only or "\t" in only else ""
                 raise ValueError(f"'{self.name}' lacks a column that {where} reads: {hint}{fix}")
 
+    def _number(self, i: int, column: str, cell: Any) -> float | BadCell | None:
+        text = _text(cell)
+        if text is None:
+            return None
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.inf
+        if math.isinf(value):
+            return self.fault(
+                i,
+                column,
+                f"should hold a number. Found '{text}'. Write decimals with a point, and leave unknown cells "
+                f"blank.",
+            )
+        return None if math.isnan(value) else value
 
-def read_rows(data: str | Path | pl.DataFrame | Rows) -> Rows:
-    """Read a table.
 
-    Args:
-        data: A ``.csv`` (UTF-8, commas; ``.tsv``: tabs), ``.parquet``, polars data frame, or folder that
-            holds one folder of images or sound files for each class.
+def row_value(cells: Sequence[T | BadCell | None]) -> list[T | None] | BadCell | None:
+    """Return several cells of a row as one value: the first fault, or None if all are blank.
 
-    Raises:
-        FileNotFoundError: There is no such file or folder.
-        ValueError: It cannot be read, has no rows, or has two columns of one name.
-        ImportError: polars is not installed.
+    Example:
+        >>> row_value([1.0, None]), row_value([None, None])
+        ([1.0, None], None)
     """
-    if isinstance(data, Rows):
-        return data
-    if not isinstance(data, (str, Path)):
-        return _from_frame(data, "the data frame", Path(), 0)
-    path = Path(data)
-    if path.is_dir():
-        columns = list_folder(path)
-        return Rows(path.name, columns, path, 0, len(columns["file"]))
-    if not path.is_file():
-        raise FileNotFoundError(f"no file or folder '{path}'. Give a .csv, a .parquet or a folder per class.")
-    polars = require("polars", "table")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return _from_frame(polars.read_parquet(path), path.name, path.parent, 0)
-        # As text, so that an error can show what the cell holds.
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        frame = polars.read_csv(path, infer_schema=False, separator=separator)
-    except polars.exceptions.PolarsError as error:
-        raise ValueError(f"'{path}' cannot be read: {_reason(path, error)}") from None
-    return _from_frame(frame, path.name, path.parent, 2)
+    values: list[T | None] = []
+    for cell in cells:
+        if isinstance(cell, BadCell):
+            return cell
+        values.append(cell)
+    return None if all(value is None for value in values) else values
 
 
-def _from_frame(frame: pl.DataFrame, name: str, folder: Path, first: int) -> Rows:
-    repeated = [c for c in frame.columns if c.endswith("_duplicated_0")]
-    if repeated:
-        column = repeated[0].removesuffix("_duplicated_0")
-        raise ValueError(f"'{name}' has two columns '{column}'. Rename one.")
-    if frame.height == 0:
-        raise ValueError(f"'{name}' should hold at least one row under its header. Found none.")
-    columns = {column: frame[column].to_list() for column in frame.columns}
-    return Rows(name, columns, folder, first, frame.height)
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """Return the reason why a file cannot be read, with the row where possible."""
-    if path.stat().st_size == 0:
-        return "it is empty."
-    if "utf-8" in str(error):
-        return "it should be UTF-8. Found another encoding. Save it as UTF-8."
-    if path.suffix.lower() == ".csv":
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            lines = csv.reader(file)
-            width = len(next(lines, []))
-            for number, line in enumerate(lines, 2):
-                if len(line) > width:
-                    return (
-                        f"row {number} should have {width} cells, as the header has. Found {len(line)}. "
-                        f"Put cells that hold commas in double quotes."
-                    )
-    return str(error).splitlines()[0]
+def _text(cell: Any) -> str | None:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    return str(cell).strip() or None

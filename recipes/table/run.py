@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from sennit.fusion import list_fusions
 from sennit.recipes.harness import RunFolder, check_names, command, provenance, write_json
 from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.evaluate import Answers, answer, baselines, write_predictions
 from sennit.recipes.table.guess import guess_schema, write_guess
 from sennit.recipes.table.load import load_data
+from sennit.recipes.table.predictions import baselines, write_predictions
+from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.report import report, results
-from sennit.recipes.table.rows import Rows, read_rows
+from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.shards import Shards
 from sennit.recipes.table.train import make_loader, train
-from sennit.tasks import Fitted
+from sennit.tasks import Evaluation, Fitted, evaluate
 
 from sennit.html_page import Grid
 
@@ -53,9 +56,11 @@ def run(config: Config, text: str) -> Path:
     model.save_pretrained(folder / "model")
     test, baseline = None, {}
     if "test" in rows.subsets:
-        test = answer(model, make_loader(config, schema, rows, "test", model, model.collate))
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        test = evaluate(model, make_loader(config, schema, rows, "test", model, model.collate))
+        model.cpu()
         baseline = baselines(schema, rows, test)
-        write_predictions(folder / "predictions.csv", schema, test)
+        write_predictions(folder / "predictions.csv", schema, model, test)
         _print(results(test, baseline))
     _write_metrics(folder / "metrics.json", rows, fitted, test, baseline)
     notes = [*notes, f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
@@ -79,7 +84,7 @@ def _describe_data(folder: Path, rows: Rows | Shards) -> list[str]:
     notes = [", ".join(f"{size} rows to {_PURPOSES[subset]}" for subset, size in rows.sizes.items()) + "."]
     if isinstance(rows, Rows) and rows.bad:
         write_bad_rows(folder / "bad_rows.csv", rows)
-        numbers = ", ".join(str(i + rows.first) for i in list(rows.bad)[:10])
+        numbers = ", ".join(str(rows.row_numbers[i]) for i in list(rows.bad)[:10])
         ellipsis = ", ..." if len(rows.bad) > 10 else ""
         notes.append(f"{len(rows.bad)} bad rows are left out ({numbers}{ellipsis}); bad_rows.csv says why.")
     return [*notes, *rows.notes]
@@ -89,16 +94,22 @@ def _write_metrics(
     path: Path,
     rows: Rows | Shards,
     fitted: Fitted,
-    test: Answers | None,
+    test: Evaluation | None,
     baseline: Mapping[str, Mapping[str, float]],
 ) -> None:
     figures: dict[str, Any] = {
         "rows": rows.sizes,
         "fitted": {k: v for k, v in dataclasses.asdict(fitted).items() if not isinstance(v, Path)},
-        "test": None if test is None else test.metrics,
+        "test": None if test is None else {name: _finite(values) for name, values in test.metrics.items()},
+        "not_scored": None if test is None else dict(test.excluded),
         "without_any_input": baseline,
     }
     write_json(path, {**provenance(), **figures})
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics with None for those that too few rows leave undefined."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def _print(grid: Grid) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from sennit.data import Batch, Collate, Sample
-from sennit.recipes.table.cells import BadCell
 from sennit.recipes.table.load import open_subset
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.shards import Shards
 from sennit.tasks import MultiTaskModel
@@ -79,9 +78,9 @@ class TargetScales:
         numbers = {name: t for name, t in schema.targets.items() if t.kind == "number"}
         labels: dict[str, list[Any]] = {name: [] for name in numbers}
         if isinstance(rows, Rows):
-            for row in rows.subset("train"):
-                for name, target in numbers.items():
-                    labels[name].append(target.value(row))
+            for name, target in numbers.items():
+                column = target.read(rows)
+                labels[name] = [column[i] for i in rows.subsets["train"]]
         elif numbers:
             data: Any = open_subset(rows, schema, "train")
             for sample, _ in zip(data, range(MAX_ROWS), strict=False):

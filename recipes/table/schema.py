@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import yaml
-from sennit.data import Sample
-from sennit.recipes.table.cells import BadCell, Row
 from sennit.recipes.table.file_inputs import AudioInput, ImageInput, SeriesInput
 from sennit.recipes.table.inputs import Input, TableInput, TextInput
-from sennit.recipes.table.media import UNREADABLE
 from sennit.recipes.table.parse import from_mapping
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.splits import SPLITS, RandomSplit, Split
 from sennit.recipes.table.targets import TARGETS, Target
 
@@ -24,7 +21,6 @@ from sennit.registry import unknown_name
 INPUTS: dict[str, type[Input]] = {
     cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, TableInput, SeriesInput)
 }
-Preprocess = Callable[[Sample], Sample]
 _KEYS = ("inputs", "targets", "split")
 T = TypeVar("T", Input, Target)
 
@@ -48,8 +44,8 @@ class Schema:
         ...     "inputs": {"caption": {"kind": "text", "column": "caption"}},
         ...     "targets": {"good": {"kind": "class", "column": "good", "classes": ["no", "yes"]}},
         ... })
-        >>> schema.sample(Row({"caption": "a dog", "good": "yes"}, where="row 1", index=1))
-        {'inputs': {'caption': 'a dog'}, 'targets': {'good': 1}, 'index': 1}
+        >>> schema.targets["good"].read(Rows("t.csv", {"good": ["no", "yes"]}, range(2)))
+        [0, 1]
     """
 
     inputs: Mapping[str, Input]
@@ -124,59 +120,16 @@ class Schema:
         for name, target in self.targets.items() if labelled else ():
             rows.check_columns(target.column_names, f"targets.{name}")
 
-    def complete(self, rows: Rows, indices: Sequence[int] | None = None) -> Schema:
-        """Return the complete schema, with what it leaves open taken from the training rows.
-
-        Args:
-            rows: Table.
-            indices: Positions of the training rows; all rows by default.
-        """
+    def complete(self, rows: Rows) -> Schema:
+        """Return the complete schema, with what it leaves open taken from training rows."""
         return Schema(
-            {k: _complete(v, rows.select(indices), f"inputs.{k}") for k, v in self.inputs.items()},
-            {k: _complete(v, rows.select(indices), f"targets.{k}") for k, v in self.targets.items()},
+            {name: _complete(spec, rows, f"inputs.{name}") for name, spec in self.inputs.items()},
+            {name: _complete(target, rows, f"targets.{name}") for name, target in self.targets.items()},
             self.split,
         )
 
-    def sample(self, row: Row, *, preprocess: Preprocess | None = None, labelled: bool = True) -> Sample:
-        """Return a row as a sample, of which any input and any target may be absent.
 
-        Args:
-            row: Row of a table or of a shard.
-            preprocess: ``model.preprocessing()``, which turns raw values into tensors; raw by default.
-            labelled: Whether the row has the columns of the targets.
-
-        Raises:
-            BadCell: A cell or its file cannot be used, or every input is blank.
-        """
-        inputs = {}
-        for name, spec in self.inputs.items():
-            try:
-                value = spec.value(row)
-                if value is not None and preprocess is not None:
-                    value = preprocess({"inputs": {name: value}})["inputs"][name]
-                    spec.check_ready(value)
-            except BadCell:
-                raise
-            except UNREADABLE as error:
-                problem = f"cannot be read: {error.__cause__ or error}"
-                raise row.bad(spec.column_names[0], problem) from error
-            if value is not None:
-                inputs[name] = value
-        if not inputs:
-            raise self.blank(row)
-        labels = {name: t.value(row) for name, t in self.targets.items()} if labelled else {}
-        return {
-            "inputs": inputs,
-            "targets": {name: value for name, value in labels.items() if value is not None},
-            "index": row.index,
-        }
-
-    def blank(self, row: Row) -> BadCell:
-        """Return the error for a row without any input."""
-        return row.bad("", f"should have some input. Found every one blank: {', '.join(self.inputs)}.")
-
-
-def _complete(spec: T, rows: Iterable[Row], where: str) -> T:
+def _complete(spec: T, rows: Rows, where: str) -> T:
     try:
         return spec.complete(rows)
     except BadCell:

@@ -1,4 +1,4 @@
-"""WebDataset shards, for data that do not fit a disk: read from beginning to end, and written."""
+"""WebDataset shards, for data that do not fit a disk: read from beginning to end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any, BinaryIO, ClassVar
 
 from sennit.data import Sample
 from sennit.data.order import rank_and_world_size
-from sennit.recipes.table.cells import BadCell, Row
-from sennit.recipes.table.schema import Preprocess, Schema, read_schema
+from sennit.recipes.table.data import Preprocess, Samples
+from sennit.recipes.table.rows import BadCell, Rows
+from sennit.recipes.table.schema import Schema, read_schema
 from sennit.recipes.table.splits import SUBSETS
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -27,7 +28,7 @@ COUNTS = "shards.json"
 
 @dataclass(frozen=True)
 class Shards:
-    """The shards of each subset; what `Rows` is for a table.
+    """The shards of each subset; in the place of `Rows`.
 
     Attributes:
         patterns: Pattern of the shards of each subset.
@@ -57,38 +58,48 @@ def find_shards(pattern: str) -> Shards:
     return Shards(patterns)
 
 
-class ShardRow(Row):
-    """A sample of a shard: its ``json`` holds cells by column, and its other members are columns too.
+@dataclass(frozen=True)
+class ShardSample(Rows):
+    """A sample of a shard as a table of one row.
 
-    A schema may name the members of shards from elsewhere: ``{kind: image, column: jpg}``.
+    Its ``json`` holds cells by column, and its other members are columns too, so that a schema may name the
+    members of shards from elsewhere: ``{kind: image, column: jpg}``.
 
-    Args:
-        members: Contents of the sample's files by their endings.
-        where: Shard and sample, for errors.
-        index: Number of the sample.
+    Attributes:
+        key: Key of the sample.
+        members: Contents of its files by their endings.
     """
 
-    def __init__(self, members: Mapping[str, bytes], *, where: str, index: int) -> None:
+    key: str = ""
+    members: Mapping[str, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> ShardSample:
+        """Make it of what webdataset yields.
+
+        Raises:
+            BadCell: The json cannot be read.
+        """
+        name, key = Path(members["__url__"]).name, members["__key__"]
+        index = int(key) if key.isdecimal() else zlib.crc32(key.encode())
         try:
             cells = json.loads(members.get("json", b"{}"))
         except ValueError as error:
-            raise BadCell(f"{where}: its json cannot be read: {error}") from None
-        super().__init__(cells, where=where, index=index)
-        self.members = members
+            raise BadCell(f"'{name}', sample '{key}': its json cannot be read: {error}") from None
+        columns = {column: [cell] for column, cell in cells.items()}
+        return cls(name, columns, [index], key=key, members=members)
 
-    def text(self, column: str) -> str | None:
-        if column not in self.cells and column in self.members:
-            return self.members[column].decode().strip() or None
-        return super().text(column) if column in self.cells else None
+    def place(self, i: int) -> str:
+        return f"'{self.name}', sample '{self.key}'"
 
-    def number(self, column: str) -> float | None:
-        if column not in self.cells and column in self.members:
-            self.cells = {**self.cells, column: self.text(column)}
-        return super().number(column) if column in self.cells else None
+    def cells(self, column: str) -> Sequence[Any]:
+        if column in self.columns:
+            return self.columns[column]
+        return [self.members[column].decode() if column in self.members else None]
 
-    def file(self, column: str) -> BinaryIO | None:
-        name = column if column in self.members else self.text(column)
-        return None if name is None else BytesIO(self.members[name])
+    def files(self, column: str) -> Sequence[str | BinaryIO | None]:
+        name = column if column in self.members else self.texts(column)[0]
+        return [None if name is None else BytesIO(self.members[name])]
 
 
 class ShardDataset(IterableDataset[Sample]):
@@ -149,11 +160,8 @@ class ShardDataset(IterableDataset[Sample]):
             mixed = require("webdataset.filters", "table").shuffle(self.buffer, self.buffer, rng=order)
             members = mixed(members)
         for sample in members:
-            key = sample["__key__"]
-            where = f"'{Path(sample['__url__']).name}', sample '{key}'"
-            index = int(key) if key.isdecimal() else zlib.crc32(key.encode())
-            row = ShardRow(sample, where=where, index=index)
-            yield self.schema.sample(row, preprocess=self.preprocess, labelled=self.labelled)
+            rows = ShardSample.of(sample)
+            yield Samples(rows, self.schema, preprocess=self.preprocess, labelled=self.labelled)[0]
 
 
 def _expand(pattern: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from sennit.recipes.table.cells import Row
+from sennit.recipes.table.rows import Rows
 
 SUBSETS = ("train", "validation", "test")
 _NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
@@ -35,7 +35,7 @@ class Split(ABC):
         return []
 
     @abstractmethod
-    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
+    def assign(self, rows: Rows) -> dict[str, list[int]]:
         """Return the positions of each subset's rows, counted from 0.
 
         Raises:
@@ -61,23 +61,24 @@ class ColumnSplit(Split):
     def column_names(self) -> list[str]:
         return [self.column, *([self.group] if self.group else [])]
 
-    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
+    def assign(self, rows: Rows) -> dict[str, list[int]]:
         subsets: dict[str, list[int]] = {subset: [] for subset in SUBSETS}
-        first: dict[str, tuple[str, Row]] = {}
-        for i, row in enumerate(rows):
-            text = row.text(self.column) or ""
-            subset = _NAMES.get(text.lower())
+        groups = rows.texts(self.group) if self.group else [None] * len(rows)
+        first: dict[str, tuple[str, int]] = {}
+        for i, (text, group) in enumerate(zip(rows.texts(self.column), groups, strict=True)):
+            subset = _NAMES.get((text or "").lower())
             if subset is None:
-                raise row.bad(self.column, f"should be train, validation or test. Found '{text}'.")
+                problem = f"should be train, validation or test. Found '{text or ''}'."
+                raise rows.fault(i, self.column, problem)
             subsets[subset].append(i)
-            group = row.text(self.group) if self.group else None
             if self.group and group is not None:
-                other, earlier = first.setdefault(group, (subset, row))
+                other, earlier = first.setdefault(group, (subset, i))
                 if other != subset:
-                    raise row.bad(
+                    raise rows.fault(
+                        i,
                         self.group,
                         f"should be in one subset. Found '{group}' in {subset} here and in {other} in row "
-                        f"{earlier.index}. Fix column '{self.column}', or split by group.",
+                        f"{rows.row_numbers[earlier]}. Fix column '{self.column}', or split by group.",
                     )
         return subsets
 
@@ -134,7 +135,7 @@ class RandomSplit(_DrawnSplit):
 
     by: ClassVar[str] = "random"
 
-    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
+    def assign(self, rows: Rows) -> dict[str, list[int]]:
         return self._draw(range(len(rows)))
 
 
@@ -156,13 +157,10 @@ class GroupSplit(_DrawnSplit):
     def column_names(self) -> list[str]:
         return [self.column]
 
-    def assign(self, rows: Sequence[Row]) -> dict[str, list[int]]:
-        groups = []
-        for row in rows:
-            group = row.text(self.column)
-            if group is None:
-                raise row.bad(self.column, "should name a group. Found a blank cell.")
-            groups.append(group)
+    def assign(self, rows: Rows) -> dict[str, list[int]]:
+        groups = rows.texts(self.column)
+        if None in groups:
+            raise rows.fault(groups.index(None), self.column, "should name a group. Found a blank cell.")
         return self._draw(groups)
 
 

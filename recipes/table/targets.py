@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from sennit.recipes.table.cells import Row
+from sennit.recipes.table.rows import BadCell, Rows, row_value
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 
 
@@ -28,11 +28,14 @@ class Target:
     def column_names(self) -> list[str]:
         raise NotImplementedError
 
-    def value(self, row: Row) -> Any:
-        """Return the label as `sennit.data.Collate` takes it; None if blank."""
+    def read(self, rows: Rows) -> Sequence[Any]:
+        """Return the label of each row, as `sennit.data.Collate` takes it.
+
+        None where blank, a `BadCell` where it cannot be used.
+        """
         raise NotImplementedError
 
-    def complete(self, rows: Iterable[Row]) -> Self:
+    def complete(self, rows: Rows) -> Self:
         """Return a copy in which everything undeclared is taken from training rows."""
         return self
 
@@ -58,13 +61,13 @@ class ClassTarget(Target):
     def column_names(self) -> list[str]:
         return [self.column]
 
-    def value(self, row: Row) -> int | None:
-        return row.choice(self.column, self.classes or [])
+    def read(self, rows: Rows) -> Sequence[Any]:
+        return rows.choices(self.column, self.classes or [])
 
-    def complete(self, rows: Iterable[Row]) -> Self:
+    def complete(self, rows: Rows) -> Self:
         if self.classes is None:
-            texts = {row.text(self.column) for row in rows} - {None}
-            self = replace(self, classes=sorted(map(str, texts)))
+            texts = {text for text in rows.texts(self.column) if text is not None}
+            self = replace(self, classes=sorted(texts))
         if len(self.classes or []) < 2:
             raise ValueError(
                 f"column '{self.column}' should hold two classes or more in the training rows. Found "
@@ -103,29 +106,36 @@ class MultiLabelTarget(Target):
     def column_names(self) -> list[str]:
         return (self.columns or []) if self.column is None else [self.column]
 
-    def value(self, row: Row) -> list[float] | None:
+    def read(self, rows: Rows) -> Sequence[Any]:
         if self.column is None:
-            return _values([self._flag(row, c) for c in self.column_names])
-        text = row.text(self.column)
-        if text is None:
-            return None
-        names = self.labels or []
-        true = {row.position(self.column, name, names) for name in self._split(text)}
-        return [float(i in true) for i in range(len(names))]
+            flags = [self._flags(rows, column) for column in self.column_names]
+            return [_numbers(cells) for cells in zip(*flags, strict=True)]
+        positions = {name: k for k, name in enumerate(self.labels or [])}
+        return [
+            None if text is None else self._mask(rows, i, text, positions)
+            for i, text in enumerate(rows.texts(self.column))
+        ]
 
-    def _flag(self, row: Row, column: str) -> float | None:
-        value = row.number(column)
-        if value not in (None, 0, 1):
-            raise row.bad(column, f"should be 0, 1 or blank. Found '{row.text(column)}'.")
-        return value
+    def _flags(self, rows: Rows, column: str) -> list[float | BadCell | None]:
+        return [
+            x
+            if x in (None, 0, 1) or isinstance(x, BadCell)
+            else rows.fault(i, column, f"should be 0, 1 or blank. Found '{rows.cells(column)[i]}'.")
+            for i, x in enumerate(rows.numbers(column))
+        ]
+
+    def _mask(self, rows: Rows, i: int, text: str, positions: Mapping[str, int]) -> list[float] | BadCell:
+        true = [rows.position(i, str(self.column), name, positions) for name in self._split(text)]
+        fault = next((k for k in true if isinstance(k, BadCell)), None)
+        return fault or [float(k in true) for k in range(len(positions))]
 
     def _split(self, text: str) -> list[str]:
         return [name.strip() for name in text.split(self.separator) if name.strip()]
 
-    def complete(self, rows: Iterable[Row]) -> Self:
+    def complete(self, rows: Rows) -> Self:
         if self.column is None or self.labels is not None:
             return self
-        names = {name for row in rows for name in self._split(row.text(self.column) or "")}
+        names = {name for text in rows.texts(self.column) for name in self._split(text or "")}
         return replace(self, labels=sorted(names))
 
     def make_task(self) -> Task:
@@ -148,15 +158,20 @@ class NumberTarget(Target):
     def column_names(self) -> list[str]:
         return self.columns
 
-    def value(self, row: Row) -> list[float] | None:
-        return _values([row.number(c) for c in self.columns])
+    def read(self, rows: Rows) -> Sequence[Any]:
+        columns = [rows.numbers(c) for c in self.columns]
+        return [_numbers(cells) for cells in zip(*columns, strict=True)]
 
     def make_task(self) -> Task:
         return Regression(len(self.columns))
 
 
-def _values(cells: list[float | None]) -> list[float] | None:
-    return None if all(c is None for c in cells) else [math.nan if c is None else c for c in cells]
+def _numbers(cells: Sequence[float | BadCell | None]) -> list[float] | BadCell | None:
+    """Return the numbers of a row, NaN where blank; None if all are."""
+    values = row_value(cells)
+    if values is None or isinstance(values, BadCell):
+        return values
+    return [math.nan if value is None else value for value in values]
 
 
 TARGETS: dict[str, type[Target]] = {cls.kind: cls for cls in (ClassTarget, MultiLabelTarget, NumberTarget)}

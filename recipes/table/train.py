@@ -75,6 +75,8 @@ def train(
             progress=sys.stdout.isatty(),
             resume=config.resume is not None,
         )
+    if not sys.stdout.isatty():  # else it stands below the bar
+        say(f"Waited for data {fitted.waiting:.1%} of the training time.")
     scales.into_units(model)
     return model.eval(), fitted
 
@@ -104,7 +106,8 @@ def _monitor(schema: Schema, rows: Rows | Shards) -> str | None:
     for name, target in schema.targets.items():
         if isinstance(rows, Shards):
             return f"val/{name}/{target.metric}"
-        labels = sum(target.value(row) is not None for row in rows.subset("validation"))
-        if labels >= 2 or (labels and target.kind != "number"):  # an R² needs two
+        labels = target.read(rows)
+        count = sum(labels[i] is not None for i in rows.subsets["validation"])
+        if count >= 2 or (count and target.kind != "number"):  # an R² needs two
             return f"val/{name}/{target.metric}"
     return None

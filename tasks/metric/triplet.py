@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data.collate import TargetSpec
+from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.metrics.nearest import nearest_is_of_class
 from torch import Tensor

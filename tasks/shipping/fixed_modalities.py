@@ -47,7 +47,8 @@ class FixedModel(nn.Module):
     @torch.no_grad()
     def reference(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the model says, by the path that it takes in training and prediction."""
-        return self._scores(View.of(**self._fields(inputs)))
+        fields = self._fields(inputs)
+        return self._scores(View.of(fields["inputs"], masks=fields["masks"], present=fields["present"]))
 
     def leave_out(self) -> None:
         """Drop the encoders of the other modalities; nothing is computed for them any more."""
@@ -58,7 +59,7 @@ class FixedModel(nn.Module):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # Not `View.of`, which looks at values: while a graph is traced there are none.
-        return self._scores(self._view._unchecked(**self._fields(inputs), all_present=self.whole))
+        return self._scores(self._view.replaced(**self._fields(inputs), all_present=self.whole))
 
     def _scores(self, view: View) -> dict[str, Tensor]:
         return {t: self.net.tasks[t].scores(out.logits) for t, out in self.net(view).items()}

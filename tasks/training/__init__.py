@@ -1,1 +1,45 @@
-"""Training: the loop, checkpoints, optimisation, logs, and what a training starts from."""
+"""Training: the loop, checkpoints, optimization, logs, and what a training starts from."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sennit.tasks.training.growing import grow, thin
+from sennit.tasks.training.latent_transfer import latent_transfer
+from sennit.tasks.training.optimization import OptimizerFactory, parameter_groups
+from sennit.tasks.training.schedules import SCHEDULES, Schedule, make_schedule
+from sennit.tasks.training.warm_start import start_from_single_tasks
+
+if TYPE_CHECKING:
+    from sennit.tasks.training.checkpoints import read_checkpoint
+    from sennit.tasks.training.fitting import Fitted, fit
+    from sennit.tasks.training.learner import Learner
+
+__all__ = [
+    "SCHEDULES",
+    "Fitted",
+    "Learner",
+    "OptimizerFactory",
+    "Schedule",
+    "fit",
+    "grow",
+    "latent_transfer",
+    "make_schedule",
+    "parameter_groups",
+    "read_checkpoint",
+    "start_from_single_tasks",
+    "thin",
+]
+
+_LAZY = {
+    "Fitted": "sennit.tasks.training.fitting",
+    "Learner": "sennit.tasks.training.learner",
+    "fit": "sennit.tasks.training.fitting",
+    "read_checkpoint": "sennit.tasks.training.checkpoints",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Lightning is slow to import: it comes with what needs it.
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'sennit.tasks.training' has no attribute '{name}'")

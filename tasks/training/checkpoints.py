@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from sennit.tasks.training.time_limit import TimeLimit
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, and moves it there once it is whole on the disk.
+    """Writes a checkpoint beside its place, and moves it there once all of it is on the disk.
 
     Reading executes nothing: only tensors and plain values are loaded.
     """
@@ -44,7 +46,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint holds, on the CPU; nothing in it is executed.
+    """Return the contents of a checkpoint, on the CPU; nothing in it is executed.
 
     Raises:
         ValueError: The file is damaged, or not a checkpoint.
@@ -60,48 +62,85 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return checkpoint
 
 
+def choose_weights(module: pl.LightningModule, best: Path | None, last: Path) -> None:
+    """Load the best weights, or the last where no value could be monitored.
+
+    Args:
+        module: Module that was trained.
+        best: Checkpoint of the best value; None where none was monitored.
+        last: Last checkpoint.
+    """
+    if best is not None and not best.exists():
+        warnings.warn(
+            "an epoch should end with a number to choose the weights by. Found none, so the last weights are "
+            "kept. Does the validation data have labels of two classes, or of two samples?",
+            stacklevel=3,
+        )
+    path = last if best is None or not best.exists() else best
+    module.load_state_dict(read_checkpoint(path)["state_dict"])
+
+
 class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` and, by a monitored value, ``best.ckpt``.
 
     Args:
-        folder: Where to.
+        folder: Folder of the run.
         every: Steps between checkpoints within an epoch.
-        monitor: The value that chooses the best.
+        monitor: Name of the value that chooses the best.
         mode: Whether that is the ``"max"`` or the ``"min"``.
+        limit: Limit on the time, after which a run may resume with a longer one.
     """
 
-    def __init__(self, folder: Path, *, every: int | None, monitor: str | None, mode: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        every: int | None,
+        monitor: str | None,
+        mode: str,
+        limit: TimeLimit | None = None,
+    ) -> None:
         self.folder, self.every, self.monitor, self.sign = folder, every, monitor, 1 if mode == "max" else -1
+        self.limit = limit
         self.best: float | None = None
-        self._stopped = False
         self.saved_step = 0
+        self._stopped = False
+        self._cut_short = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.should_stop = self._stopped  # Lightning forgets that early stopping had its way
+        # Lightning forgets that early stopping had its way.
+        trainer.should_stop = trainer.should_stop or self._stopped
         self.saved_step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
+        if self.limit is not None and self.limit.reached:
+            self._cut_short = True
+            self._save(trainer, "last")
+            trainer.limit_val_batches = 0  # a resumed run validates where the epoch ends
+            return
         if self.every is None or step % self.every or step == self.saved_step:
             return
         if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:  # the epoch's end is near
             self._save(trainer, "last")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._cut_short:
+            return
         if self.monitor is not None:
-            found = trainer.callback_metrics
-            if self.monitor not in found:
+            values = trainer.callback_metrics
+            if self.monitor not in values:
                 raise ValueError(
                     f"the validation data should have a label for '{self.monitor}', which chooses the "
-                    f"weights. Found values of {sorted(k for k in found if k.startswith('val/'))}."
+                    f"weights. Found values of {sorted(k for k in values if k.startswith('val/'))}."
                 )
-            value = float(found[self.monitor])
+            value = float(values[self.monitor])
             if value == value and (self.best is None or self.sign * value > self.sign * self.best):
                 self.best = value
                 self._save(trainer, "best")
-        self._stopped = trainer.should_stop
+        self._stopped = trainer.should_stop and not (self.limit is not None and self.limit.reached)
         self._save(trainer, "last")  # after the best, so that it never speaks of one that is not there
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:

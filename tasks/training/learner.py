@@ -17,9 +17,12 @@ from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
 from sennit.tasks.model.step import Batches, as_batches
 from sennit.tasks.training.logs import forget_last_step
-from sennit.tasks.training.optimization import SCHEDULES, make_schedule, parameter_groups
+from sennit.tasks.training.optimization import OptimizerFactory, describe, parameter_groups
 from sennit.tasks.training.resumable_module import Resuming
+from sennit.tasks.training.schedules import SCHEDULES, Schedule, make_schedule
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from sennit.registry import check_part, unknown_name
 
@@ -78,20 +81,14 @@ class Learner(Resuming):
         *,
         lr: float = 1e-3,
         weight_decay: float = 0.01,
-        schedule: str = "constant",
+        schedule: str | Schedule = "constant",
         warmup: float = 0.0,
         lr_scale: Mapping[str, float] | None = None,
         freeze: Sequence[str] = (),
         balancing: Balancing | None = None,
+        optimizer: OptimizerFactory | None = None,
     ) -> None:
         super().__init__()
-        if schedule not in SCHEDULES:
-            raise unknown_name("schedule", schedule, SCHEDULES)
-        if not 0 <= warmup < 1 or (warmup and schedule == "one_cycle"):
-            raise ValueError(
-                f"`warmup` should be from 0 to less than 1, and 0 with 'one_cycle', which has its own. "
-                f"Found {warmup} with '{schedule}'."
-            )
         scales = dict(lr_scale or {})
         if any(scale <= 0 for scale in scales.values()):
             raise ValueError(f"`lr_scale` should be more than 0. Found {scales}. `freeze` stops a part.")
@@ -100,17 +97,16 @@ class Learner(Resuming):
             check_boundary(balancing, model.sharing)
             balancing.bind(list(model.tasks))
         self.model, self.balancing = model, balancing
-        self.lr, self.weight_decay, self.schedule, self.warmup = lr, weight_decay, schedule, warmup
-        self.lr_scale = scales
+        self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
         self.options = {
             "lr": lr,
             "weight_decay": weight_decay,
-            "schedule": schedule,
             "warmup": warmup,
             "lr_scale": scales,
             "freeze": list(freeze),
             "balancing": None if balancing is None else balancing.config,
         }
+        self.set_optimization(optimizer=optimizer, schedule=schedule)
         part_of_each(model, scales)
         frozen = part_of_each(model, freeze)
         self._frozen = [m for m in model.modules() if id(m) in frozen]
@@ -120,6 +116,28 @@ class Learner(Resuming):
         self._evaluators: dict[int, Evaluator] = {}
         self._look: tuple[list[Batch], list[Tensor]] | None = None
         self.train(self.training)
+
+    def set_optimization(
+        self, *, optimizer: OptimizerFactory | None = None, schedule: str | Schedule | None = None
+    ) -> None:
+        """Choose an optimizer, a schedule, or both; None leaves the choice that was made before.
+
+        Raises:
+            ValueError: An unknown schedule, or one beside which a ``warmup`` has no meaning.
+        """
+        if schedule is not None:
+            if isinstance(schedule, str) and schedule not in SCHEDULES:
+                raise unknown_name("schedule", schedule, SCHEDULES)
+            if not 0 <= self.warmup < 1 or (self.warmup and schedule not in ("constant", "cosine")):
+                raise ValueError(
+                    f"`warmup` should be from 0 to less than 1, and 0 unless the schedule is 'constant' or "
+                    f"'cosine': others have their own. Found {self.warmup} with {schedule!r}."
+                )
+            self.schedule = schedule
+            self.options["schedule"] = schedule if isinstance(schedule, str) else describe(schedule)
+        if optimizer is not None or "optimizer" not in self.options:
+            self.optimizer_factory = optimizer
+            self.options["optimizer"] = "AdamW" if optimizer is None else describe(optimizer)
 
     def forward(self, batch: Batch) -> dict[str, TaskOutput]:
         outputs: dict[str, TaskOutput] = self.model(batch)
@@ -215,16 +233,32 @@ class Learner(Resuming):
         groups = parameter_groups(
             self.model, lr=self.lr, weight_decay=self.weight_decay, lr_scale=self.lr_scale
         )
+        optimizer = self._adamw(groups) if self.optimizer_factory is None else self.optimizer_factory(groups)
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"`optimizer` should return an Optimizer from parameter groups, as torch.optim.SGD does. "
+                f"Found a {type(optimizer).__name__}."
+            )
+        if self.schedule == "constant" and not self.warmup:
+            return optimizer
+        steps = max(int(self.trainer.estimated_stepping_batches), 1)
+        if isinstance(self.schedule, str):
+            schedule = make_schedule(optimizer, self.schedule, steps=steps, warmup=self.warmup)
+        else:
+            schedule = self.schedule(optimizer, steps)
+        if not isinstance(schedule, LRScheduler):
+            raise TypeError(
+                f"`schedule` should return a scheduler of torch.optim.lr_scheduler from an optimizer and the "
+                f"number of its steps. Found a {type(schedule).__name__}."
+            )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _adamw(self, groups: list[dict[str, Any]]) -> Optimizer:
         # Lightning refuses to clip in mixed precision beside a fused optimizer.
         attached = self._trainer
         clips = attached is not None and bool(attached.gradient_clip_val)
         fused = not (clips and "mixed" in str(attached.precision))
-        optimizer = torch.optim.AdamW(groups, fused=fused)
-        if self.schedule == "constant" and not self.warmup:
-            return optimizer
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = make_schedule(optimizer, self.schedule, steps=steps, warmup=self.warmup)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return torch.optim.AdamW(groups, fused=fused)
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

@@ -1,33 +1,62 @@
-"""Logs of a training that go on where its checkpoint does."""
+"""Logs of a training that resume where its checkpoint does."""
 
 from __future__ import annotations
 
 import csv
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from sennit.tasks.training.checkpoints import read_checkpoint
 
+from sennit.extras import require
+from sennit.registry import unknown_name
 
-def make_loggers(folder: Path, checkpoint: Path | None) -> list[Logger]:
-    """Loggers to ``metrics.csv`` and to TensorBoard's events.
+
+def make_loggers(folder: Path | None, checkpoint: Path | None, extra: Sequence[Logger | str]) -> list[Logger]:
+    """Return a logger to ``metrics.csv``, where there is a folder, and the loggers asked for.
 
     Args:
-        folder: Where to.
-        checkpoint: From where the training goes on; what was logged after it is dropped.
+        folder: Folder of the run.
+        checkpoint: Checkpoint that the training resumes from; rows and events logged after it are dropped.
+        extra: Lightning loggers, or ``"tensorboard"``.
+
+    Raises:
+        ValueError: An unknown name, or TensorBoard without a folder.
+        TypeError: Something other than a logger.
+        ImportError: TensorBoard is not installed.
     """
     step = None if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
-    table = CSVLogger(folder, name="", version="")
-    if rank_zero_only.rank == 0:
-        _keep(table, folder / "metrics.csv", step or 0)
-    return [table, TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)]
+    loggers: list[Logger] = []
+    if folder is not None:
+        table = CSVLogger(folder, name="", version="")
+        if rank_zero_only.rank == 0:
+            _keep_rows(table, folder / "metrics.csv", step or 0)
+        loggers.append(table)
+    return loggers + [_logger(logger, folder, step) for logger in extra]
+
+
+def _logger(logger: Any, folder: Path | None, step: int | None) -> Logger:
+    if isinstance(logger, Logger):
+        return logger
+    if not isinstance(logger, str):
+        raise TypeError(
+            f"`loggers` should hold Lightning loggers or 'tensorboard'. Found a {type(logger).__name__}."
+        )
+    if logger != "tensorboard":
+        raise unknown_name("logger", logger, ["tensorboard"])
+    if folder is None:
+        raise ValueError("the logger 'tensorboard' needs a `folder` for its events. Found none.")
+    require("tensorboard", "logs")
+    return TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)
 
 
 def forget_last_step(trainer: pl.Trainer) -> None:
-    """Before a training step logs: what it does not log again has no value in it.
+    """Let a value that the next training step does not log again be absent from the logs.
 
     Lightning would repeat the last value, such as the loss of a task without a label in this step.
     """
@@ -36,7 +65,7 @@ def forget_last_step(trainer: pl.Trainer) -> None:
             logged.has_reset = True
 
 
-def _keep(logger: CSVLogger, path: Path, step: int) -> None:
+def _keep_rows(logger: CSVLogger, path: Path, step: int) -> None:
     """Give the logger the rows of earlier steps; it would delete the file."""
     rows = []
     if path.exists():

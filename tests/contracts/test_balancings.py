@@ -62,7 +62,7 @@ def test_a_step_at_either_level(name: str, level: str) -> None:
     optimizer = Learner(model, lr=0.1, balancing=balancing).configure_optimizers()
     target = {"y": torch.arange(8) % 3, "z": torch.randn(8, 1).double(), "w": torch.rand(8, 4).round()}
     batch = make_batch(targets=target)
-    batch = batch._unchecked(inputs={m: x.double() for m, x in batch.inputs.items()})
+    batch = batch.replaced(inputs={m: x.double() for m, x in batch.inputs.items()})
 
     active = active_tasks(model, [batch])
     features = training_features(model, batch, active)

@@ -135,7 +135,7 @@ def test_what_stands_in_absent_slots_and_padding_reaches_nothing(name: str) -> N
         x[~batch.present[m]] = torch.nan
     inputs["series"][~batch.masks["series"]] = torch.nan
     found = []
-    for one in (batch, batch._unchecked(inputs=inputs)):
+    for one in (batch, batch.replaced(inputs=inputs)):
         again = copy.deepcopy(model)
         again.loss(one)[0].backward()
         gradients = {n: p.grad for n, p in again.named_parameters()}
@@ -147,7 +147,7 @@ def test_what_stands_in_absent_slots_and_padding_reaches_nothing(name: str) -> N
 def test_padding_changes_nothing(name: str) -> None:
     model, batch = disturbed(name).eval(), make_batch(4, targets={})
     more = torch.randn_like(batch.inputs["series"])
-    longer = batch._unchecked(
+    longer = batch.replaced(
         inputs=batch.inputs | {"series": torch.cat([batch.inputs["series"], more], 1)},
         masks={"series": torch.cat([batch.masks["series"], torch.zeros(4, more.shape[1]).bool()], 1)},
     )
@@ -169,7 +169,7 @@ def test_a_task_that_reads_one_modality_sees_no_other(name: str) -> None:
     tasks = {"y": Classification(3), "z": Regression(reads=("table",))}
     model = make_model("gated", tasks, sharing=create(name)).eval()
     batch = make_batch(12, targets=TARGETS, missing=False)
-    other = batch._unchecked(inputs=batch.inputs | {"series": torch.randn_like(batch.inputs["series"])})
+    other = batch.replaced(inputs=batch.inputs | {"series": torch.randn_like(batch.inputs["series"])})
     before, after = model(batch), model(other)
     torch.testing.assert_close(after["z"].logits, before["z"].logits)
     assert not torch.allclose(after["y"].logits, before["y"].logits)
@@ -215,7 +215,7 @@ def test_a_penalty_counts_once_in_a_step_of_several_batches(name: str) -> None:
 def test_a_modality_absent_from_the_whole_batch(name: str) -> None:
     model, batch = make(name), make_batch(12, targets=TARGETS, missing=False)
     present = batch.present | {"series": torch.zeros(12, dtype=torch.bool)}
-    loss, _ = model.loss(batch._unchecked(present=present, all_present=False))
+    loss, _ = model.loss(batch.replaced(present=present, all_present=False))
     loss.backward()
     assert bool(loss.isfinite())
     fusion_kit.assert_finite_gradients(model)

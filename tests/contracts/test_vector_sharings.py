@@ -81,12 +81,12 @@ def test_a_task_without_a_label_leaves_its_own_parameters_alone(name: str) -> No
 def test_batches_of_one_task_each_teach_what_their_join_does(name: str) -> None:
     model, batch = make(name).eval(), make_batch(SIZE, targets=TARGETS)
     first = torch.arange(SIZE) < SIZE // 2
-    join = batch._unchecked(labelled={"y": first, "z": ~first}, all_labelled=False)
+    join = batch.replaced(labelled={"y": first, "z": ~first}, all_labelled=False)
     parts = []
     for task, rows in (("y", first), ("z", ~first)):
         half = join.select(torch.arange(SIZE)[rows])
         target, labelled = {task: half.targets[task]}, {task: half.labelled[task]}
-        parts.append(half._unchecked(targets=target, labelled=labelled, all_labelled=True))
+        parts.append(half.replaced(targets=target, labelled=labelled, all_labelled=True))
     assert_close_gradients(backward(model, parts), backward(model, join))
 
 
@@ -125,7 +125,7 @@ def test_nan_in_an_absent_slot_reaches_nothing(name: str) -> None:
     x = batch.inputs["table"].clone()
     x[~batch.present["table"]] = torch.nan
     assert bool(x.isnan().any())
-    dirty = batch._unchecked(inputs={**batch.inputs, "table": x})
+    dirty = batch.replaced(inputs={**batch.inputs, "table": x})
     assert_close_gradients(backward(model, dirty), backward(model, batch))
 
 

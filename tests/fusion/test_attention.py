@@ -48,7 +48,7 @@ def doubled(name: str, **options: Any) -> tuple[Fusion, View, dict[str, EncoderO
     encoders = make_encoders()
     fusion = create_fusion(name, encoders, embed_dim=8, heads=2, **options)
     fused, view = FusedEncoder(encoders, fusion).double().eval(), make_view(7)
-    view = view._unchecked(inputs={m: x.double() for m, x in view.inputs.items()})
+    view = view.replaced(inputs={m: x.double() for m, x in view.inputs.items()})
     return fusion, view, fused.encode(view), fused
 
 

@@ -50,7 +50,7 @@ def test_fitting_reads_what_is_present_and_changes_no_parameter_and_no_mode(name
             m: torch.where(batch.present[m].reshape(-1, *[1] * (x.dim() - 1)), x, garbage)
             for m, x in batch.inputs.items()
         }
-        fused.fit_fusion(batch._unchecked(inputs=inputs))
+        fused.fit_fusion(batch.replaced(inputs=inputs))
         found.append(buffers(fused.fusion))
     for n, own in found[0].items():
         torch.testing.assert_close(found[1][n], own, msg=n)

@@ -60,13 +60,11 @@ def test_what_it_cannot_read_is_refused_with_the_likely_mend() -> None:
     model, inputs, masks = fused(), make_inputs(4), make_masks(4)
     view = make_view(4)
     with pytest.raises(ValueError, match=r"unknown modality 'imagge'. Did you mean 'image'"):
-        model.check(view._unchecked(inputs={**inputs, "imagge": inputs["image"]}))
+        model.check(view.replaced(inputs={**inputs, "imagge": inputs["image"]}))
     with pytest.raises(ValueError, match=r"should hold 'table'\. Found \['image', 'series'\]"):
-        model.check(view._unchecked(inputs={m: inputs[m] for m in ("series", "image")}))
+        model.check(view.replaced(inputs={m: inputs[m] for m in ("series", "image")}))
     with pytest.raises(ValueError, match=r"\[batch, time, 2\]\. Found \(4, 2, 6\)\. Are channels first"):
-        model.check(
-            view._unchecked(inputs={**inputs, "series": inputs["series"].transpose(1, 2)}, masks=masks)
-        )
+        model.check(view.replaced(inputs={**inputs, "series": inputs["series"].transpose(1, 2)}, masks=masks))
 
 
 def test_an_unknown_fusion_or_option_is_refused_with_close_matches() -> None:

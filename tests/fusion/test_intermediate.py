@@ -117,7 +117,7 @@ def test_bottleneck_tokens_are_averaged_over_present_modalities_at_each_layer() 
     encoders = make_encoders()
     fusion = create_fusion("bottleneck", encoders, embed_dim=8, heads=2, num_bottlenecks=2, depth=2)
     fused, view = FusedEncoder(encoders, fusion).double().eval(), make_view(7)
-    view = view._unchecked(inputs={m: x.double() for m, x in view.inputs.items()})
+    view = view.replaced(inputs={m: x.double() for m, x in view.inputs.items()})
     out, encoded = fused(view), fused.encode(view)
     for b in range(view.batch_size):
         there = [i for i, m in enumerate(MODALITIES) if view.present[m][b]]

@@ -187,7 +187,7 @@ def test_learned_weights_find_the_modality_that_knows(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = make_model("learned_weights", {"y": Classification(2)})
     batch = make_batch(64, missing=False, targets={"y": torch.zeros(64, dtype=torch.long)})
-    batch = batch._unchecked(targets={"y": (batch.inputs["table"][:, 0] > 0).long()})
+    batch = batch.replaced(targets={"y": (batch.inputs["table"][:, 0] > 0).long()})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     for _ in range(30):
         optimizer.zero_grad()

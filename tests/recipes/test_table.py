@@ -59,7 +59,7 @@ def test_a_run_leaves_a_model_its_figures_and_what_they_come_from(
     }  # fmt: skip
     assert (folder / "runs/table/latest").resolve() == out
     assert "12 rows to train on, 4 rows to choose the epoch by, 4 rows to test with." in shown
-    assert re.search(r"waited for data [\d.]+%", shown)
+    assert re.search(r"[Ww]aited for data [\d.]+%", shown)
     metrics = json.loads((out / "metrics.json").read_text())
     assert list(metrics["test"]) == ["kind", "tags", "price"]
     assert 0 <= metrics["fitted"]["waiting"] <= 1
@@ -130,10 +130,10 @@ def test_a_fusion_that_is_fitted_reads_all_inputs_and_the_targets(
     assert fitted.present["photo"].any()
 
 
-# Killed and taken up again
+# Killed and resumed
 
 
-def test_a_killed_run_goes_on_to_the_same_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_to_the_same_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run("--epochs=4")
 
     def killed(self: Any, batch: Any, batch_idx: int) -> Any:
@@ -147,7 +147,7 @@ def test_a_killed_run_goes_on_to_the_same_model(folder: Path, monkeypatch: pytes
         run("--epochs=4")
     monkeypatch.undo()
     monkeypatch.chdir(folder)
-    resumed = main(["--resume", "runs/table/latest", "--workers=0"], prog="compare")
+    resumed = main(["--resume", "runs/table/latest", "--workers=0"])
     assert resumed != whole
     assert predictions(resumed) == predictions(whole)
     assert (resumed / "model/model.safetensors").read_bytes() == (
@@ -155,7 +155,7 @@ def test_a_killed_run_goes_on_to_the_same_model(folder: Path, monkeypatch: pytes
     ).read_bytes()
 
 
-def test_a_run_goes_on_only_with_its_own_options_and_data(folder: Path) -> None:
+def test_a_run_resumes_only_with_its_own_options_and_data(folder: Path) -> None:
     out = run("--epochs=1")
     with pytest.raises(ValueError, match=r"had other options"):
         main(["--resume", str(out), "--epochs=2"])
@@ -276,7 +276,7 @@ def test_the_splits_of_the_harness_hold_only_rows_that_have_the_input(folder: Pa
 
 @pytest.mark.real_data
 @pytest.mark.skipif(DATA is None, reason="SENNIT_DATA is not set")
-def test_pictures_sounds_and_texts_are_told_better_than_the_commonest(tmp_path: Path) -> None:
+def test_pictures_sounds_and_texts_beat_the_commonest_class(tmp_path: Path) -> None:
     make_stamps(Path(str(DATA)) / "tuxpaint_stamps", tmp_path)
     data, schema = str(tmp_path / "train.csv"), tmp_path / "schema.yaml"
     main(["--data", data, "--guess-schema", str(schema)])

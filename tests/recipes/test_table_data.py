@@ -19,7 +19,7 @@ from sennit.recipes.table import TableDataset
 from sennit.recipes.table.check import check_rows, write_bad_rows
 from sennit.recipes.table.load import load_data, open_subset
 from sennit.recipes.table.model import build_model
-from sennit.recipes.table.rows import read_rows
+from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.schema import Schema
 
 from tests.recipes.table_files import RATE, SCHEMA, make_rows, write_csv, write_yaml

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sennit.recipes.table.load import load_data
 from sennit.recipes.table.model import build_model
-from sennit.recipes.table.rows import read_rows
+from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.splits import SUBSETS, ColumnSplit, GroupSplit, RandomSplit
 
@@ -124,7 +124,7 @@ def test_no_group_is_ever_in_two_subsets_and_every_row_in_one(
 ) -> None:
     if len(set(groups)) < 4:
         return
-    rows = list(read_rows(pl.DataFrame({"g": groups})).select())
+    rows = read_rows(pl.DataFrame({"g": groups}))
     subsets = GroupSplit(column="g", validation=validation, test=0.2, seed=seed).assign(rows)
     assert sorted(i for subset in SUBSETS for i in subsets[subset]) == list(range(len(groups)))
     held = [{groups[i] for i in subsets[subset]} for subset in SUBSETS]
@@ -138,21 +138,21 @@ def test_a_group_on_both_sides_of_a_declared_split_is_refused(tmp_path: Path) ->
     with pytest.raises(
         ValueError, match=r"row 5, column 'speaker' .* 'bob' in test here and in train in row 3"
     ):
-        ColumnSplit(column="split", group="speaker").assign(list(read_rows(path).select()))
+        ColumnSplit(column="split", group="speaker").assign(read_rows(path))
 
 
 def test_a_column_names_the_subset_by_any_usual_name_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("split\ntraining\nDev\nval\ntest\n")
-    subsets = ColumnSplit(column="split").assign(list(read_rows(path).select()))
+    subsets = ColumnSplit(column="split").assign(read_rows(path))
     assert subsets == {"train": [0], "validation": [1, 2], "test": [3]}
     path.write_text("split\ntrain\nrest\n")
     with pytest.raises(ValueError, match=r"row 3, column 'split' should be train, .* Found 'rest'"):
-        ColumnSplit(column="split").assign(list(read_rows(path).select()))
+        ColumnSplit(column="split").assign(read_rows(path))
 
 
 def test_a_random_split_has_the_shares_it_should_and_depends_on_its_seed() -> None:
-    rows = list(read_rows(pl.DataFrame({"x": range(50)})).select())
+    rows = read_rows(pl.DataFrame({"x": range(50)}))
     one, same, other = (RandomSplit(seed=s, validation=0.1, test=0.2).assign(rows) for s in (0, 0, 1))
     assert [len(one[subset]) for subset in SUBSETS] == [35, 5, 10]
     assert one == same != other
@@ -160,9 +160,9 @@ def test_a_random_split_has_the_shares_it_should_and_depends_on_its_seed() -> No
 
 def test_too_few_rows_for_a_split_and_a_blank_group_are_refused() -> None:
     with pytest.raises(ValueError, match=r"needs more than 2 rows or groups. Found 2"):
-        RandomSplit().assign(list(read_rows(pl.DataFrame({"x": [1, 2]})).select()))
+        RandomSplit().assign(read_rows(pl.DataFrame({"x": [1, 2]})))
     with pytest.raises(ValueError, match=r"row 1, column 'g' should name a group. Found a blank cell"):
-        GroupSplit(column="g").assign(list(read_rows(pl.DataFrame({"g": ["a", None, "b"]})).select()))
+        GroupSplit(column="g").assign(read_rows(pl.DataFrame({"g": ["a", None, "b"]})))
 
 
 def test_the_whole_schema_of_the_tests_makes_a_model(tmp_path: Path) -> None:

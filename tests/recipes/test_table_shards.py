@@ -42,9 +42,9 @@ def test_what_is_written_comes_back(tmp_path: Path, table: TableDataset) -> None
     }
     model = build_model(table.schema, fusion="gated", width=8, modality_dropout=0.0)
     preprocess = model.preprocessing()
-    found = list(shards)
-    assert len(shards) == len(found) == len(table)
-    for i, sample in enumerate(found):
+    samples = list(shards)
+    assert len(shards) == len(samples) == len(table)
+    for i, sample in enumerate(samples):
         assert (sample["index"], str(sample["targets"])) == (table[i]["index"], str(table[i]["targets"]))
         ours, theirs = preprocess(sample)["inputs"], preprocess(table[i])["inputs"]
         assert list(ours) == list(theirs)
@@ -57,19 +57,19 @@ def test_every_sample_comes_once_whatever_the_workers(
 ) -> None:
     shards = open_shards(tmp_path)
     loader = DataLoader(shards, batch_size=2, collate_fn=whole, num_workers=workers)
-    found = [sample["index"] for batch in loader for sample in batch]
-    assert sorted(found) == list(range(2, 22))
+    samples = [sample["index"] for batch in loader for sample in batch]
+    assert sorted(samples) == list(range(2, 22))
 
 
 def test_ranks_read_shards_of_their_own(
     tmp_path: Path, table: TableDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
+    shares: list[set[int]] = []
     for rank in range(2):
         monkeypatch.setattr("sennit.recipes.table.shards.rank_and_world_size", lambda rank=rank: (rank, 2))
-        found.append({sample["index"] for sample in open_shards(tmp_path)})
-    assert found[0].isdisjoint(found[1])
-    assert len(found[0] | found[1]) == len(table)
+        shares.append({sample["index"] for sample in open_shards(tmp_path)})
+    assert shares[0].isdisjoint(shares[1])
+    assert len(shares[0] | shares[1]) == len(table)
 
 
 def test_the_order_depends_on_seed_and_epoch(tmp_path: Path, table: TableDataset) -> None:
@@ -83,7 +83,7 @@ def test_the_order_depends_on_seed_and_epoch(tmp_path: Path, table: TableDataset
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_loader_over_shards_goes_on_with_the_batch_that_was_due(
+def test_a_loader_over_shards_resumes_with_the_next_batch(
     tmp_path: Path, table: TableDataset, workers: int
 ) -> None:
     def loader() -> ResumableLoader:

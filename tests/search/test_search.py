@@ -123,7 +123,7 @@ def test_a_task_without_labels_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_augmented_data_are_refused_with_the_mend(tmp_path: Path) -> None:
     def noisy(batch: Batch) -> Batch:
-        return batch._unchecked(inputs={m: x + torch.randn_like(x) for m, x in batch.inputs.items()})
+        return batch.replaced(inputs={m: x + torch.randn_like(x) for m, x in batch.inputs.items()})
 
     train = BatchDataset(make_batch(40, missing=False), transform=noisy)
     check = BatchDataset(make_batch(30, missing=False))

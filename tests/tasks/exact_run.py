@@ -52,7 +52,7 @@ class Noisy:
     def __call__(self, batch: Batch) -> Batch:
         scale = 1 + 0.1 * random.random() + 0.1 * float(np.random.rand())
         inputs = {m: scale * x + 0.1 * torch.randn_like(x) for m, x in batch.inputs.items()}
-        return batch._unchecked(inputs=inputs)
+        return batch.replaced(inputs=inputs)
 
 
 class Samples(Dataset[Batch]):

@@ -71,7 +71,7 @@ def test_the_identity_is_separate_networks(name: str, trunk: Mapping[str, Any] |
         if trunk:
             alone.sharing.stacks[task].load_state_dict(model.sharing.stacks[task].state_dict())
             network, own = alone.sharing.stacks[task], model.sharing.stacks[task]
-        loss, single = alone.loss(batch._unchecked(targets={task: TARGETS[task]}))
+        loss, single = alone.loss(batch.replaced(targets={task: TARGETS[task]}))
         torch.testing.assert_close(single[task], parts[task])
         loss.backward()
         for (key, p), q in zip(own.named_parameters(), network.parameters(), strict=True):

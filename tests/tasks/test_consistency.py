@@ -51,8 +51,8 @@ def test_no_gradient_passes_through_the_teacher() -> None:
     model, batch = make(), unlabelled()
     weak = {m: x.clone().requires_grad_() for m, x in batch.views["weak"].inputs.items()}
     strong = {m: x.clone().requires_grad_() for m, x in batch.views["strong"].inputs.items()}
-    views = {"weak": batch.views["weak"]._unchecked(inputs=weak)}
-    views["strong"] = batch.views["strong"]._unchecked(inputs=strong)
+    views = {"weak": batch.views["weak"].replaced(inputs=weak)}
+    views["strong"] = batch.views["strong"].replaced(inputs=strong)
     model.loss(batch.with_views(**views))[0].backward()
     assert all(x.grad is None or not x.grad.any() for x in weak.values())
     assert all(x.grad is not None and x.grad.any() for x in strong.values())

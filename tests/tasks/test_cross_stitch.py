@@ -59,7 +59,7 @@ def test_identity_stitches_are_separate_networks() -> None:
     alone = make_model("gated", {"y": Classification(3)}, modalities=("table", "image")).eval()
     alone.columns[0].load_state_dict(columns[0].state_dict())
     alone.heads["y"].load_state_dict(model.heads["y"].state_dict())
-    alone.loss(make_batch(12, ("table", "image"))._unchecked(**_same_view(batch)))[0].backward()
+    alone.loss(make_batch(12, ("table", "image")).replaced(**_same_view(batch)))[0].backward()
     for (name, p), q in zip(columns[0].named_parameters(), alone.columns[0].parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, msg=name)
 

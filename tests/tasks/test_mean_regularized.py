@@ -66,7 +66,7 @@ def test_one_masked_head_is_as_many_heads() -> None:
         for place, name in enumerate(NAMES):
             linear.weight[place], linear.bias[place] = (p[0] for p in apart.heads[name].parameters())
     batch = make_batch(SIZE, targets={}, missing=False)
-    batch = batch._unchecked(inputs={m: x.double() for m, x in batch.inputs.items()})
+    batch = batch.replaced(inputs={m: x.double() for m, x in batch.inputs.items()})
     together = joint(batch)["all"].logits
     for place, name in enumerate(NAMES):
         torch.testing.assert_close(together[:, place : place + 1], apart(batch)[name].logits)

@@ -51,7 +51,7 @@ def test_shapley_s_weights_are_those_of_a_plain_loop() -> None:
 
     def value(row: int, subset: tuple[str, ...]) -> Tensor:
         present = {m: torch.tensor([m in subset]) for m in MODALITIES}
-        one = view.select(torch.tensor([row]))._unchecked(present=present, all_present=False)
+        one = view.select(torch.tensor([row])).replaced(present=present, all_present=False)
         with torch.no_grad():
             return model(one)["y"].logits[0].double().softmax(0)
 

@@ -83,7 +83,7 @@ def test_each_subset_is_predicted_as_if_the_rest_did_not_exist(fusion: str) -> N
         inputs = {m: x if m in kept else torch.full_like(x, torch.nan) for m, x in view.inputs.items()}
         if "table" not in kept:
             inputs["table"] = torch.full_like(view.inputs["table"], torch.inf)
-        outputs = model(hidden._unchecked(inputs=inputs))
+        outputs = model(hidden.replaced(inputs=inputs))
         for task, out in model(hidden).items():
             assert torch.equal(outputs[task].logits, out.logits)
 
@@ -156,7 +156,7 @@ def test_preprocessing_is_fitted_on_what_is_present(sharing: type) -> None:
         m: torch.where(batch.present[m].reshape(-1, *[1] * (x.dim() - 1)), x, 1e6)
         for m, x in batch.inputs.items()
     }
-    model.fit_preprocessing(batch._unchecked(inputs=spoiled))
+    model.fit_preprocessing(batch.replaced(inputs=spoiled))
     for column in model.columns:
         assert all(column.leaves()[m] is e for m, e in column.encoders.items())
         table = batch.inputs["table"][batch.present["table"]]

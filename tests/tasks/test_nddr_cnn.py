@@ -76,7 +76,7 @@ def test_absent_samples_and_padding_stay_out_of_its_statistics() -> None:
     )
     state = {k: v.clone() for k, v in model.state_dict().items()}
     batch = make_batch(6, ("series",), targets={}, missing=False)
-    longer = batch._unchecked(
+    longer = batch.replaced(
         inputs={"series": torch.cat([batch.inputs["series"], torch.full((6, 2, 2), 9.0)], 1)},
         masks={"series": torch.cat([batch.masks["series"], torch.zeros(6, 2).bool()], 1)},
     )

@@ -44,7 +44,7 @@ def batches() -> tuple[Batch, Batch]:
     one, other = make_batch(SIZE, MODALITIES, targets=TARGETS), make_batch(SIZE, MODALITIES, targets=TARGETS)
     inputs = {**other.inputs, "table": one.inputs["table"]}
     table, whole = one.present["table"], torch.ones(SIZE, dtype=torch.bool)
-    return one, other._unchecked(inputs=inputs, present={"table": table, "series": whole, "image": ~table})
+    return one, other.replaced(inputs=inputs, present={"table": table, "series": whole, "image": ~table})
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -59,7 +59,7 @@ def test_its_output_does_not_depend_on_the_others(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_its_loss_sends_no_gradient_to_the_others(name: str) -> None:
     model, batch = MODELS[name](), batches()[0]
-    model.loss(batch._unchecked(targets={"z": TARGETS["z"]}))[0].backward()
+    model.loss(batch.replaced(targets={"z": TARGETS["z"]}))[0].backward()
     for column in model.columns:
         leaves = column.leaves()
         for hidden in ("series", "image"):
@@ -81,7 +81,7 @@ def test_samples_that_lack_it_do_not_count(name: str) -> None:
     if not model.auxiliary_info:
         torch.testing.assert_close(value, losses.mean())
     spoiled = torch.where(there[:, None], TARGETS["z"], 1e6)
-    other = batch._unchecked(targets={**batch.targets, "z": spoiled})
+    other = batch.replaced(targets={**batch.targets, "z": spoiled})
     again = task_losses(model, [other], [training_features(model, other, (True, True))], (True, True))[1]
     torch.testing.assert_close(again, value)
 

@@ -134,8 +134,8 @@ def test_trace_norm_of_zeros_and_of_little_rank_is_finite() -> None:
 def test_a_penalty_of_no_strength_is_separate_networks(name: str, trunk: dict[str, Any] | None) -> None:
     """The only thing between the networks is the penalty."""
     model, batch = make(name, trunk, strength=0.0), make_batch(8, targets=TARGETS)
-    batch = batch._unchecked(inputs={m: x.double() for m, x in batch.inputs.items()})
-    batch = batch._unchecked(targets={t: x.double() if t != "y" else x for t, x in TARGETS.items()})
+    batch = batch.replaced(inputs={m: x.double() for m, x in batch.inputs.items()})
+    batch = batch.replaced(targets={t: x.double() if t != "y" else x for t, x in TARGETS.items()})
     before = model.eval()(batch)
     with torch.no_grad():
         for p in model.sharing.networks[1].parameters():

@@ -43,10 +43,12 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_losses_and_metrics_are_in_the_csv_and_in_tensorboard(tmp_path: Path) -> None:
+def test_losses_and_metrics_are_in_the_csv_and_where_asked_in_tensorboard(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path)
+    train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path / "plain")
+    assert not (tmp_path / "plain" / "tensorboard").exists()
+    train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path, loggers=["tensorboard"])
     rows = table(tmp_path)
     assert {"train/loss", "train/y", "train/z", "val/y/accuracy", "val/z/r2"} <= set(rows[0])
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
@@ -78,12 +80,17 @@ def test_the_share_of_time_spent_waiting_for_data_is_printed(
 
     data = Slow(make_data())
     slow = ResumableLoader(data, batch_size=8, collate_fn=data.collate)
-    options: dict[str, Any] = {"epochs": 1, "accelerator": "cpu", "progress": False}
+    options: dict[str, Any] = {"epochs": 1, "accelerator": "cpu"}
     fitted = fit(Learner(make_model(tasks=TASKS)), slow, folder=tmp_path / "slow", **options)
     assert f"waited for data {fitted.waiting:.1%} of the time" in capsys.readouterr().out
     quick = fit(Learner(make_model(tasks=TASKS)), load(make_data()), folder=tmp_path / "quick", **options)
     assert 0 < quick.waiting < fitted.waiting < 1
     assert slow.waited_s > 0.3
+
+
+def test_without_progress_a_training_is_silent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_weights_are_those_of_the_best_validation(tmp_path: Path) -> None:
@@ -133,7 +140,7 @@ def test_the_moving_average_leaves_whole_numbers_alone(tmp_path: Path) -> None:
 def test_training_a_fusion_that_was_never_fitted_warns(tmp_path: Path) -> None:
     data = make_data()
     model = make_model("early_pca", TASKS)
-    with pytest.warns(UserWarning, match=r"fusion 'early_pca' measures.*`model.fit_preprocessing\(batch\)`"):
+    with pytest.warns(UserWarning, match=r"fusion 'early_pca' should be fitted.*`model.fit_prep"):
         train(Learner(model), data, tmp_path / "never")
     model = make_model("early_pca", TASKS)
     model.fit_preprocessing(make_batch(20))
@@ -195,7 +202,7 @@ def test_a_monitored_task_without_a_validation_label_is_a_clear_error(tmp_path: 
 def test_a_loader_that_cannot_go_on_is_refused(tmp_path: Path) -> None:
     data = BatchDataset(make_data())
     plain: Any = {"a": DataLoader(data, batch_size=8, collate_fn=data.collate)}
-    with pytest.raises(TypeError, match=r"Found a DataLoader under 'a', which cannot go on in mid-epoch"):
+    with pytest.raises(TypeError, match=r"Found a DataLoader under 'a', which cannot resume in mid-epoch"):
         fit(Learner(make_model(tasks=TASKS)), plain, folder=tmp_path, epochs=1)
 
 
@@ -213,6 +220,6 @@ def test_ctrl_c_says_where_a_resumed_run_goes_on(
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with pytest.raises(KeyboardInterrupt):
         train(Interrupted(make_model(tasks=TASKS)), make_data(), tmp_path)
-    assert "Interrupted. resume=True goes on from step 3." in capsys.readouterr().out
+    assert "Interrupted. resume=True continues from step 3." in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path, resume=True).steps == 6

@@ -1,0 +1,121 @@
+"""The checks of a batch: the one place where sizes, presence and values are looked at."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def validate(
+    inputs: Mapping[str, Tensor],
+    masks: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+    *,
+    index: Tensor | None = None,
+    targets: Mapping[str, Tensor] | None = None,
+    labelled: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Refuse a batch whose fields disagree, or in which a sample has no modality.
+
+    Presence is looked at on the CPU only.
+
+    Raises:
+        ValueError: Sizes or names disagree, or a sample has no modality at all (its index is named).
+    """
+    sizes = {name: len(x) for name, x in inputs.items()}
+    if len(set(sizes.values())) != 1 or 0 in sizes.values():
+        raise ValueError(
+            f"`inputs` should hold the same number of samples (one or more) for every modality. "
+            f"Found {sizes or 'no modality'}. Mark a missing one in `present`."
+        )
+    refuse_unknown("present", present, inputs)
+    refuse_unknown("masks", masks, inputs)
+    refuse_unknown("labelled", labelled or {}, targets or {})
+    size = next(iter(sizes.values()))
+    for name, flags in present.items():
+        check_bool(f"present['{name}']", flags, (size,))
+    for name, mask in masks.items():
+        check_bool(f"masks['{name}']", mask, tuple(inputs[name].shape[:2]))
+    for task, target in (targets or {}).items():
+        if len(target) != size:
+            raise ValueError(f"`targets['{task}']` should hold {size} samples. Found {len(target)}.")
+    for task, flags in (labelled or {}).items():
+        shape = (size,) if flags.dim() == 1 else tuple((targets or {})[task].shape)
+        check_bool(f"labelled['{task}']", flags, shape)
+    if set(present) == set(inputs) and next(iter(present.values())).device.type == "cpu":
+        has_any = torch.stack(list(present.values())).any(0)
+        if not bool(has_any.all()):
+            raise ValueError(
+                f"every sample should have at least one modality. Found none for "
+                f"{_samples(~has_any, index)}. Leave such samples out of the dataset."
+            )
+
+
+def check_finite(
+    inputs: Mapping[str, Tensor],
+    masks: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+    *,
+    index: Tensor | None = None,
+    allows_nan: frozenset[str] = frozenset(),
+) -> None:
+    """Refuse NaN and infinity where a value is present and valid.
+
+    Args:
+        inputs: One tensor ``[B, ...]`` for each modality.
+        masks: Valid steps ``[B, T]`` of the modalities that have a time axis.
+        present: Rows ``[B]`` that have the modality.
+        index: Sample ids ``[B]`` for the error message.
+        allows_nan: Modalities in which NaN is a missing cell; infinity is refused there too.
+
+    Raises:
+        ValueError: A value is NaN or infinite; the modality and the samples are named.
+    """
+    for name, x in inputs.items():
+        if not x.is_floating_point():
+            continue
+        bad = x.isinf() if name in allows_nan else ~x.isfinite()
+        if not bool(bad.any()):
+            continue
+        if name in masks:
+            bad = bad & masks[name].reshape(*masks[name].shape, *[1] * (x.dim() - 2))
+        rows = bad.flatten(1).any(1) & present[name]
+        if bool(rows.any()):
+            raise ValueError(
+                f"`inputs['{name}']` should be finite where it is present. Found NaN or infinity in "
+                f"{_samples(rows, index)}. Mark the modality as absent there, or clean the data."
+            )
+
+
+def refuse_unknown(argument: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse names that are not known; the error suggests close matches.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ValueError(f"`{argument}` should name only {sorted(known)}. Found {unknown}.{hint}")
+
+
+def check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuse a tensor that is not bool or not of the given shape.
+
+    Raises:
+        ValueError: Its type or shape differs.
+    """
+    if x.dtype != torch.bool or tuple(x.shape) != shape:
+        raise ValueError(f"`{name}` should be bool of shape {shape}. Found {x.dtype} of {tuple(x.shape)}.")
+
+
+def _samples(flags: Tensor, index: Tensor | None) -> str:
+    rows = flags.nonzero().flatten()
+    if index is None:
+        return f"the samples at rows {rows.tolist()} of the batch"
+    return f"the samples with index {index[rows.to(index.device)].tolist()}"

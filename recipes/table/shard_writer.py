@@ -1,0 +1,66 @@
+"""Rows of a table written as WebDataset shards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sennit.recipes.table.data import TableDataset
+from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.schema import write_schema
+from sennit.recipes.table.shards import COUNTS
+
+from sennit.extras import require
+from sennit.files import write_json
+
+
+def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard: int) -> list[Path]:
+    """Write rows with the contents of their files as ``<prefix>-000000.tar`` and so on.
+
+    ``schema.yaml`` and ``shards.json``, the number of samples in each shard of the folder, go beside them.
+
+    Args:
+        dataset: Dataset whose schema's columns are written; nothing is decoded.
+        prefix: Folder and beginning of the file names: ``shards/train``.
+        samples_per_shard: Number of samples in every shard except the last.
+
+    Returns:
+        Paths of the shards.
+
+    Raises:
+        BadCell: A file cannot be read.
+        ImportError: webdataset is not installed.
+    """
+    writers = require("webdataset", "table")
+    folder, name = Path(prefix).parent, Path(prefix).name
+    folder.mkdir(parents=True, exist_ok=True)
+    schema = dataset.schema
+    files = [c for spec in schema.inputs.values() if spec.file for c in spec.column_names]
+    columns = [*schema.input_columns, *schema.target_columns]
+    rows, texts = dataset.rows, {column: dataset.rows.texts(column) for column in columns}
+    counts: dict[str, int] = {}
+    with writers.ShardWriter(f"{folder / name}-%06d.tar", maxcount=samples_per_shard, verbose=0) as writer:
+        for i in dataset.indices:
+            cells = {c: rows.cells(c)[i] for c in columns if texts[c][i] is not None}
+            sample: dict[str, Any] = {"__key__": f"{rows.row_numbers[i]:09d}"}
+            for k, column in enumerate(c for c in files if c in cells):
+                ending = f"{k}{Path(str(cells[column])).suffix.lower()}"
+                sample[ending] = _contents(rows, i, column)
+                cells[column] = ending
+            writer.write({**sample, "json": json.dumps(cells, default=str).encode()})
+            shard = Path(writer.fname).name
+            counts[shard] = counts.get(shard, 0) + 1
+    path = folder / COUNTS
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    kept = {k: v for k, v in earlier.items() if not k.startswith(f"{name}-")}
+    write_json(path, {**kept, **counts})
+    write_schema(folder / "schema.yaml", schema)
+    return [folder / shard for shard in counts]
+
+
+def _contents(rows: Rows, i: int, column: str) -> bytes:
+    try:
+        return (rows.folder / str(rows.cells(column)[i]).strip()).read_bytes()
+    except OSError as error:
+        raise rows.fault(i, column, f"cannot be read: {error}") from None

@@ -1,0 +1,60 @@
+"""Learning rates over a run, by PyTorch's own schedulers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    SequentialLR,
+)
+
+SCHEDULES = ("constant", "cosine", "one_cycle")
+
+Schedule = Callable[[Optimizer, int], LRScheduler]
+"""From an optimizer and the number of its steps to a scheduler that moves once a step."""
+
+
+def make_schedule(optimizer: Optimizer, name: str, *, steps: int, warmup: float) -> LRScheduler:
+    """Return the schedule of that name over a run of ``steps``.
+
+    Args:
+        optimizer: Optimizer, whose groups have the peak learning rates.
+        name: ``"constant"``, ``"cosine"`` (to zero; Loshchilov & Hutter 2017, "SGDR") or ``"one_cycle"``
+            (Smith & Topin 2018, "Super-convergence").
+        steps: Optimizer steps of the whole run.
+        warmup: Share of the steps in which a constant or cosine rate first rises linearly.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        >>> schedule = make_schedule(optimizer, "cosine", steps=6, warmup=1 / 3)
+        >>> rates = []
+        >>> for _ in range(6):
+        ...     rates.append(round(schedule.get_last_lr()[0], 2))
+        ...     optimizer.step(); schedule.step()
+        >>> rates
+        [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
+    """
+    if name == "one_cycle":
+        # One step more, since the scheduler also moves after the last one; a rise of a step at least.
+        rise = max(0.2, 2 / (steps + 1))
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, peaks, total_steps=steps + 1, pct_start=rise, cycle_momentum=False)
+    rise = math.ceil(warmup * steps)
+
+    def after_warmup() -> LRScheduler:
+        if name == "cosine":
+            return CosineAnnealingLR(optimizer, max(steps - rise, 1))
+        return ConstantLR(optimizer, factor=1.0)
+
+    if not rise:
+        return after_warmup()
+    warming = LinearLR(optimizer, start_factor=1 / rise, total_iters=max(rise - 1, 1))
+    return SequentialLR(optimizer, [warming, after_warmup()], milestones=[rise])
