@@ -17,7 +17,7 @@ SIDE = 112
 
 @torch.inference_mode()
 def spectrograms(folder: Path, counts: dict[Literal["train", "validation"], int]) -> list[Batch]:
-    """Return a batch for each split: images ``[N, 1, 28, 28]``, log-mel speech ``[N, 1, 112, 112]``, the digit.
+    """Return a batch per split: images ``[N, 1, 28, 28]``, log-mel speech ``[N, 1, 112, 112]``, the digit.
 
     The noise of the recipe is drawn once for all. The bands are standardised on the first split.
     """
