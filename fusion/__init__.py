@@ -7,17 +7,23 @@ from sennit.fusion.analysis.heterogeneity import (
     interaction_heterogeneity,
     modality_heterogeneity,
 )
-from sennit.fusion.decision.additive import Additive, AdditiveRule
-from sennit.fusion.decision.boosted import Boosted, BoostedRule
-from sennit.fusion.decision.learned_weights import LearnedWeights, LearnedWeightsRule
-from sennit.fusion.decision.majority_vote import MajorityVote, MajorityVoteRule
-from sennit.fusion.decision.mean import MeanProbability, MeanRule
-from sennit.fusion.decision.mean_log_probability import MeanLogProbability, MeanLogProbabilityRule
-from sennit.fusion.decision.mean_logit import MeanLogit, MeanLogitRule
-from sennit.fusion.decision.mulmix import MulMix
-from sennit.fusion.decision.multiplicative import Multiplicative, MultiplicativeRule
-from sennit.fusion.decision.product_of_experts import ProductOfExperts, ProductOfExpertsRule
-from sennit.fusion.decision.stacking import Stacking, StackingRule
+from sennit.fusion.decision import (
+    RULES,
+    AdditiveRule,
+    BoostedRule,
+    DecisionFusion,
+    LearnedWeightsRule,
+    MajorityVoteRule,
+    MeanLogitRule,
+    MeanLogProbabilityRule,
+    MeanProbabilityRule,
+    MulMix,
+    MultiplicativeRule,
+    ProductOfExpertsRule,
+    StackingRule,
+    list_rules,
+    register_rule,
+)
 from sennit.fusion.drawing import describe_fusion
 from sennit.fusion.early.concat import EarlyConcat
 from sennit.fusion.early.granger_clusters import GrangerClusters
@@ -59,16 +65,16 @@ __all__ = [
     "MFB",
     "MMTM",
     "MUTAN",
-    "Additive",
+    "RULES",
     "AdditiveRule",
     "AnyEncoder",
-    "Boosted",
     "BoostedRule",
     "Bottleneck",
     "Cells",
     "CentralNet",
     "CorrelatedLayers",
     "CrossAttention",
+    "DecisionFusion",
     "Dynamic",
     "EarlyConcat",
     "EarlyMutualInformation",
@@ -88,31 +94,23 @@ __all__ = [
     "LateMean",
     "LateSum",
     "LearnedRule",
-    "LearnedWeights",
     "LearnedWeightsRule",
     "LowRank",
-    "MajorityVote",
     "MajorityVoteRule",
-    "MeanLogProbability",
     "MeanLogProbabilityRule",
-    "MeanLogit",
     "MeanLogitRule",
-    "MeanProbability",
-    "MeanRule",
+    "MeanProbabilityRule",
     "MissingTokens",
     "ModalityAttention",
     "ModalityDropout",
     "MulMix",
-    "Multiplicative",
     "MultiplicativeInteractions",
     "MultiplicativeRule",
     "Perceiver",
-    "ProductOfExperts",
     "ProductOfExpertsRule",
     "Rule",
     "SimilarUnits",
     "StackedAutoencoders",
-    "Stacking",
     "StackingRule",
     "Stage",
     "TensorFusion",
@@ -123,8 +121,10 @@ __all__ = [
     "interaction_heterogeneity",
     "leave_one_out",
     "list_fusions",
+    "list_rules",
     "modality_heterogeneity",
     "register_fusion",
+    "register_rule",
     "shapley_values",
 ]
 

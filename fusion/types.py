@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -107,7 +107,13 @@ class FusionOutput(EncoderOutput):
 
 
 class Rule(ABC):
-    """How a decision fusion turns its candidates' probabilities into one decision."""
+    """A way to turn the candidates' probabilities of a decision fusion into one decision.
+
+    Attributes:
+        fusion: Class of the decision fusion that decides by it, of a registered rule.
+    """
+
+    fusion: ClassVar[type[nn.Module]]
 
     @abstractmethod
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:

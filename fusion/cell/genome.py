@@ -42,8 +42,8 @@ class Genome:
         merge: Where predictions merge. ``"early"``: the first cell alone reads taps. ``"intermediate"``:
             every cell may. ``"late"``: the state is joined with the embedding of each modality in use by
             one more linear map. ``"decision"`` and ``"multiplicative"``: the state and each of those
-            embeddings are candidates with heads of their own, under `sennit.fusion.MeanRule` or
-            `sennit.fusion.MultiplicativeRule`.
+            embeddings are candidates with heads of their own, under `MeanProbabilityRule` or
+            `MultiplicativeRule`.
         beta: β of the multiplicative rule; None for the other merges.
         reads: By task, from which cell it reads; tasks that are not named read the last.
 

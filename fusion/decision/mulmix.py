@@ -9,18 +9,18 @@ import torch
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
-from sennit.fusion.decision._candidates import CandidateFusion
+from sennit.fusion.decision._base import DecisionFusion
 from sennit.fusion.decision.boosted import BoostedRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.inputs import FusionInput
-from sennit.fusion.types import FusionOutput, Rule
+from sennit.fusion.types import FusionOutput
 from torch import Tensor
 
 from sennit.registry import unknown_name
 
 
 @register_fusion("mulmix")
-class MulMix(CandidateFusion):
+class MulMix(DecisionFusion):
     """Multiplicative decision fusion of mixtures: ``u_i = Σ_{k∈M_i} f_k(v_k)`` for subsets M_i.
 
     Each mixture is a candidate with heads of its own under `MultiplicativeRule`; ``f_k`` is a linear map,
@@ -73,7 +73,8 @@ class MulMix(CandidateFusion):
         max_candidates: int = 16,
         delta: float | None = None,
     ) -> None:
-        super().__init__(encoders, embed_dim=embed_dim)
+        rule = MultiplicativeRule(beta=beta) if delta is None else BoostedRule(beta=beta, delta=delta)
+        super().__init__(encoders, rule=rule, embed_dim=embed_dim)
         check_at_least(1, "fusion 'mulmix'", max_candidates=max_candidates)
         if mixtures is None:
             self.mixtures = pruned_subsets(self.modalities, max_candidates)
@@ -81,8 +82,6 @@ class MulMix(CandidateFusion):
             _check(mixtures, self.modalities)
             self.mixtures = tuple(tuple(m) for m in mixtures)
         self.candidates = len(self.mixtures)
-        rule: Rule = MultiplicativeRule(beta=beta)
-        self.rule = rule if delta is None else BoostedRule(rule, delta=delta)
         inside = [[m in mixture for m in self.modalities] for mixture in self.mixtures]
         self.register_buffer("membership", torch.tensor(inside), persistent=False)
 

@@ -11,7 +11,7 @@ from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion.cell import ACTIVATIONS, create_operator
 from sennit.fusion.cell.genome import EMBEDDING, Cell, Genome, chain
-from sennit.fusion.decision.mean import MeanRule
+from sennit.fusion.decision.mean_probability import MeanProbabilityRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
@@ -97,7 +97,7 @@ class Cells(Fusion):
             self.project = nn.ModuleList([nn.Linear(d, width) for d in self.embeddings])
             self.stage, self.candidates = "decision", 1 + len(self.project)
             beta = self.genome.beta
-            self.rule = MeanRule() if beta is None else MultiplicativeRule(beta=beta)
+            self.rule = MeanProbabilityRule() if beta is None else MultiplicativeRule(beta=beta)
 
     def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         used = self.genome.used

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from sennit.fusion.decision.mean import MeanRule
-from sennit.fusion.decision.multiplicative import MultiplicativeRules
+from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from sennit.fusion.intermediate.cells import Taps
 from sennit.fusion.types import Rule
 from sennit.search.batched.block_layout import Activations, ArrangeBlocks, BlockLayout
@@ -179,7 +178,8 @@ class BatchedCandidates:
         if present is not None:
             each = torch.stack([present[m] for m in self.candidates[0].fusion.modalities], 1)
             voters = voters & torch.cat([torch.ones_like(each[:, :1]), each], 1)
-        rules: tuple[Rule, Rule] = MeanRule(), MultiplicativeRules(self._betas.repeat_interleave(size))
+        betas = self._betas.repeat_interleave(size)
+        rules: tuple[Rule, Rule] = MeanProbabilityRule(), MultiplicativeRule(beta=betas)
         by_rule = torch.split(votes, self._rule_sizes), torch.split(voters, self._rule_sizes)
         for rule, candidates, present_votes in zip(rules, *by_rule, strict=True):
             if len(candidates) == 0:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from sennit.data import View
-from sennit.fusion import FusedEncoder, FusionOutput
+from sennit.fusion import DecisionFusion, FusedEncoder, FusionOutput
 from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
-from sennit.fusion.decision._candidates import CandidateFusion
 from sennit.tasks.model.model import MultiTaskModel
 from torch import Tensor
 
@@ -146,7 +145,7 @@ def _own(explained: _Explained, view: View) -> Tensor:
 def _of_rule(model: MultiTaskModel, out: FusionOutput, task: str) -> Tensor | None:
     """What the task's own rule gives to the modalities, where each of them is a candidate."""
     present = out.candidate_present
-    if present is None or not isinstance(model.fused_encoder.fusion, CandidateFusion):
+    if present is None or not isinstance(model.fused_encoder.fusion, DecisionFusion):
         return None
     if task in model.rules:
         return model.rules[task].weights(present)

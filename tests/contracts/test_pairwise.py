@@ -72,13 +72,17 @@ FACTORS: list[Sequence[Any]] = [
 ]
 
 RULES: list[Callable[[Row], bool]] = [
-    lambda r: FUSIONS.get(r.fusion).exchanges and not _staged(r),
+    lambda r: _exchanges(r.fusion) and not _staged(r),
     lambda r: SHARINGS.get(r.sharing).exchanges and not _staged(r),
     lambda r: SHARINGS.get(r.sharing).exchanges and FUSIONS.get(r.fusion).stage == "early",
     lambda r: r.balancing is not None and not SHARINGS.get(r.sharing).has_boundary,
-    lambda r: r.tasks == "reads" and FUSIONS.get(r.fusion).exchanges and SHARINGS.get(r.sharing).exchanges,
+    lambda r: r.tasks == "reads" and _exchanges(r.fusion) and SHARINGS.get(r.sharing).exchanges,
 ]
 """All that cannot work together."""
+
+
+def _exchanges(fusion: str) -> bool:
+    return FUSIONS.get(fusion).needs == "stages"
 
 
 def _staged(row: Row) -> bool:
@@ -90,7 +94,7 @@ def _kind(place: int, value: Any) -> Any:
     if place == 0:
         return all(ENCODERS.get(name).staged for name in value)
     if place == 1:
-        return FUSIONS.get(value).exchanges, FUSIONS.get(value).stage == "early"
+        return _exchanges(value), FUSIONS.get(value).stage == "early"
     if place == 2:
         return SHARINGS.get(value).exchanges, SHARINGS.get(value).has_boundary
     return (value == "reads", None, value is not None)[place - 3]

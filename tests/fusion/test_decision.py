@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.fusion import MeanRule, MultiplicativeRule
+from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,7 +28,7 @@ def test_mean_rule_is_minus_the_logarithm_of_the_mean_probability(
     batch: int, count: int, classes: int
 ) -> None:
     log_p, present = draw(batch, count, classes)
-    cost = MeanRule().cost(log_p, present)
+    cost = MeanProbabilityRule().cost(log_p, present)
     for b in range(batch):
         for y in range(classes):
             there = [math.exp(log_p[b, i, y]) for i in range(count) if present[b, i]]
@@ -65,7 +65,7 @@ def test_one_candidate_is_the_cross_entropy() -> None:
     beside_absent = torch.tensor([True, False, False]).expand(5, 3)
     three = torch.stack([logits, *torch.randn(2, 5, 3)], 1).log_softmax(-1)
     for log_p, present in ((three[:, :1], alone), (three, beside_absent)):
-        for rule in (MultiplicativeRule(beta=0.5), MeanRule()):
+        for rule in (MultiplicativeRule(beta=0.5), MeanProbabilityRule()):
             loss = rule.cost(log_p, present).gather(1, target[:, None])[:, 0]
             torch.testing.assert_close(loss, expected)
 
@@ -80,7 +80,7 @@ def test_absent_candidates_do_not_count() -> None:
     """Trap: the number of modalities where the number of candidates present belongs."""
     log_p, _ = draw(4, 2, 3)
     present = torch.tensor([True, True, False]).expand(4, 3)
-    for rule in (MultiplicativeRule(beta=1.0), MeanRule()):
+    for rule in (MultiplicativeRule(beta=1.0), MeanProbabilityRule()):
         for other in (torch.zeros(4, 1, 3), torch.full((4, 1, 3), -50.0)):
             three = torch.cat([log_p, other], 1)
             torch.testing.assert_close(rule.cost(three, present), rule.cost(log_p, present[:, :2]))
@@ -112,8 +112,8 @@ def test_gradients_pass_through_the_weights_only_when_asked() -> None:
     torch.testing.assert_close(whole, -q + p * log_p.detach().flip(1))
 
 
-@pytest.mark.parametrize("rule", [MultiplicativeRule(beta=0.7, through_weights=True), MeanRule()])
-def test_gradient_is_that_of_the_values(rule: MultiplicativeRule | MeanRule) -> None:
+@pytest.mark.parametrize("rule", [MultiplicativeRule(beta=0.7, through_weights=True), MeanProbabilityRule()])
+def test_gradient_is_that_of_the_values(rule: MultiplicativeRule | MeanProbabilityRule) -> None:
     """The rules compute in fp32, so central differences are wide and the tolerance is theirs."""
     x = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
     present = torch.tensor([[True, True, True], [True, False, True]])
@@ -122,8 +122,8 @@ def test_gradient_is_that_of_the_values(rule: MultiplicativeRule | MeanRule) -> 
     )
 
 
-@pytest.mark.parametrize("rule", [MultiplicativeRule(beta=0.5), MeanRule()])
-def test_rules_compute_in_fp32(rule: MultiplicativeRule | MeanRule) -> None:
+@pytest.mark.parametrize("rule", [MultiplicativeRule(beta=0.5), MeanProbabilityRule()])
+def test_rules_compute_in_fp32(rule: MultiplicativeRule | MeanProbabilityRule) -> None:
     log_p, present = draw(3, 2, 3)
     assert rule.cost(log_p.bfloat16(), present).dtype == torch.float32
 

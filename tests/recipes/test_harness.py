@@ -13,7 +13,7 @@ from sennit.recipes.harness.run import command, versions
 from sennit.tasks import Classification, Regression, create_weighting
 
 from sennit.files import write_text
-from sennit.html_page import Grid, Heading, Picture, Text
+from sennit.html_page import Grid, Heading, Picture, Text, page_html
 from tests.parts import make_model
 
 ROW = Row("gated", "late", True, "same", "activity", "accuracy", 0.9, 0.02, [0.88, 0.92])
@@ -128,7 +128,7 @@ def test_resuming_what_is_not_there_or_had_other_options_is_refused(tmp_path: Pa
     run = RunFolder(tmp_path, "a: 1\n")
     with pytest.raises(FileNotFoundError, match=r"no run to resume in '.*nowhere'"):
         RunFolder(tmp_path, "a: 1\n", resume=tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"had other options; its '.*config.yaml' says which"):
+    with pytest.raises(ValueError, match=r"had other options, listed in '.*config.yaml'"):
         RunFolder(tmp_path, "a: 2\n", resume=run.path)
 
 
@@ -143,19 +143,22 @@ def test_versions_and_command_say_what_ran() -> None:
 def test_the_report_escapes_html() -> None:
     odd = '<b>&"'
     for block in (Text(odd), Heading(odd), Grid([odd], [[odd]]), Picture("<svg/>", odd)):
-        assert "<b>" not in block.to_html()
-        assert "&lt;b&gt;&amp;" in block.to_html()
+        page = page_html("", [block])
+        assert "<b>" not in page
+        assert "&lt;b&gt;&amp;&#34;" in page
 
 
 def test_a_figure_is_embedded_with_its_caption_as_text() -> None:
-    drawn = Picture(Figure(figsize=(1, 1)), '"<quoted>"').to_html()
-    assert 'alt="&quot;&lt;quoted&gt;&quot;" src="data:image/png;base64,' in drawn
+    page = page_html("", [Picture(Figure(figsize=(1, 1)), '"<quoted>"')])
+    assert 'alt="&#34;&lt;quoted&gt;&#34;" src="data:image/png;base64,' in page
 
 
 def test_a_grid_marks_rows_and_aligns_numbers() -> None:
-    table = Grid(["name", "score"], [["a", "0.9"], ["b", ""]], frozenset({1})).to_html()
-    assert "<tr><td>a</td><td class=number>0.9</td></tr>" in table
-    assert "<tr class=marked><td>b</td><td class=number></td></tr>" in table
+    table = Grid(["name", "score"], [["a", "0.9"], ["b", ""]], frozenset({1}))
+    page = page_html("", [table])
+    assert "<tr><th>name</th><th class=number>score</th></tr>" in page
+    assert "<tr><td>a</td><td class=number>0.9</td></tr>" in page
+    assert "<tr class=marked><td>b</td><td class=number></td></tr>" in page
 
 
 def test_the_title_of_a_report_is_escaped(tmp_path: Path) -> None:
