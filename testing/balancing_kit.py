@@ -53,7 +53,7 @@ def check_balancing_weights(make: Make) -> None:
 
 
 def check_balancing_directions(make: Make) -> None:
-    """Check that the direction depends neither on the order of the tasks nor on the scale of all gradients."""
+    """Check that the direction depends on neither the order of the tasks nor the scale of the gradients."""
     for size in (2, 4, 5):
         rule = bound(make, size)
         g = torch.randn(size, 4, dtype=torch.float64)  # five are dependent

@@ -6,7 +6,7 @@ import json
 from typing import Any, TypeVar
 
 import torch
-from sennit.fusion import MeanRule, MultiplicativeRule
+from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from sennit.tasks import Task
 from torch import Tensor
 
@@ -72,7 +72,7 @@ def check_one_candidate_decides_alone(task: Task, target: Tensor) -> None:
         return
     torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(log_p.shape[:-1]))
     present = torch.ones(len(target), 1, dtype=torch.bool)
-    for rule in (MeanRule(), MultiplicativeRule(beta=0.5)):
+    for rule in (MeanProbabilityRule(), MultiplicativeRule(beta=0.5)):
         loss = task.expected_cost(rule.cost(log_p, present), target)
         torch.testing.assert_close(loss, task.loss(output[:, 0], target))
 
