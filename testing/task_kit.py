@@ -10,7 +10,8 @@ from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from sennit.tasks import Task
 from torch import Tensor
 
-from sennit.registry import Configurable, Registry
+from sennit.configurable import Configurable
+from sennit.registry import Registry
 
 C = TypeVar("C", bound=Configurable)
 
