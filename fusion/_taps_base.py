@@ -17,7 +17,7 @@ class TappedFusion(Fusion):
     Encoders of unlike depth are aligned at their deepest taps; those that only deeper ones have are not read.
 
     Args:
-        encoders: By modality, each with at least one tap.
+        encoders: Encoder of each modality, with at least one tap.
 
     Attributes:
         taps: For each level, from shallow to deep, the tap of each modality.

@@ -36,7 +36,7 @@ class MulMix(DecisionFusion):
     arXiv 1805.11730 (multiplicative combination of mixtures); the pruning is ours.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of each candidate.
         beta: β ≥ 0 of `MultiplicativeRule`.
         mixtures: The modalities of each mixture; None for all subsets, pruned.

@@ -37,7 +37,7 @@ class Cells(Fusion):
     operators and merges of `Genome` besides.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         genome: As `Genome.to_dict` gives it. By default a plain chain: one cell for each level of
             taps and one for the embeddings, aligned at those, all modalities concatenated.
         embed_dim: Width of the states; that of the genome by default (128 for the chain).

@@ -27,7 +27,7 @@ class CentralNet(TappedFusion):
     Source: Vielzeuf et al. 2018, "CentralNet: a Multilayer Approach for Multimodal Fusion" (eqs. 1-2).
 
     Args:
-        encoders: By modality, each with at least one tap.
+        encoders: Encoder of each modality, with at least one tap.
         embed_dim: Width of the central network.
         auxiliary_weight: β, of the unimodal losses; 1 as in the paper.
 

@@ -24,13 +24,13 @@ class CorrelatedLayers(TappedFusion):
     m at level i correlate with those of some other modality: so what is correlated is fused early, and the
     rest late. Correlations are RV coefficients over the training samples that have both modalities. What
     `fit` decides is saved with the model; until then all gates are open. The paper orders modalities by how
-    correlated they are known to be; here the data say so, level by level. Learned tokens stand in the place
-    of an absent modality. Encoders of unlike depth are aligned at their deepest taps.
+    correlated they are known to be; here the data say so, level by level. Learned tokens stand in
+    for an absent modality. Encoders of unlike depth are aligned at their deepest taps.
     Source: after Neverova et al. 2016, "ModDrop: Adaptive Multi-modal Gesture Recognition" (gradual
     fusion, from strongly to weakly correlated modalities).
 
     Args:
-        encoders: By modality, each with at least one tap.
+        encoders: Encoder of each modality, with at least one tap.
         embed_dim: Width of the joint network and of the result.
         threshold: Least correlation of a layer that is fused early; by default the mean over all pairs of
             modalities and levels.

@@ -32,12 +32,12 @@ class CrossAttention(Fusion):
     (eqs. 1-5, §3.2).
 
     Args:
-        encoders: By modality; one without tokens is one token.
+        encoders: Encoder of each modality; one without tokens gives its pooled vector as one token.
         embed_dim: Width of the crossmodal transformers and of the result.
         depth: Layers of each crossmodal transformer.
         self_depth: Layers of the self-attention transformers.
         heads: Attention heads; divides ``embed_dim``.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
 
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m (T_m + 1), (M − 1)·embed_dim]`` (embed_dim where M = 1).

@@ -26,17 +26,17 @@ class Dynamic(TappedFusion):
     the path with the largest y; backwards it counts as the mixture ``Σ_k y_k h_k`` (straight-through), so
     that paths which are not chosen learn too. The penalty ``λ Σ_k y_k c_k``, straight through again, prefers
     cheap paths: c is the part of the encoders' levels that a path needs. All paths are computed; ``choices``
-    say which was taken, ``losses["cost"]`` what it costs. Learned tokens stand in the place of an absent
+    say which was taken, ``losses["cost"]`` what it costs. Learned tokens stand in for an absent
     modality. Encoders of unlike depth are aligned at their deepest taps.
     Source: Xue & Marculescu 2023, "Dynamic Multimodal Fusion" (decisions at the level of the fusion, the
     resource-aware loss); Jang et al. 2017, "Categorical Reparameterization with Gumbel-Softmax" (§2.2).
 
     Args:
-        encoders: By modality, each with at least one tap.
+        encoders: Encoder of each modality, with at least one tap.
         embed_dim: Width of the paths and of the result.
         temperature: τ.
         cost_weight: λ.
-        dropout: In the paths.
+        dropout: Dropout rate in the paths.
 
     Shape:
         ``pooled [B, embed_dim]``, ``choices [B, 3]``, ``losses["cost"] [B]``.

@@ -64,7 +64,7 @@ class MMTM(PooledFusion):
     Source: Joze et al. 2020, "MMTM: Multimodal Transfer Module for CNN Fusion" (eqs. 2-5).
 
     Args:
-        encoders: By modality, staged.
+        encoders: Staged encoder of each modality.
         embed_dim: Size of the result.
         ratio: Reduction of the squeezed vector; 4 as in the paper.
 

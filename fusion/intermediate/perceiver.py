@@ -36,12 +36,12 @@ class Perceiver(Fusion):
     (§3.1).
 
     Args:
-        encoders: By modality; one without tokens is one token.
+        encoders: Encoder of each modality; one without tokens gives its pooled vector as one token.
         embed_dim: Width of the latents and of the result.
         latents: Their number.
         depth: Layers of the perceiver, each of them attention to the tokens and attention to the latents.
         heads: Attention heads; divides ``embed_dim``.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
         modality_groups: Of modalities that share a perceiver, each modality once:
             ``modality_heterogeneity(...).groups(2)``. By default all are one group.
         pair_groups: Of pairs of modalities that share a crossmodal block, each pair once:

@@ -29,7 +29,7 @@ class SimilarUnits(Fusion):
     "Cluster Analysis and Display of Genome-wide Expression Patterns"; that groups become units is ours.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
         groups: How many units are left after merging; by default half of all.
 

@@ -25,12 +25,12 @@ class StackedAutoencoders(PooledFusion):
     ``λ Σ_l ‖h_{l−1} − ĥ_{l−1}‖² / dim(h_{l−1})`` in which h_{l−1} is a constant: no gradient of it passes to
     the layers below, just as in layer-wise training, and no layer can serve it by shrinking what it has to
     reconstruct. All are trained at once, with the tasks, where the paper trains one after the other. A
-    learned token stands in the place of an absent modality, and is not reconstructed.
+    learned token stands in for an absent modality, and is not reconstructed.
     Source: Ding & Tao 2015, "Robust Face Recognition via Multimodal Deep Face Representation";
     Bengio et al. 2007, "Greedy Layer-Wise Training of Deep Networks".
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the last code, the result.
         depth: Number of auto-encoders, three in the paper; sizes fall from that of the joined features in
             equal ratios.
