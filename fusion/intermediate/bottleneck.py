@@ -106,7 +106,7 @@ class Bottleneck(Fusion):
     def _tokens(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Each modality's tokens at the common width, and which of them are valid."""
+        """Return each modality's tokens at the common width, and which of them are valid."""
         states, masks = [], []
         for name, project in zip(self.modalities, self.project, strict=True):
             out = outputs[name]
