@@ -104,11 +104,7 @@ class FusedEncoder(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """All that is needed to make it again, in plain JSON values."""
-        parts = {
-            **{name: leaves[name] for name, leaves in self._leaves.items() if name in leaves},
-            **self.nested,
-        }
-        encoders = [[name, parts[name].config] for name in self._leaves]
+        encoders = [[m, (self.nested.get(m) or leaves[m]).config] for m, leaves in self._leaves.items()]
         return {"name": "fused", "encoders": encoders, "fusion": self.fusion.config}
 
     @classmethod

@@ -74,9 +74,8 @@ class SubsetLog(nn.Module):
             # On another device this check would cost a synchronisation at every step.
             self.complete = self.seen.device.type == "cpu" and bool(self.seen[1:].all())
             return
-        new = codes[
-            ~self.seen[codes] & (codes > 0)
-        ]  # a sample without any comes from `modality_weights` alone
+        # A sample without any modality comes from `modality_weights` alone.
+        new = codes[~self.seen[codes] & (codes > 0)]
         if len(new) and bool(self.seen.any()):
             names = [m for i, m in enumerate(self.modalities) if int(new[0]) >> i & 1]
             warnings.warn(

@@ -68,7 +68,7 @@ class ModalityDropout(nn.Module):
             )
         self.p = dict(p) if isinstance(p, Mapping) else p
         self.schedule, self.epochs = schedule, epochs
-        # Saved, so that a training that goes on in mid-epoch has the rates it had.
+        # Saved, so that training resumed within an epoch has the same rates.
         self.register_buffer("share", None if schedule == "constant" else torch.zeros(()))
 
     @property
