@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import torch
 from sennit.fusion import FiLM, LateConcat, LowRank, MultiplicativeInteractions, TensorFusion
-from sennit.fusion.late._contraction import Contraction
+from sennit.fusion.late.contraction import Contraction
 from torch import Tensor, nn
 
 FILES = {"multibench": "fusions/common_fusions.py", "pykale": "kale/embed/multimodal_fusion.py"}

@@ -11,7 +11,7 @@ from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
-from sennit.fusion.late._contraction import Contraction
+from sennit.fusion.late.contraction import Contraction
 from sennit.fusion.types import FusionOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
