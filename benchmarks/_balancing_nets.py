@@ -25,7 +25,7 @@ class Pooled(nn.Module):
 
 
 def mlp() -> nn.Module:
-    """Four layers, 0.85 M parameters; 0.92 M with the projection behind them."""
+    """Return four layers with 0.85 M parameters; 0.92 M with the projection behind them."""
     layers: list[nn.Module] = []
     for inputs in (128, 512, 512, 512):
         layers += [nn.Linear(inputs, 512), nn.ReLU()]
@@ -33,7 +33,7 @@ def mlp() -> nn.Module:
 
 
 def conv() -> nn.Module:
-    """Three convolutions with norms."""
+    """Return three convolutions with norms."""
     layers: list[nn.Module] = []
     for inputs, outputs in ((3, 32), (32, 64), (64, 128)):
         layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.GroupNorm(8, outputs), nn.ReLU()]
@@ -45,7 +45,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "conv": (conv, (32, 3, 32, 32), 128),
     "transformer": (Pooled, (32, 16, 32), 128),
 }
-"""What makes the network, the shape of a batch, and the size of a feature."""
+"""Maker of the network, shape of a batch, and size of a feature."""
 
 
 class Net(Encoder):

@@ -15,8 +15,8 @@ from sennit.recipes.harness import Recipe
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import Config as HTADConfig
 from sennit.recipes.htad.data import folds, inner_splits, load
+from sennit.recipes.htad.model import build_tasks
 from sennit.recipes.htad.recipe import HTADRecipe
-from sennit.recipes.htad.train import build_tasks
 from sennit.recipes.mosi.recipe import MOSIRecipe
 from sennit.tasks import Task
 
@@ -27,10 +27,12 @@ _load = lru_cache(maxsize=1)(load)
 
 @dataclass(frozen=True)
 class Part:
-    """One training: where there are validation or test data, the model is scored on them.
+    """The data of one training.
 
     Attributes:
-        train: Its ``transform`` makes noise anew each epoch.
+        train: Training data; their ``transform`` draws new noise in each epoch.
+        validation: Data that the model is scored on, if any.
+        test: Data that the model is scored on, if any.
     """
 
     train: BatchDataset
@@ -43,9 +45,10 @@ class DataSet:
     """A recipe in a fixed, reduced configuration, whose tasks are all classifications.
 
     Attributes:
+        recipe: Recipe.
         settings: Changes to the recipe's config.
-        quick: Further ones for ``--quick``.
-        renderings: How often training data are rendered for frozen encoders; 1 where there is no noise.
+        quick: Further changes for ``--quick``.
+        renderings: Number of renderings of the training data for frozen encoders; 1 without noise.
     """
 
     recipe: Recipe[Any]
@@ -54,13 +57,13 @@ class DataSet:
     renderings: int
 
     def config(self, folder: Path, settings: Mapping[str, Any]) -> Options:
-        """The recipe's config, checked."""
+        """Return the recipe's config, checked."""
         config: Options = self.recipe.config(data=folder, **settings)
         config.check()
         return config
 
     def parts(self, config: Any, names: Sequence[str], seed: int) -> list[Part]:
-        """All trainings of a seed, whose scores are averaged."""
+        """Return all trainings of a seed, whose scores are averaged."""
         data = self.recipe.data(config, names, seed)
         return [Part(data.train, data.validation, data.test)]
 
@@ -70,7 +73,7 @@ class Config(HTADConfig):
     """Options of `Activities`.
 
     Args:
-        folds: How many of a protocol's folds are in use, the first of them.
+        folds: Number of a protocol's folds in use, from the first.
     """
 
     folds: int = 5
@@ -89,12 +92,12 @@ class Activities(HTADRecipe):
 class Folds(DataSet):
     """HTAD under one protocol.
 
-    Of each fold the model of all its training data is tested; models of parts of these are scored on the
-    rest, which are the validation data: split as the folds are, so that under ``"new"`` they are of a
-    recording that the model has not seen either.
+    In each fold, a model of all training data is tested; models of parts of them are scored on the rest, the
+    validation data. They are split like the folds, so that under ``"new"`` they too are of a recording that
+    the model has not seen.
 
     Attributes:
-        protocol: ``"same"`` or ``"new"``.
+        protocol: Protocol, ``"same"`` or ``"new"``.
     """
 
     protocol: str = "same"
@@ -109,20 +112,20 @@ class Folds(DataSet):
         noise = max(config.strengths)
 
         def only(rows: Any) -> Batch:
-            some = data.batch.select(torch.as_tensor(rows))
-            targets = {"activity": some.targets["activity"]}
-            return Batch.of({m: some.inputs[m] for m in names}, targets=targets, index=some.index)
+            selected = data.batch.select(torch.as_tensor(rows))
+            targets = {"activity": selected.targets["activity"]}
+            return Batch.of({m: selected.inputs[m] for m in names}, targets=targets, index=selected.index)
 
         def noisy(rows: Any) -> BatchDataset:
             batch = only(rows)
             return BatchDataset(batch, transform=Augment(batch, noise))
 
-        found = []
+        parts = []
         for train, test in folds(data, self.protocol, seed)[: config.folds]:
             for fit, check in inner_splits(data, self.protocol, train, seed):
-                found.append(Part(noisy(fit), BatchDataset(only(check)), None))
-            found.append(Part(noisy(train), None, BatchDataset(only(test))))
-        return found
+                parts.append(Part(noisy(fit), BatchDataset(only(check)), None))
+            parts.append(Part(noisy(train), None, BatchDataset(only(test))))
+        return parts
 
 
 _HTAD = {"epochs": 24, "batch_size": 128, "width": 64}

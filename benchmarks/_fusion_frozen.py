@@ -1,4 +1,4 @@
-"""What frozen encoders gave, kept in files and read as if the encoders were there."""
+"""Outputs of frozen encoders, stored in files and read in place of the encoders."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _POOLED, _TOKENS, _MASK, _TAP = "pooled", "tokens", "mask", "tap:"
 
 
 class Remembered(Encoder):
-    """Looks up what a frozen encoder gave for the samples whose numbers it reads.
+    """Looks up the outputs of a frozen encoder for the samples whose numbers it reads.
 
-    Taps are kept pooled: so all fusions read them that do not act between stages.
+    Taps are stored pooled, for all fusions that do not act between stages.
 
     Args:
-        outputs: As `encoded` gives them.
+        outputs: Outputs of `encoded`.
 
     Shape:
         ``forward(rows [B])``, whole numbers.
@@ -43,24 +43,24 @@ class Remembered(Encoder):
         self.input_spec = InputSpec((), dtype=torch.int64)
         self.embed_dim = outputs[_POOLED].shape[1]
         self.token_dim = outputs[_TOKENS].shape[2] if _TOKENS in outputs else None
-        # Files have their tensors in any order: the level stands before the name.
+        # The order of tensors in a file is arbitrary: the level stands before the name.
         self.taps = {key: key.split(":", 2)[2] for key in sorted(outputs) if key.startswith(_TAP)}
         self.tap_info = tuple(TapInfo(name, outputs[key].shape[1], "BC") for key, name in self.taps.items())
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        found = {key: values.index_select(0, x) for key, values in self.outputs.items()}
-        taps = {name: found[key] for key, name in self.taps.items()}
-        return EncoderOutput(found[_POOLED], found.get(_TOKENS), found.get(_MASK), taps)
+        rows = {key: values.index_select(0, x) for key, values in self.outputs.items()}
+        taps = {name: rows[key] for key, name in self.taps.items()}
+        return EncoderOutput(rows[_POOLED], rows.get(_TOKENS), rows.get(_MASK), taps)
 
 
 def encoded(name: str, encoder: Encoder, part: Part, *, renderings: int) -> dict[str, Tensor]:
-    """What an encoder gives for the training data, rendering by rendering, then for the others.
+    """Return an encoder's outputs for the training data, rendering by rendering, then for the other data.
 
     Args:
-        name: The modality.
-        encoder: Trained.
-        part: Its data.
-        renderings: How often training data are read, with noise anew.
+        name: Modality.
+        encoder: Trained encoder.
+        part: Data of the training.
+        renderings: Number of times that training data are read, with new noise.
     """
     device = torch.device("cpu")
     gathered: dict[str, list[Tensor]] = {}
@@ -69,13 +69,13 @@ def encoded(name: str, encoder: Encoder, part: Part, *, renderings: int) -> dict
             out = encode_present_rows(
                 encoder, batch.inputs[name], batch.masks.get(name), batch.present[name], all_present=True
             )
-            own = {_POOLED: out.pooled}
-            own |= {} if out.tokens is None else {_TOKENS: out.tokens}
-            own |= {} if out.mask is None else {_MASK: out.mask}
+            tensors = {_POOLED: out.pooled}
+            tensors |= {} if out.tokens is None else {_TOKENS: out.tokens}
+            tensors |= {} if out.mask is None else {_MASK: out.mask}
             for level, tap in enumerate(encoder.tap_info):
                 key = f"{_TAP}{level:02d}:{tap.name}"
-                own[key] = pool(out.taps[tap.name], tap.layout, out.tap_masks.get(tap.name))
-            for key, value in own.items():
+                tensors[key] = pool(out.taps[tap.name], tap.layout, out.tap_masks.get(tap.name))
+            for key, value in tensors.items():
                 gathered.setdefault(key, []).append(value)
     return {key: torch.cat(values) for key, values in gathered.items()}
 
@@ -89,10 +89,10 @@ def _batches(part: Part, renderings: int) -> Iterator[Batch]:
 
 
 def numbered(part: Part, names: Sequence[str], *, renderings: int) -> Part:
-    """The same samples with their numbers in `encoded` in the place of inputs."""
+    """Return the same samples with their numbers in `encoded` instead of inputs."""
     start = 0
 
-    def own(data: BatchDataset | None, count: int) -> BatchDataset | None:
+    def renumbered(data: BatchDataset | None, count: int) -> BatchDataset | None:
         nonlocal start
         if data is None:
             return None
@@ -101,26 +101,26 @@ def numbered(part: Part, names: Sequence[str], *, renderings: int) -> Part:
         targets = {t: y.repeat(count, *[1] * (y.dim() - 1)) for t, y in data.batch.targets.items()}
         return BatchDataset(Batch.of(dict.fromkeys(names, rows), targets=targets))
 
-    train = own(part.train, renderings)
+    train = renumbered(part.train, renderings)
     assert train is not None
-    return Part(train, own(part.validation, 1), own(part.test, 1))
+    return Part(train, renumbered(part.validation, 1), renumbered(part.test, 1))
 
 
 def write(path: Path, outputs: Mapping[str, Tensor]) -> None:
-    """Keep the outputs of an encoder, whole or not at all."""
+    """Write the outputs of an encoder, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, save({key: value.contiguous() for key, value in outputs.items()}))
 
 
 def read(path: Path) -> Remembered:
-    """The encoder of a file.
+    """Return the encoder of a file.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There is no such file.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f"no file '{path}', which the training of its modality alone leaves. Remove '{path.parents[1]}', "
-            f"so that all is trained again."
+            f"so that everything is trained again."
         )
     return Remembered(load_file(path))

@@ -16,18 +16,16 @@ MARKS = {"missing_30": "o", "missing_60": "x"}
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """All tables of the page "Which fusion should I use?"."""
+    """Return all tables of the page "Which fusion should I use?"."""
     blocks = ["## The multiplicative family against the mean of decisions", _family(result["statements"])]
     for data in dict.fromkeys(entry["data"] for entry in result["table"]):
-        own = [entry for entry in result["table"] if entry["data"] == data]
+        entries = [entry for entry in result["table"] if entry["data"] == data]
         stated = [entry for entry in result["statements"] if entry["data"] == data]
-        finals = [entry for entry in own if entry["final"]]
+        finals = [entry for entry in entries if entry["final"]]
         blocks += [f"## {data}", _finals(finals, stated)]
-        blocks += [f"### {data}: every fusion, one seed", _screen(own)]
-        own_refusals = [
-            row for row in result["rows"] if row["what"].startswith(f"{data}: ") and not row["runs"]
-        ]
-        blocks += [f"- {row['what'].removeprefix(f'{data}: ')}: {row['unit']}" for row in own_refusals]
+        blocks += [f"### {data}: every fusion, one seed", _screen(entries)]
+        refused = [row for row in result["rows"] if row["what"].startswith(f"{data}: ") and not row["runs"]]
+        blocks += [f"- {row['what'].removeprefix(f'{data}: ')}: {row['unit']}" for row in refused]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -36,13 +34,13 @@ def _grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _text(own: Mapping[str, Any], *, signed: bool = False) -> str:
-    mean = f"{own['mean']:+.3f}" if signed else f"{own['mean']:.3f}"
-    return mean if own["std"] is None else f"{mean} ± {own['std']:.3f}"
+def _text(values: Mapping[str, Any], *, signed: bool = False) -> str:
+    mean = f"{values['mean']:+.3f}" if signed else f"{values['mean']:.3f}"
+    return mean if values["std"] is None else f"{mean} ± {values['std']:.3f}"
 
 
 def _family(stated: Sequence[Mapping[str, Any]]) -> str:
-    """A line for each fusion, peer and data set: the difference paired by seed, and how often it is above."""
+    """Return for each fusion, peer and data set the difference paired by seed, and how often it is above."""
     lines = [
         [
             entry["data"],
@@ -61,9 +59,9 @@ def _family(stated: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _name(entry: Mapping[str, Any], tasks: Sequence[str]) -> str:
-    """What was trained; for a modality that is scored on fewer tasks, on which."""
-    known = list(entry["tasks"])
-    return str(entry["what"]) if len(known) == len(tasks) else f"{entry['what']} ({', '.join(known)} only)"
+    """Return the name of a case; for a modality that is scored on fewer tasks, with these tasks."""
+    scored = list(entry["tasks"])
+    return str(entry["what"]) if len(scored) == len(tasks) else f"{entry['what']} ({', '.join(scored)} only)"
 
 
 def _tasks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -71,20 +69,20 @@ def _tasks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _finals(entries: Sequence[Mapping[str, Any]], stated: Sequence[Mapping[str, Any]]) -> str:
-    """What was trained with all seeds, with the differences on test data."""
+    """Return the cases trained with all seeds, with the differences on test data."""
     tasks = _tasks(entries)
     by_task = tasks if len(tasks) > 1 else []
     lines = []
     for entry in entries:
         against = {s["against"]: s["test"]["difference"] for s in stated if s["what"] == entry["what"]}
-        known = entry["tasks"]
+        scored = entry["tasks"]
         lines.append(
             [
                 entry["stage"],
                 _name(entry, tasks),
                 _text(entry["validation"]),
                 *(_text(entry[side]) for side in COMPARED),
-                *(_text(known[task]["test"]) if task in known else "" for task in by_task),
+                *(_text(scored[task]["test"]) if task in scored else "" for task in by_task),
                 *(_text(against[p], signed=True) if p in against else "" for p in (SINGLE, "concat")),
                 f"{entry['seconds']:.0f}",
             ]
@@ -95,7 +93,7 @@ def _finals(entries: Sequence[Mapping[str, Any]], stated: Sequence[Mapping[str, 
 
 
 def _screen(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The first seed of every fusion, as it was screened: the best on validation data first."""
+    """Return the first seed of every fusion as it was screened, the best on validation data first."""
     lines = [
         [
             entry["stage"],
@@ -110,14 +108,14 @@ def _screen(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def draw(entries: Sequence[Mapping[str, Any]]) -> Figure:
-    """A panel for each data set: test accuracy of the finals, and with modalities hidden as marks."""
+    """Draw a panel for each data set: test accuracy of the finals, and marks with modalities hidden."""
     finals = [entry for entry in entries if entry["final"]]
     names = list(dict.fromkeys(entry["data"] for entry in finals))
     figure = Figure(figsize=(4.6 * len(names), 5.4), layout="constrained")
     shown: dict[str, Any] = {}
     for axes, data in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        own = [entry for entry in finals if entry["data"] == data]
-        for place, entry in enumerate(own):
+        panel = [entry for entry in finals if entry["data"] == data]
+        for place, entry in enumerate(panel):
             shown[entry["stage"]] = axes.errorbar(
                 entry["test"]["mean"],
                 place,
@@ -127,15 +125,15 @@ def draw(entries: Sequence[Mapping[str, Any]]) -> Figure:
                 color=COLOURS[entry["stage"]],
             )
         for side, mark in MARKS.items():
-            values = [entry[side]["mean"] for entry in own]
-            (shown[WORDS[side]],) = axes.plot(values, range(len(own)), mark, color="#7a7f85", markersize=5)
-        axes.set_yticks(range(len(own)), [_name(entry, _tasks(own)) for entry in own], fontsize=8)
+            values = [entry[side]["mean"] for entry in panel]
+            (shown[WORDS[side]],) = axes.plot(values, range(len(panel)), mark, color="#7a7f85", markersize=5)
+        axes.set_yticks(range(len(panel)), [_name(entry, _tasks(panel)) for entry in panel], fontsize=8)
         axes.invert_yaxis()
-        least = min(entry[side]["mean"] for entry in own for side in COMPARED)
+        least = min(entry[side]["mean"] for entry in panel for side in COMPARED)
         axes.set_xlim(left=max(0.0, least - 0.05))
         axes.grid(axis="y", color="#e6e8ea")
         axes.set_axisbelow(True)
-        axes.set_title(f"{data} ({len(own[0]['seeds'])} seeds)", fontsize=10)
+        axes.set_title(f"{data} ({len(panel[0]['seeds'])} seeds)", fontsize=10)
         axes.set_xlabel("accuracy on test data")
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(

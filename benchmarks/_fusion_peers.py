@@ -1,8 +1,9 @@
 """The operators of MultiBench and PyKale beside ours: the same function of the same inputs, weights copied.
 
-Each is read from a single file of a checkout. What a peer lacks to be the same map (the linear layer after a
-concatenation or an outer product, that of FiLM's features) is a layer of PyTorch. Both peers keep the factors
-of low-rank fusion in a list, where no optimizer finds them; they are registered here, on the instance.
+Each is read from a single file of a checkout. Where a peer lacks a layer to be the same map (the linear layer
+after a concatenation or an outer product, or that of FiLM's features), a layer of PyTorch is added. Both
+peers keep the factors of low-rank fusion in a list, where no optimizer finds them; they are registered here,
+on the instance.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from typing import Any, cast
 
 import torch
 from sennit.fusion import FiLM, LateConcat, LowRank, MultiplicativeInteractions, TensorFusion
-from sennit.fusion.late._contraction import Contraction
+from sennit.fusion.late.contraction import Contraction
 from torch import Tensor, nn
 
 FILES = {"multibench": "fusions/common_fusions.py", "pykale": "kale/embed/multimodal_fusion.py"}
 
 Builder = Callable[[ModuleType, Any], nn.Module]
-"""From the peer's module and our fusion to the peer's operator with our weights."""
+"""Function from the peer's module and our fusion to the peer's operator with our weights."""
 
 
 def load(name: str, checkout: Path) -> ModuleType:
-    """The peer's file of fusions, and nothing else of it."""
+    """Import the peer's file of fusions alone."""
     spec = importlib.util.spec_from_file_location(f"{name}_fusions", checkout / FILES[name])
     if spec is None or spec.loader is None:
-        raise ImportError(f"there should be {FILES[name]} in the checkout of {name}. Found {checkout}.")
+        raise ImportError(f"the checkout of {name} should hold {FILES[name]}. Found {checkout}.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -57,12 +58,12 @@ class Modulated(nn.Module):
 
 
 def concat(peer: ModuleType, ours: LateConcat) -> nn.Module:
-    """A linear map of the joined vectors."""
+    """Return a linear map of the joined vectors."""
     return Then(peer.Concat(), _copy(ours.project))
 
 
 def tensor_fusion(peer: ModuleType, ours: TensorFusion) -> nn.Module:
-    """A linear map of the outer product, with the 1 in front."""
+    """Return a linear map of the outer product, with the 1 in front."""
     weight = natural(ours.form)
     for mode in range(weight.dim() - 1):
         weight = weight.roll(1, mode)
@@ -72,20 +73,20 @@ def tensor_fusion(peer: ModuleType, ours: TensorFusion) -> nn.Module:
 
 
 def low_rank(peer: ModuleType, ours: LowRank) -> nn.Module:
-    """Corrected: the factors are parameters."""
+    """Return a corrected operator, whose factors are parameters."""
     operator = peer.LowRankTensorFusion(ours.dims, ours.embed_dim, ours.rank)
-    own = []
+    factors = []
     for linear in ours.factors:
         assert isinstance(linear, nn.Linear)
         both = torch.cat([linear.bias[:, None], linear.weight], 1).detach()
-        own.append(both.unflatten(0, (ours.rank, ours.embed_dim)).transpose(1, 2).contiguous())
-    operator.factors = nn.ParameterList(own)
+        factors.append(both.unflatten(0, (ours.rank, ours.embed_dim)).transpose(1, 2).contiguous())
+    operator.factors = nn.ParameterList(factors)
     _set(operator, fusion_weights=ours.rank_weights[None], fusion_bias=ours.bias[None])
     return cast(nn.Module, operator)
 
 
 def multiplicative_interactions(peer: ModuleType, ours: MultiplicativeInteractions) -> nn.Module:
-    """Of two modalities."""
+    """Return the operator of two modalities."""
     operator = _interaction(peer)(ours.dims, ours.embed_dim, "matrix")
     u, v = ours.linear.weight.T.split(ours.dims)
     (form,) = ours.forms
@@ -95,7 +96,7 @@ def multiplicative_interactions(peer: ModuleType, ours: MultiplicativeInteractio
 
 
 def film(peer: ModuleType, ours: FiLM) -> nn.Module:
-    """Its diagonal form of a multiplicative interaction is FiLM."""
+    """Return the diagonal form of a multiplicative interaction, which is FiLM."""
     assert ours.modulation is not None
     operator = _interaction(peer)([ours.dims[1], ours.embed_dim], None, "vector")
     scale, shift = ours.modulation.weight.chunk(2)
@@ -105,7 +106,7 @@ def film(peer: ModuleType, ours: FiLM) -> nn.Module:
 
 
 def natural(form: Contraction) -> Tensor:
-    """The weight of a contraction, its modes in the order of the modalities."""
+    """Return the weight of a contraction, its modes in the order of the modalities."""
     order = (*form.first, *form.rest)
     whole = form.weight.reshape(*(form.dims[m] for m in order), form.out)
     return whole.permute(*(order.index(m) for m in range(len(order))), len(order))

@@ -1,4 +1,4 @@
-"""What benchmarks share: alternating timings, the table, the result file."""
+"""Alternating timings, the table and the result file of every benchmark."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Result:
     """One row: ours beside the peer's, and the ratio peer / ours (above 1: ours is faster).
 
     Attributes:
-        what: What was done.
-        ours: Median, in ``unit``.
-        peer: Median, in ``unit``.
+        what: Work that was measured.
+        ours: Our median, in ``unit``.
+        peer: The peer's median, in ``unit``.
         ratio: Median of the ratios of neighbouring runs.
-        unit: Of ours and peer.
-        runs: How many pairs.
-        spread: The middle half of the ratios.
+        unit: Unit of ours and peer.
+        runs: Number of pairs.
+        spread: Middle half of the ratios.
     """
 
     what: str
@@ -47,7 +47,7 @@ class Result:
 def alternate(
     what: str, ours: Callable[[], object], peer: Callable[[], object], *, runs: int, loops: int
 ) -> Result:
-    """Time the two in turn, ``loops`` calls a run, after a warm-up."""
+    """Time the two in turn, with ``loops`` calls per run, after a warm-up."""
 
     def once(work: Callable[[], object]) -> float:
         start = time.perf_counter()
@@ -74,14 +74,14 @@ def alternate(
 def arguments(
     name: str, description: str, extend: Callable[[argparse.ArgumentParser], None] | None = None
 ) -> argparse.Namespace:
-    """The options that every benchmark has, and what ``extend`` adds."""
+    """Parse the options of every benchmark, and those that ``extend`` adds."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--quick", action="store_true", help="under a minute, with fewer runs")
     parser.add_argument(
         "--out",
         type=Path,
         default=Path(__file__).parent / "results" / f"{name}.json",
-        help="where the result goes (default: %(default)s)",
+        help="result file (default: %(default)s)",
     )
     if extend is not None:
         extend(parser)
@@ -89,7 +89,7 @@ def arguments(
 
 
 def add_peers(parser: argparse.ArgumentParser) -> None:
-    """``--peer NAME=PATH``, as often as wanted: ``peer`` is a list of pairs."""
+    """Add ``--peer NAME=PATH``, which may be repeated: ``peer`` is a list of pairs."""
 
     def named(text: str) -> tuple[str, Path]:
         name, sign, path = text.partition("=")
@@ -103,19 +103,19 @@ def add_peers(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=PATH",
-        help="a checkout to compare with; the rows of one that is not given say so",
+        help="a checkout to compare with; rows of a peer without one say so",
     )
 
 
 def not_run(what: str, why: str) -> Result:
-    """A row that says why there are no figures."""
+    """Return a row that says why there are no figures."""
     return Result(what, 0.0, 0.0, 0.0, f"(not run: {why})", 0, (0.0, 0.0))
 
 
 def report(
     name: str, rows: list[Result], out: Path, *, packages: tuple[str, ...], notes: str | None = None
 ) -> None:
-    """Print the table and write the result file; ``notes`` say in it what the rows cannot."""
+    """Print the table and write the result file, with ``notes`` on the rows."""
     table = Table(title=name, title_justify="left")
     for column in ("what", "ours", "peer", "ratio", "spread", "runs"):
         table.add_column(column, justify="left" if column == "what" else "right")

@@ -1,8 +1,8 @@
 """The peer of `search_speed`: MultiBench's port of MFAS, from a checkout of github.com/pliang279/MultiBench.
 
-Its own `train_sampled_models` trains the candidates, on encoders that it reads from checkpoints. One thing is
-patched: `torch.load` reads a whole module again, as it did when the port was written. What writes the best
-candidate into ``tests/`` runs in a folder of ours.
+Its `train_sampled_models` trains the candidates, on encoders that it reads from checkpoints. One thing is
+patched: `torch.load` reads a whole module again, as it did when the port was written. It runs in a temporary
+folder, since it writes the best candidate into ``tests/``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, TensorDataset
 BATCH = 32  # its default, and its example's
 WIDTH = 16  # of its fusion layers, in its example
 ADAM = (1e-3, 1e-6, 1, 2)  # its defaults: highest and lowest learning rate, first period and its growth
-# Channels of the two nets of its example. The search may read the outputs of these layers: its checkpoints
+# Channels of the two networks of its example. The search may read these layers; its checkpoints
 # hold one more in front, which it skips.
 READ = {"image": (6, 12, 24), "speech": (6, 12, 24, 48, 96)}
 
@@ -34,11 +34,11 @@ Data = tuple[Tensor, Tensor, Tensor]
 
 
 class MultiBench:
-    """Trains candidates.
+    """Trains candidates of the peer.
 
     Args:
-        checkout: Its folder.
-        pretrain: Called with each encoder, its modality and the size of what it gives.
+        checkout: Folder of the checkout.
+        pretrain: Function that is called with each encoder, its modality and the size of its output.
     """
 
     def __init__(self, checkout: Path, pretrain: Callable[[nn.Module, str, int], None]) -> None:
@@ -53,7 +53,7 @@ class MultiBench:
         """Train one candidate: a row ``(image layer, speech layer, activation)`` for each fusion layer.
 
         Returns:
-            Its best accuracy on the data of ``"dev"``; the others are those of ``"train"``.
+            Its best accuracy on the data of ``"dev"``; it is trained on those of ``"train"``.
         """
         loaders = {
             split: DataLoader(TensorDataset(*tensors), batch_size=BATCH, shuffle=split == "train")

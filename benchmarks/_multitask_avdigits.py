@@ -1,4 +1,4 @@
-"""One training of `multitask_accuracy` on avdigits, by its recipe with smaller nets."""
+"""One training of `multitask_accuracy` on avdigits, by its recipe with smaller networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sennit.data import ResumableLoader
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import MODALITIES
 from sennit.recipes.avdigits.recipe import single_task
-from sennit.recipes.harness.evaluate import batches, evaluate
+from sennit.recipes.harness import batches
+from sennit.tasks import evaluate
 from sennit.tasks.analysis.affinity import error_affinity
 from sennit.tasks.training.growing import grow
 
@@ -36,11 +37,11 @@ def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> O
             "balancing": case.balancing,
         }
         models = [_train(Config(data=folder, **settings, **methods), seed)]
-    found: Outcome = {"step_ms": sum(own["step_ms"] for own in models), "steps": models[0]["steps"]}
+    outcome: Outcome = {"step_ms": sum(part["step_ms"] for part in models), "steps": models[0]["steps"]}
     for side in ("validation", "test"):
-        by_task = {task: score for own in models for task, score in own[side].items()}
-        found[side] = {"score": fmean(by_task.values()), "by_task": by_task}
-    return found
+        by_task = {task: score for part in models for task, score in part[side].items()}
+        outcome[side] = {"score": fmean(by_task.values()), "by_task": by_task}
+    return outcome
 
 
 def _train(config: Config, seed: int) -> Outcome:
@@ -57,13 +58,13 @@ def _train(config: Config, seed: int) -> Outcome:
         take_steps(RECIPE.learner(config, model), loader, steps=epochs * len(loader))
         model = grow(model, error_affinity(model, batches(model, data.train, _BATCH)))
     step_ms = take_steps(RECIPE.learner(config, model), loader, steps=epochs * len(loader))
-    metrics, model = RECIPE.metrics(config), model.eval()
-    scores = {
-        side: evaluate(model, batches(model, own, _BATCH), metrics)
-        for side, own in (("validation", data.validation), ("test", data.test))
+    sides = {
+        side: evaluate(model, batches(model, dataset, _BATCH), answers=False).metrics
+        for side, dataset in (("validation", data.validation), ("test", data.test))
     }
+    names = RECIPE.metrics(config)
     return {
-        **{side: {task: found["score"] for task, found in own.items()} for side, own in scores.items()},
+        **{side: {t: values[t][names[t]] for t in values} for side, values in sides.items()},
         "step_ms": step_ms,
         "steps": config.epochs * len(loader),
     }

@@ -1,4 +1,4 @@
-"""What `multitask_accuracy` trains: every method once, and then what was best on validation data."""
+"""The trainings of `multitask_accuracy`: every method once, then the best on validation data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sennit.tasks import list_balancings, list_sharings, list_weightings
 
 SINGLE = "single-task networks"
 WITH_SHARINGS = ("equal", "uncertainty")
-BEST = 3  # of the sharings, and of the weightings and balancings
+BEST = 3  # sharings in the finals, and weightings or balancings
 
 
 @dataclass(frozen=True)
@@ -25,25 +25,25 @@ class Case:
 
     @property
     def label(self) -> str:
-        """Its name in tables."""
+        """Name in tables."""
         if self.sharing == SINGLE:
             return SINGLE
         return f"{self.sharing}, {self.weighting if self.balancing is None else self.balancing}"
 
     @property
     def kind(self) -> str:
-        """Which of its parts is being compared."""
+        """Kind of the part that is compared."""
         if self.sharing == SINGLE:
             return "reference"
         return "sharing" if self.sharing != "hard" else "weighting" if self.balancing is None else "balancing"
 
     def job(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
-        """The training of a seed, in JSON values; the settings tell it from one under others."""
+        """Return the training of a seed in JSON values; the settings distinguish it from one under others."""
         return {**asdict(self), "settings": dict(settings), "seed": seed}
 
 
 def fixed_cases(data: str) -> list[Case]:
-    """What is in the finals wherever it stands: what statements are made about, and references."""
+    """Return the cases that are always in the finals: those of the statements, and references."""
     hard = Case(data)
     return [
         Case(data, SINGLE),
@@ -55,7 +55,7 @@ def fixed_cases(data: str) -> list[Case]:
 
 
 def screened(data: str, *, quick: bool = False) -> list[Case]:
-    """Each sharing under two weightings, and each weighting and each balancing under hard sharing."""
+    """Return each sharing under two weightings, and each weighting and balancing under hard sharing."""
     sharings, weightings, balancings = list_sharings(), list_weightings(), list_balancings()
     if quick:
         sharings, weightings, balancings = ["hard", "mmoe"], ["equal"], ["pcgrad"]
@@ -67,16 +67,18 @@ def screened(data: str, *, quick: bool = False) -> list[Case]:
 
 
 def finalists(gains: Mapping[Case, float], data: str) -> list[Case]:
-    """What goes on to all seeds: the best by the gain on validation data, and `fixed_cases`.
+    """Return the cases for all seeds: the best by the gain on validation data, and `fixed_cases`.
 
-    Of a sharing only its better weighting goes on, so that the best are as many sharings.
+    Only the better weighting of a sharing advances, so that the best are different sharings.
 
     Args:
-        gains: Δm on validation data of what could be trained; test figures have no place here.
+        gains: Δm on validation data of the cases that could be trained; test figures are not used.
         data: Name of the data set.
     """
-    own = {case: gain for case, gain in gains.items() if case.data == data and case.sharing != SINGLE}
-    ranked = sorted((case for case in own if math.isfinite(own[case])), key=lambda case: -own[case])
+    candidates = {case: gain for case, gain in gains.items() if case.data == data and case.sharing != SINGLE}
+    ranked = sorted(
+        (case for case in candidates if math.isfinite(candidates[case])), key=lambda case: -candidates[case]
+    )
     sharings: dict[str, Case] = {}
     for case in ranked:
         if case.weighting in WITH_SHARINGS and case.balancing is None:

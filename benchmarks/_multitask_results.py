@@ -1,4 +1,4 @@
-"""From the trainings of `multitask_accuracy` to its rows, its table, its statements and its picture."""
+"""The rows, the table, the statements and the picture of `multitask_accuracy`, from its trainings."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from benchmarks._multitask_plan import SINGLE, Case
 from benchmarks._multitask_runs import DATA
 from benchmarks._screen import Outcome, rounded, spread, text
 
-MOST_TASKS = 20  # beyond, a row of the result file has no figure of each task
+MOST_TASKS = 20  # with more, a row of the result file has no figure of each task
 COLOURS = {"sharing": "#3b76c4", "weighting": "#2a9d8f", "balancing": "#d9822b"}
-Found = Mapping[tuple[Case, int], Outcome]
+Outcomes = Mapping[tuple[Case, int], Outcome]
 
 
 def gain(ours: Outcome, peer: Outcome, side: str, metric: Metric) -> float:
-    """Δm over a peer, in per cent; NaN where a score is not finite: the training diverged."""
+    """Return Δm over a peer in per cent; NaN where a score is not finite, since the training diverged."""
     scores, baselines = ours[side]["by_task"], peer[side]["by_task"]
     if not all(math.isfinite(value) for value in scores.values()):
         return math.nan
     return delta_m(scores, baselines, dict.fromkeys(scores, metric))
 
 
-def gains(found: Found, side: str, seed: int = 0) -> dict[Case, float]:
-    """Δm over the single-task networks of the same seed, of every case that has both."""
-    alone = {case.data: own for (case, at), own in found.items() if case.sharing == SINGLE and at == seed}
+def gains(outcomes: Outcomes, side: str, seed: int = 0) -> dict[Case, float]:
+    """Return Δm over the single-task networks of the same seed, of every case that has both."""
+    alone = {c.data: x for (c, at), x in outcomes.items() if c.sharing == SINGLE and at == seed}
     return {
-        case: gain(own, alone[case.data], side, DATA[case.data].gained)
-        for (case, at), own in found.items()
-        if at == seed and "refused" not in own
+        case: gain(outcome, alone[case.data], side, DATA[case.data].gained)
+        for (case, at), outcome in outcomes.items()
+        if at == seed and "refused" not in outcome
     }
 
 
@@ -47,12 +47,13 @@ class Line:
     """A case over its seeds.
 
     Attributes:
-        seeds: Which were trained.
-        score: By side, of each seed.
-        gain: Δm by side, of each seed.
-        tasks: By side, the mean of each task's figure.
-        cost: Time of a step, in parts of that of hard sharing with the sum of the losses.
-        final: Whether it was trained with all seeds.
+        case: Case.
+        seeds: Seeds that were trained.
+        score: Score of each seed, by side.
+        gain: Δm of each seed, by side.
+        tasks: Mean of each task's figure, by side.
+        cost: Time of a step relative to that of hard sharing with the sum of the losses.
+        final: Whether the case was trained with all seeds.
     """
 
     case: Case
@@ -64,28 +65,28 @@ class Line:
     final: bool
 
 
-def lines_of(found: Found, finals: Sequence[Case]) -> list[Line]:
-    """Every case that was trained; of each data set the best Δm on validation data first, finals above."""
-    seeds = {case: sorted(s for c, s in found if c == case) for case, _ in found}
+def lines_of(outcomes: Outcomes, finals: Sequence[Case]) -> list[Line]:
+    """Return a line for every case; in each data set the best Δm on validation data first, finals above."""
+    seeds = {case: sorted(s for c, s in outcomes if c == case) for case, _ in outcomes}
     lines = []
-    for case, own in seeds.items():
-        outcomes = [found[case, seed] for seed in own]
-        if any("refused" in outcome for outcome in outcomes):
+    for case, trained in seeds.items():
+        of_case = [outcomes[case, seed] for seed in trained]
+        if any("refused" in outcome for outcome in of_case):
             continue
-        plain = found[Case(case.data), own[0]]["step_ms"]
-        names = list(outcomes[0]["test"]["by_task"])
+        plain = outcomes[Case(case.data), trained[0]]["step_ms"]
+        names = list(of_case[0]["test"]["by_task"])
         sides = ("validation", "test")
         lines.append(
             Line(
                 case,
-                own,
-                {side: [outcome[side]["score"] for outcome in outcomes] for side in sides},
-                {side: [gains(found, side, seed)[case] for seed in own] for side in sides},
+                trained,
+                {side: [outcome[side]["score"] for outcome in of_case] for side in sides},
+                {side: [gains(outcomes, side, seed)[case] for seed in trained] for side in sides},
                 {
-                    side: {t: statistics.fmean(o[side]["by_task"][t] for o in outcomes) for t in names}
+                    side: {t: statistics.fmean(o[side]["by_task"][t] for o in of_case) for t in names}
                     for side in sides
                 },
-                outcomes[0]["step_ms"] / plain,
+                of_case[0]["step_ms"] / plain,
                 case in finals,
             )
         )
@@ -100,14 +101,14 @@ def lines_of(found: Found, finals: Sequence[Case]) -> list[Line]:
     )
 
 
-def refusals(found: Found) -> dict[Case, str]:
-    """Why cases could not be trained."""
-    return {case: own["refused"] for (case, _), own in found.items() if "refused" in own}
+def refusals(outcomes: Outcomes) -> dict[Case, str]:
+    """Return why cases could not be trained."""
+    return {case: outcome["refused"] for (case, _), outcome in outcomes.items() if "refused" in outcome}
 
 
 def entry(line: Line) -> dict[str, Any]:
-    """A line of the table in the result file."""
-    own: dict[str, Any] = {
+    """Return a line as an entry of the table in the result file."""
+    result: dict[str, Any] = {
         "data": line.case.data,
         "what": line.case.label,
         "metric": DATA[line.case.data].metric,
@@ -118,16 +119,16 @@ def entry(line: Line) -> dict[str, Any]:
         "step_cost": round(line.cost, 3),
     }
     if len(line.tasks["test"]) <= MOST_TASKS:
-        own["tasks"] = {
+        result["tasks"] = {
             side: {t: rounded(v) for t, v in values.items()} for side, values in line.tasks.items()
         }
-    return own
+    return result
 
 
-def statements(found: Found, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Differences on the test data, paired by seed: to single-task networks, and of weightings."""
+def statements(outcomes: Outcomes, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Return differences on test data, paired by seed: to single-task networks, and between weightings."""
     stated = []
-    for data in dict.fromkeys(case.data for case, _ in found):
+    for data in dict.fromkeys(case.data for case, _ in outcomes):
         hard = Case(data)
         pairs = [
             (Case(data, "cross_stitch"), Case(data, SINGLE)),
@@ -136,7 +137,7 @@ def statements(found: Found, seeds: Sequence[int]) -> list[dict[str, Any]]:
             (Case(data, weighting="uncertainty"), hard),
         ]
         for ours, peer in pairs:
-            both = [(found[ours, seed], found[peer, seed]) for seed in seeds]
+            both = [(outcomes[ours, seed], outcomes[peer, seed]) for seed in seeds]
             if any("refused" in outcome for pair in both for outcome in pair):
                 continue
             metric = DATA[data].gained
@@ -155,17 +156,17 @@ def statements(found: Found, seeds: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def rows_of(stated: Sequence[Mapping[str, Any]], refused: Mapping[Case, str]) -> list[Result]:
-    """Statements and refusals as rows; the ratio is 1 + Δm / 100 over the peer, above 1 is better."""
+    """Return statements and refusals as rows; the ratio is 1 + Δm / 100 over the peer, above 1 is better."""
     rows = []
-    for own in stated:
-        ratios = [1 + value / 100 for value in own["delta_m"]["each"]]
+    for statement in stated:
+        ratios = [1 + value / 100 for value in statement["delta_m"]["each"]]
         rows.append(
             Result(
-                f"{own['data']}: {own['what']}",
-                own["ours"]["mean"],
-                own["peer"]["mean"],
+                f"{statement['data']}: {statement['what']}",
+                statement["ours"]["mean"],
+                statement["peer"]["mean"],
                 round(statistics.fmean(ratios), 4),
-                own["metric"],
+                statement["metric"],
                 len(ratios),
                 (round(min(ratios), 4), round(max(ratios), 4)),
             )
@@ -196,25 +197,25 @@ def show(lines: Sequence[Line]) -> None:
 
 
 def draw(lines: Sequence[Line]) -> Figure:
-    """A panel for each data set: Δm on test data of the finals, one standard deviation as a line."""
+    """Draw a panel for each data set: Δm on test data of the finals, one standard deviation as a line."""
     finals = [line for line in lines if line.final and line.case.sharing != SINGLE]
     names = list(dict.fromkeys(line.case.data for line in finals))
     figure = Figure(figsize=(5.2 * len(names), 4.2), layout="constrained")
     for axes, data in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        own = [line for line in finals if line.case.data == data]
-        values = [line.gain["test"] for line in own]
+        panel = [line for line in finals if line.case.data == data]
+        values = [line.gain["test"] for line in panel]
         axes.barh(
-            range(len(own)),
+            range(len(panel)),
             [statistics.fmean(value) for value in values],
             xerr=[statistics.stdev(value) if len(value) > 1 else 0 for value in values],
-            color=[COLOURS[line.case.kind] for line in own],
+            color=[COLOURS[line.case.kind] for line in panel],
             error_kw={"elinewidth": 1.2},
         )
-        labels = [f"{line.case.label} ({line.cost:.1f}×)" for line in own]
-        axes.set_yticks(range(len(own)), labels, fontsize=8)
+        labels = [f"{line.case.label} ({line.cost:.1f}×)" for line in panel]
+        axes.set_yticks(range(len(panel)), labels, fontsize=8)
         axes.invert_yaxis()
         axes.axvline(0, color="#3a3f45", linewidth=0.8)
-        axes.set_title(f"{data} ({len(own[0].seeds)} seeds)", fontsize=10)
+        axes.set_title(f"{data} ({len(panel[0].seeds)} seeds)", fontsize=10)
         axes.set_xlabel("Δm over single-task networks on test data, %")
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -1,6 +1,6 @@
-"""The trainings of `multitask_accuracy`, each from its data set's module.
+"""The trainings of `multitask_accuracy`, each by the module of its data set.
 
-An outcome has, by ``"validation"`` and ``"test"``, the ``score`` and, ``by_task``, what Δm is made of;
+An outcome has, for ``"validation"`` and ``"test"``, the ``score`` and ``by_task``, the figures behind Δm; and
 ``step_ms`` and ``steps``.
 """
 
@@ -25,10 +25,10 @@ class DataSet:
     """A recipe in a fixed, reduced configuration.
 
     Attributes:
-        metric: What a score is.
-        gained: The metric of each task, of which Δm is made.
+        metric: Name of the score.
+        gained: Metric of each task, from which Δm is computed.
         settings: Changes to the recipe's config.
-        quick: Further ones for ``--quick``.
+        quick: Further changes for ``--quick``.
     """
 
     metric: str
@@ -68,13 +68,13 @@ def train(folder: Path, job: Mapping[str, Any]) -> Outcome:
     module = import_module(f"benchmarks._multitask_{job['data']}")
     case = Case(job["data"], job["sharing"], job["weighting"], job["balancing"])
     try:
-        found: Outcome = module.train(case, folder, job["settings"], job["seed"])
+        outcome: Outcome = module.train(case, folder, job["settings"], job["seed"])
     except (TypeError, ValueError) as error:
         return {"refused": str(error)}
-    return found
+    return outcome
 
 
 def describe(job: Mapping[str, Any]) -> str:
-    """For the progress bar."""
+    """Return a few words for the progress bar."""
     case = Case(job["data"], job["sharing"], job["weighting"], job["balancing"])
     return f"{case.data}: {case.label}, seed {job['seed'] + 1}"

@@ -12,12 +12,12 @@ from sennit.recipes.school.single import train_once
 from benchmarks._multitask_plan import SINGLE, Case
 from benchmarks._screen import Outcome
 
-# Networks for each school that stand behind one encoder: in front of it there would be 139 encoders.
+# Networks for each school behind one encoder: in front of it there would be 139 encoders.
 TRUNK = {"trunk": {"name": "mlp", "depth": 1}}
 OPTIONS: dict[str, dict[str, Any]] = dict.fromkeys(
     ("cross_stitch", "nddr_cnn", "sluice", "soft_l2", "trace_norm"), TRUNK
 )
-ALONE = "soft_l2"  # with encoders for each school and nothing that holds them together
+ALONE = "soft_l2"  # with an encoder for each school, and without its penalty
 
 
 def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> Outcome:
@@ -35,10 +35,10 @@ def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> O
         **settings,
     )
     config.check()
-    found = train_once(config, sharing, split_seed=seed, seed=seed)
+    outcome = train_once(config, sharing, split_seed=seed, seed=seed)
     return {
-        "validation": {"score": found.validation, "by_task": found.validation_by_task},
-        "test": {"score": found.test, "by_task": found.test_by_task},
-        "step_ms": 1e3 * found.seconds / found.steps,
-        "steps": found.steps,
+        "validation": {"score": outcome.validation, "by_task": outcome.validation_by_task},
+        "test": {"score": outcome.test, "by_task": outcome.test_by_task},
+        "step_ms": 1e3 * outcome.seconds / outcome.steps,
+        "steps": outcome.steps,
     }

@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from sennit.recipes.tox21.config import Config
-from sennit.recipes.tox21.fitting import fit, fit_alone
+from sennit.recipes.tox21.fitting import train as train_all
+from sennit.recipes.tox21.fitting import train_alone
 
 from benchmarks._multitask_plan import SINGLE, Case
 from benchmarks._screen import Outcome
@@ -26,13 +27,13 @@ def train(case: Case, folder: Path, settings: Mapping[str, Any], seed: int) -> O
     }
     config = Config(data=folder, **settings, **({} if alone else methods))
     config.check()
-    found = fit_alone(config, seed=seed) if alone else fit(config, MODALITIES, seed=seed)
-    networks = len(found.test) if alone else 1  # a step of every one is as many
+    trained = train_alone(config, seed=seed) if alone else train_all(config, MODALITIES, seed=seed)
+    networks = len(trained.test) if alone else 1  # one step is a step of each network
     return {
         **{
-            side: {"score": fmean(own.values()), "by_task": dict(own)}
-            for side, own in (("validation", found.validation), ("test", found.test))
+            side: {"score": fmean(by_assay.values()), "by_task": dict(by_assay)}
+            for side, by_assay in (("validation", trained.validation), ("test", trained.test))
         },
-        "step_ms": 1e3 * found.seconds * networks / found.steps,
-        "steps": found.steps // networks,
+        "step_ms": 1e3 * trained.watch.seconds * networks / trained.steps,
+        "steps": trained.steps // networks,
     }

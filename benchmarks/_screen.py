@@ -1,4 +1,4 @@
-"""What benchmarks share that try many methods once and train the best again."""
+"""Shared parts of the benchmarks that try many methods once and train the best again."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sennit.data import ResumableLoader
-from sennit.recipes.harness import Jobs, quiet_trainer, run_jobs
-from sennit.tasks import Learner
+from sennit.recipes.harness import Jobs, run_jobs
+from sennit.tasks import Learner, fit
 
 from sennit.files import write_json
 
 Outcome = dict[str, Any]
-"""What a training gave, in JSON values; or ``refused``, why the methods do not work on the data set."""
+"""Result of a training in JSON values; or ``refused``: why the methods do not work on the data set."""
 
 
 class Choice(Protocol):
     """One choice of methods on one data set, hashable."""
 
     def job(self, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
-        """The training of a seed, in JSON values, with these ``settings``."""
+        """Return the training of a seed with these ``settings``, in JSON values."""
         ...
 
 
@@ -34,13 +34,13 @@ C = TypeVar("C", bound=Choice)
 
 
 def add_options(parser: argparse.ArgumentParser, *, name: str) -> None:
-    """``--data``, ``--work`` and ``--workers``, for the benchmark of this name."""
+    """Add ``--data``, ``--work`` and ``--workers``, for the benchmark of this name."""
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the recipes' data")
     parser.add_argument(
         "--work",
         type=Path,
         default=Path("runs") / name,
-        help="where finished trainings are kept (default: %(default)s)",
+        help="folder of finished trainings (default: %(default)s)",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
 
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser, *, name: str) -> None:
 class Trainings(Jobs):
     """A folder with a JSON file for each finished training, named after its methods and its seed.
 
-    A file of the same methods under other settings is not taken, and written over.
+    A file of the same methods under other settings is ignored and overwritten.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,9 +71,9 @@ class Trainings(Jobs):
 
 
 def take_steps(learner: Learner, loader: ResumableLoader, *, steps: int) -> float:
-    """Train quietly; the milliseconds that a step took."""
+    """Train silently; return the milliseconds that a step took."""
     start = time.perf_counter()
-    quiet_trainer(steps=steps).fit(learner, loader)
+    fit(learner, loader, steps=steps, accelerator="cpu", progress=False)
     return 1e3 * (time.perf_counter() - start) / steps
 
 
@@ -85,22 +85,22 @@ def run(
     workers: int,
     describe: Callable[[Mapping[str, Any]], str],
 ) -> dict[tuple[C, int], Outcome]:
-    """Run what is not in the folder yet; all outcomes by case and seed.
+    """Run the trainings that the folder lacks, and return all outcomes by case and seed.
 
     Args:
-        work: From a job to its outcome; importable by name.
-        wanted: Cases with the settings of their data set and a seed.
-        done: The folder.
-        workers: Processes of one thread each; 0 runs in this one.
-        describe: A few words on a job, for the progress bar.
+        work: Function from a job to its outcome; importable by name.
+        wanted: Cases, each with the settings of its data set and a seed.
+        done: Folder of finished trainings.
+        workers: Number of processes of one thread each; 0 runs in this process.
+        describe: Function from a job to a few words for the progress bar.
     """
     jobs = [case.job(settings, seed) for case, settings, seed in wanted]
-    found = run_jobs(work, jobs, done, workers=workers, describe=describe)
-    return {(case, seed): outcome for (case, _, seed), outcome in zip(wanted, found, strict=True)}
+    outcomes = run_jobs(work, jobs, done, workers=workers, describe=describe)
+    return {(case, seed): outcome for (case, _, seed), outcome in zip(wanted, outcomes, strict=True)}
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, standard deviation and each of some values, for a result file."""
+    """Return mean, standard deviation and each of the values, for a result file."""
     std = statistics.stdev(values) if len(values) > 1 else None
     return {
         "mean": rounded(statistics.fmean(values)),
@@ -110,11 +110,11 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def rounded(value: float) -> float | None:
-    """Four digits; None for what is not finite."""
+    """Round to four digits; return None for a value that is not finite."""
     return round(value, 4) if math.isfinite(value) else None
 
 
 def text(values: Sequence[float], digits: int) -> str:
-    """The mean of some values, with their standard deviation."""
+    """Return the mean of the values, with their standard deviation."""
     mean = f"{statistics.fmean(values):.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"

@@ -1,4 +1,4 @@
-"""The recipe avdigits with smaller nets, for benchmarks of many trainings."""
+"""The recipe avdigits with smaller networks, for benchmarks of many trainings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Small(AVDigits):
     """Half as many filters, and 40 bands every 20 ms."""
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
-        known: dict[str, Encoder] = {
+        encoders: dict[str, Encoder] = {
             "image": create_encoder(
                 "conv", 1, image_size=28, widths=(16, 32, 64, config.width), mean=0, std=1
             ),
@@ -31,7 +31,7 @@ class Small(AVDigits):
                 embed_dim=config.width,
             ),
         }
-        return {name: known[name] for name in names}
+        return {name: encoders[name] for name in names}
 
 
 RECIPE = Small()

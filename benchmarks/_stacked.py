@@ -1,4 +1,4 @@
-"""Rows on a generation as one stack."""
+"""Rows that compare a generation in one stack with stacks of one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stacked_row(
     device: str,
     runs: int,
 ) -> Result:
-    """A generation drawn at random, in one stack and in stacks of one."""
+    """Compare a random generation in one stack and in stacks of one."""
     if device == "cuda" and not torch.cuda.is_available():
         return not_run(what, "no GPU")
     choices = Space.of(encoders, ["digit"], **space)
@@ -56,7 +56,7 @@ def stacked_row(
 
 
 def in_seconds(row: Result, *, peer_times: int = 1) -> Result:
-    """A row of milliseconds in seconds, the peer's as often."""
+    """Return a row of milliseconds in seconds, with the peer's time multiplied by ``peer_times``."""
     return replace(
         row,
         ours=round(row.ours / 1e3, 3),

@@ -6,10 +6,10 @@ network for all tasks, a linear head each, ten classes, the same weights and the
 ``pcgrad exact``: the Gramian of the gradients of the shared parameters, at batches of 64 (mlp) and 32. The
 peers are LibMTL's ``(HPS, PCGrad)`` (a checkout, ``--peer libmtl=PATH``) and the fastest of torchjd's
 engines: ``mtl_backward`` with all tasks at once or one by one, or ``autogram`` and then
-``losses.backward(weights)``, which weighs the heads too. ``feature level``: the Gramian at the boundary,
+``losses.backward(weights)``, which weights the heads too. ``feature level``: the Gramian at the boundary,
 beside ``loss`` and backward of the same model, at batches four times as large; there the ratio is ours /
-plain: 1.10 is ten per cent more. Rows in MiB are the peak of what a step allocates beyond what was there
-before it, as torch's profiler counts it.
+plain: 1.10 is ten per cent more. Rows in MiB are the peak memory that a step allocates on top of what was
+allocated before, by torch's profiler.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ class Case:
             self.heads[t].load_state_dict(self.model.heads[t][0].state_dict())
 
     def losses(self, features: Tensor) -> list[Tensor]:
-        """Of the plain modules."""
+        """Return the losses of the plain modules."""
         return [F.cross_entropy(self.heads[t](features), y) for t, y in self.targets.items()]
 
     def ours(self, level: str) -> Step:
-        """A step of ours with PCGrad."""
+        """Return a step of ours with PCGrad."""
         balancing = create_balancing("pcgrad", level=level)
 
         def step() -> None:
@@ -82,12 +82,12 @@ class Case:
         return step
 
     def plain(self) -> None:
-        """A step of ours without balancing."""
+        """Take a step of ours without balancing."""
         self.model.zero_grad()
         self.model.loss(self.batch)[0].backward()
 
     def libmtl(self, path: Path) -> Step:
-        """A step of LibMTL's."""
+        """Return a step of LibMTL's."""
         network = libmtl_model(path)(
             list(self.targets), lambda: self.trunk, self.heads, False, False, torch.device("cpu")
         )
@@ -100,7 +100,7 @@ class Case:
         return step
 
     def torchjd(self) -> dict[str, Step]:
-        """Steps of torchjd's, by engine."""
+        """Return steps of torchjd's, by engine."""
         shared, rule, weighting = list(self.trunk.parameters()), TorchjdPCGrad(), PCGradWeighting()
         modules = (self.trunk, self.heads)
 
@@ -114,7 +114,7 @@ class Case:
             mtl_backward(self.losses(features), features=features, parallel_chunk_size=chunk)
             jac_to_grad(shared, rule)
 
-        trunk = copy.deepcopy(self.trunk)  # the engine waits for a backward after every forward
+        trunk = copy.deepcopy(self.trunk)  # the engine expects a backward after every forward
         engine = Engine(trunk, batch_dim=None)
 
         def autogram() -> None:
@@ -131,7 +131,7 @@ class Case:
 
 
 def libmtl_model(path: Path) -> Any:
-    """LibMTL's model class, as its Trainer makes it, without the packages that other methods need."""
+    """Return LibMTL's model class as its Trainer makes it, without the packages that other methods need."""
     if "LibMTL" not in sys.modules:
         for name in ("LibMTL", "LibMTL.weighting", "LibMTL.architecture"):
             module = ModuleType(name)
@@ -149,7 +149,7 @@ def libmtl_model(path: Path) -> Any:
 
 
 def fastest(steps: dict[str, Step], *, runs: int) -> str:
-    """The name of the step with the lowest median, taken in turn."""
+    """Return the name of the step with the lowest median, timed in turn."""
     took: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(runs + 1):
         for name, step in steps.items():
@@ -160,11 +160,11 @@ def fastest(steps: dict[str, Step], *, runs: int) -> str:
 
 
 def peak_mib(step: Step) -> float:
-    """The most that a step has allocated at a time, beyond what was there before it."""
+    """Return the peak memory that a step allocates on top of what was allocated before."""
     step()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         step()
-    events = [e for e in found.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
     held = peak = 0
     for event in sorted(events, key=lambda e: e.start_ns()):
         held += event.nbytes()
@@ -173,20 +173,20 @@ def peak_mib(step: Step) -> float:
 
 
 def memory_row(what: str, ours: Step, peer: Step) -> Result:
-    """Peaks of both."""
+    """Compare the peaks."""
     a, b = peak_mib(ours), peak_mib(peer)
     return Result(f"peak memory, {what}", round(a, 2), round(b, 2), round(b / a, 3), "MiB", 1, (0.0, 0.0))
 
 
 def inverted(row: Result) -> Result:
-    """Ours / peer."""
+    """Return the row with the ratio ours / peer."""
     low, high = row.spread
     spread = round(1 / high, 4), round(1 / low, 4)
     return replace(row, ratio=round(1 / row.ratio, 4), spread=spread, unit="ms (ratio: ours / plain)")
 
 
 def exact_rows(net: str, tasks: int, libmtl: Path | None, *, runs: int) -> list[Result]:
-    """The Gramian of the shared parameters beside the peers."""
+    """Compare the Gramian of the shared parameters with the peers."""
     case = Case(net, tasks)
     exact, engines = case.ours("parameters"), case.torchjd()
     rows: list[Result] = []
@@ -204,7 +204,7 @@ def exact_rows(net: str, tasks: int, libmtl: Path | None, *, runs: int) -> list[
 
 
 def feature_rows(net: str, tasks: int, *, runs: int) -> list[Result]:
-    """The Gramian at the boundary beside no balancing."""
+    """Compare the Gramian at the boundary with no balancing."""
     what = f"feature level {net} T={tasks} vs plain backward"
     case = Case(net, tasks, larger=4)
     ours = case.ours("features")
@@ -213,13 +213,13 @@ def feature_rows(net: str, tasks: int, *, runs: int) -> list[Result]:
 
 
 def check(nets: Sequence[str]) -> None:
-    """Both sides' networks are the same."""
+    """Check that both sides have the same network."""
     for net in nets:
         case = Case(net, 2)
         ours = [out.logits for out in case.model({"x": case.x}).values()]
         features = case.trunk(case.x)
-        for own, head in zip(ours, case.heads.values(), strict=True):
-            torch.testing.assert_close(own, head(features))
+        for logits, head in zip(ours, case.heads.values(), strict=True):
+            torch.testing.assert_close(logits, head(features))
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""The audio front-ends beside a loop of torchaudio's over the recordings, which is how it takes a batch.
+"""The audio front-ends beside a loop of torchaudio over the recordings, since it takes one at a time.
 
 64 clips of two seconds at 16 kHz, two threads; 80 bands for fbank, 13 coefficients of 23 bands for MFCC.
-The peer is ``torchaudio.compliance.kaldi`` with the same options; that both give the same frames is checked
-first. The row of the GPU says so where there is none.
+The peer is ``torchaudio.compliance.kaldi`` with the same options; both give the same frames, which is checked
+first. Without a GPU, its row says so.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from benchmarks._harness import Result, alternate, arguments, report
 
 CLIPS, SECONDS, RATE, BANDS = 64, 2, 16_000, 80
 NOT_RUN = "(not run: no GPU)"
-"""Stands where a unit would, with zeros for the figures."""
+"""Note in place of the unit, with zeros for the figures."""
 
 
 def clips(device: str) -> Tensor:
-    """Noise with an offset, of the level of speech."""
+    """Return noise with an offset, at the level of speech."""
     noise = torch.randn(CLIPS, SECONDS * RATE, generator=torch.Generator().manual_seed(0))
     return (0.1 * noise + 0.01).to(device)
 
 
 def loop(kind: type[Fbank | MFCC], x: Tensor) -> Tensor:
-    """The peer: one recording after the other."""
+    """Run the peer on one recording after the other."""
     if kind is MFCC:
         return torch.stack([kaldi.mfcc(clip[None], sample_frequency=RATE) for clip in x])
     return torch.stack([kaldi.fbank(clip[None], sample_frequency=RATE, num_mel_bins=BANDS) for clip in x])
@@ -36,7 +36,7 @@ def loop(kind: type[Fbank | MFCC], x: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def row(what: str, kind: type[Fbank | MFCC], *, device: str, runs: int) -> Result:
-    """One front-end on one device; a row that says so where the device is not there."""
+    """Time one front-end on one device; without the device, the row says so."""
     if device == "cuda" and not torch.cuda.is_available():
         return Result(what, 0.0, 0.0, 0.0, NOT_RUN, 0, (0.0, 0.0))
     x = clips(device)

@@ -1,17 +1,17 @@
-"""How good every fusion is on four data sets, whole and with modalities missing.
+"""Accuracy of every fusion on four data sets, complete and with modalities missing.
 
 On htad (windows of the same recordings, and of a new one), mosi and avdigits, each a recipe in a fixed,
 reduced configuration: encoders are trained for each modality alone, with a head for each task, and frozen.
-With one seed every fusion is trained on what they give. Early fusions, which read the encoders' inputs, and
+With one seed, every fusion is trained on their outputs. Early fusions, which read the encoders' inputs, and
 `mmtm`, which acts between their stages, are trained with new encoders instead; the table says so. The best
 two of each stage on validation data are then trained jointly, encoders and all, with five seeds, and so
-are, wherever they stand: `concat`, `mean_probability`, `additive`, `multiplicative`, `boosted`, `mulmix`,
+are, whatever their rank: `concat`, `mean_probability`, `additive`, `multiplicative`, `boosted`, `mulmix`,
 and each modality alone. Test data choose nothing.
 
 A score is an accuracy, on avdigits the mean of that of the digit and that of the speaker. With modalities
 missing at test, each is hidden with probability .3 or .6, by a mask that depends on the seed only, and one
 of a sample's always stays, so that fewer are hidden than that (``missing``). A modality alone answers with
-the commonest class of the training data where it is hidden. The best single modality is chosen for each
+the most frequent class of the training data where it is hidden. The best single modality is chosen for each
 task on validation data. `cells` has its plain chain of all levels, the others the sizes they have by
 default.
 
@@ -46,8 +46,8 @@ SEEDS = 5
 NOTES = (
     "ours and peer: mean accuracy on test data; ratio: ours over peer; spread: lowest and highest seed. "
     "table: 'frozen' is on the outputs of encoders trained alone, 'joint' with the encoders; chosen on "
-    "validation data. seconds: of processor time, of training. missing: the share of modalities that is "
-    "hidden in fact. Optimizers, schedules and epochs are the same for all."
+    "validation data. seconds: processor time of training. missing: the share of modalities that is "
+    "actually hidden. Optimizers, schedules and epochs are the same for all."
 )
 
 
@@ -65,7 +65,7 @@ def main() -> None:
         print(markdown(json.loads(options.out.read_text())))
         return
     seeds = 2 if options.quick else SEEDS
-    settings = {name: {**own.settings, **(own.quick if options.quick else {})} for name, own in DATA.items()}
+    settings = {n: {**d.settings, **(d.quick if options.quick else {})} for n, d in DATA.items()}
     folder = options.work / ("quick" if options.quick else "full")
     go = partial(
         run,
@@ -75,30 +75,30 @@ def main() -> None:
         describe=describe,
     )
     modalities = {
-        name: own.recipe.modalities(own.config(options.data, settings[name])) for name, own in DATA.items()
+        name: data.recipe.modalities(data.config(options.data, settings[name])) for name, data in DATA.items()
     }
     singles = [case for name in DATA for case in alone(name, modalities[name])]
     screen = [case for name in DATA for case in screened(name, quick=options.quick)]
-    found = go([(case, settings[case.data], seed) for seed in range(seeds) for case in singles])
-    found |= go([(case, settings[case.data], 0) for case in screen])
-    chosen = screen_scores(found)
+    outcomes = go([(case, settings[case.data], seed) for seed in range(seeds) for case in singles])
+    outcomes |= go([(case, settings[case.data], 0) for case in screen])
+    chosen = screen_scores(outcomes)
     finals = [case for name in DATA for case in finalists(chosen, name)]
-    found |= go([(case, settings[case.data], seed) for seed in range(seeds) for case in finals])
+    outcomes |= go([(case, settings[case.data], seed) for seed in range(seeds) for case in finals])
     missing = {
         name: {
-            side: round(fmean(found[case, 0]["missing"][side] for case in alone(name, own)), 4)
+            side: round(fmean(outcomes[case, 0]["missing"][side] for case in alone(name, names)), 4)
             for side in MISSING
         }
-        for name, own in modalities.items()
+        for name, names in modalities.items()
     }
-    stated = statements(found, finals)
-    rows = rows_of(stated, refusals(found))
+    stated = statements(outcomes, finals)
+    rows = rows_of(stated, refusals(outcomes))
     report("fusion_accuracy", rows, options.out, packages=("sennit", "torch"), notes=NOTES)
-    entries = table(found, screen, finals)
+    entries = table(outcomes, screen, finals)
     written = json.loads(options.out.read_text())
-    for own in stated:
+    for statement in stated:
         for side in COMPARED:
-            del own[side]["ours"], own[side]["peer"]  # the table has them
+            del statement[side]["ours"], statement[side]["peer"]  # the table has them
     extra = {"settings": settings, "missing": missing, "statements": stated, "table": entries}
     write_json(options.out, written | extra)
     draw(entries).savefig(options.out.with_suffix(".png"), dpi=130)

@@ -1,9 +1,9 @@
 """Late fusions beside the operators of MultiBench and PyKale: forward and backward on the same shapes.
 
 Both sides are the same function: our weights are copied, and outputs and gradients compared, before anything
-is timed. A step is the fusion of leaf tensors and the gradients of all inputs and parameters, in turn on
-either side. Low-rank fusion is compared with a corrected copy of the peers', whose factors never train as
-they are. Peak memory is the most that a step holds at a time, beyond what was there before it. Give the
+is timed. A step is the fusion of leaf tensors and the gradients of all inputs and parameters, timed in
+turn. Low-rank fusion is compared with a corrected copy of the peers', whose factors never train. Peak memory
+is what a step allocates at most on top of what was allocated before. Give the
 checkouts as ``--peer multibench=PATH --peer pykale=PATH``.
 """
 
@@ -36,7 +36,7 @@ MEMORY = "tensor_fusion peak memory vs multibench"
 
 
 class Given(Encoder):
-    """Vectors that are embeddings already."""
+    """An encoder of vectors that are embeddings already."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -44,24 +44,24 @@ class Given(Encoder):
 
 
 def make_fusion(operator: str) -> Fusion:
-    """Ours."""
+    """Return our fusion."""
     _, dims, options = OPERATORS[operator]
     encoders: dict[str, Encoder] = {f"m{i}": Given(d) for i, d in enumerate(dims)}
     fusion = create_fusion(operator, encoders, embed_dim=DIM, **options)
     for parameter in fusion.parameters():
-        nn.init.normal_(parameter, std=0.05)  # some start at zero, and would compare nothing
+        nn.init.normal_(parameter, std=0.05)  # parameters that start at zero would compare nothing
     return fusion
 
 
 def make_inputs(operator: str) -> list[Tensor]:
-    """Leaf tensors, one for each modality."""
+    """Return leaf tensors, one for each modality."""
     return [torch.randn(BATCH, d, requires_grad=True) for d in OPERATORS[operator][1]]
 
 
 def step(
     net: nn.Module, forward: Callable[[], Tensor], xs: list[Tensor], gradient: Tensor
 ) -> Callable[[], Tensor]:
-    """Forward and backward, as a function."""
+    """Return forward and backward as a function."""
     leaves = [*net.parameters(), *xs]
 
     def run() -> Tensor:
@@ -75,10 +75,10 @@ def step(
 
 
 def steps(operator: str, peer: str, checkout: Path) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
-    """Our step and the peer's, whose results are the same.
+    """Return our step and the peer's, whose results are the same.
 
     Raises:
-        AssertionError: They are not.
+        AssertionError: The results differ.
     """
     torch.manual_seed(0)
     ours, xs = make_fusion(operator), make_inputs(operator)
@@ -102,7 +102,7 @@ def steps(operator: str, peer: str, checkout: Path) -> tuple[Callable[[], Tensor
 
 
 def peak_memory(run: Callable[[], Tensor]) -> int:
-    """The most bytes that a step holds at a time, beyond those before it."""
+    """Return the peak memory in bytes that a step allocates on top of what was allocated before."""
     run()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         run()
@@ -117,28 +117,27 @@ def peak_memory(run: Callable[[], Tensor]) -> int:
 
 
 def memory_row(checkout: Path) -> Result:
-    """Of tensor fusion over three modalities."""
+    """Compare the peak memory of tensor fusion over three modalities."""
     ours, theirs = (peak_memory(run) / 2**20 for run in steps("tensor_fusion", "multibench", checkout))
     ratio = round(theirs / ours, 4)
     return Result(MEMORY, round(ours, 2), round(theirs, 2), ratio, "MiB", 1, (ratio, ratio))
 
 
 def rows(checkouts: dict[str, Path], *, runs: int, loops: int) -> list[Result]:
-    """All that either peer has; those of a peer that is not there say so."""
-    found = []
+    """Return the rows of all operators of either peer; those of a missing peer say so."""
+    results = []
     for peer, operators in HAVE.items():
         why = f"no peer: --peer {peer}=PATH"
         for operator in operators:
             what = f"{operator} vs {peer}"
             if peer not in checkouts:
-                found.append(not_run(what, why))
+                results.append(not_run(what, why))
                 continue
             ours, theirs = steps(operator, peer, checkouts[peer])
-            found.append(alternate(what, ours, theirs, runs=runs, loops=loops))
+            results.append(alternate(what, ours, theirs, runs=runs, loops=loops))
         if peer == "multibench":
-            there = peer in checkouts
-            found.append(memory_row(checkouts[peer]) if there else not_run(MEMORY, why))
-    return found
+            results.append(memory_row(checkouts[peer]) if peer in checkouts else not_run(MEMORY, why))
+    return results
 
 
 def main() -> None:
@@ -149,8 +148,8 @@ def main() -> None:
             "The peers move tensors to a GPU by themselves: run with CUDA_VISIBLE_DEVICES= (empty)."
         )
     torch.set_num_threads(2)
-    found = rows(dict(options.peer), runs=7 if options.quick else 101, loops=10 if options.quick else 20)
-    report("fusion_ops", found, options.out, packages=("sennit", "torch"))
+    results = rows(dict(options.peer), runs=7 if options.quick else 101, loops=10 if options.quick else 20)
+    report("fusion_ops", results, options.out, packages=("sennit", "torch"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What helps on HTAD, judged on splits inside the training folds only; no test fold is scored.
+"""Effects of single choices on HTAD, judged on splits inside the training folds only; no test fold is scored.
 
 Each row takes one thing away from the recipe (or changes it) and shows the accuracy of the default fusion on
 the inner splits: for a new recording, leave-one-recording-out over the training recordings; for the same
@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import PROTOCOLS, folds, inner_splits, load
-from sennit.recipes.htad.train import fit
+from sennit.recipes.htad.train import train_model
+from sennit.tasks import evaluate
 
 from benchmarks._harness import Result, arguments, report
 
@@ -39,19 +40,19 @@ def score(job: tuple[str, str, int]) -> float:
     name, protocol, seed = job
     change, data = CHANGES[name], load()
     config = dataclasses.replace(Config(), **change.get("config", {}))
-    row, found = change.get("row", DEFAULT_FUSION), []
+    row, accuracies = change.get("row", DEFAULT_FUSION), []
     for fold, (train, _) in enumerate(folds(data, protocol, seed)):
         job = {"row": row, "weighting": None, "protocol": protocol, "seed": seed, "fold": fold}
         for trial, (inner, check) in enumerate(inner_splits(data, protocol, train, seed)):
             steps = config.epochs * (len(inner) // config.batch_size)
             strength, without = STRENGTH[protocol], change.get("without", ())
             names = list(data.batch.inputs)
-            model = fit(config, job, data, inner, names, strength, steps, trial=trial, without=without)
+            model = train_model(
+                config, job, data, inner, names, strength, steps, trial=trial, without=without
+            )
             batch = data.batch.select(torch.as_tensor(check))
-            with torch.no_grad():
-                logits = model.eval()(batch)["activity"].logits
-            found.append((logits.argmax(1) == batch.targets["activity"]).float().mean().item())
-    return statistics.fmean(found)
+            accuracies.append(evaluate(model, batch, answers=False).metrics["activity"]["accuracy"])
+    return statistics.fmean(accuracies)
 
 
 def _matters(name: str, protocol: str) -> bool:
@@ -72,7 +73,7 @@ def main() -> None:
     rows = []
     for protocol, text in PROTOCOLS.items():
         ours = [scores["as it is", protocol, s] for s in range(seeds)]
-        for name in [name for name, own in pairs if own == protocol]:
+        for name in [name for name, tested in pairs if tested == protocol]:
             changed = [scores[name, protocol, s] for s in range(seeds)]
             ratios = [a / b for a, b in zip(ours, changed, strict=True)]
             mean_ours, mean_changed = statistics.fmean(ours), statistics.fmean(changed)

@@ -1,15 +1,15 @@
-"""How good sharings, weightings and balancings are on three data sets, beside single-task networks.
+"""Accuracy of sharings, weightings and balancings on three data sets, beside single-task networks.
 
 On avdigits (2 tasks), school (139) and tox21 (12), each a recipe in a fixed, reduced configuration: every
 sharing with the sum of the losses and with uncertainty weighting, and every weighting and balancing with
 hard sharing, is trained with one seed. The three sharings and the three weightings or balancings of the
-highest Δm on validation data are then trained with five, and so are, wherever they stand: hard sharing with
+highest Δm on validation data are then trained with five, and so are, whatever their rank: hard sharing with
 the sum, `uncertainty` and `running_deviation`, `cross_stitch`, and a network for each task alone with as many
 epochs. Test data choose nothing.
 
 Δm is the mean over tasks of the relative gain over the single-task networks of the same seed: of accuracy,
-of ROC-AUC, and on school of each school's squared error. What a step costs is the time it took with the
-first seed, while two trainings ran side by side. ``ours`` and ``peer`` are means on test data; the ratio is
+of ROC-AUC, and on school of each school's squared error. The cost of a step is its time with the first
+seed, while two trainings ran in parallel. ``ours`` and ``peer`` are means on test data; the ratio is
 1 + Δm / 100 of ours over the peer, above 1 is better, and the spread its lowest and highest seed. The rest
 is in the file: ``table`` has every method on every data set, ``statements`` the differences paired by seed.
 
@@ -52,22 +52,22 @@ def main() -> None:
     """Train, print, write."""
     options = arguments("multitask_accuracy", __doc__ or "", partial(add_options, name="multitask_accuracy"))
     seeds = 2 if options.quick else SEEDS
-    settings = {name: {**own.settings, **(own.quick if options.quick else {})} for name, own in DATA.items()}
+    settings = {n: {**d.settings, **(d.quick if options.quick else {})} for n, d in DATA.items()}
     work, done = (
         partial(train, options.data),
         Trainings(options.work / ("quick" if options.quick else "full")),
     )
     cases = [case for name in DATA for case in screened(name, quick=options.quick)]
     wanted = [(case, settings[case.data], 0) for case in cases]
-    found = run(work, wanted, done, workers=options.workers, describe=describe)
-    chosen = gains(found, "validation")
+    outcomes = run(work, wanted, done, workers=options.workers, describe=describe)
+    chosen = gains(outcomes, "validation")
     finals = [case for name in DATA for case in finalists(chosen, name)]
-    finals = [case for case in finals if "refused" not in found[case, 0]]
+    finals = [case for case in finals if "refused" not in outcomes[case, 0]]
     wanted = [(case, settings[case.data], seed) for seed in range(1, seeds) for case in finals]
-    found |= run(work, wanted, done, workers=options.workers, describe=describe)
-    lines, stated = lines_of(found, finals), statements(found, range(seeds))
+    outcomes |= run(work, wanted, done, workers=options.workers, describe=describe)
+    lines, stated = lines_of(outcomes, finals), statements(outcomes, range(seeds))
     show(lines)
-    rows = rows_of(stated, refusals(found))
+    rows = rows_of(stated, refusals(outcomes))
     report("multitask_accuracy", rows, options.out, packages=("sennit", "torch", "rdkit"), notes=NOTES)
     written = json.loads(options.out.read_text())
     tables = {"settings": settings, "statements": stated, "table": [entry(line) for line in lines]}

@@ -1,19 +1,19 @@
-"""What the library costs beside the same model and the same loop written by hand.
+"""Cost of the library beside the same model and the same loop written by hand.
 
 Two modalities, two tasks, about 1 M parameters, batch 64, two threads. The peer is plain PyTorch: the same
 layers with the same weights. ``same masks``: 30 % of each modality and 20 % of the labels missing; the
-hand-written model packs the present rows, puts in the missing tokens and averages over the labels, as ours.
+hand-written model packs the present rows, inserts the missing tokens and averages over the labels, like ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytorch_lightning as pl
 import torch
 from sennit.data import Batch, BatchDataset, InputSpec
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import LateConcat
-from sennit.recipes.harness import quiet_trainer
 from sennit.tasks import Classification, Learner, MultiTaskModel
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,7 +25,7 @@ SIZES, CLASSES, WIDTH, DIM, BATCH = {"a": 64, "b": 32}, {"c": 10, "d": 6}, 384, 
 
 
 def perceptron(features: int) -> nn.Sequential:
-    """The layers of one encoder."""
+    """Return the layers of one encoder."""
     layers: list[nn.Module] = []
     for inputs in (features, WIDTH, WIDTH):
         layers += [nn.Linear(inputs, WIDTH), nn.LayerNorm(WIDTH), nn.ReLU()]
@@ -60,11 +60,11 @@ class Hand(nn.Module):
             if present is None:
                 vectors.append(net(x))
             else:
-                there = present[name]
-                rows = there.nonzero().squeeze(1)
+                rows_present = present[name]
+                rows = rows_present.nonzero().squeeze(1)
                 packed = net(x.index_select(0, rows))
                 laid = packed.new_zeros(len(x), DIM).index_copy(0, rows, packed)
-                vectors.append(torch.where(there.unsqueeze(1), laid, token))
+                vectors.append(torch.where(rows_present.unsqueeze(1), laid, token))
         fused = self.project(torch.cat(vectors, 1))
         return [head(fused) for head in self.heads]
 
@@ -75,14 +75,14 @@ class Hand(nn.Module):
             return losses[0] + losses[1]
         losses = []
         for o, (task, y) in zip(outputs, batch.targets.items(), strict=True):
-            known = batch.labelled[task]
+            labelled = batch.labelled[task]
             each = F.cross_entropy(o, y, reduction="none")
-            losses.append(each.masked_fill(~known, 0).sum() / known.sum().clamp(min=1))
+            losses.append(each.masked_fill(~labelled, 0).sum() / labelled.sum().clamp(min=1))
         return losses[0] + losses[1]
 
 
 def make_batch(size: int, *, masked: bool) -> Batch:
-    """Random inputs and labels."""
+    """Return random inputs and labels."""
     inputs = {m: torch.randn(size, d) for m, d in SIZES.items()}
     targets = {t: torch.randint(c, (size,)) for t, c in CLASSES.items()}
     if not masked:
@@ -94,7 +94,7 @@ def make_batch(size: int, *, masked: bool) -> Batch:
 
 
 def make_model() -> MultiTaskModel:
-    """Ours; modality dropout off, so that both do the same work."""
+    """Return our model; modality dropout is off, so that both do the same work."""
     encoders: dict[str, Encoder] = {m: Perceptron(d) for m, d in SIZES.items()}
     tasks = {t: Classification(c) for t, c in CLASSES.items()}
     fusion = LateConcat(encoders, embed_dim=DIM)
@@ -102,7 +102,7 @@ def make_model() -> MultiTaskModel:
 
 
 def copy_weights(model: MultiTaskModel, hand: Hand) -> None:
-    """Give the hand-written model our weights."""
+    """Copy our weights into the hand-written model."""
     for net, encoder in zip(hand.nets, model.fused_encoder.encoders.values(), strict=True):
         net.load_state_dict(encoder.net.state_dict())
     fusion = model.fused_encoder.fusion
@@ -110,12 +110,12 @@ def copy_weights(model: MultiTaskModel, hand: Hand) -> None:
     hand.project.load_state_dict(fusion.project.state_dict())
     for token, ours in zip(hand.tokens, fusion.missing.tokens, strict=True):
         token.data.copy_(ours.data)
-    for head, own in zip(hand.heads, model.heads.values(), strict=True):
-        head.load_state_dict(own[0].state_dict())
+    for head, ours in zip(hand.heads, model.heads.values(), strict=True):
+        head.load_state_dict(ours[0].state_dict())
 
 
 def step_row(what: str, *, masked: bool, runs: int) -> Result:
-    """Loss and backward on one batch."""
+    """Time loss and backward on one batch."""
     torch.manual_seed(0)
     model, hand, batch = make_model(), Hand(), make_batch(BATCH, masked=masked)
     copy_weights(model, hand)
@@ -140,7 +140,7 @@ def step_row(what: str, *, masked: bool, runs: int) -> Result:
 
 
 def lightning_row(what: str, *, runs: int) -> Result:
-    """A whole training step: loader, loss, backward, AdamW; Lightning against a plain loop."""
+    """Time a whole training step (loader, loss, backward, AdamW): Lightning against a plain loop."""
     torch.manual_seed(0)
     data, steps = BatchDataset(make_batch(BATCH * 16, masked=True)), 96
     loader = DataLoader(data, batch_size=BATCH, shuffle=True, collate_fn=data.collate)
@@ -158,10 +158,19 @@ def lightning_row(what: str, *, runs: int) -> Result:
                 done += 1
 
     learner = Learner(make_model())
-    trainer = quiet_trainer(steps=0)
+    trainer = pl.Trainer(
+        max_steps=0,
+        max_epochs=-1,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
 
     def ours() -> None:
-        # The Trainer goes on where it was; what `fit` does before its first step is timed with it.
+        # The Trainer continues where it was; what `fit` does before its first step is timed too.
         before = trainer.global_step
         trainer.fit_loop.epoch_loop.max_steps = before + steps
         trainer.fit(learner, loader)

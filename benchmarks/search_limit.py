@@ -1,4 +1,4 @@
-"""How close a training step of a stack comes to its limit: its matrix products alone, forward and backward.
+"""A training step of a stack beside its limit: its matrix products alone, forward and backward.
 
 The candidates are drawn from the whole space over encoders of MFAS's kind; a step is the losses of a batch
 of 32, the gradients and AdamW. ``ours`` is the step, ``peer`` the products; a ratio of 1 would be the limit.
@@ -17,7 +17,7 @@ from benchmarks._multibench import BATCH, READ
 
 
 def row(encoders: dict[str, Encoder], *, population: int, device: str, quick: bool) -> Result:
-    """A training step of a stack beside nothing but its matrix products, forward and backward."""
+    """Compare a training step of a stack with its matrix products alone, forward and backward."""
     what = f"stacked step vs its matrix products alone, {device}, {population}"
     if device == "cuda" and not torch.cuda.is_available():
         return not_run(what, "no GPU")
@@ -26,18 +26,18 @@ def row(encoders: dict[str, Encoder], *, population: int, device: str, quick: bo
     candidates = [Candidate(genome, choices, {"digit": Classification(10)}) for genome in drawn]
     batched = BatchedCandidates(candidates, device=device)
     taps = {
-        m: {t: torch.randn(BATCH, d, device=device) for t, d in own.items()}
-        for m, own in choices.taps.items()
+        m: {t: torch.randn(BATCH, d, device=device) for t, d in taps.items()}
+        for m, taps in choices.taps.items()
     }
     targets = {"digit": torch.randint(10, (BATCH,), device=device)}
-    known = {"digit": torch.ones(BATCH, dtype=torch.bool, device=device)}
+    labelled = {"digit": torch.ones(BATCH, dtype=torch.bool, device=device)}
     optimizer = torch.optim.AdamW(batched.tensors.values(), fused=True)
     shapes = [t.flatten(2).shape for n, t in batched.tensors.items() if n.endswith(".weight")]
     pairs = [(torch.randn(s, device=device), torch.randn(s[0], BATCH, s[1], device=device)) for s in shapes]
 
     def step() -> None:
         optimizer.zero_grad()
-        batched.losses(taps, None, targets, known).sum().backward()
+        batched.losses(taps, None, targets, labelled).sum().backward()
         optimizer.step()
         wait(device)
 
@@ -55,7 +55,7 @@ def row(encoders: dict[str, Encoder], *, population: int, device: str, quick: bo
 
 
 def wait(device: str) -> None:
-    """Until the GPU is done."""
+    """Wait until the GPU is done."""
     if device == "cuda":
         torch.cuda.synchronize()
 

@@ -1,9 +1,9 @@
-"""What a search adds to the training of its candidates: milliseconds a trial, ask and tell together.
+"""Overhead of a search over the training of its candidates: milliseconds a trial, ask and tell together.
 
 The candidates are simulated and cost nothing; population 32, the genetic strategy, three cells over two
 modalities (18 genes), two objectives. Everything is counted: proposing, writing, claiming, telling,
-reading. The peer of the first two rows is the limit of 10 ms a trial. That of the others is optuna's own
-NSGA-II with ask and tell over the same genes, as it comes.
+reading. The peer of the first two rows is the limit of 10 ms a trial; that of the others is Optuna's own
+NSGA-II with ask and tell over the same genes, unchanged.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ class Free:
     fingerprint: str = "free"
 
     def costs(self, genome: Genome) -> Mapping[str, float]:
-        """A size, of a kind."""
+        """Return a size."""
         return {"parameters": float(genome.width * sum(len(cell.inputs) for cell in genome.cells))}
 
     def evaluate(self, proposals: Sequence[Proposal], *, checkpoint: Path | None = None) -> list[Evaluation]:
-        """Errors of the genomes alone."""
+        """Return errors that depend on the genomes alone."""
         return [Evaluation({"y": int(p.genome.key, 16) / 16**12}, 1, 0.0) for p in proposals]
 
 
 def make_space() -> Space:
-    """Three cells, two modalities."""
+    """Return a space of three cells over two modalities."""
     return Space.of({"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}, ["y"], cells=3)
 
 
 def ours(trials: int, folder: Path, storage: str | None) -> None:
-    """A search of ours."""
+    """Run a search of ours."""
     run_search(
         Free(make_space()),
         create_strategy("genetic"),
@@ -62,7 +62,7 @@ def ours(trials: int, folder: Path, storage: str | None) -> None:
 
 
 def peer(trials: int, folder: Path, storage: str | None) -> None:
-    """Optuna's, one ask and one tell for each trial."""
+    """Run Optuna's, with one ask and one tell for each trial."""
     evaluator = Free(make_space())
     study = optuna.create_study(
         storage=f"sqlite:///{folder}/peer.db" if storage is None else None,
@@ -75,12 +75,12 @@ def peer(trials: int, folder: Path, storage: str | None) -> None:
             name: trial.suggest_categorical(name, kinds) for name, kinds in evaluator.space.genes.items()
         }
         genome = evaluator.space.decode(genes)
-        (found,) = evaluator.evaluate([Proposal((i // POPULATION, i % POPULATION), genes, genome)])
-        study.tell(trial, [found.error, evaluator.costs(genome)["parameters"]])
+        (evaluation,) = evaluator.evaluate([Proposal((i // POPULATION, i % POPULATION), genes, genome)])
+        study.tell(trial, [evaluation.error, evaluator.costs(genome)["parameters"]])
 
 
 def each_ms(work: Callable[[int, Path, str | None], None], trials: int, storage: str | None) -> float:
-    """Milliseconds a trial, in a new folder."""
+    """Return the milliseconds per trial, in a new folder."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         work(trials, Path(folder), storage)
@@ -88,7 +88,7 @@ def each_ms(work: Callable[[int, Path, str | None], None], trials: int, storage:
 
 
 def row(what: str, mine: Sequence[float], theirs: Sequence[float]) -> Result:
-    """Medians of runs in turn, in milliseconds."""
+    """Return medians of runs in turn, in milliseconds."""
     ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
     quarter = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
     return Result(

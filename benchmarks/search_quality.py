@@ -1,10 +1,10 @@
-"""How good the strategies of a search are, at equal numbers of candidates.
+"""Quality of the strategies of a search, at equal numbers of candidates.
 
 On each recipe's data: the best validation error so far (the mean over tasks) and the hypervolume (error and
 the logarithm of the parameters, a share of the rectangle that all runs on the data span), after every
 generation, with the mean and the standard deviation over seeds. A seed changes the strategy's draws and every
-candidate's first weights; encoders and taps are the same for all. All candidates are told apart on the same
-validation data, so a best error flatters the search that found it; test figures come from
+candidate's first weights; encoders and taps are the same for all. All candidates are compared on the same
+validation data, so a best error flatters its search; test figures come from
 ``python -m sennit.recipes.search``.
 
 The rows compare the genetic search with random search at a quarter, half and all of the candidates: ``ours``
@@ -44,7 +44,7 @@ COLOURS = {"genetic": "#3b76c4", "random": "#9aa5b1", "regularised_evolution": "
 
 @dataclass(frozen=True)
 class Problem:
-    """What a worker needs to search."""
+    """Encoders, tasks and taps of one recipe, which a worker searches on."""
 
     encoders: Mapping[str, Encoder]
     tasks: Mapping[str, Task]
@@ -53,7 +53,7 @@ class Problem:
 
 
 def prepare(name: str, options: argparse.Namespace, folder: Path) -> Problem:
-    """Encoders trained alone, and their taps."""
+    """Train the encoders alone, and compute their taps."""
     recipe = find_recipe(name)
     data = [f"--data={options.data}"] if name != "htad" else []
     given = [f"--{k}={v}" for k, v in RECIPES[name].items()]
@@ -67,7 +67,7 @@ def prepare(name: str, options: argparse.Namespace, folder: Path) -> Problem:
 
 
 def run(problem: Problem, strategy: str, seed: int, size: tuple[int, int], epochs: int) -> list[Record]:
-    """One search."""
+    """Run one search."""
     torch.set_num_threads(1)
     result = search(
         problem.encoders,
@@ -88,7 +88,7 @@ def run(problem: Problem, strategy: str, seed: int, size: tuple[int, int], epoch
 
 
 def curves_of(runs: Mapping[str, list[Record]], population: int) -> dict[str, list[list[float]]]:
-    """By quantity and run, the value after each generation."""
+    """Return by quantity and run the value after each generation."""
     best = {}
     for name, records in runs.items():
         errors = [r.evaluation.error for r in records]
@@ -97,7 +97,7 @@ def curves_of(runs: Mapping[str, list[Record]], population: int) -> dict[str, li
 
 
 def rows_of(name: str, curves: Mapping[str, Any], seeds: int, population: int) -> list[Result]:
-    """The genetic search beside random search."""
+    """Compare the genetic search with random search."""
     rows = []
     for quantity, runs in curves.items():
         count = len(runs["genetic/0"])
@@ -119,31 +119,31 @@ def rows_of(name: str, curves: Mapping[str, Any], seeds: int, population: int) -
 
 
 def summary(curves: Mapping[str, Any], seeds: int) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds, by quantity and strategy."""
-    found: dict[str, Any] = {}
+    """Return mean and standard deviation over the seeds, by quantity and strategy."""
+    summaries: dict[str, Any] = {}
     for quantity, runs in curves.items():
         for strategy in dict.fromkeys(key.rpartition("/")[0] for key in runs):
             columns = list(zip(*(runs[f"{strategy}/{s}"] for s in range(seeds)), strict=True))
-            found.setdefault(quantity, {})[strategy] = {
+            summaries.setdefault(quantity, {})[strategy] = {
                 "mean": [round(statistics.fmean(c), 5) for c in columns],
                 "std": [round(statistics.stdev(c), 5) if seeds > 1 else 0.0 for c in columns],
             }
-    return found
+    return summaries
 
 
 def draw(curves: Mapping[str, Mapping[str, Any]], population: int, path: Path) -> None:
-    """A row of two panels for each recipe, a band of one standard deviation."""
+    """Draw a row of two panels for each recipe, with bands of one standard deviation."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.6 * len(curves)))
     panels = figure.subplots(len(curves), 2, squeeze=False)
     for line, (name, quantities) in zip(panels, curves.items(), strict=True):
         for axes, (quantity, strategies) in zip(line, quantities.items(), strict=True):
-            for strategy, own in strategies.items():
-                x = [population * (i + 1) for i in range(len(own["mean"]))]
-                low = [m - s for m, s in zip(own["mean"], own["std"], strict=True)]
-                high = [m + s for m, s in zip(own["mean"], own["std"], strict=True)]
-                axes.plot(x, own["mean"], label=strategy, color=COLOURS.get(strategy))
+            for strategy, curve in strategies.items():
+                x = [population * (i + 1) for i in range(len(curve["mean"]))]
+                low = [m - s for m, s in zip(curve["mean"], curve["std"], strict=True)]
+                high = [m + s for m, s in zip(curve["mean"], curve["std"], strict=True)]
+                axes.plot(x, curve["mean"], label=strategy, color=COLOURS.get(strategy))
                 axes.fill_between(x, low, high, color=COLOURS.get(strategy), alpha=0.15, linewidth=0)
             axes.set_title(f"{name}: {quantity}", fontsize=10)
             axes.set_xlabel("candidates")
@@ -164,7 +164,7 @@ def main() -> None:
     size, seeds, epochs = ((3, 8), 2, 2) if options.quick else ((20, 16), 5, 8)
     names = options.recipes[:1] if options.quick else options.recipes
     rows: list[Result] = []
-    found: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             problem = prepare(name, options, Path(folder) / name)
@@ -174,12 +174,12 @@ def main() -> None:
                 runs = {key: job.result() for key, job in jobs.items()}
             curves = curves_of(runs, size[1])
             rows += rows_of(name, curves, seeds, size[1])
-            found[name] = summary(curves, seeds)
+            summaries[name] = summary(curves, seeds)
     notes = f"{size[0]} generations of {size[1]}, at most {epochs} epochs a candidate, {seeds} seeds."
     report("search_quality", rows, options.out, packages=("sennit", "torch", "optuna"), notes=notes)
-    written = json.loads(options.out.read_text()) | {"population": size[1], "curves": found}
+    written = json.loads(options.out.read_text()) | {"population": size[1], "curves": summaries}
     options.out.write_text(json.dumps(written, indent=1) + "\n")
-    draw(found, size[1], options.out.with_suffix(".png"))
+    draw(summaries, size[1], options.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

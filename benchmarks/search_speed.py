@@ -1,4 +1,4 @@
-"""What a search costs: a whole one beside MFAS's, and a stack of candidates beside one after the other.
+"""Cost of a search: a whole one beside MFAS's, and a generation in one stack beside one by one.
 
 ``whole search``: 200 candidates on `avdigits`, 3 epochs each, batch 32, two threads; encoders of MFAS's kind
 (images of 28 and spectrograms of 112 pixels a side, halved at every layer, 3 channels in the first and twice
@@ -42,7 +42,7 @@ MFAS: dict[str, Any] = {
     "widths": (WIDTH,),
     "merges": ("intermediate",),
 }
-# Of the peer: one to four fusion layers, as its search has them; most of its 200 have four.
+# Candidates of the peer: one to four fusion layers, as in its search; most of its 200 have four.
 LAYERS: list[list[tuple[int, int, int]]] = [
     [(2, 4, 0)],
     [(0, 1, 1), (2, 4, 0)],
@@ -67,7 +67,7 @@ def pretrain(net: nn.Module, x: Tensor, digits: Tensor, dim: int, epochs: int) -
 
 
 def our_encoders(train: Batch, epochs: int) -> dict[str, Encoder]:
-    """Of MFAS's kind: a tap after each halving, as wide as those of its nets."""
+    """Train encoders of MFAS's kind: a tap after each halving, as wide as those of its networks."""
     sides = {"image": 28, "speech": SIDE}
     encoders = {}
     for m, read in READ.items():
@@ -78,7 +78,7 @@ def our_encoders(train: Batch, epochs: int) -> dict[str, Encoder]:
 
 
 def search_rows(path: Path | None, train: Batch, validation: Batch, *, quick: bool) -> list[Result]:
-    """Whole searches; the peer's from single candidates."""
+    """Compare whole searches; the peer's time is extrapolated from single candidates."""
     what = "whole search vs multibench mfas"
     names = {what: MFAS, f"{what}, all of our space": {}}
     if path is None:
@@ -108,7 +108,7 @@ def search_rows(path: Path | None, train: Batch, validation: Batch, *, quick: bo
 
 
 def our_search(encoders: dict[str, Encoder], space: Space, train: Batch, validation: Batch) -> None:
-    """All of it, with nothing left from the one before."""
+    """Run a whole search, with nothing kept from the one before."""
     with tempfile.TemporaryDirectory() as folder:
         result = search(
             encoders,
@@ -128,10 +128,13 @@ def our_search(encoders: dict[str, Encoder], space: Space, train: Batch, validat
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Where the peer and the data are."""
+    """Add the options for the peer and the data."""
     add_peers(parser)
     parser.add_argument(
-        "--data", type=Path, default=Path("data"), help="of `avdigits` (default: %(default)s)"
+        "--data",
+        type=Path,
+        default=Path("data"),
+        help="folder of the data of `avdigits` (default: %(default)s)",
     )
 
 

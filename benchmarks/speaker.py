@@ -1,8 +1,8 @@
 """Speaker encoders beside SpeechBrain's: the same batches, widths, optimizer and number of parameters.
 
 A step is forward, cross-entropy over 1000 speakers, backward and SGD with momentum, in training mode, of 32
-utterances of 3 seconds; "with lengths" they last from half of that to all of it, which the peer is told as
-relative lengths and ours as a mask. Pooling is that of 1500 channels, forward and backward. "Waveform to
+utterances of 3 seconds; "with lengths" they last from half of that to all of it, which the peer takes as
+relative lengths and ours as a mask. Pooling is over 1500 channels, forward and backward. "Waveform to
 embedding" is in evaluation: filterbank energies, the mean of the utterance removed, and the network. The rows
 of the GPU say so where there is none; there both sides run under autocast to bfloat16, and the share of the
 peak is that of a large product of matrices in it.
@@ -61,20 +61,27 @@ class Ours(nn.Module):
 
 
 def masks(*, device: str = "cpu") -> tuple[Tensor, Tensor]:
-    """Which frames are valid, and the relative lengths that say the same to the peer."""
+    """Return which frames are valid, and the same as relative lengths for the peer."""
     lengths = torch.linspace(FRAMES // 2, FRAMES, UTTERANCES, device=device).long()
     return torch.arange(FRAMES, device=device) < lengths.unsqueeze(1), lengths / FRAMES
 
 
-def stepper(net: nn.Module, x: Tensor, told: Tensor | None, speakers: Tensor) -> Callable[[], None]:
-    """One training step, as a function; on a GPU it waits for the end."""
+def stepper(net: nn.Module, x: Tensor, lengths: Tensor | None, speakers: Tensor) -> Callable[[], None]:
+    """Return one training step as a function; on a GPU it waits for the end.
+
+    Args:
+        net: Network.
+        x: Frames of the utterances.
+        lengths: Lengths as the network takes them: a mask, or relative lengths.
+        speakers: Speaker of each utterance.
+    """
     optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
     device = x.device.type
 
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            logits = net(x, told)
+            logits = net(x, lengths)
         F.cross_entropy(logits.float(), speakers).backward()
         optimizer.step()
         if device == "cuda":
@@ -84,18 +91,18 @@ def stepper(net: nn.Module, x: Tensor, told: Tensor | None, speakers: Tensor) ->
 
 
 def steps(name: str, *, with_lengths: bool, device: str = "cpu") -> tuple[Callable[[], None], ...]:
-    """Our step and the peer's, on one batch."""
+    """Return our step and the peer's, on one batch."""
     torch.manual_seed(0)
     x = torch.randn(UTTERANCES, FRAMES, FEATURES[name], device=device)
     speakers = torch.randint(SPEAKERS, (UTTERANCES,), device=device)
     mask, lengths = masks(device=device) if with_lengths else (None, None)
     x = x if mask is None else x * mask.unsqueeze(2)
     pairs = ((Ours(name), mask), (Peer(name), lengths))
-    return tuple(stepper(net.to(device).train(), x, told, speakers) for net, told in pairs)
+    return tuple(stepper(net.to(device).train(), x, lengths, speakers) for net, lengths in pairs)
 
 
 def step_row(name: str, *, with_lengths: bool, runs: int) -> Result:
-    """Training steps in turn."""
+    """Time training steps in turn."""
     what = f"{LABELS[name]} step {'with' if with_lengths else 'without'} lengths"
     if not find_spec("speechbrain"):
         return not_run(what, NO_PEER)
@@ -104,7 +111,7 @@ def step_row(name: str, *, with_lengths: bool, runs: int) -> Result:
 
 
 def pooling_row(*, runs: int) -> Result:
-    """Mean and standard deviation over time, and back."""
+    """Time mean and standard deviation over the frames, forward and backward."""
     what = "statistics pooling"
     if not find_spec("speechbrain"):
         return not_run(what, NO_PEER)
@@ -126,13 +133,13 @@ def pooling_row(*, runs: int) -> Result:
         pooled.backward(factors)
         return pooled
 
-    # Theirs adds noise of 1e-5 to the means, and divides by one frame less.
+    # The peer adds noise of 1e-5 to the means, and divides by one frame less.
     torch.testing.assert_close(ours(), peer(), rtol=2 / FRAMES, atol=1e-3)
     return alternate(what, ours, peer, runs=runs, loops=1)
 
 
 def embedding_row(*, runs: int) -> Result:
-    """From waveforms to embeddings, 24 mel bands on both sides."""
+    """Time the way from waveforms to embeddings, with 24 mel bands on both sides."""
     what = "waveform to embedding"
     if not find_spec("speechbrain"):
         return not_run(what, NO_PEER)
@@ -159,7 +166,7 @@ def embedding_row(*, runs: int) -> Result:
 
 
 def gpu_rows(*, runs: int) -> list[Result]:
-    """Utterances a second and the share of the peak, of our step and the peer's."""
+    """Return utterances per second and the share of the peak, of our step and the peer's."""
     whats = ["xvector step with lengths, gpu", "xvector share of peak, gpu"]
     if not torch.cuda.is_available():
         return [not_run(what, "no GPU") for what in whats]
@@ -182,7 +189,7 @@ def gpu_rows(*, runs: int) -> list[Result]:
 
 
 def peak_flops() -> float:
-    """Operations a second of a product of two matrices of 8192² in bfloat16."""
+    """Return the operations per second of a product of two matrices of 8192² in bfloat16."""
     size = 8192
     a = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
     took = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +32,36 @@ class InputSpec:
     sequence: bool = False
     allows_nan: bool = False
     stand_in: tuple[int, ...] | None = None
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values; `from_config` reads them."""
+        return {**asdict(self), "dtype": str(self.dtype).removeprefix("torch.")}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> InputSpec:
+        """Build from what `to_config` returned.
+
+        Raises:
+            ValueError: ``dtype`` is not the name of a type of torch.
+            TypeError: An unknown field.
+
+        Example:
+            >>> InputSpec.from_config(InputSpec((None, 24), sequence=True).to_config())
+            InputSpec(shape=(None, 24), dtype=torch.float32, sequence=True, allows_nan=False, stand_in=None)
+        """
+        fields = dict(config)
+        dtype = getattr(torch, str(fields.get("dtype", "float32")), None)
+        if not isinstance(dtype, torch.dtype):
+            raise ValueError(f"`dtype` should name a type of torch. Found {fields['dtype']!r}.")
+        stand_in = fields.get("stand_in")
+        return cls(
+            **{
+                **fields,
+                "dtype": dtype,
+                "shape": tuple(fields["shape"]),
+                "stand_in": None if stand_in is None else tuple(stand_in),
+            }
+        )
 
     def describe(self) -> str:
         """The shape of a batch, in words."""

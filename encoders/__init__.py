@@ -4,6 +4,7 @@ from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import ENCODERS, create_encoder, list_encoders, register_encoder
 from sennit.encoders.audio import LogMelConvEncoder
 from sennit.encoders.audio_hf import HFAudioEncoder
+from sennit.encoders.factories import allow_factory
 from sennit.encoders.hf import HFFamily
 from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.image import ConvEncoder
@@ -17,6 +18,7 @@ from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.text import ByteTransformerEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.encoders.wrapped import WrappedEncoder, wrap
 
 from sennit.bare_import import refuse_bare_import
 
@@ -41,12 +43,15 @@ __all__ = [
     "TCNEncoder",
     "TapInfo",
     "TimmEncoder",
+    "WrappedEncoder",
     "XVectorEncoder",
+    "allow_factory",
     "as_tokens",
     "create_encoder",
     "list_encoders",
     "pool",
     "register_encoder",
+    "wrap",
 ]
 
 refuse_bare_import(__name__)

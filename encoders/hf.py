@@ -23,6 +23,12 @@ class HFFamily(HFEncoder):
 
     Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
     A member is an `HFTextEncoder` or an `HFAudioEncoder`, by the model's main input; their pages say more.
+
+    Example:
+        >>> sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
+        >>> encoder = HFFamily.member("tiny", architecture={"model_type": "distilbert", **sizes})
+        >>> type(encoder).__name__
+        'HFTextEncoder'
     """
 
     @classmethod
@@ -46,12 +52,6 @@ class HFFamily(HFEncoder):
             ValueError: The model reads neither text nor audio, or does not take an option.
             ImportError: transformers is not installed.
             OSError: There is no such model, or it has no safetensors.
-
-        Example:
-            >>> sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
-            >>> made = HFFamily.member("tiny", architecture={"model_type": "distilbert", **sizes})
-            >>> type(made).__name__
-            'HFTextEncoder'
         """
         main_input = _main_input(model_name, architecture)
         kinds = {name: kind for kind in KINDS for name in kind.reads}

@@ -1,8 +1,7 @@
 """``python -m sennit.recipes.compare --recipe avdigits --fusion concat,gated --seeds 5``: fill a table.
 
-The jobs of a recipe with the same options are kept together, whichever fusions and seeds they were
-asked for with: the same command goes on where it stopped, and one with more fusions or more seeds runs
-only what is new.
+The jobs of a recipe under the same options share a folder, whichever fusions and seeds were asked for: the
+same command resumes where it stopped, and one with more fusions or more seeds runs only what is new.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class CompareOptions:
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
-    """Fill the table; return the folder that keeps the jobs."""
+    """Fill the table; return the folder of the jobs."""
     options, config, _ = parse_with_recipe(
         CompareOptions, arguments, prog="python -m sennit.recipes.compare", skip=("fusions", "resume")
     )

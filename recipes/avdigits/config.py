@@ -15,23 +15,23 @@ TASKS = ("digit", "speaker")
 
 @dataclass
 class Config(Options):
-    """Which digit is written and said, and who says it (MNIST with the Free Spoken Digit Dataset).
+    """Recognises a written and spoken digit and its speaker (MNIST and the Free Spoken Digit Dataset).
 
     Compares the image alone, the speech alone and fusions of every stage, and writes a table, a report and
     a checkpoint.
 
     Args:
         data: Folder that holds the files of both datasets, or receives them by a download.
-        pairs: Of an image and an utterance, to train on.
-        test_pairs: To validate on, and as many to test on.
+        pairs: Number of training pairs of an image and an utterance.
+        test_pairs: Number of validation pairs, and of test pairs.
         noise: Standard deviation of the image noise, on the 0–1 scale.
-        voices: Other utterances that are mixed into each one.
-        tasks: Which of digit and speaker to learn; the first chooses the epoch.
+        voices: Number of other utterances that are mixed into each one.
+        tasks: Tasks to learn, of digit and speaker; the first chooses the epoch.
         sharing: Name of the sharing.
-        sharing_options: Its options, such as ``{self_weight: 0.8}``.
+        sharing_options: Options of the sharing, such as ``{self_weight: 0.8}``.
         weighting: Name of the weighting.
-        balancing: Name of the balancing, or null; its sharing needs a tensor at which the tasks part.
-        single_task: Whether a network of the default fusion is trained for each task alone, too.
+        balancing: Name of the balancing, or null; it needs a sharing with a tensor at which the tasks part.
+        single_task: Whether a network of the default fusion is also trained for each task alone.
     """
 
     data: Path | None = Path("data")

@@ -29,15 +29,15 @@ SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 SAMPLE_RATE = 8000
 SECONDS = 1.0
 Split = Literal["train", "validation", "test"]
-# Of the utterances of a digit by a speaker, numbered 0 to 49; the test ones are the official ones.
+# The utterances of a digit by a speaker are numbered 0 to 49; the test ones are the official ones.
 _NUMBERS: dict[Split, range] = {"test": range(5), "validation": range(5, 10), "train": range(10, 50)}
-_VALIDATION_IMAGES = 1 / 6  # the last ones of the training images
-_SEEDS = {"validation": 1, "test": 2}  # of the pairs and the noise that stay
+_VALIDATION_IMAGES = 1 / 6  # the last of the training images
+_SEEDS = {"validation": 1, "test": 2}  # for pairs and noise that stay the same
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one split has: images less most of their energy, utterances, and what they are.
+    """One split: images without most of their energy, utterances, and their labels.
 
     Shape:
         images ``[N, 1, 28, 28]``, digits ``[N]``; speech ``[U, 8000]``, said ``[U]``, speakers ``[U]``.
@@ -71,15 +71,15 @@ def load(folder: Path) -> dict[Split, Part]:
     said, speakers, numbers, speech = _read_speech(files.speech)
     mean, leading = leading_components(images[:cut])
     parts: dict[Split, Part] = {}
-    for split, (own, digits) in seen.items():
+    for split, (pixels, digits) in seen.items():
         rows = np.isin(numbers, _NUMBERS[split])
-        rest = torch.from_numpy(remove_energy(own, mean, leading)).reshape(-1, 1, *train_images.shape[1:])
+        rest = torch.from_numpy(remove_energy(pixels, mean, leading)).reshape(-1, 1, *train_images.shape[1:])
         parts[split] = Part(rest, digits, torch.from_numpy(speech[rows]), said[rows], speakers[rows])
     return parts
 
 
 def _read_speech(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Digit, speaker, number and the first second of each recording, silence after its end."""
+    """Return digit, speaker, number and the first second of each recording, padded with silence."""
     soundfile = require("soundfile", "audio")
     said, speakers, numbers, speech = [], [], [], []
     for digit, speaker, number, content in recordings(path):
@@ -102,7 +102,9 @@ def _read_speech(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 
 def pair(part: Part, count: int, seed: int) -> Batch:
-    """Numbers of images, each once, with those of utterances of the same digit, each about as often.
+    """Pair the numbers of images, each used once, with those of utterances of the same digit.
+
+    Utterances are used about equally often.
 
     Raises:
         ValueError: There are fewer images than pairs.
@@ -126,12 +128,12 @@ def pair(part: Part, count: int, seed: int) -> Batch:
 
 
 def folder_of(config: Config) -> Path:
-    """Where the files are, or go."""
+    """Return the folder that holds the files, or receives them."""
     return Path("data") if config.data is None else config.data
 
 
 def splits(config: Config, names: Sequence[str], seed: int) -> Splits:
-    """Training pairs of this seed, noise anew each epoch; validation and test pairs that stay."""
+    """Return training pairs of this seed with new noise in each epoch, and fixed pairs for other parts."""
     folder = folder_of(config)
     part = load(folder)["train"]
     render = Render(part.images, part.speech, noise=config.noise, voices=config.voices)
@@ -147,7 +149,7 @@ def splits(config: Config, names: Sequence[str], seed: int) -> Splits:
 
 @lru_cache(maxsize=4)
 def _fixed(folder: Path, split: Split, count: int, noise: float, voices: int) -> tuple[Batch, list[int]]:
-    """Pairs of a split with noise drawn once, and the utterance of each."""
+    """Return pairs of a split with noise drawn once, and the utterance of each."""
     part = load(folder)[split]
     batch = pair(part, count, _SEEDS[split])
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""A download that is whole, and what was published, or not there at all."""
+"""A download that leaves a complete, verified file, or none."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _TIMEOUT_S = 60
 
 
 def receive(url: str, path: Path, *, digest: Callable[[Path], str], expected: str) -> None:
-    """Download a file, compare its digest, and only then give it its name.
+    """Download a file, verify its digest, and only then give it its name.
 
     Args:
-        url: Where it is published.
-        path: Where to put it.
-        digest: Of a file.
-        expected: What the digest should be.
+        url: Address of the file.
+        path: Path of the downloaded file.
+        digest: Function from a file to its digest.
+        expected: Digest of the published file.
 
     Raises:
-        OSError: It cannot be downloaded; says which file is wanted, and where.
-        ValueError: It is not what was published.
+        OSError: The file cannot be downloaded; the message says where to put it.
+        ValueError: The file differs from the published one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -36,11 +36,11 @@ def receive(url: str, path: Path, *, digest: Callable[[Path], str], expected: st
                 f"'{path}' is missing, and '{url}' cannot be downloaded ({error}). Fetch it on a "
                 f"machine with a network and put it there, or name another folder with `--data`."
             ) from error
-        found = digest(temporary)
-        if found != expected:
+        received = digest(temporary)
+        if received != expected:
             raise ValueError(
-                f"what '{url}' sent should have the digest {expected}. Found {found}. It was not kept: try "
-                f"again, or put the published file at '{path}'."
+                f"the file from '{url}' should have the digest {expected}. Found {received}. It "
+                f"was not kept: try again, or put the published file at '{path}'."
             )
         os.replace(temporary, path)
     finally:

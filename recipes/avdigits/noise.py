@@ -1,4 +1,4 @@
-"""What makes the digits hard: images without their strongest features, voices that talk over others."""
+"""The noise that makes the digits hard: images without their main features, several voices at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENERGY = 0.75
 
 
 def leading_components(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of training images, and their leading principal components: as many as hold 75 % at most.
+    """Return the mean of training images and their leading principal components, up to 75 % of the energy.
 
     Shape:
         ``[N, 784]`` to ``[784]`` and ``[784, K]``.
@@ -28,11 +28,11 @@ def leading_components(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def remove_energy(images: np.ndarray, mean: np.ndarray, leading: np.ndarray) -> np.ndarray:
-    """Images less the mean and the leading components.
+    """Return images without the mean and the leading components.
 
-    Of the two readings of "75 % of the energy removed" (AV-MNIST: Vielzeuf et al. 2018) this is the one
-    that leaves a net about .80 of the digits; to keep only the four leading components, which hold the
-    other 25 %, leaves .63.
+    Of the two readings of "75 % of the energy removed" (AV-MNIST: Vielzeuf et al. 2018), this one leaves a
+    network about .80 of the digits; keeping only the four leading components, which hold the other 25 %,
+    leaves .63.
 
     Shape:
         ``[N, 784]``, ``[784]`` and ``[784, K]`` to ``[N, 784]``.
@@ -42,15 +42,15 @@ def remove_energy(images: np.ndarray, mean: np.ndarray, leading: np.ndarray) -> 
 
 
 class Render:
-    """Turns the numbers of images and utterances into noisy images and mixed speech, drawn anew.
+    """Turns the numbers of images and utterances into noisy images and mixed speech, new at each call.
 
     Args:
-        images: What the batch's ``image`` numbers.
-        speech: What its ``speech`` numbers; the other voices are drawn from these too, so that each split
-            has its own.
+        images: Images that the batch's ``image`` counts.
+        speech: Utterances that its ``speech`` counts; the other voices are drawn from them too, so that
+            splits share no voices.
         noise: Standard deviation of the image noise.
-        voices: Other utterances that are added to each. Their sum is as loud as the utterance (0 dB),
-            in energy over the whole second.
+        voices: Number of other utterances that are added to each. Their sum is as loud as the utterance
+            (0 dB), in energy over the whole second.
 
     Shape:
         images ``[N, 1, 28, 28]``, speech ``[U, T]``; a batch's ``image [B]`` and ``speech [B]`` become

@@ -39,15 +39,16 @@ class AVDigits(TrainedRecipe[Config]):
     licence = LICENCE
     about = (
         "A written digit (MNIST) and the same digit spoken (Free Spoken Digit Dataset), both made hard to "
-        "read. Of the images the leading principal components, which hold 75 % of the energy, are removed, "
-        "and Gaussian noise is added (σ 0.25 on the 0–1 scale). To each utterance three others are added, "
-        "together as loud as it is. In training this is drawn anew each epoch; other data stay.",
+        "recognise. The leading principal components of the images, which hold 75 % of the energy, are "
+        "removed, and Gaussian noise is added (σ 0.25 on the 0–1 scale). Three other utterances are added to "
+        "each, together as loud as it is. In training, the noise is drawn anew in each epoch; validation and "
+        "test data stay the same.",
         "8,000 training pairs, other ones for each seed; 3,000 pairs to validate on and 3,000 to test on. "
         "Images and utterances are split by the official splits (utterances 0–4 of each digit and speaker "
         "are the test); validation data are cut from training data (utterances 5–9, the last 10,000 images). "
         "The voices that are mixed in come from the split's own utterances. The bootstrap draws test "
         "utterances: the 3,000 test pairs share 300.",
-        "Both tasks read what the fusion gives. The image does not say who speaks, but which digit to listen "
+        "Both tasks read the fused features. The image does not show who speaks, but which digit to listen "
         "for among the voices. Of the six epochs the best by the digit's accuracy on the validation data is "
         "tested, once.",
     )
@@ -71,14 +72,14 @@ class AVDigits(TrainedRecipe[Config]):
         return splits(config, names, seed)
 
     def jobs(self, config: Config) -> list[dict[str, Any]]:
-        for fusion in config.fusions:  # what cannot work together is said before there is a run
+        for fusion in config.fusions:  # parts that do not work together are refused before there is a run
             self.learner(config, self.build(config, MODALITIES, fusion))
-        find_files(folder_of(config))  # downloads here, once, and not in each worker
+        find_files(folder_of(config))  # downloads once here, not in each worker
         jobs = super().jobs(config)
         return [job for job in jobs if job["row"] != "image" or "digit" in config.tasks]
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
-        known: dict[str, Encoder] = {
+        encoders: dict[str, Encoder] = {
             "image": create_encoder(
                 "conv", 1, image_size=28, widths=(32, 64, 128, config.width), mean=0, std=1
             ),
@@ -92,13 +93,13 @@ class AVDigits(TrainedRecipe[Config]):
                 embed_dim=config.width,
             ),
         }
-        return {name: known[name] for name in names}
+        return {name: encoders[name] for name in names}
 
     def tasks(self, config: Config, names: Sequence[str]) -> dict[str, Task]:
-        known: dict[str, Task] = {"digit": Classification(10)}
+        tasks: dict[str, Task] = {"digit": Classification(10)}
         if "speech" in names:
-            known["speaker"] = Classification(SPEAKERS)
-        return {name: known[name] for name in config.tasks if name in known}
+            tasks["speaker"] = Classification(SPEAKERS)
+        return {name: tasks[name] for name in config.tasks if name in tasks}
 
     def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
         encoders = self.encoders(config, names)
@@ -129,13 +130,13 @@ class AVDigits(TrainedRecipe[Config]):
     def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
         if job["row"] != SINGLE:
             return super().run_job(config, folder, job)
-        found: dict[str, dict[str, Any]] = {}
-        for task in config.tasks:  # each as the others are trained, with its own best epoch
-            own = single_task(config, task)
-            found[task] = self.run_job(own, folder, {**job, "row": self.declared(config), "alone": task})
-        results = list(found.values())
+        by_task: dict[str, dict[str, Any]] = {}
+        for task in config.tasks:  # trained as the others are, each with its own best epoch
+            alone = {**job, "row": self.declared(config), "alone": task}
+            by_task[task] = self.run_job(single_task(config, task), folder, alone)
+        results = list(by_task.values())
         return {
-            "tasks": {task: result["tasks"][task] for task, result in found.items()},
+            "tasks": {task: result["tasks"][task] for task, result in by_task.items()},
             "units": results[0]["units"],
             "seconds": sum(result["seconds"] for result in results),
             "steps": sum(result["steps"] for result in results),
@@ -147,7 +148,7 @@ class AVDigits(TrainedRecipe[Config]):
 
 
 def single_task(config: Config, task: str) -> Config:
-    """The same options for a network of one task, which has nothing to share, weigh or balance."""
+    """Return the options for a network of one task, which has nothing to share, weight or balance."""
     return dataclasses.replace(
         config,
         tasks=[task],

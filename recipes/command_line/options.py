@@ -1,4 +1,4 @@
-"""The options that every recipe has."""
+"""The options that all recipes share."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 
 @dataclass
 class Options:
-    """What a recipe's own ``Config`` extends; its docstring explains them all, for ``--help``.
+    """Base of the ``Config`` of each recipe, whose docstring completes the help of these options.
 
     Args:
-        data: Where the data are.
-        seeds: How often everything is repeated, with other initial weights and noise.
+        data: File or folder of the data.
+        seeds: Number of repetitions, each with other initial weights and noise.
         fusions: Names of the fusions to compare.
         epochs: Passes over the training data.
-        batch_size: Samples a step.
-        width: Of the encoders and the fusion.
+        batch_size: Samples per step.
+        width: Width of the encoders and the fusion.
         modality_dropout: Probability of hiding a modality of a sample in training.
         lr: Peak learning rate of the one-cycle schedule.
-        weight_decay: Of matrices.
-        workers: Processes side by side, one thread each; 0 runs all in this one.
-        output: Where run folders go.
-        resume: Folder of an interrupted run, to go on with under the same options.
+        weight_decay: Weight decay; applied to matrices only.
+        workers: Number of parallel processes of one thread each; 0 runs everything in this process.
+        output: Folder for run folders.
+        resume: Folder of an interrupted run, to resume under the same options.
     """
 
     data: Path | None = None
@@ -50,10 +50,10 @@ class Options:
     resume: Path | None = None
 
     def check(self) -> None:
-        """Refuse values that cannot be; a recipe adds its own.
+        """Refuse values that cannot be used; a recipe adds checks of its own options.
 
         Raises:
-            ValueError: An option's value; the option is named.
+            ValueError: A value cannot be used; the message names the option.
         """
         for name in ("seeds", "epochs", "batch_size", "width"):
             if getattr(self, name) < 1:

@@ -1,4 +1,4 @@
-"""What recipes share: options, jobs that resume, training, the table and the report."""
+"""The harness of the recipes: jobs that resume, training, scores, the table and the report."""
 
 from sennit.recipes.harness.command import fill, run_recipe
 from sennit.recipes.harness.drawing import draw_model
@@ -8,8 +8,9 @@ from sennit.recipes.harness.jobs import Jobs, run_jobs
 from sennit.recipes.harness.names import check_names, fusion_stage
 from sennit.recipes.harness.recipe import Recipe, Splits
 from sennit.recipes.harness.run import RunFolder, command, comparison_folder, provenance
+from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
+from sennit.recipes.harness.stopwatch import Stopwatch
 from sennit.recipes.harness.table import Row, print_table
-from sennit.recipes.harness.trainer import quiet_trainer
 
 from sennit.files import write_json
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
@@ -24,8 +25,10 @@ __all__ = [
     "Row",
     "RunFolder",
     "Splits",
+    "Stopwatch",
     "Text",
     "TrainedRecipe",
+    "batches",
     "check_names",
     "command",
     "comparison_folder",
@@ -33,11 +36,13 @@ __all__ = [
     "fill",
     "find_recipe",
     "fusion_stage",
+    "modality_weights",
     "print_table",
     "provenance",
-    "quiet_trainer",
     "run_jobs",
     "run_recipe",
+    "scores_of",
+    "without_each",
     "write_json",
     "write_report",
 ]

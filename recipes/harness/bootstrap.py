@@ -1,4 +1,4 @@
-"""Bootstrap intervals of an accuracy that several seeds reached on the same test data."""
+"""Bootstrap intervals of an accuracy over several seeds with the same test data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEVEL = 95.0
 
 
 def replicates(correct: Sequence[np.ndarray], units: Sequence[np.ndarray]) -> np.ndarray:
-    """The accuracy over all seeds under 2,000 redraws of seeds and of test units.
+    """Return the accuracy over all seeds under 2,000 resamplings of seeds and of test units.
 
     Seeds share the test data, so their results are not independent: each replicate draws the seeds
     with replacement, and once for all of them the units, and takes the accuracy of the crossed sample
@@ -21,8 +21,8 @@ def replicates(correct: Sequence[np.ndarray], units: Sequence[np.ndarray]) -> np
     replicates is the paired bootstrap of their difference.
 
     Args:
-        correct: For each seed, 0 or 1 for each test sample, -1 where there is no label.
-        units: For each seed, what each sample was cut from (a video, an utterance).
+        correct: Correctness of each test sample, by seed: 0 or 1, and -1 where there is no label.
+        units: Unit that each sample was cut from (a video, an utterance), by seed.
 
     Shape:
         each entry ``[N]``; the result ``[2000]``.
@@ -34,17 +34,17 @@ def replicates(correct: Sequence[np.ndarray], units: Sequence[np.ndarray]) -> np
     """
     names = np.unique(np.concatenate(units))
     right, count = (np.zeros((len(correct), len(names))) for _ in range(2))
-    for seed, (own, unit) in enumerate(zip(correct, units, strict=True)):
-        where, known = np.searchsorted(names, unit), own >= 0
-        right[seed] = np.bincount(where[known], weights=own[known], minlength=len(names))
-        count[seed] = np.bincount(where[known], minlength=len(names))
+    for seed, (marks, unit) in enumerate(zip(correct, units, strict=True)):
+        position, labelled = np.searchsorted(names, unit), marks >= 0
+        right[seed] = np.bincount(position[labelled], weights=marks[labelled], minlength=len(names))
+        count[seed] = np.bincount(position[labelled], minlength=len(names))
     seeds, drawn = _draws(len(correct)), _draws(len(names))
     total = np.einsum("ru,ru->r", seeds @ count, drawn)
     return np.asarray(np.einsum("ru,ru->r", seeds @ right, drawn) / np.maximum(total, 1))
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of some replicates.
+    """Return the central 95 % of replicates.
 
     Example:
         >>> interval(np.arange(1001) / 1000)
@@ -56,7 +56,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 @lru_cache(maxsize=8)
 def _draws(size: int) -> np.ndarray:
-    """How often each of ``size`` things is drawn, in each replicate ``[2000, size]``."""
+    """Return how often each of ``size`` things is drawn in each replicate ``[2000, size]``."""
     if size == 1:
         return np.ones((_DRAWS, 1), dtype=np.float32)
     counts = np.random.default_rng(size).multinomial(size, [1 / size] * size, size=_DRAWS)

@@ -1,4 +1,4 @@
-"""``python -m sennit.recipes.<name>``: fill the table, show it, write the run folder."""
+"""A whole run of a recipe: fill the table, show it, write the run folder."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def run_recipe(recipe: Recipe[C], config: C, text: str) -> Path:
     Args:
         recipe: Recipe.
         config: Options.
-        text: Those that shape the result as YAML; a run resumes under the same.
+        text: Options that shape the result, as YAML; a run resumes under the same.
 
     Raises:
         ValueError: An option names a fusion or another part that does not exist.
     """
     recipe.check(config)
-    jobs = recipe.jobs(config)  # before the folder: without data there is no run
+    jobs = recipe.jobs(config)  # before the folder is made: without data there is no run
     folder = RunFolder(config.output, text, resume=config.resume).path
     fill(recipe, config, jobs, folder)
     return folder
 
 
 def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder: Path) -> list[Row]:
-    """Run the jobs that the folder does not have yet, show the table and write what the folder holds."""
+    """Run the jobs without a result in the folder, show the table and write the folder's files."""
     console = Console()
     console.print(f"[dim]{recipe.licence}[/dim]")
     console.print(f"Writing to {folder}", soft_wrap=True)
@@ -63,7 +63,7 @@ def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder
             "interval": "95 %, bootstrap over seeds and test units",
             "waiting": waited,
             "table": [dataclasses.asdict(r) for r in rows],
-            **recipe.more(config, jobs, results),
+            **recipe.further_metrics(config, jobs, results),
         },
     )
     write_text(folder / "table.csv", _csv(rows))

@@ -1,4 +1,4 @@
-"""A model drawn as SVG: encoders, fusion, sharing, tasks, weighting, from left to right."""
+"""A drawing of a model as SVG: encoders, fusion, sharing, tasks, weighting, from left to right."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import html
 from sennit.tasks import MultiTaskModel
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 236, 64, 36, 18
-_MOST = 12  # boxes one above the other
+_MOST = 12  # boxes in a column
 
 
 def draw_model(model: MultiTaskModel) -> str:
-    """The dataflow of a model as SVG text.
+    """Return the dataflow of a model as SVG text.
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
@@ -23,10 +23,10 @@ def draw_model(model: MultiTaskModel) -> str:
         >>> draw_model(model).startswith("<svg")
         True
     """
-    column, fusion = model.fused_encoder, model.fused_encoder.fusion
+    encoder, fusion = model.fused_encoder, model.fused_encoder.fusion
     columns: list[list[tuple[str, str]]] = [
-        [(m, "modality") for m in column.encoders],
-        [(type(e).__name__, _size(e)) for e in column.encoders.values()],
+        [(m, "modality") for m in encoder.encoders],
+        [(type(e).__name__, _size(e)) for e in encoder.encoders.values()],
         [(fusion.registry_name, f"{fusion.stage}, {_size(fusion)}")],
         [(model.sharing.registry_name, f"sharing, {_size(model.sharing)}")],
         _shortened(
@@ -61,7 +61,7 @@ def draw_model(model: MultiTaskModel) -> str:
 
 
 def _shortened(entries: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The first and the last, where there are too many to read."""
+    """Return the first entries and the last, where there are too many to read."""
     if len(entries) <= _MOST:
         return entries
     left_out = len(entries) - _MOST + 1

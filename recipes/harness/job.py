@@ -1,10 +1,8 @@
-"""One job of a table: choose on the validation data, train, test once."""
+"""One job of a comparison: choose on the validation data, train, test once."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -14,21 +12,27 @@ from typing import Any
 import torch
 from sennit.data import ResumableLoader
 from sennit.recipes.command_line import Options
-from sennit.recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
 from sennit.recipes.harness.recipe import C, Recipe, Splits
-from sennit.recipes.harness.trainer import silence
-from sennit.tasks import MultiTaskModel, fit
-from sennit.tasks.training.fitting import Fitted
+from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
+from sennit.tasks import Fitted, MultiTaskModel, evaluate, fit
 
 _BATCH = 512
 _FIT_ON = 2000
 
 
-def train_job(recipe: Recipe[Any], config: Options, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a job, as `Recipe` says.
+class TrainedRecipe(Recipe[C]):
+    """A recipe whose jobs the harness trains."""
 
-    Checkpoints lie in ``folder/training`` until the job is done, so that a killed one goes on from
-    its last.
+    def run_job(self, config: C, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of one job; `Recipe` says what it has."""
+        return train_job(self, config, folder, job)
+
+
+def train_job(recipe: Recipe[Any], config: Options, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result of a job, as `Recipe` describes it.
+
+    Checkpoints lie in ``folder/training`` until the job is done, so that a killed one resumes from its
+    last.
     """
     row = job["row"]
     if row in recipe.references(config):
@@ -36,14 +40,14 @@ def train_job(recipe: Recipe[Any], config: Options, folder: Path, job: Mapping[s
     modalities = recipe.modalities(config)
     names = (row,) if row in modalities else modalities
     data = recipe.data(config, names, job["seed"])
-    own = folder / "training" / "-".join(str(value) for value in job.values())
+    training = folder / "training" / "-".join(str(value) for value in job.values())
     start = time.perf_counter()
-    model, fitted, chosen = _choose(recipe, config, job, names, data, own)
+    model, fitted, chosen = _choose(recipe, config, job, names, data, training)
     seconds = time.perf_counter() - start
     model.eval()
     metrics = recipe.metrics(config)
     loader = batches(model, data.test, _BATCH)
-    tasks = evaluate(model, loader, metrics)
+    tasks = scores_of(evaluate(model, loader), metrics)
     units = range(len(data.test)) if data.units is None else data.units
     result: dict[str, Any] = {
         "tasks": tasks,
@@ -61,7 +65,7 @@ def train_job(recipe: Recipe[Any], config: Options, folder: Path, job: Mapping[s
             result["weights"] = weights
     if recipe.keeps(config, job):
         model.save_pretrained(folder / "checkpoints" / f"{row}-{job['protocol']}")
-    shutil.rmtree(own)
+    shutil.rmtree(training)
     return result
 
 
@@ -73,14 +77,14 @@ def _choose(
     data: Splits,
     folder: Path,
 ) -> tuple[MultiTaskModel, Fitted, Mapping[str, Any]]:
-    """Train each candidate; the model, its fit and its options with the best value on validation."""
+    """Train each candidate; return the model, the fit and the options of the best on validation data."""
     best: tuple[MultiTaskModel, Fitted, Mapping[str, Any]] | None = None
     for trial, changes in enumerate(recipe.candidates(config)):
-        own = dataclasses.replace(config, **changes)
+        candidate = dataclasses.replace(config, **changes)
         torch.manual_seed(1000 * job["seed"] + trial)
         fusion = "concat" if len(names) == 1 else job["row"]
-        model = recipe.build(own, names, fusion)
-        fitted = train(recipe, own, model, data, folder / f"{trial}", seed=job["seed"])
+        model = recipe.build(candidate, names, fusion)
+        fitted = train(recipe, candidate, model, data, folder / f"{trial}", seed=job["seed"])
         if best is None or _value(fitted) > _value(best[1]):
             best = model, fitted, changes
     assert best is not None
@@ -90,13 +94,21 @@ def _choose(
 def train(
     recipe: Recipe[Any], config: Options, model: MultiTaskModel, data: Splits, folder: Path, *, seed: int
 ) -> Fitted:
-    """Fit the model quietly, from the folder's last checkpoint where there is one."""
-    silence()
+    """Fit the model silently, from the folder's last checkpoint if it has one.
+
+    Args:
+        recipe: Recipe.
+        config: Options.
+        model: New model.
+        data: Training and validation data.
+        folder: Folder for checkpoints.
+        seed: Random seed of the order of the samples.
+    """
     collate = getattr(data.train, "collate", model.collate)
-    some = ResumableLoader(
+    first = ResumableLoader(
         data.train, batch_size=min(_FIT_ON, len(data.train)), collate_fn=collate, seed=seed
     )
-    model.fit_preprocessing(next(iter(some)))
+    model.fit_preprocessing(next(iter(first)))
     loader = ResumableLoader(
         data.train,
         batch_size=min(config.batch_size, len(data.train)),
@@ -105,25 +117,16 @@ def train(
         drop_last=True,
     )
     task, metric = next(iter(recipe.metrics(config).items()))
-    with contextlib.redirect_stdout(io.StringIO()):
-        return fit(
-            recipe.learner(config, model),
-            loader,
-            batches(model, data.validation, _BATCH),
-            folder=folder,
-            monitor=recipe.monitor or f"val/{task}/{metric}",
-            progress=False,
-            resume=True,
-            **recipe.training(config),
-        )
-
-
-class TrainedRecipe(Recipe[C]):
-    """A recipe whose jobs the harness trains."""
-
-    def run_job(self, config: C, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the result of one job; `Recipe` says what it has."""
-        return train_job(self, config, folder, job)
+    return fit(
+        recipe.learner(config, model),
+        loader,
+        batches(model, data.validation, _BATCH),
+        folder=folder,
+        monitor=recipe.monitor or f"val/{task}/{metric}",
+        progress=False,
+        resume=True,
+        **recipe.training(config),
+    )
 
 
 def _value(fitted: Fitted) -> float:

@@ -1,4 +1,4 @@
-"""Work cut into jobs: run side by side, each stored when it ends, none run twice."""
+"""Independent jobs that run in parallel, are stored as they end, and never run twice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SILENCE_S = 20.0
 
 
 class Jobs:
-    """The finished jobs of a run, one line of JSON each; a line cut short by a kill is run again.
+    """The finished jobs of a run, one line of JSON each; a job whose line was cut short by a kill runs again.
 
     Example:
         >>> import tempfile
@@ -37,7 +37,7 @@ class Jobs:
         self.path = path
         self._done: dict[str, Any] = {}
         if path.exists():
-            # Only a last line without its end can be half-written.
+            # Only a last line without a line break can be half-written.
             whole = path.read_text().rpartition("\n")[0]
             for line in whole.splitlines():
                 entry = json.loads(line)
@@ -45,11 +45,11 @@ class Jobs:
             write_text(path, whole + "\n" if whole else "")
 
     def get(self, job: Job) -> Any | None:
-        """The result of a job, or None."""
+        """Return the result of a job, or None."""
         return self._done.get(_key(job))
 
     def store(self, job: Job, result: Any) -> None:
-        """Keep a result, on disk before this returns."""
+        """Store a result; it is on disk before this returns."""
         with self.path.open("a") as file:
             file.write(json.dumps({"job": job, "result": result}) + "\n")
             file.flush()
@@ -62,7 +62,7 @@ def _key(job: Job) -> str:
 
 
 def _start_worker() -> None:
-    """One thread, silent on Ctrl-C, and gone when the process that gives out the jobs is gone."""
+    """Use one thread, stay silent on Ctrl-C, and end when the parent process ends."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     Thread(target=_leave_with_parent, daemon=True).start()
@@ -83,16 +83,16 @@ def run_jobs(
     workers: int,
     describe: Callable[[Job], str],
 ) -> list[Any]:
-    """Run the jobs that are not done yet, with a progress bar, ``workers`` processes at a time.
+    """Run the jobs that are not done yet, with a progress bar, and return the results of all.
 
     Args:
-        work: From a job to its result (JSON values); importable by name.
-        jobs: What to run.
-        done: Where results are kept.
-        workers: Processes, one thread each; 0 runs in this process.
-        describe: A few words on a job, for the progress bar.
+        work: Function from a job to its result (JSON values); importable by name.
+        jobs: Jobs in the order of the results.
+        done: Store of the results.
+        workers: Number of parallel processes of one thread each; 0 runs in this process.
+        describe: Function from a job to a few words for the progress bar.
     """
-    todo = [c for c in jobs if done.get(c) is None]
+    todo = [job for job in jobs if done.get(job) is None]
     shown = time.monotonic()
     columns = (
         TextColumn("{task.description:<44}"),
@@ -107,7 +107,7 @@ def run_jobs(
             nonlocal shown
             done.store(job, result)
             progress.update(bar, advance=1, description=describe(job))
-            # Where there is no bar to move, as in a log.
+            # A log has no bar that moves.
             if not progress.console.is_terminal and time.monotonic() - shown > _SILENCE_S:
                 shown = time.monotonic()
                 state = progress.tasks[bar]

@@ -10,13 +10,13 @@ from sennit.fusion import Stage, list_fusions
 from sennit.registry import unknown_name
 
 
-def check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Refuse the first name that is not among the known ones.
+def check_names(kind: str, names: Iterable[str], existing: Collection[str]) -> None:
+    """Refuse the first name that is not among the existing ones.
 
     Args:
         kind: Kind of the named thing, for the message.
         names: Names to check.
-        known: Names that exist.
+        existing: Names that exist.
 
     Raises:
         ValueError: A name does not exist; close ones are listed.
@@ -27,8 +27,8 @@ def check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None
         ValueError: unknown fusion 'gatd'. Did you mean 'gated'?
     """
     for name in names:
-        if name not in known:
-            raise unknown_name(kind, name, known)
+        if name not in existing:
+            raise unknown_name(kind, name, existing)
 
 
 def fusion_stage(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a recipe is: one dataset and one choice of parts, which the harness trains, tests and reports."""
+"""A recipe: one dataset and one choice of parts, which the harness trains, tests and reports."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Job = Mapping[str, Any]
 class Splits:
     """The data of one seed, reduced to the modalities that were asked for.
 
-    Each is a `BatchDataset` (its ``transform`` makes noise anew each epoch), or any dataset of samples,
-    which ``model.collate`` then joins.
+    Each part is a `BatchDataset` (its ``transform`` draws new noise in each epoch), or any dataset of
+    samples, which ``model.collate`` then joins.
 
     Attributes:
-        train: What the weights are fitted on.
-        validation: Cut from the training data: epochs and options are chosen on it.
-        test: Read once a job, after everything is chosen.
-        units: For each test sample the number of what it was cut from (a video, an utterance used in
-            several pairs): the bootstrap draws whole units. None when samples are independent.
+        train: Data that the weights are fitted on.
+        validation: Data cut from the training data, on which epochs and options are chosen.
+        test: Data that are read once per job, after everything is chosen.
+        units: Number of the unit that each test sample was cut from (a video, an utterance used in several
+            pairs): the bootstrap draws whole units. None when samples are independent.
     """
 
     train: Any
@@ -46,38 +46,37 @@ class Splits:
 
 
 class Recipe(ABC, Generic[C]):
-    """One dataset and one choice of parts; its ``__main__.py`` imports or makes it as ``RECIPE``.
+    """One dataset and one choice of parts; ``recipe.py`` of its folder has it as ``RECIPE``.
 
-    A recipe must define `modalities`, `metrics`, `data`, `encoders` and `tasks`, and gets the command
-    line (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the
-    report. All of these
-    are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`, which may
-    read files: keep what it read in an ``lru_cache``. Recipes go to worker processes, so they hold no
-    state.
+    A recipe defines `modalities`, `metrics`, `data`, `encoders` and `tasks`, and gets the command line
+    (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the report.
+    All of these are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`,
+    which may read files: cache what it read (``lru_cache``). Recipes are sent to worker processes, so they
+    hold no state.
 
     A job is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
-    `run_job` trains it, by default as `sennit.recipes.harness.job` does: each of `candidates` is trained
-    and left at its best epoch by ``monitor``; the best on validation is tested. Its result has
+    `run_job` runs it. `TrainedRecipe` trains each of `candidates`, leaves it at its best epoch by
+    ``monitor``, and tests the best on validation data. The result of a job has
 
-    - ``tasks``: by task ``score`` (its metric on the test data) and, for an accuracy, ``correct``
+    - ``tasks``: by task, ``score`` (its metric on the test data) and, for an accuracy, ``correct``
       (0 or 1 for each test sample);
-    - ``units``: as in `Splits`, the sample's own number when None;
+    - ``units``: as in `Splits`, the number of the sample itself when None;
     - ``missing``: by modality left out, by task, the score without it;
-    - ``weights``: by modality the mean weight, where the fusion has any;
+    - ``weights``: by modality, the mean weight, where the fusion has weights;
     - ``chosen`` (the candidate), ``seconds``, ``steps`` and ``waiting`` (the share of the training
       time spent waiting for data).
 
     Attributes:
-        name: Of its folder: ``python -m sennit.recipes.<name>``.
-        title: Of the table and the report.
-        licence: Of the data, shown by each run.
-        about: Paragraphs that open the report: what the data are, how they are split.
-        config: The class of its options.
-        default_fusion: The declared choice; its models of seed 0 are kept.
-        monitor: What is chosen by on the validation data, such as ``"val/digit/accuracy"``, where higher
-            is better; None for the first of `metrics`.
-        protocols: How the data are split, with the words for it.
-        spread: What standard deviations are over.
+        name: Name of its folder: ``python -m sennit.recipes.<name>``.
+        title: Title of the table and the report.
+        licence: Licence of the data, shown by each run.
+        about: Paragraphs that open the report: the data and their splits.
+        config: Class of its options.
+        default_fusion: Declared choice; its models of seed 0 are kept.
+        monitor: Value by which epochs and candidates are chosen on the validation data, such as
+            ``"val/digit/accuracy"``, where higher is better; None for the first of `metrics`.
+        protocols: Names of the splits of the data, with the words for them.
+        spread: Repetitions that standard deviations are over.
     """
 
     name: ClassVar[str]
@@ -101,26 +100,26 @@ class Recipe(ABC, Generic[C]):
 
     @abstractmethod
     def modalities(self, config: C) -> tuple[str, ...]:
-        """All of them, in the order in which models have them."""
+        """Return all modalities, in the order in which models have them."""
 
     @abstractmethod
     def metrics(self, config: C) -> Mapping[str, str]:
-        """The tasks of the table, each with the metric shown, one of ``task.metrics()``."""
+        """Return the tasks of the table, each with the metric shown, one of ``task.metrics()``."""
 
     @abstractmethod
     def data(self, config: C, names: Sequence[str], seed: int) -> Splits:
-        """Training, validation and test data with the modalities ``names`` only."""
+        """Return training, validation and test data with the modalities ``names`` only."""
 
     @abstractmethod
     def encoders(self, config: C, names: Sequence[str]) -> dict[str, Encoder]:
-        """New, untrained encoders of the modalities ``names``, in that order."""
+        """Return new, untrained encoders of the modalities ``names``, in that order."""
 
     @abstractmethod
     def tasks(self, config: C, names: Sequence[str]) -> dict[str, Task]:
-        """New tasks, less those that the modalities ``names`` say nothing about."""
+        """Return new tasks, without those that the modalities ``names`` carry no information about."""
 
     def build(self, config: C, names: Sequence[str], fusion: str) -> MultiTaskModel:
-        """A new, untrained model of some modalities."""
+        """Return a new, untrained model of some modalities."""
         encoders = self.encoders(config, names)
         return MultiTaskModel(
             encoders=encoders,
@@ -131,29 +130,29 @@ class Recipe(ABC, Generic[C]):
         )
 
     def learner(self, config: C, model: MultiTaskModel) -> Learner:
-        """What trains the model."""
+        """Return the learner of a model."""
         from sennit.tasks import Learner
 
         return Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
 
     def training(self, config: C) -> Mapping[str, Any]:
-        """Further arguments of `sennit.tasks.fit`."""
+        """Return further arguments of `sennit.tasks.fit`."""
         return {"epochs": config.epochs, "accelerator": "cpu"}
 
     def candidates(self, config: C) -> Sequence[Mapping[str, Any]]:
-        """Options to choose among on the validation data, each as changes to the config."""
+        """Return the candidates among which validation data choose, each as changes to the config."""
         return ({},)
 
     def references(self, config: C) -> Mapping[str, Any]:
-        """Rows that are no model of Sennit, by name; `run_reference` knows what the values say."""
+        """Return by name the rows that are not models of Sennit; `run_reference` interprets the values."""
         return {}
 
     def run_reference(self, config: C, job: Job) -> dict[str, Any]:
-        """The result of a reference's job."""
+        """Return the result of a reference's job."""
         raise NotImplementedError(job["row"])
 
     def jobs(self, config: C) -> list[dict[str, Any]]:
-        """Every job of the table; the long ones first, so that the workers end together."""
+        """Return every job of the table, the long ones first, so that the workers end together."""
         rows = [*config.fusions, *self.modalities(config), *self.references(config)]
         return [
             {"row": row, "protocol": protocol, "seed": seed}
@@ -164,32 +163,32 @@ class Recipe(ABC, Generic[C]):
 
     @abstractmethod
     def run_job(self, config: C, folder: Path, job: Job) -> dict[str, Any]:
-        """Return the result of one job; the class says what it has."""
+        """Return the result of one job, as the class describes it."""
 
     def declared(self, config: C) -> str:
-        """The default fusion, or the first of those asked for when it is not among them."""
+        """Return the default fusion, or the first of those asked for when it is not among them."""
         return self.default_fusion if self.default_fusion in config.fusions else config.fusions[0]
 
     def stage(self, config: C, row: str) -> str:
-        """Under which heading tables show a row."""
+        """Return the heading under which tables show a row."""
         if row in self.modalities(config):
             return "single"
         return "reference" if row in self.references(config) else fusion_stage(row)
 
     def keeps(self, config: C, job: Job) -> bool:
-        """Whether the model of a job is kept, in ``checkpoints/<row>-<protocol>``."""
+        """Return whether the model of a job is kept, in ``checkpoints/<row>-<protocol>``."""
         return bool(job["row"] == self.declared(config) and job["seed"] == 0)
 
     def ablation(self, job: Job) -> str | None:
-        """For a job that only shows what a part does: the name of its row; tables keep it apart."""
+        """Return the name of the row, for a job that only shows the effect of a part; None for others."""
         return None
 
-    def more(self, config: C, jobs: Sequence[Job], results: Sequence[Any]) -> Mapping[str, Any]:
-        """What ``metrics.json`` has beside the table."""
+    def further_metrics(self, config: C, jobs: Sequence[Job], results: Sequence[Any]) -> Mapping[str, Any]:
+        """Return further entries of ``metrics.json``."""
         return {}
 
     def sections(
         self, config: C, rows: Sequence[Row], jobs: Sequence[Job], results: Sequence[Any]
     ) -> list[Block]:
-        """More blocks for the report."""
+        """Return further blocks of the report."""
         return []

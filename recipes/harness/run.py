@@ -1,4 +1,4 @@
-"""The folder of a run: one a start, with `latest` pointing at the newest."""
+"""The folder of a run, a new one for each start; ``latest`` points at the newest."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _NOT_OF_A_JOB = ("seeds", "fusions", "workers", "output", "resume")  # no job de
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of what a result depends on."""
+    """Return the versions of Python and of the packages that a result depends on."""
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
 def machine() -> dict[str, str | int | None]:
-    """What the process runs on."""
+    """Return the machine that the process runs on."""
     return {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()}
 
 
 def command() -> str:
-    """The command line of this process, as one would type it."""
+    """Return the command line of this process as one types it."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     name = spec.name.removesuffix(".__main__") if spec else None
     start = ["python", "-m", name] if name else ["python", sys.argv[0]]
@@ -41,23 +41,23 @@ def command() -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """What every result file says of the run that made it."""
+    """Return the command, versions, machine and date that every result file holds."""
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return {"command": command(), "versions": versions(), "machine": machine(), "date": date}
 
 
 class RunFolder:
-    """``<root>/<time>/``, made new or, with ``resume``, one that is there already.
+    """``<root>/<time>/``: a new folder or, with ``resume``, an existing one.
 
     Args:
-        root: ``runs/<recipe>``.
-        config: The options, kept as ``config.yaml``.
-        resume: The folder of an earlier run, to go on with.
-        name: Of the folder instead of the time; one that is there already is gone on with.
+        root: Folder of all runs: ``runs/<recipe>``.
+        config: Options as YAML, kept as ``config.yaml``.
+        resume: Folder of an earlier run, to resume.
+        name: Name of the folder instead of the time; an existing folder is resumed.
 
     Raises:
-        FileNotFoundError: There is no such run to resume.
-        ValueError: The run to resume had another config.
+        FileNotFoundError: ``resume`` holds no run.
+        ValueError: The run to resume had other options.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class RunFolder:
                 raise FileNotFoundError(f"no run to resume in '{resume}': it should hold config.yaml.")
             if earlier.read_text() != config:
                 raise ValueError(
-                    f"the run in '{resume}' had other options; its '{earlier}' says which. Give the same "
-                    f"ones (--config {earlier}), or start a new run."
+                    f"the run in '{resume}' had other options, listed in '{earlier}'. Give the same ones "
+                    f"(--config {earlier}), or start a new run."
                 )
         self._point_latest(root)
 

@@ -1,4 +1,4 @@
-"""From the results of jobs to the rows of a table."""
+"""The rows of a table, from the results of jobs."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def summarise(
     jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> list[Row]:
-    """A row for each method, protocol and task, grouped by stage."""
+    """Return a row for each method, protocol and task, grouped by stage."""
     groups: dict[tuple[str, str | None, str], list[int]] = {}
     for i, job in enumerate(jobs):
         groups.setdefault((job["row"], recipe.ablation(job), job["protocol"]), []).append(i)
-    redrawn = {
+    replicated = {
         (key, task): _replicates([jobs[i] for i in members], [results[i] for i in members], task)
         for key, members in groups.items()
         for task in recipe.metrics(config)
     }
     rows = []
     for (row, ablation, protocol), members in groups.items():
-        own = [results[i] for i in members]
+        of_method = [results[i] for i in members]
         for task, metric in recipe.metrics(config).items():
-            scores = [r["tasks"][task]["score"] for r in own if task in r["tasks"]]
+            scores = [r["tasks"][task]["score"] for r in of_method if task in r["tasks"]]
             if not scores:
                 continue
-            values = redrawn[(row, ablation, protocol), task]
-            plain = redrawn.get(((_BASELINE, None, protocol), task))
+            values = replicated[(row, ablation, protocol), task]
+            plain = replicated.get(((_BASELINE, None, protocol), task))
             baseline = [results[i] for i in groups.get((_BASELINE, None, protocol), [])]
             gain = None
             if values is not None and plain is not None and row != _BASELINE:
@@ -68,24 +68,24 @@ def summarise(
                     ablation=ablation is not None,
                     interval=None if values is None else interval(values),
                     difference=gain,
-                    seconds=sum(r.get("seconds", 0.0) for r in own),
+                    seconds=sum(r.get("seconds", 0.0) for r in of_method),
                 )
             )
     return sorted(rows, key=lambda r: _ORDER.index(r.group))
 
 
 def waiting(results: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
-    """The share of the training time spent waiting for data: over all jobs, and in the worst."""
-    own = [(r["waiting"], r["seconds"]) for r in results if "waiting" in r]
-    if not own:
+    """Return the share of the training time spent waiting for data: over all jobs, and in the worst."""
+    shares = [(r["waiting"], r["seconds"]) for r in results if "waiting" in r]
+    if not shares:
         return None
-    return sum(w * s for w, s in own) / sum(s for _, s in own), max(w for w, _ in own)
+    return sum(w * s for w, s in shares) / sum(s for _, s in shares), max(w for w, _ in shares)
 
 
 def _replicates(
     jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], task: str
 ) -> np.ndarray | None:
-    """Of a method's accuracy; the folds of a seed are joined. None for what is no accuracy."""
+    """Return the replicates of a method's accuracy, folds of a seed joined; None for other metrics."""
     if any("correct" not in r["tasks"].get(task, {}) for r in results):
         return None
     correct: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""The table of a recipe: one row a method, one figure a task and protocol."""
+"""The table of a recipe: a row for each method, a figure for each task and protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 Columns = Mapping[tuple[str, str], str]
-"""By task and protocol, the words for them."""
+"""Heading of each column, by task and protocol."""
 
 
 @dataclass(frozen=True)
@@ -17,20 +17,20 @@ class Row:
     """One figure of a recipe's table, as ``metrics.json`` keeps it.
 
     Attributes:
-        name: Of the method.
+        name: Name of the method.
         stage: ``"single"``, ``"early"``, ``"intermediate"``, ``"late"``, ``"decision"``, ``"sharing"``,
             ``"search"`` or ``"reference"``.
-        default: Whether it is the recipe's declared choice.
-        protocol: How data were split.
-        task: What was predicted.
-        metric: The name of the figure.
-        mean: Over ``scores``.
-        std: Of ``scores``, over folds and seeds.
-        scores: One a fold, seed by seed.
-        ablation: Whether it only shows what a part does; tables keep such rows apart.
-        interval: Of an accuracy, 95 % by `sennit.recipes.harness.bootstrap`.
-        difference: To plain concatenation, its mean and its interval by the paired bootstrap.
-        seconds: Of training, in all seeds together.
+        default: Whether the method is the recipe's declared choice.
+        protocol: Split of the data.
+        task: Name of the task.
+        metric: Name of the metric.
+        mean: Mean of ``scores``.
+        std: Standard deviation of ``scores``, over folds and seeds.
+        scores: Score of each fold, seed by seed.
+        ablation: Whether the row only shows the effect of a part; tables keep such rows apart.
+        interval: 95 % interval of an accuracy, by `sennit.recipes.harness.bootstrap`.
+        difference: Difference to plain concatenation: its mean, and its interval by the paired bootstrap.
+        seconds: Seconds of training, all seeds together.
     """
 
     name: str
@@ -49,17 +49,17 @@ class Row:
 
     @property
     def group(self) -> str:
-        """Under which heading a table shows it."""
+        """Heading under which a table shows the row."""
         return "ablation" if self.ablation else self.stage
 
     @property
     def text(self) -> str:
-        """The figure as tables show it."""
+        """Figure as tables show it."""
         return f"{self.mean:.3f} ± {self.std:.3f}"
 
 
 def columns_of(rows: Sequence[Row], protocols: Mapping[str, str]) -> dict[tuple[str, str], str]:
-    """What the rows' table has in its columns: only what distinguishes them is named."""
+    """Return the headings of the rows' columns: they name only what tells the columns apart."""
     seen = dict.fromkeys((r.task, r.metric, r.protocol) for r in rows)
     one_task, one_protocol = (len({key[i] for key in seen}) == 1 for i in (0, 2))
     words = {}
@@ -70,17 +70,17 @@ def columns_of(rows: Sequence[Row], protocols: Mapping[str, str]) -> dict[tuple[
 
 
 def methods_of(rows: Sequence[Row]) -> list[tuple[str, str, bool]]:
-    """Group, name and whether it is the default, of each method once."""
+    """Return group, name and whether it is the default, of each method once."""
     return list(dict.fromkeys((r.group, r.name, r.default) for r in rows))
 
 
 def find(rows: Sequence[Row], name: str, column: tuple[str, str]) -> Row | None:
-    """The row of a method in a column."""
+    """Return the row of a method in a column, or None."""
     return next((r for r in rows if r.name == name and (r.task, r.protocol) == column), None)
 
 
 def print_table(rows: Sequence[Row], *, title: str, columns: Columns) -> None:
-    """Show the rows, a method a line; the best of each column is bold."""
+    """Print the rows, one line per method; the best of each column is bold."""
     table = Table(title=title, title_justify="left")
     table.add_column("stage")
     table.add_column("method")

@@ -1,4 +1,4 @@
-"""Training noise that stands for another microphone, room and wearer."""
+"""Training noise that imitates another microphone, room and wearer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Augment:
     - The order of the three audio frames of a window is shuffled: an activity has no phase.
     - A random offset, the same in all frames, is added to the cepstrum: another microphone or room is
       a fixed filter, and a filter adds a constant to the cepstrum.
-    - Single features are set to their mean, so that no decision hangs on one of them.
+    - Single features are set to their mean, so that no decision depends on one of them.
 
     Args:
-        train: The training set; scales are taken from it.
-        strength: Deviation of the offset in units of each feature's own; a feature is dropped with
-            probability 0.4 times this.
-        without: Kinds of noise to leave out, of `KINDS`; for ablations.
+        train: Training set, from which the scales are taken.
+        strength: Standard deviation of the offset in units of each feature's own; a feature is dropped with
+            0.4 times this probability.
+        without: Kinds of noise to leave out (of `KINDS`), for ablations.
     """
 
     KINDS = ("shuffle", "offset", "dropout")

@@ -18,11 +18,11 @@ class Config(Options):
     recordings and of a new one, and writes a table, a report and checkpoints.
 
     Args:
-        data: The csv file; by default the one that the package multiviewstacking carries.
-        epochs: Passes over the training fold; the fits that only serve to choose take half the steps.
-        strengths: Candidates for the strength of the training noise (0 for none); one is chosen
-            inside each training fold.
-        dropout: Inside the encoders.
+        data: CSV file; by default the one that the package multiviewstacking carries.
+        epochs: Passes over the training fold; trainings that only serve to choose take half the steps.
+        strengths: Candidates for the strength of the training noise (0 for none); one is chosen inside each
+            training fold.
+        dropout: Dropout inside the encoders.
     """
 
     seeds: int = 1

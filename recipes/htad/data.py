@@ -22,7 +22,7 @@ LICENCE = (
 PROTOCOLS = {"same": "same recordings", "new": "new recording"}
 MODALITIES = {"audio": "v1_", "accelerometer": "v2_"}
 SIZES = {"audio": 36, "accelerometer": 16}
-FRAMES = 3  # the audio columns are the 12 MFCCs of three parts of the window
+FRAMES = 3  # the audio columns are the 12 MFCCs of three sections of the window
 MOTION = "v2_sdMagnitude"
 _RECORDINGS = (466, 466, 454)
 
@@ -36,7 +36,7 @@ class HTAD:
             three axes, in g), targets ``activity`` and ``motion`` (the standard deviation of the
             acceleration's magnitude, in g).
         activities: Names of the classes.
-        recording: Which of the three recordings each window is from.
+        recording: Number of the recording that each window is from, of three.
     """
 
     batch: Batch
@@ -45,7 +45,7 @@ class HTAD:
 
 
 def find_csv() -> Path:
-    """The csv that the package multiviewstacking carries; the package is not imported.
+    """Return the path of the CSV that the package multiviewstacking carries; the package is not imported.
 
     Raises:
         FileNotFoundError: The package is not installed.
@@ -60,11 +60,11 @@ def find_csv() -> Path:
 
 
 def load(path: Path | None = None) -> HTAD:
-    """Read the csv.
+    """Read the CSV.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is another file than HTAD's: a column or rows are missing, or a cell is no number.
+        ValueError: The file is not HTAD's: a column or rows are missing, or a cell is not a number.
     """
     path = path or find_csv()
     if not path.is_file():
@@ -73,11 +73,11 @@ def load(path: Path | None = None) -> HTAD:
         rows = list(csv.DictReader(file))
     header = list(rows[0]) if rows else []
     columns = {m: [c for c in header if c.startswith(start)] for m, start in MODALITIES.items()}
-    found = {m: len(names) for m, names in columns.items()}
-    if found != SIZES or "class" not in header or len(rows) != sum(_RECORDINGS):
+    sizes = {m: len(names) for m, names in columns.items()}
+    if sizes != SIZES or "class" not in header or len(rows) != sum(_RECORDINGS):
         raise ValueError(
             f"'{path}' should be HTAD's csv: {sum(_RECORDINGS)} rows, a column 'class', 36 columns v1_* "
-            f"and 16 columns v2_*. Found {len(rows)} rows and {found}."
+            f"and 16 columns v2_*. Found {len(rows)} rows and {sizes}."
         )
     activities = sorted({row["class"] for row in rows})
     inputs = {m: _numbers(path, rows, names) for m, names in columns.items()}
@@ -109,7 +109,7 @@ def _numbers(path: Path, rows: list[dict[str, str]], names: list[str]) -> Tensor
 
 
 def folds(data: HTAD, protocol: str, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Training and test rows of each fold: five stratified ones, or each recording held out."""
+    """Return training and test rows of each fold: five stratified folds, or each recording held out."""
     labels = data.batch.targets["activity"].numpy()
     if protocol == "same":
         splitter = StratifiedKFold(5, shuffle=True, random_state=seed)
@@ -120,7 +120,7 @@ def folds(data: HTAD, protocol: str, seed: int) -> list[tuple[np.ndarray, np.nda
 def inner_splits(
     data: HTAD, protocol: str, train: np.ndarray, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Splits of training rows, made as the outer ones, for choosing inside the fold."""
+    """Yield splits of training rows, made like the outer ones, for choosing inside the fold."""
     labels, recording = data.batch.targets["activity"].numpy()[train], data.recording[train]
     if protocol == "same":
         fit, check = train_test_split(train, test_size=0.2, stratify=labels, random_state=seed)

@@ -12,8 +12,10 @@ from sennit.recipes.harness import Block, Recipe, Row, Splits
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
+from sennit.recipes.htad.model import build, build_encoders, build_tasks, only
+from sennit.recipes.htad.references import REFERENCES
 from sennit.recipes.htad.report import HOW, WHY, sections
-from sennit.recipes.htad.train import REFERENCES, build, build_encoders, build_tasks, only, run_job
+from sennit.recipes.htad.train import run_job
 from sennit.tasks import MultiTaskModel, Task
 
 WEIGHTING = "uncertainty"
@@ -38,14 +40,14 @@ class HTADRecipe(Recipe[Config]):
         return {"activity": "accuracy", "motion": "r2"}
 
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
-        """The first fold of the same recordings; `jobs` goes through them all."""
+        """Return the first fold of the same recordings; the jobs go through all folds."""
         data = load(config.data)
         train, test = folds(data, "same", seed)[0]
         fit, check = next(inner_splits(data, "same", train, seed))
         shown = {"weighting": WEIGHTING if "audio" in names else None}
-        some = [only(data.batch, rows, names, shown) for rows in (fit, check, test)]
-        noise = Augment(some[0], max(config.strengths))
-        return Splits(BatchDataset(some[0], transform=noise), BatchDataset(some[1]), BatchDataset(some[2]))
+        train_part, *others = (only(data.batch, rows, names, shown) for rows in (fit, check, test))
+        noise = Augment(train_part, max(config.strengths))
+        return Splits(BatchDataset(train_part, transform=noise), *map(BatchDataset, others))
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return build_encoders(config, names)

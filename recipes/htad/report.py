@@ -14,9 +14,9 @@ from sklearn.metrics import confusion_matrix
 WHY = (
     "The 1,386 windows were cut from three continuous recordings, each with every activity as one or two "
     "unbroken stretches. There are two ways to test. «Same recordings»: five stratified folds over all "
-    "windows, so that neighbours of each test window, from the same stretch, are trained on. It tells how "
-    "well windows of known sessions are told apart, and flatters any model that memorises a session. «New "
-    "recording»: each recording is held out in turn. It tells what to expect of a new session, with "
+    "windows, so that neighbours of each test window, from the same stretch, are trained on. It shows how "
+    "well windows of known sessions are recognised, and flatters any model that memorises a session. «New "
+    "recording»: each recording is held out in turn. It shows what to expect of a new session, with "
     "another microphone position, room and wearer, and it is much harder, above all for sound: with three "
     "recordings its spread is wide."
 )
@@ -28,8 +28,8 @@ HOW = (
 )
 
 _UNITS = (
-    "The bootstrap draws windows. Neighbours resemble each other, so its intervals are too narrow to speak "
-    "for other recordings: for «new recording» the spread over the three says more."
+    "The bootstrap draws windows. Neighbours resemble each other, so its intervals are too narrow to "
+    "hold for other recordings: for «new recording», the spread over the three says more."
 )
 _HELPED = (
     "What helped, judged on splits inside the training folds only (python -m benchmarks.htad_choices, three "
@@ -46,7 +46,7 @@ def sections(
     jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> list[Block]:
-    """What this recipe's report has beside what all have."""
+    """Return the blocks that only this recipe's report has."""
     activity = [r for r in rows if r.task == "activity" and not r.ablation]
     default = next(r.name for r in rows if r.default)
     wanted = {p: {"row": default, "weighting": None, "protocol": p} for p in PROTOCOLS}
@@ -64,10 +64,10 @@ def _verdict(rows: Sequence[Row]) -> str:
     default = next(r.name for r in rows if r.default)
     parts = []
     for protocol, text in PROTOCOLS.items():
-        own = [r for r in rows if r.protocol == protocol]
-        ours = next(r for r in own if r.default)
-        single = max((r for r in own if r.stage == "single" or "," in r.name), key=lambda r: r.mean)
-        best = max(own, key=lambda r: r.mean)
+        of_protocol = [r for r in rows if r.protocol == protocol]
+        ours = next(r for r in of_protocol if r.default)
+        single = max((r for r in of_protocol if r.stage == "single" or "," in r.name), key=lambda r: r.mean)
+        best = max(of_protocol, key=lambda r: r.mean)
         parts.append(
             f"On {text}, {default} has {ours.mean:.3f} against {single.mean:.3f} for the better single "
             f"modality ({single.name}), {ours.mean - single.mean:+.3f}; the best row is {best.name} with "
@@ -100,7 +100,7 @@ def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
     text = Text(
         "The same model also predicts how much the wrist moves (the deviation of the acceleration's "
         "magnitude) from the sound alone: the task reads only that modality, so the accelerometer cannot "
-        "give the answer away. The table shows what this does to the activity, and how much of the motion's "
+        "give the answer away. The table shows the effect on the activity, and how much of the motion's "
         "variance the sound explains."
     )
     names = list(dict.fromkeys(r.name for r in rows if r.ablation))
@@ -119,5 +119,5 @@ def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
 
 
 def _figure(rows: Sequence[Row], name: str, protocol: str) -> str:
-    found = [r for r in rows if r.name == name and r.protocol == protocol]
-    return found[0].text if found else ""
+    matches = [r for r in rows if r.name == name and r.protocol == protocol]
+    return matches[0].text if matches else ""

@@ -16,7 +16,7 @@ class Config(Options):
     report and a checkpoint.
 
     Args:
-        data: The file mosi_utterance.npz, or the folder that holds it.
+        data: File mosi_utterance.npz, or the folder that holds it.
         dropouts: Candidates for the dropout inside the encoders; one is chosen on the validation data.
     """
 

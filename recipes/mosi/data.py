@@ -20,7 +20,7 @@ LICENCE = (
 )
 SIZES = {"text": 100, "audio": 73, "video": 100}
 FILE = "mosi_utterance.npz"
-_VALIDATION = 0.2  # of the training videos
+_VALIDATION = 0.2  # share of the training videos
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class MOSI:
     Attributes:
         batch: Inputs ``text [N, 100]``, ``audio [N, 73]``, ``video [N, 100]``, target ``sentiment [N]``
             (0 negative, 1 positive).
-        video: The video of each utterance, as a number.
+        video: Number of each utterance's video.
     """
 
     batch: Batch
@@ -39,11 +39,11 @@ class MOSI:
 
 @lru_cache(maxsize=2)
 def load(path: Path | None) -> tuple[MOSI, MOSI]:
-    """The official training and test data.
+    """Read the official training and test data.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is another file, or a damaged one.
+        ValueError: The file is another one, or damaged.
     """
     path = Path("data") if path is None else path
     path = path / FILE if path.is_dir() else path
@@ -61,7 +61,7 @@ def load(path: Path | None) -> tuple[MOSI, MOSI]:
     absent = [name for name in (*names, "utterance_id") if name not in arrays]
     if absent:
         raise ValueError(f"'{path}' should have the arrays {absent} too. Found {sorted(arrays)}.")
-    # An utterance is called <video>_<number>.
+    # The id of an utterance is <video>_<number>.
     videos = np.array([name.rpartition("_")[0] for name in arrays["utterance_id"]])
     return _side(path, arrays, videos, "train"), _side(path, arrays, videos, "test")
 
@@ -83,19 +83,19 @@ def _side(path: Path, arrays: dict[str, np.ndarray], videos: np.ndarray, side: s
 
 
 def validation_rows(train: MOSI, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows to validate on: whole videos, other ones for each seed."""
+    """Return training rows and validation rows: whole videos, other ones for each seed."""
     splitter = GroupShuffleSplit(1, test_size=_VALIDATION, random_state=seed)
     fit, check = next(splitter.split(train.video, groups=train.video))
     return fit, check
 
 
 def splits(path: Path | None, names: Sequence[str], seed: int) -> Splits:
-    """The official test data; training and validation data by video."""
+    """Return the official test data, and training and validation data split by video."""
     train, test = load(path)
     fit, check = validation_rows(train, seed)
-    own, others = (train.batch.select(torch.as_tensor(rows)) for rows in (fit, check))
+    fit_batch, check_batch = (train.batch.select(torch.as_tensor(rows)) for rows in (fit, check))
     fitted, chosen, tested = (
         BatchDataset(Batch.of({m: b.inputs[m] for m in names}, targets=b.targets, index=b.index))
-        for b in (own, others, test.batch)
+        for b in (fit_batch, check_batch, test.batch)
     )
     return Splits(fitted, chosen, tested, units=test.video.tolist())

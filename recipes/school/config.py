@@ -24,22 +24,22 @@ class Config(Options):
     table, a report and a checkpoint.
 
     Args:
-        data: The file school.npz, or the folder that holds it.
-        seeds: How many random splits.
+        data: File school.npz, or the folder that holds it.
+        seeds: Number of random splits.
         sharings: Names of the sharings to compare; the first is the default.
-        sharing_options: By sharing, its options, such as ``{hard: {depth: 1}}``.
-        own_settings: By sharing, its own ``batch_size``, ``dropout``, ``epochs``, ``lr``, ``members``,
-            ``residual``, ``weight_decay`` or ``width``, in the place of the common one.
+        sharing_options: Options of each sharing, such as ``{hard: {depth: 1}}``.
+        own_settings: Values of ``batch_size``, ``dropout``, ``epochs``, ``lr``, ``members``, ``residual``,
+            ``weight_decay`` or ``width`` that replace the common one, by sharing.
         weighting: Name of the weighting.
         balancing: Name of the balancing, or null; it needs pooled batches.
         sampling: ``pooled`` for batches of all schools' pupils, or how a step's school is drawn:
             ``uniform``, ``proportional``, ``temperature``, ``annealed``.
-        members: Networks of different initial weights and orders whose outputs are averaged.
+        members: Number of networks, with other initial weights and orders, whose outputs are averaged.
         epochs: Passes over the training pupils; the fits that only serve to choose have as many steps.
-        dropout: Inside the encoder.
-        head_rates: Candidates for what the learning rate of the heads is multiplied by; they start as
-            copies of one, and this says how far they part. One is chosen inside the training pupils.
-        head_penalties: The same for ``mean_regularized``: how strongly the heads are drawn to their mean, in
+        dropout: Dropout inside the encoder.
+        head_rates: Candidates for the factor on the learning rate of the heads, which start as copies of one
+            head; it decides how far they part. One is chosen inside the training pupils.
+        head_penalties: Candidates for how strongly ``mean_regularized`` draws the heads to their mean, in
             squared errors of one pupil.
         residual: Whether the encoder has residual blocks with a LayerNorm, or is a plain perceptron.
     """
@@ -78,11 +78,11 @@ class Config(Options):
     residual: bool = True
 
     def of(self, sharing: str) -> Config:
-        """The options of a sharing, with its own settings in the place of the common ones."""
+        """Return the options of a sharing; its own settings replace the common ones."""
         return replace(self, **self.own_settings.get(sharing, {}), own_settings={})
 
     def candidates(self, sharing: str) -> list[float]:
-        """What is chosen among for a sharing: penalties of the heads, or rates."""
+        """Return the candidates of a sharing: penalties of the heads, or factors on their learning rate."""
         return self.head_penalties if sharing == JOINT else self.head_rates
 
     def check(self) -> None:
@@ -97,7 +97,7 @@ class Config(Options):
             self.of(name).check()
         if self.balancing is not None and self.sampling != POOLED:
             raise ValueError(
-                f"--balancing weighs the tasks of one step. Found --sampling {self.sampling}, where a "
+                f"--balancing balances the tasks of one step. Found --sampling {self.sampling}, where a "
                 f"step has one task. Give --sampling {POOLED}."
             )
         if self.members < 1:

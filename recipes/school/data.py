@@ -18,10 +18,10 @@ LICENCE = (
 FILE = "school.npz"
 FEATURES = 28
 EXAM = "exam"  # the task of all schools, where they are the outputs of one head
-YEARS = slice(0, 3)  # of the features: the year, one of three
-BANDS = slice(7, 10)  # the verbal reasoning band; none of the three is the fourth
-_TRAINING = 0.3  # of each school's pupils
-_CHOOSING = 0.25  # of each school's training pupils
+YEARS = slice(0, 3)  # features of the year, one of three
+BANDS = slice(7, 10)  # features of the verbal reasoning band; all zero for the fourth
+_TRAINING = 0.3  # share of each school's pupils
+_CHOOSING = 0.25  # share of each school's training pupils
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class School:
     """All pupils.
 
     Attributes:
-        x: Features ``[N, 28]``: of the year, of the pupil and of the school.
-        score: Of the exam ``[N]``.
-        school: The number of each pupil's school ``[N]``, from 0.
+        x: Features ``[N, 28]`` of the year, the pupil and the school.
+        score: Exam scores ``[N]``.
+        school: Number of each pupil's school ``[N]``, from 0.
     """
 
     x: np.ndarray
@@ -40,17 +40,17 @@ class School:
 
     @property
     def names(self) -> list[str]:
-        """Of the tasks: one a school, in the order of their numbers."""
+        """Names of the tasks, one for each school, in the order of their numbers."""
         return [f"school {number + 1}" for number in range(int(self.school.max()) + 1)]
 
 
 @lru_cache(maxsize=2)
 def load(path: Path | None) -> School:
-    """All pupils.
+    """Read all pupils.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is another file, or a damaged one.
+        ValueError: The file is another one, or damaged.
     """
     path = Path("data") if path is None else path
     path = path / FILE if path.is_dir() else path
@@ -83,51 +83,57 @@ def load(path: Path | None) -> School:
 
 
 def split(data: School, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on, 30 % of each school's pupils, and rows to test on, the others."""
+    """Return the training rows, 30 % of each school's pupils, and the test rows, the others."""
     train, test = part(data, np.arange(len(data.score)), _TRAINING, seed)
     return train, test
 
 
 def inner_split(data: School, train: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of the training rows those to fit on and, a quarter of each school's, those to choose on."""
+    """Split the training rows into those to fit on and, a quarter of each school's, those to choose on."""
     chosen, rest = part(data, train, _CHOOSING, seed)
     return rest, chosen
 
 
 def part(data: School, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A random share of the rows of each school, one at least, and the rest."""
-    random, own = np.random.default_rng(seed), []
+    """Return a random share of the rows of each school, at least one, and the rest."""
+    random, parts = np.random.default_rng(seed), []
     for number in range(len(data.names)):
-        mine = rows[data.school[rows] == number]
-        own.append(random.permutation(mine)[: max(1, round(share * len(mine)))])
-    taken = np.sort(np.concatenate(own))
+        of_school = rows[data.school[rows] == number]
+        parts.append(random.permutation(of_school)[: max(1, round(share * len(of_school)))])
+    taken = np.sort(np.concatenate(parts))
     return taken, np.setdiff1d(rows, taken)
 
 
 def explained_variance(predicted: np.ndarray, score: np.ndarray) -> float:
-    """``1 − Σ (y − ŷ)² / Σ (y − ȳ)²`` over all pupils together."""
+    """Return ``1 − Σ (y − ŷ)² / Σ (y − ȳ)²`` over all pupils together."""
     error, spread = np.square(score - predicted).sum(), np.square(score - score.mean()).sum()
     return float(1 - error / spread)
 
 
 def by_school(data: School, rows: np.ndarray, target: np.ndarray) -> dict[str, BatchDataset]:
-    """By task, its pupils with the target ``[N]`` of all pupils at their rows."""
-    own = {name: rows[data.school[rows] == number] for number, name in enumerate(data.names)}
+    """Return a dataset for each task, with its pupils.
+
+    Args:
+        data: All pupils.
+        rows: Rows of the pupils.
+        target: Target of each pupil of ``data``.
+    """
+    by_task = {name: rows[data.school[rows] == number] for number, name in enumerate(data.names)}
     return {
         name: BatchDataset(
             Batch.of(
-                {"pupil": torch.from_numpy(data.x[mine])},
-                targets={name: torch.from_numpy(target[mine])[:, None]},
-                index=torch.from_numpy(mine),
+                {"pupil": torch.from_numpy(data.x[members])},
+                targets={name: torch.from_numpy(target[members])[:, None]},
+                index=torch.from_numpy(members),
             )
         )
-        for name, mine in own.items()
-        if len(mine)
+        for name, members in by_task.items()
+        if len(members)
     }
 
 
 def pooled(data: School, rows: np.ndarray, target: np.ndarray) -> BatchDataset:
-    """All pupils in one dataset: each is labelled for the task of its school."""
+    """Return all pupils in one dataset, each labelled for the task of its school."""
     y = torch.from_numpy(target[rows])[:, None]
     school = torch.from_numpy(data.school[rows])
     return BatchDataset(
@@ -141,14 +147,14 @@ def pooled(data: School, rows: np.ndarray, target: np.ndarray) -> BatchDataset:
 
 
 def joint(data: School, rows: np.ndarray, target: np.ndarray) -> BatchDataset:
-    """All pupils in one dataset with one task, a number for each school: that of the own school is known."""
-    known = torch.zeros(len(rows), len(data.names), dtype=torch.bool)
-    known[torch.arange(len(rows)), torch.from_numpy(data.school[rows])] = True
+    """Return all pupils in one dataset with one task: a number for each school, labelled for the pupil's."""
+    labelled = torch.zeros(len(rows), len(data.names), dtype=torch.bool)
+    labelled[torch.arange(len(rows)), torch.from_numpy(data.school[rows])] = True
     return BatchDataset(
         Batch.of(
             {"pupil": torch.from_numpy(data.x[rows])},
-            targets={EXAM: torch.from_numpy(target[rows])[:, None] * known},
-            labelled={EXAM: known},
+            targets={EXAM: torch.from_numpy(target[rows])[:, None] * labelled},
+            labelled={EXAM: labelled},
             index=torch.from_numpy(rows),
         )
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,7 @@ import torch
 from sennit.data import BatchDataset, ResumableLoader, TaskSamplingLoader, View
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import create_fusion
-from sennit.recipes.harness import quiet_trainer
-from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.harness import Stopwatch
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import (
     EXAM,
@@ -37,9 +35,9 @@ from sennit.tasks import (
 
 @dataclass(frozen=True)
 class Scale:
-    """The square root of the score, standardised: the scores of good pupils vary more.
+    """The standardised square root of the score, since the scores of good pupils vary more.
 
-    Back from it, the mean of a score is the square of the root's mean plus the root's variance.
+    The mean of a score is the square of the root's mean plus the root's variance.
     """
 
     mean: float
@@ -53,13 +51,19 @@ class Scale:
         return np.asarray((np.sqrt(score) - self.mean) / self.deviation, dtype=np.float32)
 
     def back(self, value: np.ndarray, variance: float) -> np.ndarray:
-        """The mean score where the scaled root has a mean ``value`` and a ``variance``."""
+        """Return the mean score where the scaled root has a mean ``value`` and a ``variance``."""
         return np.asarray((self.mean + self.deviation * value) ** 2 + self.deviation**2 * variance)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, the scale that its outputs are on, and the steps of the optimizer it took."""
+    """A trained network.
+
+    Attributes:
+        model: Network.
+        scale: Scale of its outputs.
+        steps: Optimizer steps.
+    """
 
     model: MultiTaskModel
     scale: Scale
@@ -67,30 +71,33 @@ class Trained:
 
     @torch.no_grad()
     def outputs(self, data: School, rows: np.ndarray) -> np.ndarray:
-        """For each pupil the output of the task of its school, on the scale of the network."""
+        """Return for each pupil the output of the task of its school, on the scale of the network."""
         self.model.eval()
         if EXAM in self.model.tasks:
             view = View.of({"pupil": torch.from_numpy(data.x[rows])})
             logits = self.model.decode(self.model.features(view), (EXAM,))[EXAM].logits
             return np.asarray(logits.numpy()[np.arange(len(rows)), data.school[rows]])
-        found = np.zeros(len(rows), dtype=np.float32)
+        outputs = np.zeros(len(rows), dtype=np.float32)
         for number, name in enumerate(data.names):
             asked = data.school[rows] == number
             if asked.any():
                 view = View.of({"pupil": torch.from_numpy(data.x[rows[asked]])})
                 features = self.model.features(view, (name,))
-                found[asked] = self.model.decode(features, (name,))[name].logits[:, 0].numpy()
-        return found
+                outputs[asked] = self.model.decode(features, (name,))[name].logits[:, 0].numpy()
+        return outputs
 
 
 def build_encoders(config: Config) -> dict[str, Encoder]:
-    """A perceptron over the features of a pupil."""
+    """Return a perceptron over the features of a pupil."""
     options = {"embed_dim": config.width, "width": config.width, "dropout": config.dropout}
     return {"pupil": create_encoder("mlp", FEATURES, depth=1, residual=config.residual, **options)}
 
 
 def build(config: Config, data: School, sharing: str, **options: Any) -> MultiTaskModel:
-    """One encoder, a sharing, a head (or an output) for each school; they start as copies of one."""
+    """Return a model of one encoder, a sharing and a head (or an output) for each school.
+
+    The heads start as copies of one.
+    """
     encoders = build_encoders(config)
     together: dict[str, Task] = {EXAM: Regression(len(data.names), sparse=True)}
     apart: dict[str, Task] = {name: Regression() for name in data.names}
@@ -112,7 +119,7 @@ def build(config: Config, data: School, sharing: str, **options: Any) -> MultiTa
     return model
 
 
-def fit(
+def train(
     config: Config,
     data: School,
     rows: np.ndarray,
@@ -122,16 +129,16 @@ def fit(
     seed: int,
     watch: Stopwatch,
 ) -> Trained:
-    """A network trained on some rows; its random numbers depend on the seed only.
+    """Train a network on some rows; its random numbers depend on the seed only.
 
     Args:
-        config: The options of the sharing (`Config.of`).
+        config: Options of the sharing (`Config.of`).
         data: All pupils.
-        rows: Those to train on.
-        sharing: Its name.
-        setting: One of `Config.candidates`.
-        seed: Of the initial weights and of the order of the batches.
-        watch: Sums up the time.
+        rows: Training rows.
+        sharing: Name of the sharing.
+        setting: Candidate, one of `Config.candidates`.
+        seed: Random seed of the initial weights and of the order of the batches.
+        watch: Stopwatch that sums up the time.
     """
     torch.manual_seed(seed)
     options = {"strength": setting / len(rows)} if sharing == JOINT else {}
@@ -146,47 +153,44 @@ def fit(
         balancing=None if config.balancing is None else create_balancing(config.balancing),
     )
     loader = make_loader(config, data, rows, scale.to(data.score), seed, together=sharing == JOINT)
-    start, steps = time.perf_counter(), config.epochs * len(loader)
-    quiet_trainer(steps=steps).fit(learner, loader)
-    watch.seconds += time.perf_counter() - start
-    watch.waited_s += loader.waited_s
-    return Trained(model, scale, steps)
+    fitted = watch.fit(learner, loader, epochs=config.epochs)
+    return Trained(model, scale, fitted.steps)
 
 
 def make_loader(
     config: Config, data: School, rows: np.ndarray, target: np.ndarray, seed: int, *, together: bool = False
 ) -> ResumableLoader:
-    """Batches pooled across schools (as one task or as many), or of one school each."""
+    """Return batches pooled across schools (as one task or as many), or batches of one school each."""
     size = min(config.batch_size, len(rows))
     options: dict[str, Any] = {"batch_size": size, "collate_fn": BatchDataset.collate, "seed": seed}
     if together or config.sampling == POOLED:
         dataset = joint(data, rows, target) if together else pooled(data, rows, target)
         return ResumableLoader(dataset, drop_last=True, **options)
     epochs = config.epochs if config.sampling == "annealed" else None
-    own = by_school(data, rows, target)
-    return TaskSamplingLoader(own, sampling=config.sampling, epochs=epochs, **options)
+    datasets = by_school(data, rows, target)
+    return TaskSamplingLoader(datasets, sampling=config.sampling, epochs=epochs, **options)
 
 
 def squared_error(trained: Trained, data: School, rows: np.ndarray, outputs: np.ndarray) -> float:
-    """The mean squared error of outputs, on the scale of the network."""
+    """Return the mean squared error of outputs, on the scale of the network."""
     return float(np.square(outputs - trained.scale.to(data.score[rows])).mean())
 
 
 def choose(
-    config: Config, data: School, train: np.ndarray, sharing: str, *, seed: int, watch: Stopwatch
+    config: Config, data: School, rows: np.ndarray, sharing: str, *, seed: int, watch: Stopwatch
 ) -> tuple[float, float]:
-    """The rate or the penalty of the heads with the best explained variance on validation pupils.
+    """Choose the rate or the penalty of the heads by the explained variance on validation pupils.
 
     Returns:
-        It, and the mean squared error of the outputs there.
+        The chosen value, and the mean squared error of the outputs on the validation pupils.
     """
-    fit_rows, check = inner_split(data, train, seed)
-    found = []
+    fit_rows, check = inner_split(data, rows, seed)
+    candidates = []
     for setting in config.candidates(sharing):
-        trained = fit(config, data, fit_rows, sharing, setting, seed=seed, watch=watch)
+        trained = train(config, data, fit_rows, sharing, setting, seed=seed, watch=watch)
         outputs = trained.outputs(data, check)
         variance = squared_error(trained, data, check, outputs)
         predicted = trained.scale.back(outputs, variance)
-        found.append((explained_variance(predicted, data.score[check]), setting, variance))
-    _, setting, variance = max(found)
+        candidates.append((explained_variance(predicted, data.score[check]), setting, variance))
+    _, setting, variance = max(candidates)
     return setting, variance

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from sennit.data.task_sampling import SAMPLINGS
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits, check_names
-from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.harness import Recipe, Splits, Stopwatch, check_names
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
-from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, fit
+from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, train
 from sennit.recipes.school.references import REFERENCES, run_reference
 from sennit.tasks import MultiTaskModel, Regression, Task, list_balancings, list_sharings, list_weightings
 
@@ -34,7 +33,7 @@ class SchoolRecipe(Recipe[Config]):
         "the explained variance, 1 − Σ (y − ŷ)² / Σ (y − ȳ)², over all test pupils together.",
         "Networks learn the square root of the score, since the scores of good pupils vary more, and give "
         "back the mean of the score; how much of a gain that is shows in the ridge with school intercepts, "
-        "which is there on both scales.",
+        "which is listed on both scales.",
     )
     config = Config
     spread = "splits"
@@ -58,8 +57,8 @@ class SchoolRecipe(Recipe[Config]):
         train, test = split(data, seed)
         fitted, chosen = inner_split(data, train, seed)
         target = Scale.of(data.score[fitted]).to(data.score)
-        own = [pooled(data, rows, target) for rows in (fitted, chosen, test)]
-        return Splits(own[0], own[1], own[2])
+        parts = [pooled(data, rows, target) for rows in (fitted, chosen, test)]
+        return Splits(parts[0], parts[1], parts[2])
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return build_encoders(config)
@@ -68,14 +67,14 @@ class SchoolRecipe(Recipe[Config]):
         return {name: Regression() for name in load(config.data).names}
 
     def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
-        """A new model of a row, which is a sharing here."""
+        """Return a new model of a row, which is a sharing here."""
         return build(config.of(fusion), load(config.data), fusion)
 
     def references(self, config: Config) -> Mapping[str, Any]:
         return REFERENCES
 
     def jobs(self, config: Config) -> list[dict[str, Any]]:
-        load(config.data)  # what is wrong with the file is said here, before there is a run
+        load(config.data)  # a bad file is refused here, before there is a run
         return [
             {"row": row, "protocol": "test", "seed": seed}
             for row in (*config.sharings, *REFERENCES)
@@ -84,13 +83,13 @@ class SchoolRecipe(Recipe[Config]):
 
     def run_job(self, config: Config, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
         data, row, seed = load(config.data), job["row"], job["seed"]
-        train, test = split(data, seed)
+        rows, test = split(data, seed)
         if row in REFERENCES:
-            return run_reference(row, data, train, test, seed)
+            return run_reference(row, data, rows, test, seed)
         watch, config = Stopwatch(), config.of(row)
-        setting, variance = choose(config, data, train, row, seed=seed, watch=watch)
+        setting, variance = choose(config, data, rows, row, seed=seed, watch=watch)
         members = [
-            fit(config, data, train, row, setting, seed=1000 * member + seed, watch=watch)
+            train(config, data, rows, row, setting, seed=1000 * member + seed, watch=watch)
             for member in range(config.members)
         ]
         outputs = np.mean([member.outputs(data, test) for member in members], axis=0)
@@ -101,7 +100,7 @@ class SchoolRecipe(Recipe[Config]):
             "tasks": {"exam": {"score": explained_variance(predicted, data.score[test])}},
             "chosen": {"head_penalty" if row == JOINT else "head_rate": setting},
             "seconds": watch.seconds,
-            "waiting": watch.waited_s / watch.seconds,
+            "waiting": watch.waiting,
         }
 
     def declared(self, config: Config) -> str:

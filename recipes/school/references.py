@@ -1,4 +1,4 @@
-"""What the sharings are compared with: ridge regressions and boosted trees."""
+"""Ridge regressions and boosted trees, with which the sharings are compared."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Reference:
     """A regression with one setting to choose.
 
     Attributes:
-        predict: From the data, rows to fit on, rows to predict, and the setting, to predictions.
-        settings: To choose among on the validation pupils.
+        predict: Function from the data, rows to fit on, rows to predict and the setting to predictions.
+        settings: Candidates, among which the validation pupils choose.
     """
 
     predict: Callable[[School, np.ndarray, np.ndarray, Any], np.ndarray]
@@ -38,8 +38,8 @@ def _ridge(penalty: float) -> Any:
 def _per_school(data: School, fit: np.ndarray, rows: np.ndarray, penalty: float) -> np.ndarray:
     predicted = np.zeros(len(rows))
     for number in range(len(data.names)):
-        own, asked = fit[data.school[fit] == number], data.school[rows] == number
-        model = _ridge(penalty).fit(data.x[own], data.score[own])
+        pupils, asked = fit[data.school[fit] == number], data.school[rows] == number
+        model = _ridge(penalty).fit(data.x[pupils], data.score[pupils])
         if asked.any():
             predicted[asked] = model.predict(data.x[rows[asked]])
     return predicted
@@ -52,8 +52,8 @@ def _pooled(data: School, fit: np.ndarray, rows: np.ndarray, penalty: float) -> 
 def _with_intercepts(data: School, fit: np.ndarray, rows: np.ndarray, penalty: float) -> np.ndarray:
     scaler, schools = StandardScaler().fit(data.x[fit]), np.eye(len(data.names))
 
-    def features(own: np.ndarray) -> np.ndarray:
-        return np.hstack([scaler.transform(data.x[own]), schools[data.school[own]]])
+    def features(pupils: np.ndarray) -> np.ndarray:
+        return np.hstack([scaler.transform(data.x[pupils]), schools[data.school[pupils]]])
 
     return np.asarray(Ridge(penalty).fit(features(fit), data.score[fit]).predict(features(rows)))
 
@@ -65,16 +65,16 @@ def _on_roots(data: School, fit: np.ndarray, rows: np.ndarray, penalty: float) -
 
 
 def _mixed(data: School, fit: np.ndarray, rows: np.ndarray, setting: tuple[float, float]) -> np.ndarray:
-    """A ridge of roots with effects of the school, of its years and of its verbal reasoning bands."""
+    """Predict by a ridge on roots with effects of the school, its years and its verbal reasoning bands."""
     penalty, share = setting
     roots, scaler = np.sqrt(data.score), StandardScaler().fit(data.x[fit])
     schools = np.eye(len(data.names), dtype=np.float32)
 
-    def features(own: np.ndarray) -> np.ndarray:
-        x, school = scaler.transform(data.x[own]), schools[data.school[own]]
+    def features(pupils: np.ndarray) -> np.ndarray:
+        x, school = scaler.transform(data.x[pupils]), schools[data.school[pupils]]
         years, bands = (
-            share * (school[:, :, None] * varies[:, None]).reshape(len(own), -1)
-            for varies in (data.x[own][:, YEARS], x[:, BANDS])
+            share * (school[:, :, None] * varies[:, None]).reshape(len(pupils), -1)
+            for varies in (data.x[pupils][:, YEARS], x[:, BANDS])
         )
         return np.hstack([x / 2, school, years, bands])
 
@@ -101,13 +101,13 @@ REFERENCES = {
 
 
 def run_reference(name: str, data: School, train: np.ndarray, test: np.ndarray, seed: int) -> dict[str, Any]:
-    """The explained variance on the test pupils, and the setting chosen on validation pupils."""
-    own = REFERENCES[name]
+    """Return the explained variance on the test pupils, and the setting chosen on validation pupils."""
+    reference = REFERENCES[name]
     fit, check = inner_split(data, train, seed)
     scores = [
-        explained_variance(own.predict(data, fit, check, setting), data.score[check])
-        for setting in own.settings
+        explained_variance(reference.predict(data, fit, check, setting), data.score[check])
+        for setting in reference.settings
     ]
-    setting = own.settings[int(np.argmax(scores))]
-    score = explained_variance(own.predict(data, train, test, setting), data.score[test])
+    setting = reference.settings[int(np.argmax(scores))]
+    score = explained_variance(reference.predict(data, train, test, setting), data.score[test])
     return {"tasks": {"exam": {"score": score}}, "chosen": {"setting": setting}}

@@ -1,28 +1,28 @@
-"""One configuration trained once, and what it gives on validation and on test pupils: for screenings."""
+"""One configuration trained once and scored on validation and test pupils, for screenings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.harness import Stopwatch
 from sennit.recipes.school.config import Config
 from sennit.recipes.school.data import School, explained_variance, inner_split, load, split
-from sennit.recipes.school.fitting import fit, squared_error
+from sennit.recipes.school.fitting import squared_error, train
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one network gives, trained on the training pupils that are not validation pupils.
+    """Scores of one network, trained on the training pupils that are not validation pupils.
 
     Attributes:
-        validation: The explained variance over the validation pupils.
-        test: The explained variance over the test pupils.
-        validation_by_task: By school, the mean squared error of its validation pupils.
-        test_by_task: By school, the mean squared error of its test pupils.
-        steps: Of the optimizer.
-        seconds: Of the training.
-        setting: What the learning rate of the heads was multiplied by, or their penalty.
+        validation: Explained variance over the validation pupils.
+        test: Explained variance over the test pupils.
+        validation_by_task: Mean squared error of each school's validation pupils.
+        test_by_task: Mean squared error of each school's test pupils.
+        steps: Optimizer steps.
+        seconds: Seconds of training.
+        setting: Factor on the learning rate of the heads, or their penalty.
     """
 
     validation: float
@@ -35,19 +35,19 @@ class Outcome:
 
 
 def train_once(config: Config, sharing: str, *, split_seed: int, seed: int) -> Outcome:
-    """Train a sharing once; nothing is chosen, and the test pupils are looked at a single time.
+    """Train a sharing once; nothing is chosen, and the test pupils are read a single time.
 
     Args:
         config: Options of the recipe; the first of ``head_rates``, or of ``head_penalties``, is taken.
-        sharing: Its name.
-        split_seed: Which random split.
-        seed: Of the initial weights and of the order of the batches.
+        sharing: Name of the sharing.
+        split_seed: Number of the random split.
+        seed: Random seed of the initial weights and of the order of the batches.
     """
     config, data = config.of(sharing), load(config.data)
-    train, test = split(data, split_seed)
-    fitted, chosen = inner_split(data, train, split_seed)
+    rows, test = split(data, split_seed)
+    fitted, chosen = inner_split(data, rows, split_seed)
     setting, watch = config.candidates(sharing)[0], Stopwatch()
-    trained = fit(config, data, fitted, sharing, setting, seed=seed, watch=watch)
+    trained = train(config, data, fitted, sharing, setting, seed=seed, watch=watch)
     outputs = trained.outputs(data, chosen)
     variance = squared_error(trained, data, chosen, outputs)
     predicted = {
@@ -68,5 +68,5 @@ def train_once(config: Config, sharing: str, *, split_seed: int, seed: int) -> O
 
 
 def _by_task(data: School, rows: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    error, own = np.square(predicted - data.score[rows]), data.school[rows]
-    return {name: float(error[own == number].mean()) for number, name in enumerate(data.names)}
+    error, school = np.square(predicted - data.score[rows]), data.school[rows]
+    return {name: float(error[school == number].mean()) for number, name in enumerate(data.names)}

@@ -23,25 +23,25 @@ class Config(Options):
     scaffolds than those trained on, and writes a table, a report and a checkpoint.
 
     Args:
-        data: The folder that holds the file (itself or in ``molecules/``).
-        file: A CSV, gzipped or not, with a column ``smiles`` and a column for each assay; blank is unknown.
-        assays: What an assay says: ``classes`` (0 or 1) or ``numbers``.
-        tasks: ``joined`` for one masked head of all assays, ``separate`` for a task for each assay, between
-            which there is something to share, to weigh and to balance.
+        data: Folder that holds the file, itself or in ``molecules/``.
+        file: CSV file, gzipped or not, with a column ``smiles`` and one for each assay; blank is unknown.
+        assays: Kind of the assays' values: ``classes`` (0 or 1) or ``numbers``.
+        tasks: ``joined`` for one masked head of all assays, ``separate`` for a task for each assay, so that
+            there are tasks to share, weight and balance.
         sharing: Name of the sharing.
         sharing_options: Options of the sharing, such as ``{depth: 1}``.
         weighting: Name of the weighting.
         balancing: Name of the balancing, or null.
-        dropout: Inside the encoder of the fingerprint.
-        fingerprint_bits: Of the Morgan fingerprint.
-        fingerprint_counts: Whether the fingerprint counts, instead of saying what is there.
-        radius: Of the Morgan fingerprint, in bonds.
-        modalities: What of a molecule is read: its ``fingerprint``, its ``graph`` (extra ``graphs``), its
+        dropout: Dropout inside the encoder of the fingerprint.
+        fingerprint_bits: Number of bits of the Morgan fingerprint.
+        fingerprint_counts: Whether the fingerprint holds counts instead of bits.
+        radius: Radius of the Morgan fingerprint, in bonds.
+        modalities: Modalities of a molecule: its ``fingerprint``, its ``graph`` (extra ``graphs``), its
             ``smiles``.
-        graph_width: Of the messages between the bonds of the graph.
-        max_length: Bytes of a SMILES that are read.
-        trees: Of the random forest of an assay.
-        single_task: Whether a network is trained for each assay alone, too.
+        graph_width: Width of the messages between the bonds of the graph.
+        max_length: Largest number of bytes read of a SMILES.
+        trees: Number of trees of an assay's random forest.
+        single_task: Whether a network is also trained for each assay alone.
     """
 
     data: Path | None = Path("data")
@@ -99,7 +99,7 @@ class Config(Options):
             )
 
     def joined(self) -> Config:
-        """The same options with one task."""
+        """Return the same options with one task."""
         options = self.sharing_options if self.sharing == "hard" else {}
         return replace(
             self, tasks=JOINED, sharing="hard", sharing_options=options, weighting="equal", balancing=None

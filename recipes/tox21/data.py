@@ -1,4 +1,4 @@
-"""Molecules with assays of which most are unknown."""
+"""Molecules with assays, most of whose values are unknown."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Molecules:
     """A table of molecules.
 
     Attributes:
-        smiles: Of each molecule.
-        values: ``[N, T]``, NaN where unknown.
-        names: Of the assays.
-        scaffolds: Of each molecule.
-        left_out: How many molecules RDKit could not read, which are not in the others.
+        smiles: SMILES of each molecule.
+        values: Value of each molecule in each assay ``[N, T]``, NaN where unknown.
+        names: Names of the assays.
+        scaffolds: Scaffold of each molecule.
+        left_out: Number of molecules that RDKit could not read; they are left out.
     """
 
     smiles: tuple[str, ...]
@@ -47,10 +47,10 @@ class Molecules:
 
 
 def find(folder: Path | None, file: str) -> Path:
-    """The file, in the folder or in its ``molecules/``.
+    """Return the file in the folder or in its ``molecules/``.
 
     Raises:
-        FileNotFoundError: It is in neither.
+        FileNotFoundError: The file is in neither.
     """
     folder = Path("data") if folder is None else folder
     for path in (folder / file, folder / "molecules" / file):
@@ -64,11 +64,11 @@ def find(folder: Path | None, file: str) -> Path:
 
 @lru_cache(maxsize=2)
 def load(path: Path, assays: str) -> Molecules:
-    """The molecules that RDKit can read.
+    """Read the molecules that RDKit can parse.
 
     Raises:
-        ValueError: A table without a column ``smiles`` or without assays, a value that is no number or, of
-            classes, not 0 or 1; the line is named.
+        ValueError: The table has no column ``smiles`` or no assays, or a value is not a number (for
+            classes, not 0 or 1); the message names the line.
         ImportError: RDKit is not installed.
     """
     smiles, rows, scaffolds, left_out = [], [], [], 0
@@ -113,21 +113,21 @@ def _value(text: str | None, name: str, where: str, assays: str) -> float:
 
 
 def standardised(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Numbers less the mean of the training rows, over their deviation; per assay, blanks left out."""
-    known = values[train]
-    count = np.maximum((~np.isnan(known)).sum(0), 1)
-    mean = np.nansum(known, 0) / count
-    deviation = np.sqrt(np.nansum(np.square(known - mean), 0) / count)
+    """Return numbers standardised by the training rows, per assay; blanks are left out."""
+    fitted = values[train]
+    count = np.maximum((~np.isnan(fitted)).sum(0), 1)
+    mean = np.nansum(fitted, 0) / count
+    deviation = np.sqrt(np.nansum(np.square(fitted - mean), 0) / count)
     return np.asarray((values - mean) / np.where(deviation > 0, deviation, 1.0), dtype=np.float32)
 
 
 def splits(config: Config, encoders: Mapping[str, Encoder], *, only: Sequence[int] | None = None) -> Splits:
-    """Training, validation and test data, with the inputs that these encoders read.
+    """Return training, validation and test data, with the inputs that these encoders read.
 
     Args:
         config: Options.
-        encoders: By modality: they make fingerprints and ids of SMILES.
-        only: Places of the assays that count; all by default. Molecules without any are left out.
+        encoders: Encoders by modality, which turn SMILES into fingerprints and ids.
+        only: Positions of the assays in use; all by default. Molecules without a value are left out.
     """
     data = load(find(config.data, config.file), config.assays)
     sides = by_scaffold.scaffold_split(data.scaffolds)
@@ -137,14 +137,14 @@ def splits(config: Config, encoders: Mapping[str, Encoder], *, only: Sequence[in
     target = TargetSpec((values.shape[1],), probability=config.assays == "classes")
     collate, parts = Collate(specs, {TASK: target}), []
     for rows in sides:
-        known = rows[~np.isnan(values[rows]).all(1)]
+        labelled = rows[~np.isnan(values[rows]).all(1)]
         samples = [
             {
                 "inputs": {name: encoder.to_tensor(data.smiles[row]) for name, encoder in encoders.items()},
                 "targets": {TASK: torch.from_numpy(values[row])},
                 "index": int(row),
             }
-            for row in known.tolist()
+            for row in labelled.tolist()
         ]
         parts.append(BatchDataset(collate(samples)))
     return Splits(parts[0], parts[1], parts[2])

@@ -12,21 +12,13 @@ from sennit.encoders import Encoder
 from sennit.recipes.harness import Block, Grid, Heading, Recipe, Row, Splits, check_names
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import LICENCE, TASK, find, load, splits
-from sennit.recipes.tox21.fitting import (
-    Fitted,
-    build,
-    build_encoders,
-    build_tasks,
-    figures,
-    fit,
-    fit_alone,
-    overall,
-    predicted,
-)
+from sennit.recipes.tox21.figures import figures, overall, predicted
+from sennit.recipes.tox21.fitting import Trained, train, train_alone
+from sennit.recipes.tox21.model import build, build_encoders, build_tasks
 from sennit.recipes.tox21.references import Forest, random_forest
 from sennit.tasks import MultiTaskModel, Task, create_sharing, list_balancings, list_weightings
 
-_SHOWN = 20  # assays, at most, of which each has its figures
+_SHOWN = 20  # most assays that have a row of the report each
 FOREST, SINGLE = "random forest, fingerprint", "single-task networks, fingerprint"
 
 
@@ -37,14 +29,14 @@ class Tox21Recipe(Recipe[Config]):
     title = "Activities of molecules in assays"
     licence = LICENCE
     about = (
-        "Tox21: 8,014 molecules and 12 assays, in each of which a molecule is active, is not, or was not "
-        "tried. ChEMBL: 23,871 molecules and 691 assays with a number, of which 0.7 % are known. All assays "
-        "are one masked head, whose loss is the mean over what is known; or each assay is a task.",
-        "Molecules are split by their Bemis-Murcko scaffold, the scaffolds of most molecules first: 80 % to "
-        "train on, 10 % to choose options on, 10 % to test on. No scaffold is on two sides. The split is "
+        "Tox21: 8,014 molecules and 12 assays, in each of which a molecule is active, inactive, or was not "
+        "tested. ChEMBL: 23,871 molecules and 691 assays with a number, of which 0.7 % are known. All assays "
+        "are one masked head, whose loss is the mean over the known values; or each assay is a task.",
+        "Molecules are split by their Bemis-Murcko scaffold, the scaffolds with most molecules first: 80 % "
+        "to train on, 10 % to choose options on, 10 % to test on. No scaffold is on two sides. The split is "
         "the same for all seeds, which differ in initial weights, order and trees.",
         "The figure is the mean over assays of the area under the ROC curve, or, where assays have numbers, "
-        "the median of R², each over the molecules for which it is known.",
+        "the median of R², each over the molecules with a label.",
     )
     config = Config
     default_fusion = "mean_probability"
@@ -71,7 +63,7 @@ class Tox21Recipe(Recipe[Config]):
         return splits(config, self.encoders(config, names))
 
     def jobs(self, config: Config) -> list[dict[str, Any]]:
-        load(find(config.data, config.file), config.assays)  # what is wrong is said before there is a run
+        load(find(config.data, config.file), config.assays)  # a bad file is refused before there is a run
         return super().jobs(config)
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
@@ -81,7 +73,7 @@ class Tox21Recipe(Recipe[Config]):
         return build_tasks(config, self.assays(config))
 
     def assays(self, config: Config) -> tuple[str, ...]:
-        """Their names, in the order of the file."""
+        """Return the names of the assays, in the order of the file."""
         return load(find(config.data, config.file), config.assays).names
 
     def build(self, config: Config, names: Sequence[str], fusion: str) -> MultiTaskModel:
@@ -96,12 +88,12 @@ class Tox21Recipe(Recipe[Config]):
             data = self.data(config, ("fingerprint",), seed)
             return _figures(config, random_forest(config, data, self.assays(config), seed=seed))
         if row == SINGLE:
-            return _result(config, fit_alone(config, seed=seed))
+            return _result(config, train_alone(config, seed=seed))
         modalities = self.modalities(config)
         names = (row,) if row in modalities else modalities
-        fitted = fit(config, names, seed=seed, fusion=row)
-        result = _result(config, fitted)
-        model = fitted.model
+        trained = train(config, names, seed=seed, fusion=row)
+        result = _result(config, trained)
+        model = trained.model
         assert model is not None
         if len(names) > 1:
             test = splits(config, model.fused_encoder.leaves()).test.batch
@@ -110,19 +102,19 @@ class Tox21Recipe(Recipe[Config]):
             model.save_pretrained(folder / "checkpoints" / f"{row}-{job['protocol']}")
         return result
 
-    def more(
+    def further_metrics(
         self, config: Config, jobs: Sequence[Mapping[str, Any]], results: Sequence[Any]
     ) -> Mapping[str, Any]:
-        """By row, each seed's figure on validation molecules; of a few assays, those on test molecules."""
-        found: dict[str, Any] = {"validation": {}, "by_assay": {}}
+        """Return by row each seed's figure on validation molecules, and those of each of a few assays."""
+        by_row: dict[str, Any] = {"validation": {}, "by_assay": {}}
         for job, result in zip(jobs, results, strict=True):
-            found["validation"].setdefault(job["row"], []).append(result["validation"])
+            by_row["validation"].setdefault(job["row"], []).append(result["validation"])
             if len(result["by_assay"]) > _SHOWN:
                 continue
-            own = found["by_assay"].setdefault(job["row"], {})
+            of_assays = by_row["by_assay"].setdefault(job["row"], {})
             for assay, value in result["by_assay"].items():
-                own.setdefault(assay, []).append(value)
-        return found
+                of_assays.setdefault(assay, []).append(value)
+        return by_row
 
     def sections(
         self,
@@ -132,39 +124,39 @@ class Tox21Recipe(Recipe[Config]):
         results: Sequence[Any],
     ) -> list[Block]:
         assays = self.assays(config)
-        by_row = self.more(config, jobs, results)["by_assay"]
+        by_row = self.further_metrics(config, jobs, results)["by_assay"]
         if not by_row or len(assays) > _SHOWN:
             return []
-        lines = [[name, *[_words(found.get(name, [])) for found in by_row.values()]] for name in assays]
+        lines = [[name, *[_mean(values.get(name, [])) for values in by_row.values()]] for name in assays]
         return [Heading("Each assay, mean over seeds"), Grid(["assay", *by_row], lines)]
 
     def _without(self, config: Config, model: MultiTaskModel, test: Batch, missing: str) -> float:
-        """The score without a modality."""
+        """Return the score without a modality."""
         rest = tuple(m for m in self.modalities(config) if m != missing)
         scores = predicted(model, test.restrict(rest))
         return overall(config, figures(config, self.assays(config), scores, test))
 
 
-def _words(values: Sequence[float]) -> str:
-    """The mean over seeds; nothing where there is none."""
+def _mean(values: Sequence[float]) -> str:
+    """Return the mean over seeds; nothing where there is none."""
     return f"{np.mean(values):.3f}" if values else ""
 
 
-def _figures(config: Config, found: Fitted | Forest) -> dict[str, Any]:
+def _figures(config: Config, outcome: Trained | Forest) -> dict[str, Any]:
     return {
-        "tasks": {TASK: {"score": overall(config, found.test)}},
-        "by_assay": dict(found.test),
-        "validation": overall(config, found.validation),
+        "tasks": {TASK: {"score": overall(config, outcome.test)}},
+        "by_assay": dict(outcome.test),
+        "validation": overall(config, outcome.validation),
     }
 
 
-def _result(config: Config, found: Fitted) -> dict[str, Any]:
+def _result(config: Config, trained: Trained) -> dict[str, Any]:
     return {
-        **_figures(config, found),
+        **_figures(config, trained),
         "chosen": {},
-        "seconds": found.seconds,
-        "steps": found.steps,
-        "waiting": found.waited_s / found.seconds,
+        "seconds": trained.watch.seconds,
+        "steps": trained.steps,
+        "waiting": trained.watch.waiting,
     }
 
 

@@ -13,34 +13,47 @@ from sennit.data import Batch
 from sennit.recipes.harness import Splits
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import TASK
-from sennit.recipes.tox21.fitting import figures
+from sennit.recipes.tox21.figures import figures
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 
 @dataclass(frozen=True)
 class Forest:
-    """By assay, the figures of a forest on the validation and on the test molecules."""
+    """Figures of the forests.
+
+    Attributes:
+        validation: Figures on the validation molecules by assay.
+        test: Figures on the test molecules by assay.
+    """
 
     validation: Mapping[str, float]
     test: Mapping[str, float]
 
 
 def random_forest(config: Config, data: Splits, assays: Sequence[str], *, seed: int) -> Forest:
-    """A forest for each assay, fitted on the training molecules."""
-    x, tested = _bits(data.train.batch), [_bits(side.batch) for side in (data.validation, data.test)]
-    y, known = (batch[TASK].numpy() for batch in (data.train.batch.targets, data.train.batch.labelled))
+    """Fit a forest for each assay on the training molecules.
+
+    Args:
+        config: Options.
+        data: Molecules with fingerprints.
+        assays: Names of the assays.
+        seed: Random seed of the trees.
+    """
+    x, held_out = _bits(data.train.batch), [_bits(side.batch) for side in (data.validation, data.test)]
+    y, labelled = (batch[TASK].numpy() for batch in (data.train.batch.targets, data.train.batch.labelled))
     scores: list[list[np.ndarray]] = [[], []]
     for assay in range(y.shape[1]):
-        own = y[known[:, assay], assay]
-        if len(np.unique(own)) < 2:
-            predict = partial(_constant, float(own.mean()) if len(own) else 0.0)
+        rows = labelled[:, assay]
+        labels = y[rows, assay]
+        if len(np.unique(labels)) < 2:
+            predict = partial(_constant, float(labels.mean()) if len(labels) else 0.0)
         else:
-            predict = _fitted(config, x[known[:, assay]], own, seed)
-        for side, bits in enumerate(tested):
+            predict = _fitted(config, x[rows], labels, seed)
+        for side, bits in enumerate(held_out):
             scores[side].append(predict(bits))
     validation, test = (
-        figures(config, assays, torch.from_numpy(np.stack(own, 1)), side.batch)
-        for own, side in zip(scores, (data.validation, data.test), strict=True)
+        figures(config, assays, torch.from_numpy(np.stack(columns, 1)), side.batch)
+        for columns, side in zip(scores, (data.validation, data.test), strict=True)
     )
     return Forest(validation, test)
 
@@ -54,9 +67,9 @@ def _constant(value: float, x: np.ndarray) -> np.ndarray:
 
 
 def _fitted(config: Config, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
-    """From fingerprints to the probability of being active, or to the number."""
+    """Return a function from fingerprints to the probability of being active, or to the number."""
     options = {"n_estimators": config.trees, "random_state": seed}
     if config.assays == "numbers":
         return RandomForestRegressor(**options).fit(x, y).predict
     model = RandomForestClassifier(**options).fit(x, y.astype(int))
-    return lambda tested: model.predict_proba(tested)[:, 1]
+    return lambda bits: model.predict_proba(bits)[:, 1]

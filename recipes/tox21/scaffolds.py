@@ -1,4 +1,4 @@
-"""A split by the scaffolds of molecules, so that those tested are of other kinds than those trained on."""
+"""A split by the scaffolds of molecules, so that test molecules are of other kinds than training ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sennit.extras import require
 
 
 def murcko_scaffold(smiles: str) -> str:
-    """The rings of a molecule and what joins them, as a SMILES; empty where there is no ring.
+    """Return the rings of a molecule and the bonds between them as a SMILES; empty without a ring.
 
     Source: Bemis & Murcko, "The Properties of Known Drugs", J. Med. Chem. 39, 1996, by RDKit.
 
@@ -27,19 +27,19 @@ def murcko_scaffold(smiles: str) -> str:
 def scaffold_split(
     scaffolds: Sequence[str], shares: tuple[float, float] = (0.8, 0.1)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows to train on, to validate on and to test on; no scaffold is in two of them.
+    """Return training, validation and test rows; no scaffold is in two of them.
 
-    The scaffolds of most molecules come first: each goes to the training rows if these stay within their
-    share, else to the validation rows if both together are then within theirs, else to the test rows.
+    The scaffolds with most molecules come first: each goes to the training rows if these stay within their
+    share, else to the validation rows if both together stay within theirs, else to the test rows.
 
     Source: Wu et al., "MoleculeNet", Chem. Sci. 9, 2018, section 3.2.
 
     Args:
-        scaffolds: Of each molecule.
-        shares: Of the training and of the validation rows, at most.
+        scaffolds: Scaffold of each molecule.
+        shares: Largest shares of the training and of the validation rows.
 
     Raises:
-        ValueError: One of the three would be empty.
+        ValueError: One of the three parts would be empty.
 
     Example:
         >>> train, validation, test = scaffold_split(["a"] * 8 + ["b", "c"])
@@ -53,17 +53,17 @@ def scaffold_split(
     train: list[int] = []
     validation: list[int] = []
     test: list[int] = []
-    for rows in sorted(groups.values(), key=lambda own: (-len(own), own[0])):
+    for rows in sorted(groups.values(), key=lambda group: (-len(group), group[0])):
         if len(train) + len(rows) <= first + 1e-9:
             train += rows
         elif len(train) + len(validation) + len(rows) <= both + 1e-9:
             validation += rows
         else:
             test += rows
-    sides = [np.sort(np.array(own, dtype=np.int64)) for own in (train, validation, test)]
+    sides = [np.sort(np.array(side, dtype=np.int64)) for side in (train, validation, test)]
     if min(map(len, sides)) == 0:
         raise ValueError(
-            f"the molecules should have scaffolds enough for three parts. Found {len(groups)} scaffolds of "
-            f"{len(scaffolds)} molecules, which make parts of {', '.join(str(len(own)) for own in sides)}."
+            f"the molecules should have enough scaffolds for three parts. Found {len(groups)} scaffolds of "
+            f"{len(scaffolds)} molecules, which make parts of {', '.join(str(len(side)) for side in sides)}."
         )
     return sides[0], sides[1], sides[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sennit.tasks.balancing._base import register_balancing
 from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
-from sennit.tasks.balancing.nnls import min_norm_point
+from sennit.tasks.balancing.min_norm_point import min_norm_point
 
 
 @register_balancing("mgda")
@@ -12,8 +12,8 @@ class MGDA(GramianRule):
     """The shortest convex combination of the gradients, along which every loss falls.
 
     ``min ‖Σ_t w_t g_t‖²`` over ``w ≥ 0``, ``Σ_t w_t = 1``. Where it is zero no direction lowers every
-    loss, and the shared parameters stay: so it is, too, with one gradient of zero. Ours: solved exactly
-    by non-negative least squares; torchjd takes up to 100 steps of Frank-Wolfe, which come near.
+    loss, and the shared parameters stay as they are; a single zero gradient has that effect too. Solved
+    exactly by non-negative least squares, where torchjd approximates with up to 100 steps of Frank-Wolfe.
     Source: Désidéri 2012, "Multiple-gradient descent algorithm"; Sener & Koltun 2018, "Multi-Task
     Learning as Multi-Objective Optimization" (eq. 3; at the features, §3.3).
 

@@ -93,23 +93,24 @@ def task_losses(
     """Return the loss of each task over its labelled samples ``[K]``; zero for inactive ones."""
     outputs = [{v: network.decode(f) for v, f in views.items()} for views in features]
     terms: dict[tuple[str, str], list[Term]] = {}
-    for name, on in zip(network.views, active, strict=True):
+    for (name, task), on in zip(network.tasks_by_name.items(), active, strict=True):
         if on:
             for batch, views, out in zip(batches, features, outputs, strict=True):
-                for term in task_terms(network, name, batch, views, out):
+                for term in task_terms(network, name, task, batch, views, out):
                     terms.setdefault((name, term.part), []).append(term)
+    device = _device(batches)
     means = labelled_means([[(term.values, term.counted) for term in group] for group in terms.values()])
     losses: dict[str, Tensor] = {}
     for ((name, part), group), mean in zip(terms.items(), means, strict=True):
         weighted = mean if part == "" else group[0].weight * mean
         losses[name] = losses[name] + weighted if name in losses else weighted
-    device = _device(batches)
     return torch.stack([losses[t] if t in losses else torch.zeros((), device=device) for t in network.views])
 
 
 def task_terms(
     network: Network,
     name: str,
+    task: Task,
     batch: Batch,
     views: Views,
     outputs: Mapping[str, Mapping[str, TaskOutput]],
@@ -118,7 +119,8 @@ def task_terms(
 
     Args:
         network: Model.
-        name: Task.
+        name: Name of the task.
+        task: Task.
         batch: Batch.
         views: Features by view.
         outputs: Outputs of the tasks by view.
@@ -126,7 +128,6 @@ def task_terms(
     Returns:
         The parts; none where the batch has nothing for the task.
     """
-    task = network.tasks[name]
     if task.views:
         if not all(v in outputs for v in task.views):
             return []
@@ -159,7 +160,9 @@ def sample_losses(
 
     Where the entries of a target are labelled separately, a sample's loss is the mean over the labelled ones.
     """
-    _, _, loss, counted = task_terms(network, name, batch, {"": features}, {"": {name: out}})[0]
+    _, _, loss, counted = task_terms(
+        network, name, network.tasks_by_name[name], batch, {"": features}, {"": {name: out}}
+    )[0]
     counted = torch.ones_like(loss, dtype=torch.bool) if counted is None else counted
     counted = counted.reshape(*counted.shape, *[1] * (loss.dim() - counted.dim())).expand_as(loss)
     rows = counted.reshape(len(loss), -1)

@@ -11,10 +11,10 @@ from sennit.data import Collate, Preprocessing, Transforms, View
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, FusionOutput, ModalityDropout
 from sennit.fusion.missing import SubsetLog
 from sennit.fusion.staged_forward import encode_by_level
-from sennit.fusion.types import AuxiliaryInfo
 from sennit.tasks._base import Task
 from sennit.tasks.model.checks import check_tasks
 from sennit.tasks.model.decision_rule import decide, learned_rules
+from sennit.tasks.model.heads import build_auxiliary_heads, build_heads
 from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.sharing import Hard, Sharing
 from sennit.tasks.weighting import Equal, Weighting
@@ -35,6 +35,8 @@ class Network(nn.Module):
         reads: Modalities that each task may see; None for all.
         views: Names of the views that each task compares; ``("",)`` is the batch itself.
         targets: Shape and type of each labelled task's targets.
+        penalized: Whether the sharing adds a penalty to the loss.
+        tasks_by_name: The tasks, for look-ups at every step.
         auxiliary_info: Auxiliary vectors for which the fusion asks extra heads.
     """
 
@@ -60,10 +62,13 @@ class Network(nn.Module):
         check_tasks(tasks, fused, self.sharing)
         self.sharing.bind(self.with_head, fused.embed_dim, dict(fused.encoders.items()))
         self.weighting.bind(tasks)
+        kind = type(self.sharing)
+        self.penalized = kind.penalty is not Sharing.penalty or kind.penalty_of is not Sharing.penalty_of
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
         self.sharing.bind_task_networks(list(self.columns))
+        self.tasks_by_name = dict(tasks)
         self.head_of = {name: task.of or name for name, task in tasks.items()}
         self.reads: dict[str, Reads] = {name: tasks[head].reads for name, head in self.head_of.items()}
         self.views = {name: task.views or ("",) for name, task in tasks.items()}
@@ -80,17 +85,12 @@ class Network(nn.Module):
         self._first = (fused, self.modality_dropout, self.subsets)
         headed = {t: tasks[t] for t in self.with_head}
         # A dict is not registered either: heads are looked up in it, once for each task and step.
-        self._heads = {
-            t: nn.ModuleList([task.build_head(self.sharing.out_dim) for _ in range(fusion.candidates)])
-            for t, task in headed.items()
-        }
+        self._heads = build_heads(headed, self.sharing.out_dim, fusion.candidates)
         self.heads = NamedModules(self._heads)
         self.sharing.bind_heads(dict(self.heads.items()))
         self.rules = NamedModules(learned_rules(fusion, headed))
         self.auxiliary_info = fused.auxiliary_info()
-        self.auxiliary_heads = NamedModules(
-            {t: _auxiliary_heads(task, self.auxiliary_info) for t, task in headed.items()}
-        )
+        self.auxiliary_heads = build_auxiliary_heads(headed, self.auxiliary_info)
 
     @property
     def fused_encoder(self) -> FusedEncoder:
@@ -242,12 +242,3 @@ class Network(nn.Module):
         for m in reads[1:]:
             readable = readable | view.present[m]
         return readable
-
-
-def _auxiliary_heads(task: Task, wanted: Mapping[str, AuxiliaryInfo]) -> NamedModules[nn.Module]:
-    readable = {
-        name: info
-        for name, info in wanted.items()
-        if task.reads is None or not set(task.reads).isdisjoint(info.modalities)
-    }
-    return NamedModules({name: task.build_head(info.dim) for name, info in readable.items()})

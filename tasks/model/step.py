@@ -125,6 +125,8 @@ def _penalty(network: Network, features: Sequence[Views]) -> Tensor | None:
     # Tasks may share an output.
     outputs = {id(out): out for f in seen for out in f.fused.values() if out.losses}
     penalty = total_penalty(list(outputs.values())) if outputs else None
+    if not network.penalized:
+        return penalty
     by_head = [{network.head_of[t]: x for t, x in f.by_task.items()} for f in seen]
     of_sharing = network.sharing.penalty_of(by_head)
     if penalty is None:

@@ -1,34 +1,71 @@
-"""Adam on one number a task, whose state a weighting keeps in buffers of its own."""
+"""Adam on one number for each task, whose state a weighting keeps in its buffers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+_STATE = ("mean", "variance", "steps")
 
 
 def add_adam_state(module: nn.Module, tasks: int) -> None:
     """Give the module the buffers ``mean``, ``variance`` and ``steps`` ``[K]``."""
-    for name in ("mean", "variance", "steps"):
+    for name in _STATE:
         module.register_buffer(name, torch.zeros(tasks))
 
 
-def adam_move(module: nn.Module, gradient: Tensor, on: Tensor, lr: float) -> Tensor:
-    """What is to be subtracted from each task's number; zero for an inactive one, whose state stays.
+def adam_step(
+    module: nn.Module,
+    values: Tensor,
+    gradient: Tensor,
+    active: Sequence[bool],
+    finite: Tensor,
+    *,
+    lr: float,
+    weight_decay: float = 0.0,
+) -> Tensor:
+    """Return the values after a step of Adam; those of other tasks, and their state, stay as they are.
 
-    Source: Kingma & Ba 2015, "Adam" (algorithm 1), with the paper's β and ε.
+    Every task counts its own steps. The step is that of `torch.optim.Adam`, with the paper's β and ε.
+    Source: Kingma & Ba 2015, "Adam" (algorithm 1).
+
+    Args:
+        module: Weighting that has the state.
+        values: Numbers of the tasks.
+        gradient: Gradient of each.
+        active: Flag of each task: whether it takes part.
+        finite: Mask of the tasks whose loss is finite; the others do not move.
+        lr: Learning rate.
+        weight_decay: Factor of the values that is added to the gradient.
 
     Shape:
-        gradient and result ``[K]``, on ``[K]`` of bool.
+        values, gradient and result ``[K]``, finite ``[K]`` of bool.
     """
-    mean, variance, steps = module.mean, module.variance, module.steps
-    assert isinstance(mean, Tensor)
-    assert isinstance(variance, Tensor)
-    assert isinstance(steps, Tensor)
-    module.steps = steps = steps + on
-    module.mean = mean = torch.where(on, mean.lerp(gradient, 1 - _BETA_1), mean)
-    module.variance = variance = torch.where(on, variance.lerp(gradient.square(), 1 - _BETA_2), variance)
-    counted = steps.clamp(min=1)
-    scale = (variance / (1 - _BETA_2**counted)).sqrt() + _EPSILON
-    return torch.where(on, lr * (mean / (1 - _BETA_1**counted)) / scale, 0)
+    before = [values, *(module.get_buffer(name) for name in _STATE)]
+    after = [x.clone() for x in before]
+    rows = [[x[k] for k, on in enumerate(active) if on] for x in (*after, gradient.where(finite, 0))]
+    numbers, means, variances, steps, gradients = rows
+    with torch.no_grad():
+        adam(
+            numbers,
+            gradients,
+            means,
+            variances,
+            [],
+            steps,
+            capturable=values.is_cuda,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=lr,
+            weight_decay=weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+    moved, *state = [torch.where(finite, new, old) for new, old in zip(after, before, strict=True)]
+    for name, value in zip(_STATE, state, strict=True):
+        setattr(module, name, value)
+    return moved

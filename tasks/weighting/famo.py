@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from sennit.tasks._base import Task
-from sennit.tasks.weighting._adam import adam_move, add_adam_state
+from sennit.tasks.weighting._adam import adam_step, add_adam_state
 from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
 
@@ -70,9 +70,10 @@ class FAMO(Weighting):
         on = on & delta.isfinite()  # a loss that is not (a gradient scaler leaves out its step) moves nothing
         delta = torch.where(on, delta, 0)
         z = self._weights(self.logits, on)
-        # Jᵀδ of the softmax, with the weight decay in the gradient, as torch.optim.Adam has it.
-        gradient = z * (delta - (z * delta).sum()) + self.weight_decay * self.logits
-        self.logits = self.logits - adam_move(self, gradient, on, self.lr)
+        gradient = z * (delta - (z * delta).sum())  # Jᵀδ of the softmax
+        self.logits = adam_step(
+            self, self.logits, gradient, active, on, lr=self.lr, weight_decay=self.weight_decay
+        )
 
     @staticmethod
     def _weights(logits: Tensor, on: Tensor) -> Tensor:

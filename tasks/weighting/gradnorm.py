@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from sennit.tasks._base import Task
-from sennit.tasks.weighting._adam import adam_move, add_adam_state
+from sennit.tasks.weighting._adam import adam_step, add_adam_state
 from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
 from torch import distributed as dist
@@ -91,7 +91,7 @@ class GradNorm(Weighting):
         rates = ratios / (ratios.sum() / on.sum().clamp(min=1)).clamp(min=_EPSILON)
         target = own.sum() / on.sum().clamp(min=1) * rates**self.alpha
         gradient = torch.where(on, (own - target).sign() * norms, 0)
-        moved = (self.weights - adam_move(self, gradient, on, self.lr)).clamp(min=_LEAST)
+        moved = adam_step(self, self.weights, gradient, active, on, lr=self.lr).clamp(min=_LEAST)
         scale = torch.where(on, self.weights, 0).sum() / torch.where(on, moved, 0).sum()
         self.weights = torch.where(on, moved * scale, self.weights)
 

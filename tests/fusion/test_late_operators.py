@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sennit.encoders import EncoderOutput
 from sennit.fusion import Fusion, FusionOutput, create_fusion, list_fusions
-from sennit.fusion.late._contraction import Contraction, partition
+from sennit.fusion.late.contraction import Contraction, partition
 from torch import Tensor, nn
 
 from tests.fusion.test_late import make_encoders, pooled, run

@@ -13,21 +13,20 @@ import torch
 from sennit.recipes.avdigits import recipe as avdigits
 from sennit.recipes.avdigits.config import Config as AVDigitsConfig
 from sennit.recipes.command_line import Options
-from sennit.recipes.harness import Recipe
+from sennit.recipes.harness import Recipe, Stopwatch
 from sennit.recipes.harness import job as harness_job
-from sennit.recipes.harness.trainer import Stopwatch
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import MODALITIES, folds, load
-from sennit.recipes.htad.train import fit
+from sennit.recipes.htad.train import train_model
 from sennit.recipes.mosi import recipe as mosi
 from sennit.recipes.mosi.config import Config as MOSIConfig
 from sennit.recipes.school import data as school
 from sennit.recipes.school.config import JOINT as SCHOOL_JOINT
 from sennit.recipes.school.config import Config as SchoolConfig
-from sennit.recipes.school.fitting import fit as school_fit
+from sennit.recipes.school.fitting import train as school_train
 from sennit.recipes.tox21 import data as tox21
 from sennit.recipes.tox21.config import Config as Tox21Config
-from sennit.recipes.tox21.fitting import fit as tox21_fit
+from sennit.recipes.tox21.fitting import train as tox21_train
 from sennit.recipes.xvector.config import Config as XVectorConfig
 from sennit.recipes.xvector.corpora import load as xvector_load
 from sennit.recipes.xvector.learner import SpeakerLearner
@@ -70,7 +69,7 @@ def htad_losses(weighting: str | None) -> list[float]:
     train, _ = folds(data, "same", 0)[0]
     job = {"row": DEFAULT_FUSION, "weighting": weighting, "protocol": "same", "seed": 0, "fold": 0}
     with patch("sennit.recipes.htad.train.Learner", _recording(losses)):
-        fit(Config(), job, data, train, list(MODALITIES), 1.5, STEPS, trial=0)
+        train_model(Config(), job, data, train, list(MODALITIES), 1.5, STEPS, trial=0)
     return losses
 
 
@@ -147,7 +146,7 @@ def school_losses(sampling: str) -> list[float]:
         config.sampling, sharing = (config.sampling, sampling) if joint else (sampling, "hard")
         data = school.load(config.data)
         rows = school.split(data, 0)[0]
-        school_fit(config, data, rows, sharing, 0.3, seed=0, watch=Stopwatch())
+        school_train(config, data, rows, sharing, 0.3, seed=0, watch=Stopwatch())
     school.load.cache_clear()
     return losses[:STEPS]
 
@@ -161,7 +160,7 @@ def tox21_losses(tasks: str) -> list[float]:
         patch("sennit.recipes.tox21.scaffolds.murcko_scaffold", first_letters),
     ):
         config = Tox21Config(data=write_molecules(Path(name)), epochs=1, batch_size=32, tasks=tasks)
-        tox21_fit(config, ("fingerprint", "smiles"), seed=0)
+        tox21_train(config, ("fingerprint", "smiles"), seed=0)
     tox21.load.cache_clear()
     return losses[:STEPS]
 

@@ -147,7 +147,7 @@ def test_another_file_than_the_published_one_is_refused_and_not_kept(
         write_archive(published / FSDD, changed)
     else:
         (published / name).write_bytes(b"something else")
-    with pytest.raises(ValueError, match=rf"{name}' sent should have the digest .* It was not kept"):
+    with pytest.raises(ValueError, match=rf"{name}' should have the digest .* It was not kept"):
         find_files(tmp_path / "data")
     assert not list((tmp_path / "data").rglob(f"*{name}*"))
 

@@ -128,7 +128,7 @@ def test_resuming_what_is_not_there_or_had_other_options_is_refused(tmp_path: Pa
     run = RunFolder(tmp_path, "a: 1\n")
     with pytest.raises(FileNotFoundError, match=r"no run to resume in '.*nowhere'"):
         RunFolder(tmp_path, "a: 1\n", resume=tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"had other options; its '.*config.yaml' says which"):
+    with pytest.raises(ValueError, match=r"had other options, listed in '.*config.yaml'"):
         RunFolder(tmp_path, "a: 2\n", resume=run.path)
 
 

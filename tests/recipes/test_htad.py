@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from sennit.data import Batch
 from sennit.fusion import list_fusions
 from sennit.recipes.command_line import parse_options
-from sennit.recipes.htad import train
+from sennit.recipes.htad import references, train
 from sennit.recipes.htad.__main__ import main
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
@@ -259,7 +259,9 @@ def test_the_default_model_overfits(data: HTAD) -> None:
     rows = torch.randperm(1386)[:64].numpy()
     config = Config(dropout=0.0, modality_dropout=0.0, weight_decay=0.0)
     names = list(MODALITIES)
-    model = train.fit(config, job(), data, rows, names, 0.0, 80, trial=0, without=Augment.KINDS).eval()
+    model = train.train_model(
+        config, job(), data, rows, names, 0.0, 80, trial=0, without=Augment.KINDS
+    ).eval()
     some = data.batch.select(torch.as_tensor(rows))
     with torch.no_grad():
         predicted = model(some)["activity"].logits.argmax(1)
@@ -269,7 +271,7 @@ def test_the_default_model_overfits(data: HTAD) -> None:
 @pytest.mark.parametrize("steps", range(1, 7))
 def test_a_run_of_few_steps_trains(data: HTAD, steps: int) -> None:
     """`--epochs 1` takes four steps where it chooses."""
-    train.fit(Config(width=8), job(), data, np.arange(128), list(MODALITIES), 0.0, steps, trial=0)
+    train.train_model(Config(width=8), job(), data, np.arange(128), list(MODALITIES), 0.0, steps, trial=0)
 
 
 @pytest.mark.parametrize("weighting", [None, "uncertainty"])
@@ -296,7 +298,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny run; its forests are small too."""
     with pytest.MonkeyPatch.context() as patch:
         small = lambda seed: ExtraTreesClassifier(5, random_state=seed)  # noqa: E731
-        patch.setitem(train._CLASSIFIERS, "extra trees", small)
+        patch.setitem(references._CLASSIFIERS, "extra trees", small)
         return main([*TINY, "--output", str(tmp_path_factory.mktemp("htad") / "runs")])
 
 
@@ -331,7 +333,7 @@ def test_the_table_has_every_row_under_both_protocols_and_one_default(run: Path)
     assert {r["protocol"] for r in table} == {"same", "new"}
     assert {r["name"] for r in table if r["default"]} == {"gated"}
     counts = Counter((r["name"], r["protocol"], r["task"]) for r in table)
-    names = {*MODALITIES, "gated", *train.REFERENCES, "gated with motion"}
+    names = {*MODALITIES, "gated", *references.REFERENCES, "gated with motion"}
     assert set(counts.values()) == {1}
     assert {name for name, _, _ in counts} == names
     assert {name for name, _, task in counts if task == "motion"} == {"gated with motion"}

@@ -13,8 +13,8 @@ import torch
 from sennit.data import Batch, BatchDataset
 from sennit.recipes.harness import Recipe, Splits
 from sennit.recipes.harness import job as harness_job
-from sennit.recipes.harness.evaluate import batches, evaluate, modality_weights, without_each
-from sennit.tasks import Learner, MultiTaskModel
+from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
+from sennit.tasks import Learner, MultiTaskModel, evaluate
 
 from tests.recipes.tiny import RECIPE, Config, Tiny
 
@@ -155,6 +155,8 @@ def test_nothing_is_printed_while_a_cell_is_worked_on(
 
 # Scores
 
+METRICS = {"class": "accuracy"}
+
 
 @pytest.fixture
 def model() -> MultiTaskModel:
@@ -163,7 +165,7 @@ def model() -> MultiTaskModel:
 
 def test_scores_are_those_of_the_whole_set_whatever_the_batch(model: MultiTaskModel) -> None:
     data = RECIPE.data(Config(), ("a", "b"), 0).test
-    found = [evaluate(model, batches(model, data, size), {"class": "accuracy"}) for size in (7, 60)]
+    found = [scores_of(evaluate(model, batches(model, data, size)), METRICS) for size in (7, 60)]
     assert found[0] == found[1]
     logits = model(data.batch)["class"].logits
     assert found[0]["class"]["correct"] == (logits.argmax(1) == data.batch.targets["class"]).int().tolist()
@@ -173,7 +175,7 @@ def test_unlabelled_samples_are_marked_and_not_scored(model: MultiTaskModel) -> 
     batch = RECIPE.data(Config(), ("a", "b"), 0).test.batch
     known = torch.arange(60) < 40
     some = Batch.of(batch.inputs, targets=batch.targets, labelled={"class": known})
-    found = evaluate(model, [some], {"class": "accuracy"})["class"]
+    found = scores_of(evaluate(model, some), METRICS)["class"]
     assert found["correct"][40:] == [-1] * 20
     assert found["score"] == pytest.approx(np.mean(found["correct"][:40]))
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from sennit.data import ResumableLoader, TaskSamplingLoader
-from sennit.recipes.harness.trainer import Stopwatch
+from sennit.recipes.harness import Stopwatch
 from sennit.recipes.school.__main__ import main
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import EXAM, FILE, explained_variance, inner_split, joint, load, pooled, split
-from sennit.recipes.school.fitting import Scale, build, choose, fit, make_loader
+from sennit.recipes.school.fitting import Scale, build, choose, make_loader, train
 from sennit.recipes.school.recipe import RECIPE
 from sennit.recipes.school.references import REFERENCES
 from sennit.recipes.school.single import train_once
@@ -164,7 +164,7 @@ def test_joint_heads_start_alike_and_give_the_output_of_the_own_school(config: C
     (head,) = build(config, data, JOINT).heads[EXAM]
     assert torch.equal(head.weight, head.weight[:1].expand(6, -1))
     config.epochs = 1
-    trained = fit(config, data, np.arange(240), JOINT, 1.0, seed=0, watch=Stopwatch())
+    trained = train(config, data, np.arange(240), JOINT, 1.0, seed=0, watch=Stopwatch())
     assert trained.model.sharing.strength == pytest.approx(1 / 240)
     rows = np.array([3, 100, 239, 4])
     with torch.no_grad():
@@ -199,7 +199,7 @@ def test_it_learns_what_the_features_and_the_school_tell(config: Config, samplin
     config.sampling = sampling
     data = load(config.data)
     rows, watch = np.arange(240), Stopwatch()
-    trained = fit(config, data, rows, sharing, 1.0, seed=0, watch=watch)
+    trained = train(config, data, rows, sharing, 1.0, seed=0, watch=watch)
     found = trained.scale.back(trained.outputs(data, rows), 0.0)
     assert explained_variance(found, data.score) > 0.9
     assert watch.seconds > watch.waited_s > 0
@@ -208,7 +208,7 @@ def test_it_learns_what_the_features_and_the_school_tell(config: Config, samplin
 def test_an_output_is_that_of_the_head_of_the_own_school(config: Config) -> None:
     data = load(config.data)
     config.epochs = 1
-    trained = fit(config, data, np.arange(240), "hard", 1.0, seed=0, watch=Stopwatch())
+    trained = train(config, data, np.arange(240), "hard", 1.0, seed=0, watch=Stopwatch())
     rows = np.array([3, 100, 239, 4])
     with torch.no_grad():
         outputs = trained.model({"pupil": torch.from_numpy(data.x[rows])})
@@ -233,9 +233,9 @@ def test_the_figure_is_that_of_the_mean_of_the_members(config: Config, tmp_path:
     config.members, config.epochs = 2, 2
     found = RECIPE.run_job(config, tmp_path, JOB)["tasks"]["exam"]["score"]
     data, watch = load(config.data), Stopwatch()
-    train, test = split(data, 0)
-    rate, variance = choose(config, data, train, "hard", seed=0, watch=watch)
-    members = [fit(config, data, train, "hard", rate, seed=seed, watch=watch) for seed in (0, 1000)]
+    rows, test = split(data, 0)
+    rate, variance = choose(config, data, rows, "hard", seed=0, watch=watch)
+    members = [train(config, data, rows, "hard", rate, seed=seed, watch=watch) for seed in (0, 1000)]
     first, second = (member.outputs(data, test) for member in members)
     assert not np.allclose(first, second, atol=1e-3)
     mean = members[0].scale.back((first + second) / 2, variance)

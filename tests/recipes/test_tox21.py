@@ -19,7 +19,8 @@ from sennit.recipes.tox21 import scaffolds
 from sennit.recipes.tox21.__main__ import main
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import TASK, find, load, splits, standardised
-from sennit.recipes.tox21.fitting import figures, fit, overall, predicted, separated
+from sennit.recipes.tox21.figures import figures, overall, predicted
+from sennit.recipes.tox21.fitting import separated, train
 from sennit.recipes.tox21.recipe import FOREST, RECIPE, SINGLE
 from sennit.recipes.tox21.scaffolds import murcko_scaffold, scaffold_split
 
@@ -200,19 +201,19 @@ def test_with_hard_sharing_tasks_weigh_assays_alike_and_the_joined_head_labels(c
 def test_separate_tasks_learn_what_the_letters_tell(config: Config, changes: dict[str, Any]) -> None:
     own = dataclasses.replace(config, tasks="separate", **changes)
     own.check()
-    found = fit(own, ("fingerprint",), seed=0)
+    found = train(own, ("fingerprint",), seed=0)
     assert list(found.validation) == list(found.test) == ["first", "second", "third"]
     assert min(found.test[name] for name in ("first", "second")) > 0.9
     assert found.steps == 12 * (len(splits(own, found.model.fused_encoder.leaves()).train) // 32)  # type: ignore[union-attr]
-    assert found.seconds > found.waited_s > 0
+    assert found.watch.seconds > found.watch.waited_s > 0
 
 
 def test_a_network_can_learn_by_heart(config: Config) -> None:
     own = dataclasses.replace(config, tasks="separate", epochs=40, width=64)
-    found = fit(own, ("fingerprint",), seed=0)
+    found = train(own, ("fingerprint",), seed=0)
     assert found.model is not None
-    train = splits(own, found.model.fused_encoder.leaves()).train.batch
-    learnt = figures(own, RECIPE.assays(own), predicted(found.model, train), train)
+    batch = splits(own, found.model.fused_encoder.leaves()).train.batch
+    learnt = figures(own, RECIPE.assays(own), predicted(found.model, batch), batch)
     assert min(learnt[name] for name in ("first", "second")) > 0.999
 
 
@@ -271,7 +272,7 @@ def test_the_command_writes_its_run(config: Config, tmp_path: Path) -> None:
         ({"modalities": ["smiles", "smiles"]}, "each once"),
         ({"sharing": "mmeo", "tasks": "separate"}, "mmoe"),
         ({"sharing_options": {"dept": 1}}, "depth"),
-        ({"weighting": "equl"}, "equal"),
+        ({"weighting": "equl", "tasks": "separate"}, "equal"),
         ({"balancing": "pcgrat", "tasks": "separate"}, "pcgrad"),
         ({"sharing": "mmoe"}, "Found mmoe, equal, None with --tasks joined.*Give --tasks separate"),
         ({"weighting": "dwa"}, "Give --tasks separate"),
@@ -302,6 +303,6 @@ def test_real_data_by_rdkit(tmp_path: Path) -> None:
         found = RECIPE.run_job(config, tmp_path, {**JOB, "row": row})
         assert found["tasks"][TASK]["score"] > 0.6
     parted = dataclasses.replace(config, tasks="separate", sharing="mmoe", weighting="uncertainty")
-    fitted = fit(parted, ("fingerprint",), seed=0)
+    fitted = train(parted, ("fingerprint",), seed=0)
     assert len(fitted.test) == 12
     assert np.mean([*fitted.test.values()]) > 0.6

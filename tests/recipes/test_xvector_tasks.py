@@ -91,13 +91,10 @@ def test_combinations_that_cannot_work_are_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_a_refused_combination_leaves_no_run(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refused_combination_leaves_no_run(folder: Path, tmp_path: Path) -> None:
     given = ["--corpus=fsdd", "--test_speakers=2", "--tasks=[digit]", f"--output={tmp_path / 'runs'}"]
-    with pytest.raises(SystemExit):
+    with pytest.raises(ValueError, match="--balancing needs a tensor at which the tasks part"):
         main([f"--data={folder}", *given, "--sharing=mmoe", "--balancing=mgda"])
-    assert "--balancing needs a tensor at which the tasks part" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

@@ -1,0 +1,65 @@
+"""Nets of a user's own, as factories that tests wrap."""
+
+from __future__ import annotations
+
+import torch
+from sennit.encoders import EncoderOutput, pool
+from torch import Tensor, nn
+
+
+class Steps(nn.Module):
+    """A linear map of each step."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.lift = nn.Linear(channels, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lift(x)
+
+
+class Halved(nn.Module):
+    """Every second step as a token, with its mask and a tap."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(channels, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        mask = None if mask is None else mask[:, ::2]
+        hidden = self.first(x[:, ::2]).relu()
+        tokens = self.second(hidden)
+        if mask is not None:
+            hidden, tokens = hidden * mask.unsqueeze(-1), tokens * mask.unsqueeze(-1)
+        tap_masks = {} if mask is None else {"first": mask}
+        return EncoderOutput(pool(tokens, "BTC", mask), tokens, mask, {"first": hidden}, tap_masks)
+
+
+class Strided(nn.Module):
+    """Every second step, without a mask of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, ::2]
+
+
+class Lengths(nn.Module):
+    """Something else than an encoder's output."""
+
+    def forward(self, x: Tensor) -> list[int]:
+        return [len(row) for row in x]
+
+
+def steps(channels: int, width: int = 8) -> nn.Module:
+    return Steps(channels, width)
+
+
+def halved(channels: int, width: int = 8) -> nn.Module:
+    return Halved(channels, width)
+
+
+def picture(width: int = 8) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def no_module() -> Tensor:
+    return torch.zeros(1)
