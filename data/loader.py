@@ -94,7 +94,7 @@ class ResumableLoader:
             )
 
     def set_epoch(self, epoch: int) -> None:
-        """Start an epoch, unless a restored state is in the midst of it."""
+        """Start an epoch, unless a restored state is within it."""
         if epoch != self.epoch:
             self.epoch, self.cycle, self.delivered, self._resumed = epoch, -1, 0, False
 

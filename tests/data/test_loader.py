@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sennit.data.stream
 import sennit.data.loader
 import sennit.data.order
+import sennit.data.stream
 import torch
 from pytorch_lightning.utilities import CombinedLoader
 from sennit.data import ResumableLoader
