@@ -33,7 +33,7 @@ def test_the_files_that_a_page_links_to_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_commands_that_a_page_names_exist(page: Path) -> None:
-    for module in re.findall(r"python -m ((?:sennit|benchmarks)[\w.]*)", page.read_text()):
+    for module in re.findall(r"python -m ((?:sennit|benchmarks)(?:\.\w+)*)(?![.\w])", page.read_text()):
         path = ROOT / module.removeprefix("sennit.").replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
 

@@ -142,7 +142,7 @@ class TableInput(Input):
     def complete(self, rows: Rows) -> Self:
         texts = {c: set(rows.texts(c)) for c, names in self.categories.items() if names is None}
         values = {c: sorted(text for text in column if text is not None) for c, column in texts.items()}
-        return replace(self, categories=self.categories | values)
+        return replace(self, categories={**self.categories, **values})
 
     def make_encoder(self) -> Encoder:
         sizes = [len(names or []) for names in self.categories.values()]

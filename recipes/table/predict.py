@@ -33,4 +33,7 @@ def predict_rows(
     """
     model = MultiTaskModel.from_pretrained(Path(run) / "model")
     samples = TableDataset(data, Path(run) / "schema.yaml", labelled=False)
-    return model.predict((samples[i]["inputs"] for i in range(len(samples))), batch_size=batch_size)
+    answers: list[dict[str, Mapping[str, Any]]] = model.predict(
+        (samples[i]["inputs"] for i in range(len(samples))), batch_size=batch_size
+    )
+    return answers

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from sennit.recipes.harness import Picture, draw_model, write_report
+from sennit.recipes.table.inputs import Input
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.shards import Shards
+from sennit.recipes.table.targets import Target
 from sennit.tasks import Evaluation, MultiTaskModel
 from sklearn.metrics import confusion_matrix
 
@@ -57,7 +59,7 @@ def _counts(schema: Schema, rows: Rows | Shards) -> Grid:
     """Return the number of rows in each subset and, for a table, of those that have each input and label."""
     if isinstance(rows, Shards):
         return Grid(["subset", "rows"], [[name, str(size)] for name, size in rows.sizes.items()])
-    specs = {**schema.inputs, **schema.targets}
+    specs: dict[str, Input | Target] = {**schema.inputs, **schema.targets}
     texts = {column: rows.texts(column) for column in (*schema.input_columns, *schema.target_columns)}
     lines = []
     for subset, indices in rows.subsets.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -141,7 +141,8 @@ def _complete(spec: T, rows: Rows, where: str) -> T:
 def _options(spec: Input | Target | Split) -> dict[str, Any]:
     """Return the options of an input, a target or a split that have a value."""
     kind = {"by": spec.by} if isinstance(spec, Split) else {"kind": spec.kind}
-    return {**kind, **{k: v for k, v in asdict(spec).items() if v not in (None, [], {})}}  # type: ignore[call-overload]
+    values = {f.name: getattr(spec, f.name) for f in fields(spec)}  # type: ignore[arg-type]
+    return {**kind, **{k: v for k, v in values.items() if v not in (None, [], {})}}
 
 
 def read_schema(path: str | Path) -> Schema:

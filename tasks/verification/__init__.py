@@ -1,4 +1,4 @@
-"""Verification: who speaks is decided from embeddings, and the errors of that are counted."""
+"""Speaker verification: scores, decisions and error rates from embeddings."""
 
 from sennit.tasks.verification.as_norm import as_norm, cohort_statistics
 from sennit.tasks.verification.backend import Backend, Enrolment

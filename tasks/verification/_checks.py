@@ -1,4 +1,4 @@
-"""What enters the back-end is looked at here, once."""
+"""Checks of everything that enters the back-end, in one place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def array_of(x: Any) -> np.ndarray:
-    """An array of a list, an array or a tensor on any device; half precision becomes float32."""
+    """Return a list, an array or a tensor on any device as an array; half precision becomes float32."""
     if isinstance(x, torch.Tensor):
         x = x.detach()
         x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
@@ -19,7 +19,7 @@ def array_of(x: Any) -> np.ndarray:
 
 
 def check_trials(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and labels of the same trials, flat: finite numbers, and True where it is the same speaker.
+    """Return scores and labels of the same trials, flat; labels are True for the same speaker.
 
     Raises:
         ValueError: Their shapes differ, a score is not finite, a label is not 0 or 1, or one of the two
@@ -28,8 +28,8 @@ def check_trials(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     x, y = array_of(scores), array_of(labels)
     if x.shape != y.shape:
         raise ValueError(
-            f"`labels` should have a label for each score, shape {x.shape}. Found {y.shape}. Are they of "
-            f"the same trials?"
+            f"`labels` should have a label for each score, shape {x.shape}. Found {y.shape}. Do they "
+            f"belong to the same trials?"
         )
     x, y = x.reshape(-1), y.reshape(-1)
     if x.dtype not in (np.float32, np.float64):
@@ -45,7 +45,7 @@ def check_trials(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     if not finite.all():
         raise ValueError(
             f"`scores` should be finite. Found {x[~finite][0]} at trial {int(np.argmin(finite))}, of "
-            f"{int((~finite).sum())} such. Is an embedding NaN, or zero throughout?"
+            f"{int((~finite).sum())} such. Is an embedding NaN or all zeros?"
         )
     targets = int(y.sum())
     if targets in (0, len(y)):
@@ -57,34 +57,34 @@ def check_trials(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_embeddings(name: str, x: Any, dim: int | None = None) -> np.ndarray:
-    """Embeddings in float64, ``[N, dim]``.
+    """Return embeddings in float64, ``[N, dim]``.
 
     Raises:
-        ValueError: Another shape, or a value that is not finite; the row is named.
+        ValueError: They have another shape, or a value is not finite; the row is named.
     """
-    found = array_of(x)
+    array = array_of(x)
     want = "any" if dim is None else str(dim)
-    if found.ndim != 2 or 0 in found.shape or (dim is not None and found.shape[1] != dim):
-        mend = " Is the batch axis missing? Try `x[None]`." if found.ndim == 1 else ""
-        mend = mend or (" Are there none?" if 0 in found.shape else " Is the back-end of another model?")
+    if array.ndim != 2 or 0 in array.shape or (dim is not None and array.shape[1] != dim):
+        hint = " Is the batch axis missing? Try `x[None]`." if array.ndim == 1 else ""
+        hint = hint or (" Is it empty?" if 0 in array.shape else " Is the back-end that of another model?")
         raise ValueError(
-            f"`{name}` should have shape [utterances, {want} dimensions]. Found {found.shape}.{mend}"
+            f"`{name}` should have shape [utterances, {want} dimensions]. Found {array.shape}.{hint}"
         )
-    found = found.astype(np.float64)
-    finite = np.isfinite(found).all(1)
+    array = array.astype(np.float64)
+    finite = np.isfinite(array).all(1)
     if not finite.all():
         row = int(np.argmin(finite))
         raise ValueError(
             f"`{name}` should be finite. Found a value that is not in row {row}. Is that recording silent "
             f"or too short?"
         )
-    return found
+    return array
 
 
 def check_speakers(
     x: np.ndarray, speakers: Sequence[Any] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The names of the speakers, sorted, the number of each row's speaker, and how many rows each has.
+    """Return the sorted names of the speakers, the number of each row's speaker, and each one's row count.
 
     Raises:
         ValueError: There is not one speaker for each row.
@@ -96,32 +96,32 @@ def check_speakers(
 
 
 def check_pairs(pairs: Any, left: int, right: int) -> np.ndarray:
-    """Rows of enrolment and test that make a trial, ``[P, 2]``.
+    """Return the rows of enrolment and test that make each trial, ``[P, 2]``.
 
     Raises:
-        ValueError: Another shape, or a row that there is not.
+        ValueError: They have another shape, or a row does not exist.
     """
-    found = array_of(pairs)
-    if found.ndim != 2 or found.shape[1] != 2 or not np.issubdtype(found.dtype, np.integer):
+    array = array_of(pairs)
+    if array.ndim != 2 or array.shape[1] != 2 or not np.issubdtype(array.dtype, np.integer):
         raise ValueError(
             f"`pairs` should be integers of shape [trials, 2]: a row of the enrolment, a row of the test. "
-            f"Found {found.dtype} {found.shape}."
+            f"Found {array.dtype} {array.shape}."
         )
     for side, (name, rows) in enumerate((("enrolment", left), ("test", right))):
-        column = found[:, side]
+        column = array[:, side]
         if len(column) and not (column.min() >= 0 and column.max() < rows):
             raise ValueError(
                 f"`pairs[:, {side}]` should be rows of the {name}, 0 to {rows - 1}. Found {column.min()} to "
                 f"{column.max()}. Are the columns the other way round?"
             )
-    return found
+    return array
 
 
 def check_cost(p_target: float, c_miss: float, c_fa: float) -> None:
-    """A prior between 0 and 1 and positive costs.
+    """Refuse a prior that is not between 0 and 1, and costs that are not positive.
 
     Raises:
-        ValueError: They are not.
+        ValueError: A value is out of range.
     """
     if not 0 < p_target < 1:
         raise ValueError(f"`p_target` should be between 0 and 1. Found {p_target}. Is it a percentage?")

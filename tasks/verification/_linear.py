@@ -8,7 +8,7 @@ _ROWS = 2**16
 
 
 def diagonalise(between: np.ndarray, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The basis T with ``Tᵀ within T = 1`` and ``Tᵀ between T = diag(ratios)``, ratios falling.
+    """Return the basis T with ``Tᵀ within T = 1`` and ``Tᵀ between T = diag(ratios)``, ratios decreasing.
 
     Shape:
         between, within ``[D, D]``; ratios ``[D]``, T ``[D, D]``.
@@ -20,21 +20,21 @@ def diagonalise(between: np.ndarray, within: np.ndarray) -> tuple[np.ndarray, np
 
 
 def means_of(x: np.ndarray, codes: np.ndarray, groups: int) -> np.ndarray:
-    """The mean of the rows of each group."""
+    """Return the mean of the rows of each group."""
     sums = np.stack([np.bincount(codes, column, groups) for column in x.T], 1)
     return np.asarray(sums / np.bincount(codes, minlength=groups)[:, None])
 
 
 def unit_length(x: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1.
+    """Return the rows scaled to length 1.
 
     Raises:
-        ValueError: A row is zero throughout.
+        ValueError: A row is all zeros.
     """
     length = np.linalg.norm(x, axis=1, keepdims=True)
     if not length.all():
         raise ValueError(
-            f"an embedding should not be zero throughout, to be scaled to length 1. Found one in row "
+            f"an embedding that is scaled to length 1 should not be all zeros. Found one in row "
             f"{int(np.argmin(length))}. Is that recording silent, or equal to the mean?"
         )
     return np.asarray(x / length)
@@ -43,22 +43,22 @@ def unit_length(x: np.ndarray) -> np.ndarray:
 def bilinear(
     left: np.ndarray,
     right: np.ndarray,
-    left_part: np.ndarray,
-    right_part: np.ndarray,
+    left_offset: np.ndarray,
+    right_offset: np.ndarray,
     pairs: np.ndarray | None,
 ) -> np.ndarray:
-    """``left_i · right_j + left_part_i + right_part_j`` for all rows, or for pairs of them.
+    """Return ``left_i · right_j + left_offset_i + right_offset_j`` for all rows, or for pairs of them.
 
     Shape:
-        left ``[N, D]``, right ``[M, D]``, parts ``[N]`` and ``[M]``, pairs ``[P, 2]``; the result
+        left ``[N, D]``, right ``[M, D]``, offsets ``[N]`` and ``[M]``, pairs ``[P, 2]``; the result
         ``[N, M]``, or ``[P]``.
     """
     if pairs is None:
         out = left @ right.T
-        out += left_part[:, None]
-        out += right_part
+        out += left_offset[:, None]
+        out += right_offset
         return np.asarray(out)
-    out = left_part[pairs[:, 0]] + right_part[pairs[:, 1]]
+    out = left_offset[pairs[:, 0]] + right_offset[pairs[:, 1]]
     for start in range(0, len(pairs), _ROWS):  # the gathered rows of all pairs may not fit into memory
         i, j = pairs[start : start + _ROWS].T
         out[start : start + _ROWS] += np.einsum("pd,pd->p", left[i], right[j])

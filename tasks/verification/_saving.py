@@ -1,4 +1,4 @@
-"""A back-end as one safetensors file: its config as JSON in the header, and a checksum of all of it."""
+"""A back-end as one safetensors file, with its config as JSON and a checksum in the header."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _FORMAT = "sennit.verification.Backend"
 
 
 def write(path: Path, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the file, whole or not at all.
+    """Write the file atomically.
 
     Raises:
-        OSError: It cannot be written; what was there before is kept.
+        OSError: It cannot be written; an earlier file is kept.
     """
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(config)
-    metadata = {"format": _FORMAT, "config": text, "checksum": _checksum(text, whole)}
-    write_bytes(path, save(whole, metadata=metadata))
+    metadata = {"format": _FORMAT, "config": text, "checksum": _checksum(text, contiguous)}
+    write_bytes(path, save(contiguous, metadata=metadata))
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The config and the arrays.
+    """Return the config and the arrays.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is truncated, was changed, or is another one.
+        ValueError: It is truncated, was changed, or is not a back-end.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file '{path}'. Give one that `Backend.save` wrote.")
@@ -47,7 +47,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if metadata.get("format") != _FORMAT:
         raise ValueError(
             f"'{path}' should be a back-end that `Backend.save` wrote. Found another safetensors file, with "
-            f"{sorted(arrays)[:3]}. Is it a model's?"
+            f"{sorted(arrays)[:3]}. Does it hold a model?"
         )
     if metadata.get("checksum") != _checksum(metadata["config"], arrays):
         raise ValueError(f"'{path}' was changed since `Backend.save` wrote it. Write it again.")
@@ -56,8 +56,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def _checksum(config: str, arrays: Mapping[str, np.ndarray]) -> str:
-    found = hashlib.sha256(config.encode())
+    digest = hashlib.sha256(config.encode())
     for name in sorted(arrays):
-        found.update(f"{name} {arrays[name].shape} {arrays[name].dtype}".encode())
-        found.update(arrays[name].tobytes())
-    return found.hexdigest()
+        digest.update(f"{name} {arrays[name].shape} {arrays[name].dtype}".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Every threshold over a set of trials, after one sort."""
+"""All thresholds over a set of trials, after one sort."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ class Sweep:
     """Trials sorted once, and the thresholds at which the DET curve bends.
 
     A trial is accepted when its score is at least the threshold. Between two target scores the miss rate
-    stays, so that the curve runs straight: its corners lie at each distinct target score and right above
-    it. That is at most twice the number of targets, whatever the number of non-targets.
+    is constant, so that the curve is straight: its corners lie at each distinct target score and right
+    above it. There are at most twice as many as targets, whatever the number of non-targets.
 
     Args:
         targets: Scores of trials of the same speaker, sorted.
         others: Scores of the other trials, sorted.
 
     Attributes:
-        thresholds: Of the corners, rising; the last is infinite, where nothing is accepted.
-        misses: How many targets lie below each.
-        rejected: How many non-targets lie below each.
+        thresholds: Thresholds of the corners, increasing; the last is infinite and accepts nothing.
+        misses: Number of targets below each.
+        rejected: Number of non-targets below each.
 
     Shape:
         targets ``[T]``, others ``[N]``; thresholds, misses, rejected ``[K]``, K at most 2 T + 2.
@@ -50,16 +50,16 @@ class Sweep:
         return self.misses / targets, (others - self.rejected) / others
 
 
-def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The values at some places, infinity behind the end."""
-    inside = places < len(values)
-    return np.where(inside, values[np.where(inside, places, 0)], np.inf)
+def _at(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return the values at some positions, infinity beyond the end."""
+    inside = positions < len(values)
+    return np.where(inside, values[np.where(inside, positions, 0)], np.inf)
 
 
 def sweep(scores: np.ndarray, labels: np.ndarray) -> Sweep:
-    """The sweep of checked trials.
+    """Return the sweep of checked trials.
 
-    The two kinds are sorted apart: sorting values is several times as fast as sorting them with labels.
+    The two kinds are sorted separately: sorting values is several times faster than sorting them with labels.
     """
     targets, others = scores[labels], scores[~labels]
     targets.sort()

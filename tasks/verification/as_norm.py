@@ -9,11 +9,11 @@ from sennit.tasks.verification._checks import array_of, check_pairs
 
 
 def cohort_statistics(scores: Any, *, top: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and standard deviation of each row's highest scores against a cohort.
+    """Return the mean and standard deviation of each row's highest scores against a cohort.
 
     Args:
-        scores: Of each embedding (or enrolled speaker) against each speaker of the cohort.
-        top: How many of the highest count.
+        scores: Scores of each embedding (or enrolled speaker) against each speaker of the cohort.
+        top: Number of the highest scores that count.
 
     Shape:
         scores ``[N, C]``; the results ``[N]``.
@@ -41,7 +41,7 @@ def cohort_statistics(scores: Any, *, top: int) -> tuple[np.ndarray, np.ndarray]
     if not std.all():
         raise ValueError(
             f"the {top} highest scores of a row against the cohort should differ. Found {mean[std == 0][0]} "
-            f"for all in row {int(np.argmin(std))}. Is a speaker of the cohort in it several times?"
+            f"for all in row {int(np.argmin(std))}. Does the cohort contain a speaker several times?"
         )
     return mean, std
 
@@ -53,17 +53,17 @@ def as_norm(
     *,
     pairs: Any | None = None,
 ) -> np.ndarray:
-    """Scores in standard deviations above what each side's nearest cohort speakers get.
+    """Return scores in standard deviations above those of each side's nearest cohort speakers.
 
     Source: Cumani et al., "Comparison of Speaker Recognition Approaches for Real Applications",
     Interspeech 2011; Matějka et al., "Analysis of Score Normalization in Multilingual Speaker
     Recognition", Interspeech 2017, eq. 3 (AS-norm1): ``½ ((s − μ_e) / σ_e + (s − μ_t) / σ_t)``.
 
     Args:
-        scores: All with all, or one a pair.
+        scores: Scores of all with all, or one for each pair.
         enrol: `cohort_statistics` of the enrolment.
         test: `cohort_statistics` of the test.
-        pairs: Rows of enrolment and test that each score is of; None where scores are of all with all.
+        pairs: Rows of enrolment and test behind each score; None for scores of all with all.
 
     Shape:
         scores ``[N, M]``, or ``[P]`` with pairs ``[P, 2]``; statistics ``[N]`` and ``[M]``.
@@ -86,7 +86,7 @@ def as_norm(
         want = (len(mean), len(test_mean))
         mean, std = mean[:, None], std[:, None]
     if x.shape != want:
-        raise ValueError(f"`scores` should have shape {want}, as the statistics say. Found {x.shape}.")
+        raise ValueError(f"`scores` should have shape {want}, to match the statistics. Found {x.shape}.")
     # s/2 (1/σ_e + 1/σ_t) − ½ (μ_e/σ_e + μ_t/σ_t)
     x *= 0.5 / std + 0.5 / test_std
     x -= 0.5 * mean / std + 0.5 * test_mean / test_std

@@ -1,4 +1,4 @@
-"""From embeddings to decisions."""
+"""The back-end, from embeddings to decisions."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from sennit.tasks.verification.plda import PLDA
 from sennit.registry import unknown_name
 
 Kind = Literal["cosine", "plda"]
-_CELLS = 2**23  # scores against the cohort that are held at a time
+_MAX_SCORES = 2**23  # against the cohort, that are held at a time
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """Voices to compare with.
+    """Enrolled speakers to compare with.
 
     Attributes:
-        names: Of the speakers, sorted.
-        embeddings: The mean of each one's embeddings, as the back-end transforms them.
-        counts: Of how many.
+        names: Sorted names of the speakers.
+        embeddings: Mean of each speaker's embeddings, as the back-end transforms them.
+        counts: Number of embeddings in each mean.
 
     Shape:
         names and counts ``[N]``, embeddings ``[N, dim]``.
@@ -42,22 +42,22 @@ class Enrolment:
 
 
 class Backend:
-    """Scores embeddings, and decides.
+    """Scoring of embeddings, and decisions.
 
-    Embeddings are centred, reduced by `LDA` where asked, scaled to length 1 (Garcia-Romero and
+    Embeddings are centred, optionally reduced by `LDA`, scaled to length 1 (Garcia-Romero and
     Espy-Wilson, "Analysis of i-vector Length Normalization in Speaker Recognition Systems", Interspeech
-    2011), compared, and the scores normalised by `as_norm` where asked. What it learns comes from the
-    speakers of training; calibration from other ones, of development; the speakers of a test from neither.
+    2011), compared, and the scores optionally normalised by `as_norm`. `fit` needs training speakers,
+    `calibrate` other speakers, those of development; test speakers should be in neither.
 
     Args:
         kind: "cosine" or "plda".
-        lda_dim: Dimensions to keep; all, without LDA, when None.
-        cohort_top: How many of the nearest training speakers normalise a score; None leaves scores as
-            they are.
+        lda_dim: Number of dimensions to keep; None keeps all, without LDA.
+        cohort_top: Number of the nearest training speakers that normalise a score; None leaves scores
+            unchanged.
 
     Raises:
-        ValueError: An unknown kind; from methods, embeddings that do not fit.
-        RuntimeError: Something is asked before `fit`, or a probability or decision before `calibrate`.
+        ValueError: The kind is unknown; from methods, embeddings do not fit.
+        RuntimeError: A method is called before `fit`, or a probability or decision needs `calibrate`.
 
     Example:
         >>> random = np.random.default_rng(0)
@@ -85,7 +85,7 @@ class Backend:
         self.calibration: Calibration | None = None
 
     def fit(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Backend:
-        """Learn mean, LDA, PLDA and cohort from training speakers; a calibration is forgotten.
+        """Fit mean, LDA, PLDA and cohort to training speakers; any calibration is dropped.
 
         Shape:
             embeddings ``[N, D]``, speakers ``[N]``.
@@ -109,7 +109,7 @@ class Backend:
         return self
 
     def transform(self, embeddings: Any) -> np.ndarray:
-        """Embeddings centred, reduced and scaled to length 1.
+        """Return embeddings centred, reduced and scaled to length 1.
 
         Shape:
             embeddings ``[N, D]``, the result ``[N, dim]``.
@@ -120,7 +120,7 @@ class Backend:
         return unit_length(x if self.lda is None else self.lda.transform(x))
 
     def enrol(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Enrolment:
-        """The voices of some speakers, of one or more utterances each.
+        """Enrol speakers from one or more utterances each.
 
         Shape:
             embeddings ``[N, D]``, speakers ``[N]``.
@@ -130,12 +130,12 @@ class Backend:
         return Enrolment(names, means_of(x, codes, len(names)), counts)
 
     def score(self, enrol: Enrolment | Any, test: Any, *, pairs: Any | None = None) -> np.ndarray:
-        """Scores, higher for the same speaker.
+        """Return scores, which are higher for the same speaker.
 
         Args:
-            enrol: What `enrol` gave, or embeddings of one utterance each.
+            enrol: Result of `enrol`, or embeddings of one utterance each.
             test: Embeddings of one utterance each.
-            pairs: Rows of ``enrol`` and of ``test`` to compare; all with all when None.
+            pairs: Rows of ``enrol`` and of ``test`` to compare; None compares all with all.
 
         Shape:
             enrol ``[N, D]``, test ``[M, D]``, pairs ``[P, 2]``; the result ``[N, M]``, or ``[P]``.
@@ -150,23 +150,23 @@ class Backend:
         return as_norm(scores, self._nearest(left, counts), self._nearest(right, single), pairs=pairs)
 
     def calibrate(self, scores: Any, labels: Any, *, p_target: float) -> None:
-        """Learn what scores mean, from trials of development speakers; see `Calibration.fit`."""
+        """Fit the calibration of the scores to trials of development speakers; see `Calibration.fit`."""
         self.calibration = Calibration.fit(scores, labels, p_target=p_target)
 
     def probability(self, scores: Any, *, p_target: float) -> np.ndarray:
-        """How probable the same speaker is; see `Calibration.probability`."""
+        """Return the probability of the same speaker; see `Calibration.probability`."""
         return self._calibrated().probability(scores, p_target=p_target)
 
     def decide(self, scores: Any, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> np.ndarray:
-        """True where accepting costs less than rejecting; see `Calibration.threshold`."""
+        """Return whether accepting costs less than rejecting; see `Calibration.threshold`."""
         threshold = self._calibrated().threshold(p_target=p_target, c_miss=c_miss, c_fa=c_fa)
         return np.asarray(array_of(scores) >= threshold)
 
     def save(self, file: str | Path) -> None:
-        """Write all of it in one safetensors file, whole or not at all; `load` reads it.
+        """Write the back-end as one safetensors file, atomically; `load` reads it.
 
         Raises:
-            OSError: It cannot be written; what was there before is kept.
+            OSError: It cannot be written; an earlier file is kept.
         """
         if self.mean is None:
             raise RuntimeError("a back-end should be fitted before it is saved. Call `fit` first.")
@@ -185,11 +185,11 @@ class Backend:
 
     @classmethod
     def load(cls, file: str | Path) -> Backend:
-        """What `save` wrote.
+        """Read a back-end that `save` wrote.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is truncated, was changed, or is no back-end.
+            ValueError: It is truncated, was changed, or is not a back-end.
         """
         config, arrays = _saving.read(Path(file))
         calibration = config.pop("calibration")
@@ -208,23 +208,23 @@ class Backend:
         return self.plda.scores(left, right, counts=counts, pairs=pairs)
 
     def _nearest(self, x: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Statistics against the cohort, some rows at a time: all scores at once may not fit into memory."""
+        """Return statistics against the cohort, in blocks of rows: all scores may not fit into memory."""
         assert self.cohort is not None
         assert self.cohort_top is not None
-        rows = max(1, _CELLS // len(self.cohort))
-        found = [
+        rows = max(1, _MAX_SCORES // len(self.cohort))
+        statistics = [
             cohort_statistics(
                 self._compare(x[i : i + rows], self.cohort, counts[i : i + rows], None), top=self.cohort_top
             )
             for i in range(0, len(x), rows)
         ]
-        mean, std = zip(*found, strict=True)
+        mean, std = zip(*statistics, strict=True)
         return np.concatenate(mean), np.concatenate(std)
 
     def _calibrated(self) -> Calibration:
         if self.calibration is None:
             raise RuntimeError(
-                "a back-end should be calibrated before it gives probabilities or decides: scores have no "
-                "meaning of their own. Call `calibrate` with trials of development speakers first."
+                "a back-end should be calibrated before it gives probabilities or decides: scores are on "
+                "no known scale. Call `calibrate` with trials of development speakers first."
             )
         return self.calibration

@@ -1,4 +1,4 @@
-"""An interval beside an error rate."""
+"""Bootstrap intervals of error rates."""
 
 from __future__ import annotations
 
@@ -28,38 +28,37 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """The percentile interval of a metric of the DET curve.
+    """Return the percentile interval of a metric of the DET curve.
 
     Source: Owen, "The pigeonhole bootstrap", 2007; Poh, Martin and Bengio, "Performance Generalization in
     Biometric Authentication Using Joint User-Specific and Sample Bootstraps", 2007.
 
-    Trials share utterances and speakers, and are not independent. With ``units`` these are drawn, with
-    replacement and once for both sides: a trial counts as often as its first unit was drawn times as
-    often as its second; one within a single unit (a target trial, where speakers are drawn) as often as
-    that unit. Draw speakers for what a new set of speakers would give, utterances for other utterances of
-    the same ones. Without ``units`` the trials are drawn, targets and non-targets apart: right for trials
-    that share nothing, and too narrow otherwise. Draws without any target or non-target trial are drawn
-    again.
+    Trials share utterances and speakers, and are not independent. With ``units`` these are drawn with
+    replacement, once for both sides: the weight of a trial is the product of the numbers of times that its
+    two units were drawn, or that number where both are the same (a target trial, if speakers are drawn).
+    Speakers as units tell how the metric varies for new speakers, utterances for other utterances of the
+    same speakers. Without ``units`` the trials are drawn, targets and non-targets separately; the interval
+    is correct for trials that share nothing, and too narrow otherwise. A draw without target or
+    non-target trials is repeated.
 
-    Trials are sorted once. Without units a draw takes time in the number of targets only, with units in
-    that of the trials.
+    Trials are sorted once. A draw takes time proportional to the number of targets, with units to that of
+    trials.
 
     Args:
-        metric: Of a curve, as ``DetCurve.equal_error_rate`` or
+        metric: Function of a curve, such as ``DetCurve.equal_error_rate`` or
             ``lambda curve: curve.min_dcf(p_target=0.01)``.
-        scores: Higher for the same speaker.
-        labels: 1 or True where the trial is of the same speaker.
-        units: What each trial's first and second side were drawn from: names or numbers of speakers or
-            of utterances.
-        draws: How many.
+        scores: Scores, higher for the same speaker.
+        labels: Labels, 1 or True for the same speaker.
+        units: Unit of each trial's first and second side: names or numbers of speakers or of utterances.
+        draws: Number of draws.
         level: Share of the draws within the interval.
-        seed: Of the draws.
+        seed: Random seed of the draws.
 
     Shape:
         scores, labels and each of units: the same, any.
 
     Raises:
-        ValueError: As in `det_curve`; or the units are not one a trial, or a single one.
+        ValueError: As in `det_curve`; or the units are not one for each trial, or all the same.
 
     Example:
         >>> scores, labels = np.arange(100) % 37, np.arange(100) % 2
@@ -80,23 +79,23 @@ def bootstrap_interval(
 
 
 def _by_trial(x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> Iterator[DetCurve]:
-    """Curves of trials that are drawn.
+    """Yield curves of drawn trials.
 
-    How many of the draws fall between two corners is multinomial: no trial is looked at.
+    The number of draws between two corners is multinomial, so that no trial is visited.
     """
-    found = sweep(x, y)
-    shares = [np.diff(found.misses) / len(found.targets), np.diff(found.rejected) / len(found.others)]
-    sizes = len(found.targets), len(found.others)
+    swept = sweep(x, y)
+    shares = [np.diff(swept.misses) / len(swept.targets), np.diff(swept.rejected) / len(swept.others)]
+    sizes = len(swept.targets), len(swept.others)
     while True:
         below = [np.cumsum(random.multinomial(n, p)) / n for n, p in zip(sizes, shares, strict=True)]
         miss, rejected = (np.concatenate([[0.0], rates]) for rates in below)
-        yield DetCurve(found.thresholds, miss, 1 - rejected)
+        yield DetCurve(swept.thresholds, miss, 1 - rejected)
 
 
 def _by_unit(
     x: np.ndarray, y: np.ndarray, units: tuple[Any, Any], random: np.random.Generator
 ) -> Iterator[DetCurve]:
-    """Curves of trials whose units are drawn."""
+    """Yield curves of trials whose units are drawn."""
     sides = [array_of(side).reshape(-1) for side in units]
     if [len(side) for side in sides] != [len(x)] * 2:
         raise ValueError(
@@ -110,28 +109,28 @@ def _by_unit(
     second = np.where(first == second, np.int32(len(names)), second)  # its weight stays 1
     kinds = []
     for kind in (y, ~y):
-        own = np.flatnonzero(kind)
-        own = own[np.argsort(x[own], kind="stable")]
-        kinds.append((x[own], first[own], second[own]))
-    found = Sweep(kinds[0][0], kinds[1][0])
-    places = found.misses, found.rejected
+        trials = np.flatnonzero(kind)
+        trials = trials[np.argsort(x[trials], kind="stable")]
+        kinds.append((x[trials], first[trials], second[trials]))
+    swept = Sweep(kinds[0][0], kinds[1][0])
+    corners = swept.misses, swept.rejected
     while True:
         weights = np.append(
             np.bincount(random.integers(len(names), size=len(names)), minlength=len(names)), 1
         )
         below = [
-            _below(weights.astype(np.int32), a, b, at) for (_, a, b), at in zip(kinds, places, strict=True)
+            _below(weights.astype(np.int32), a, b, at) for (_, a, b), at in zip(kinds, corners, strict=True)
         ]
         if all(counts[-1] > 0 for counts in below):
             (miss, targets), (rejected, others) = ((counts, counts[-1]) for counts in below)
-            yield DetCurve(found.thresholds, miss / targets, (others - rejected) / others)
+            yield DetCurve(swept.thresholds, miss / targets, (others - rejected) / others)
 
 
-def _below(weights: np.ndarray, first: np.ndarray, second: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """How many drawn trials lie below each corner."""
+def _below(weights: np.ndarray, first: np.ndarray, second: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Return the number of drawn trials below each corner."""
     trials = weights[first]
     trials *= weights[second]
     total = np.empty(len(trials) + 1, dtype=np.int64)
     total[0] = 0
     np.cumsum(trials, out=total[1:])
-    return np.asarray(total[places])
+    return np.asarray(total[corners])

@@ -1,4 +1,4 @@
-"""From scores to probabilities and decisions."""
+"""Calibration, from scores to probabilities and decisions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Calibration:
 
     Source: Brümmer and du Preez, "Application-independent evaluation of speaker detection", 2006, §6;
     prior-weighted logistic regression as in Brümmer and de Villiers, "The BOSARIS Toolkit", 2011. Labels
-    are taken as not quite sure, ``(N + 1) / (N + 2)`` for N trials of a kind (Platt, "Probabilistic
-    Outputs for Support Vector Machines", 1999): trials that a threshold separates without error have a
-    finite answer too, and no answer is surer than their number allows.
+    are smoothed to ``(N + 1) / (N + 2)`` for N trials of a kind (Platt, "Probabilistic Outputs for Support
+    Vector Machines", 1999): ratios stay finite for trials that a threshold separates without error, and no
+    more confident than the number of trials allows.
 
     Attributes:
-        scale: Of scores; above 0.
-        offset: Added to the scaled score.
+        scale: Factor of the scores; above 0.
+        offset: Number added to the scaled score.
 
     Example:
         >>> calibration = Calibration.fit([0.1, 0.3, 0.2, 0.9], [0, 0, 1, 1], p_target=0.5)
@@ -38,18 +38,18 @@ class Calibration:
 
     @classmethod
     def fit(cls, scores: Any, labels: Any, *, p_target: float) -> Calibration:
-        """Fit on trials of development speakers, who must not be those of the test.
+        """Fit to trials of development speakers, who must not be those of the test.
 
         Args:
-            scores: Of trials.
-            labels: 1 or True where the trial is of the same speaker.
-            p_target: The prior about which the map should be best.
+            scores: Scores of trials, higher for the same speaker.
+            labels: Labels, 1 or True for the same speaker.
+            p_target: Prior at which the map should be best.
 
         Shape:
             scores, labels: the same, any.
 
         Raises:
-            ValueError: As in `det_curve`; the prior is out of range; or target scores are not the higher.
+            ValueError: As in `det_curve`; the prior is out of range; or target scores are not higher.
         """
         from sklearn.linear_model import LogisticRegression
 
@@ -59,7 +59,7 @@ class Calibration:
         centre, spread = float(x.mean()), float(x.std())
         if x[y].mean() <= x[~y].mean():
             raise ValueError(
-                f"target trials should have the higher scores. Found mean {x[y].mean():.4g} for them and "
+                f"target trials should have higher scores. Found mean {x[y].mean():.4g} for them and "
                 f"{x[~y].mean():.4g} for the others. Are these distances? Negate them."
             )
         kinds = np.where(y, y.sum(), (~y).sum())
@@ -76,7 +76,7 @@ class Calibration:
         return cls(scale, float(model.intercept_[0]) - scale * centre - prior)
 
     def llr(self, scores: Any) -> np.ndarray:
-        """Natural log-likelihood ratios.
+        """Return natural log-likelihood ratios.
 
         Shape:
             scores any, the result the same.
@@ -84,7 +84,7 @@ class Calibration:
         return np.asarray(array_of(scores).astype(np.float64) * self.scale + self.offset)
 
     def probability(self, scores: Any, *, p_target: float) -> np.ndarray:
-        """How probable the same speaker is, after the trial, if it was ``p_target`` before.
+        """Return the posterior probability of the same speaker, given the prior ``p_target``.
 
         Shape:
             scores any, the result the same.
@@ -97,7 +97,7 @@ class Calibration:
         return np.asarray(np.exp(-np.logaddexp(0, -odds)))
 
     def threshold(self, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-        """The score from which accepting costs less than rejecting, on average (Bayes).
+        """Return the score above which accepting costs less than rejecting, on average (Bayes).
 
         Raises:
             ValueError: The prior or a cost is out of range.
@@ -107,20 +107,20 @@ class Calibration:
         return (least - self.offset) / self.scale
 
     def to_dict(self) -> dict[str, float]:
-        """Plain JSON values, for `from_dict`."""
+        """Return plain JSON values, for `from_dict`."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float]) -> Calibration:
-        """What `to_dict` gave.
+        """Make a calibration from the result of `to_dict`.
 
         Raises:
-            ValueError: Other keys, or values that are not finite numbers with a scale above 0.
+            ValueError: The keys differ, or a value is not finite, or the scale is not above 0.
         """
         names = [field.name for field in fields(cls)]
         if sorted(values) != sorted(names):
             raise ValueError(f"a calibration should have the keys {names}. Found {sorted(values)}.")
-        found = cls(**{name: float(values[name]) for name in names})
-        if not (0 < found.scale < math.inf and math.isfinite(found.offset)):
-            raise ValueError(f"a calibration should be finite, its scale above 0. Found {found}.")
-        return found
+        calibration = cls(**{name: float(values[name]) for name in names})
+        if not (0 < calibration.scale < math.inf and math.isfinite(calibration.offset)):
+            raise ValueError(f"a calibration should be finite, its scale above 0. Found {calibration}.")
+        return calibration

@@ -1,4 +1,4 @@
-"""The cost of log-likelihood ratios."""
+"""The cost of log-likelihood ratios (Cllr)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sennit.tasks.verification.det_curve import det_curve
 
 
 def cllr(llrs: Any, labels: Any) -> float:
-    """What the log-likelihood ratios cost on average over all priors and costs, in bits.
+    """Return the cost of log-likelihood ratios, averaged over all priors and costs, in bits.
 
     Source: Brümmer and du Preez, "Application-independent evaluation of speaker detection", 2006:
-    ``½ (mean over targets of log₂(1 + e^−llr) + mean over non-targets of log₂(1 + e^llr))``. 1 for ratios
-    that say nothing; above `min_cllr` by what bad calibration loses.
+    ``½ (mean over targets of log₂(1 + e^−llr) + mean over non-targets of log₂(1 + e^llr))``. It is 1 for
+    ratios without information, and exceeds `min_cllr` by the loss from bad calibration.
 
     Args:
         llrs: Calibrated scores: natural log-likelihood ratios.
-        labels: 1 or True where the trial is of the same speaker.
+        labels: Labels, 1 or True for the same speaker.
 
     Shape:
         llrs, labels: the same, any.
@@ -37,13 +37,13 @@ def cllr(llrs: Any, labels: Any) -> float:
 
 
 def min_cllr(scores: Any, labels: Any) -> float:
-    """`cllr` after the best calibration that keeps the order of the scores.
+    """Return `cllr` after the best calibration that keeps the order of the scores.
 
     Source: Brümmer and du Preez 2006, §5: pool adjacent violators.
 
     Args:
-        scores: Higher for the same speaker; of any scale.
-        labels: 1 or True where the trial is of the same speaker.
+        scores: Scores of any scale, higher for the same speaker.
+        labels: Labels, 1 or True for the same speaker.
 
     Shape:
         scores, labels: the same, any.
@@ -61,6 +61,8 @@ def min_cllr(scores: Any, labels: Any) -> float:
     targets, others = np.diff(curve.miss), -np.diff(curve.false_alarm)
     mass = targets + others
     p = IsotonicRegression().fit_transform(np.arange(len(mass)), targets / mass, sample_weight=mass)
-    some, more = targets > 0, others > 0  # where one of them is missing, its logarithm may be infinite
-    cost = 0.0 - targets[some] @ np.log2(p[some]) - others[more] @ np.log2(1 - p[more])
+    # Where a kind is missing, its logarithm may be infinite.
+    has_target, has_other = targets > 0, others > 0
+    cost = -targets[has_target] @ np.log2(p[has_target]) - others[has_other] @ np.log2(1 - p[has_other])
+    cost += 0.0  # no negative zero
     return float(cost / 2)

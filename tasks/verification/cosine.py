@@ -10,21 +10,21 @@ from sennit.tasks.verification._linear import bilinear, unit_length
 
 
 def cosine_scores(enrol: Any, test: Any, *, mean: Any | None = None, pairs: Any | None = None) -> np.ndarray:
-    """The cosine of the angle between embeddings, as seen from their mean.
+    """Return the cosine of the angle between embeddings, as seen from their mean.
 
     Source: Dehak et al., "Front-End Factor Analysis for Speaker Verification", 2011, eq. 13.
 
     Args:
-        enrol: Embeddings.
-        test: Embeddings.
-        mean: Of embeddings of other speakers, which is subtracted first.
-        pairs: Rows of ``enrol`` and of ``test`` to compare; all with all when None.
+        enrol: Embeddings of the enrolment.
+        test: Embeddings of the test.
+        mean: Mean embedding of other speakers, which is subtracted first.
+        pairs: Rows of ``enrol`` and of ``test`` to compare; None compares all with all.
 
     Shape:
         enrol ``[N, D]``, test ``[M, D]``, mean ``[D]``, pairs ``[P, 2]``; the result ``[N, M]``, or ``[P]``.
 
     Raises:
-        ValueError: Another shape, a value that is not finite, or an embedding that equals the mean.
+        ValueError: The shapes do not fit, a value is not finite, or an embedding equals the mean.
 
     Example:
         >>> cosine_scores([[1.0, 0.0]], [[2.0, 0.0], [0.0, 3.0]])

@@ -11,7 +11,7 @@ from sennit.tasks.verification._sweep import sweep
 
 
 class OperatingPoint(NamedTuple):
-    """The value of a metric, and the threshold that reaches it: a score at least as high is accepted."""
+    """The value of a metric, and the threshold that reaches it; scores at least as high are accepted."""
 
     value: float
     threshold: float
@@ -19,12 +19,12 @@ class OperatingPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class DetCurve:
-    """Miss and false-alarm rates at the thresholds where they bend; straight lines lie between.
+    """Miss and false-alarm rates at the corners of the curve, which straight lines connect.
 
     Attributes:
-        thresholds: Rising; a score at least as high is accepted. The last is infinite.
-        miss: Share of the target trials that is rejected.
-        false_alarm: Share of the non-target trials that is accepted.
+        thresholds: Increasing thresholds; scores at least as high are accepted. The last is infinite.
+        miss: Share of the target trials that are rejected.
+        false_alarm: Share of the non-target trials that are accepted.
 
     Shape:
         each ``[K]``, K at most twice the number of target trials, plus two.
@@ -35,48 +35,48 @@ class DetCurve:
     false_alarm: np.ndarray
 
     def crossing(self) -> int:
-        """The last corner at which misses are no more than false alarms."""
+        """Return the last corner at which the miss rate does not exceed the false-alarm rate."""
         return int(np.flatnonzero(self.miss <= self.false_alarm)[-1])
 
     def equal_error_rate(self) -> float:
-        """Where the curve crosses the diagonal; see the function `equal_error_rate`."""
+        """Return the rate at which the curve crosses the diagonal; see the function `equal_error_rate`."""
         here = self.crossing()
         before = self.false_alarm[here] - self.miss[here]
         after = self.miss[here + 1] - self.false_alarm[here + 1]
         return float(self.miss[here] + before / (before + after) * (self.miss[here + 1] - self.miss[here]))
 
     def costs(self, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> np.ndarray:
-        """The normalised detection cost at each threshold; see the function `min_dcf`."""
+        """Return the normalised detection cost at each threshold; see the function `min_dcf`."""
         check_cost(p_target, c_miss, c_fa)
         missing, alarming = c_miss * p_target, c_fa * (1 - p_target)
         return (missing * self.miss + alarming * self.false_alarm) / min(missing, alarming)
 
     def min_dcf(self, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-        """The lowest normalised detection cost; see the function `min_dcf`."""
+        """Return the lowest normalised detection cost; see the function `min_dcf`."""
         return float(self.costs(p_target=p_target, c_miss=c_miss, c_fa=c_fa).min())
 
 
 def det_curve(scores: Any, labels: Any) -> DetCurve:
-    """Miss against false alarm at every threshold.
+    """Return miss against false-alarm rates at all thresholds.
 
     Source: Martin et al., "The DET Curve in Assessment of Detection Task Performance", Eurospeech 1997.
-    Time is O(N log N) and memory O(N). Equal to a count at every distinct score; corners on a straight
-    line are left out. Scores that tie are accepted or rejected together.
+    It takes O(N log N) time and O(N) memory, and equals a count at every distinct score, except that points
+    on a straight line are left out. Tied scores are accepted or rejected together.
 
     Args:
-        scores: Higher for the same speaker; of any scale: nothing is squashed.
-        labels: 1 or True where the trial is of the same speaker.
+        scores: Scores of any scale, higher for the same speaker.
+        labels: Labels, 1 or True for the same speaker.
 
     Shape:
         scores, labels: the same, any.
 
     Raises:
-        ValueError: Shapes differ, a score is not finite, or one of the kinds is missing.
+        ValueError: The shapes differ, a score is not finite, or a kind of trial is missing.
 
     Example:
         >>> curve = det_curve([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
         >>> curve.miss.tolist(), curve.false_alarm.tolist()
         ([0.0, 0.0, 0.5, 0.5, 1.0], [1.0, 0.5, 0.5, 0.0, 0.0])
     """
-    found = sweep(*check_trials(scores, labels))
-    return DetCurve(found.thresholds, *found.rates)
+    trials = sweep(*check_trials(scores, labels))
+    return DetCurve(trials.thresholds, *trials.rates)

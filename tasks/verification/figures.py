@@ -1,4 +1,4 @@
-"""Pictures of trials and embeddings."""
+"""Figures of trials and embeddings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _BLUE, _ORANGE, _DARK = "#3b76c4", "#d9822b", "#3a3f45"
 
 
 def draw_det_curves(curves: Mapping[str, DetCurve]) -> Figure:
-    """DET curves in axes on which Gaussian scores give straight lines; a point where each crosses EER.
+    """Draw DET curves, on axes that make those of Gaussian scores straight, with a point at each EER.
 
     Source: Martin et al., "The DET Curve in Assessment of Detection Task Performance", Eurospeech 1997.
 
     Args:
-        curves: By the name in the legend.
+        curves: Curve for each name in the legend.
 
     Example:
         >>> from sennit.tasks.verification import det_curve
@@ -40,7 +40,7 @@ def draw_det_curves(curves: Mapping[str, DetCurve]) -> Figure:
     axes.set_prop_cycle(color=[_BLUE, _ORANGE, "#2a9d8f", "#8e6bbf", "#c2566b", "#6d8b3c"])
     for name, curve in curves.items():
         rate = curve.equal_error_rate()
-        # A rate of 0 or 1 is infinitely far away: the line leaves the picture there.
+        # A rate of 0 or 1 is infinitely far away: the line leaves the figure.
         x, y = (_probit(np.clip(r, low / 10, 1 - low / 10)) for r in (curve.false_alarm, curve.miss))
         (line,) = axes.plot(x, y, linewidth=1.8, label=f"{_plain(name)}: EER {100 * rate:.2f} %")
         if rate > low:
@@ -61,12 +61,12 @@ def draw_det_curves(curves: Mapping[str, DetCurve]) -> Figure:
 
 
 def draw_scores(scores: Any, labels: Any, *, threshold: float | None = None) -> Figure:
-    """Histograms of target and non-target scores, each of area 1, with the threshold of decisions.
+    """Draw histograms of target and non-target scores, each of area 1, with the decision threshold.
 
     Args:
-        scores: Of trials.
-        labels: 1 or True where the trial is of the same speaker.
-        threshold: From which trials are accepted.
+        scores: Scores of trials.
+        labels: Labels, 1 or True for the same speaker.
+        threshold: Lowest score that is accepted.
 
     Shape:
         scores, labels: the same, any.
@@ -97,20 +97,20 @@ def draw_scores(scores: Any, labels: Any, *, threshold: float | None = None) -> 
 
 
 def draw_embeddings(embeddings: Any, groups: Mapping[str, Sequence[Any] | np.ndarray]) -> Figure:
-    """A map of embeddings on which neighbours stay neighbours, coloured by each of some groupings.
+    """Draw a map of embeddings that keeps neighbours together, coloured by each of several groupings.
 
-    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", 2008; of cosine distances, on
-    scikit-learn, from the first principal components: the same embeddings give the same map.
+    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", 2008; with scikit-learn, of
+    cosine distances, from the first principal components: the same embeddings give the same map.
 
     Args:
-        embeddings: At least five.
-        groups: By the title of its panel, the group of each embedding ("speaker", "sex").
+        embeddings: Five or more embeddings.
+        groups: Group of each embedding, by the title of the panel ("speaker", "sex").
 
     Shape:
         embeddings ``[N, D]``, each of groups ``[N]``.
 
     Raises:
-        ValueError: There are fewer than five embeddings, or groups that do not fit.
+        ValueError: There are fewer than five embeddings, or the groups do not fit.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(12, 8))
@@ -123,7 +123,7 @@ def draw_embeddings(embeddings: Any, groups: Mapping[str, Sequence[Any] | np.nda
 
     x = check_embeddings("embeddings", embeddings)
     if len(x) < 5:
-        raise ValueError(f"`embeddings` should be five or more, for a map. Found {len(x)}.")
+        raise ValueError(f"a map needs five embeddings or more. Found {len(x)}.")
     near = min(30.0, (len(x) - 1) / 3)
     places = TSNE(perplexity=near, metric="cosine", init="pca", random_state=0).fit_transform(x)
     figure = Figure(figsize=(5.2 * len(groups), 4.4), layout="constrained")
@@ -134,15 +134,17 @@ def draw_embeddings(embeddings: Any, groups: Mapping[str, Sequence[Any] | np.nda
     return figure
 
 
-def _scatter(axes: Axes, places: np.ndarray, x: np.ndarray, group: Sequence[Any] | np.ndarray) -> None:
+def _scatter(
+    axes: Axes, places: np.ndarray, embeddings: np.ndarray, group: Sequence[Any] | np.ndarray
+) -> None:
     from matplotlib import colormaps
 
-    names, codes, _ = check_speakers(x, group)
+    names, codes, _ = check_speakers(embeddings, group)
     palette = colormaps["tab10" if len(names) <= 10 else "tab20" if len(names) <= 20 else "turbo"]
     for code, name in enumerate(names):
         colour = palette(code if len(names) <= 20 else code / len(names))
-        own = places[codes == code]
-        axes.scatter(own[:, 0], own[:, 1], s=16, color=colour, label=_plain(str(name)), linewidths=0)
+        x, y = places[codes == code].T
+        axes.scatter(x, y, s=16, color=colour, label=_plain(str(name)), linewidths=0)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("#c9ced6")
@@ -151,12 +153,12 @@ def _scatter(axes: Axes, places: np.ndarray, x: np.ndarray, group: Sequence[Any]
 
 
 def _probit(rate: np.ndarray) -> np.ndarray:
-    """The normal deviate of a rate."""
+    """Return the normal deviate of a rate."""
     import torch
 
     return np.asarray(torch.special.ndtri(torch.as_tensor(rate, dtype=torch.float64)).numpy())
 
 
 def _plain(name: str) -> str:
-    """A name that matplotlib does not read as a formula."""
+    """Return a name that matplotlib does not read as a formula."""
     return name.replace("$", r"\$")

@@ -13,17 +13,17 @@ from sennit.tasks.verification._linear import diagonalise, means_of
 
 @dataclass(frozen=True)
 class LDA:
-    """The directions in which speakers differ most, in units of what varies within one.
+    """The directions in which speakers differ most, scaled to unit variance within speakers.
 
     Source: Rao, "The utilization of multiple measurements in problems of biological classification",
     1948. The covariance within speakers is pooled over all of them and then shrunk once (Ledoit and Wolf,
-    "A well-conditioned estimator for large-dimensional covariance matrices", 2004, of scikit-learn), so
-    that it can be inverted with few utterances a speaker, or one for some. (scikit-learn's own LDA shrinks
-    each speaker's covariance by itself, and takes what is between speakers as the difference of two
-    matrices that were shrunk differently.)
+    "A well-conditioned estimator for large-dimensional covariance matrices", 2004, with scikit-learn),
+    so that it can be inverted with few utterances per speaker, or with one for some. (scikit-learn's LDA
+    shrinks each speaker's covariance separately, and computes the covariance between speakers as the
+    difference of two matrices that were shrunk differently.)
 
     Attributes:
-        mean: Of the embeddings.
+        mean: Mean embedding.
         projection: Directions as columns, the best first; variance within speakers is 1 along each.
 
     Shape:
@@ -41,13 +41,13 @@ class LDA:
 
     @classmethod
     def fit(cls, embeddings: Any, speakers: Sequence[Any] | np.ndarray, *, dim: int) -> LDA:
-        """Find ``dim`` directions.
+        """Fit ``dim`` directions.
 
         Shape:
             embeddings ``[N, D]``, speakers ``[N]``.
 
         Raises:
-            ValueError: ``dim`` is more than there are dimensions or speakers less one, or no speaker has
+            ValueError: ``dim`` exceeds the number of dimensions, or of speakers less one; or no speaker has
                 two utterances.
         """
         from sklearn.covariance import ledoit_wolf
@@ -57,21 +57,21 @@ class LDA:
         most = min(x.shape[1], len(names) - 1)
         if not 1 <= dim <= most:
             raise ValueError(
-                f"`dim` should be from 1 to {most}: no more than the {x.shape[1]} dimensions of the "
-                f"embeddings, and than the {len(names)} speakers less one. Found {dim}."
+                f"`dim` should be from 1 to {most}, the smaller of the {x.shape[1]} dimensions of the "
+                f"embeddings and the {len(names)} speakers less one. Found {dim}."
             )
         check_repeated(counts)
         mean = x.mean(0)
         means = means_of(x, codes, len(names))
         inner = x - means[codes]
         within, _ = ledoit_wolf(inner, assume_centered=True)
-        within *= len(x) / (len(x) - len(names))  # means of their own took as many degrees of freedom
+        within *= len(x) / (len(x) - len(names))  # the speakers' means took as many degrees of freedom
         outer = (means - mean) * np.sqrt(counts / len(x))[:, None]
         _, basis = diagonalise(outer.T @ outer, within)
         return cls(mean, basis[:, :dim])
 
     def transform(self, embeddings: Any) -> np.ndarray:
-        """Embeddings in those directions.
+        """Return embeddings in those directions.
 
         Shape:
             embeddings ``[N, D]``, the result ``[N, dim]``.
@@ -81,13 +81,13 @@ class LDA:
 
 
 def check_repeated(counts: np.ndarray) -> None:
-    """Some speaker has two utterances, or nothing is known of what varies within one.
+    """Refuse speakers of one utterance each, from which no variance within speakers can be estimated.
 
     Raises:
-        ValueError: None has.
+        ValueError: No speaker has two utterances.
     """
     if counts.max() < 2:
         raise ValueError(
-            f"`speakers` should name some speaker twice. Found {len(counts)} speakers with one utterance "
-            f"each. Cut the recordings into chunks and give each chunk its speaker."
+            f"`speakers` should name at least one speaker twice. Found {len(counts)} speakers with one "
+            f"utterance each. Cut the recordings into chunks, and name the speaker of each chunk."
         )

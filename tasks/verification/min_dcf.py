@@ -10,18 +10,18 @@ from sennit.tasks.verification.det_curve import OperatingPoint, det_curve
 def min_dcf(
     scores: Any, labels: Any, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0
 ) -> OperatingPoint:
-    """The lowest cost of detection over all thresholds, in parts of the cost without any score.
+    """Return the lowest detection cost over all thresholds, relative to the cost without scores.
 
     Source: NIST, "2016 Speaker Recognition Evaluation Plan", §3.1,
-    ``C = (c_miss p P_miss + c_fa (1 − p) P_fa) / min(c_miss p, c_fa (1 − p))``: 1 is what always accepting
-    or always rejecting costs, whichever is cheaper.
+    ``C = (c_miss p P_miss + c_fa (1 − p) P_fa) / min(c_miss p, c_fa (1 − p))``: 1 is the cost of
+    always accepting or always rejecting, whichever is cheaper.
 
     Args:
-        scores: Higher for the same speaker; of any scale.
-        labels: 1 or True where the trial is of the same speaker.
-        p_target: How probable the same speaker is before the trial.
+        scores: Scores of any scale, higher for the same speaker.
+        labels: Labels, 1 or True for the same speaker.
+        p_target: Prior probability of the same speaker.
         c_miss: Cost of rejecting the same speaker.
-        c_fa: Cost of accepting another one.
+        c_fa: Cost of accepting another speaker.
 
     Shape:
         scores, labels: the same, any.

@@ -12,21 +12,21 @@ from sennit.tasks.verification._checks import check_embeddings, check_pairs, che
 from sennit.tasks.verification._linear import bilinear, diagonalise, means_of
 from sennit.tasks.verification.lda import check_repeated
 
-_STEPS, _GAIN = 500, 1e-8  # at most so many steps; ended where one gains less than that a row
+_STEPS, _GAIN = 500, 1e-8  # largest number of steps; smallest gain in log-likelihood per row
 
 
 @dataclass(frozen=True)
 class PLDA:
-    """An embedding is its speaker's, drawn once, plus what varies from utterance to utterance.
+    """A model of embeddings as the speaker's vector plus variation from utterance to utterance.
 
     Source: Ioffe, "Probabilistic Linear Discriminant Analysis", ECCV 2006; as the two-covariance model,
     ``x = mean + y + e``, ``y ~ N(0, between)``, ``e ~ N(0, within)``: Brümmer and de Villiers, "The
     speaker partitioning problem", Odyssey 2010.
 
     Attributes:
-        mean: Of the embeddings.
-        between: Covariance of the speakers.
-        within: Covariance of the utterances of one.
+        mean: Mean embedding.
+        between: Covariance between speakers.
+        within: Covariance of the utterances of a speaker.
 
     Shape:
         mean ``[D]``, between and within ``[D, D]``.
@@ -49,7 +49,9 @@ class PLDA:
 
     @classmethod
     def fit(cls, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> PLDA:
-        """Maximum likelihood by expectation maximisation, from the moments; the mean is that of the rows.
+        """Maximise the likelihood by expectation maximisation, starting from the moments.
+
+        The mean is that of the rows.
 
         Shape:
             embeddings ``[N, D]``, speakers ``[N]``.
@@ -67,14 +69,15 @@ class PLDA:
         scatter = inner.T @ inner
         within = scatter / (len(x) - len(names))
         values = np.linalg.eigvalsh(within)
-        if values[0] <= 1e-10 * values[-1]:
+        rank = int((values > 1e-10 * values[-1]).sum())
+        if rank < len(values):
             raise ValueError(
-                f"what varies within speakers should fill all {x.shape[1]} dimensions. Found rank "
-                f"{int((values > 1e-10 * values[-1]).sum())}, of {len(x)} rows of {len(names)} speakers. "
-                f"Reduce the embeddings by LDA first, or take more utterances."
+                f"the covariance within speakers should have rank {x.shape[1]}, the number of dimensions. "
+                f"Found {rank}, from {len(x)} rows of {len(names)} speakers. "
+                f"Reduce the embeddings by LDA first, or add utterances."
             )
-        # The moments are the answer already where all speakers have as many utterances, but for the
-        # directions in which speakers differ less than by chance: those start from a little above 0.
+        # If all speakers have equally many utterances, the moments are the answer already, except for
+        # directions in which speakers differ less than by chance: those start slightly above 0.
         ratios, basis = diagonalise(means.T @ means / len(names), within)
         chance = (1 / counts).mean()
         back = basis.T @ within  # the inverse of the basis
@@ -94,23 +97,22 @@ class PLDA:
     def scores(
         self, enrol: Any, test: Any, *, counts: Any | None = None, pairs: Any | None = None
     ) -> np.ndarray:
-        """The log-likelihood ratio of the same speaker against two, for all rows or for pairs of them.
+        """Return the log-likelihood ratio of one speaker against two, for all rows or for pairs of them.
 
-        A speaker who enrolled with several utterances is given by their mean and their number: in this
-        model nothing else of them matters.
+        In this model a speaker's enrolment utterances matter only through their mean and their number.
 
         Args:
-            enrol: Embeddings, or means of several of one speaker.
+            enrol: Embeddings, or means of several embeddings of one speaker.
             test: Embeddings of single utterances.
-            counts: Of how many embeddings each row of ``enrol`` is the mean; 1 when None.
-            pairs: Rows of ``enrol`` and of ``test`` to compare; all with all when None.
+            counts: Number of embeddings averaged into each row of ``enrol`` (default 1).
+            pairs: Rows of ``enrol`` and of ``test`` to compare; None compares all with all.
 
         Shape:
             enrol ``[N, D]``, test ``[M, D]``, counts ``[N]``, pairs ``[P, 2]``; the result ``[N, M]``, or
             ``[P]``.
 
         Raises:
-            ValueError: Another shape, a value that is not finite, or a count below 1.
+            ValueError: The shapes do not fit, a value is not finite, or a count is below 1.
         """
         ratios, basis = self._basis
         left = (check_embeddings("enrol", enrol, len(self.mean)) - self.mean) @ basis
@@ -134,17 +136,17 @@ class PLDA:
 def _ratio(
     left: np.ndarray, right: np.ndarray, n: int, ratios: np.ndarray, pairs: np.ndarray | None
 ) -> np.ndarray:
-    """The log-likelihood ratio where every row of ``left`` is the mean of n, in the diagonal basis.
+    """Return the log-likelihood ratio if every row of ``left`` is the mean of n, in the diagonal basis.
 
-    Knowing n utterances, the next is N(expected, known) in each dimension; knowing none, N(0, unknown).
+    Given n utterances, the next is N(expected, given) in each dimension; a new speaker's is N(0, new).
     """
     expected = left * (n * ratios / (1 + n * ratios))
-    known, unknown = 1 + ratios / (1 + n * ratios), 1 + ratios
+    given, new = 1 + ratios / (1 + n * ratios), 1 + ratios
     return bilinear(
-        expected / known,
+        expected / given,
         right,
-        0.5 * (np.log(unknown / known).sum() - (expected**2 / known).sum(1)),
-        0.5 * (right**2 @ (1 / unknown - 1 / known)),
+        0.5 * (np.log(new / given).sum() - (expected**2 / given).sum(1)),
+        0.5 * (right**2 @ (1 / new - 1 / given)),
         pairs,
     )
 
@@ -152,10 +154,10 @@ def _ratio(
 def _step(
     between: np.ndarray, within: np.ndarray, means: np.ndarray, counts: np.ndarray, scatter: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """The log-likelihood a row, without its constant, and better covariances.
+    """Return the log-likelihood per row, without its constant, and better covariances.
 
     Source: the M-step of Liu, Rubin and Wu, "Parameter expansion to accelerate EM: the PX-EM algorithm",
-    1998, which also fits how strongly speakers come through: variances that should be 0 fall much faster.
+    1998, which also fits the scale of the speakers: variances that should be 0 fall much faster.
     In the basis that makes both covariances diagonal, every speaker's posterior is diagonal too.
     """
     ratios, basis = diagonalise(between, within)
@@ -165,7 +167,7 @@ def _step(
     likelihood = rows * np.linalg.slogdet(basis)[1] - 0.5 * (
         np.log(spread).sum() + np.trace(inner) + (n * m**2 / spread).sum()
     )
-    # Speakers as loadings z ~ N(0, 1): a row is loading · z plus what varies within.
+    # Speakers as loadings z ~ N(0, 1): a row is loading · z plus the variation within.
     z, variance = n * np.sqrt(ratios) / spread * m, 1 / spread
     cross = (n * m).T @ z
     loading = np.linalg.solve((n * z).T @ z + np.diag((n * variance).sum(0)), cross.T).T

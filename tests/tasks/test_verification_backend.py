@@ -135,7 +135,11 @@ def test_a_calibration_survives_json_bit_for_bit() -> None:
         (lambda: Backend("plad"), ValueError, "unknown kind of back-end 'plad'. Did you mean 'plda'"),
         (lambda: Backend("cosine").score(*2 * [np.eye(3)]), RuntimeError, "Call `fit` first"),
         (lambda: Backend("cosine").save("x"), RuntimeError, "Call `fit` first"),
-        (lambda: fitted(kind="cosine").score(np.eye(3), np.eye(3)), ValueError, "Is the back-end of another"),
+        (
+            lambda: fitted(kind="cosine").score(np.eye(3), np.eye(3)),
+            ValueError,
+            "Is the back-end that of another",
+        ),
         (lambda: Backend("cosine", cohort_top=31).fit(*embeddings()), ValueError, "from 2 to .* 30"),
         (lambda: Backend("plda", lda_dim=12).fit(*embeddings(6)), ValueError, "`dim` should be from 1 to 5"),
     ],
@@ -198,7 +202,7 @@ def test_the_cohort_is_the_training_speakers_in_pieces_or_whole(monkeypatch: pyt
     means = np.stack([backend.transform(train)[speakers == s].mean(0) for s in range(30)])
     stats = cohort_statistics(cosine_scores(y, means), top=10)
     assert np.allclose(whole, as_norm(cosine_scores(y, y), stats, stats))
-    monkeypatch.setattr("sennit.tasks.verification.backend._CELLS", 100)
+    monkeypatch.setattr("sennit.tasks.verification.backend._MAX_SCORES", 100)
     assert np.allclose(backend.score(x, x), whole, atol=1e-12)
 
 
@@ -219,7 +223,7 @@ def test_a_wrong_truncated_or_changed_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"Give one that `Backend\.save` wrote"):
         Backend.load(file)
     save_file({"weight": np.zeros(3)}, file)
-    with pytest.raises(ValueError, match=r"another safetensors file, with .'weight'.* Is it a model's"):
+    with pytest.raises(ValueError, match=r"another safetensors file, with .'weight'.* Does it hold a model"):
         Backend.load(file)
     fitted(kind="plda", lda_dim=6).save(file)
     data = file.read_bytes()
@@ -260,7 +264,7 @@ def test_pictures_show_what_was_counted() -> None:
     assert np.array_equal(*places)
     for figure in (curves, histograms, *maps):
         figure.savefig(io.BytesIO(), format="png")
-    with pytest.raises(ValueError, match="five or more"):
+    with pytest.raises(ValueError, match="five embeddings or more"):
         draw_embeddings(x[:4], {})
 
 
