@@ -169,7 +169,7 @@ class Graph:
         return list(uses.values())
 
     def _way_to_parameter(self, node: Node, index: int) -> tuple[list[Node], Tensor | None]:
-        """Return the moves to the parameter that is a node's input, and the parameter if it is read only there."""
+        """Return the moves to a node's input parameter, and the parameter if nothing else reads it."""
         moves: list[Node] = []
         end = node.next_functions[index][0]
         while end is not None and end.name() in MOVES and self._entries[end] == 1:
