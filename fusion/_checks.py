@@ -1,4 +1,4 @@
-"""Refuse numbers that are out of range, by name."""
+"""Checks of numeric options, which errors name."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ def check_at_least(least: float, owner: str, **values: float) -> None:
     """Refuse sizes, counts and weights that are too small.
 
     Args:
-        least: The smallest that will do.
-        owner: What the options are of, for the message.
-        values: The options by name.
+        least: Smallest value allowed.
+        owner: Owner of the options, for the message.
+        values: Options by name.
 
     Raises:
-        ValueError: One of them is smaller.
+        ValueError: A value is smaller.
 
     Example:
         >>> check_at_least(1, "fusion 'bottleneck'", depth=2, heads=0)

@@ -1,4 +1,4 @@
-"""What fusions share that map each modality into one space, and leave absent ones out."""
+"""Base of the fusions that map each modality into one space and leave absent ones out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 
 class ProjectedFusion(Fusion):
-    """Each modality through a linear map of its own into one space, ``u_m = W_m x_m + b_m``."""
+    """Maps each modality linearly into one space, ``u_m = W_m x_m + b_m``.
+
+    Args:
+        encoders: Encoder of each modality.
+        embed_dim: Size of the space.
+    """
 
     def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int) -> None:
         super().__init__(encoders)
@@ -20,7 +25,7 @@ class ProjectedFusion(Fusion):
         self.project = nn.ModuleList([nn.Linear(e.embed_dim, embed_dim) for e in encoders.values()])
 
     def projected(self, outputs: Mapping[str, EncoderOutput]) -> list[Tensor]:
-        """``u_m`` in the order of the modalities.
+        """Return ``u_m`` in the order of the modalities.
 
         Shape:
             ``[B, embed_dim]`` each.
@@ -28,5 +33,5 @@ class ProjectedFusion(Fusion):
         return [p(outputs[m].pooled) for m, p in zip(self.modalities, self.project, strict=True)]
 
     def presence(self, present: Mapping[str, Tensor]) -> Tensor:
-        """Which modalities are there ``[B, M]``."""
+        """Return the present masks side by side ``[B, M]``."""
         return torch.stack([present[m] for m in self.modalities], 1)

@@ -1,4 +1,4 @@
-"""The structure of a fusion as text: Mermaid or DOT."""
+"""Drawings of a fusion as text: Mermaid or DOT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STROKES = {"modality": "#8c959f", "route": "#3b76c4", "fusion": "#d9822b", "out
 
 @dataclass(frozen=True)
 class Node:
-    """A box: its text, what it is, and the numbers of those that lead to it."""
+    """A box: its lines of text, its kind, and the numbers of the boxes that lead to it."""
 
     lines: tuple[str, ...]
     kind: str
@@ -29,11 +29,12 @@ def describe_fusion(what: Fusion | FusedEncoder, *, form: str = "mermaid") -> st
     """Draw the modalities, the candidates or paths of the fusion, the fusion itself and its output.
 
     Args:
-        what: A `FusedEncoder` shows its encoders, and the fusions nested in it.
-        form: ``"mermaid"`` (a flowchart, as Markdown pages draw them) or ``"dot"`` (Graphviz).
+        what: Fusion; or a `FusedEncoder`, which shows its encoders and nested fusions too.
+        form: Language of the drawing, ``"mermaid"`` (a flowchart, as Markdown pages draw them) or ``"dot"``
+            (Graphviz).
 
     Raises:
-        ValueError: Another form.
+        ValueError: ``form`` is unknown.
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
@@ -84,8 +85,8 @@ def _add(nodes: list[Node], fusion: Fusion, fused: FusedEncoder | None) -> int:
 def _encoder(encoder: Encoder | None) -> tuple[str, ...]:
     if encoder is None:
         return ()
-    called = encoder.registry_name or type(encoder).__name__
-    return (called + str(encoder.config.get("model_name", "")),)  # a family's name ends in "/"
+    name = encoder.registry_name or type(encoder).__name__
+    return (name + str(encoder.config.get("model_name", "")),)  # a family's name ends in "/"
 
 
 def _mermaid(nodes: Sequence[Node]) -> str:

@@ -104,14 +104,13 @@ class FusedEncoder(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """All that is needed to make it again, in plain JSON values."""
-        parts = {**{name: own[name] for name, own in self._leaves.items() if name in own}, **self.nested}
-        encoders = [[name, parts[name].config] for name in self._leaves]
+        encoders = [[m, (self.nested.get(m) or leaves[m]).config] for m, leaves in self._leaves.items()]
         return {"name": "fused", "encoders": encoders, "fusion": self.fusion.config}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FusedEncoder:
         """Make it again from its ``config``."""
-        encoders = {name: build_encoder(own) for name, own in config["encoders"]}
+        encoders = {name: build_encoder(inner) for name, inner in config["encoders"]}
         return cls(encoders, FUSIONS.build(config["fusion"], encoders))
 
     def input_level(self) -> NoReturn:

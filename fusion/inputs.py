@@ -130,10 +130,10 @@ def outputs_of_vectors(
     for modality, dim in dims.items():
         x = vectors[modality]
         if not isinstance(x, Tensor) or tuple(x.shape) != (size, dim):
-            found = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(
                 f"`outputs['{modality}']` should be a tensor of shape {(size, dim)}, as those of the other "
-                f"modalities. Found {found}."
+                f"modalities. Found {shape}."
             )
     if present is None:
         return {m: EncoderOutput(vectors[m]) for m in dims}, None

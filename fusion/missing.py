@@ -1,4 +1,4 @@
-"""Missing modalities: what stands for them, and which subsets a model knows."""
+"""Missing modalities: the tokens that stand in for them, and the subsets that a model was trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 class MissingTokens(nn.Module):
     """A learned vector for each modality, in place of its embedding where it is absent.
 
-    It learns only from samples that miss something, hence `ModalityDropout`.
+    It learns only from samples that lack a modality, hence `ModalityDropout`.
     Source: Ma et al. 2022, "Are Multimodal Transformers Robust to Missing Modality?"; Lee et al. 2023.
 
     Args:
@@ -25,10 +25,10 @@ class MissingTokens(nn.Module):
         self.tokens = nn.ParameterList([nn.Parameter(torch.randn(d) * 0.02) for d in dims])
 
     def forward(self, values: Sequence[Tensor], present: Sequence[Tensor] | None) -> list[Tensor]:
-        """Put the tokens in.
+        """Return the values with tokens in the absent rows.
 
         Shape:
-            values ``[B, D_m]``, present ``[B]`` each (None: all there), result as values.
+            values ``[B, D_m]``, present ``[B]`` each (None: nothing is missing), result as values.
         """
         if present is None:
             return list(values)
@@ -39,13 +39,13 @@ class MissingTokens(nn.Module):
 
 
 class SubsetLog(nn.Module):
-    """Remembers which subsets of the modalities were trained, and warns when another is evaluated.
+    """Records which subsets of the modalities were trained on, and warns when another is evaluated.
 
     Args:
-        modalities: In a fixed order; above 16 nothing is logged, since the log is one bit a subset.
+        modalities: Modalities in a fixed order; above 16 nothing is recorded, since each subset takes a bit.
 
     Attributes:
-        complete: Whether every subset is logged, so that there is nothing more to do.
+        complete: Whether every subset is recorded, so that there is nothing more to do.
     """
 
     seen: Tensor
@@ -60,7 +60,7 @@ class SubsetLog(nn.Module):
         self.complete, self._whole = size == 0, False
 
     def forward(self, view: View) -> None:
-        """Log a training view, check another; a model never trained is not checked."""
+        """Record a training view or check another; a model never trained is not checked."""
         if self.complete or torch.compiler.is_compiling() or (view.all_present and not self.training):
             return
         if view.all_present:
@@ -71,21 +71,22 @@ class SubsetLog(nn.Module):
         codes = (present * self.place).sum(1)
         if self.training:
             self.seen.index_fill_(0, codes, True)
-            # On another device the question would cost a synchronisation at every step.
+            # On another device this check would cost a synchronisation at every step.
             self.complete = self.seen.device.type == "cpu" and bool(self.seen[1:].all())
             return
-        new = codes[~self.seen[codes] & (codes > 0)]  # no sample is without any; `modality_weights` asks
+        # A sample without any modality comes from `modality_weights` alone.
+        new = codes[~self.seen[codes] & (codes > 0)]
         if len(new) and bool(self.seen.any()):
             names = [m for i, m in enumerate(self.modalities) if int(new[0]) >> i & 1]
             warnings.warn(
-                f"no training sample had just the modalities {names}, so what the model says of such "
-                f"samples is a guess. Train with modality dropout.",
+                f"no training sample had just the modalities {names}, so the model's answers for such "
+                f"samples are guesses. Train with modality dropout.",
                 stacklevel=2,
             )
 
 
 def stack_present(modalities: Sequence[str], present: Mapping[str, Tensor] | None) -> list[Tensor] | None:
-    """The presence of the modalities in their order; None when all are there throughout."""
+    """Return the present masks of the modalities in order; None when nothing is missing."""
     return None if present is None else [present[m] for m in modalities]
 
 

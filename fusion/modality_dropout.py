@@ -1,4 +1,4 @@
-"""Modality dropout: how a model learns to do without modalities."""
+"""Modality dropout, by which a model learns to do without modalities."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda done: done,
     "cosine": lambda done: 0.5 - 0.5 * math.cos(math.pi * done),
 }
-"""The share of the rates that holds, by the share of the ramp that is done."""
+"""Factor on the rates, as a function of the completed share of the ramp."""
 
 
 class ModalityDropout(nn.Module):
-    """Hides modalities from single samples in training, never all of a sample's, without rescaling.
+    """Hides modalities of single samples in training, never all of a sample, without rescaling.
 
     In epoch e, counted from 0, each present modality is dropped with probability ``s(e) p``; where all
-    would go, one of them, chosen evenly, stays. With ``t = min(1, e / epochs)``, s is 1 (constant), t
-    (linear) or ``(1 − cos πt) / 2`` (cosine): a ramp begins without dropout, so that the encoders learn
-    from whole samples first.
-    Source: Neverova et al. 2016, "ModDrop" (§4), per sample as there; that the rate rises is after
-    Morerio et al. 2017, "Curriculum Dropout", whose curve is another.
+    would be dropped, one of them, drawn uniformly, is kept. With ``t = min(1, e / epochs)``, s is 1
+    (constant), t (linear) or ``(1 − cos πt) / 2`` (cosine): a ramp begins without dropout, so that the
+    encoders learn from whole samples first.
+    Source: Neverova et al. 2016, "ModDrop" (§4), per sample as there; the rising rate is after
+    Morerio et al. 2017, "Curriculum Dropout", with another curve.
 
     Args:
-        p: Probability for each modality of each sample, 0 to less than 1; or a mapping from modalities to
-            theirs, in which one that is not named is never hidden.
-        schedule: ``"constant"``, ``"linear"`` or ``"cosine"``.
-        epochs: Those after which a ramp has reached ``p``; 0 for a constant.
+        p: Probability for each modality of each sample, from 0 to less than 1; or a mapping from modalities
+            to probabilities, in which one that is not named is never hidden.
+        schedule: Schedule of the rates, ``"constant"``, ``"linear"`` or ``"cosine"``.
+        epochs: Number of epochs after which a ramp reaches ``p``; 0 for a constant.
 
     Raises:
         ValueError: Rates or epochs out of range, or an unknown schedule.
@@ -68,7 +68,7 @@ class ModalityDropout(nn.Module):
             )
         self.p = dict(p) if isinstance(p, Mapping) else p
         self.schedule, self.epochs = schedule, epochs
-        # Saved, so that a training that goes on in mid-epoch has the rates it had.
+        # Saved, so that training resumed within an epoch has the same rates.
         self.register_buffer("share", None if schedule == "constant" else torch.zeros(()))
 
     @property
@@ -78,7 +78,7 @@ class ModalityDropout(nn.Module):
 
     @property
     def config(self) -> Any:
-        """What `from_config` needs, in plain JSON values: the rate alone where that is all."""
+        """Plain JSON values for `from_config`: the rate alone where that is all."""
         if self.schedule == "constant" and not isinstance(self.p, dict):
             return self.p
         return {"p": self.p, "schedule": self.schedule, "epochs": self.epochs}
@@ -95,10 +95,10 @@ class ModalityDropout(nn.Module):
 
     def check(self, modalities: Iterable[str]) -> None:
         """Refuse rates of modalities that a model does not have."""
-        known = tuple(modalities)
+        names = tuple(modalities)
         for name in self.p if isinstance(self.p, dict) else ():
-            if name not in known:
-                raise unknown_name("modality in `modality_dropout`", name, known)
+            if name not in names:
+                raise unknown_name("modality in `modality_dropout`", name, names)
 
     def on_epoch_start(self, epoch: int) -> None:
         """Set the rates of this epoch; the learner calls it."""
@@ -106,11 +106,11 @@ class ModalityDropout(nn.Module):
             self.share.fill_(SCHEDULES[self.schedule](min(1.0, epoch / self.epochs)))
 
     def rates(self, modalities: Iterable[str], device: torch.device | None = None) -> Tensor | float:
-        """The rate of each modality in this epoch ``[M]``, or one for all."""
+        """Return the rate of each modality in this epoch ``[M]``, or one for all."""
         if not isinstance(self.p, dict):
             return self.p if self.share is None else self.p * self.share
-        own = torch.tensor([self.p.get(m, 0.0) for m in modalities], device=device)
-        return own if self.share is None else own * self.share
+        rates = torch.tensor([self.p.get(m, 0.0) for m in modalities], device=device)
+        return rates if self.share is None else rates * self.share
 
     def forward(self, view: View) -> View:
         if not self.training or not self.hides or len(view.present) < 2:
@@ -122,8 +122,13 @@ class ModalityDropout(nn.Module):
         )
 
     def draw(self, present: Tensor, rates: Tensor | float) -> Tensor:
-        """What stays of ``present`` ``[B, M]`` at these rates, one for all or ``[M]``."""
+        """Return what a draw keeps of ``present`` ``[B, M]``.
+
+        Args:
+            present: Present mask.
+            rates: Rate of each modality ``[M]``, or one for all.
+        """
         luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
-        # Below its rate, luck is uniform up to it: scaled, the highest of them is any one.
+        # Below its rate, luck is uniform up to the rate: scaled, each is the highest with equal chances.
         scaled = luck / rates.clamp(min=1e-12) if isinstance(rates, Tensor) else luck
         return present & ((luck >= rates) | (scaled == scaled.amax(1, keepdim=True)))

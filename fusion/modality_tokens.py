@@ -21,9 +21,9 @@ class ModalityTokens(nn.Module):
     Source: Kim et al. 2021, "ViLT" (eq. 1, modal-type embeddings); Vaswani et al. 2017 (§3.5, positions).
 
     Args:
-        encoders: By modality, as the fusion reads them; one without tokens gives one, its ``pooled``.
-        dim: The common width, even.
-        heads: Of the attention that reads the tokens; divides ``dim``.
+        encoders: Encoder of each modality, as the fusion reads it; one without tokens gives its ``pooled``.
+        dim: Common width, even.
+        heads: Number of heads of the attention that reads the tokens; divides ``dim``.
 
     Shape:
         ``[B, T_m, dim]`` and ``[B, T_m]`` for each modality.
@@ -54,7 +54,7 @@ class ModalityTokens(nn.Module):
                 z, mask = z + positions, z.new_ones(z.shape[:2], dtype=torch.bool)
             else:
                 mask = out.mask
-                # Counted among the valid ones: a nested fusion's sequence may have padding in its midst.
+                # Positions count valid tokens only: a nested fusion's sequence may have padding inside.
                 z = z + positions[(mask.cumsum(1) - 1).clamp(min=0)]
             if present is not None:
                 mask = mask & present[name].unsqueeze(1)

@@ -1,4 +1,4 @@
-"""What every fusion returns."""
+"""Output of a fusion, and the rules of a decision fusion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stage = Literal["early", "intermediate", "late", "decision"]
 Needs = Literal["pooled", "tokens", "taps", "stages"]
 
 Labels = Mapping[str, tuple[Tensor, Tensor]]
-"""By task its targets ``[B, ...]`` and where they are known, ``[B]`` or the targets' shape."""
+"""Targets ``[B, ...]`` of each task and its label mask, ``[B]`` or in the targets' shape."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class AuxiliaryInfo:
     """An auxiliary vector, known before any forward.
 
     Args:
-        dim: Its size.
-        weight: Of the losses of the heads on it.
-        modalities: Those that it is made of.
+        dim: Size of the vector.
+        weight: Weight of the losses of the heads on it.
+        modalities: Modalities that it is made of.
     """
 
     dim: int
@@ -37,22 +37,23 @@ class AuxiliaryInfo:
 
 @dataclass(frozen=True)
 class FusionOutput(EncoderOutput):
-    """An `EncoderOutput` of several modalities, so that fusions nest, and what else they tell.
+    """An `EncoderOutput` of several modalities, so that fusions nest, with what only fusions return.
 
     Attributes:
-        candidates: For a decision fusion, one vector a candidate, each of which gets its own head.
-        candidate_present: Which candidates are there.
-        modality_weights: How much each modality counts, in the order of ``fusion.modalities``.
-        choices: For a fusion that chooses among paths, a one for the chosen one of each sample.
+        candidates: Candidates of a decision fusion, each of which gets its own head.
+        candidate_present: Present mask of the candidates.
+        modality_weights: Weight of each modality, in the order of ``fusion.modalities``.
+        choices: One-hot choice of each sample, in a fusion that chooses among paths.
         auxiliary: Named vectors on which the model puts extra heads (CentralNet's unimodal losses).
-        auxiliary_present: ``[B]``, for those auxiliary vectors that a sample may lack.
-        losses: The fusion's own penalties, one value a sample.
-        readouts: What single tasks read in the place of ``pooled`` (of ``candidates``, in a decision
-            fusion), by the names of the tasks; a task that is not named reads that.
+        auxiliary_present: Present masks of those auxiliary vectors that a sample may lack.
+        losses: Penalties of the fusion, one value for each sample.
+        readouts: Vectors that single tasks read in the place of ``pooled`` (of ``candidates``, in a decision
+            fusion), by task; a task that is not named reads ``pooled``.
 
     Shape:
         candidates ``[B, K, D]``, candidate_present ``[B, K]``, modality_weights ``[B, M]``,
-        choices ``[B, P]``, auxiliary ``[B, D]`` each, losses ``[B]`` each, readouts as pooled or candidates.
+        choices ``[B, P]``, auxiliary ``[B, D]`` each, auxiliary_present and losses ``[B]`` each, readouts as
+        pooled or candidates.
     """
 
     candidates: Float[Tensor, "batch candidate dim"] | None = None
@@ -86,24 +87,26 @@ class FusionOutput(EncoderOutput):
     def apart(
         self, tasks: Sequence[str], owner: Mapping[str, str]
     ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
-        """The tasks that read the same tensor, and the output as they see it.
+        """Yield the tasks that read the same tensor, with the output as they see it.
 
         The fusion's penalties are in the first one only.
 
         Args:
-            tasks: Names.
-            owner: By task the one whose head it uses, and which reads for it.
+            tasks: Names of tasks.
+            owner: Name of the task whose head each task uses, and which reads for it.
         """
-        groups: dict[int, list[str]] = {}
+        field = "pooled" if self.candidates is None else "candidates"
+        groups: list[tuple[Tensor | None, list[str]]] = []
         for task in tasks:
-            groups.setdefault(id(self.readouts.get(owner[task])), []).append(task)
-        for i, group in enumerate(groups.values()):
-            own = self.readouts.get(owner[group[0]])
-            if own is None:
-                seen = self
+            readout = self.readouts.get(owner[task])
+            group = next((names for tensor, names in groups if tensor is readout), None)
+            if group is None:
+                groups.append((readout, [task]))
             else:
-                seen = replace(self, pooled=own) if self.candidates is None else replace(self, candidates=own)
-            yield tuple(group), seen if i == 0 else replace(seen, losses={})
+                group.append(task)
+        for i, (readout, names) in enumerate(groups):
+            output = self if readout is None else replace(self, **{field: readout})  # type: ignore[arg-type]
+            yield tuple(names), output if i == 0 else replace(output, losses={})
 
 
 class Rule(ABC):
@@ -117,7 +120,7 @@ class Rule(ABC):
 
     @abstractmethod
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
-        """What each alternative costs.
+        """Return the cost of each alternative.
 
         The training loss of a sample is the cost of its true alternative.
 
@@ -127,19 +130,22 @@ class Rule(ABC):
         """
 
     def decide(self, log_p: Tensor, present: Tensor, cost: Tensor) -> Tensor:
-        """The logits of the decision: minus the cost, unless the rule trains for another one.
+        """Return the logits of the decision: minus the cost, unless the rule trains for another one.
 
         Shape:
-            As in `cost`.
+            The same as in `cost`.
         """
         return -cost
 
 
 class LearnedRule(nn.Module, Rule):
-    """A rule with parameters; each task has its own, made by `Fusion.build_rule`."""
+    """A rule with parameters; each task has its own, made by `Fusion.build_rule`.
+
+    A subclass takes the number of candidates and the shape of a candidate's log-probabilities.
+    """
 
     def weights(self, present: Tensor) -> Tensor | None:
-        """How much each candidate counts for each sample; None where the rule has no such weights.
+        """Return the weight of each candidate for each sample; None where the rule has no such weights.
 
         Shape:
             present and result ``[B, K]``.
@@ -148,5 +154,5 @@ class LearnedRule(nn.Module, Rule):
 
 
 def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
-    """The mean over samples of the fusions' own penalties, summed."""
+    """Return the sum of the fusions' penalties, each averaged over samples."""
     return torch.stack([value.mean() for out in outputs for value in out.losses.values()]).sum()

@@ -1,4 +1,4 @@
-"""How the tree is built, in figures: `python -m tests.house [FOLDER]`.
+"""How the tree is built, in figures: `python -m tests.house [FOLDER] [--walks]`.
 
 A circle is a set of files each of which imports, over others, every other; imports for type checking and
 inside functions count. A private import is one of a name or a module that starts with an underscore.
@@ -10,7 +10,7 @@ import ast
 import re
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +26,7 @@ _SECTION = re.compile(r"^(?P<indent>\s*)(?:Args|Attributes):\s*$")
 
 
 class House:
-    """The files of the library, its recipes and benchmarks, and what they import of one another.
+    """The files of the library, its recipes and benchmarks, and their imports of one another.
 
     Args:
         root: Folder of the checkout.
@@ -45,7 +45,7 @@ class House:
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     def _from(self, module: str) -> Iterator[tuple[str, str]]:
-        """Yield what a file imports, as the module and the name, without ``sennit.``."""
+        """Yield the imports of a file, as the module and the name, without ``sennit.``."""
         for node in ast.walk(self.trees[module]):
             if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 source = _plain(node.module)
@@ -57,7 +57,7 @@ class House:
 
     def _imported(self, module: str) -> Iterator[str]:
         for source, name in self._from(module):
-            whole = f"{source}.{name}" if source else name
+            whole = _plain(f"{source}.{name}" if source else name)
             target = whole if whole in self.files else source
             if target in self.files and target != module:
                 yield target
@@ -143,7 +143,7 @@ class House:
                         yield match["text"]
 
     def figures(self) -> dict[str, int | float]:
-        """Return the figures that the project holds itself to."""
+        """Return the figures of the design."""
         lines = [len(path.read_text().splitlines()) for path in self.files.values()]
         circles = self.circles()
         return {
@@ -161,28 +161,39 @@ class House:
 
 
 def _plain(module: str) -> str:
-    return module.removeprefix("sennit.") if module.partition(".")[2].partition(".")[0] in ROOMS else module
+    """Return the name of a module as the folders have it, without the ``sennit.`` of a room."""
+    package, _, inside = module.partition(".")
+    return inside if package == "sennit" and _room(inside) in ROOMS else module
 
 
 def _room(module: str) -> str:
     return module.partition(".")[0]
 
 
-def main() -> None:
-    """Print the figures of a checkout, and what is behind each that should be zero."""
-    house = House(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT)
+def main(arguments: Sequence[str]) -> None:
+    """Print the figures of a checkout, and the places behind each figure that should be zero.
+
+    Args:
+        arguments: Folder of a checkout, by default this one; ``--walks`` adds those of `tests.walk`.
+    """
+    folders = [argument for argument in arguments if argument != "--walks"]
+    house = House(Path(folders[0]) if folders else ROOT)
     for name, value in house.figures().items():
         print(f"{name:45} {value}")
-    for title, found in (
+    for title, places in (
         ("circles", [" ".join(circle) for circle in house.circles()]),
         ("against the order", house.against_the_order()),
         ("private", house.private_imports()),
         ("long", [f"{module} {count}" for module, count in house.long_files().items()]),
         ("prepositions", house.prepositions()),
     ):
-        for line in found:
-            print(f"  {title}: {line}")
+        for place in places:
+            print(f"  {title}: {place}")
+    if "--walks" in arguments:
+        from tests import walk  # imports PyTorch: the figures do without
+
+        walk.main()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 """Words that a reader would have to translate: `python -m tests.words [FOLDER ...]`.
 
-Args lines begin with a noun, summaries with a verb; a value is named after what it holds.
+Args lines begin with a noun, summaries with a verb; a value has the name of its content.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def names(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def faults(path: Path) -> Iterator[str]:
-    """Yield what to change in a file, one line each."""
+    """Yield the faults of a file, one line each."""
     where = path.relative_to(ROOT)
     for line, text in texts(path):
         for pattern, better in WORDS.items():
@@ -79,7 +79,7 @@ def faults(path: Path) -> Iterator[str]:
 
 
 def all_faults(folders: tuple[str, ...] = FOLDERS) -> list[str]:
-    """Return what to change in the library, its pages and its benchmarks."""
+    """Return the lines to change in the library, its pages and its benchmarks."""
     paths = [
         p for folder in folders for p in sorted((ROOT / folder).rglob("*")) if p.suffix in (".py", ".md")
     ]

@@ -1,4 +1,4 @@
-"""What each modality adds to an answer, over the subsets of the modalities."""
+"""Attribution of an answer to the modalities, over their subsets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sennit.data.view import View
 from torch import Tensor
 
 ROWS = 4096
-"""Samples that are evaluated together."""
+"""Number of samples that are evaluated together."""
 
 
 def subsets_of(count: int) -> Tensor:
-    """All subsets of so many modalities: row i holds modality m where bit m of i is set.
+    """Return all subsets of a number of modalities: row i holds modality m where bit m of i is set.
 
     Shape:
         ``[2^count, count]``, bool.
@@ -27,13 +27,13 @@ def subsets_of(count: int) -> Tensor:
 
 
 def shapley_values(values: Tensor) -> Tensor:
-    """What each of M modalities adds, on average over all orders in which they may come.
+    """Return the mean contribution of each of M modalities over all orders in which they may join.
 
     ``φ_m = Σ_{S ∌ m} |S|! (M − |S| − 1)! / M! · (v(S ∪ {m}) − v(S))``. They add up to ``v(all) − v(∅)``.
     Source: Shapley 1953, "A Value for n-Person Games".
 
     Args:
-        values: v of each subset, in the order of `subsets_of`.
+        values: Value v of each subset, in the order of `subsets_of`.
 
     Shape:
         values ``[2^M, ...]``, result ``[M, ...]``.
@@ -44,22 +44,22 @@ def shapley_values(values: Tensor) -> Tensor:
     """
     count = len(values).bit_length() - 1
     if len(values) != 2**count:
-        raise ValueError(f"`values` should hold one for each of 2^M subsets. Found {len(values)}.")
+        raise ValueError(f"`values` should hold one value for each of 2^M subsets. Found {len(values)}.")
     members = subsets_of(count).to(values.device)
     chance = [math.factorial(k) * math.factorial(count - k - 1) / math.factorial(count) for k in range(count)]
     # A subset of size k with m in it is an S of size k − 1 with m added; without m it is an S itself.
     joins, leaves = values.new_tensor([0.0, *chance]), values.new_tensor([*chance, 0.0])
     size = members.sum(1)
     weight = torch.where(members.T, joins[size], -leaves[size])
-    found: Tensor = torch.tensordot(weight, values, dims=1)
-    return found
+    contributions: Tensor = torch.tensordot(weight, values, dims=1)
+    return contributions
 
 
 def leave_one_out(values: Tensor) -> Tensor:
-    """What is lost without each modality: ``v(all) − v(all but m)``.
+    """Return the loss of value without each modality: ``v(all) − v(all but m)``.
 
     Args:
-        values: v of the whole, then of the whole without each modality in turn.
+        values: Value v of all modalities, then of all but each modality in turn.
 
     Shape:
         values ``[1 + M, ...]``, result ``[M, ...]``.
@@ -70,41 +70,41 @@ def leave_one_out(values: Tensor) -> Tensor:
 def over_subsets(
     read: Callable[[View], Tensor], view: View, modalities: Sequence[str], members: Tensor
 ) -> Tensor:
-    """What is read of each sample where only a subset's modalities are left of those it has.
+    """Return the output of each sample with only the modalities of each subset present.
 
     Args:
-        read: From a view to ``[rows, D]``.
-        view: The samples.
-        modalities: Those that the subsets are of.
-        members: The subsets.
+        read: Function from a view to its outputs ``[rows, D]``.
+        view: Samples; of each, a subset keeps the modalities that it has.
+        modalities: Modalities in the order of the subsets.
+        members: Subsets.
 
     Shape:
         members ``[S, M]``, result ``[S, B, D]``, float64.
     """
-    size, found = view.batch_size, []
+    size, outputs = view.batch_size, []
     plain = View(view.inputs, view.masks, view.present, view.all_present)
     rows = torch.arange(size, device=plain.present[modalities[0]].device)
-    for some in torch.split(members.to(rows.device), max(1, ROWS // size)):
-        many = plain.select(rows.repeat(len(some)))
-        left = some.repeat_interleave(size, 0)
+    for subsets in torch.split(members.to(rows.device), max(1, ROWS // size)):
+        many = plain.select(rows.repeat(len(subsets)))
+        left = subsets.repeat_interleave(size, 0)
         present = {m: many.present[m] & left[:, i] for i, m in enumerate(modalities)}
-        # A sample of which nothing is left is no fault here: it is the empty subset.
-        seen = read(many.replaced(present=present, all_present=False))
-        found.append(seen.double().reshape(len(some), size, -1))
-    return torch.cat(found)
+        # A sample of which nothing is left is valid here: it is the empty subset.
+        answers = read(many.replaced(present=present, all_present=False))
+        outputs.append(answers.double().reshape(len(subsets), size, -1))
+    return torch.cat(outputs)
 
 
 def shares(effects: Tensor, present: Tensor, values: Tensor) -> Tensor:
-    """Effects on several outputs as one weight for each modality: their sizes, added up and scaled.
+    """Return one weight for each modality: the sizes of its effects on all outputs, added up and normalised.
 
     ``w_m = Σ_d |φ_md| / Σ_m' Σ_d |φ_m'd|``; zero where a modality is absent, and all zero where none has
     an effect. Source: Parcalabescu & Frank 2023, "MM-SHAP" (§3), there summed over the tokens of a modality.
 
     Args:
-        effects: On each output.
-        present: Which modalities a sample has.
-        values: What the effects are differences of. A millionth of a sample's largest is rounding, and no
-            effect, in whatever unit the outputs are.
+        effects: Effect of each modality on each output.
+        present: Present mask of the modalities.
+        values: Values of which the effects are differences. Effects below a millionth of a sample's largest
+            value count as rounding, whatever the unit of the outputs.
 
     Shape:
         effects ``[M, B, D]``, present ``[B, M]``, values ``[S, B, D]``, result ``[B, M]``.

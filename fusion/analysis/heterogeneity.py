@@ -1,4 +1,4 @@
-"""How unlike modalities are, and how unlike they interact: how badly a model of one serves for another."""
+"""Heterogeneity of modalities and of their interactions: how badly a model of one serves another."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Data = tuple[Mapping[str, Tensor], Tensor]
-"""By modality the vectors of the samples ``[N, D_m]``, and their targets ``[N, ...]``."""
+"""Vectors of the samples by modality ``[N, D_m]``, and their targets ``[N, ...]``."""
 
 
 @dataclass(frozen=True)
 class Heterogeneity:
-    """What `modality_heterogeneity` and `interaction_heterogeneity` find.
+    """Scores of transfers and distances between modalities, or between pairs of them.
 
     Attributes:
-        items: The modalities, or the pairs of them.
-        scores: Entry (i, j) is the score of item j with what was learned on item i.
-        distance: ``d(i, j) = max(0, s_jj − s_ij) + max(0, s_ii − s_ji)``.
+        items: Modalities, or pairs of them.
+        scores: Score of item j with the model learned on item i, in entry (i, j).
+        distance: Distances ``d(i, j) = max(0, s_jj − s_ij) + max(0, s_ii − s_ji)``.
 
     Shape:
         scores, distance ``[I, I]``.
@@ -39,26 +39,26 @@ class Heterogeneity:
 
     @classmethod
     def of(cls, items: Sequence[tuple[str, ...]], scores: Tensor) -> Heterogeneity:
-        """The distances of some scores, however they were found."""
+        """Return the heterogeneity of scores that are known already."""
         loss = (scores.diagonal() - scores).clamp(min=0)
         return cls(tuple(items), scores, loss + loss.T)
 
     def groups(self, count: int) -> list[list[tuple[str, ...]]]:
-        """So many groups of items that may share parameters, by average linkage.
+        """Return this many groups of items that may share parameters, by average linkage.
 
-        Those of modalities and of pairs are the options ``modality_groups`` and ``pair_groups`` of the
+        The groups of modalities and of pairs are the options ``modality_groups`` and ``pair_groups`` of the
         fusion `perceiver`.
 
         Raises:
-            ValueError: There are fewer items than groups, or no group.
+            ValueError: ``count`` is below 1 or above the number of items.
         """
         if not 1 <= count <= len(self.items):
             raise ValueError(f"`count` should be from 1 to {len(self.items)}, all items. Found {count}.")
-        found = groups_by_distance(self.distance, count).tolist()
-        return [[x for x, g in zip(self.items, found, strict=True) if g == k] for k in range(count)]
+        group_of = groups_by_distance(self.distance, count).tolist()
+        return [[x for x, g in zip(self.items, group_of, strict=True) if g == k] for k in range(count)]
 
     def heat_map(self) -> Figure:
-        """The distances as a picture."""
+        """Return the distances as a picture."""
         from matplotlib.figure import Figure
 
         names = [" + ".join(item).replace("$", r"\$") for item in self.items]
@@ -79,28 +79,29 @@ class Heterogeneity:
 def modality_heterogeneity(
     objective: ScoredTask, train: Data, held_out: Data, *, width: int = 2, steps: int = 200, seed: int = 0
 ) -> Heterogeneity:
-    """How unlike the modalities are: what a task's score loses if another one's model has to serve.
+    """Measure how unlike the modalities are: the loss of a task's score under another modality's model.
 
     A modality's model is ``head(body(A_m x_m))`` on vectors of frozen encoders: a linear map of its own, a
-    body of one hidden layer, a linear head. To transfer it to another modality, body and head stay as they
-    are, and a new linear map is learned. Each learning is repeated four times from other numbers, and the
-    lowest training loss counts; scores are of the held-out samples. A strong weight decay leaves a model
-    nothing that its own data did not ask for, since what is left of random numbers would serve for anything.
+    body of one hidden layer, a linear head. To transfer it to another modality, body and head stay fixed and
+    a new linear map is trained. Each training is repeated four times from other initial weights, and the one
+    of lowest training loss counts; scores are those of the held-out samples. A strong weight decay removes
+    the random part of the initial weights, on which any linear map could build.
     Source: Liang et al. 2022, "High-Modality Multimodal Transformer" (§2.1). There whole networks are trained
-    on one modality and trained on with another. This is the cheap form: vectors of trained encoders, full
+    on one modality and fine-tuned on another. This is the cheap form: vectors of trained encoders, full
     batches, and 2 I short trainings for I modalities, since those of all sources run side by side.
 
     Args:
-        objective: A task with labels.
+        objective: Task with labels.
         train: Vectors and targets of samples that have all modalities, such as ``pooled`` of
             ``model.fused_encoder.encode(batch)``.
-        held_out: The same of other samples.
-        width: Of body and linear maps.
-        steps: Of each training.
-        seed: Of its random numbers.
+        held_out: Vectors and targets of other samples.
+        width: Width of the body's input and of the linear maps.
+        steps: Number of steps of each training.
+        seed: Random seed of the initial weights.
 
     Raises:
-        ValueError: There are too few modalities, or vectors that are not finite or not as many as targets.
+        ValueError: There are fewer than two modalities, vectors are not finite, or they are not as many as
+            targets.
 
     Example:
         >>> from sennit.tasks import Classification
@@ -117,17 +118,17 @@ def modality_heterogeneity(
 def interaction_heterogeneity(
     objective: ScoredTask, train: Data, held_out: Data, *, width: int = 2, steps: int = 200, seed: int = 0
 ) -> Heterogeneity:
-    """How unlike pairs of modalities interact: the same with models of pairs.
+    """Measure how unlike pairs of modalities interact, as `modality_heterogeneity` with models of pairs.
 
     A pair's model is ``head(body([A_m x_m; A_n x_n]))``, in the order in which the modalities are given.
 
     Args:
-        objective: As in `modality_heterogeneity`.
-        train: As there.
-        held_out: As there.
-        width: As there.
-        steps: As there.
-        seed: As there.
+        objective: Task with labels.
+        train: Vectors and targets of samples that have all modalities.
+        held_out: Vectors and targets of other samples.
+        width: Width of each modality's part of the body's input.
+        steps: Number of steps of each training.
+        seed: Random seed of the initial weights.
     """
     items = list(itertools.combinations(train[0], 2))
     return _measure(items, objective, train, held_out, width=width, steps=steps, seed=seed)
@@ -159,12 +160,12 @@ def _measure(
     probe = TransferProbe(objective, scaled(train), scaled(held_out), width=width, steps=steps, seed=seed)
     models = [probe.learn(item) for item in items]
     scores = torch.stack([probe.transfer(models, item) for item in items], 1)
-    own = torch.tensor([model.score for model in models])
-    return Heterogeneity.of(items, scores.diagonal_scatter(own))
+    untransferred = torch.tensor([model.score for model in models])
+    return Heterogeneity.of(items, scores.diagonal_scatter(untransferred))
 
 
 def _plain(name: str, data: Data) -> Data:
-    """The data without the graphs that made them, in float32 on the CPU."""
+    """Return the data detached, in float32 on the CPU."""
     vectors, target = data
     for m, x in vectors.items():
         if x.dim() != 2 or len(x) != len(target):

@@ -1,4 +1,4 @@
-"""How alike activations are, and groups of what is alike."""
+"""Similarity of activations, and groups of similar ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def activation_correlation(x: Tensor, y: Tensor) -> float:
-    """The RV coefficient: the squared correlation of two layers' activations, for vectors.
+    """Return the RV coefficient: the squared correlation of two layers' activations, for vectors.
 
     ``RV = ‖Xᵀ Y‖² / (‖Xᵀ X‖ ‖Yᵀ Y‖)`` with centred columns and Frobenius norms; of two single units it is the
     square of Pearson's correlation. It is 1 for layers that are rotations and scalings of each other.
@@ -16,8 +16,8 @@ def activation_correlation(x: Tensor, y: Tensor) -> float:
     Revisited" (eq. 4).
 
     Args:
-        x: A row for each sample.
-        y: The same samples.
+        x: Activations of one layer, a row for each sample.
+        y: Activations of the other layer for the same samples.
 
     Shape:
         x ``[N, D]``, y ``[N, E]``.
@@ -38,15 +38,15 @@ def activation_correlation(x: Tensor, y: Tensor) -> float:
 
 
 def correlations(x: Tensor) -> Tensor:
-    """Pearson's correlations between columns, each over the rows that both have; 0 where one does not vary.
+    """Return Pearson's correlations of columns, over the rows that both have; 0 where one does not vary.
 
     Shape:
         x ``[N, D]``, NaN where absent; result ``[D, D]``, on the CPU.
     """
-    there = (~x.isnan()).double()
-    x = (x - x.nanmean(0)).nan_to_num(nan=0.0)  # far from zero, products would leave no digits
-    count = (there.T @ there).clamp(min=1)
-    sums, squares = x.T @ there, x.square().T @ there  # of column i over the rows that j has too
+    given = (~x.isnan()).double()
+    x = (x - x.nanmean(0)).nan_to_num(nan=0.0)  # products of values far from zero would lose all digits
+    count = (given.T @ given).clamp(min=1)
+    sums, squares = x.T @ given, x.square().T @ given  # of column i over the rows that j also has
     covariance = x.T @ x - sums * sums.T / count
     variance = (squares - sums.square() / count).clamp(min=0)
     scale = (variance * variance.T).sqrt()
@@ -55,10 +55,10 @@ def correlations(x: Tensor) -> Tensor:
 
 
 def groups_by_distance(distance: Tensor, count: int) -> Tensor:
-    """So many groups by average linkage, numbered in the order of their first members.
+    """Return this many groups by average linkage, numbered in the order of their first members.
 
     Args:
-        distance: Symmetric; its diagonal is not read.
+        distance: Symmetric matrix of distances; its diagonal is ignored.
         count: Number of groups.
 
     Shape:

@@ -1,4 +1,4 @@
-"""Small models of modalities or pairs, and what they are worth to others; see `heterogeneity`."""
+"""Small models of modalities or pairs, and their transfer to others; see `heterogeneity`."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class TransferProbe:
     """Trains ``head(body([A_m x_m; …]))``, several at once, on full batches with AdamW.
 
     Args:
-        objective: A task with labels.
-        train: Vectors by modality and targets.
-        held_out: The same of other samples.
-        width: Of body and linear maps.
-        steps: Of each training.
-        seed: Of the random numbers, which depend on nothing else.
+        objective: Task with labels.
+        train: Vectors by modality, and targets.
+        held_out: Vectors and targets of other samples.
+        width: Width of the body's input and of the linear maps.
+        steps: Number of steps of each training.
+        seed: Random seed, on which alone the random numbers depend.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class TransferProbe:
         self.width, self.steps, self.seed = width, steps, seed
 
     def learn(self, item: Sequence[str]) -> Trained:
-        """A model of its own."""
+        """Return the model of an item, trained from random weights."""
         random = torch.Generator().manual_seed(self.seed)
         w, hidden, out = len(item) * self.width, HIDDEN, self.objective.out_dim
         sizes = [(w, hidden), (1, hidden), (hidden, out), (1, out)]
@@ -77,10 +77,10 @@ class TransferProbe:
         return Trained(kept, self._score([a[best : best + 1] for a in adapters], kept, item))
 
     def transfer(self, models: Sequence[Trained], item: Sequence[str]) -> Tensor:
-        """The score of this item with each model's body and head ``[models]``, linear maps learned anew."""
+        """Return the item's score under each model ``[models]``, its linear maps trained anew."""
         random = torch.Generator().manual_seed(self.seed + 1)
         every = zip(*(m.shared for m in models), strict=True)
-        shared = [torch.cat(own).repeat_interleave(RESTARTS, 0) for own in every]
+        shared = [torch.cat(tensors).repeat_interleave(RESTARTS, 0) for tensors in every]
         adapters = self._adapters(random, item, RESTARTS)
         adapters = [a.detach().repeat(len(models), 1, 1).requires_grad_() for a in adapters]
         losses = self._optimise(adapters, adapters, shared, item).reshape(len(models), RESTARTS)
@@ -105,7 +105,7 @@ class TransferProbe:
         shared: Sequence[Tensor],
         item: Sequence[str],
     ) -> Tensor:
-        """``[models, N, out_dim]``."""
+        """Return outputs ``[models, N, out_dim]``."""
         # The last row of a linear map is its bias.
         mapped = [vectors[m] @ a[:, :-1] + a[:, -1:] for m, a in zip(item, adapters, strict=True)]
         first, bias, head, head_bias = shared
@@ -119,7 +119,7 @@ class TransferProbe:
         shared: Sequence[Tensor],
         item: Sequence[str],
     ) -> Tensor:
-        """Train all models side by side; gives their last losses."""
+        """Train all models side by side and return their last losses."""
         vectors, target = self.train
         optimizer = torch.optim.AdamW(parameters, lr=0.02, weight_decay=DECAY)
         losses = torch.zeros(0)

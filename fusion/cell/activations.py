@@ -1,4 +1,4 @@
-"""What may follow an operator."""
+"""Activations that may follow an operator."""
 
 from __future__ import annotations
 

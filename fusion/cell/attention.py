@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sennit.fusion.cell._base import Activation, Operator, joined, register_operator
+import torch
+from sennit.fusion.cell._base import Activation, Operator, register_operator
 from torch import Tensor
 
 
@@ -17,7 +18,6 @@ class Attention(Operator):
     Source: Vaswani et al. 2017, "Attention Is All You Need" (eq. 1), one head, the mean of its outputs.
 
     Example:
-        >>> import torch
         >>> u = torch.tensor([[[0.0], [0.0], [1.0]], [[0.0], [0.0], [3.0]]])
         >>> Attention().combine([u], None, torch.relu, 1)
         tensor([2.])
@@ -26,13 +26,13 @@ class Attention(Operator):
     blocks = 3
 
     def combine(
-        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+        self, u: Sequence[Tensor], mask: Tensor | None, act: Activation, width: Tensor | int
     ) -> Tensor:
-        query, key, value = joined(u).unbind(-2)
+        query, key, value = torch.cat(list(u)).unbind(-2)
         scores = (query.unsqueeze(1) * key).sum(-1) / width**0.5  # [K of queries, K of keys, ...]
-        if there is None:
+        if mask is None:
             weights = scores.softmax(1).mean(0)
         else:
-            share = scores.masked_fill(~there, -math.inf).softmax(1)
-            weights = (share * there.unsqueeze(1)).sum(0) / there.sum(0)
+            share = scores.masked_fill(~mask, -math.inf).softmax(1)
+            weights = (share * mask.unsqueeze(1)).sum(0) / mask.sum(0)
         return act((weights.unsqueeze(-1) * value).sum(0))

@@ -21,9 +21,9 @@ class Concat(Operator):
     """
 
     def combine(
-        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+        self, u: Sequence[Tensor], mask: Tensor | None, act: Activation, width: Tensor | int
     ) -> Tensor:
         total = u[0].squeeze(-2).sum(0)
-        for more in u[1:]:
-            total = total + more.squeeze(-2).sum(0)
+        for inputs in u[1:]:
+            total = total + inputs.squeeze(-2).sum(0)
         return act(total)

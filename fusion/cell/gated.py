@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sennit.fusion.cell._base import Activation, Operator, joined, register_operator
+import torch
+from sennit.fusion.cell._base import Activation, Operator, register_operator
 from torch import Tensor
 
 
 @register_operator("gated")
 class Gated(Operator):
-    """``h = Σ_k z_k ⊙ σ(u_k)``, ``z = softmax_k(g_k)``: for each feature the inputs vie for their share.
+    """``h = Σ_k z_k ⊙ σ(u_k)``, ``z = softmax_k(g_k)``: for each feature the inputs compete for their share.
 
     u_k and g_k are the two blocks of an input.
     Source: after Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion" (§3.1), with a softmax
     over any number of inputs.
 
     Example:
-        >>> import torch
         >>> Gated().combine([torch.tensor([[[1.0], [0.0]], [[3.0], [0.0]]])], None, torch.relu, 1)
         tensor([2.])
     """
@@ -26,9 +26,9 @@ class Gated(Operator):
     blocks = 2
 
     def combine(
-        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+        self, u: Sequence[Tensor], mask: Tensor | None, act: Activation, width: Tensor | int
     ) -> Tensor:
-        features, gates = joined(u).unbind(-2)
-        if there is not None:
-            gates = gates.masked_fill(~there.unsqueeze(-1), -math.inf)
+        features, gates = torch.cat(list(u)).unbind(-2)
+        if mask is not None:
+            gates = gates.masked_fill(~mask.unsqueeze(-1), -math.inf)
         return (gates.softmax(0) * act(features)).sum(0)

@@ -1,4 +1,4 @@
-"""What a search finds: the structure of a fusion, in canonical form."""
+"""The structure of a fusion in cells, in canonical form: the result of a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 MERGES = ("early", "intermediate", "late", "decision", "multiplicative")
-EMBEDDING = "pooled"  # beside an encoder's taps, what it ends in
+EMBEDDING = "pooled"  # an encoder's final vector, beside its taps
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Cell:
     """One layer of fusion: ``h_l = σ(operator(taps, h_{l−1}))``.
 
     Args:
-        inputs: Pairs of a modality and the name of its tap, in the order of the modalities; a modality
-            that is not there is not read. Every cell but the first also reads the state of the cell before.
-        operator: How the inputs combine, one of `sennit.fusion.cell.list_operators`.
-        activation: σ, one of `sennit.fusion.cell.ACTIVATIONS`.
+        inputs: Pairs of a modality and the name of its tap, in the order of the modalities; other modalities
+            are not read. Every cell but the first also reads the state of the cell before.
+        operator: Operator that combines the inputs, one of `sennit.fusion.cell.list_operators`.
+        activation: Activation σ, one of `sennit.fusion.cell.ACTIVATIONS`.
         skip: Whether the state of the cell before is added to the result.
     """
 
@@ -33,19 +33,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Genome:
-    """The structure of a fusion. `Space.decode` makes the canonical one, so that equal nets are equal here.
+    """The structure of a fusion. `Space.decode` makes it canonical, so that equal networks compare equal.
 
     Args:
-        modalities: All of the problem, in order; the cells may leave some out.
-        cells: From first to last; at least one.
-        width: Of every state.
-        merge: Where predictions merge. ``"early"``: the first cell alone reads taps. ``"intermediate"``:
-            every cell may. ``"late"``: the state is joined with the embedding of each modality in use by
-            one more linear map. ``"decision"`` and ``"multiplicative"``: the state and each of those
-            embeddings are candidates with heads of their own, under `MeanProbabilityRule` or
+        modalities: All modalities of the problem, in order; the cells may leave some out.
+        cells: Cells from first to last; at least one.
+        width: Width of every state.
+        merge: Place where predictions merge. ``"early"``: the first cell alone reads taps.
+            ``"intermediate"``: every cell may. ``"late"``: the state is joined with the embedding of each
+            modality in use by one more linear map. ``"decision"`` and ``"multiplicative"``: the state and
+            each of those embeddings are candidates with heads of their own, under `MeanProbabilityRule` or
             `MultiplicativeRule`.
         beta: β of the multiplicative rule; None for the other merges.
-        reads: By task, from which cell it reads; tasks that are not named read the last.
+        reads: Index of the cell that each task reads; tasks that are not named read the last.
 
     Example:
         >>> genome = Genome(("a", "b"), (Cell((("a", "1"), ("b", "1"))), Cell((("b", "pooled"),))), width=32)
@@ -69,7 +69,7 @@ class Genome:
             raise ValueError(f"`merge` should be one of {MERGES}. Found {self.merge!r}.")
         if (self.beta is None) == (self.merge == "multiplicative"):
             raise ValueError(
-                f"`beta` is of the merge 'multiplicative' alone. Found {self.beta} with '{self.merge}'."
+                f"`beta` belongs to the merge 'multiplicative' alone. Found {self.beta} with '{self.merge}'."
             )
         if not self.cells[0].inputs:
             raise ValueError("the first cell of a genome should read at least one tap. Found none.")
@@ -84,34 +84,34 @@ class Genome:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The modalities that some cell reads."""
+        """Modalities that a cell reads."""
         read = {m for cell in self.cells for m, _ in cell.inputs}
         return tuple(m for m in self.modalities if m in read)
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """The modalities that the genome leaves out."""
+        """Modalities that the genome leaves out."""
         return tuple(m for m in self.modalities if m not in self.used)
 
     @cached_property
     def key(self) -> str:
-        """A hash of the whole: twelve hexadecimal digits, the same on every machine."""
+        """Hash of the genome: twelve hexadecimal digits, the same on every machine."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     def to_json(self) -> str:
-        """One line of JSON, keys in a fixed order."""
+        """Return one line of JSON, keys in a fixed order."""
         return json.dumps(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Genome:
-        """The genome of `to_dict`, or of JSON read back.
+        """Return the genome of a dictionary made by `to_dict`, or of JSON read back.
 
         Raises:
-            ValueError: A key is missing, or one too many.
+            ValueError: A key is missing or unknown.
         """
         try:
             cells = [
@@ -122,19 +122,19 @@ class Genome:
             return cls(tuple(values["modalities"]), tuple(cells), **rest)
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"this should be the dictionary of a genome, as `to_dict` gives it: {error}."
+                f"this should be the dictionary of a genome, as `to_dict` returns it: {error}."
             ) from None
 
     @classmethod
     def from_json(cls, text: str) -> Genome:
-        """The genome of `to_json`."""
+        """Return the genome of a line of `to_json`."""
         return cls.from_dict(json.loads(text))
 
 
 def chain(
     modalities: Sequence[str], taps: Mapping[str, Sequence[str]], *, width: int, operator: str = "concat"
 ) -> Genome:
-    """A plain genome: as many cells as the shallowest encoder has taps, each reading one of every modality.
+    """Return a plain genome: a cell for each tap of the shallowest encoder, each reading every modality.
 
     Encoders of unlike depth are aligned at their deepest taps.
 

@@ -12,8 +12,8 @@ from torch import Tensor
 class Hadamard(Operator):
     """``h = σ(∏_k (1 + u_k) − 1)``: the elementwise product of the mapped inputs.
 
-    The 1, which the biases could learn as well, lets the net start near the sum of its inputs; from biases
-    near zero it would start near zero, and so would its gradients.
+    The biases could learn the 1, but with it the network starts near the sum of its inputs; from biases near
+    zero it would start near zero, with gradients near zero.
 
     Example:
         >>> import torch
@@ -22,14 +22,14 @@ class Hadamard(Operator):
     """
 
     def combine(
-        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+        self, u: Sequence[Tensor], mask: Tensor | None, act: Activation, width: Tensor | int
     ) -> Tensor:
         return act(product(u).squeeze(-2) - 1)
 
 
 def product(u: Sequence[Tensor]) -> Tensor:
-    """``∏_k (1 + u_k)``."""
-    first, *others = (1 + x for own in u for x in own.unbind(0))
-    for factor in others:  # not `prod`, whose backward looks for zeros
+    """Return ``∏_k (1 + u_k)``."""
+    first, *others = (1 + x for inputs in u for x in inputs.unbind(0))
+    for factor in others:  # not `prod`, whose backward searches for zeros
         first = first * factor
     return first

@@ -25,6 +25,6 @@ class LowRank(Operator):
     blocks = 4
 
     def combine(
-        self, u: Sequence[Tensor], there: Tensor | None, act: Activation, width: Tensor | int
+        self, u: Sequence[Tensor], mask: Tensor | None, act: Activation, width: Tensor | int
     ) -> Tensor:
         return act((product(u) - 1).sum(-2))

@@ -24,32 +24,33 @@ class MulMix(DecisionFusion):
     """Multiplicative decision fusion of mixtures: ``u_i = Σ_{k∈M_i} f_k(v_k)`` for subsets M_i.
 
     Each mixture is a candidate with heads of its own under `MultiplicativeRule`; ``f_k`` is a linear map,
-    the same in every mixture. A mixture counts where all its modalities are there; for a sample without
-    such a one, those count that have any of theirs, as the sum of what is there. ``modality_weights`` are
-    what the mixtures that count are made of, ``pooled`` is their mean. A regression takes the mean of the
-    outputs of the mixtures that count.
+    the same in every mixture. A mixture counts for a sample that has all its modalities; for a sample
+    without a complete mixture, all mixtures count of which it has a modality, as the sum of those.
+    ``modality_weights`` are the shares of the modalities in the mixtures that count, ``pooled`` is the mean
+    of these mixtures. A regression takes the mean of their outputs.
 
-    All non-empty subsets are 2^M − 1. Unless mixtures are chosen, they are pruned by size: single
-    modalities and the whole are always kept, then all pairs, all triples and so on, as long as no more than
-    ``max_candidates`` are kept.
+    There are 2^M − 1 non-empty subsets. Unless mixtures are chosen, they are pruned by size: single
+    modalities and the whole are always kept, then all pairs, all triples and so on, as long as at most
+    ``max_candidates`` remain.
     Source: K. Liu et al. 2018, "Learn to Combine Modalities in Multimodal Deep Learning",
-    arXiv 1805.11730 (multiplicative combination of mixtures); the pruning is ours.
+    arXiv 1805.11730 (multiplicative combination of mixtures); the pruning is the library's.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of each candidate.
         beta: β ≥ 0 of `MultiplicativeRule`.
-        mixtures: The modalities of each mixture; None for all subsets, pruned.
-        max_candidates: Where the pruning stops; the single modalities and the whole may be more.
-        delta: The margin of `BoostedRule` (boosted MulMix); None for the plain rule.
+        mixtures: Modalities of each mixture; None for all subsets, pruned.
+        max_candidates: Number of candidates at which the pruning stops; single modalities and the whole may
+            be more.
+        delta: Margin of `BoostedRule` (boosted MulMix); None for the plain rule.
 
     Shape:
         ``candidates [B, K, embed_dim]``, ``modality_weights [B, M]``.
 
     Raises:
         TypeError: A mixture is a string.
-        ValueError: A mixture is empty, comes twice or names an unknown modality; a modality is in none; β
-            or δ is out of range, or ``max_candidates`` below 1.
+        ValueError: A mixture is empty, repeated or names an unknown modality; a modality is in no mixture; β
+            or δ is out of range, or ``max_candidates`` is below 1.
 
     Example:
         >>> from sennit.encoders import EncoderOutput, create_encoder
@@ -94,11 +95,11 @@ class MulMix(DecisionFusion):
         mapped = torch.stack(self.projected(outputs), 1)  # [B, M, embed_dim]
         members = self.membership
         if present is None:
-            there = members.new_ones(mapped.shape[:2])
+            rows = members.new_ones(mapped.shape[:2])
         else:
-            there = self.presence(present)
-            there = there | ~there.any(1, keepdim=True)
-        inside = members & there.unsqueeze(1)  # [B, K, M]
+            mask = self.presence(present)
+            rows = mask | ~mask.any(1, keepdim=True)
+        inside = members & rows.unsqueeze(1)  # [B, K, M]
         whole = (inside == members).all(2)
         counts = torch.where(whole.any(1, keepdim=True), whole, inside.any(2))
         candidates = inside.to(mapped.dtype) @ mapped
@@ -113,7 +114,7 @@ class MulMix(DecisionFusion):
 
 
 def pruned_subsets(modalities: Sequence[str], most: int) -> tuple[tuple[str, ...], ...]:
-    """Subsets in the order of their size: singles, the whole, and all of the smaller sizes that fit.
+    """Return subsets in the order of their size: singles, all of the smaller sizes that fit, and the whole.
 
     Example:
         >>> ["".join(s) for s in pruned_subsets("abcd", 11)]
@@ -122,10 +123,10 @@ def pruned_subsets(modalities: Sequence[str], most: int) -> tuple[tuple[str, ...
     kept: list[tuple[str, ...]] = [(m,) for m in modalities]
     whole = [tuple(modalities)] if len(modalities) > 1 else []
     for size in range(2, len(modalities)):
-        more = list(itertools.islice(itertools.combinations(modalities, size), most + 1))
-        if len(kept) + len(more) + len(whole) > most:
+        subsets = list(itertools.islice(itertools.combinations(modalities, size), most + 1))
+        if len(kept) + len(subsets) + len(whole) > most:
             break
-        kept += more
+        kept += subsets
     return (*kept, *whole)
 
 
@@ -143,6 +144,6 @@ def _check(mixtures: Sequence[Sequence[str]], modalities: Sequence[str]) -> None
             raise ValueError(f"each of `mixtures` should hold modalities, each once. Found {list(mixture)}.")
     if len({frozenset(m) for m in mixtures}) < len(mixtures):
         raise ValueError(f"`mixtures` should differ from one another. Found {mixtures}.")
-    lost = set(modalities) - {m for mixture in mixtures for m in mixture}
-    if lost:
-        raise ValueError(f"each modality should be in one of `mixtures`. Found none with {sorted(lost)}.")
+    missing = set(modalities) - {m for mixture in mixtures for m in mixture}
+    if missing:
+        raise ValueError(f"each modality should be in one of `mixtures`. Found none with {sorted(missing)}.")

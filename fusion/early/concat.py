@@ -18,17 +18,17 @@ from torch import Tensor, nn
 class ReducedConcat(PooledFusion):
     """Concatenates the input levels of the encoders, reduces them and runs one trunk.
 
-    A subclass may reduce them in `reduced`; a linear map to ``embed_dim`` follows.
+    A subclass may select or project them in `reduced`; a linear map to ``embed_dim`` follows.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Width of the trunk and of the result.
-        depth: Residual blocks in the trunk.
-        dropout: In the trunk.
-        features: How many features `reduced` gives; all of them when None.
+        depth: Number of residual blocks in the trunk.
+        dropout: Dropout rate in the trunk.
+        features: Number of features that `reduced` returns; all of them when None.
 
     Raises:
-        ValueError: There are fewer features than that, or ``depth`` is negative.
+        ValueError: ``features`` is not between 1 and the size of all inputs, or ``depth`` is negative.
     """
 
     stage = "early"
@@ -56,7 +56,7 @@ class ReducedConcat(PooledFusion):
         )
 
     def reduced(self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None) -> Tensor:
-        """The joined inputs ``[B, features]``, as they are mapped linearly."""
+        """Return the joined inputs ``[B, features]``, before they are mapped linearly."""
         return torch.cat(self.vectors(outputs, present), 1)
 
     def forward(
@@ -70,14 +70,14 @@ class EarlyConcat(ReducedConcat):
     """Concatenates the input levels of the encoders, reduces them linearly and runs one trunk.
 
     ``h = trunk(W [x_1; …; x_M] + b)`` with a residual MLP as trunk. It reads
-    `Encoder.input_level`, so the same encoders serve it and any later fusion.
+    `Encoder.input_level`, so the same encoders work with it and with any later fusion.
     Source: feature-level fusion, Baltrušaitis et al. 2019, "Multimodal Machine Learning" (§5.1).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Width of the reduction, of the trunk and of the result.
-        depth: Residual blocks in the trunk.
-        dropout: In the trunk.
+        depth: Number of residual blocks in the trunk.
+        dropout: Dropout rate in the trunk.
 
     Shape:
         ``pooled [B, embed_dim]``.

@@ -1,4 +1,4 @@
-"""Channels are grouped by Granger causality; each group has a network of its own."""
+"""Early fusion of channels that are grouped by Granger causality."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from torch import Tensor, nn
 
 @register_fusion("granger_clusters")
 class GrangerClusters(Fusion):
-    """Channels of a modality that tell each other's future share a convolutional net; then all are joined.
+    """Channels of a modality that predict one another share a convolutional net; then all are joined.
 
-    The channels of each time series fall into groups by average linkage on a distance that is small where
-    the past of one channel helps to predict the other (`granger_distance`). Each group passes through two
-    convolutions over time of its own and the mean over time; all groups of all modalities are concatenated
-    and mapped linearly. It reads `Encoder.input_level`; a modality without time is one group. What `fit`
-    finds is saved with the model; until then neighbouring channels make the groups. A learned token stands
-    in the place of the groups of an absent modality.
+    This fusion is the library's own, not a published baseline. The channels of each time series fall into
+    groups by average linkage on a distance that is small where the past of one channel helps to predict the
+    other (`granger_distance`). Each group passes through two convolutions over time of its own and the mean
+    over time; all groups of all modalities are concatenated and mapped linearly. It reads
+    `Encoder.input_level`; a modality without time is one group. The groups that `fit` finds are saved with
+    the model; before that, neighbouring channels form them. A learned token stands in for the groups of an
+    absent modality.
     Source: after Sylvester et al. 2023, "Using Time Series Clustering to Inform Multimodal CNN Architectures"
-    (the Granger-based approach; distance and linkage are this library's); Granger 1969.
+    (the Granger-based approach; distance and linkage differ); Granger 1969.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
-        clusters: Groups of each time series, or as many as it has channels where these are fewer.
-        lags: Steps of the past that may tell something.
-        width: Channels of each group's convolutions.
-        kernel_size: Steps that a convolution sees, odd.
+        clusters: Number of groups of each time series, at most the number of its channels.
+        lags: Number of past steps in the regressions.
+        width: Number of channels of each group's convolutions.
+        kernel_size: Number of steps that a convolution covers, odd.
 
     Shape:
         ``pooled [B, embed_dim]``.
@@ -102,7 +103,7 @@ class GrangerClusters(Fusion):
         self.project = nn.Linear(sum(sizes), embed_dim)
 
     def groups(self, modality: str) -> Tensor:
-        """The group of each channel.
+        """Return the group of each channel.
 
         Shape:
             ``[C]``.
@@ -119,7 +120,7 @@ class GrangerClusters(Fusion):
         return FusionOutput(pooled=self.project(torch.cat(vectors, 1)))
 
     def _steps(self, out: EncoderOutput, place: int) -> tuple[Tensor, Tensor | None]:
-        """The channels over time ``[B, T, C]`` and which steps are valid."""
+        """Return the channels over time ``[B, T, C]`` and which steps are valid."""
         if self.series[place] and out.tokens is not None:
             return out.tokens, out.mask
         return out.pooled.unsqueeze(1), None
@@ -130,7 +131,7 @@ class GrangerClusters(Fusion):
         """Find the groups of each time series.
 
         Raises:
-            ValueError: There are too few steps in a row to test anything; the modality is named.
+            ValueError: A series has too few consecutive steps for the test; the modality is named.
         """
         for i, m in enumerate(self.modalities):
             if self.series[i] and self.counts[i] > 1:
@@ -143,7 +144,7 @@ class GrangerClusters(Fusion):
 
 
 class _Branches(nn.Module):
-    """Two convolutions over time for each group of channels, and the mean over time."""
+    """Two convolutions over time for each group of channels, then the mean over time."""
 
     def __init__(self, dim: int, count: int, width: int, kernel_size: int) -> None:
         super().__init__()
@@ -154,9 +155,8 @@ class _Branches(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, groups: Tensor) -> Tensor:
         members = nn.functional.one_hot(groups, self.count).T.to(x.dtype)
-        own = (zero_padding(x, mask).unsqueeze(2) * members).flatten(
-            2
-        )  # each group sees zeros for other channels
-        h = zero_padding(self.first(own.transpose(1, 2)).relu().transpose(1, 2), mask)
+        # Each group sees zeros for other channels.
+        grouped = (zero_padding(x, mask).unsqueeze(2) * members).flatten(2)
+        h = zero_padding(self.first(grouped.transpose(1, 2)).relu().transpose(1, 2), mask)
         h = self.second(h.transpose(1, 2)).relu().transpose(1, 2)
         return masked_mean(h, mask)

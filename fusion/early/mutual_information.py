@@ -1,4 +1,4 @@
-"""Early concatenation of the inputs that tell most about the targets."""
+"""Early concatenation of the inputs with the most information about the targets."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from torch import Tensor
 
 @register_fusion("early_mutual_information")
 class EarlyMutualInformation(ReducedConcat):
-    """Concatenates the inputs, keeps the features that tell most about the targets, runs one trunk.
+    """Concatenates the inputs, keeps the most informative features and runs one trunk.
 
-    ``h = trunk(W x_S + b)``, S the features of ``[x_1; …; x_M]`` with the largest ``I(x_j; y)``, each for
-    itself, estimated from nearest neighbours in the samples that have both x_j and y; of several targets the
-    mean counts. What `fit` chooses is saved with the model; until then features are drawn at random. A
-    learned token stands in the place of an absent modality.
+    ``h = trunk(W x_S + b)``, S the features of ``[x_1; …; x_M]`` with the largest ``I(x_j; y)``, each by
+    itself, estimated from nearest neighbours in the samples that have both x_j and y; with several targets
+    the mean counts. The features that `fit` chooses are saved with the model; before that they are random. A
+    learned token stands in for an absent modality.
     Source: Battiti 1994, "Using Mutual Information for Selecting Features in Supervised Neural Net
     Learning" (with β = 0); Kraskov et al. 2004 and Ross 2014 (the estimate).
 
     Args:
-        encoders: By modality.
-        features: How many to keep; by default ``embed_dim``, or all where there are fewer.
+        encoders: Encoder of each modality.
+        features: Number of features to keep; by default ``embed_dim``, or all if there are fewer.
         embed_dim: Width of the trunk and of the result.
-        depth: Residual blocks in the trunk.
-        dropout: In the trunk.
+        depth: Number of residual blocks in the trunk.
+        dropout: Dropout rate in the trunk.
 
     Shape:
         ``pooled [B, embed_dim]``.
@@ -68,7 +68,7 @@ class EarlyMutualInformation(ReducedConcat):
         kept = min(embed_dim, total) if features is None else features
         super().__init__(encoders, embed_dim=embed_dim, depth=depth, dropout=dropout, features=kept)
         self.register_buffer("kept", torch.randperm(total)[:kept].sort().values)
-        self.missing = MissingTokens([kept])  # of the features that are kept, and no others
+        self.missing = MissingTokens([kept])  # for the features that are kept, and no others
         owner = torch.arange(len(self.dims)).repeat_interleave(torch.tensor(self.dims))
         self.register_buffer("owner", owner, persistent=False)
 
@@ -76,9 +76,9 @@ class EarlyMutualInformation(ReducedConcat):
         x = torch.cat([outputs[m].pooled for m in self.modalities], 1).index_select(1, self.kept)
         if present is None:
             return x
-        there = torch.stack([present[m] for m in self.modalities], 1)
-        there = there.index_select(1, self.owner.index_select(0, self.kept))
-        return torch.where(there, x, self.missing.tokens[0].to(x.dtype))
+        masks = torch.stack([present[m] for m in self.modalities], 1)
+        masks = masks.index_select(1, self.owner.index_select(0, self.kept))
+        return torch.where(masks, x, self.missing.tokens[0].to(x.dtype))
 
     def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
@@ -89,49 +89,51 @@ class EarlyMutualInformation(ReducedConcat):
             ValueError: No target has a label.
         """
         x = self.pooled_or_nan(outputs, present)
-        found = [mutual_information(x, *column) for label in labels.values() for column in _columns(*label)]
-        if not found:
+        scores = [mutual_information(x, *column) for label in labels.values() for column in _columns(*label)]
+        if not scores:
             raise ValueError(
                 f"fusion 'early_mutual_information' should be fitted on samples with labels. Found targets "
                 f"{sorted(labels)} without any. Give `fit_preprocessing` a batch with targets."
             )
-        order = torch.stack(found).mean(0).argsort(descending=True, stable=True)
+        order = torch.stack(scores).mean(0).argsort(descending=True, stable=True)
         self.kept.copy_(order[: len(self.kept)].sort().values)
 
 
-def mutual_information(x: Tensor, y: Tensor, known: Tensor) -> Tensor:
-    """I(x_j; y) in nats for each feature; zero where too few samples have both.
+def mutual_information(x: Tensor, y: Tensor, labelled: Tensor) -> Tensor:
+    """Return I(x_j; y) in nats for each feature; zero where too few samples have both.
 
-    A target of whole numbers, or of two values, is discrete, any other continuous. A class of one sample
-    has no neighbours and tells nothing.
+    A target of integers, or of two values, is discrete, any other continuous. A class of one sample has no
+    neighbours and is left out.
 
     Shape:
-        x ``[N, D]``, NaN where absent; y and known ``[N]``; result ``[D]``.
+        x ``[N, D]``, NaN where absent; y and labelled ``[N]``; result ``[D]``.
     """
     from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
     result = torch.zeros(x.shape[1], dtype=torch.float64)
-    discrete = not y.is_floating_point() or len(torch.unique(y[known])) <= 2
+    discrete = not y.is_floating_point() or len(torch.unique(y[labelled])) <= 2
     estimate = mutual_info_classif if discrete else mutual_info_regression
-    there = ~x.isnan()
-    for pattern in torch.unique(there.T, dim=0):  # the features of a modality are there together
-        own = (there == pattern.unsqueeze(1)).all(0)
-        rows = (pattern & known).nonzero().squeeze(1)
+    given = ~x.isnan()
+    for pattern in torch.unique(given.T, dim=0):  # the features of a modality are present together
+        features = (given == pattern.unsqueeze(1)).all(0)
+        rows = (pattern & labelled).nonzero().squeeze(1)
         if discrete:
             _, place, sizes = torch.unique(y[rows], return_inverse=True, return_counts=True)
             rows = rows[sizes[place] > 1]
         if len(rows) > _NEIGHBOURS:
-            values = estimate(x[rows][:, own].cpu(), y[rows].cpu(), n_neighbors=_NEIGHBOURS, random_state=0)
-            result[own.cpu()] = torch.as_tensor(values, dtype=torch.float64)
+            values = estimate(
+                x[rows][:, features].cpu(), y[rows].cpu(), n_neighbors=_NEIGHBOURS, random_state=0
+            )
+            result[features.cpu()] = torch.as_tensor(values, dtype=torch.float64)
     return result
 
 
 _NEIGHBOURS = 3
 
 
-def _columns(target: Tensor, known: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The parts of a target that have a label, and where."""
+def _columns(target: Tensor, labelled: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return the parts of a target that have a label, each with its label mask."""
     y = target.reshape(len(target), -1)
-    there = known.reshape(len(known), -1).expand_as(y)
-    columns = zip(y.unbind(1), there.unbind(1), strict=True)
-    return [(own, labelled) for own, labelled in columns if bool(labelled.any())]
+    masks = labelled.reshape(len(labelled), -1).expand_as(y)
+    columns = zip(y.unbind(1), masks.unbind(1), strict=True)
+    return [(values, mask) for values, mask in columns if bool(mask.any())]

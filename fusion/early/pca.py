@@ -21,16 +21,16 @@ class EarlyPCA(ReducedConcat):
 
     ``h = trunk(W Vᵀ(([x_1; …; x_M] − μ) / σ) + b)``, V the first eigenvectors of the correlation matrix of
     the training data, in which an absent modality stands at its mean. What `fit` measures is saved with the
-    model and does not learn; until then V is drawn at random. A learned token stands in the place of an
+    model and does not learn; before that V is random. A learned token stands in the place of an
     absent modality, and is a standardised one as well: it begins at the mean.
     Source: Pearson 1901; Jolliffe 2002, "Principal Component Analysis" (§2.3, of standardised variables).
 
     Args:
-        encoders: By modality.
-        features: Number of components; by default ``embed_dim``, or all where there are fewer.
+        encoders: Encoder of each modality.
+        features: Number of components; by default ``embed_dim``, or all if there are fewer.
         embed_dim: Width of the trunk and of the result.
-        depth: Residual blocks in the trunk.
-        dropout: In the trunk.
+        depth: Number of residual blocks in the trunk.
+        dropout: Dropout rate in the trunk.
 
     Shape:
         ``pooled [B, embed_dim]``.
@@ -72,14 +72,14 @@ class EarlyPCA(ReducedConcat):
         vectors = self.standardise(torch.cat([outputs[m].pooled for m in self.modalities], 1)).split(
             self.dims, 1
         )
-        there = stack_present(self.modalities, present)
-        scores: Tensor = torch.cat(self.missing(vectors, there), 1) @ self.components
+        masks = stack_present(self.modalities, present)
+        scores: Tensor = torch.cat(self.missing(vectors, masks), 1) @ self.components
         return scores
 
     def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
-        """Take means, scales and components; directions that the data lack are zeros.
+        """Measure means, scales and components; directions that the data lack are zeros.
 
         Raises:
             ValueError: There are fewer than two samples.

@@ -22,16 +22,16 @@ class EarlyTokens(Fusion):
 
     ``z = [c; z_1 + e_1; …; z_M + e_M]`` passes through the blocks; the state of c, a learned token, is the
     embedding. It reads `Encoder.input_level`: frames, patches, embedded bytes, a table's row. The tokens of
-    an absent modality are left out, and the rest is as if it did not exist.
+    an absent modality are left out, as if it did not exist.
     Source: Kim et al. 2021, "ViLT: Vision-and-Language Transformer Without Convolution or Region
     Supervision" (eqs. 1-5).
 
     Args:
-        encoders: By modality; one whose input has no tokens is one token.
+        encoders: Encoder of each modality; one whose input has no tokens gives one token.
         embed_dim: Width of the transformer and of the result.
         depth: Number of blocks.
         heads: Attention heads; divides ``embed_dim``.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
 
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m T_m, embed_dim]``.

@@ -28,12 +28,12 @@ class Bottleneck(Fusion):
     Source: Nagrani et al. 2021, "Attention Bottlenecks for Multimodal Fusion" (eqs. 8-9).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Width of the transformer.
         num_bottlenecks: Number of shared tokens; 4 as in the paper.
         depth: Number of layers.
         heads: Attention heads; divides ``embed_dim``.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
 
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m T_m, embed_dim]``.
@@ -106,7 +106,7 @@ class Bottleneck(Fusion):
     def _tokens(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Each modality's tokens at the common width, and which of them are valid."""
+        """Return each modality's tokens at the common width, and which of them are valid."""
         states, masks = [], []
         for name, project in zip(self.modalities, self.project, strict=True):
             out = outputs[name]

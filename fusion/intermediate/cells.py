@@ -1,4 +1,4 @@
-"""Fusion in cells, as a genome says."""
+"""Fusion in cells, whose structure is a genome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from sennit.registry import unknown_name
 
 Taps = Mapping[str, Mapping[str, Tensor]]
-"""By modality and name of the tap, pooled to vectors ``[B, d]``."""
+"""Taps by modality and name, pooled to vectors ``[B, d]``."""
 
 
 @register_fusion("cells")
@@ -29,17 +29,17 @@ class Cells(Fusion):
     """Layers of fusion, each of which reads taps of the modalities and the layer before.
 
     ``h_l = σ(operator(x_i, y_j, …, h_{l−1}))``; with concatenation throughout it is the fusion of MFAS,
-    ``h_l = σ_p(W_l [x_i; y_j; h_{l−1}])``. What each layer reads, how it combines that and where the
-    predictions merge, a `Genome` says; `sennit.search` finds one. Taps are pooled over space or time. In
-    the place of a missing modality stands a learned token. A modality that the genome leaves out trains
-    nothing.
+    ``h_l = σ_p(W_l [x_i; y_j; h_{l−1}])``. A `Genome` says what each layer reads, how it combines its
+    inputs and where the predictions merge; `sennit.search` searches for one. Taps are pooled over space or
+    time. In the place of a missing modality stands a learned token. A modality that the genome leaves out
+    trains nothing.
     Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (eq. 4), with the
     operators and merges of `Genome` besides.
 
     Args:
-        encoders: By modality.
-        genome: As `Genome.to_dict` gives it. By default a plain chain: one cell for each level of
-            taps and one for the embeddings, aligned at those, all modalities concatenated.
+        encoders: Encoder of each modality.
+        genome: Dictionary of `Genome.to_dict`. By default a plain chain: one cell for each level of taps and
+            one for the embeddings, aligned at those, all modalities concatenated.
         embed_dim: Width of the states; that of the genome by default (128 for the chain).
 
     Shape:
@@ -47,7 +47,7 @@ class Cells(Fusion):
         merge is one of decisions; ``readouts`` as either.
 
     Raises:
-        ValueError: The genome is of other modalities or taps; what does not fit is named.
+        ValueError: The genome is of other modalities or taps; the first that does not fit is named.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -101,8 +101,8 @@ class Cells(Fusion):
 
     def routes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         used = self.genome.used
-        own = [(f"candidate {m}", (m,)) for m in used] if self.rule else []
-        return (("cells", used), *own)
+        single = [(f"candidate {m}", (m,)) for m in used] if self.rule else []
+        return (("cells", used), *single)
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
@@ -121,25 +121,26 @@ class Cells(Fusion):
         return self.fuse(taps, present)
 
     def fuse(self, taps: Taps, present: Mapping[str, Tensor] | None = None) -> FusionOutput:
-        """The same from taps that are pooled already."""
+        """Fuse taps that are pooled already."""
         states: list[Tensor] = []
         for cell, layer in zip(self.genome.cells, self.cells, strict=True):
             vectors = [taps[m][tap] for m, tap in cell.inputs]
-            there = stack_present([m for m, _ in cell.inputs], present)
-            states.append(layer(vectors, there, states[-1] if states else None))
-        used = self.genome.used
-        embeddings = (
-            [taps[m][EMBEDDING] for m in used] if self.join is not None or self.rule is not None else []
-        )
-        there = stack_present(used, present)
-
-        own = [project(x) for project, x in zip(self.project, embeddings, strict=True)] if self.rule else []
+            masks = stack_present([m for m, _ in cell.inputs], present)
+            states.append(layer(vectors, masks, states[-1] if states else None))
+        used, masks = self.genome.used, None
+        embeddings: list[Tensor] = []
+        single: list[Tensor] = []
+        if self.join is not None or self.rule is not None:
+            embeddings = [taps[m][EMBEDDING] for m in used]
+            masks = stack_present(used, present)
+        if self.rule is not None:
+            single = [project(x) for project, x in zip(self.project, embeddings, strict=True)]
 
         def readout(state: Tensor) -> Tensor:
             if self.join is not None:
-                joined: Tensor = self.join(embeddings, there, state)
+                joined: Tensor = self.join(embeddings, masks, state)
                 return joined
-            return torch.stack([state, *own], 1) if self.rule else state
+            return torch.stack([state, *single], 1) if self.rule else state
 
         places = sorted({*self.genome.reads.values(), len(states) - 1})
         read = {place: readout(states[place]) for place in places}
@@ -148,8 +149,8 @@ class Cells(Fusion):
         if self.rule is None:
             return FusionOutput(pooled=last, readouts=readouts)
         every = torch.ones(len(last), self.candidates, dtype=torch.bool, device=last.device)
-        if there is not None:
-            every = torch.stack([every[:, 0], *there], 1)
+        if masks is not None:
+            every = torch.stack([every[:, 0], *masks], 1)
         return FusionOutput(pooled=states[-1], candidates=last, candidate_present=every, readouts=readouts)
 
 
@@ -157,10 +158,10 @@ class CellLayer(nn.Module):
     """One cell: a linear map of each input, then the operator.
 
     Args:
-        cell: What it does.
+        cell: Inputs, operator and activation.
         dims: Sizes of its taps.
-        width: Of its state.
-        state: Whether there is a state before it.
+        width: Size of its state.
+        state: Whether it also reads the state of a cell before it.
     """
 
     def __init__(self, cell: Cell, dims: Sequence[int], width: int, *, state: bool) -> None:
@@ -185,7 +186,7 @@ class CellLayer(nn.Module):
 
 
 def late_cell(genome: Genome) -> Cell:
-    """The linear map of a late merge: the embeddings in use, joined with the state."""
+    """Return the linear map of a late merge: the embeddings in use, joined with the state."""
     return Cell(tuple((m, EMBEDDING) for m in genome.used), "concat", "identity")
 
 

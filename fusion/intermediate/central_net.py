@@ -21,15 +21,15 @@ class CentralNet(TappedFusion):
 
     ``h_C^{i+1} = layer(α_C^i h_C^i + Σ_m α_m^i P_m^i h_m^i)``, where h_m^i is the i-th tap of modality
     m, pooled, and P a linear map to the central width (the paper's layers are equally wide). The
-    model puts a head and a loss on each unimodal embedding too, as the paper's total loss
-    ``L_C + Σ_m β_m L_m`` asks; they serve training only. Encoders of unlike depth are aligned at their
+    model also puts a head and a loss on each unimodal embedding, for the paper's total loss
+    ``L_C + Σ_m β_m L_m``; these heads serve training only. Encoders of unlike depth are aligned at their
     deepest taps.
     Source: Vielzeuf et al. 2018, "CentralNet: a Multilayer Approach for Multimodal Fusion" (eqs. 1-2).
 
     Args:
-        encoders: By modality, each with at least one tap.
+        encoders: Encoder of each modality, with at least one tap.
         embed_dim: Width of the central network.
-        auxiliary_weight: β, of the unimodal losses; 1 as in the paper.
+        auxiliary_weight: Weight β of the unimodal losses; 1 as in the paper.
 
     Shape:
         ``pooled [B, embed_dim]``, ``auxiliary[m] [B, D_m]``.
@@ -73,12 +73,12 @@ class CentralNet(TappedFusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        there = stack_present(self.modalities, present)
+        masks = stack_present(self.modalities, present)
         central = outputs[self.modalities[0]].pooled.new_zeros(1, self.embed_dim)
         for level, (project, layer) in enumerate(zip(self.project, self.layers, strict=True)):
-            own = [f(x) for f, x in zip(project.children(), self.level(outputs, level), strict=True)]
-            own = self.missing[level](own, there)
-            total = torch.einsum("mbe,m->be", torch.stack(own), self.alpha[level, :-1])
+            unimodal = [f(x) for f, x in zip(project.children(), self.level(outputs, level), strict=True)]
+            unimodal = self.missing[level](unimodal, masks)
+            total = torch.einsum("mbe,m->be", torch.stack(unimodal), self.alpha[level, :-1])
             total = total + self.alpha[level, -1] * central
             central = layer(total)
         return FusionOutput(

@@ -1,4 +1,4 @@
-"""Correlated layers are fused early, the rest late."""
+"""Early fusion of correlated layers, late fusion of the rest."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from torch import Tensor, nn
 class CorrelatedLayers(TappedFusion):
     """A joint network takes in a modality's layers where they correlate with the others', all at the end.
 
-    ``h^i = ReLU(W^i (h^{i−1} + Σ_m g_m^i P_m^i x_m^i) + b^i)`` over the levels of taps, ``h^0 = 0``, and
-    ``h = W [h^L; x_1; …; x_M] + b`` over the embeddings. The gate g is 1 where the activations of modality
-    m at level i correlate with those of some other modality: so what is correlated is fused early, and the
-    rest late. Correlations are RV coefficients over the training samples that have both modalities. What
-    `fit` decides is saved with the model; until then all gates are open. The paper orders modalities by how
-    correlated they are known to be; here the data say so, level by level. Learned tokens stand in the place
-    of an absent modality. Encoders of unlike depth are aligned at their deepest taps.
+    This fusion is the library's own, not a published baseline. ``h^i = ReLU(W^i (h^{i−1} + Σ_m g_m^i P_m^i
+    x_m^i) + b^i)`` over the levels of taps, ``h^0 = 0``, and ``h = W [h^L; x_1; …; x_M] + b`` over the
+    embeddings. The gate g is 1 where the activations of modality m at level i correlate with those of some
+    other modality: so what is correlated is fused early, and the rest late. Correlations are RV
+    coefficients over the training samples that have both modalities. The gates that `fit` sets are saved
+    with the model; before that all are open. The paper orders modalities by how correlated they are known
+    to be; here correlations are measured, level by level. Learned tokens stand in for an absent modality.
+    Encoders of unlike depth are aligned at their deepest taps.
     Source: after Neverova et al. 2016, "ModDrop: Adaptive Multi-modal Gesture Recognition" (gradual
     fusion, from strongly to weakly correlated modalities).
 
     Args:
-        encoders: By modality, each with at least one tap.
+        encoders: Encoder of each modality, with at least one tap.
         embed_dim: Width of the joint network and of the result.
-        threshold: Least correlation of a layer that is fused early; by default the mean over all pairs of
+        threshold: Smallest correlation of a layer that is fused early; by default the mean over all pairs of
             modalities and levels.
 
     Shape:
@@ -40,7 +41,7 @@ class CorrelatedLayers(TappedFusion):
 
     Raises:
         TypeError: An encoder has no taps.
-        ValueError: ``threshold`` is no correlation.
+        ValueError: ``threshold`` is not between 0 and 1.
 
     Example:
         >>> from sennit.data import View
@@ -82,31 +83,31 @@ class CorrelatedLayers(TappedFusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        there = stack_present(self.modalities, present)
+        masks = stack_present(self.modalities, present)
         embeddings = [outputs[m].pooled for m in self.modalities]
         h = embeddings[0].new_zeros(1, self.embed_dim)
         for level, (project, layer) in enumerate(zip(self.project, self.layers, strict=True)):
-            own = [f(x) for f, x in zip(project.children(), self.level(outputs, level), strict=True)]
-            entering = torch.stack(self.missing[level](own, there))
+            mapped = [f(x) for f, x in zip(project.children(), self.level(outputs, level), strict=True)]
+            entering = torch.stack(self.missing[level](mapped, masks))
             entered = torch.einsum("mbe,m->be", entering, self.early[level].to(entering.dtype))
             h = layer(h + entered).relu()
-        joined = torch.cat([h, *self.missing_late(embeddings, there)], 1)
+        joined = torch.cat([h, *self.missing_late(embeddings, masks)], 1)
         return FusionOutput(pooled=self.late(joined))
 
     def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
-        """Measure the correlations, and decide which layers are fused early."""
-        there = stack_present(self.modalities, present)
+        """Measure the correlations and open the gates of the layers that are fused early."""
+        masks = stack_present(self.modalities, present)
         count = len(self.modalities)
         pairs = [(a, b) for a in range(count) for b in range(a)]
         for level in range(len(self.layers)):
             x = self.level(outputs, level)
             for a, b in pairs:
-                rows = slice(None) if there is None else there[a] & there[b]
-                found = activation_correlation(x[a][rows], x[b][rows])
-                self.correlations[level, a, b] = self.correlations[level, b, a] = found
+                rows = slice(None) if masks is None else masks[a] & masks[b]
+                rv = activation_correlation(x[a][rows], x[b][rows])
+                self.correlations[level, a, b] = self.correlations[level, b, a] = rv
         if pairs:
-            known = torch.stack([self.correlations[:, a, b] for a, b in pairs])
-            least = known.mean() if self.threshold is None else self.threshold
-            self.early.copy_(self.correlations.amax(2) >= least)
+            measured = torch.stack([self.correlations[:, a, b] for a, b in pairs])
+            threshold = measured.mean() if self.threshold is None else self.threshold
+            self.early.copy_(self.correlations.amax(2) >= threshold)

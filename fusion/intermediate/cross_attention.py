@@ -20,24 +20,24 @@ from torch import Tensor, nn
 class CrossAttention(Fusion):
     """Multimodal transformer (MulT): each modality attends to each other one, then to itself.
 
-    For each ordered pair, a crossmodal transformer ``β → α`` whose queries are α's tokens and whose
+    For each ordered pair there is a crossmodal transformer ``β → α`` whose queries are α's tokens and whose
     keys and values are, in every layer, the low-level tokens of β:
     ``z^i = block_i(z^{i−1}, context=z_β^0)``, ``z^0 = z_α^0``. For each α the results of all β are
     concatenated along the features and pass through a self-attention transformer; its last elements, of
     all α, are concatenated and mapped linearly. Blocks are pre-norm, and the maps to the common width see one
-    step, as in the authors' code. A learned token is the last element of each sequence, where the paper
-    reads the last time step: so modalities without time have one too, and it alone stands for a modality
-    that is absent. With one modality only the self-attention is left.
+    step, as in the authors' code. The last element of each sequence is a learned token, where the paper
+    reads the last time step: so modalities without time have one too, and it alone stands in for an absent
+    modality. With a single modality only the self-attention is left.
     Source: Tsai et al. 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences"
     (eqs. 1-5, §3.2).
 
     Args:
-        encoders: By modality; one without tokens is one token.
+        encoders: Encoder of each modality; one without tokens gives its pooled vector as one token.
         embed_dim: Width of the crossmodal transformers and of the result.
-        depth: Layers of each crossmodal transformer.
-        self_depth: Layers of the self-attention transformers.
+        depth: Number of layers of each crossmodal transformer.
+        self_depth: Number of layers of the self-attention transformers.
         heads: Attention heads; divides ``embed_dim``.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
 
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m (T_m + 1), (M − 1)·embed_dim]`` (embed_dim where M = 1).
@@ -96,8 +96,8 @@ class CrossAttention(Fusion):
                 z = block(z, masks[a], context=low[b], context_mask=masks[b])
             streams[a].append(z)
         joined = []
-        for z, own, mask, blocks, norm in zip(low, streams, masks, self.alone, self.norms, strict=True):
-            z = torch.cat(own, 2) if own else z
+        for z, stream, mask, blocks, norm in zip(low, streams, masks, self.alone, self.norms, strict=True):
+            z = torch.cat(stream, 2) if stream else z
             for block in blocks.children():
                 z = block(z, mask)
             joined.append(zero_padding(norm(z), mask))

@@ -1,4 +1,4 @@
-"""Dynamic fusion: each sample takes the path that serves it."""
+"""Dynamic fusion: each sample takes its own path."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Dynamic(TappedFusion):
     The paths join the encoders' first taps, their middle ones, or their embeddings, and pass them through
     three, two or one residual blocks. A gate on the first taps gives logits l, and
     ``y = softmax((l + Gumbel noise) / τ)`` in training, without noise otherwise. The embedding is that of
-    the path with the largest y; backwards it counts as the mixture ``Σ_k y_k h_k`` (straight-through), so
-    that paths which are not chosen learn too. The penalty ``λ Σ_k y_k c_k``, straight through again, prefers
-    cheap paths: c is the part of the encoders' levels that a path needs. All paths are computed; ``choices``
-    say which was taken, ``losses["cost"]`` what it costs. Learned tokens stand in the place of an absent
+    the path with the largest y; its gradient is that of the mixture ``Σ_k y_k h_k`` (straight-through), so
+    that the other paths learn too. The penalty ``λ Σ_k y_k c_k``, also straight-through, favours cheap paths:
+    c is the share of the encoders' levels that a path needs. All paths are computed; ``choices`` say which
+    was taken, ``losses["cost"]`` its cost. Learned tokens stand in for an absent
     modality. Encoders of unlike depth are aligned at their deepest taps.
     Source: Xue & Marculescu 2023, "Dynamic Multimodal Fusion" (decisions at the level of the fusion, the
     resource-aware loss); Jang et al. 2017, "Categorical Reparameterization with Gumbel-Softmax" (§2.2).
 
     Args:
-        encoders: By modality, each with at least one tap.
+        encoders: Encoder of each modality, with at least one tap.
         embed_dim: Width of the paths and of the result.
-        temperature: τ.
-        cost_weight: λ.
-        dropout: In the paths.
+        temperature: Temperature τ of the softmax.
+        cost_weight: Weight λ of the cost.
+        dropout: Dropout rate in the paths.
 
     Shape:
         ``pooled [B, embed_dim]``, ``choices [B, 3]``, ``losses["cost"] [B]``.
@@ -78,8 +78,8 @@ class Dynamic(TappedFusion):
         self.levels = (0, depth // 2)
         dims = [[tap.dim for tap in self.taps[level]] for level in self.levels]
         dims.append([e.embed_dim for e in encoders.values()])
-        self.missing = nn.ModuleList([MissingTokens(own) for own in dims])
-        self.enter = nn.ModuleList([nn.Linear(sum(own), embed_dim) for own in dims])
+        self.missing = nn.ModuleList([MissingTokens(sizes) for sizes in dims])
+        self.enter = nn.ModuleList([nn.Linear(sum(sizes), embed_dim) for sizes in dims])
         self.trunks = nn.ModuleList(
             [
                 nn.Sequential(
@@ -99,10 +99,10 @@ class Dynamic(TappedFusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        there = stack_present(self.modalities, present)
+        masks = stack_present(self.modalities, present)
         read = [self.level(outputs, level) for level in self.levels]
         read.append([outputs[m].pooled for m in self.modalities])
-        joined = [torch.cat(missing(x, there), 1) for missing, x in zip(self.missing, read, strict=True)]
+        joined = [torch.cat(missing(x, masks), 1) for missing, x in zip(self.missing, read, strict=True)]
         every = torch.stack(
             [trunk(enter(x)) for trunk, enter, x in zip(self.trunks, self.enter, joined, strict=True)], 1
         )
@@ -124,5 +124,5 @@ class Dynamic(TappedFusion):
 
 
 def _straight_through(value: Tensor, slope: Tensor) -> Tensor:
-    """The one tensor's value with the other's gradient."""
+    """Return one tensor's value with the gradient of the other."""
     return value.detach() + (slope - slope.detach())

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class TransferUnit(nn.Module):
-    """Squeeze all modalities at one level, excite the channels of each.
+    """Squeezes all modalities at one level and excites the channels of each.
 
     ``Z = ReLU(W [S_1; …; S_M] + b)``, ``h_m ← 2σ(W_m Z + b_m) ⊙ h_m``, S the spatial mean.
     """
@@ -36,17 +36,17 @@ class TransferUnit(nn.Module):
         masks: Mapping[str, Tensor],
         present: Mapping[str, Tensor] | None,
     ) -> dict[str, Tensor]:
-        some = next(iter(hidden.values()))
-        nobody = torch.zeros(some.shape[0], dtype=torch.bool, device=some.device)
-        squeezed, there = [], []
+        first = next(iter(hidden.values()))
+        nobody = torch.zeros(first.shape[0], dtype=torch.bool, device=first.device)
+        squeezed, rows = [], []
         for m, tap in self.taps.items():
             if m in hidden:
                 squeezed.append(pool(hidden[m], tap.layout, masks.get(m)))
-                there.append(~nobody if present is None else present[m])
+                rows.append(~nobody if present is None else present[m])
             else:
-                squeezed.append(some.new_zeros(some.shape[0], tap.dim))
-                there.append(nobody)
-        z = self.squeeze(torch.cat(self.missing(squeezed, there), 1)).relu()
+                squeezed.append(first.new_zeros(first.shape[0], tap.dim))
+                rows.append(nobody)
+        z = self.squeeze(torch.cat(self.missing(squeezed, rows), 1)).relu()
         out = {}
         for m, excite in zip(self.modalities, self.excite, strict=True):
             if m in hidden:
@@ -64,7 +64,7 @@ class MMTM(PooledFusion):
     Source: Joze et al. 2020, "MMTM: Multimodal Transfer Module for CNN Fusion" (eqs. 2-5).
 
     Args:
-        encoders: By modality, staged.
+        encoders: Staged encoder of each modality.
         embed_dim: Size of the result.
         ratio: Reduction of the squeezed vector; 4 as in the paper.
 

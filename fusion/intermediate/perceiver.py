@@ -1,4 +1,4 @@
-"""One perceiver for all modalities, or for each group of alike ones."""
+"""One perceiver for all modalities, or for each group of similar ones."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from torch.nn import functional as F
 class Perceiver(Fusion):
     """One perceiver, shared by all modalities, and one crossmodal block, shared by all pairs.
 
-    Or one for each group of modalities and each group of pairs, such as `modality_heterogeneity` and
-    `interaction_heterogeneity` find.
+    Or one for each group of modalities and each group of pairs, such as those of `modality_heterogeneity`
+    and `interaction_heterogeneity`.
 
     A few learned latents attend to the tokens of one modality, marked with its embedding, and to themselves:
-    ``z_m = perceiver(latents, x_m + e_m)``, in which the latents are among the keys, so that there are some
-    where the modality is absent. A crossmodal block lets the latents of each modality attend to
+    ``z_m = perceiver(latents, x_m + e_m)``. The latents are among the keys, so that an absent modality has
+    keys too. A crossmodal block lets the latents of each modality attend to
     those of each other one, ``z_{α←β} = block(z_α, context=z_β)``, and the embedding is the mean over the
-    pairs, so that the number of parameters does not grow with that of the modalities, but for their
-    embeddings and maps to the common width. (The paper concatenates the pairs.) Pairs with an absent
+    pairs, so that only the modalities' embeddings and maps to the common width grow in number with the
+    modalities. (The paper concatenates the pairs.) Pairs with an absent
     modality are left out; a modality that is alone attends to itself, by the block of the first group.
     Source: Liang et al. 2022, "High-Modality Multimodal Transformer: Quantifying Modality and Interaction
     Heterogeneity for High-Modality Representation Learning" (HighMMT); Jaegle et al. 2021, "Perceiver"
     (§3.1).
 
     Args:
-        encoders: By modality; one without tokens is one token.
+        encoders: Encoder of each modality; one without tokens gives its pooled vector as one token.
         embed_dim: Width of the latents and of the result.
-        latents: Their number.
-        depth: Layers of the perceiver, each of them attention to the tokens and attention to the latents.
+        latents: Number of latents.
+        depth: Number of layers of the perceiver, each with attention to the tokens and to the latents.
         heads: Attention heads; divides ``embed_dim``.
-        dropout: In the blocks.
-        modality_groups: Of modalities that share a perceiver, each modality once:
+        dropout: Dropout rate in the blocks.
+        modality_groups: Groups of modalities that share a perceiver, each modality once:
             ``modality_heterogeneity(...).groups(2)``. By default all are one group.
-        pair_groups: Of pairs of modalities that share a crossmodal block, each pair once:
+        pair_groups: Groups of pairs of modalities that share a crossmodal block, each pair once:
             ``interaction_heterogeneity(...).groups(2)``. By default all are one group.
 
     Shape:
@@ -52,7 +52,7 @@ class Perceiver(Fusion):
 
     Raises:
         ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``latents`` or ``depth`` is below 1;
-            groups that lack a modality or a pair, hold one twice or one that there is not.
+            groups that lack a modality or a pair, hold one twice, or hold an unknown one.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -83,12 +83,12 @@ class Perceiver(Fusion):
         super().__init__(encoders)
         check_at_least(1, "fusion 'perceiver'", latents=latents, depth=depth)
         count = len(encoders)
-        own = _places("modality_groups", modality_groups, [(m,) for m in self.modalities])
+        singles = _places("modality_groups", modality_groups, [(m,) for m in self.modalities])
         common = _places("pair_groups", pair_groups, list(combinations(self.modalities, 2)))
-        self.groups = [[i for (i,) in group] for group in own]
+        self.groups = [[i for (i,) in group] for group in singles]
         self.embed_dim = self.token_dim = embed_dim
         self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)
-        self.readers = nn.ModuleList([_Reader(embed_dim, latents, depth, heads, dropout) for _ in own])
+        self.readers = nn.ModuleList([_Reader(embed_dim, latents, depth, heads, dropout) for _ in singles])
         self.crossmodal = nn.ModuleList([TransformerBlock(embed_dim, heads, dropout=dropout) for _ in common])
         self.norm = nn.LayerNorm(embed_dim)
         place = {frozenset(pair): k for k, group in enumerate(common) for pair in group}
@@ -107,32 +107,32 @@ class Perceiver(Fusion):
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
         tokens, masks = self.tokens(outputs, present)
-        there = torch.stack([m.any(1) for m in masks], 1)
+        rows = torch.stack([m.any(1) for m in masks], 1)
         grouped = zip(self.readers, self.groups, strict=True)
-        read = [reader([tokens[i] for i in own], [masks[i] for i in own]) for reader, own in grouped]
+        read = [reader([tokens[i] for i in group], [masks[i] for i in group]) for reader, group in grouped]
         z = torch.cat(read, 1).index_select(1, self.back)
-        asked, told = (
+        queries, contexts = (
             torch.split(z.index_select(1, i), self.sizes, 1) for i in (self.queries, self.contexts)
         )
         pairs = torch.cat(
             [
                 block(a.flatten(0, 1), context=b.flatten(0, 1)).reshape(a.shape)
-                for block, a, b in zip(self.crossmodal, asked, told, strict=True)
+                for block, a, b in zip(self.crossmodal, queries, contexts, strict=True)
             ],
             1,
         )
-        counts = self._counts(there).to(pairs.dtype)
+        counts = self._counts(rows).to(pairs.dtype)
         pooled = torch.einsum("bpe,bp->be", self.norm(pairs).mean(2), counts)
         latents = z.shape[2]
         return FusionOutput(
             pooled=pooled,
             tokens=self.norm(z).flatten(1, 2),
-            mask=there.repeat_interleave(latents, 1),
+            mask=rows.repeat_interleave(latents, 1),
         )
 
-    def _counts(self, there: Tensor) -> Tensor:
-        """The weights of the pairs ``[B, M²]``: of two present modalities, or of one that is alone."""
-        both = there.index_select(1, self.queries) & there.index_select(1, self.contexts)
+    def _counts(self, rows: Tensor) -> Tensor:
+        """Return the weights of the pairs ``[B, M²]``: of two present modalities, or of one that is alone."""
+        both = rows.index_select(1, self.queries) & rows.index_select(1, self.contexts)
         others = both & (self.queries != self.contexts)
         both = torch.where(others.any(1, keepdim=True), others, both)
         both = (both | ~both.any(1, keepdim=True)).float()
@@ -140,7 +140,7 @@ class Perceiver(Fusion):
 
 
 class _Reader(nn.Module):
-    """The perceiver of a group of modalities: its latents read each of them in the same way."""
+    """Perceiver of a group of modalities, whose latents read each of them in the same way."""
 
     def __init__(self, dim: int, latents: int, depth: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class _Reader(nn.Module):
         )
 
     def forward(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
-        """From ``[B, T_m, D]`` and ``[B, T_m]`` of each modality to ``[B, modalities, latents, D]``."""
+        """Read tokens ``[B, T_m, D]`` under masks ``[B, T_m]`` into ``[B, modalities, latents, D]``."""
         size, count, longest = tokens[0].shape[0], len(tokens), max(z.shape[1] for z in tokens)
         x = torch.stack([F.pad(z, (0, 0, 0, longest - z.shape[1])) for z in tokens], 1).flatten(0, 1)
         mask = torch.stack([F.pad(m, (0, longest - m.shape[1])) for m in masks], 1).flatten(0, 1)
@@ -165,7 +165,7 @@ class _Reader(nn.Module):
 def _places(
     name: str, groups: Sequence[Sequence[Sequence[str]]] | None, items: Sequence[tuple[str, ...]]
 ) -> list[list[tuple[int, ...]]]:
-    """The groups in numbers of modalities; each of the items once, in whatever order its names are."""
+    """Return the groups with modalities as indices; each item once, its names in any order."""
     names = list(dict.fromkeys(m for item in items for m in item))
     if groups is None:
         groups = [items]

@@ -1,4 +1,4 @@
-"""Units whose activations are alike are merged."""
+"""Fusion that merges units with similar activations."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from torch import Tensor, nn
 
 @register_fusion("similar_units")
 class SimilarUnits(Fusion):
-    """Units of all embeddings whose activations go together become one.
+    """Units of all embeddings whose activations correlate become one.
 
+    This fusion is the library's own, not a published baseline.
     ``z_k = Σ_{j∈C_k} s_j x̂_j / |C_k|``, ``h = W z + b``: x̂ are the standardised units of ``[x_1; …; x_M]``,
     C_k groups of units, of whatever modality, found by average linkage on ``1 − |correlation|`` over the
     training samples that have both units, s_j = ±1 the sign of a unit's correlation with its group's first.
     The mean is over the units that a sample has, so that a merged unit stands in for those that are absent;
-    a group that is wholly absent is a learned value. What `fit` finds is saved with the model; until then
-    neighbouring units make the groups.
+    a group that is wholly absent is a learned value. The groups that `fit` finds are saved with the model;
+    before that, neighbouring units form them.
     Source: correlation as the measure and average linkage as the grouping are those of Eisen et al. 1998,
     "Cluster Analysis and Display of Genome-wide Expression Patterns"; that groups become units is ours.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
-        groups: How many units are left after merging; by default half of all.
+        groups: Number of units that are left after merging; by default half of all.
 
     Shape:
         ``pooled [B, embed_dim]``.
@@ -79,11 +80,11 @@ class SimilarUnits(Fusion):
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
         x = self.standardise(torch.cat([outputs[m].pooled for m in self.modalities], 1))
-        there = stack_present(self.modalities, present)
-        if there is None:
+        masks = stack_present(self.modalities, present)
+        if masks is None:
             z = x @ (self.merge / self.merge.abs().sum(0))
         else:
-            counts = torch.stack(there, 1).index_select(1, self.owner).to(x.dtype)
+            counts = torch.stack(masks, 1).index_select(1, self.owner).to(x.dtype)
             units = counts @ self.merge.abs()
             z = torch.where(
                 units > 0, (x * counts) @ self.merge / units.clamp(min=1), self.absent.to(x.dtype)
@@ -93,7 +94,7 @@ class SimilarUnits(Fusion):
     def measure(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None, labels: Labels
     ) -> None:
-        """Take means and scales, and find the groups.
+        """Measure means and scales, and find the groups.
 
         Raises:
             ValueError: There are fewer than two samples.
@@ -103,9 +104,9 @@ class SimilarUnits(Fusion):
             raise ValueError(
                 f"fusion 'similar_units' should be fitted on two samples or more. Found {len(x)}."
             )
-        there = stack_present(self.modalities, present)
-        if there is not None:
-            x = x.where(torch.stack(there, 1).index_select(1, self.owner), torch.nan)
+        masks = stack_present(self.modalities, present)
+        if masks is not None:
+            x = x.where(torch.stack(masks, 1).index_select(1, self.owner), torch.nan)
         self.standardise.fit(x)
         correlation = correlations(x)
         count = self.merge.shape[1]

@@ -20,21 +20,21 @@ from torch import Tensor, nn
 class StackedAutoencoders(PooledFusion):
     """Joins the modalities' features and compresses them by stacked auto-encoders.
 
-    ``h_0 = [x_1; …; x_M]``, ``h_l = ReLU(W_l h_{l−1} + b_l)``, ``ĥ_{l−1} = V_l h_l + c_l``; the last h is the
-    embedding. Each auto-encoder learns to reconstruct what it reads, by the penalty
-    ``λ Σ_l ‖h_{l−1} − ĥ_{l−1}‖² / dim(h_{l−1})`` in which h_{l−1} is a constant: no gradient of it passes to
-    the layers below, just as in layer-wise training, and no layer can serve it by shrinking what it has to
-    reconstruct. All are trained at once, with the tasks, where the paper trains one after the other. A
-    learned token stands in the place of an absent modality, and is not reconstructed.
+    ``h_0 = [x_1; …; x_M]``, ``h_l = ReLU(W_l h_{l−1} + b_l)``, ``ĥ_{l−1} = V_l h_l + c_l``; the last h is
+    the embedding. Each auto-encoder learns to reconstruct what it reads, by the penalty ``λ Σ_l ‖h_{l−1} −
+    ĥ_{l−1}‖² / dim(h_{l−1})`` in which h_{l−1} is a constant: no gradient of the penalty reaches the layers
+    below, as in layer-wise training, and no layer can lower it by shrinking its input. All are trained at
+    once, with the tasks, where the paper trains one after the other. A learned token stands in for an
+    absent modality, and is not reconstructed.
     Source: Ding & Tao 2015, "Robust Face Recognition via Multimodal Deep Face Representation";
     Bengio et al. 2007, "Greedy Layer-Wise Training of Deep Networks".
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the last code, the result.
         depth: Number of auto-encoders, three in the paper; sizes fall from that of the joined features in
             equal ratios.
-        reconstruction_weight: λ.
+        reconstruction_weight: Weight λ of the reconstruction.
 
     Shape:
         ``pooled [B, embed_dim]``, ``losses["reconstruction"] [B]``.
@@ -86,10 +86,10 @@ class StackedAutoencoders(PooledFusion):
         reconstruction = self.reconstruction_weight * torch.stack(errors).sum(0)
         return FusionOutput(pooled=h, losses={"reconstruction": reconstruction})
 
-    def _counts(self, there: Sequence[Tensor] | None) -> Tensor | None:
-        """Which features of the joined vector are there ``[B, Σ_m D_m]``; None for all."""
-        if there is None:
+    def _counts(self, masks: Sequence[Tensor] | None) -> Tensor | None:
+        """Return the mask of the present features of the joined vector ``[B, Σ_m D_m]``; None for all."""
+        if masks is None:
             return None
         return torch.cat(
-            [p.unsqueeze(1).expand(-1, d) for p, d in zip(there, self.dims, strict=True)], 1
+            [p.unsqueeze(1).expand(-1, d) for p, d in zip(masks, self.dims, strict=True)], 1
         ).float()

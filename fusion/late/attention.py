@@ -19,13 +19,13 @@ class ModalityAttention(ProjectedFusion):
     """Weighs the modalities for each sample by softmax attention with a learned query.
 
     ``h = Σ_m a_m u_m`` with ``u_m = W_m x_m + b_m``, ``a = softmax_m(q · tanh(V_m x_m + c_m))`` over the
-    modalities that are there, or over all where none is. ``modality_weights`` are the a.
+    present modalities, or over all where none is. ``modality_weights`` are the a.
     Source: Hori et al. 2017, "Attention-Based Multimodal Fusion for Video Description", with a learned query
     in the place of a decoder's state, as Yang et al. 2016, "Hierarchical Attention Networks for Document
     Classification" (eqs. 5-7).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result, and of the query.
 
     Shape:
@@ -57,8 +57,8 @@ class ModalityAttention(ProjectedFusion):
         keys = [k(outputs[m].pooled) for m, k in zip(self.modalities, self.keys, strict=True)]
         scores = self.query(torch.stack(keys, 1).tanh()).squeeze(2).float()
         if present is not None:
-            there = self.presence(present)
-            scores = scores.masked_fill(~there & there.any(1, keepdim=True), -math.inf)
+            mask = self.presence(present)
+            scores = scores.masked_fill(~mask & mask.any(1, keepdim=True), -math.inf)
         weights = scores.softmax(1)
         pooled = torch.einsum("bm,bmd->bd", weights.to(u.dtype), u)
         return FusionOutput(pooled=pooled, modality_weights=weights)

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 class LateConcat(PooledFusion):
     """Concatenates the pooled vectors and maps them linearly: ``h = W [x_1; …; x_M] + b``.
 
-    The plain baseline that every other fusion has to beat.
+    The plain baseline that every other fusion should beat.
     Source: Baltrušaitis et al. 2019, "Multimodal Machine Learning" (§5.1).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
 
     Shape:

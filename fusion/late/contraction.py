@@ -13,13 +13,13 @@ from torch import Tensor, nn
 class Contraction(nn.Module):
     """``h_e = Σ_{i,j,…} W_{ij…e} x_i y_j …`` for each sample, without the outer product of all vectors.
 
-    The vectors of some modes are multiplied out and contracted with the weight in one product of
-    matrices; what is left is contracted mode by mode. Of all ways to part the modes it is the one that
-    holds the fewest numbers for a sample (`partition`); the product of matrices has as many operations in
-    each. The weight is kept in that order, so that it is never copied.
+    The vectors of some modes are multiplied out and contracted with the weight in one matrix product;
+    the rest is contracted mode by mode. Of all partitions of the modes, `partition` chooses the one that
+    holds the fewest numbers for a sample; the matrix product costs the same in each. The weight is kept in
+    that order, so that it is never copied.
 
     Args:
-        dims: Of the vectors.
+        dims: Sizes of the vectors.
         out: Size of the result.
 
     Shape:
@@ -36,13 +36,13 @@ class Contraction(nn.Module):
         super().__init__()
         self.dims, self.out = tuple(dims), out
         self.first, self.rest = partition(self.dims, out)
-        bound = math.prod(dims) ** -0.5  # of a linear layer on the outer product
+        bound = math.prod(dims) ** -0.5  # as in a linear layer on the outer product
         joint = math.prod(dims[m] for m in self.first)
         shape = (joint, *(dims[m] for m in self.rest), out)
         self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
     def load(self, weight: Tensor) -> None:
-        """Take the weight ``[D_1, …, D_M, out]`` over."""
+        """Copy the weight ``[D_1, …, D_M, out]`` into this layout."""
         ordered = weight.detach().permute(*self.first, *self.rest, len(self.dims))
         with torch.no_grad():
             self.weight.copy_(ordered.reshape(self.weight.shape))
@@ -58,7 +58,7 @@ class Contraction(nn.Module):
 
 
 def partition(dims: Sequence[int], out: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Which modes are multiplied out first, and in which order the others follow.
+    """Return which modes are multiplied out first, and in which order the others follow.
 
     Three modes or more are never multiplied out all together.
 
@@ -72,10 +72,10 @@ def partition(dims: Sequence[int], out: int) -> tuple[tuple[int, ...], tuple[int
     least = math.inf
     for count in range(1, most + 1):
         for first in itertools.combinations(modes, count):
-            # The largest of the others first: what it leaves is the smallest.
+            # The largest of the others first, which leaves the smallest result.
             rest = tuple(sorted((m for m in modes if m not in first), key=lambda m: (-dims[m], m)))
-            held = sum(math.prod(dims[m] for m in first[:i]) for i in range(2, count + 1))
-            held += sum(out * math.prod(dims[m] for m in rest[i:]) for i in range(len(rest) + 1))
-            if held < least:
-                best, least = (first, rest), held
+            numbers = sum(math.prod(dims[m] for m in first[:i]) for i in range(2, count + 1))
+            numbers += sum(out * math.prod(dims[m] for m in rest[i:]) for i in range(len(rest) + 1))
+            if numbers < least:
+                best, least = (first, rest), numbers
     return best

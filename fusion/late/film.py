@@ -19,20 +19,20 @@ from sennit.registry import unknown_name
 class FiLM(PooledFusion):
     """Feature-wise linear modulation: the other modalities scale and shift the features of one.
 
-    ``h = γ ⊙ (W x_1 + b) + β`` with ``[γ; β] = V [x_2; …; x_M] + c``; as in the paper, γ starts about 1.
-    In the place of an absent modality stands a learned token. One modality alone is not modulated.
+    ``h = γ ⊙ (W x_1 + b) + β`` with ``[γ; β] = V [x_2; …; x_M] + c``; as in the paper, γ starts near 1.
+    A learned token stands in for an absent modality. One modality alone is not modulated.
     Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer" (eqs. 1-2).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
-        modulated: The modality whose features are scaled and shifted; None for the first.
+        modulated: Modality whose features are scaled and shifted; None for the first.
 
     Shape:
         ``pooled [B, embed_dim]``.
 
     Raises:
-        ValueError: There is no modality of the name ``modulated``.
+        ValueError: No modality is called ``modulated``.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -50,7 +50,7 @@ class FiLM(PooledFusion):
         super().__init__(encoders)
         self.embed_dim = embed_dim
         if modulated is not None and modulated not in encoders:
-            raise unknown_name("modality to be `modulated`", modulated, encoders)
+            raise unknown_name("modality in `modulated`", modulated, encoders)
         self.place = 0 if modulated is None else self.modalities.index(modulated)
         self.features = nn.Linear(self.dims[self.place], embed_dim)
         others = sum(self.dims) - self.dims[self.place]

@@ -19,11 +19,11 @@ class Gated(PooledFusion):
 
     ``h_m = tanh(W_m x_m)``, ``z_m = σ(U_m [x_1; …; x_M])``, ``h = Σ_m z_m ⊙ h_m``; with two
     modalities the gates are tied as in the paper, ``h = z ⊙ h_1 + (1 − z) ⊙ h_2``.
-    ``modality_weights`` are the gates' means over the features, scaled to sum to one.
+    ``modality_weights`` are the gates' means over the features, normalised to sum to one.
     Source: Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion" (§3.1, fig. 2).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
 
     Shape:

@@ -19,12 +19,13 @@ class LowRank(PooledFusion):
     """Tensor fusion with a weight tensor of low rank, never built.
 
     ``h = Σ_r w_r · ⊙_m (W_m^(r) [x_m; 1]) + b``. The appended 1s keep the unimodal and pairwise terms; the
-    columns that they meet start at one, so that these terms are no smaller at first than the product of all.
+    columns that multiply them start at one, so that at first these terms are no smaller than the full
+    product.
     Source: Z. Liu et al. 2018, "Efficient Low-rank Multimodal Fusion with Modality-Specific Factors"
     (eq. 8, with the rank weights of the authors' code).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
         rank: Number of factors.
 

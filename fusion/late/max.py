@@ -19,12 +19,12 @@ from torch.nn import functional as F
 class LateMax(ProjectedFusion):
     """The elementwise maximum of the pooled vectors, mapped into one space: ``h = max_m (W_m x_m + b_m)``.
 
-    It is taken over the modalities that are there, or over all the b_m where none is. ``modality_weights``
-    are the shares of the features that each modality gives.
+    The maximum is over the present modalities, or over all the b_m where none is present.
+    ``modality_weights`` are the shares of the features that come from each modality.
     Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (max-pooling).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
 
     Shape:
@@ -48,9 +48,9 @@ class LateMax(ProjectedFusion):
     ) -> FusionOutput:
         u = torch.stack(self.projected(outputs), 1)
         if present is not None:
-            there = self.presence(present)
-            there = there | ~there.any(1, keepdim=True)
-            u = u.masked_fill(~there.unsqueeze(2), -math.inf)
-        largest, giver = u.max(1)
-        share = F.one_hot(giver, len(self.modalities)).to(u.dtype).mean(1)
+            mask = self.presence(present)
+            counted = mask | ~mask.any(1, keepdim=True)
+            u = u.masked_fill(~counted.unsqueeze(2), -math.inf)
+        largest, winner = u.max(1)
+        share = F.one_hot(winner, len(self.modalities)).to(u.dtype).mean(1)
         return FusionOutput(pooled=largest, modality_weights=share)

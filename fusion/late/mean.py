@@ -18,13 +18,13 @@ from torch import Tensor
 class LateMean(ProjectedFusion):
     """The mean of the pooled vectors, mapped into one space: ``h = 1/K Σ_m (W_m x_m + b_m)``.
 
-    The sum and K are over the modalities that are there, so that the scale stays when one is absent; with
-    none of them the result is the mean of the b_m. ``modality_weights`` are equal over the present ones.
+    The sum and K are over the present modalities, so that the scale does not change when one is absent;
+    with none present the result is the mean of the b_m. ``modality_weights`` are equal over the present ones.
     Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (additive), as a
     mean.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
 
     Shape:

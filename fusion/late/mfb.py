@@ -19,15 +19,15 @@ class MFB(PooledFusion):
     """Factorised bilinear pooling: ``z_o = Σ_f ∏_m (U_m x_m + c_m)_of``, then power and l2 normalisation.
 
     ``z ← sign(z) |z|^½``, ``z ← z / ‖z‖``. For more than two modalities the product goes over all of them.
-    In the place of an absent modality stands a learned token.
+    A learned token stands in for an absent modality.
     Source: Yu et al. 2017, "Multi-modal Factorized Bilinear Pooling with Co-attention Learning for Visual
     Question Answering" (§3), with the biases of the authors' code.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
-        factors: Of each feature; summed.
-        dropout: Before the sum.
+        factors: Number of factors that are summed to one feature.
+        dropout: Dropout rate before the sum.
 
     Shape:
         ``pooled [B, embed_dim]``, of length 1.

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 class MultiplicativeInteractions(PooledFusion):
     """A full bilinear form of two modalities: ``z = xᵀ 𝕎 y + U x + V y + b``.
 
-    With more than two, every pair has its bilinear form: ``z = Σ_{m<n} x_mᵀ 𝕎_mn x_n + Σ_m U_m x_m + b``.
-    Every 𝕎 starts at zero, so that at first it is linear. In the place of an absent modality stands a
-    learned token.
+    With more than two modalities, every pair has a bilinear form: ``z = Σ_{m<n} x_mᵀ 𝕎_mn x_n + Σ_m U_m x_m
+    + b``. Every 𝕎 starts at zero, so that the fusion starts linear. A learned token stands in for an absent
+    modality.
     Source: Jayakumar et al. 2020, "Multiplicative Interactions and Where to Find Them" (eq. 1); the paper
     has two inputs.
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
 
     Shape:

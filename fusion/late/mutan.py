@@ -19,15 +19,15 @@ class MUTAN(PooledFusion):
 
     ``x̃_m = W_m x_m + c_m``, ``z = Σ_r ⊙_m (N_m^(r) x̃_m)``, ``h = W_o z + b``: each feature of z sees a
     slice of the core tensor of rank R at most. For more than two modalities the product goes over all of
-    them. In the place of an absent modality stands a learned token.
+    them. A learned token stands in for an absent modality.
     Source: Ben-younes et al. 2017, "MUTAN: Multimodal Tucker Fusion for Visual Question Answering" (Tucker
     fusion with the constraint on the rank of the core).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
         core_dim: Size of the core tensor in each of its modes, that of z included.
-        rank: R, of each slice of the core.
+        rank: Rank R of each slice of the core.
 
     Shape:
         ``pooled [B, embed_dim]``.

@@ -18,12 +18,12 @@ from torch import Tensor
 class LateSum(ProjectedFusion):
     """Adds the pooled vectors, mapped into one space: ``h = Σ_m (W_m x_m + b_m)``.
 
-    With every modality there it is the map of `LateConcat`; an absent one adds nothing here, and with none
-    the result is zero. ``modality_weights`` are equal over the present ones.
+    With every modality present it is the map of `LateConcat`; an absent one adds nothing, and with none
+    present the result is zero. ``modality_weights`` are equal over the present ones.
     Source: Kiela et al. 2018, "Efficient Large-Scale Multi-Modal Classification" (additive).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
 
     Shape:

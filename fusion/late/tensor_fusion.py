@@ -23,17 +23,17 @@ MOST_WEIGHTS = 2**27
 class TensorFusion(PooledFusion):
     """A linear map of the outer product of all modalities: ``h = W · ⊗_m [x_m; 1] + b``.
 
-    The appended 1s keep the unimodal terms and those of fewer modalities. The outer product of three or
-    more is never built: the weight is contracted with one part of the modalities, then with the others.
-    In the place of an absent modality stands a learned token. Modalities of more than ``max_dim`` features
-    are first mapped linearly to so many, for the weight has ``∏_m (D_m + 1) · embed_dim`` entries.
+    The appended 1s keep the terms of single modalities and of fewer than all. The outer product of three or
+    more is never built: the weight is contracted with some of the modalities, then with the others.
+    A learned token stands in for an absent modality. Modalities of more than ``max_dim`` features
+    are first mapped linearly to that size, since the weight has ``∏_m (D_m + 1) · embed_dim`` entries.
     Source: Zadeh et al. 2017, "Tensor Fusion Network for Multimodal Sentiment Analysis" (the tensor
     fusion layer, and the first map of the inference network).
 
     Args:
-        encoders: By modality.
+        encoders: Encoder of each modality.
         embed_dim: Size of the result.
-        max_dim: Most features of a modality (32 in the paper, of sound and picture).
+        max_dim: Largest number of features of a modality (32 in the paper, for sound and vision).
 
     Shape:
         ``pooled [B, embed_dim]``.

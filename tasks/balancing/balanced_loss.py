@@ -98,7 +98,8 @@ def _balanced(
         shared += unweighted(model, boundaries, tasks, weights)
     pairs = zip(learning, gradients[: len(learning)], strict=True)
     heads = [(x, g) for x, g in pairs if g is not None and id(x) not in at_boundary]
-    surrogate = with_gradients(total, *zip(*heads, *shared, strict=True), scale)
+    tensors, gradients_of = zip(*heads, *shared, strict=True)
+    surrogate = with_gradients(total, tensors, gradients_of, scale)
     if hooked:  # a hook would see its gradient twice
         surrogate = surrogate + (total - total.detach())
     parts = {f"weight/{task}": weight for task, weight in zip(tasks, weights, strict=True)}

@@ -10,7 +10,9 @@ from sennit.tasks import Classification, Learner, MultiLabel, Regression, create
 from sennit.tasks.balancing._base import BALANCINGS, LEVELS
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.losses import active_tasks, task_losses, training_features
-from sennit.testing import task_kit
+from sennit.testing import check_balancing
+from sennit.testing.gradients import assert_close_gradients, backward
+from sennit.testing.task_kit import check_config_round_trip
 
 from tests.parts import make_batch, make_model
 
@@ -34,22 +36,12 @@ def test_every_balancing_has_an_example() -> None:
 
 @each
 def test_config_round_trip(name: str) -> None:
-    task_kit.check_config_round_trip(create_balancing(name, **EXAMPLES[name]), BALANCINGS)
+    check_config_round_trip(create_balancing(name, **EXAMPLES[name]), BALANCINGS)
 
 
 @each
-def test_weights(name: str) -> None:
-    task_kit.check_balancing(lambda: create_balancing(name, **EXAMPLES[name]))
-
-
-@each
-def test_directions(name: str) -> None:
-    task_kit.check_balancing_directions(lambda: create_balancing(name, **EXAMPLES[name]))
-
-
-@each
-def test_state_round_trip(name: str) -> None:
-    task_kit.check_balancing_state_round_trip(lambda: create_balancing(name, **EXAMPLES[name]))
+def test_contract(name: str) -> None:
+    check_balancing(lambda: create_balancing(name, **EXAMPLES[name]))
 
 
 @each
@@ -73,8 +65,8 @@ def test_a_step_at_either_level(name: str, level: str) -> None:
     read = list(shared.values()) if level == "parameters" else [features[""].by_task["y"]]
     rows = []
     for x in losses:
-        found = torch.autograd.grad(x, read, retain_graph=True, materialize_grads=True)
-        rows.append(torch.cat([g.flatten() for g in found]))
+        gradients = torch.autograd.grad(x, read, retain_graph=True, materialize_grads=True)
+        rows.append(torch.cat([g.flatten() for g in gradients]))
     again.bind(list(tasks))
     torch.manual_seed(0)  # of random orders
     weights = again.weights_of(torch.stack(rows) @ torch.stack(rows).T, active)
@@ -85,8 +77,8 @@ def test_a_step_at_either_level(name: str, level: str) -> None:
     own = torch.autograd.grad(sum(losses), list(heads.values()), allow_unused=True)
 
     torch.manual_seed(0)
-    found = task_kit.backward(model, batch, lambda b: balanced_loss(model, balancing, b))
-    task_kit.assert_close_gradients(found, expected | dict(zip(heads, own, strict=True)))
+    gradients = backward(model, batch, lambda b: balanced_loss(model, balancing, b))
+    assert_close_gradients(gradients, expected | dict(zip(heads, own, strict=True)))
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     optimizer.step()
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}

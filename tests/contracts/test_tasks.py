@@ -20,7 +20,8 @@ from sennit.tasks import (
     list_tasks,
 )
 from sennit.tasks._base import TASKS
-from sennit.testing import task_kit as kit
+from sennit.testing import check_task
+from sennit.testing.task_kit import check_config_round_trip
 from torch import Tensor
 
 
@@ -54,24 +55,15 @@ def test_every_task_has_an_example() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_config_round_trip(name: str) -> None:
     task = EXAMPLES[name].make()
-    again = kit.check_config_round_trip(task, TASKS)
+    again = check_config_round_trip(task, TASKS)
     assert (again.reads, again.of, again.views) == (task.reads, task.of, task.views)
 
 
 @pytest.mark.parametrize("name", LABELLED)
-@pytest.mark.parametrize(
-    "check",
-    [
-        kit.check_loss_is_per_sample,
-        kit.check_gradient_to_every_parameter_of_the_head,
-        kit.check_one_candidate_decides_alone,
-        kit.check_metrics_and_predictions,
-    ],
-)
-def test_labelled_task(check: Callable[[Task, Tensor], None], name: str) -> None:
+def test_labelled_task(name: str) -> None:
     example = EXAMPLES[name]
     assert example.target is not None
-    check(example.make(), example.target(12))
+    check_task(example.make(), example.target(12))
 
 
 def test_an_unknown_task_or_option_is_refused_with_close_matches() -> None:

@@ -10,7 +10,7 @@ import torch
 from sennit.data import Batch
 from sennit.tasks import Classification, Learner, MultiTaskModel, Regression, create_balancing, create_sharing
 from sennit.tasks.balancing._base import LEVELS
-from sennit.testing.task_kit import assert_close_gradients, backward
+from sennit.testing.gradients import assert_close_gradients, backward
 from torch import Tensor, nn
 
 from tests.contracts.test_sharings import EXAMPLES

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sennit.tasks import Classification, MultiLabel, Regression, Weighting, create_weighting, list_weightings
 from sennit.tasks.weighting._base import WEIGHTINGS
-from sennit.testing import task_kit
+from sennit.testing import check_weighting
+from sennit.testing.task_kit import check_config_round_trip
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "dwa": {"temperature": 1.0},
@@ -36,25 +37,10 @@ def test_every_weighting_has_an_example() -> None:
 
 @each
 def test_config_round_trip(name: str) -> None:
-    task_kit.check_config_round_trip(make(name), WEIGHTINGS)
+    check_config_round_trip(make(name), WEIGHTINGS)
 
 
 @each
-def test_inactive_tasks_neither_count_nor_move(name: str) -> None:
+def test_contract(name: str) -> None:
     """⚑"""
-    task_kit.check_weighting(lambda: make(name), TASKS)
-
-
-@each
-def test_evaluation_moves_nothing(name: str) -> None:
-    task_kit.check_weighting_keeps_still_in_evaluation(lambda: make(name), TASKS)
-
-
-@each
-def test_state_round_trip(name: str) -> None:
-    task_kit.check_weighting_state_round_trip(lambda: make(name), TASKS)
-
-
-@each
-def test_a_loss_that_is_not_finite_spoils_nothing(name: str) -> None:
-    task_kit.check_weighting_outlives_a_loss_that_is_not_finite(lambda: make(name), TASKS)
+    check_weighting(lambda: make(name), TASKS)

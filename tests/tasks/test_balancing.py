@@ -23,7 +23,7 @@ from sennit.tasks import (
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.losses import active_tasks, task_losses, training_features
-from sennit.testing.task_kit import assert_close_gradients, backward
+from sennit.testing.gradients import assert_close_gradients, backward
 from torch import Tensor
 from torch.utils.data import DataLoader
 

@@ -20,7 +20,7 @@ from sennit.tasks import (
     create_weighting,
 )
 from sennit.testing import fusion_kit
-from sennit.testing.task_kit import backward
+from sennit.testing.gradients import backward
 
 from tests.parts import MODALITIES, make_batch, make_encoders, make_inputs, make_model, make_view
 

@@ -25,7 +25,7 @@ from sennit.tasks.balancing import parameter_gramian as parameter_level
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.gramian import Graph, conv, linear
 from sennit.tasks.model.losses import active_tasks
-from sennit.testing.task_kit import assert_close_gradients, backward
+from sennit.testing.gradients import assert_close_gradients, backward
 from torch import Tensor
 from torch.utils.data import DataLoader
 

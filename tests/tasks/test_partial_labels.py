@@ -17,7 +17,7 @@ from sennit.tasks import (
     create_weighting,
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.testing.task_kit import assert_close_gradients, backward
+from sennit.testing.gradients import assert_close_gradients, backward
 from torch import Tensor
 from torch.nn import functional as F
 
