@@ -1,4 +1,4 @@
-"""Which candidates no other beats, and how much of the plane they beat."""
+"""Pareto fronts and their hypervolume."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 def pareto_front(values: Sequence[Sequence[float]]) -> list[int]:
-    """The places of the values that no others are at least as small as in all and smaller in one.
+    """Return the indices of the non-dominated points, all values being minimised.
 
-    Of equal values the first counts; what is not finite never does.
+    Of equal points the first counts; points that are not finite never do.
 
     Example:
         >>> pareto_front([(3, 1), (1, 3), (2, 2), (2, 2), (3, 3), (float("inf"), 0)])
@@ -17,7 +17,7 @@ def pareto_front(values: Sequence[Sequence[float]]) -> list[int]:
     """
     finite = (i for i, value in enumerate(values) if all(math.isfinite(v) for v in value))
     front: list[int] = []
-    # In this order none is dominated by a later one.
+    # In this order no point is dominated by a later one.
     for i in sorted(finite, key=lambda i: (tuple(values[i]), i)):
         if not any(all(a <= b for a, b in zip(values[k], values[i], strict=True)) for k in front):
             front.append(i)
@@ -25,7 +25,7 @@ def pareto_front(values: Sequence[Sequence[float]]) -> list[int]:
 
 
 def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
-    """The area between the points and the reference, both objectives made small.
+    """Return the area that the points dominate, up to the reference; both objectives are minimised.
 
     Source: Zitzler and Thiele 1999, "Multiobjective Evolutionary Algorithms: A Comparative Case Study and
     the Strength Pareto Approach" (§3.1), in two dimensions.

@@ -10,8 +10,8 @@ from sennit.search.records import Proposal, Record
 from sennit.search.space import Space
 from sennit.search.strategies._base import Child, ChildSampler, Strategy
 
-DRAWN = 64  # attempts from the strategy
-SAMPLED = 64  # attempts from the whole space, after those
+FROM_STRATEGY = 64  # attempts
+FROM_SPACE = 64  # attempts after those
 
 
 def propose(
@@ -24,23 +24,23 @@ def propose(
     seed: int,
     admit: Callable[[Genome], bool],
 ) -> list[Proposal]:
-    """What to train next: a pure function, so that a search that was killed proposes the same again.
+    """Propose the candidates of a generation.
 
-    No genome is proposed twice as long as another is found: what is known already, or outside the
-    budgets, is drawn again, from the strategy and then from the whole space. Where all attempts fail, one
-    that is known already is proposed, for which nobody pays.
+    This is a pure function, so that a search that was killed proposes the same candidates again. A genome
+    that was proposed before, or that exceeds the budgets, is drawn anew, from the strategy and then from
+    the whole space. If all attempts fail, an earlier genome is proposed again; its result is copied.
 
     Args:
-        strategy: What draws.
-        space: What to draw from.
-        history: Every candidate of the generations before, in the order of their slots.
-        generation: From 0.
-        population: Candidates to propose.
-        seed: Of the search.
-        admit: Whether a genome is within the budgets.
+        strategy: Strategy that proposes children.
+        space: Space of the candidates.
+        history: Candidates of all earlier generations, in the order of their slots.
+        generation: Number of the generation, from 0.
+        population: Number of candidates to propose.
+        seed: Random seed of the search.
+        admit: Function that says whether a genome is within the budgets.
 
     Raises:
-        ValueError: None of the genomes drawn was within the budgets.
+        ValueError: No genome drawn was within the budgets.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -50,16 +50,16 @@ def propose(
         >>> [proposal.slot for proposal in new], len({proposal.genome for proposal in new})
         ([(0, 0), (0, 1), (0, 2), (0, 3)], 4)
     """
-    draw = strategy.prepare(space, history, generation, population=population, seed=seed)
-    known = {record.proposal.genome for record in history}
-    trained = {r.proposal.slot: r.copied_from for r in history if r.copied_from is not None}
+    sample_child = strategy.prepare(space, history, generation, population=population, seed=seed)
+    proposed = {record.proposal.genome for record in history}
+    originals = {r.proposal.slot: r.copied_from for r in history if r.copied_from is not None}
     proposals: list[Proposal] = []
     for index in range(population):
         spare: Proposal | None = None
-        for child in _attempts(draw, space, (seed, generation, index)):
-            parent = child.parent and trained.get(child.parent, child.parent)
+        for child in _attempts(sample_child, space, (seed, generation, index)):
+            parent = child.parent and originals.get(child.parent, child.parent)
             proposal = Proposal((generation, index), child.genes, space.decode(child.genes), parent)
-            if proposal.genome not in known:
+            if proposal.genome not in proposed:
                 if admit(proposal.genome):
                     break
             elif spare is None and admit(proposal.genome):
@@ -67,17 +67,17 @@ def propose(
         else:
             if spare is None:
                 raise ValueError(
-                    f"`budgets` should admit one of {DRAWN + SAMPLED} genomes drawn for candidate {index} "
-                    f"of generation {generation}. Found none that they do. Raise them, or give the space "
-                    "smaller widths, fewer cells or cheaper operators."
+                    f"`budgets` should admit one of {FROM_STRATEGY + FROM_SPACE} genomes drawn for candidate "
+                    f"{index} of generation {generation}. Found none within them. Raise the budgets, or "
+                    "give the space smaller widths, fewer cells or cheaper operators."
                 )
             proposal = spare
-        known.add(proposal.genome)
+        proposed.add(proposal.genome)
         proposals.append(proposal)
     return proposals
 
 
-def _attempts(draw: ChildSampler, space: Space, place: tuple[int, int, int]) -> Iterator[Child]:
-    for attempt in range(DRAWN + SAMPLED):
-        rng = np.random.default_rng([*place, attempt])
-        yield draw(rng) if attempt < DRAWN else Child(space.sample(rng))
+def _attempts(sample_child: ChildSampler, space: Space, key: tuple[int, int, int]) -> Iterator[Child]:
+    for attempt in range(FROM_STRATEGY + FROM_SPACE):
+        rng = np.random.default_rng([*key, attempt])
+        yield sample_child(rng) if attempt < FROM_STRATEGY else Child(space.sample(rng))

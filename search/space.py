@@ -1,4 +1,4 @@
-"""All the fusions that a search may find for some encoders and tasks."""
+"""The space of fusions for some encoders and tasks."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from sennit.registry import unknown_name
 
 Choice = str | int | float | bool
 Genes = Mapping[str, Choice]
-"""A genome as optimisers see it: flat, the same names and choices for every candidate."""
+"""A genome in flat form: the same names and choices for every candidate."""
 
 NONE = "none"
 
 
 @dataclass(frozen=True)
 class Space:
-    """Names and choices of the genes. Make one with `Space.of`.
+    """The names and choices of the genes; `Space.of` makes one.
 
-    A genome is flat and of fixed length, so that an optimiser never redraws a part at random: some genes
-    say nothing for some values of the others (β without the multiplicative merge). `decode` gives the
-    canonical structure, in which such genes have no trace.
+    Genes are flat and of fixed number, so that variation never has to redraw many of them at once. Some have
+    no effect for some values of others (β without the multiplicative merge); `decode` returns the canonical
+    structure, which leaves them out.
 
     Attributes:
-        modalities: In the order of the encoders.
-        taps: By modality names and sizes of what a cell may read, shallow to deep; the last one,
-            ``"pooled"``, is the embedding.
-        tasks: Names; with one task alone there is no gene for the cell that it reads.
-        cells: How many there may be.
-        operators: Choices of each cell.
-        activations: Choices of each cell.
-        widths: Choices for the width of all states.
-        merges: Choices for where predictions merge.
-        betas: Choices for β of the multiplicative merge.
+        modalities: Modalities in the order of the encoders.
+        taps: Names and sizes of each modality's taps, shallow to deep; the last one, ``"pooled"``, is the
+            embedding.
+        tasks: Names of the tasks; a single task always reads the last cell.
+        cells: Maximum number of cells.
+        operators: Operators of a cell.
+        activations: Activations of a cell.
+        widths: Widths of all states.
+        merges: Points at which predictions may merge.
+        betas: Values of β of the multiplicative merge.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -73,34 +73,34 @@ class Space:
         merges: Sequence[str] = MERGES,
         betas: Sequence[float] = (0.25, 0.5, 1.0, 2.0),
     ) -> Space:
-        """The space over some encoders' taps.
+        """Make the space over some encoders' taps.
 
         Args:
-            encoders: By modality.
+            encoders: Encoders by modality.
             tasks: Names of the tasks.
-            cells: How many there may be.
-            operators: All of `sennit.fusion.cell.list_operators` by default.
-            activations: Of `sennit.fusion.cell.ACTIVATIONS`.
-            widths: Of the states.
-            merges: Where predictions may merge.
-            betas: β of the multiplicative merge.
+            cells: Maximum number of cells.
+            operators: Operators of a cell; all of `sennit.fusion.cell.list_operators` by default.
+            activations: Activations of a cell, from `sennit.fusion.cell.ACTIVATIONS`.
+            widths: Widths of the states.
+            merges: Points at which predictions may merge.
+            betas: Values of β of the multiplicative merge.
 
         Raises:
-            ValueError: An unknown or empty choice; it is named.
+            ValueError: A choice is unknown, or a gene has none; it is named.
         """
         chosen = {
             "operator": (tuple(list_operators() if operators is None else operators), list_operators()),
             "activation": (tuple(activations), list(ACTIVATIONS)),
             "merge": (tuple(merges), list(MERGES)),
         }
-        for kind, (given, known) in chosen.items():
-            for name in given:
-                if name not in known:
-                    raise unknown_name(kind, name, known)
+        for kind, (names, valid) in chosen.items():
+            for name in names:
+                if name not in valid:
+                    raise unknown_name(kind, name, valid)
         taps = {m: {t.name: t.dim for t in e.tap_info} for m, e in encoders.items()}
         space = cls(
             modalities=tuple(encoders),
-            taps={m: {**own, EMBEDDING: encoders[m].embed_dim} for m, own in taps.items()},
+            taps={m: {**dims, EMBEDDING: encoders[m].embed_dim} for m, dims in taps.items()},
             tasks=tuple(tasks),
             cells=cells,
             operators=chosen["operator"][0],
@@ -111,8 +111,8 @@ class Space:
         )
         if cells < 1 or not space.tasks or not encoders:
             raise ValueError(
-                f"a space needs a cell, a task and an encoder at least. Found {cells} cells, tasks "
-                f"{list(space.tasks)}, encoders {list(encoders)}."
+                f"a space should have at least one cell, one task and one encoder. Found {cells} cells, "
+                f"tasks {list(space.tasks)}, encoders {list(encoders)}."
             )
         for name, choices in space.genes.items():
             if not choices:
@@ -121,7 +121,7 @@ class Space:
 
     @property
     def genes(self) -> dict[str, tuple[Choice, ...]]:
-        """The choices of each gene, cell by cell and then those of the whole."""
+        """The choices of each gene: cell by cell, then those of the whole genome."""
         genes: dict[str, tuple[Choice, ...]] = {}
         for i in range(self.cells):
             for m in self.modalities:
@@ -138,59 +138,59 @@ class Space:
 
     @property
     def groups(self) -> list[list[str]]:
-        """The names of the genes that belong together: those of each cell, and each of the others."""
+        """Groups of genes that belong together: those of each cell, and each of the others alone."""
         cells = [[name for name in self.genes if name.startswith(f"cell{i}.")] for i in range(self.cells)]
         return [*cells, *([name] for name in self.genes if not name.startswith("cell"))]
 
     @property
     def size(self) -> int:
-        """How many flat genomes there are."""
+        """The number of flat genomes."""
         return math.prod(len(choices) for choices in self.genes.values())
 
     def sample(self, rng: np.random.Generator) -> dict[str, Choice]:
-        """Genes drawn uniformly."""
+        """Draw genes uniformly."""
         return {name: choices[int(rng.integers(len(choices)))] for name, choices in self.genes.items()}
 
     def check(self, genes: Genes) -> None:
-        """Refuse what is not of this space.
+        """Refuse genes that are not in this space.
 
         Raises:
-            ValueError: A gene is missing or unknown, or has a value that is no choice; it is named.
+            ValueError: A gene is missing or unknown, or has an invalid value; it is named.
         """
-        known = self.genes
+        valid = self.genes
         for name in genes:
-            if name not in known:
-                raise unknown_name("gene", name, known)
-        for name, choices in known.items():
+            if name not in valid:
+                raise unknown_name("gene", name, valid)
+        for name, choices in valid.items():
             if name not in genes:
                 raise ValueError(f"the genes should hold '{name}'. Found {sorted(genes)}.")
             if genes[name] not in choices:
                 raise ValueError(f"gene '{name}' should be one of {choices}. Found {genes[name]!r}.")
 
     def decode(self, genes: Genes) -> Genome:
-        """The canonical structure: two sets of genes that make the same net give the same genome.
+        """Return the canonical structure: genes that describe the same network give the same genome.
 
-        - Under ``early`` the cells after the first that reads anything read no taps; with one cell, or
-          where only the first reads taps, ``early`` and ``intermediate`` are the same.
-        - A cell that has nothing to read is left out, and so is one that no task depends on. A task whose
-          cell is left out reads the first.
-        - With a single input all operators are the same map; it is called by the first of the space.
-        - Genes that read no modality at all read the embedding of every one in the first cell.
+        - Under ``early``, cells after the first one with taps read no taps; with one cell, or where only
+          the first cell reads taps, ``early`` and ``intermediate`` are the same.
+        - Cells without inputs, and cells that no task depends on, are left out. A task whose cell is left
+          out reads the first cell.
+        - With a single input all operators are the same map, named after the first operator of the space.
+        - If no gene selects a tap, the first cell reads the embedding of every modality.
 
         Raises:
-            ValueError: As `check`.
+            ValueError: The genes are not in this space; see `check`.
         """
         self.check(genes)
         inputs = [self._inputs(genes, i) for i in range(self.cells)]
         if not any(inputs):
             inputs[0] = tuple((m, EMBEDDING) for m in self.modalities)
-        first = next(i for i, own in enumerate(inputs) if own)
+        first = next(i for i, of_cell in enumerate(inputs) if of_cell)
         if genes["merge"] == "early":
-            inputs = [own if i == first else () for i, own in enumerate(inputs)]
-        wanted = {t: int(genes.get(f"reads.{t}", self.cells - 1)) for t in self.tasks}
-        last = max(first, *wanted.values())
+            inputs = [of_cell if i == first else () for i, of_cell in enumerate(inputs)]
+        read_cells = {t: int(genes.get(f"reads.{t}", self.cells - 1)) for t in self.tasks}
+        last = max(first, *read_cells.values())
         cells = [self._cell(genes, i, inputs[i], i > first) for i in range(first, last + 1)]
-        reads = {t: max(place - first, 0) for t, place in wanted.items()}
+        reads = {t: max(i - first, 0) for t, i in read_cells.items()}
         merge = str(genes["merge"])
         if merge in ("early", "intermediate"):
             merge = "early" if len(cells) > 1 and not any(c.inputs for c in cells[1:]) else "intermediate"
@@ -200,19 +200,19 @@ class Space:
             width=int(genes["width"]),
             merge=merge,
             beta=float(genes["beta"]) if merge == "multiplicative" else None,
-            reads={t: place for t, place in reads.items() if place < len(cells) - 1},
+            reads={t: i for t, i in reads.items() if i < len(cells) - 1},
         )
 
     def encode(self, genome: Genome) -> dict[str, Choice]:
-        """Genes that decode to the genome, with the first choice wherever any would do.
+        """Return genes that decode to the genome, with the first choice wherever any choice would do.
 
         Raises:
-            ValueError: The genome is not of this space; what does not fit is named.
+            ValueError: The genome is not in this space; the difference is named.
         """
         if len(genome.cells) > self.cells:
             raise ValueError(f"the genome should have at most {self.cells} cells. Found {len(genome.cells)}.")
         genes = {name: choices[0] for name, choices in self.genes.items()}
-        # A short chain is put at the end, where a single task reads.
+        # A short chain goes to the end, where a single task reads.
         first = self.cells - len(genome.cells)
         for i, cell in enumerate(genome.cells, start=first):
             genes |= {f"cell{i}.tap.{m}": tap for m, tap in cell.inputs}
@@ -237,14 +237,14 @@ class Space:
         return tuple((m, tap) for m, tap in taps if tap != NONE)
 
     def _cell(self, genes: Genes, i: int, inputs: tuple[tuple[str, str], ...], state: bool) -> Cell:
-        alone = len(inputs) + state == 1
+        single = len(inputs) + state == 1
         return Cell(
             inputs=inputs,
-            operator=self.operators[0] if alone else str(genes[f"cell{i}.operator"]),
+            operator=self.operators[0] if single else str(genes[f"cell{i}.operator"]),
             activation=str(genes[f"cell{i}.activation"]),
             skip=state and bool(genes[f"cell{i}.skip"]),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         list_weightings,
     )
 
+    __version__: str
+
 _EXPORTS = {
     "sennit.data": ("Batch", "BatchDataset", "ResumableLoader"),
     "sennit.encoders": ("Encoder", "create_encoder", "list_encoders"),
@@ -81,6 +83,10 @@ __all__ = [
 _ROOT = Path(__file__).resolve().parents[1]
 if not (_ROOT / "sennit" / "fusion").is_dir() and (_ROOT / "fusion" / "_base.py").is_file():
     __path__.append(str(_ROOT))
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])
 
 
 def __getattr__(name: str) -> object:

@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
+def unknown_name(kind: str, name: str, names: Iterable[str]) -> ValueError:
     """Return the error for an unknown name; it suggests close matches."""
-    known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)  # YAML may give a number
-    hint = f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else f"Known: {', '.join(known)}."
+    names = sorted(names)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)  # YAML may give a number
+    hint = f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else f"Known: {', '.join(names)}."
     return ValueError(f"unknown {kind} '{name}'. {hint}")
 
 

@@ -2,11 +2,12 @@
 
 from sennit.testing.balancing_kit import check_balancing
 from sennit.testing.encoder_kit import check_encoder
+from sennit.testing.fusion_kit import check_fusion
 from sennit.testing.task_kit import check_task
 from sennit.testing.weighting_kit import check_weighting
 
 from sennit.bare_import import refuse_bare_import
 
-__all__ = ["check_balancing", "check_encoder", "check_task", "check_weighting"]
+__all__ = ["check_balancing", "check_encoder", "check_fusion", "check_task", "check_weighting"]
 
 refuse_bare_import(__name__)

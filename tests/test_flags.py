@@ -17,14 +17,14 @@ FLAGS = {
     "sparse tasks are one masked head": (
         "tasks/test_partial_labels.py::test_six_hundred_partly_labelled_labels_are_one_masked_head"
     ),
-    "NaN in an absent slot reaches nothing, in encoders": "testing/encoder_kit.py::check_absent_rows",
+    "NaN in an absent slot reaches nothing, in encoders": "testing/encoder_missing.py::check_absent_rows",
     "NaN in an absent slot reaches nothing, in fusions": (
-        "testing/fusion_kit.py::check_absent_inputs_reach_nothing"
+        "testing/fusion_missing.py::check_absent_inputs_reach_nothing"
     ),
-    "absent rows of outputs reach nothing": "testing/fusion_kit.py::check_absent_outputs_reach_nothing",
-    "taps each in their own layout, with their own mask": "testing/encoder_kit.py::check_shapes",
+    "absent rows of outputs reach nothing": "testing/fusion_missing.py::check_absent_outputs_reach_nothing",
+    "taps each in their own layout, with their own mask": "testing/encoder_checks.py::check_shapes",
     "absent slots cost nothing": "encoders/test_present_rows.py::test_absent_rows_cost_nothing",
-    "rows where all is missing stay finite": "testing/fusion_kit.py::check_every_subset",
+    "rows where all is missing stay finite": "testing/fusion_missing.py::check_every_subset",
     "swapping fusions touches nothing else": (
         "fusion/test_early.py::test_swapping_fusions_leaves_the_encoders_alone"
     ),

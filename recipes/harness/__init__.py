@@ -5,7 +5,7 @@ from sennit.recipes.harness.drawing import draw_model
 from sennit.recipes.harness.find import find_recipe
 from sennit.recipes.harness.job import TrainedRecipe
 from sennit.recipes.harness.jobs import Jobs, run_jobs
-from sennit.recipes.harness.names import check_names, fusion_stage
+from sennit.recipes.harness.names import check_names
 from sennit.recipes.harness.recipe import Recipe, Splits
 from sennit.recipes.harness.run import RunFolder, command, comparison_folder, provenance
 from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
@@ -35,7 +35,6 @@ __all__ = [
     "draw_model",
     "fill",
     "find_recipe",
-    "fusion_stage",
     "modality_weights",
     "print_table",
     "provenance",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import get_args
-
-from sennit.fusion import Stage, list_fusions
 
 from sennit.registry import unknown_name
 
@@ -22,25 +19,10 @@ def check_names(kind: str, names: Iterable[str], existing: Collection[str]) -> N
         ValueError: A name does not exist; close ones are listed.
 
     Example:
-        >>> check_names("fusion", ["gatd"], list_fusions())
+        >>> check_names("fusion", ["gatd"], ["concat", "gated"])
         Traceback (most recent call last):
         ValueError: unknown fusion 'gatd'. Did you mean 'gated'?
     """
     for name in names:
         if name not in existing:
             raise unknown_name(kind, name, existing)
-
-
-def fusion_stage(name: str) -> str:
-    """Return the stage of a fusion: ``"early"``, ``"intermediate"``, ``"late"`` or ``"decision"``.
-
-    Raises:
-        ValueError: There is no such fusion; close names are listed.
-
-    Example:
-        >>> fusion_stage("gated")
-        'late'
-    """
-    check_names("fusion", [name], list_fusions())
-    stage: str = next(stage for stage in get_args(Stage) if name in list_fusions(stage=stage))
-    return stage

@@ -1,4 +1,4 @@
-"""The report of a run: what every recipe has, around what a recipe adds."""
+"""The report of a run: the blocks of every recipe, and those that a recipe adds."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from sennit.recipes.harness.table import Columns, Row, columns_of, find, methods
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
-Jobs = Sequence[Mapping[str, Any]]
+Entries = Sequence[Mapping[str, Any]]
 
 INTERVALS = (
     "In brackets: 95 % intervals by the bootstrap, which draws seeds and test units with replacement, the "
     "units once for all seeds, since these share the test data. The columns «against concat» are the "
     "difference to plain concatenation with the interval of the paired bootstrap. An interval without 0 is a "
-    "difference that other seeds and another test set of this kind would likely show too."
+    "difference that other seeds and another test set of this kind would probably show too."
 )
 
 
 def write_page(
-    recipe: Recipe[Any], config: Options, path: Path, rows: Sequence[Row], jobs: Jobs, results: Jobs
+    recipe: Recipe[Any], config: Options, path: Path, rows: Sequence[Row], jobs: Entries, results: Entries
 ) -> None:
     """Write ``report.html``."""
     main = [r for r in rows if not r.ablation]
@@ -59,11 +59,11 @@ def _label(name: str, default: bool) -> str:
 
 
 def method_table(rows: Sequence[Row], columns: Columns) -> Grid:
-    """A method a line, a task and protocol a column."""
+    """Return the table of results: a row for each method, a column for each task and protocol."""
     methods = methods_of(rows)
     lines = [
         [group, _label(name, default)]
-        + [own.text if (own := find(rows, name, column)) else "" for column in columns]
+        + [row.text if (row := find(rows, name, column)) else "" for column in columns]
         for group, name, default in methods
     ]
     marked = frozenset(i for i, (_, _, default) in enumerate(methods) if default)
@@ -71,20 +71,20 @@ def method_table(rows: Sequence[Row], columns: Columns) -> Grid:
 
 
 def interval_table(rows: Sequence[Row], columns: Columns) -> Grid:
-    """The same with intervals, and the differences to plain concatenation."""
+    """Return the table of results with intervals, and the differences to plain concatenation."""
     lines = []
     for _, name, default in methods_of(rows):
-        own = [find(rows, name, column) for column in columns]
+        of_method = [find(rows, name, column) for column in columns]
         lines.append(
             [
                 _label(name, default),
                 *[
                     f"{r.mean:.3f} [{r.interval[0]:.3f}, {r.interval[1]:.3f}]" if r and r.interval else ""
-                    for r in own
+                    for r in of_method
                 ],
                 *[
                     "{:+.3f} [{:+.3f}, {:+.3f}]".format(*r.difference) if r and r.difference else ""
-                    for r in own
+                    for r in of_method
                 ],
             ]
         )
@@ -93,17 +93,19 @@ def interval_table(rows: Sequence[Row], columns: Columns) -> Grid:
 
 
 def _missing(
-    recipe: Recipe[Any], config: Options, columns: Columns, jobs: Jobs, results: Jobs
+    recipe: Recipe[Any], config: Options, columns: Columns, jobs: Entries, results: Entries
 ) -> list[Block]:
-    """The score with each modality left out; blank for a task that cannot be told without it."""
+    """Return the scores with each modality left out; blank for a task that needs the modality."""
     modalities = recipe.modalities(config)
     lines = []
     for fusion in config.fusions:
         line = [fusion]
         for task, protocol in columns:
-            own = _of(recipe, jobs, results, fusion, protocol)
-            line.append(_mean([r["tasks"].get(task, {}).get("score") for r in own]))
-            line += [_mean([r.get("missing", {}).get(m, {}).get(task) for r in own]) for m in modalities]
+            of_fusion = _of(recipe, jobs, results, fusion, protocol)
+            line.append(_mean([r["tasks"].get(task, {}).get("score") for r in of_fusion]))
+            line += [
+                _mean([r.get("missing", {}).get(m, {}).get(task) for r in of_fusion]) for m in modalities
+            ]
         if any(line[1:]):
             lines.append(line)
     head = [
@@ -114,31 +116,32 @@ def _missing(
     return [Heading("With a modality missing at test"), Grid(["fusion", *head], lines)]
 
 
-def _weights(recipe: Recipe[Any], config: Options, jobs: Jobs, results: Jobs) -> list[Block]:
+def _weights(recipe: Recipe[Any], config: Options, jobs: Entries, results: Entries) -> list[Block]:
     lines = []
     for fusion in config.fusions:
         for protocol, text in recipe.protocols.items():
-            own = [r["weights"] for r in _of(recipe, jobs, results, fusion, protocol) if "weights" in r]
-            if own:
-                lines.append([fusion, text, *[_mean([w[m] for w in own]) for m in recipe.modalities(config)]])
-    head = ["modality weights (those fusions that have them)", "protocol", *recipe.modalities(config)]
+            weights = [r["weights"] for r in _of(recipe, jobs, results, fusion, protocol) if "weights" in r]
+            if weights:
+                means = [_mean([w[m] for w in weights]) for m in recipe.modalities(config)]
+                lines.append([fusion, text, *means])
+    head = ["modality weights (of fusions that have any)", "protocol", *recipe.modalities(config)]
     return [Grid(head, lines)] if lines else []
 
 
-def _training(recipe: Recipe[Any], rows: Sequence[Row], jobs: Jobs, results: Jobs) -> list[Block]:
+def _training(recipe: Recipe[Any], rows: Sequence[Row], jobs: Entries, results: Entries) -> list[Block]:
     lines = []
     for _, name, default in methods_of(rows):
-        own = [
+        trained = [
             r
             for protocol in recipe.protocols
             for r in _of(recipe, jobs, results, name, protocol)
             if "waiting" in r
         ]
-        if own:
-            seconds = [r["seconds"] for r in own]
-            chosen = [", ".join(f"{k} {v}" for k, v in r["chosen"].items()) for r in own]
+        if trained:
+            seconds = [r["seconds"] for r in trained]
+            chosen = [", ".join(f"{k} {v}" for k, v in r["chosen"].items()) for r in trained]
             counts = "; ".join(f"{c}: {chosen.count(c)}×" for c in dict.fromkeys(chosen) if c)
-            waited = f"{np.mean([r['waiting'] for r in own]):.1%}"
+            waited = f"{np.mean([r['waiting'] for r in trained]):.1%}"
             lines.append(
                 [_label(name, default), f"{np.mean(seconds):.1f}", f"{sum(seconds) / 60:.1f}", waited, counts]
             )
@@ -151,14 +154,16 @@ def _training(recipe: Recipe[Any], rows: Sequence[Row], jobs: Jobs, results: Job
     return [
         Text(
             f"Waiting for data took {waited_in_all[0]:.1%} of the training time, {waited_in_all[1]:.1%} in "
-            f"the worst job. Times are of one thread, with what runs beside it."
+            f"the worst job. Times are of one thread, beside the other workers."
         ),
         Grid(head, lines),
     ]
 
 
-def _of(recipe: Recipe[Any], jobs: Jobs, results: Jobs, row: str, protocol: str) -> list[Mapping[str, Any]]:
-    """The results of a method under a protocol, ablations left out."""
+def _of(
+    recipe: Recipe[Any], jobs: Entries, results: Entries, row: str, protocol: str
+) -> list[Mapping[str, Any]]:
+    """Return the results of a method under a protocol, without ablations."""
     return [
         result
         for job, result in zip(jobs, results, strict=True)
@@ -167,5 +172,5 @@ def _of(recipe: Recipe[Any], jobs: Jobs, results: Jobs, row: str, protocol: str)
 
 
 def _mean(values: Sequence[float | None]) -> str:
-    known = [v for v in values if v is not None]
-    return f"{np.mean(known):.3f}" if known else ""
+    numbers = [v for v in values if v is not None]
+    return f"{np.mean(numbers):.3f}" if numbers else ""

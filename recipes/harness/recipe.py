@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sennit.encoders import Encoder
-from sennit.fusion import create_fusion, list_fusions
+from sennit.fusion import FUSIONS, create_fusion, list_fusions
 from sennit.recipes.command_line import Options
-from sennit.recipes.harness.names import check_names, fusion_stage
+from sennit.recipes.harness.names import check_names
 from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Recipe(ABC, Generic[C]):
         """Return the heading under which tables show a row."""
         if row in self.modalities(config):
             return "single"
-        return "reference" if row in self.references(config) else fusion_stage(row)
+        return "reference" if row in self.references(config) else FUSIONS.get(row).stage
 
     def keeps(self, config: C, job: Job) -> bool:
         """Return whether the model of a job is kept, in ``checkpoints/<row>-<protocol>``."""

@@ -1,1 +1,1 @@
-"""What a search found, in words, pictures and files."""
+"""The report of a search: text, pictures and files."""

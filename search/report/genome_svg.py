@@ -1,4 +1,4 @@
-"""A genome drawn as SVG: each cell with the taps that it reads above it, and the tasks on the right."""
+"""A genome as SVG: each cell below the taps that it reads, and the tasks on the right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from sennit.fusion.cell.genome import EMBEDDING, Genome
-from sennit.search.report.graph import MERGED, cell_text, readers
+from sennit.search.report.graph import MERGED, cell_text, tasks_by_cell
 
 _WIDTH, _HEIGHT, _CHIP, _INDENT = 168, 54, 30, 18
 _GAP_X, _GAP_Y, _MARGIN, _BELOW = 36, 8, 4, 44
@@ -16,11 +16,11 @@ _HUES = ("#3b76c4", "#d9822b", "#2a9d8f", "#8e6bbf", "#c2566b", "#6d8b3c", "#576
 
 
 def genome_svg(genome: Genome, tasks: Sequence[str] = ()) -> str:
-    """The structure of a genome as SVG text.
+    """Draw the structure of a genome as SVG text.
 
     Args:
-        genome: Of any space.
-        tasks: All names; without them, those that the genome does not name are one box.
+        genome: Genome of any space.
+        tasks: Names of all tasks; without them, the tasks that the genome does not name are one box.
 
     Example:
         >>> from sennit.fusion.cell.genome import Cell
@@ -28,92 +28,98 @@ def genome_svg(genome: Genome, tasks: Sequence[str] = ()) -> str:
         True
     """
     joined = [(m, EMBEDDING) for m in genome.used] if genome.merge in MERGED else []
-    lane = _MARGIN + max(_stack(len(inputs)) for inputs in (*(c.inputs for c in genome.cells), joined))
-    parts: list[str] = []
+    lane = _MARGIN + max(
+        _height_of_chips(len(inputs)) for inputs in (*(c.inputs for c in genome.cells), joined)
+    )
+    shapes: list[str] = []
     for i, cell in enumerate(genome.cells):
-        x = _column(i)
-        parts += _chips(genome, cell.inputs, x, lane)
+        x = _left_of(i)
+        shapes += _chips(genome, cell.inputs, x, lane)
         operator, activation, _ = cell_text(genome, i).split()
-        parts.append(_box(x, lane, operator, f"cell {i + 1}: {activation}, {genome.width}", _BLUE))
+        shapes.append(_box(x, lane, operator, f"cell {i + 1}: {activation}, {genome.width}", _BLUE))
         if i:
-            parts.append(_arrow(x - _GAP_X, lane + _HEIGHT / 2, x, lane + _HEIGHT / 2))
+            shapes.append(_arrow(x - _GAP_X, lane + _HEIGHT / 2, x, lane + _HEIGHT / 2))
         if cell.skip:
-            parts.append(_skip(_column(i - 1) + 0.75 * _WIDTH, x + 0.25 * _WIDTH, lane + _HEIGHT))
+            shapes.append(_skip(_left_of(i - 1) + 0.75 * _WIDTH, x + 0.25 * _WIDTH, lane + _HEIGHT))
     top, bottom = lane, lane + _HEIGHT + (_BELOW if any(c.skip for c in genome.cells) else 0)
-    for number, (place, names) in enumerate(readers(genome, tasks)):
+    for number, (cell, names) in enumerate(tasks_by_cell(genome, tasks)):
         if number:
-            top = bottom + (_BELOW if number == 1 else 2 * _GAP_Y) + (_stack(len(joined)) if joined else 0)
-        parts += _group(genome, place, names, joined, top, lane)
+            top = (
+                bottom
+                + (_BELOW if number == 1 else 2 * _GAP_Y)
+                + (_height_of_chips(len(joined)) if joined else 0)
+            )
+        shapes += _group(genome, cell, names, joined, top, lane)
         bottom = max(bottom, top + len(names) * (_HEIGHT + _GAP_Y) - _GAP_Y)
-    columns = len(genome.cells) + bool(joined) + 1
+    across = len(genome.cells) + bool(joined) + 1
     for k, modality in enumerate(genome.unused):
-        if k % columns == 0:
+        if k % across == 0:
             bottom += 2 * _GAP_Y + _CHIP
-        parts.append(_chip(_column(k % columns), bottom - _CHIP, f"{modality}: not used", "#8c959f"))
-    width, height = _column(columns) - _GAP_X + _MARGIN, bottom + _MARGIN
+        shapes.append(_chip(_left_of(k % across), bottom - _CHIP, f"{modality}: not used", "#8c959f"))
+    width, height = _left_of(across) - _GAP_X + _MARGIN, bottom + _MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" font-family="system-ui, sans-serif">{"".join(parts)}</svg>'
+        f'height="{height:g}" font-family="system-ui, sans-serif">{"".join(shapes)}</svg>'
     )
 
 
-def _column(i: int) -> float:
+def _left_of(i: int) -> float:
     return _MARGIN + i * (_WIDTH + _GAP_X)
 
 
-def _stack(chips: int) -> float:
+def _height_of_chips(chips: int) -> float:
     return chips * (_CHIP + _GAP_Y) + (14 if chips else 0)
 
 
 def _group(
     genome: Genome,
-    place: int,
+    cell: int,
     names: Sequence[str],
     joined: Sequence[tuple[str, str]],
     top: float,
     lane: float,
 ) -> list[str]:
-    """The tasks that read one cell, behind the merge where there is one."""
+    """Draw the tasks that read one cell, after the merge if there is one."""
     last, middle = len(genome.cells) - 1, top + _HEIGHT / 2
-    parts: list[str] = []
-    x = _column(last + 1)  # of the merge, or else of the tasks
-    if place != last:  # under the cells that follow
-        start = _column(place) + _WIDTH / 2
-        parts.append(_path(f"M{start:g} {lane + _HEIGHT:g} V{middle:g} H{x - _GAP_X:g}"))
+    shapes: list[str] = []
+    x = _left_of(last + 1)  # of the merge, or else of the tasks
+    if cell != last:  # under the cells that follow
+        start = _left_of(cell) + _WIDTH / 2
+        shapes.append(_path(f"M{start:g} {lane + _HEIGHT:g} V{middle:g} H{x - _GAP_X:g}"))
     if joined:
         beta = "" if genome.beta is None else f"β {genome.beta:g} over "
         note = {"late": "state and embeddings", "decision": "mean of predictions"}.get(
             genome.merge, f"{beta}predictions"
         )
-        parts += [_arrow(x - _GAP_X, middle, x, middle), *_chips(genome, joined, x, top)]
-        parts.append(_box(x, top, genome.merge, note, _ORANGE))
-        x = _column(last + 2)
+        shapes += [_arrow(x - _GAP_X, middle, x, middle), *_chips(genome, joined, x, top)]
+        shapes.append(_box(x, top, genome.merge, note, _ORANGE))
+        x = _left_of(last + 2)
     for k, name in enumerate(names):
         y = top + k * (_HEIGHT + _GAP_Y)
-        parts += [_arrow(x - _GAP_X, middle, x, y + _HEIGHT / 2)]
-        parts.append(_box(x, y, name, f"reads cell {place + 1}", _TEAL))
-    return parts
+        shapes += [_arrow(x - _GAP_X, middle, x, y + _HEIGHT / 2)]
+        shapes.append(_box(x, y, name, f"reads cell {cell + 1}", _TEAL))
+    return shapes
 
 
 def _chips(genome: Genome, taps: Sequence[tuple[str, str]], x: float, below: float) -> list[str]:
-    """Taps, one above the other, that flow down into a box."""
+    """Draw taps, one above the other, with an arrow down to a box."""
     if not taps:
         return []
-    first = below - _stack(len(taps))
-    parts = [_path(f"M{x + 8:g} {first + _CHIP / 2:g} V{below - 6:g}"), _head(x + 8, below, "l-4 -7 h8 z")]
+    first = below - _height_of_chips(len(taps))
+    shapes = [_path(f"M{x + 8:g} {first + _CHIP / 2:g} V{below - 6:g}"), _head(x + 8, below, "l-4 -7 h8 z")]
     for k, (modality, tap) in enumerate(taps):
         y = first + k * (_CHIP + _GAP_Y)
         hue = _HUES[genome.modalities.index(modality) % len(_HUES)]
-        parts.append(_path(f"M{x + 8:g} {y + _CHIP / 2:g} H{x + _INDENT:g}"))
-        # A long name of a modality leaves room for that of the tap.
+        shapes.append(_path(f"M{x + 8:g} {y + _CHIP / 2:g} H{x + _INDENT:g}"))
+        # A long name of a modality is shortened to leave room for the tap.
         short = _fit(modality, max(4.0, (_WIDTH - _INDENT - 20) / 13 - sum(map(_advance, f" · {tap}"))))
         whole = f"{modality} · {tap}"
-        parts.append(_chip(x + _INDENT, y, f"{short} · {tap}", hue, whole=whole))
-    return parts
+        shapes.append(_chip(x + _INDENT, y, f"{short} · {tap}", hue, whole=whole))
+    return shapes
 
 
 def _chip(x: float, y: float, text: str, hue: str, *, whole: str = "") -> str:
-    """A tap; without the whole of what it says, a modality that is not used."""
+    """Draw a tap with its whole name as hint, or without one a modality that is not used."""
     width = _WIDTH - _INDENT if whole else _WIDTH
     style = 'stroke-width="2"' if whole else 'stroke-dasharray="4"'
     colour = "#1b1f24" if whole else "#8c959f"
@@ -137,7 +143,7 @@ def _box(x: float, y: float, title: str, note: str, colours: tuple[str, str]) ->
 def _text(
     text: str, x: float, y: float, room: float, size: int, colour: str, *, bold: bool = False, whole: str = ""
 ) -> str:
-    """Text around x, shortened to the room it has; the whole is what shows under the pointer."""
+    """Draw text centred at x, shortened to the room that it has; the whole text shows under the pointer."""
     shown, whole = _fit(text, room / size / (1.08 if bold else 1.0)), _clean(whole or text)
     weight = ' font-weight="600"' if bold else ""
     hint = f"<title>{html.escape(whole)}</title>" if shown != whole else ""
@@ -152,7 +158,7 @@ def _clean(text: str) -> str:
 
 
 def _fit(text: str, room: float) -> str:
-    """As much of a text as there is room for, in sizes of the font."""
+    """Shorten a text to a width in font sizes."""
     clean, used = _clean(text), 0.0
     for k, c in enumerate(clean):
         used += _advance(c)
@@ -162,7 +168,7 @@ def _fit(text: str, room: float) -> str:
 
 
 def _advance(c: str) -> float:
-    """About how wide a character is, as a share of the size of the font; rather too much."""
+    """Estimate the width of a character in font sizes, rather too wide than too narrow."""
     if unicodedata.east_asian_width(c) in "WF":
         return 1.05
     if c in "mwMW@%":

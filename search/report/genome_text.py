@@ -17,15 +17,15 @@ _STROKES = {"tap": "#8c959f", "unused": "#c9ced6", "cell": "#3b76c4", "merge": "
 
 
 def describe_genome(genome: Genome, *, form: str = "line", tasks: Sequence[str] = ()) -> str:
-    """What a genome is.
+    """Describe a genome as text.
 
     Args:
-        genome: Of any space.
+        genome: Genome of any space.
         form: ``"line"``, ``"mermaid"`` (a flowchart, as Markdown pages draw them) or ``"dot"`` (Graphviz).
-        tasks: All names, for the two graphs: a genome itself names only those that do not read its last cell.
+        tasks: Names of all tasks, for the graphs: a genome names only tasks that do not read its last cell.
 
     Raises:
-        ValueError: Another form.
+        ValueError: The form is unknown.
 
     Example:
         >>> from sennit.fusion.cell.genome import Cell
@@ -44,24 +44,24 @@ def describe_genome(genome: Genome, *, form: str = "line", tasks: Sequence[str] 
 
 
 def _line(genome: Genome, tasks: Sequence[str]) -> str:
-    parts = []
+    steps = []
     for i, cell in enumerate(genome.cells):
-        inputs = " + ".join(f"{_word(m)}.{_word(tap)}" for m, tap in cell.inputs)
+        inputs = " + ".join(f"{_quoted(m)}.{_quoted(tap)}" for m, tap in cell.inputs)
         operator = cell_text(genome, i)
         if i == 0:
-            parts += [inputs, operator]
+            steps += [inputs, operator]
         else:
             operator = operator.rsplit(" ", 1)[0] + (" skip" if cell.skip else "")
-            parts.append(f"(+ {inputs}) {operator}" if inputs else operator)
+            steps.append(f"(+ {inputs}) {operator}" if inputs else operator)
     beta = "" if genome.beta is None else f" β {genome.beta:g}"
-    ends = [f"{' → '.join(parts)} ⇒ {genome.merge}{beta}"]
-    ends += [f"{_word(task)} reads cell {place + 1}" for task, place in genome.reads.items()]
+    ends = [f"{' → '.join(steps)} ⇒ {genome.merge}{beta}"]
+    ends += [f"{_quoted(task)} reads cell {cell + 1}" for task, cell in genome.reads.items()]
     if genome.unused:
-        ends.append(f"without {', '.join(_word(m) for m in genome.unused)}")
+        ends.append(f"without {', '.join(_quoted(m) for m in genome.unused)}")
     return "; ".join(ends)
 
 
-def _word(name: str) -> str:
+def _quoted(name: str) -> str:
     return name if re.fullmatch(r"[\w-]+", name) else json.dumps(name, ensure_ascii=not name.isprintable())
 
 
@@ -69,10 +69,10 @@ def _mermaid(genome: Genome, tasks: Sequence[str]) -> str:
     nodes, edges = graph_of(genome, tasks)
     lines = ["flowchart LR"]
     for i, modality in enumerate(genome.modalities):
-        own = [n for n in nodes if n.modality == i]
-        if own:
+        taps = [n for n in nodes if n.modality == i]
+        if taps:
             lines.append(f'  subgraph modality_{i}["{mermaid_text(modality)}"]')
-            lines += [f"    {_mermaid_node(node)}" for node in own]
+            lines += [f"    {_mermaid_node(node)}" for node in taps]
             lines.append("  end")
     lines += [f"  {_mermaid_node(node)}" for node in nodes if node.modality < 0]
     lines += [f"  {e.source} {'-. skip .->' if e.skip else '-->'} {e.target}" for e in edges]
@@ -95,14 +95,14 @@ def _dot(genome: Genome, tasks: Sequence[str]) -> str:
         '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
     ]
     for i, modality in enumerate(genome.modalities):
-        own = [n for n in nodes if n.modality == i]
-        if own:
+        taps = [n for n in nodes if n.modality == i]
+        if taps:
             lines += [
                 f"  subgraph cluster_{i} {{",
                 f"    label={dot_text(modality)};",
                 '    color="#c9ced6";',
             ]
-            lines += [f"    {_dot_node(node)}" for node in own]
+            lines += [f"    {_dot_node(node)}" for node in taps]
             lines.append("  }")
     lines += [f"  {_dot_node(node)}" for node in nodes if node.modality < 0]
     dashed = ' [style=dashed, label="skip"]'

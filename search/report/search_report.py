@@ -1,4 +1,4 @@
-"""The report of a search: one page, its pictures beside it, and the same for machines."""
+"""The report of a search: a page, its pictures, and the same data as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from sennit.fusion.cell.genome import Genome
 from sennit.search.report.genome_svg import genome_svg
 from sennit.search.report.genome_text import describe_genome
-from sennit.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, paid_for
+from sennit.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, trained_of
 from sennit.search.report.tables import records_csv, search_json
 from sennit.search.space import Space
 
@@ -17,33 +17,33 @@ from sennit.files import write_bytes, write_json, write_text
 from sennit.html_page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
 
 _FRONT = (
-    "Each dot is a candidate; the line joins those that no other of its strategy beats in both objectives. "
-    "Below and to the left is better."
+    "Each dot is a candidate; the line joins the non-dominated candidates of a strategy. "
+    "Lower and further left is better."
 )
 _PROGRESS = (
-    "A copy of an earlier candidate costs nothing, so strategies are compared by what they had paid for. "
-    "Medians are of all candidates that a generation proposed."
+    "A copy of an earlier candidate costs nothing, so strategies are compared by their trained candidates. "
+    "Medians are over all candidates that a generation proposed."
 )
 _HYPERVOLUME = (
-    "The hypervolume is the share of the plane of {} and {}, as far as all candidates reach and with costs "
-    "on a log scale, that a candidate found so far beats."
+    "The hypervolume is the share of the rectangle of {} and {} spanned by all candidates, with costs on a "
+    "log scale, that the candidates so far dominate."
 )
 _SURVIVORS = (
-    "How often the {} search chose what. Operators and activations: the share of cells (operators only where "
-    "a cell has more than one input). Merges and taps: the share of fusions; one may read several taps of a "
-    "modality, and «none» leaves it out."
+    "How often the {} search made each choice. Operators and activations: the share of cells (operators only "
+    "of cells with more than one input). Merges and taps: the share of fusions; a fusion may read several "
+    "taps of a modality, and «none» leaves it out."
 )
 _PAIRS = (
-    "Percent of the fusions of the {} search that use two modalities, or leave both out; on the "
-    "diagonal, one modality."
+    "Percentage of the fusions of the {} search that use both of two modalities, or leave both out; on the "
+    "diagonal, a single modality."
 )
 _WINNERS = (
-    "From left to right: cells, each with the taps that it reads above it, in a colour for each modality; "
-    "then the merge, with the embeddings that it joins, where there is one; then the tasks."
+    "From left to right: the cells, each below the taps that it reads, with a colour for each modality; then "
+    "the merge, if there is one, with the embeddings that it joins; then the tasks."
 )
 _COST = (
-    "A generation has {} candidates. Seconds are of training alone; candidates that are trained side by side "
-    "share them."
+    "A generation has {} candidates. Seconds are training time alone, shared among candidates that are "
+    "trained side by side."
 )
 
 
@@ -61,18 +61,18 @@ def write_search_report(
     """Write ``report.html`` with its pictures, ``records.csv`` and ``search.json``.
 
     Args:
-        folder: Where to; made when it is not there.
-        runs: By strategy, its candidates in the order of their slots. The page is about the first that is
-            not ``"random"``; the others are shown beside it.
-        space: What the candidates are from.
+        folder: Folder of the report; created if it is missing.
+        runs: Candidates of each strategy in the order of their slots. The page is about the first strategy
+            that is not ``"random"``; the others are shown beside it.
+        space: Space of the candidates.
         objectives: Names of the values of the records.
         population: Candidates a generation.
-        title: Of the page.
-        winners: Genomes to draw, by what to call them.
-        blocks: What the caller adds under the summary, such as the table of test scores.
+        title: Title of the page.
+        winners: Genomes to draw, by label.
+        blocks: Blocks to add below the summary, such as a table of test scores.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
         ValueError: A run is empty, or has other objectives.
@@ -88,7 +88,7 @@ def write_search_report(
     ]
     page += _figures(folder, runs, space, objectives)
     if winners:
-        page += [Heading("The fusions found"), Text(_WINNERS)]
+        page += [Heading("The best fusions"), Text(_WINNERS)]
     for i, (name, genome) in enumerate(winners.items(), start=1):
         picture = Picture(genome_svg(genome, space.tasks), f"{name}: {describe_genome(genome)}")
         page.append(_kept(folder, picture, f"winner_{i}_{re.sub(r'[^a-z0-9]+', '_', name.lower())}"))
@@ -104,22 +104,24 @@ def write_search_report(
 
 
 def summarise(runs: Runs) -> str:
-    """What was found, against what, and at which cost, in plain words."""
+    """Summarise the best result, its cost and its comparison with random search in plain text."""
     main = main_of(runs)
     cost, best = cost_of(runs[main]), best_of(runs[main])
     spent = f"The {main} search trained {cost.trained:,} fusions in {_time(cost.seconds)}"
-    spent += f" ({cost.copied:,} more were equal to earlier ones and cost nothing)" if cost.copied else ""
+    spent += f" ({cost.copied:,} others were equal to earlier ones and cost nothing)" if cost.copied else ""
     if best is None:
-        return f"{spent}; every one of them diverged."
+        return f"{spent}; all of them diverged."
     mean = "mean " if len(best.evaluation.errors) > 1 else ""
-    parts = [f"{spent}. The best has a {mean}validation error of {best.evaluation.error:.4f}."]
+    sentences = [f"{spent}. The best has a {mean}validation error of {best.evaluation.error:.4f}."]
     if main != RANDOM and RANDOM in runs:
-        number = min(len(paid_for(runs[name])) for name in (main, RANDOM))
-        found = [best_of(paid_for(runs[name])[:number]) for name in (main, RANDOM)]
-        ours, theirs = [f"{r.evaluation.error:.4f}" if r else "no finite error" for r in found]
-        parts.append(f"At an equal budget of {number:,} fusions it had {ours}, and random search {theirs}.")
-    parts.append("These errors chose the fusion, so they flatter it; only test data tells how good it is.")
-    return " ".join(parts)
+        number = min(len(trained_of(runs[name])) for name in (main, RANDOM))
+        both = [best_of(trained_of(runs[name])[:number]) for name in (main, RANDOM)]
+        ours, theirs = [f"{r.evaluation.error:.4f}" if r else "no finite error" for r in both]
+        sentences.append(
+            f"At an equal budget of {number:,} fusions it had {ours}, and random search {theirs}."
+        )
+    sentences.append("These errors chose the fusion and so flatter it; only test data show how good it is.")
+    return " ".join(sentences)
 
 
 def _check(runs: Runs, objectives: Sequence[str]) -> None:
@@ -144,13 +146,15 @@ def _figures(folder: Path, runs: Runs, space: Space, objectives: Sequence[str]) 
     blocks: list[Block] = []
     if len(objectives) > 1:
         shown = f"Shown are {objectives[0]} and {objectives[1]}, of {len(objectives)} objectives."
-        left = [shown] if len(objectives) > 2 else []
-        picture = Picture(plot_front(runs, objectives), " ".join([_FRONT, *left, *_diverged(runs)]))
+        shown_objectives = [shown] if len(objectives) > 2 else []
+        picture = Picture(
+            plot_front(runs, objectives), " ".join([_FRONT, *shown_objectives, *_diverged(runs)])
+        )
         blocks += [Heading("Pareto fronts"), _kept(folder, picture, "front")]
-    words = [_PROGRESS]
+    caption = [_PROGRESS]
     if len(objectives) > 1:
-        words.append(_HYPERVOLUME.format(objectives[0], objectives[1]))
-    picture = Picture(plot_progress(runs, objectives), " ".join(words))
+        caption.append(_HYPERVOLUME.format(objectives[0], objectives[1]))
+    picture = Picture(plot_progress(runs, objectives), " ".join(caption))
     blocks += [Heading("Progress"), _kept(folder, picture, "progress")]
     picture = Picture(plot_survivors(runs[main], space), _SURVIVORS.format(main))
     blocks += [Heading("What survives"), _kept(folder, picture, "survivors")]
@@ -163,11 +167,11 @@ def _figures(folder: Path, runs: Runs, space: Space, objectives: Sequence[str]) 
 def _diverged(runs: Runs) -> list[str]:
     counts = {name: cost_of(records).diverged for name, records in runs.items()}
     lost = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
-    return [f"Left out, as they diverged: {lost}."] if lost else []
+    return [f"Left out because they diverged: {lost}."] if lost else []
 
 
 def _kept(folder: Path, block: Block, name: str) -> Block:
-    """The block; a picture is written beside the page as well."""
+    """Write a picture beside the page as well; return the block."""
     if not isinstance(block, Picture):
         return block
     if isinstance(block.drawing, str):

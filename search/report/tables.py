@@ -1,4 +1,4 @@
-"""The records of a search as files for machines: CSV and JSON."""
+"""The records of a search as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sennit.search.report.runs import Runs, best_of, cost_of, front_of, hypervol
 
 
 def records_csv(runs: Runs, objectives: Sequence[str]) -> str:
-    """One row a candidate, those of each strategy in the order of their slots.
+    """Return a CSV text with a row for each candidate, by strategy and slot.
 
     ``genome`` is the line of `Genome.to_json`; slots are written ``generation/index``.
     """
@@ -50,7 +50,7 @@ def records_csv(runs: Runs, objectives: Sequence[str]) -> str:
 
 
 def search_json(runs: Runs, objectives: Sequence[str], *, population: int, summary: str) -> dict[str, Any]:
-    """Plain JSON values: what each strategy found and spent, the best and the front of the main one first."""
+    """Return plain JSON values: the best, the front and the cost of the main strategy, then of each."""
     volumes = hypervolumes(runs, objectives) if len(objectives) > 1 else {}
     strategies = {}
     for name, records in runs.items():

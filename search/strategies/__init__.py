@@ -1,4 +1,4 @@
-"""How a search proposes candidates, one strategy a file."""
+"""Strategies that propose the candidates of a search, one a file."""
 
 from sennit.search.strategies._base import (
     Child,

@@ -1,4 +1,4 @@
-"""What every strategy of a search is."""
+"""The base class of all strategies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sennit.registry import Registry
 
 @dataclass(frozen=True)
 class Child:
-    """Genes that a strategy proposes, and the slot of the candidate that they were made from."""
+    """Genes that a strategy proposes, and the slot of the candidate that they were derived from."""
 
     genes: Genes
     parent: Slot | None = None
@@ -27,24 +27,24 @@ ChildSampler = Callable[[np.random.Generator], Child]
 
 
 class Strategy(Configurable, ABC):
-    """Proposes candidates, a generation at a time.
+    """A method of proposing candidates, one generation at a time.
 
-    A pure function of its options, the space, the history and the random generator: whatever it
-    remembers between calls only saves time. So a search that was killed goes on as it would have.
+    It is a pure function of its options, the space, the history and the random generator; any state that
+    it keeps between calls only saves time. So a resumed search proposes the same candidates.
     """
 
     @abstractmethod
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
     ) -> ChildSampler:
-        """What draws the candidates of a generation, one a call, each with a random generator of its own.
+        """Return a function that proposes a candidate of a generation, given a random generator.
 
         Args:
-            space: What to choose from.
-            history: Every candidate of the generations before, in the order of their slots.
-            generation: From 0.
-            population: Candidates a generation.
-            seed: Of the search, for what a whole generation has in common.
+            space: Space of the candidates.
+            history: Candidates of all earlier generations, in the order of their slots.
+            generation: Number of the generation, from 0.
+            population: Number of candidates of a generation.
+            seed: Random seed of the search, for decisions common to a whole generation.
         """
 
 
@@ -58,5 +58,5 @@ def create_strategy(name: str, **options: Any) -> Strategy:
 
 
 def list_strategies(pattern: str = "*") -> list[str]:
-    """Names of the strategies that match a shell pattern."""
+    """Return the names of the strategies that match a shell pattern."""
     return STRATEGIES.list(pattern)

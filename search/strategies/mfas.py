@@ -17,27 +17,26 @@ Array = NDArray[np.float64]
 
 @register_strategy("mfas")
 class MFAS(Strategy):
-    """Fusions grow by a cell a generation; a surrogate says which of all that could grow are worth training.
+    """Sequential search: fusions grow by a cell a generation, and a surrogate chooses which to train.
 
-    Generations go through levels 1 to L, over and over. At level 1 every fusion of a single cell may be
-    drawn, at level l every one that has a cell more than one of the generation before. The surrogate, fitted
-    once a generation to all that is known, scores them in one batch, and they are drawn, each once, with
+    Generations cycle through levels 1 to L. At level 1 the choices are all fusions of a single cell, at
+    level l all that add one cell to a fusion of the previous generation. The surrogate, fitted once a
+    generation to all results, scores the choices in one batch; they are drawn without replacement, with
     probabilities proportional to ``exp(score / T)``. T falls from `t_max` to `t_min` by the same factor each
-    generation, over all levels and rounds.
+    generation, over all levels and cycles.
 
     Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (algorithm 1).
 
-    Where this differs: the surrogate is a forest of extremely randomised trees on one-hot genes, not an LSTM
-    (it needs no tuning and is fitted in a fraction of a second); scores are standardised, so that one
-    range of temperatures serves any task; the width, the merge and β, which MFAS does not have, are
-    chosen at level 1 and inherited; when there are more than `pool` candidates, that many are drawn at
-    random to be scored.
+    Differences from the paper: the surrogate is a forest of extremely randomised trees on one-hot genes,
+    not an LSTM (it needs no tuning and is fitted in a fraction of a second); scores are standardised, so
+    that one range of temperatures serves any task; the width, the merge and β, which MFAS lacks, are chosen
+    at level 1 and inherited; of more than `pool` candidates, that many are drawn at random and scored.
 
     Args:
-        steps: Generations until the temperature is `t_min`.
+        steps: Number of generations until the temperature is `t_min`.
         t_max: Temperature of the first generation.
         t_min: Temperature of the last.
-        pool: Candidates to score in a generation at most. MFAS's own space has fewer.
+        pool: Maximum number of candidates to score in a generation. The space of the paper has fewer.
 
     Raises:
         ValueError: An option is not positive, or `t_max` is below `t_min`.
@@ -60,51 +59,51 @@ class MFAS(Strategy):
         self.pool = pool
 
     def temperature(self, generation: int) -> float:
-        """T of a generation."""
+        """Return the temperature T of a generation."""
         done = min(generation / max(self.steps - 1, 1), 1.0)
         return float(self.t_max * (self.t_min / self.t_max) ** done)
 
     def prepare(
         self, space: Space, history: Sequence[Record], generation: int, *, population: int, seed: int
     ) -> ChildSampler:
-        # A spawn key, for numpy takes [seed, generation] and [seed, generation, 0, 0] for the same.
+        # The spawn key is needed: NumPy treats [seed, generation] and [seed, generation, 0, 0] as equal.
         rng = np.random.default_rng(np.random.SeedSequence([seed, generation], spawn_key=(0,)))
         level = generation % space.cells + 1
         parents = [r for r in history[-population:] if len(r.proposal.genome.cells) == level - 1]
-        known = {record.proposal.genome for record in history}
-        new: dict[Genome, Child] = {}
+        proposed = {record.proposal.genome for record in history}
+        children: dict[Genome, Child] = {}
         for child in _grown(space, parents, rng, self.pool):
             genome = space.decode(child.genes)
-            # A first cell without taps is decoded to a whole chain.
-            if genome not in known and len(genome.cells) <= level:
-                new.setdefault(genome, child)
-        candidates = list(new.items())
+            # A first cell without taps decodes to a whole chain.
+            if genome not in proposed and len(genome.cells) <= level:
+                children.setdefault(genome, child)
+        candidates = list(children.items())
         if not candidates:
             return lambda rng: Child(space.sample(rng))
         scores = _scores(space, history, [genome for genome, _ in candidates], seed)
-        left = scores / self.temperature(generation)
+        log_weights = scores / self.temperature(generation)
 
-        def draw(rng: np.random.Generator) -> Child:
+        def sample_child(rng: np.random.Generator) -> Child:
             # The maximum of log-weights with Gumbel noise is a draw in proportion to the weights.
-            place = int(np.argmax(left + rng.gumbel(size=len(left))))
-            if left[place] == -np.inf:
+            i = int(np.argmax(log_weights + rng.gumbel(size=len(log_weights))))
+            if log_weights[i] == -np.inf:
                 return Child(space.sample(rng))
-            left[place] = -np.inf
-            return candidates[place][1]
+            log_weights[i] = -np.inf
+            return candidates[i][1]
 
-        return draw
+        return sample_child
 
 
 def _grown(space: Space, parents: Sequence[Record], rng: np.random.Generator, limit: int) -> list[Child]:
-    """Each parent with one more cell, in every way; with no parents, every single cell."""
+    """Return each parent with one more cell, in every way; without parents, every single cell."""
     last = space.cells - 1
     cell = {name: choices for name, choices in space.genes.items() if name.startswith(f"cell{last}.")}
     bases: list[tuple[Child, Mapping[str, Sequence[Choice]]]] = []
     if parents:
         for record in parents:
-            moved = _moved_up(space, record.proposal.genome)
-            # A task goes on to the new cell, or stays where it was.
-            reads = {name: (place, last) for name, place in moved.items() if name.startswith("reads.")}
+            moved = _shift_cells(space, record.proposal.genome)
+            # A task moves to the new cell, or stays.
+            reads = {name: (i, last) for name, i in moved.items() if name.startswith("reads.")}
             bases.append((Child(moved, record.proposal.slot), {**cell, **reads}))
     else:
         plain = {
@@ -114,31 +113,31 @@ def _grown(space: Space, parents: Sequence[Record], rng: np.random.Generator, li
         bases.append((Child(plain), {**cell, **whole}))
     shape = (len(bases), *(len(choices) for choices in bases[0][1].values()))
     size = math.prod(shape)
-    places = np.arange(size) if size <= limit else rng.choice(size, limit, replace=False)
+    indices = np.arange(size) if size <= limit else rng.choice(size, limit, replace=False)
     grown = []
-    for base, *chosen in np.stack(np.unravel_index(places, shape), 1).tolist():
+    for base, *chosen in np.stack(np.unravel_index(indices, shape), 1).tolist():
         child, axes = bases[base]
-        new = {name: choices[i] for (name, choices), i in zip(axes.items(), chosen, strict=True)}
-        grown.append(Child({**child.genes, **new}, child.parent))
+        added = {name: choices[i] for (name, choices), i in zip(axes.items(), chosen, strict=True)}
+        grown.append(Child({**child.genes, **added}, child.parent))
     return grown
 
 
-def _moved_up(space: Space, genome: Genome) -> dict[str, Choice]:
-    """Genes of the genome with its cells one place earlier, so that the last place is free."""
+def _shift_cells(space: Space, genome: Genome) -> dict[str, Choice]:
+    """Return the genes of a genome with its cells one position earlier, so that the last one is free."""
     genes = space.encode(genome)
     for name in genes:
-        place, _, rest = name.partition(".")
-        if place.startswith("cell") and place != f"cell{space.cells - 1}":
-            genes[name] = genes[f"cell{int(place[4:]) + 1}.{rest}"]
-        elif place == "reads":
+        owner, _, rest = name.partition(".")
+        if owner.startswith("cell") and owner != f"cell{space.cells - 1}":
+            genes[name] = genes[f"cell{int(owner[4:]) + 1}.{rest}"]
+        elif owner == "reads":
             genes[name] = max(int(genes[name]) - 1, 0)
     if genes["merge"] == "early" and "intermediate" in space.merges:
-        genes["merge"] = "intermediate"  # or the new cell could read nothing
+        genes["merge"] = "intermediate"  # else the new cell could read nothing
     return genes
 
 
 def _scores(space: Space, history: Sequence[Record], genomes: Sequence[Genome], seed: int) -> Array:
-    """How many standard deviations each genome is expected to be better than the mean of them."""
+    """Predict by how many standard deviations each genome is better than their mean."""
     from sklearn.ensemble import ExtraTreesRegressor
 
     errors = np.array([record.values[0] for record in history])
@@ -153,9 +152,11 @@ def _scores(space: Space, history: Sequence[Record], genomes: Sequence[Genome], 
 
 
 def _one_hot(space: Space, genomes: Sequence[Genome]) -> Array:
-    """A column for each choice of each gene: taps have no order that a regressor could use as numbers."""
+    """Return one column for each choice of each gene, as choices have no order that a regressor could use."""
     genes = [space.encode(genome) for genome in genomes]
-    columns = [
-        [own[name] == choice for own in genes] for name, choices in space.genes.items() for choice in choices
+    indicators = [
+        [genes_of_one[name] == choice for genes_of_one in genes]
+        for name, choices in space.genes.items()
+        for choice in choices
     ]
-    return np.array(columns, dtype=float).T
+    return np.array(indicators, dtype=float).T

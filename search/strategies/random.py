@@ -11,7 +11,7 @@ from sennit.search.strategies._base import Child, ChildSampler, Strategy, regist
 
 @register_strategy("random")
 class Random(Strategy):
-    """Every gene uniform among its choices, whatever came before: what the others are measured against.
+    """Random search: every gene is uniform among its choices; the baseline of all other strategies.
 
     Source: Li and Talwalkar 2019, "Random Search and Reproducibility for Neural Architecture Search".
 
@@ -19,8 +19,8 @@ class Random(Strategy):
         >>> import numpy as np
         >>> from sennit.encoders import create_encoder
         >>> space = Space.of({"a": create_encoder("mlp", 3)}, ["y"])
-        >>> draw = Random().prepare(space, [], 0, population=8, seed=0)
-        >>> space.check(draw(np.random.default_rng(0)).genes)
+        >>> sample_child = Random().prepare(space, [], 0, population=8, seed=0)
+        >>> space.check(sample_child(np.random.default_rng(0)).genes)
     """
 
     def prepare(

@@ -13,18 +13,18 @@ from sennit.search.variation import mutate
 
 @register_strategy("regularised_evolution")
 class RegularisedEvolution(Strategy):
-    """Ageing evolution: of some candidates of a queue the best is mutated, and the oldest leave the queue.
+    """Ageing evolution: the best of a sample of the queue is mutated, and the oldest leave the queue.
 
-    The first objective alone counts. Every candidate dies in time, however good, so one that was lucky
-    does not breed for ever; the best of the whole history is still known to the search. A generation
-    enters the queue at once, as many workers would make it.
+    Only the first objective counts. Every candidate leaves the queue in time, however good, so that a lucky
+    one does not breed for ever; the search still remembers the best of the whole history. A generation
+    enters the queue at once, as it would with many workers.
 
     Source: Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search" (algorithm 1);
-    the defaults are its own.
+    the defaults are the paper's.
 
     Args:
-        queue: Candidates that may breed: the latest.
-        sample: Of the queue, drawn with replacement for each tournament.
+        queue: Number of candidates that may breed: the latest.
+        sample: Number of candidates drawn from the queue, with replacement, for each tournament.
 
     Raises:
         ValueError: One of the two is below 1.
@@ -49,9 +49,9 @@ class RegularisedEvolution(Strategy):
         alive = history[-self.queue :]
         errors = np.nan_to_num([record.values[0] for record in alive], nan=np.inf, posinf=np.inf)
 
-        def draw(rng: np.random.Generator) -> Child:
+        def sample_child(rng: np.random.Generator) -> Child:
             drawn = rng.integers(len(alive), size=self.sample)
             parent = alive[drawn[np.argmin(errors[drawn])]].proposal
             return Child(mutate(space, parent.genes, rng), parent.slot)
 
-        return draw
+        return sample_child

@@ -1,1 +1,1 @@
-"""The run of a search over optuna's storage: workers, claims, resuming."""
+"""The run of a search over Optuna's storage: workers, claims, resuming."""

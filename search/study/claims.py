@@ -1,4 +1,4 @@
-"""How workers share a generation: each takes a slice that nobody has, and says that it lives."""
+"""Claims of workers on slices of a generation, and their heartbeats."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _log = logging.getLogger(__name__)
 class Claim:
     """A slice of a generation that this worker has taken, or the copies of a generation.
 
-    Who sets the first unfinished trial running owns the slice: that trial is its lock. Results are told all
-    at once, so a slice is one worker's until it is complete.
+    The worker that sets the first unfinished trial running owns the slice: that trial is its lock. Results
+    are stored all at once, so a slice belongs to one worker until it is complete.
 
     Args:
-        slice: Its number; None for the copies.
-        trials: All of it, in the order of the slots; also those that are complete, so that a slice is
-            trained together with the same candidates whatever became of earlier attempts.
-        todo: Those that were not complete; the first one is the lock.
+        slice: Number of the slice; None for the copies.
+        trials: All trials of the slice, in the order of the slots; complete ones too, so that the same
+            candidates are always trained together, whatever happened to earlier attempts.
+        todo: Unfinished trials; the first one is the lock.
     """
 
     slice: int | None
@@ -43,29 +43,29 @@ class Claim:
 
 
 def claim(store: Store, live: Mapping[int, FrozenTrial]) -> Claim | None:
-    """Take the first slice of a generation that waits; None where all have been taken.
+    """Take the first waiting slice of a generation; return None if all are taken.
 
-    Copies are taken when all else is complete, as some may be of a candidate of the same generation.
+    Copies come last, as their original may be in the same generation.
     """
     from optuna.trial import TrialState
 
-    parts: dict[int | None, list[FrozenTrial]] = {}
+    slices: dict[int | None, list[FrozenTrial]] = {}
     for _, trial in sorted(live.items()):
-        parts.setdefault(trial.user_attrs.get("slice"), []).append(trial)
-    todo = {k: [t for t in trials if t.state is not TrialState.COMPLETE] for k, trials in parts.items()}
+        slices.setdefault(trial.user_attrs.get("slice"), []).append(trial)
+    todo = {k: [t for t in trials if t.state is not TrialState.COMPLETE] for k, trials in slices.items()}
     trained = not any(unfinished for k, unfinished in todo.items() if k is not None)
     for k, unfinished in todo.items():
         if not unfinished or unfinished[0].state is not TrialState.WAITING or (k is None and not trained):
             continue
         if store.take(unfinished[0]):
             store.run(unfinished[1:])
-            return Claim(k, parts[k], unfinished)
+            return Claim(k, slices[k], unfinished)
     return None
 
 
 @contextmanager
 def heartbeats(store: Store, trial: FrozenTrial, every_s: float) -> Iterator[None]:
-    """Say again and again that this worker lives, in a thread of its own."""
+    """Record heartbeats of this worker in a thread, as long as the context lasts."""
     stop = Event()
 
     def beat() -> None:
@@ -73,7 +73,7 @@ def heartbeats(store: Store, trial: FrozenTrial, every_s: float) -> Iterator[Non
             try:
                 with storage_errors(store.url):
                     store.beat(trial)
-            except OSError as error:  # the next one may get through; what is told later will not hide it
+            except OSError as error:  # the next one may succeed; storing results fails openly if not
                 _log.warning("a heartbeat was lost: %s", error)
 
     thread = Thread(target=beat, daemon=True)

@@ -1,4 +1,4 @@
-"""How the storage of a search is opened: memory, a sqlite file, or a database server."""
+"""The connection to the storage of a search: memory, an SQLite file or a database server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 MEMORY = "memory"
-_BUSY_S = 60.0  # how long a writer waits for another one's lock on a sqlite file
+_BUSY_S = 60.0  # wait for another writer's lock on an SQLite file
 _CONNECT_S = 10
 
 
 def sqlite_url(path: Path) -> str:
-    """The address of a file, for `open_storage`.
+    """Return the address of a file, for `open_storage`.
 
     Example:
         >>> sqlite_url(Path("/tmp/study.db"))
@@ -29,9 +29,9 @@ def sqlite_url(path: Path) -> str:
 
 
 def grace_s(heartbeat_s: float) -> int:
-    """Seconds without a heartbeat after which a worker is taken to be dead.
+    """Return the seconds without a heartbeat after which a worker counts as dead.
 
-    Whole seconds, as sqlite's clock has no smaller ones.
+    They are whole, as SQLite's clock is.
 
     Example:
         >>> grace_s(5.0), grace_s(0.2)
@@ -42,7 +42,7 @@ def grace_s(heartbeat_s: float) -> int:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """What goes wrong with the storage within is an error that names it.
+    """Turn errors of the storage into an `OSError` that names it.
 
     Raises:
         OSError: The storage cannot be read or written.
@@ -55,21 +55,21 @@ def storage_errors(url: str) -> Iterator[None]:
     except (SQLAlchemyError, StorageInternalError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
         reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
-        mend = (
+        fix = (
             "Is there room on the disk, and may the file be written?"
             if url.startswith("sqlite")
             else "Does the server run, and is the address right?"
         )
         raise OSError(
-            f"the search's storage {_shown(url)} cannot be used: {reason}. {mend} Then the same call goes on."
+            f"the search's storage {_shown(url)} cannot be used: {reason}. {fix} Then the same call resumes."
         ) from error
 
 
 def open_storage(url: str, heartbeat_s: float) -> RDBStorage | InMemoryStorage:
-    """The storage at an address; its tables are made where there are none.
+    """Open the storage at an address, and create its tables if they are missing.
 
     Raises:
-        ValueError: No address, of no known kind, or of a file that is no database.
+        ValueError: The address is invalid, of an unknown kind, or of a file that is no database.
         ImportError: The driver is not installed.
     """
     from optuna.storages import InMemoryStorage, RDBStorage
@@ -91,13 +91,13 @@ def open_storage(url: str, heartbeat_s: float) -> RDBStorage | InMemoryStorage:
         _check_file(address.database)
         options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}}
     else:
-        options = {"pool_pre_ping": True}  # a server that was started anew
+        options = {"pool_pre_ping": True}  # the server may have restarted
     if address.get_backend_name() == "postgresql":
         options["connect_args"] = {"connect_timeout": _CONNECT_S}
     try:
         with experimental():
             storage = RDBStorage(
-                url.replace("{", "{{").replace("}", "}}"),  # optuna takes it for a template
+                url.replace("{", "{{").replace("}", "}}"),  # Optuna reads it as a template
                 options,
                 heartbeat_interval=math.ceil(heartbeat_s),
                 grace_period=grace_s(heartbeat_s),
@@ -118,16 +118,16 @@ def _check_file(path: str | None) -> None:
             head = opened.read(16)
         if head not in (b"", b"SQLite format 3\0"):
             raise ValueError(
-                f"{path} should be a sqlite database. Found another kind of file. Move it away, or name "
+                f"{path} should be an SQLite database. Found another kind of file. Move it away, or use "
                 "another folder."
             )
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Few waits for the disk, and transactions that lock when they begin.
+    """Reduce waits for the disk, and lock the file when a transaction begins.
 
-    Without the latter two workers can both read that a trial is waiting, and both take it: sqlite knows no
-    row locks, and the driver begins a transaction with the first write.
+    Otherwise two workers could both read that a trial is waiting, and both take it: SQLite has no row locks,
+    and its driver begins a transaction only with the first write.
     """
     from sqlalchemy import event
 
@@ -141,12 +141,12 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)
-    engine.dispose()  # connections from before
+    engine.dispose()  # earlier connections
 
 
 @contextmanager
 def experimental() -> Iterator[None]:
-    """Heartbeats and names of metrics are what optuna calls experimental."""
+    """Silence Optuna's warnings about experimental features: heartbeats and names of metrics."""
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
@@ -156,7 +156,7 @@ def experimental() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what optuna says of each study that is made."""
+    """Silence Optuna's message about each new study."""
     from optuna import logging
 
     before = logging.get_verbosity()
@@ -168,7 +168,7 @@ def quiet() -> Iterator[None]:
 
 
 def _shown(url: str) -> str:
-    """Without its password."""
+    """Return an address without its password."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 

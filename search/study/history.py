@@ -1,4 +1,4 @@
-"""What a worker knows of its study: read once, and then only what is new."""
+"""A worker's view of its study: read once, then updated."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class History:
-    """The records of all complete generations, and the trials of the one at hand.
+    """The records of all complete generations, and the trials of the current one.
 
-    Trials of a generation are added when the one before is complete, so each generation is a run of
-    trial numbers.
+    Trials of a generation are added when the previous one is complete, so each generation is a run of trial
+    numbers.
 
     Args:
-        store: The study.
-        space: Of its genes.
+        store: Open study.
+        space: Space of the candidates.
         population: Candidates a generation.
-        generations: How many to look at.
+        generations: Number of generations to read.
 
     Attributes:
-        records: In the order of the slots.
-        first: By key the slot in which a genome of the records was first.
-        generation: The one at hand; ``generations`` when all are complete.
-        live: Its trials that have not failed, by index; there is one at most for each.
-        failed: By index the last trial of those that only have failed ones.
-        seen: How many trials the study had when it was last read.
+        records: Records in the order of the slots.
+        first: First slot of each genome of the records, by the genome's key.
+        generation: Number of the current generation; ``generations`` when all are complete.
+        live: Trials of that generation that have not failed, by index; at most one each.
+        failed: Last failed trial of each index without a live one.
+        seen: Number of trials of the study at the last reading.
     """
 
     def __init__(self, store: Store, space: Space, *, population: int, generations: int) -> None:
@@ -47,16 +47,16 @@ class History:
 
     @property
     def complete(self) -> bool:
-        """Whether all generations are."""
+        """Whether all generations are complete."""
         return self.generation == self._generations
 
     @property
-    def told(self) -> int:
-        """How many candidates are."""
+    def finished(self) -> int:
+        """The number of candidates with a result."""
         return len(self.records) + sum(trial.state.is_finished() for trial in self.live.values())
 
     def refresh(self) -> None:
-        """Read what is new."""
+        """Read new trials and changed states."""
         trials = self._store.trials()
         self.seen = len(trials)
         while not self.complete:

@@ -1,4 +1,4 @@
-"""Workers as processes of this machine."""
+"""Workers as processes on this machine."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from sennit.search.study.history import History
 from sennit.search.study.storage import Store
 from sennit.search.study.worker import Job, Worker
 
-_LOOK_S = 0.2
-_LEAVE_S = 10.0
+_POLL_S = 0.2
+_JOIN_S = 10.0
 
 
 def _work(job: Job, threads: int) -> None:
-    """What a process does: all is left tidy on SIGTERM, and nothing goes on without the parent."""
+    """Run a worker in a process that gives its claim back on SIGTERM and ends with its parent."""
     torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the parent too, which then ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and ends its workers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    Thread(target=_leave_with_parent, daemon=True).start()
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
         store = job.open()
         Worker(job, store, job.history(store)).run()
     except KeyboardInterrupt:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)  # so that the parent sees what ended it
+        os.kill(os.getpid(), signal.SIGTERM)  # so that the parent sees the cause
 
 
-def _leave_with_parent() -> None:
+def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -50,15 +50,15 @@ def run_processes(
 ) -> None:
     """Run a job in several processes until the study is complete.
 
-    One that is killed is not started again: the others take over its slice.
+    A process that is killed is not started again: the others take over its slice.
 
     Args:
-        job: What they do.
-        store: The study, to watch it.
-        history: What is known of it; all of it in the end.
-        workers: How many; they share the threads that PyTorch has here.
-        watch: Given what is known, whenever something is new.
-        say: Given what the user should know.
+        job: Job of the workers.
+        store: Open study, for progress.
+        history: Current view of the study; complete in the end.
+        workers: Number of processes; they share the threads of PyTorch in this one.
+        watch: Function called with the history whenever it changes.
+        say: Function called with messages for the user.
 
     Raises:
         RuntimeError: A worker failed, or all were killed.
@@ -70,8 +70,8 @@ def run_processes(
         for process in processes.values():
             process.start()
         while processes:
-            time.sleep(_LOOK_S)
-            if store.completed() != history.told:
+            time.sleep(_POLL_S)
+            if store.completed() != history.finished:
                 history.refresh()
                 watch(history)
             for i, process in list(processes.items()):
@@ -85,7 +85,7 @@ def run_processes(
                     name = signal.Signals(-process.exitcode).name
                     if not processes:
                         raise RuntimeError(
-                            f"the last worker was ended by {name}. The same call goes on from there."
+                            f"the last worker was ended by {name}. The same call resumes the search."
                         )
                     say(
                         f"worker {i} was ended by {name}; the others take over its candidates "
@@ -97,7 +97,7 @@ def run_processes(
             if process.is_alive():
                 process.terminate()
         for process in processes.values():
-            process.join(_LEAVE_S)
+            process.join(_JOIN_S)
             if process.is_alive():
                 process.kill()
 
@@ -107,6 +107,6 @@ def _why(worker: int, code: int, history: History) -> str:
     if errors:
         return f"training candidates of generation {history.generation} failed: {errors[0]}"
     return (
-        f"worker {worker} ended with exit code {code}; what it wrote on stderr says why. Does a script that "
+        f"worker {worker} ended with exit code {code}; its output on stderr says why. Does a script that "
         "searches with several workers keep its calls under `if __name__ == '__main__':`?"
     )

@@ -1,4 +1,4 @@
-"""Workers as Ray tasks, on whatever machines a Ray cluster has."""
+"""Workers as Ray tasks on the machines of a cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sennit.search.study.history import History
 from sennit.search.study.storage import Store
 from sennit.search.study.worker import Job, Worker
 
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 
 def _work(job: Job) -> None:
@@ -19,16 +19,16 @@ def _work(job: Job) -> None:
 def run_ray(job: Job, store: Store, history: History, workers: int, watch: Callable[[History], None]) -> None:
     """Run a job as Ray tasks until the study is complete.
 
-    Every machine of the cluster must reach the storage. Ray runs a task again whose process died.
+    Every machine of the cluster must reach the storage. Ray restarts tasks whose process died.
 
     Source: Moritz et al. 2018, "Ray: A Distributed Framework for Emerging AI Applications".
 
     Args:
-        job: What they do.
-        store: The study, to watch it.
-        history: What is known of it; all of it in the end.
-        workers: How many tasks.
-        watch: Given what is known, whenever something is new.
+        job: Job of the workers.
+        store: Open study, for progress.
+        history: Current view of the study; complete in the end.
+        workers: Number of tasks.
+        watch: Function called with the history whenever it changes.
 
     Raises:
         ImportError: Ray is not installed.
@@ -43,9 +43,9 @@ def run_ray(job: Job, store: Store, history: History, workers: int, watch: Calla
     running = [ray.remote(_work).remote(job) for _ in range(workers)]
     try:
         while running:
-            done, running = ray.wait(running, num_returns=len(running), timeout=_LOOK_S)
+            done, running = ray.wait(running, num_returns=len(running), timeout=_POLL_S)
             ray.get(done)
-            if store.completed() != history.told:
+            if store.completed() != history.finished:
                 history.refresh()
                 watch(history)
         history.refresh()

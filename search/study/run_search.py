@@ -1,4 +1,4 @@
-"""A whole search over a study: begun, or gone on with."""
+"""A whole search over a new or an existing study."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sennit.search.study.progress import SearchProgress
 from sennit.search.study.ray import run_ray
 from sennit.search.study.settings import begin, check_counts, check_names, settings_of
 from sennit.search.study.storage import Store
-from sennit.search.study.trials import again
+from sennit.search.study.trials import retry
 from sennit.search.study.worker import Job, Worker
 
 
@@ -42,43 +42,43 @@ def run_search(
     progress: bool = True,
     launcher: Literal["processes", "ray"] = "processes",
 ) -> list[Record]:
-    """Propose, train and tell generation after generation; what a call before has done is not done again.
+    """Propose, train and record generation after generation; an earlier call's results are kept.
 
-    The study is an ordinary one of optuna's, a trial a candidate, which optuna-dashboard can open. Several
-    calls can work on it at a time, on several machines when the storage is a server. Whoever is killed loses
-    nothing: what a worker had claimed is taken over when it gave no heartbeat for three intervals.
+    The study is an ordinary one of Optuna with a trial for each candidate, which optuna-dashboard can open.
+    Several calls can work on it at once, on several machines if the storage is a server. Nothing is lost
+    when a worker is killed: after three missed heartbeats others take over its claim.
 
     Args:
-        evaluator: Trains the candidates.
-        strategy: Proposes them.
-        folder: For the study, and the checkpoints of what is being trained.
-        name: Of the study.
-        generations: How many; a study may be gone on with for more.
+        evaluator: Evaluator that trains the candidates.
+        strategy: Strategy that proposes them.
+        folder: Folder for the study and the checkpoints of unfinished trainings.
+        name: Name of the study.
+        generations: Number of generations; a later call may ask for more.
         population: Candidates a generation.
-        objectives: All to be made small: ``"error"`` (the mean over tasks), ``"error/<task>"``, or names
-            of costs.
-        budgets: Upper limits of costs, by name; nothing above one is proposed.
-        workers: How many work side by side. The call that begins a study so says into how many slices each
-            generation is cut, and so which candidates are trained as one stack.
+        objectives: Names of the values to minimise: ``"error"`` (the mean over tasks), ``"error/<task>"``,
+            or costs.
+        budgets: Upper limits of costs, by name; no candidate above a limit is proposed.
+        workers: Number of workers side by side. In the call that starts a study it is also the number of
+            slices of a generation; the candidates of a slice are trained together.
         storage: ``study.db`` in the folder by default; ``"memory"``, for one worker; or an address, such as
             ``postgresql+psycopg://user@host/database``.
-        seed: Of all proposals.
+        seed: Random seed of all proposals.
         heartbeat_s: Seconds between the heartbeats of a worker.
-        progress: Whether to show it.
-        launcher: ``"processes"`` of this machine, or ``"ray"`` tasks.
+        progress: Whether to show a progress bar.
+        launcher: ``"processes"`` on this machine, or ``"ray"`` tasks.
 
     Returns:
         Every candidate, in the order of the slots.
 
     Raises:
-        ValueError: An argument is out of its range, or differs from what the study was begun with.
+        ValueError: An argument is out of range, or differs from the settings of the study.
         OSError: The storage cannot be used.
         RuntimeError: A worker failed.
     """
     check_counts(generations=generations, population=population, workers=workers, heartbeat_s=heartbeat_s)
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(
-            f"`name` should be of letters, digits, '.', '_' and '-', as files are. Found {name!r}."
+            f"`name` should consist of letters, digits, '.', '_' and '-', like a file name. Found {name!r}."
         )
     if launcher not in ("processes", "ray"):
         raise ValueError(f"`launcher` should be 'processes' or 'ray'. Found {launcher!r}.")
@@ -109,11 +109,11 @@ def run_search(
         )
         history = job.history(store)
         lock = folder / f".{name}.lock"
-        # A server may have workers elsewhere, of whom only their heartbeats tell.
+        # A server may have workers elsewhere, known by their heartbeats alone.
         with _at_work(lock, alone=partial(_release, store, history)) if storage is None else nullcontext():
             _retry(store, history)
             _run(job, store, history, workers=workers, launcher=launcher, progress=progress)
-        shutil.rmtree(job.checkpoints, ignore_errors=True)  # what kills left behind
+        shutil.rmtree(job.checkpoints, ignore_errors=True)  # left by workers that were killed
         return history.records
 
 
@@ -128,12 +128,12 @@ def _run(job: Job, store: Store, history: History, *, workers: int, launcher: st
             else:
                 Worker(job, store, history, shown).run()
         except KeyboardInterrupt:
-            shown.say("interrupted; the same call goes on from here")
+            shown.say("interrupted; the same call resumes from here")
             raise
 
 
 def _release(store: Store, history: History) -> None:
-    """Set waiting what seems to run although nobody is there."""
+    """Set trials waiting that still appear to run although their worker has ended."""
     from optuna.trial import TrialState
 
     history.refresh()
@@ -143,19 +143,19 @@ def _release(store: Store, history: History) -> None:
 
 
 def _retry(store: Store, history: History) -> None:
-    """What failed in an earlier call is tried again."""
+    """Append the failed trials of an earlier call once more."""
     history.refresh()
     if history.failed:
-        store.append([again(trial) for trial in history.failed.values()], expected=history.seen)
+        store.append([retry(trial) for trial in history.failed.values()], expected=history.seen)
 
 
 @contextmanager
 def _at_work(path: Path, *, alone: Callable[[], None]) -> Iterator[None]:
-    """Call ``alone`` if no other search of this machine is within such a context for the same file.
+    """Call ``alone`` if no other search on this machine is in such a context for the same file.
 
-    So a search that was killed goes on at once, without a wait for its heartbeats to be missed.
+    So a search that was killed resumes at once, without waiting for missed heartbeats.
     """
-    if sys.platform == "win32":  # where heartbeats alone tell
+    if sys.platform == "win32":  # where only heartbeats show that a worker lives
         yield
         return
     import fcntl

@@ -1,4 +1,4 @@
-"""What a study is begun with, and is only gone on with."""
+"""Settings that must not change when a study resumes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sennit.search.study.storage import Store
 
 from sennit.registry import unknown_name
 
-_MEANING = {"fingerprint": ": the data, the encoders, the tasks or how candidates are trained differ"}
+_EXPLANATION = {"fingerprint": ": the data, the encoders, the tasks or how candidates are trained differ"}
 
 
 def check_counts(*, heartbeat_s: float, **counts: int) -> None:
-    """Refuse counts that are none.
+    """Refuse counts below 1.
 
     Raises:
-        ValueError: It names the argument.
+        ValueError: An argument is out of range; it is named.
     """
     for argument, count in counts.items():
         if count < 1:
@@ -31,19 +31,19 @@ def check_counts(*, heartbeat_s: float, **counts: int) -> None:
 
 
 def check_names(evaluator: Evaluator, objectives: Sequence[str], budgets: Mapping[str, float]) -> None:
-    """Refuse objectives and budgets that the evaluator does not know.
+    """Refuse objectives and budgets that the evaluator does not have.
 
     Raises:
-        ValueError: It names what is unknown.
+        ValueError: A name is unknown or repeated.
     """
     space = evaluator.space
     costs = evaluator.costs(space.decode(space.sample(np.random.default_rng(0))))
-    known = ["error", *(f"error/{task}" for task in space.tasks), *costs]
+    names = ["error", *(f"error/{task}" for task in space.tasks), *costs]
     if not objectives or len(set(objectives)) < len(objectives):
-        raise ValueError(f"`objectives` should be at least one, each once. Found {list(objectives)}.")
+        raise ValueError(f"`objectives` should hold at least one name, each once. Found {list(objectives)}.")
     for objective in objectives:
-        if objective not in known:
-            raise unknown_name("objective", objective, known)
+        if objective not in names:
+            raise unknown_name("objective", objective, names)
     for budget in budgets:
         if budget not in costs:
             raise unknown_name("cost in `budgets`", budget, costs)
@@ -57,7 +57,7 @@ def settings_of(
     population: int,
     seed: int,
 ) -> dict[str, Any]:
-    """What a study must keep to from beginning to end, as JSON gives it back."""
+    """Return the settings that a study keeps to the end, as plain JSON values."""
     settings = {
         "space": evaluator.space.to_dict(),
         "strategy": strategy.config,
@@ -65,35 +65,35 @@ def settings_of(
         "budgets": dict(budgets),
         "population": population,
         "seed": seed,
-        "fingerprint": evaluator.fingerprint,  # last: it tells least of what differs
+        "fingerprint": evaluator.fingerprint,  # last: it says least about the difference
     }
     return dict(json.loads(json.dumps(settings)))
 
 
 def begin(store: Store, settings: dict[str, Any], workers: int) -> int:
-    """Say what the study is begun with, or check that it was begun so; the slices of a generation.
+    """Store the settings of a new study, or check those of an old one; return its slices a generation.
 
     Raises:
-        ValueError: It was begun otherwise.
+        ValueError: The study was started with other settings; the difference is named.
     """
-    begun = store.settings
-    if begun is None:
+    stored = store.settings
+    if stored is None:
         store.begin(settings | {"slices": workers, "sennit": version("sennit")})
         return workers
     for key, value in settings.items():
-        if begun[key] != value:
-            name, before, found = _difference(key, begun[key], value)
-            meaning = _MEANING.get(name, "")
+        if stored[key] != value:
+            name, before, given = _difference(key, stored[key], value)
+            explanation = _EXPLANATION.get(name, "")
             raise ValueError(
-                f"study '{store.name}' was begun with {name} {before}. Found {found}{meaning}. Go on with "
-                "the former, or give the new search a name or a folder of its own."
+                f"study '{store.name}' was started with {name} {before}. Found {given}{explanation}. Resume "
+                "with the former, or give the new search another name or folder."
             )
-    return int(begun["slices"])
+    return int(stored["slices"])
 
 
-def _difference(name: str, begun: Any, found: Any) -> tuple[str, Any, Any]:
-    """The first part that differs, by its dotted name."""
-    if isinstance(begun, dict) and isinstance(found, dict) and begun.keys() == found.keys():
-        key = next(key for key in found if begun[key] != found[key])
-        return _difference(f"{name}.{key}", begun[key], found[key])
-    return name, begun, found
+def _difference(name: str, stored: Any, given: Any) -> tuple[str, Any, Any]:
+    """Return the first difference, with its dotted name."""
+    if isinstance(stored, dict) and isinstance(given, dict) and stored.keys() == given.keys():
+        key = next(key for key in given if stored[key] != given[key])
+        return _difference(f"{name}.{key}", stored[key], given[key])
+    return name, stored, given

@@ -1,4 +1,4 @@
-"""The trials of a study as candidates and records, and back."""
+"""Conversion between the trials of a study and candidates or records."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ if TYPE_CHECKING:
 def objective_values(
     objectives: Sequence[str], evaluation: Evaluation, costs: Mapping[str, float]
 ) -> tuple[float, ...]:
-    """By their names: ``"error"``, ``"error/<task>"`` and costs.
+    """Return the values of objectives by name: ``"error"``, ``"error/<task>"`` and costs.
 
     Example:
         >>> objective_values(["error/y", "flops"], Evaluation({"y": 0.25}, 1, 0.5), {"flops": 8.0})
         (0.25, 8.0)
     """
-    known = {"error": evaluation.error, **{f"error/{t}": e for t, e in evaluation.errors.items()}, **costs}
-    return tuple(float(known[name]) for name in objectives)
+    values = {"error": evaluation.error, **{f"error/{t}": e for t, e in evaluation.errors.items()}, **costs}
+    return tuple(float(values[name]) for name in objectives)
 
 
-def slices(paid: Sequence[int], count: int) -> dict[int, int]:
-    """To which slice each of a generation's candidates belongs: runs of equal length, up to one.
+def slices(trained: Sequence[int], count: int) -> dict[int, int]:
+    """Assign the candidates of a generation to slices: runs of equal length, up to one.
 
     Example:
         >>> slices([0, 2, 3, 5, 7], 2)
         {0: 0, 2: 0, 3: 0, 5: 1, 7: 1}
     """
-    return {index: place * count // len(paid) for place, index in enumerate(paid)}
+    return {index: i * count // len(trained) for i, index in enumerate(trained)}
 
 
 def templates(
     proposals: Sequence[Proposal],
-    known: Mapping[str, Slot],
+    earlier: Mapping[str, Slot],
     costs: Sequence[Mapping[str, float]],
     space: Space,
     count: int,
 ) -> list[FrozenTrial]:
-    """A generation as trials that wait.
+    """Return a generation as waiting trials.
 
-    A candidate whose genome was there before is in no slice: it says from which slot its result is copied.
+    A candidate with an earlier genome is in no slice, and names the slot whose result it copies.
 
     Args:
-        proposals: All of a generation.
-        known: By its key, where a genome was first that was there before.
-        costs: Of each proposal.
-        space: Of their genes.
-        count: Slices of the generation.
+        proposals: Candidates of a generation.
+        earlier: First slot of each genome of earlier generations, by the genome's key.
+        costs: Costs of each proposal.
+        space: Space of the candidates.
+        count: Number of slices of the generation.
     """
     from optuna.distributions import CategoricalDistribution
     from optuna.trial import TrialState, create_trial
 
     distributions = {name: CategoricalDistribution(choices) for name, choices in space.genes.items()}
-    first = dict(known)
+    first = dict(earlier)
     copied = {p.slot: first[k] for p in proposals if first.setdefault(k := p.genome.key, p.slot) != p.slot}
-    cut = slices([p.slot[1] for p in proposals if p.slot not in copied], count)
-    made = []
+    slice_of = slices([p.slot[1] for p in proposals if p.slot not in copied], count)
+    trials = []
     for proposal, cost in zip(proposals, costs, strict=True):
         attributes: dict[str, Any] = {
             "slot": proposal.slot,
@@ -71,8 +71,8 @@ def templates(
         if proposal.slot in copied:
             attributes["copied_from"] = copied[proposal.slot]
         else:
-            attributes["slice"] = cut[proposal.slot[1]]
-        made.append(
+            attributes["slice"] = slice_of[proposal.slot[1]]
+        trials.append(
             create_trial(
                 state=TrialState.WAITING,
                 params=dict(proposal.genes),
@@ -80,11 +80,11 @@ def templates(
                 user_attrs=attributes,
             )
         )
-    return made
+    return trials
 
 
-def again(trial: FrozenTrial) -> FrozenTrial:
-    """A failed trial once more, to be run by whoever comes."""
+def retry(trial: FrozenTrial) -> FrozenTrial:
+    """Return a failed trial as a waiting one, for any worker."""
     from optuna.trial import TrialState, create_trial
 
     kept = {k: v for k, v in trial.user_attrs.items() if k not in ("evaluation", "error")}
@@ -97,20 +97,20 @@ def again(trial: FrozenTrial) -> FrozenTrial:
 
 
 def slot(trial: FrozenTrial) -> Slot:
-    """Which candidate a trial is of."""
+    """Return the slot of a trial's candidate."""
     generation, index = trial.user_attrs["slot"]
     return generation, index
 
 
 def proposal(trial: FrozenTrial, space: Space) -> Proposal:
-    """What a trial is to train."""
+    """Return the candidate of a trial."""
     genes = {name: trial.params[name] for name in space.genes}
     parent = trial.user_attrs["parent"]
     return Proposal(slot(trial), genes, space.decode(genes), None if parent is None else tuple(parent))
 
 
 def record(trial: FrozenTrial, space: Space) -> Record:
-    """What a complete trial has found."""
+    """Return the record of a complete trial."""
     copied = trial.user_attrs.get("copied_from")
     return Record(
         proposal(trial, space),

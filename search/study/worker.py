@@ -1,4 +1,4 @@
-"""The loop that every worker of a search runs, in whatever process."""
+"""The loop of a worker, in any process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sennit.search.study.claims import Claim, claim, heartbeats
 from sennit.search.study.connection import storage_errors
 from sennit.search.study.history import History
 from sennit.search.study.storage import Store
-from sennit.search.study.trials import again, objective_values, proposal, slot, templates
+from sennit.search.study.trials import objective_values, proposal, retry, slot, templates
 
 _POLL_S = 0.1
 _log = logging.getLogger(__name__)
@@ -25,20 +25,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs to know. It is pickled, to go to other processes.
+    """The settings of a worker. They are pickled for other processes.
 
     Args:
-        evaluator: Trains the candidates.
-        strategy: Proposes them.
-        url: The storage of the study.
-        name: Of the study.
-        checkpoints: A folder for the state of what is being trained.
-        generations: How many.
+        evaluator: Evaluator that trains the candidates.
+        strategy: Strategy that proposes them.
+        url: Address of the storage of the study.
+        name: Name of the study.
+        checkpoints: Folder for the state of unfinished trainings.
+        generations: Number of generations.
         population: Candidates a generation.
         objectives: Names of the values.
         budgets: Upper limits of costs.
-        slices: Into which a generation is cut.
-        seed: Of the search.
+        slices: Number of slices of a generation.
+        seed: Random seed of the search.
         heartbeat_s: Seconds between heartbeats.
     """
 
@@ -56,11 +56,11 @@ class Job:
     heartbeat_s: float
 
     def open(self) -> Store:
-        """The study."""
+        """Open the study."""
         return Store(self.url, self.name, objectives=self.objectives, heartbeat_s=self.heartbeat_s)
 
     def history(self, store: Store) -> History:
-        """What there is of it, not yet read."""
+        """Return an empty view of the study, to be refreshed."""
         return History(store, self.evaluator.space, population=self.population, generations=self.generations)
 
 
@@ -68,10 +68,10 @@ class Worker:
     """Proposes generations, claims slices of them and has them trained, until the study is complete.
 
     Args:
-        job: What to do.
-        store: The study, open.
-        history: What is known of it; all of it in the end.
-        watch: Given what is known, after every step.
+        job: Settings of the worker.
+        store: Open study.
+        history: Current view of the study; complete in the end.
+        watch: Function called with the history after every step.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Worker:
         self._swept = time.monotonic()
 
     def run(self) -> None:
-        """Work until all is complete.
+        """Work until the study is complete.
 
         Raises:
             OSError: The storage failed.
@@ -101,20 +101,20 @@ class Worker:
                 self.watch(self.history)
 
     def _propose(self) -> bool:
-        """Add the trials that the generation lacks: all of them, or those whose workers were lost."""
+        """Append the trials that the generation lacks: all of them, or those whose workers were lost."""
         history, job = self.history, self.job
         if history.failed:
             for trial in history.failed.values():
                 if "error" in trial.user_attrs:
                     raise RuntimeError(
                         f"candidate {slot(trial)} of study '{job.name}' failed in another worker: "
-                        f"{trial.user_attrs['error']}. Once that is mended, the same call goes on."
+                        f"{trial.user_attrs['error']}. Once that is fixed, the same call resumes."
                     )
-            return self.store.append([again(t) for t in history.failed.values()], expected=history.seen)
+            return self.store.append([retry(t) for t in history.failed.values()], expected=history.seen)
         if history.live:
             return False
         space = job.evaluator.space
-        new = propose(
+        proposals = propose(
             job.strategy,
             space,
             history.records,
@@ -123,8 +123,10 @@ class Worker:
             seed=job.seed,
             admit=self._admit,
         )
-        costs = [self._cost(p.genome) for p in new]
-        self.store.append(templates(new, history.first, costs, space, job.slices), expected=history.seen)
+        costs = [self._cost(p.genome) for p in proposals]
+        self.store.append(
+            templates(proposals, history.first, costs, space, job.slices), expected=history.seen
+        )
         return True
 
     def _cost(self, genome: Genome) -> Mapping[str, float]:
@@ -137,14 +139,14 @@ class Worker:
         return not budgets or all(self._cost(genome)[name] <= limit for name, limit in budgets.items())
 
     def _train(self) -> bool:
-        """Claim a slice and see it through; False where there is none to claim."""
+        """Claim a slice and train it; return False if there is none to claim."""
         claimed = claim(self.store, self.history.live)
         if claimed is None:
             return False
         try:
             with heartbeats(self.store, claimed.lock, self.job.heartbeat_s):
                 if claimed.slice is None:
-                    self._tell(claimed, self._copies(claimed))
+                    self._store_results(claimed, self._copies(claimed))
                 else:
                     self._evaluate(claimed)
         except KeyboardInterrupt:
@@ -170,28 +172,28 @@ class Worker:
                 self.store.give_back(trial)
             self.store.fail(claimed.lock, f"{type(error).__name__}: {error}")
             raise
-        self._tell(
+        self._store_results(
             claimed, {trial.number: result for trial, result in zip(claimed.trials, results, strict=True)}
         )
         checkpoint.unlink(missing_ok=True)
 
     def _copies(self, claimed: Claim) -> dict[int, Evaluation]:
-        """The evaluations of equal genomes that were there before."""
-        found = {r.proposal.slot: r.evaluation for r in self.history.records}
+        """Return the evaluations of equal, earlier genomes."""
+        evaluations = {r.proposal.slot: r.evaluation for r in self.history.records}
         for trial in self.history.live.values():
             if "evaluation" in trial.user_attrs:
-                found[slot(trial)] = Evaluation(**trial.user_attrs["evaluation"])
-        return {t.number: found[tuple(t.user_attrs["copied_from"])] for t in claimed.trials}
+                evaluations[slot(trial)] = Evaluation(**trial.user_attrs["evaluation"])
+        return {t.number: evaluations[tuple(t.user_attrs["copied_from"])] for t in claimed.trials}
 
-    def _tell(self, claimed: Claim, results: Mapping[int, Evaluation]) -> None:
-        """Store results. Where another worker took over meanwhile, its own stand."""
-        found = [results[trial.number] for trial in claimed.todo]
+    def _store_results(self, claimed: Claim, results: Mapping[int, Evaluation]) -> None:
+        """Store results, unless another worker has taken over and stored its own."""
+        evaluations = [results[trial.number] for trial in claimed.todo]
         values = [
             objective_values(self.job.objectives, result, trial.user_attrs["costs"])
-            for trial, result in zip(claimed.todo, found, strict=True)
+            for trial, result in zip(claimed.todo, evaluations, strict=True)
         ]
         kept = self.store.complete(
-            claimed.todo, values, [asdict(r) | {"errors": dict(r.errors)} for r in found]
+            claimed.todo, values, [asdict(r) | {"errors": dict(r.errors)} for r in evaluations]
         )
         if claimed.lock.number not in kept:
             _log.warning(
@@ -200,9 +202,9 @@ class Worker:
             )
 
     def _wait(self) -> None:
-        """Until something is told, or it is time to look for dead workers."""
+        """Wait for results of other workers, and look for dead workers in between."""
         end = time.monotonic() + self.job.heartbeat_s
-        while time.monotonic() < end and self.store.completed() == self.history.told:
+        while time.monotonic() < end and self.store.completed() == self.history.finished:
             time.sleep(min(_POLL_S, self.job.heartbeat_s))
         if time.monotonic() - self._swept > self.job.heartbeat_s:
             self.store.sweep()

@@ -1,1 +1,1 @@
-"""Frozen encoders' taps, computed once and kept on disk."""
+"""The taps of frozen encoders, computed once and kept on disk."""

@@ -1,4 +1,4 @@
-"""Frozen encoders' taps, computed once for all candidates."""
+"""The taps of frozen encoders, computed once for all candidates."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ import torch
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.encoders import Encoder
 from sennit.search.taps.inference_only import inference_only, pooled_taps
-from sennit.search.taps.repeatable_batches import RepeatableBatches, add, add_tensors
-from sennit.search.taps.tap_cache import Place, TapCache, damage, write_cache
+from sennit.search.taps.repeatable_batches import RepeatableBatches, add_batch, add_tensors
+from sennit.search.taps.tap_cache import ArrayKey, TapCache, find_damage, write_cache
 from torch import Tensor
-
-__all__ = ["TapCache", "cache_taps"]
 
 
 def cache_taps(
@@ -33,33 +31,34 @@ def cache_taps(
     device: torch.device | str = "cpu",
     progress: bool = False,
 ) -> TapCache:
-    """Run frozen encoders over some data, or read what they gave before.
+    """Run frozen encoders over some data, or open the cache of an earlier run.
 
-    The encoders run in evaluation mode without gradients, and are left as they were. Their taps are pooled
-    over space or valid steps. All is kept under ``folder/<key>``; the key is a hash of the encoders' configs
-    and weights, of the data's values, and of transforms and renderings. A folder appears there whole or
-    not at all, and one that was damaged since (its index, or the size of a file) is made anew.
+    The encoders run in evaluation mode without gradients, and are left unchanged. Their taps are pooled over
+    space or valid steps. The cache is kept in ``folder/<key>``; the key is a hash of the encoders' configs
+    and weights, of the data's values, and of transforms and renderings. A cache appears there whole or not
+    at all, and a damaged one (its index, or the size of a file) is computed anew.
 
     Args:
-        encoders: By modality.
-        data: A `BatchDataset`, another dataset of samples by index, or an iterable of batches that can be
+        encoders: Encoders by modality.
+        data: Dataset of samples by index (such as a `BatchDataset`), or an iterable of batches that can be
             read again, each time in the same order.
-        folder: Where caches are kept.
-        transforms: By modality, what is done to raw samples before the encoders' preprocessing. With
-            several renderings, as in training; with one, as in evaluation: without augmentation. Leave it
-            out where samples are as the encoders read them.
-        collate: What joins samples to a batch: ``model.collate``; by default the dataset's own ``collate``.
-        renderings: How often each sample is drawn, where drawing it is random. The cache has as many rows for
-            each, rendering by rendering.
-        seed: Of these draws.
-        batch_size: Samples a batch, where the data are not in batches already.
-        device: Where the encoders run.
+        folder: Folder of all caches.
+        transforms: Transforms of raw samples by modality, before the encoders' preprocessing: with
+            augmentation for several renderings, without for one. Leave them out if the samples are as the
+            encoders read them.
+        collate: Function that joins samples to a batch, such as ``model.collate``; by default the dataset's
+            ``collate``.
+        renderings: Number of random renderings of each sample. The cache has a row for each, rendering by
+            rendering.
+        seed: Random seed of the renderings.
+        batch_size: Samples a batch, if the data are not batches already.
+        device: Device of the encoders.
         progress: Whether to show a progress bar.
 
     Raises:
-        TypeError: A fused encoder, or data that give no batches or can be read only once.
-        ValueError: Data that change from reading to reading, with one rendering; an encoder without its
-            modality in the data; no data.
+        TypeError: An encoder is a fused one, or the data yield no batches or can be read only once.
+        ValueError: The data change from reading to reading, with one rendering; lack an encoder's modality;
+            or are empty.
         OSError: The cache cannot be written.
 
     Example:
@@ -83,44 +82,44 @@ def cache_taps(
             f"`renderings` and `batch_size` should be 1 or more. Found {renderings}, {batch_size}."
         )
     prepare = None if transforms is None else Preprocessing(encoders, transforms, training=renderings > 1)
-    reading = RepeatableBatches(data, collate=collate, prepare=prepare, batch_size=batch_size, seed=seed)
-    if renderings == 1 and reading.changes():
+    repeatable = RepeatableBatches(data, collate=collate, prepare=prepare, batch_size=batch_size, seed=seed)
+    if renderings == 1 and repeatable.changes():
         raise ValueError(
-            "`data` should be the same each time they are read, for taps to be computed once. Found another "
-            "first batch the second time: the data are augmented, or shuffled. Give `renderings=4`, to keep "
+            "`data` should be the same at each reading, for taps to be computed once. Found another first "
+            "batch the second time: the data are augmented, or shuffled. Give `renderings=4`, to keep "
             "four random renderings of each sample, or data without augmentation."
         )
-    values, size = _hash(reading, encoders)
+    values, size = _hash(repeatable, encoders)
     key = _key(encoders, values, transforms, renderings, seed)
     target = Path(folder) / key
-    if damage(target) is None:
+    if find_damage(target) is None:
         return TapCache(target)
     rows = size * renderings
     try:
         with inference_only(encoders, torch.device(device)):
-            batches = _arrays(reading, encoders, values, renderings, torch.device(device))
+            batches = _arrays(repeatable, encoders, values, renderings, torch.device(device))
             write_cache(target, batches, rows, progress=progress)
     except OSError as error:
         width = sum(e.embed_dim + sum(t.dim for t in e.tap_info) for e in encoders.values())
         raise OSError(
             f"the taps of {rows} samples ({4e-6 * rows * width:.1f} MB) could not be written to '{folder}': "
-            f"{error}. Is the disk full, or may you not write there?"
+            f"{error}. Is the disk full, or is the folder not writable?"
         ) from error
     return TapCache(target)
 
 
-def _hash(reading: RepeatableBatches, encoders: Mapping[str, Encoder]) -> tuple[str, int]:
-    """A hash of the first rendering, and how many samples it has."""
-    found, size = hashlib.sha256(), 0
-    for batch in reading.batches(0):
+def _hash(repeatable: RepeatableBatches, encoders: Mapping[str, Encoder]) -> tuple[str, int]:
+    """Return a hash of the first rendering, and its number of samples."""
+    digest, size = hashlib.sha256(), 0
+    for batch in repeatable.batches(0):
         for name in encoders:
             if name not in batch.inputs:
                 raise ValueError(f"`data` should have the modality '{name}'. Found {sorted(batch.inputs)}.")
-        add(found, batch)
+        add_batch(digest, batch)
         size += batch.batch_size
     if not size:
         raise ValueError("`data` should hold at least one sample. Found none.")
-    return found.hexdigest(), size
+    return digest.hexdigest(), size
 
 
 def _key(
@@ -130,44 +129,44 @@ def _key(
     renderings: int,
     seed: int,
 ) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, encoder in encoders.items():
-        found.update(f"{name} {type(encoder).__module__}.{type(encoder).__qualname__} ".encode())
-        found.update(json.dumps(encoder.config, sort_keys=True, default=repr).encode())
-        add_tensors(found, "state", encoder.state_dict())
+        digest.update(f"{name} {type(encoder).__module__}.{type(encoder).__qualname__} ".encode())
+        digest.update(json.dumps(encoder.config, sort_keys=True, default=repr).encode())
+        add_tensors(digest, "state", encoder.state_dict())
     rest = {
         "data": values,
-        "transforms": {name: own.config for name, own in (transforms or {}).items()},
+        "transforms": {name: transform.config for name, transform in (transforms or {}).items()},
         "renderings": [renderings, seed if renderings > 1 else 0],
         "version": version("sennit"),
     }
-    found.update(json.dumps(rest, sort_keys=True).encode())
-    return found.hexdigest()[:16]
+    digest.update(json.dumps(rest, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
 
 
 def _arrays(
-    reading: RepeatableBatches,
+    repeatable: RepeatableBatches,
     encoders: Mapping[str, Encoder],
     values: str,
     renderings: int,
     device: torch.device,
-) -> Iterator[dict[Place, Tensor]]:
-    """What the cache keeps of each batch, rendering by rendering."""
+) -> Iterator[dict[ArrayKey, Tensor]]:
+    """Yield the arrays of each batch, rendering by rendering."""
     for rendering in range(renderings):
-        found = hashlib.sha256()
-        for batch in reading.batches(rendering):
-            add(found, batch)
+        digest = hashlib.sha256()
+        for batch in repeatable.batches(rendering):
+            add_batch(digest, batch)
             yield _arrays_of(batch, pooled_taps(encoders, batch, device))
-        if rendering == 0 and found.hexdigest() != values:
+        if rendering == 0 and digest.hexdigest() != values:
             raise ValueError(
-                "`data` should draw at random from torch's, NumPy's or Python's own generators, and so be "
-                "the same for the same seed. Found other values the second time."
+                "`data` should draw from the global generators of torch, NumPy or Python, and so be the "
+                "same for the same seed. Found other values the second time."
             )
 
 
-def _arrays_of(batch: Batch, taps: Mapping[str, Mapping[str, Tensor]]) -> dict[Place, Tensor]:
-    arrays: dict[Place, Tensor] = {
-        ("taps", m, name): tap for m, own in taps.items() for name, tap in own.items()
+def _arrays_of(batch: Batch, taps: Mapping[str, Mapping[str, Tensor]]) -> dict[ArrayKey, Tensor]:
+    arrays: dict[ArrayKey, Tensor] = {
+        ("taps", m, name): tap for m, by_name in taps.items() for name, tap in by_name.items()
     }
     arrays |= {("present", m): batch.present[m] for m in taps}
     for task, target in batch.targets.items():

@@ -1,4 +1,4 @@
-"""Encoders that only serve to compute."""
+"""Encoders in inference, and their pooled taps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @contextmanager
 def inference_only(encoders: Mapping[str, Encoder], device: torch.device) -> Iterator[None]:
-    """Within: on the device, in evaluation mode, without gradients. Afterwards each module is as it was."""
+    """Run encoders on a device, in evaluation mode, without gradients; restore each module afterwards."""
     modes = {module: module.training for encoder in encoders.values() for module in encoder.modules()}
     homes = {m: next((x.device for x in e.state_dict().values()), device) for m, e in encoders.items()}
     try:
@@ -34,16 +34,18 @@ def inference_only(encoders: Mapping[str, Encoder], device: torch.device) -> Ite
 def pooled_taps(
     encoders: Mapping[str, Encoder], batch: Batch, device: torch.device
 ) -> dict[str, dict[str, Tensor]]:
-    """By modality, each tap as a vector a sample, and the embedding as ``"pooled"``; zeros in absent rows.
+    """Return each modality's taps as one vector a sample, and its embedding as ``"pooled"``.
+
+    Rows without the modality are zeros.
 
     Shape:
         ``[B, d]`` each, float32.
     """
     taps: dict[str, dict[str, Tensor]] = {}
-    there = batch.to(device)
+    moved = batch.to(device)
     for m, encoder in encoders.items():
-        mask, present = there.masks.get(m), there.present[m]
-        out = encode_present_rows(encoder, there.inputs[m], mask, present, all_present=there.all_present)
+        mask, present = moved.masks.get(m), moved.present[m]
+        out = encode_present_rows(encoder, moved.inputs[m], mask, present, all_present=moved.all_present)
         taps[m] = {
             info.name: pool(out.taps[info.name], info.layout, out.tap_masks.get(info.name)).float()
             for info in encoder.tap_info

@@ -1,4 +1,4 @@
-"""Data read batch by batch, in an order and with random numbers that are the same each time."""
+"""Batches in an order and with random numbers that are the same at each reading."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from torch.utils.data import IterableDataset
 
 
 class RepeatableBatches:
-    """Reads all batches of some data, as often as one likes.
+    """The batches of some data, which can be read any number of times.
 
     Args:
-        data: A `BatchDataset` or another dataset of samples, or an iterable of batches.
-        collate: What joins the samples; by default the dataset's own ``collate``.
-        prepare: What is done to a sample before.
-        batch_size: Samples a batch, where the data are not in batches already.
-        seed: Of what the data draw at random.
+        data: Dataset of samples (such as a `BatchDataset`), or an iterable of batches.
+        collate: Function that joins samples to a batch; by default the dataset's ``collate``.
+        prepare: Function applied to each sample before that.
+        batch_size: Samples a batch, if the data are not batches already.
+        seed: Random seed of augmentations in the data.
 
     Raises:
-        TypeError: Data that can be read once only, or samples that nothing joins.
+        TypeError: The data can be read only once, or are samples without a collate function.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class RepeatableBatches:
         self.by_index = indexed and self.collate is not None
         if not self.by_index and (not isinstance(data, Iterable) or iter(data) is data):
             raise TypeError(
-                f"`data` should be a dataset with a collate, or an iterable of batches that can be read "
-                f"again. Found {type(data).__name__}. Give `collate=model.collate`, or a list of batches."
+                f"`data` should be a dataset with a collate function, or an iterable of batches that can be "
+                f"read again. Found {type(data).__name__}. Give `collate=model.collate` or a list of batches."
             )
 
     def batches(self, rendering: int) -> Iterator[Batch]:
-        """Every batch of a rendering, on the CPU."""
+        """Yield every batch of a rendering, on the CPU."""
         if self.by_index:
             for number, start in enumerate(range(0, len(self.data), self.batch_size)):
                 with keyed_random_state((self.seed, rendering, number)):
@@ -60,7 +60,7 @@ class RepeatableBatches:
         state, source = random_state(), None
         set_random_state(before)
         while True:
-            # Between the batches the process has its own random numbers.
+            # Between batches, the random state is the caller's.
             before = random_state()
             set_random_state(state)
             try:
@@ -74,9 +74,9 @@ class RepeatableBatches:
             yield _checked(batch)
 
     def changes(self) -> bool:
-        """Whether the first batch is another one each time it is read."""
-        first, again = (digest(islice(self.batches(rendering), 1)) for rendering in (0, 1))
-        return first != again
+        """Return whether the first batch differs from reading to reading."""
+        first, second = (_hash(islice(self.batches(rendering), 1)) for rendering in (0, 1))
+        return first != second
 
     def _joined(self, rows: Sequence[int]) -> Any:
         assert self.collate is not None
@@ -86,33 +86,33 @@ class RepeatableBatches:
         return self.collate([prepare(self.data[row]) for row in rows])
 
 
-def digest(batches: Iterable[Batch]) -> str:
-    """A hash of the values of some batches."""
-    found = hashlib.sha256()
+def _hash(batches: Iterable[Batch]) -> str:
+    """Return a hash of the values of some batches."""
+    digest = hashlib.sha256()
     for batch in batches:
-        add(found, batch)
-    return found.hexdigest()
+        add_batch(digest, batch)
+    return digest.hexdigest()
 
 
-def add(found: Any, batch: Batch) -> None:
-    """Take the values of a batch into a hash."""
+def add_batch(digest: Any, batch: Batch) -> None:
+    """Update a hash with the values of a batch."""
     for name in ("inputs", "masks", "present", "targets", "labelled"):
-        add_tensors(found, name, getattr(batch, name))
+        add_tensors(digest, name, getattr(batch, name))
 
 
-def add_tensors(found: Any, kind: str, tensors: Mapping[str, Tensor]) -> None:
-    """Take names, types, shapes and values into a hash."""
+def add_tensors(digest: Any, kind: str, tensors: Mapping[str, Tensor]) -> None:
+    """Update a hash with names, types, shapes and values of tensors."""
     for name in sorted(tensors):
         x = tensors[name].detach().cpu().contiguous()
-        found.update(f"{kind} {name} {x.dtype} {tuple(x.shape)}".encode())
+        digest.update(f"{kind} {name} {x.dtype} {tuple(x.shape)}".encode())
         if x.numel():
-            found.update(x.reshape(-1).view(torch.uint8).numpy())
+            digest.update(x.reshape(-1).view(torch.uint8).numpy())
 
 
 def _checked(batch: Any) -> Batch:
     if not isinstance(batch, Batch):
         raise TypeError(
-            f"`data` should give batches. Found {type(batch).__name__}. Give `collate=model.collate` with a "
+            f"`data` should yield batches. Found {type(batch).__name__}. Give `collate=model.collate` with a "
             f"dataset of samples."
         )
     return batch

@@ -1,4 +1,4 @@
-"""What frozen encoders gave for some data, on disk."""
+"""A cache of taps on disk."""
 
 from __future__ import annotations
 
@@ -19,50 +19,52 @@ from rich.progress import Progress
 from torch import Tensor
 
 INDEX = "index.json"
-Place = tuple[str, ...]
-"""Where an array belongs: ``("taps", modality, tap)``, ``("present", modality)``, ``("targets", task)``."""
+ArrayKey = tuple[str, ...]
+"""Key of an array: ``("taps", modality, tap)``, ``("present", modality)``, ``("targets", task)``."""
 
 
 class TapCache:
-    """The folder of `sennit.search.taps.cache_taps.cache_taps`, opened: tensors read from disk when needed.
+    """An open cache, as `sennit.search.cache_taps` writes it: tensors are read from disk when needed.
 
-    Pickling keeps the path alone, so that a worker opens the same files.
+    Pickling keeps only the path, so that a worker opens the same files.
 
     Args:
-        folder: One that `cache_taps` wrote, named by its key.
+        folder: Folder that `cache_taps` wrote, named by its key.
 
     Attributes:
-        taps: By modality and tap, the tap pooled to ``[N, d]``; ``"pooled"`` is the encoder's embedding. Rows
-            that lack the modality are zeros.
-        present: By modality, which rows have it ``[N]``; None when all have all.
-        targets: By task ``[N, ...]``.
-        labelled: By task, ``[N]`` or the target's shape.
-        key: A hash of all that the cache depends on.
+        taps: Taps by modality and name, pooled to ``[N, d]``; ``"pooled"`` is the encoder's embedding. Rows
+            without the modality are zeros.
+        present: Present mask of each modality ``[N]``; None when all rows have all modalities.
+        targets: Targets of each task ``[N, ...]``.
+        labelled: Mask of the labels of each task, ``[N]`` or the target's shape.
+        key: Hash of all that the cache depends on.
 
     Raises:
-        ValueError: The folder is damaged; what is wrong is named.
+        ValueError: The folder is damaged; the damage is named.
     """
 
     def __init__(self, folder: Path) -> None:
-        fault = damage(folder)
-        if fault is not None:
-            raise ValueError(f"'{folder}' should be a cache of taps, whole. Found {fault}. Make it again.")
+        damage = find_damage(folder)
+        if damage is not None:
+            raise ValueError(
+                f"'{folder}' should be a complete cache of taps. Found {damage}. Compute it again."
+            )
         self.folder = folder
         index = json.loads((folder / INDEX).read_text())
         self.key: str = index["key"]
         self._size: int = index["size"]
-        found: dict[str, Any] = {"taps": {}, "present": {}, "targets": {}, "labelled": {}}
+        arrays: dict[str, Any] = {"taps": {}, "present": {}, "targets": {}, "labelled": {}}
         for entry in index["arrays"]:
-            *groups, last = entry["place"]
-            inner = found
+            *groups, last = entry["key"]
+            inner = arrays
             for name in groups:
                 inner = inner.setdefault(name, {})
-            # Copy on write: torch warns of memory that it may not write to.
+            # Copy on write: torch warns about read-only memory.
             inner[last] = torch.from_numpy(np.load(folder / entry["file"], mmap_mode="c", allow_pickle=False))
-        self.taps: Mapping[str, Mapping[str, Tensor]] = found["taps"]
-        self.present: Mapping[str, Tensor] | None = found["present"] or None
-        self.targets: Mapping[str, Tensor] = found["targets"]
-        self.labelled: Mapping[str, Tensor] = found["labelled"]
+        self.taps: Mapping[str, Mapping[str, Tensor]] = arrays["taps"]
+        self.present: Mapping[str, Tensor] | None = arrays["present"] or None
+        self.targets: Mapping[str, Tensor] = arrays["targets"]
+        self.labelled: Mapping[str, Tensor] = arrays["labelled"]
 
     def __len__(self) -> int:
         return self._size
@@ -72,41 +74,41 @@ class TapCache:
 
 
 def write_cache(
-    target: Path, batches: Iterable[Mapping[Place, Tensor]], size: int, *, progress: bool
+    target: Path, batches: Iterable[Mapping[ArrayKey, Tensor]], size: int, *, progress: bool
 ) -> None:
-    """Write a cache beside its place, and move it there.
+    """Write a cache beside its folder, and move it there when it is complete.
 
     Args:
-        target: Its folder, named by its key; a damaged one there is replaced.
-        batches: The arrays of each batch, all of the same names, types and shapes but for their rows.
-        size: Rows in all.
+        target: Folder of the cache, named by its key; a damaged cache in it is replaced.
+        batches: Arrays of each batch; names, types and shapes are the same in all, except for the rows.
+        size: Total number of rows.
         progress: Whether to show a progress bar.
 
     Raises:
         ValueError: The batches differ in more than their rows, or have another number of rows.
-        OSError: It cannot be written.
+        OSError: The cache cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    here = f".{target.name}-{socket.gethostname()}-"
-    for left in target.parent.glob(f"{here}*"):
-        if not _alive(int(left.name.removeprefix(here))):
-            shutil.rmtree(left)  # of a process that was killed
-    new = target.with_name(f"{here}{os.getpid()}")
+    prefix = f".{target.name}-{socket.gethostname()}-"
+    for left in target.parent.glob(f"{prefix}*"):
+        if not _alive(int(left.name.removeprefix(prefix))):
+            shutil.rmtree(left)  # left by a process that was killed
+    new = target.with_name(f"{prefix}{os.getpid()}")
     new.mkdir()
     try:
         index = {"key": target.name, "size": size, "arrays": _write_arrays(new, batches, size, progress)}
         with (new / INDEX).open("w") as file:
             json.dump({**index, "checksum": _checksum(index)}, file, indent=1)
             _sync(file)
-        if damage(target) is not None:  # else another process was as fast
+        if find_damage(target) is not None:  # else another process was faster
             shutil.rmtree(target, ignore_errors=True)
             os.rename(new, target)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def damage(folder: Path) -> str | None:
-    """What is wrong with a cache: its index, or the size of a file; None when it is whole."""
+def find_damage(folder: Path) -> str | None:
+    """Describe the damage of a cache, to its index or the size of a file; return None if it is whole."""
     if not (folder / INDEX).is_file():
         return f"no {INDEX}"
     try:
@@ -125,40 +127,40 @@ def damage(folder: Path) -> str | None:
 
 
 def _write_arrays(
-    folder: Path, batches: Iterable[Mapping[Place, Tensor]], size: int, progress: bool
+    folder: Path, batches: Iterable[Mapping[ArrayKey, Tensor]], size: int, progress: bool
 ) -> list[dict[str, Any]]:
-    """A file an array, batches appended: a full disk is an error then; in a memory map it is a crash."""
-    entries: dict[Place, dict[str, Any]] = {}
-    files: dict[Place, IO[bytes]] = {}
-    shapes: dict[Place, tuple[Any, ...]] = {}
-    whole, rows = True, 0
-    with ExitStack() as stack:
-        bar = stack.enter_context(Progress(disable=not progress))
+    """Write a file for each array by appending batches: a full disk would crash a memory map."""
+    entries: dict[ArrayKey, dict[str, Any]] = {}
+    files: dict[ArrayKey, IO[bytes]] = {}
+    first: dict[ArrayKey, tuple[Any, ...]] = {}
+    all_present, rows = True, 0
+    with ExitStack() as closing:
+        bar = closing.enter_context(Progress(disable=not progress))
         shown = bar.add_task("frozen taps", total=size)
         for batch in batches:
-            arrays = {place: x.numpy(force=True) for place, x in batch.items()}
-            found = {place: (x.dtype, x.shape[1:]) for place, x in arrays.items()}
+            arrays = {key: x.numpy(force=True) for key, x in batch.items()}
+            kinds = {key: (x.dtype, x.shape[1:]) for key, x in arrays.items()}
             if not files:
-                shapes = found
-                for number, (place, (dtype, shape)) in enumerate(found.items()):
-                    entries[place] = {"file": f"{number}.npy", "place": place}
-                    files[place] = stack.enter_context((folder / f"{number}.npy").open("wb"))
+                first = kinds
+                for number, (key, (dtype, shape)) in enumerate(kinds.items()):
+                    entries[key] = {"file": f"{number}.npy", "key": key}
+                    files[key] = closing.enter_context((folder / f"{number}.npy").open("wb"))
                     head = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": (size, *shape)}
-                    write_array_header_1_0(files[place], head)
-            if found != shapes:
-                raise ValueError(f"every batch should have the arrays of the first: {shapes}. Found {found}.")
-            for place, x in arrays.items():
-                files[place].write(np.ascontiguousarray(x).data)
-                whole = whole and (place[0] != "present" or bool(x.all()))
+                    write_array_header_1_0(files[key], head)
+            if kinds != first:
+                raise ValueError(f"every batch should have the arrays of the first: {first}. Found {kinds}.")
+            for key, x in arrays.items():
+                files[key].write(np.ascontiguousarray(x).data)
+                all_present = all_present and (key[0] != "present" or bool(x.all()))
             count = len(next(iter(arrays.values())))
             rows += count
             bar.advance(shown, count)
-        for place, file in files.items():
-            entries[place]["bytes"] = file.tell()
+        for key, file in files.items():
+            entries[key]["bytes"] = file.tell()
             _sync(file)
     if rows != size:
-        raise ValueError(f"`data` should have {size} rows each time. Found {rows}.")
-    return [entry for place, entry in entries.items() if place[0] != "present" or not whole]
+        raise ValueError(f"`data` should have {size} rows at each reading. Found {rows}.")
+    return [entry for key, entry in entries.items() if key[0] != "present" or not all_present]
 
 
 def _sync(file: IO[Any]) -> None:

@@ -1,4 +1,4 @@
-"""How genes are recombined and changed, one operator a file: pure functions of genes and a generator."""
+"""Variation of genes: pure functions of genes and a random generator."""
 
 from sennit.search.variation.crossover import crossover
 from sennit.search.variation.mutation import mutate

@@ -9,17 +9,17 @@ from sennit.search.space import Choice, Genes, Space
 def crossover(
     space: Space, first: Genes, second: Genes, rng: np.random.Generator, *, within: float = 0.0
 ) -> dict[str, Choice]:
-    """A child of two parents: every group of `Space.groups` comes from the one or the other.
+    """Return the genes of a child that takes each group of `Space.groups` from one of two parents.
 
-    What a cell does depends on all of its genes together (a tap is only as good as the operator that
-    reads it), so those are inherited together, as blocks that have shown their worth.
+    The effect of a cell depends on all of its genes together (a tap is only as good as the operator that
+    combines it), so these are inherited together.
 
     Args:
-        space: Of the genes.
-        first: Of one parent.
-        second: Of the other.
-        rng: Draws for each group with equal chances.
-        within: The chance that a group is mixed gene by gene instead.
+        space: Space of the genes.
+        first: Genes of one parent.
+        second: Genes of the other parent.
+        rng: Random generator; each group comes from either parent with equal probability.
+        within: Probability that a group is mixed gene by gene instead.
 
     Example:
         >>> from sennit.encoders import create_encoder

@@ -7,15 +7,15 @@ from sennit.search.space import Choice, Genes, Space
 
 
 def mutate(space: Space, genes: Genes, rng: np.random.Generator) -> dict[str, Choice]:
-    """Genes of which one is redrawn, uniformly among its other choices, or more than one where it must be.
+    """Return the genes with one of them redrawn, uniformly among its other choices, or several if needed.
 
-    Many genes of a flat genome are of no consequence where they are (β without the multiplicative merge):
-    further ones change, in an order drawn at random, until the canonical genome is another.
+    Many genes of a flat genome have no effect in their context (β without the multiplicative merge):
+    further genes change, in random order, until the canonical genome differs.
 
     Args:
-        space: Of the genes.
-        genes: To start from.
-        rng: Draws which genes, and their values.
+        space: Space of the genes.
+        genes: Genes to change.
+        rng: Random generator for the genes to change and their values.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -27,10 +27,10 @@ def mutate(space: Space, genes: Genes, rng: np.random.Generator) -> dict[str, Ch
     """
     before = space.decode(genes)
     child = dict(genes)
-    choices = {name: known for name, known in space.genes.items() if len(known) > 1}
+    choices = {name: options for name, options in space.genes.items() if len(options) > 1}
     names = list(choices)
-    for place in rng.permutation(len(names)):
-        name = names[place]
+    for i in rng.permutation(len(names)):
+        name = names[i]
         others = [choice for choice in choices[name] if choice != genes[name]]
         child[name] = others[int(rng.integers(len(others)))]
         if space.decode(child) != before:

@@ -347,9 +347,9 @@ def test_a_size_below_one_is_refused_by_name(name: str, option: str, value: int)
 
 
 def test_an_unknown_modality_to_be_modulated_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"unknown modality to be `modulated` 'm3'"):
+    with pytest.raises(ValueError, match=r"unknown modality in `modulated` 'm3'"):
         make("film", [2, 2], modulated="m3")
-    with pytest.raises(ValueError, match=r"unknown modality to be `modulated` '2'\. Known: "):
+    with pytest.raises(ValueError, match=r"unknown modality in `modulated` '2'\. Known: "):
         make("film", [2, 2], modulated=2)
 
 

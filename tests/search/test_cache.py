@@ -202,7 +202,7 @@ def test_a_pickled_cache_opens_its_files_again(encoders: dict[str, Any], tmp_pat
 # Augmentation
 
 
-def test_augmented_data_are_refused_with_the_mend(encoders: dict[str, Any], tmp_path: Path) -> None:
+def test_augmented_data_are_refused_with_the_fix(encoders: dict[str, Any], tmp_path: Path) -> None:
     data = BatchDataset(some(missing=False), transform=noisy)
     with pytest.raises(ValueError, match=r"another first batch the second time: .*Give `renderings=4`"):
         cache_taps(encoders, data, tmp_path)
@@ -252,7 +252,7 @@ def test_draws_from_a_generator_of_their_own_are_refused(encoders: dict[str, Any
         x = batch.inputs["a"]
         return Batch.of({**batch.inputs, "a": x + torch.randn(x.shape, generator=own)})
 
-    with pytest.raises(ValueError, match="from torch's, NumPy's or Python's own generators"):
+    with pytest.raises(ValueError, match="from the global generators of torch, NumPy or Python"):
         cache_taps(encoders, BatchDataset(some(missing=False), transform=draw), tmp_path, renderings=2)
     assert list(tmp_path.iterdir()) == []
 
@@ -274,7 +274,7 @@ def generator() -> Iterator[Batch]:
     ("data", "error", "message"),
     [
         (generator(), TypeError, "can be read again. Found generator"),
-        ([{"inputs": {}}], TypeError, "should give batches. Found dict"),
+        ([{"inputs": {}}], TypeError, "should yield batches. Found dict"),
         ([], ValueError, "at least one sample. Found none"),
         ([Batch.of({"a": torch.zeros(2, 3)})], ValueError, r"the modality 'b'. Found \['a'\]"),
         (7, TypeError, "Found int"),
@@ -316,7 +316,7 @@ def test_a_damaged_cache_is_refused_when_opened_and_made_anew(
     cache = cache_taps(encoders, data, tmp_path)
     expected = cache.taps["a"]["pooled"].clone()
     damaged(cache.folder, how)
-    with pytest.raises(ValueError, match=r"should be a cache of taps, whole. Found .* Make it again"):
+    with pytest.raises(ValueError, match=r"should be a complete cache of taps. Found .* Compute it again"):
         TapCache(cache.folder)
     again = cache_taps(encoders, data, tmp_path)
     assert torch.equal(again.taps["a"]["pooled"], expected)

@@ -18,7 +18,7 @@ from sennit.search.study.claims import claim, heartbeats
 from sennit.search.study.connection import sqlite_url
 from sennit.search.study.history import History
 from sennit.search.study.storage import Store
-from sennit.search.study.trials import again, templates
+from sennit.search.study.trials import retry, templates
 
 from tests.search.landscape import make_space
 
@@ -117,8 +117,8 @@ def test_a_slice_whose_worker_is_silent_comes_back_once(store: Store, tmp_path: 
         store.sweep()
     with closing(open_store(tmp_path)) as other:
         seen = [read(each).seen for each in (store, other)]
-        assert store.append([again(t) for t in failed.values()], expected=seen[0])
-        assert not other.append([again(t) for t in failed.values()], expected=seen[1])
+        assert store.append([retry(t) for t in failed.values()], expected=seen[0])
+        assert not other.append([retry(t) for t in failed.values()], expected=seen[1])
     history = read(store)
     assert (history.failed, history.live[0].number, history.seen) == ({}, POPULATION, POPULATION + 1)
     back = claim(store, history.live)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from sennit.fusion.cell.genome import Genome
 from sennit.search.pareto import hypervolume, pareto_front
 from sennit.search.records import Evaluation, Record
-from sennit.search.report.runs import best_of, cost_of, front_of, hypervolumes, paid_for
+from sennit.search.report.runs import best_of, cost_of, front_of, hypervolumes, trained_of
 from sennit.search.report.search_report import summarise, write_search_report
 
 from sennit.html_page import Grid, Heading, Picture
@@ -125,7 +125,7 @@ def test_the_page_tells_its_parts_in_order(folder: Path) -> None:
         "Progress",
         "What survives",
         "Modalities together",
-        "The fusions found",
+        "The best fusions",
         "flowchart LR",
         "<h2>Cost",
     ]
@@ -143,10 +143,10 @@ def test_every_picture_lies_beside_the_page(folder: Path) -> None:
 
 
 def test_diverged_candidates_are_counted(folder: Path, runs: Runs) -> None:
-    lost = {name: sum(math.isinf(r.evaluation.error) for r in paid_for(own)) for name, own in runs.items()}
+    lost = {name: sum(math.isinf(r.evaluation.error) for r in trained_of(own)) for name, own in runs.items()}
     assert all(lost.values())
     text = ", ".join(f"{count} of {name}" for name, count in lost.items())
-    assert f"Left out, as they diverged: {text}." in (folder / "report.html").read_text()
+    assert f"Left out because they diverged: {text}." in (folder / "report.html").read_text()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -222,7 +222,7 @@ def test_the_json_holds_the_best_the_front_and_the_cost(folder: Path, runs: Runs
     for name, own in runs.items():
         cost = found["strategies"][name]["cost"]
         assert cost["candidates"] == cost["trained"] + cost["copied"] == len(own)
-        assert cost["seconds"] == pytest.approx(sum(r.evaluation.seconds for r in paid_for(own)))
+        assert cost["seconds"] == pytest.approx(sum(r.evaluation.seconds for r in trained_of(own)))
         assert len(found["strategies"][name]["hypervolume"]) == 6
 
 
@@ -256,7 +256,7 @@ def test_a_small_search_has_its_report(objectives: tuple[str, ...], generations:
 def test_a_search_of_which_all_diverged_says_so(tmp_path: Path) -> None:
     runs = {"genetic": simulate(SPACE, generations=2, population=3, diverging=1.0)}
     page = write_search_report(tmp_path, runs, SPACE, objectives=BOTH, population=3, title="x", winners={})
-    assert "every one of them diverged" in page.read_text()
+    assert "all of them diverged" in page.read_text()
     assert json.loads((tmp_path / "search.json").read_text())["best"] is None
 
 

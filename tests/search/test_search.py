@@ -43,24 +43,24 @@ def test_the_same_call_again_is_the_same_search(tmp_path: Path) -> None:
     first, second = run(tmp_path / "a"), run(tmp_path / "b")
     again = run(tmp_path / "a", generations=4)
 
-    def told(result: SearchResult) -> list[object]:
+    def outcomes(result: SearchResult) -> list[object]:
         return [(r.genome, r.values) for r in result.records]
 
-    assert told(first) == told(second) == told(again)[:18]
+    assert outcomes(first) == outcomes(second) == outcomes(again)[:18]
     assert len(again.records) == 24
 
 
 def test_another_setting_is_refused_by_name(tmp_path: Path) -> None:
     run(tmp_path, generations=1)
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"seed": 1}, "seed 0. Found 1. Go on with the former"),
+        ({"seed": 1}, "seed 0. Found 1. Resume with the former"),
         ({"population": 4}, "population 6. Found 4"),
         ({"strategy": "random"}, "strategy .*'genetic'.*Found .*'random'"),
         ({"space": make_space(cells=2)}, "space.cells 3. Found 2"),
         ({"lr": 1e-2}, "fingerprint .* Found .*: the data, .* or how candidates are trained differ"),
     ]
     for options, message in cases:
-        with pytest.raises(ValueError, match=f"study 'search' was begun with {message}"):
+        with pytest.raises(ValueError, match=f"study 'search' was started with {message}"):
             run(tmp_path, **options)
 
 
@@ -121,7 +121,7 @@ def test_a_task_without_labels_is_refused_by_name(tmp_path: Path) -> None:
         search(make_encoders(), tasks, None, None, folder=tmp_path)
 
 
-def test_augmented_data_are_refused_with_the_mend(tmp_path: Path) -> None:
+def test_augmented_data_are_refused_with_the_fix(tmp_path: Path) -> None:
     def noisy(batch: Batch) -> Batch:
         return batch.replaced(inputs={m: x + torch.randn_like(x) for m, x in batch.inputs.items()})
 

@@ -23,7 +23,9 @@ def ask(folder: Path, **options: Any) -> Any:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("a table,\nof words\n" * 9)
-    with pytest.raises(ValueError, match=r"study.db should be a sqlite database. Found another kind of file"):
+    with pytest.raises(
+        ValueError, match=r"study.db should be an SQLite database. Found another kind of file"
+    ):
         ask(tmp_path)
     assert (tmp_path / "study.db").read_text().startswith("a table")
 
@@ -37,7 +39,7 @@ def test_a_file_cut_short_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
-def test_a_full_disk_is_an_error_and_the_same_call_goes_on(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_the_same_call_resumes(tmp_path: Path) -> None:
     ask(tmp_path, generations=1)
     size = (tmp_path / "study.db").stat().st_size
     message = r"the search's storage sqlite:.*study.db cannot be used: .*(full|I/O error).*room on the disk"
@@ -82,7 +84,7 @@ def test_a_server_that_does_not_answer_is_an_error_without_its_password(tmp_path
     assert "secret" not in str(error.value)
 
 
-def test_a_driver_that_is_not_installed_is_named_with_the_mend(
+def test_a_driver_that_is_not_installed_is_named_with_the_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)

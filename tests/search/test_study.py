@@ -1,4 +1,4 @@
-"""A search over a study: what it keeps, and how it goes on."""
+"""A search over a study: what it keeps, and how it resumes."""
 
 from __future__ import annotations
 
@@ -180,14 +180,14 @@ def test_the_private_names_of_optuna_stand_in_one_file() -> None:
 # Resuming
 
 
-def test_a_search_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_a_search_resumes_where_it_ended(tmp_path: Path) -> None:
     log = tmp_path / "log"
     first = ask(tmp_path, simulated(log), generations=2)
     assert ask(tmp_path, simulated(log), generations=2) == first
     assert len(paid(log)) == 16
-    more = ask(tmp_path, simulated(log))
-    assert (more[:16], len(paid(log))) == (first, 24)
-    assert more == ask(tmp_path, storage="memory")
+    longer = ask(tmp_path, simulated(log))
+    assert (longer[:16], len(paid(log))) == (first, 24)
+    assert longer == ask(tmp_path, storage="memory")
     assert ask(tmp_path, simulated(log), generations=1) == first[:8]
 
 
@@ -210,7 +210,7 @@ def test_two_studies_may_share_a_folder(tmp_path: Path) -> None:
 )
 def test_other_settings_are_refused_by_name(options: dict[str, Any], named: str, tmp_path: Path) -> None:
     ask(tmp_path, generations=1)
-    with pytest.raises(ValueError, match=f"study 's' was begun with {named}"):
+    with pytest.raises(ValueError, match=f"study 's' was started with {named}"):
         ask(tmp_path, **options)
 
 
@@ -247,12 +247,12 @@ def test_an_interruption_gives_back_what_was_claimed(tmp_path: Path, capsys: Any
     evaluator._landscape.error = interrupt  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         ask(tmp_path, evaluator)
-    assert "interrupted; the same call goes on from here" in capsys.readouterr().err
+    assert "interrupted; the same call resumes from here" in capsys.readouterr().err
     assert {trial.state for trial in trials(tmp_path)} == {TrialState.WAITING}
     assert ask(tmp_path) == ask(tmp_path, storage="memory")
 
 
-def test_a_worker_that_was_taken_for_dead_goes_on(tmp_path: Path, caplog: Any) -> None:
+def test_a_worker_that_was_taken_for_dead_continues(tmp_path: Path, caplog: Any) -> None:
     whole, evaluator = ask(tmp_path, storage="memory"), simulated()
     plain, stolen = evaluator.evaluate, []
 
@@ -274,7 +274,7 @@ def test_a_worker_that_was_taken_for_dead_goes_on(tmp_path: Path, caplog: Any) -
 def test_progress_says_what_there_is(tmp_path: Path, capsys: Any) -> None:
     found = ask(tmp_path, progress=True)
     best = min(r.evaluation.error for r in found)
-    assert f"s: generation 3, best error {best:.4f}, 24 paid for" in " ".join(capsys.readouterr().err.split())
+    assert f"s: generation 3, best error {best:.4f}, 24 trained" in " ".join(capsys.readouterr().err.split())
 
 
 # Who else can read it
@@ -323,11 +323,11 @@ def test_the_file_is_a_database_in_write_ahead_mode(tmp_path: Path) -> None:
     [
         ({"generations": 0}, "`generations` should be at least 1. Found 0"),
         ({"heartbeat_s": 0.0}, "`heartbeat_s` should be above 0"),
-        ({"name": "../s"}, "`name` should be of letters"),
+        ({"name": "../s"}, "`name` should consist of letters"),
         ({"launcher": "slurm"}, "`launcher` should be 'processes' or 'ray'. Found 'slurm'"),
         ({"storage": "memory", "workers": 2}, "`storage='memory'` is for one worker"),
         ({"objectives": ["error/z"]}, "unknown objective 'error/z'. Did you mean 'error/y'"),
-        ({"objectives": []}, "`objectives` should be at least one, each once"),
+        ({"objectives": []}, "`objectives` should hold at least one name, each once"),
         ({"budgets": {"parameter": 1}}, "unknown cost in `budgets` 'parameter'. Did you mean 'parameters'"),
     ],
 )

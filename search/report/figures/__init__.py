@@ -1,4 +1,4 @@
-"""The pictures of a search's report, one a file."""
+"""The figures of a search's report, one a file."""
 
 from sennit.search.report.figures.front import plot_front
 from sennit.search.report.figures.pairs import plot_pairs

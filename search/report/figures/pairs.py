@@ -1,4 +1,4 @@
-"""Which modalities are used together."""
+"""The modalities that are used together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sennit.search.records import Record
-from sennit.search.report.figures._style import word, words_of_front
+from sennit.search.report.figures._style import front_label, short_label
 from sennit.search.report.runs import front_of
 
 if TYPE_CHECKING:
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def plot_pairs(records: Sequence[Record], modalities: Sequence[str]) -> Figure:
-    """Heat maps of how often two modalities are used, or left out, by one fusion."""
+    """Plot heat maps of how often two modalities are used, or left out, by one fusion."""
     from matplotlib.figure import Figure
 
-    candidates = {"all candidates": records, words_of_front(records): front_of(records)}
+    candidates = {"all candidates": records, front_label(records): front_of(records)}
     used = {
-        words: np.array([[m in r.proposal.genome.used for m in modalities] for r in own], dtype=float)
-        for words, own in candidates.items()
+        label: np.array([[m in r.genome.used for m in modalities] for r in of_label], dtype=float)
+        for label, of_label in candidates.items()
     }
-    panels = [(f"used, {words}", _together(marked)) for words, marked in used.items()]
-    panels += [(f"left out, {words}", _together(1 - marked)) for words, marked in used.items()]
+    panels = [(f"used, {label}", _together(marked)) for label, marked in used.items()]
+    panels += [(f"left out, {label}", _together(1 - marked)) for label, marked in used.items()]
     rows = 1 if len(modalities) <= 5 else 2
     figure = Figure(figsize=(9.6, 3.0 if rows == 1 else 9.2), layout="constrained")
-    names = [word(m, 12) for m in modalities]
+    names = [short_label(m, 12) for m in modalities]
     for axes, (title, shares) in zip(figure.subplots(rows, 4 // rows, sharey=True).flat, panels, strict=True):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         for (i, k), share in np.ndenumerate(shares):
@@ -45,5 +45,5 @@ def plot_pairs(records: Sequence[Record], modalities: Sequence[str]) -> Figure:
 def _together(
     marked: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Of each pair, in percent of the rows, how often both are marked."""
+    """Return, for each pair, the percentage of rows in which both are marked."""
     return 100 * marked.T @ marked / len(marked)

@@ -1,4 +1,4 @@
-"""Which choices a search kept."""
+"""The choices that a search kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sennit.fusion.cell.genome import Cell, Genome
 from sennit.search.records import Record
-from sennit.search.report.figures._style import BLUE, LIGHT, ORANGE, plain, stages_of, word
+from sennit.search.report.figures._style import BLUE, LIGHT, ORANGE, short_label, stages_of, style_axes
 from sennit.search.space import NONE, Space
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ _MARKS = ({"marker": "o", "color": LIGHT}, {"marker": "o", "color": BLUE}, {"mar
 
 
 def plot_survivors(records: Sequence[Record], space: Space) -> Figure:
-    """The share of each operator, activation, merge and tap, at the start, at the end and on the front."""
+    """Plot the share of each operator, activation, merge and tap at the start, the end and on the front."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     stages = stages_of(records)
     marks = _MARKS if len(stages) == 3 else _MARKS[1:]
-    genomes = [[r.proposal.genome for r in own] for own in stages.values()]
-    panels = [(title, [_percent(title, own, space) for own in genomes]) for title in _titles(space)]
+    genomes = [[r.genome for r in stage] for stage in stages.values()]
+    panels = [(title, [_percent(title, stage, space) for stage in genomes]) for title in _titles(space)]
     rows = [panels[i : i + _ACROSS] for i in range(0, len(panels), _ACROSS)]
     heights = [0.27 * max(len(shares[0]) for _, shares in row) + 0.75 for row in rows]
     figure = Figure(figsize=(9.6, sum(heights) + 0.4), layout=ConstrainedLayoutEngine(h_pad=0.12))
@@ -39,16 +39,18 @@ def plot_survivors(records: Sequence[Record], space: Space) -> Figure:
             names = list(shares[0])
             if len(stages) == 3:
                 axes.hlines(range(len(names)), shares[0].values(), shares[1].values(), color=LIGHT, lw=2)
-            for own, mark, label in zip(shares, marks, stages, strict=True):
-                axes.scatter(own.values(), range(len(names)), s=34, label=label, zorder=3, **mark)
-            axes.set_yticks(range(len(names)), [word(n, 16) for n in names])
+            for percents, mark, label in zip(shares, marks, stages, strict=True):
+                axes.scatter(percents.values(), range(len(names)), s=34, label=label, zorder=3, **mark)
+            axes.set_yticks(range(len(names)), [short_label(n, 16) for n in names])
             axes.set_ylim(most - 0.4, -0.6)
             axes.set_xlim(-4, 104)
             axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])
             axes.set_title(
-                word(": ".join(part for part in reversed(title) if part), 40), fontsize=10.5, loc="left"
+                short_label(": ".join(text for text in reversed(title) if text), 40),
+                fontsize=10.5,
+                loc="left",
             )
-            plain(axes)
+            style_axes(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False)
     return figure
@@ -59,7 +61,7 @@ def _titles(space: Space) -> list[tuple[str, str]]:
 
 
 def _percent(title: tuple[str, str], genomes: Sequence[Genome], space: Space) -> dict[str, float]:
-    """The share of each choice, in percent; of cells for what cells have, of genomes for the rest."""
+    """Return the percentage of each choice, of cells for operators and activations, else of genomes."""
     kind, modality = title
     if kind == "merge":
         return _shares([{g.merge} for g in genomes], space.merges)
@@ -74,9 +76,11 @@ def _percent(title: tuple[str, str], genomes: Sequence[Genome], space: Space) ->
 
 
 def _combining(genome: Genome) -> list[Cell]:
-    """The cells with more than one input: for the others the operator is of no consequence."""
+    """Return the cells with more than one input; in the others the operator has no effect."""
     return [cell for i, cell in enumerate(genome.cells) if len(cell.inputs) + (i > 0) > 1]
 
 
 def _shares(chosen: Sequence[set[str]], choices: Sequence[str]) -> dict[str, float]:
-    return {c: 100 * sum(c in own for own in chosen) / len(chosen) if chosen else math.nan for c in choices}
+    if not chosen:
+        return dict.fromkeys(choices, math.nan)
+    return {c: 100 * sum(c in names for names in chosen) / len(chosen) for c in choices}

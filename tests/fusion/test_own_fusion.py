@@ -1,0 +1,62 @@
+"""A fusion of a user's own, held to the contract by one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from sennit.encoders import Encoder, EncoderOutput
+from sennit.fusion import FUSIONS, Fusion, FusionInput, FusionOutput, create_fusion, register_fusion
+from sennit.testing import check_fusion
+from torch import Tensor, nn
+
+
+class Halves(Fusion):
+    """The mean of the modalities' linear maps, absent ones as zeros."""
+
+    stage = "late"
+
+    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 8) -> None:
+        super().__init__(encoders)
+        self.embed_dim = embed_dim
+        self.maps = nn.ModuleList([nn.Linear(e.embed_dim, embed_dim, bias=False) for e in encoders.values()])
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        mapped = [f(outputs[m].pooled) for m, f in zip(self.modalities, self.maps, strict=True)]
+        return FusionOutput(pooled=torch.stack(mapped).mean(0))
+
+
+class BatchCentred(Halves):
+    """A fusion in which samples depend on one another."""
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        pooled = super().forward(outputs, present).pooled
+        return FusionOutput(pooled=pooled - pooled.mean(0))
+
+
+def test_a_registered_fusion_of_ones_own_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FUSIONS, "_classes", dict(FUSIONS._classes))
+    register_fusion("halves")(Halves)
+    check_fusion(lambda encoders: create_fusion("halves", encoders))
+
+
+def test_one_that_is_not_registered_passes_with_a_warning() -> None:
+    class Unregistered(Halves):
+        pass
+
+    with pytest.warns(UserWarning, match="the fusion is not registered"):
+        check_fusion(lambda encoders: Unregistered(encoders))
+
+
+def test_a_broken_fusion_fails_and_the_check_is_named() -> None:
+    def build(encoders: Mapping[str, Encoder]) -> Fusion:
+        return BatchCentred(encoders)
+
+    with pytest.raises(AssertionError) as caught:
+        check_fusion(build)
+    assert any("BatchCentred" in note for note in caught.value.__notes__)
