@@ -18,7 +18,7 @@ from sennit.testing.fusion_outputs import (
 
 
 def check_shapes(fused: FusedEncoder, view: View) -> None:
-    """Check that the output is finite and has the fields and sizes of ``embed_dim``, ``token_dim`` and ``stage``."""
+    """Check that the output is finite, with the sizes of ``embed_dim``, ``token_dim`` and ``stage``."""
     fusion, size, count = fused.fusion, view.batch_size, len(fused.encoders)
     out = fused.eval()(view)
     assert isinstance(out, FusionOutput)
