@@ -7,6 +7,7 @@ from sennit.data.input_spec import InputSpec
 from sennit.data.loader import ResumableLoader
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.data.preprocessing import Preprocessing
+from sennit.data.sample_reader import SampleReader
 from sennit.data.target_spec import TargetSpec
 from sennit.data.task_sampling import TaskSamplingLoader
 from sennit.data.transforms import Transforms
@@ -22,6 +23,7 @@ __all__ = [
     "Preprocessing",
     "ResumableLoader",
     "Sample",
+    "SampleReader",
     "TargetSpec",
     "TaskSamplingLoader",
     "Transforms",

@@ -11,11 +11,11 @@ from torch.utils.data import Dataset
 
 
 class BatchDataset(Dataset[Batch]):
-    """A dataset held as one large `Batch`; a loader draws whole batches from it by indexing.
+    """A dataset held as one large `Batch`; a loader takes whole batches from it by index.
 
     Args:
-        batch: All samples.
-        transform: Applied to each batch that is drawn, such as training noise.
+        batch: Batch of all samples.
+        transform: Function applied to each batch, such as training noise.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -35,10 +35,10 @@ class BatchDataset(Dataset[Batch]):
         return self.__getitems__([row])
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
-        drawn = self.batch.select(torch.as_tensor(rows))
-        return drawn if self.transform is None else self.transform(drawn)
+        batch = self.batch.select(torch.as_tensor(rows))
+        return batch if self.transform is None else self.transform(batch)
 
     @staticmethod
     def collate(batch: Any) -> Any:
-        """What `__getitems__` gave is a batch already, not a list of samples."""
+        """Return the batch that `__getitems__` made, unchanged."""
         return batch

@@ -15,12 +15,12 @@ class InputSpec:
     """The shape and type of one sample of a modality, without the batch axis.
 
     Args:
-        shape: ``None`` marks a size that may vary. In a sequence the first axis is time.
+        shape: Shape of a sample; ``None`` marks a size that may vary. In a sequence the first axis is time.
         dtype: Type of the tensor that the encoder reads.
-        sequence: Whether samples vary in length, so that `collate` pads them and makes a mask.
-        allows_nan: Whether NaN is a value (a missing cell of a table) and not a fault.
-        stand_in: Shape that `collate` gives to a sample it has never seen (a modality absent from
-            the whole batch). By default ``shape`` with 1 for every size that may vary.
+        sequence: Whether samples vary in length, so that `Collate` pads them and makes a mask.
+        allows_nan: Whether NaN is a value (a missing cell of a table) and not an error.
+        stand_in: Shape that `Collate` gives to a modality that is absent from the whole batch; by default
+            ``shape`` with 1 for every size that may vary.
 
     Example:
         >>> InputSpec((None, 24), sequence=True).describe()
@@ -64,21 +64,21 @@ class InputSpec:
         )
 
     def describe(self) -> str:
-        """The shape of a batch, in words."""
+        """Return the shape of a batch in words."""
         names = ["time" if self.sequence and i == 0 else "*" for i in range(len(self.shape))]
         sizes = [n if s is None else str(s) for n, s in zip(names, self.shape, strict=True)]
         return f"[{', '.join(['batch', *sizes])}]"
 
     def absent_shape(self) -> tuple[int, ...]:
-        """Shape of the stand-in for a sample that is not there."""
+        """Return the shape of the stand-in for an absent sample."""
         return self.stand_in or tuple(1 if s is None else s for s in self.shape)
 
     def check(self, name: str, x: Tensor) -> None:
         """Refuse a batch that this modality's encoder cannot read.
 
         Raises:
-            ValueError: The shape is wrong; the message says what was found and the likely mend.
-            TypeError: The dtype is of the wrong kind (integers where floats are read, or back).
+            ValueError: The shape is wrong; the message says what was found and the likely fix.
+            TypeError: The dtype is of the wrong kind (integers where floats are read, or the reverse).
         """
         sizes = x.shape[1:]
         if sizes == self.shape and x.dtype == self.dtype:
@@ -87,14 +87,14 @@ class InputSpec:
             want is not None and want != got for want, got in zip(self.shape, sizes, strict=True)
         ):
             message = f"`inputs['{name}']` should have shape {self.describe()}. Found {(*x.shape,)}."
-            raise ValueError(message + self._likely_mend(sizes))
+            raise ValueError(message + self._likely_fix(sizes))
         if x.is_floating_point() != self.dtype.is_floating_point or x.is_complex():
             raise TypeError(
                 f"`inputs['{name}']` should be of type {self.dtype}. Found {x.dtype}. "
                 f"Convert it with `.to({self.dtype})`."
             )
 
-    def _likely_mend(self, sizes: torch.Size) -> str:
+    def _likely_fix(self, sizes: torch.Size) -> str:
         if len(sizes) == len(self.shape) - 1:
             return " Is the batch axis missing? Try `x.unsqueeze(0)`."
         if len(sizes) == len(self.shape) and len(sizes) > 1:

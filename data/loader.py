@@ -1,44 +1,43 @@
-"""Batches in an order that can be taken up again at any batch."""
+"""Batches in an order that resumes at any batch."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from sennit.data._stream import Stream
 from sennit.data.order import BatchOrder, KeyedDataset, rank_and_world_size
+from sennit.data.stream import Stream
 from torch.utils.data import DataLoader, IterableDataset
 
 
 class ResumableLoader:
-    """A DataLoader that goes on, after a kill, with the batch that was due.
+    """A DataLoader that resumes, after a kill, with the batch that was due.
 
     The order and the random numbers of a batch are keyed by (seed, epoch, pass, batch, rank), so they are
     the same with any number of workers, and the loader's state is a count of delivered batches. Lightning
-    saves and restores it. Under several ranks each takes its share of every batch of ``batch_size`` times
-    ranks, and all take as many steps; a last batch too small to give every rank a sample joins the one
-    before.
+    saves and restores it. Of several ranks each takes its share of every batch of ``batch_size`` times ranks,
+    and all take equally many steps; a last batch too small to give every rank a sample joins the one before.
 
-    A dataset without indices, such as a stream of WebDataset shards, is read through `Stream`, which says
-    what it must have.
+    A dataset without indices, such as a stream of WebDataset shards, is read through `Stream`, whose page
+    says what it needs.
 
     Args:
         dataset: Samples by index; one that has ``__getitems__`` gives whole batches.
-        batch_size: Samples a batch, on each rank.
-        collate_fn: From a list of samples to a batch, such as ``model.collate``.
-        seed: Of the order and of the samples' random numbers.
+        batch_size: Samples in a batch, on each rank.
+        collate_fn: Function from a list of samples to a batch, such as ``model.collate``.
+        seed: Random seed of the order and of the samples' random numbers.
         shuffle: Whether order and random numbers change from pass to pass; without it, as for validation,
             every pass of an epoch is the same.
         drop_last: Whether a last, smaller batch is left out.
         num_workers: Processes that prepare batches.
 
     Attributes:
-        waited_s: Seconds that the consumer has waited for batches, in all.
+        waited_s: Total seconds that the consumer has waited for batches.
 
     Raises:
-        ValueError: A batch of no samples, a negative seed, or no batch at all.
+        ValueError: ``batch_size`` is below 1, the seed is negative, or the dataset fills no batch.
         RuntimeError: A worker died.
 
     Example:
@@ -73,9 +72,11 @@ class ResumableLoader:
         self.epoch, self.cycle, self.delivered = 0, -1, 0
         self._resumed = False
         self.batch_sampler = _RemainingBatches(self)
-        self._batches: Iterable[Any]
+        self._batches: DataLoader[Any] | Stream
         if isinstance(dataset, IterableDataset):
-            self._batches = Stream(self, collate_fn, num_workers)
+            self._batches = Stream(
+                dataset, batch_size=batch_size, collate_fn=collate_fn, num_workers=num_workers
+            )
         else:
             self._batches = DataLoader(
                 KeyedDataset(dataset, collate_fn),
@@ -93,29 +94,32 @@ class ResumableLoader:
             )
 
     def set_epoch(self, epoch: int) -> None:
-        """Start an epoch, unless it is the one that a restored state is in the midst of."""
+        """Start an epoch, unless a restored state is within it."""
         if epoch != self.epoch:
             self.epoch, self.cycle, self.delivered, self._resumed = epoch, -1, 0, False
 
     def order(self) -> BatchOrder:
-        """Of the current pass."""
-        key = (self.seed, self.epoch, self.cycle if self.shuffle else 0)
-        return BatchOrder(len(self.dataset), self.batch_size, self.drop_last, self.shuffle, key)
+        """Return the order of the current pass."""
+        return BatchOrder(len(self.dataset), self.batch_size, self.drop_last, self.shuffle, self._key())
+
+    def _key(self) -> tuple[int, ...]:
+        return self.seed, self.epoch, self.cycle if self.shuffle else 0
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the position in the data, and the settings that it depends on."""
         return {"epoch": self.epoch, "cycle": self.cycle, "delivered": self.delivered, **self._same()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state.
+        """Resume from a state.
 
         Raises:
-            ValueError: It is of a loader with another dataset, batch size, seed or order.
+            ValueError: The state is of a loader with another dataset, batch size, seed or order.
         """
-        for name, own in self._same().items():
-            if state.get(name) != own:
+        for name, value in self._same().items():
+            if state.get(name) != value:
                 raise ValueError(
-                    f"a loader should go on with what it began with. Found {name.replace('_', ' ')} "
-                    f"{own} in place of {state.get(name)}. Restore it, or start a new run."
+                    f"a loader should resume with the settings it began with. Found {name.replace('_', ' ')} "
+                    f"{value} in place of {state.get(name)}. Restore it, or start a new run."
                 )
         self.epoch, self.cycle, self.delivered = state["epoch"], state["cycle"], state["delivered"]
         self._resumed = self.cycle >= 0
@@ -133,11 +137,14 @@ class ResumableLoader:
         return len(self._batches) if isinstance(self._batches, Stream) else len(self.order())
 
     def __iter__(self) -> Iterator[Any]:
-        # Lightning calls this before it tells the epoch, so all is looked up at the first batch.
+        # Lightning calls this before it sets the epoch, so everything is looked up at the first batch.
         if not self._resumed:
             self.cycle, self.delivered = self.cycle + 1, 0
         self._resumed = False
-        batches = iter(self._batches)
+        if isinstance(self._batches, Stream):
+            batches = self._batches.batches(self._key(), epoch=self.epoch, skip=self.delivered)
+        else:
+            batches = iter(self._batches)
         while self.delivered < len(self):
             start = time.perf_counter()
             batch = self._next(batches)
@@ -155,10 +162,10 @@ class ResumableLoader:
 
 
 class _RemainingBatches:
-    """The draws that are still due in the loader's current pass."""
+    """The batches that are still due in the loader's current pass."""
 
     def __init__(self, loader: ResumableLoader) -> None:
-        self.sampler = loader  # what Lightning tells the epoch
+        self.sampler = loader  # Lightning calls its `set_epoch`
 
     def __iter__(self) -> Iterator[Any]:
         return self.sampler.order().rows_from(self.sampler.delivered)

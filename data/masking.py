@@ -6,15 +6,15 @@ from torch import Tensor
 
 
 def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Zeros in the padding, so that whatever was there reaches nothing."""
+    """Return ``x`` with zeros in the padding, so that values there reach nothing."""
     if mask is None:
         return x
-    # Not `reshape`, which in a graph of a mask with gaps would hold for some lengths only.
+    # Indexing, as `reshape` would bind a compiled graph to certain lengths where a mask is not contiguous.
     return x.masked_fill(~mask[(..., *[None] * (x.dim() - 2))], 0)
 
 
 def masked_mean(tokens: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over the valid steps; zeros where there are none.
+    """Return the mean over the valid steps; zeros where there are none.
 
     Shape:
         tokens ``[B, T, C]``, mask ``[B, T]`` or None, result ``[B, C]``.

@@ -1,4 +1,4 @@
-"""Which samples make which batch, on which rank."""
+"""The samples that make each batch, on each rank."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class BatchOrder:
 
     Args:
         size: Samples in the dataset.
-        batch_size: Samples a batch, on each rank.
+        batch_size: Samples in a batch, on each rank.
         drop_last: Whether a last, smaller batch is left out.
         shuffle: Whether the order is random.
-        key: (seed, epoch, pass).
+        key: Seed, epoch and pass.
 
     Example:
-        >>> [draw.rows for draw in BatchOrder(5, 2, False, False, (0, 0, 0)).rows_from(0)]
+        >>> [batch.rows for batch in BatchOrder(5, 2, False, False, (0, 0, 0)).rows_from(0)]
         [(0, 1), (2, 3), (4,)]
     """
 
@@ -45,17 +45,18 @@ class BatchOrder:
     def __len__(self) -> int:
         ranks = rank_and_world_size()[1]
         full, rest = divmod(self.size, self.batch_size * ranks)
-        # Too few left for every rank to get one: they join the batch before.
+        # If too few are left for every rank to get one, they join the batch before.
         return full if self.drop_last or rest < ranks else full + 1
 
     def rows_from(self, first: int) -> Iterator[BatchRows]:
-        """This rank's share of each batch from ``first`` on."""
+        """Yield this rank's share of each batch from number ``first`` on."""
         rank, ranks = rank_and_world_size()
         order = np.random.default_rng(self.key).permutation(self.size) if self.shuffle else range(self.size)
-        rows, whole, batches = np.asarray(order), self.batch_size * ranks, len(self)
+        rows, step, batches = np.asarray(order), self.batch_size * ranks, len(self)
         for batch in range(first, batches):
-            joins = batch == batches - 1 and not self.drop_last
-            share = np.array_split(rows[batch * whole : None if joins else (batch + 1) * whole], ranks)[rank]
+            takes_rest = batch == batches - 1 and not self.drop_last
+            chosen = rows[batch * step : None if takes_rest else (batch + 1) * step]
+            share = np.array_split(chosen, ranks)[rank]
             yield BatchRows(tuple(share.tolist()), (*self.key, batch, rank))
 
 
@@ -65,20 +66,20 @@ class KeyedDataset(Dataset[Any]):
     def __init__(self, dataset: Any, collate: Callable[[Any], Any]) -> None:
         self.dataset, self.collate = dataset, collate
 
-    def __getitems__(self, draw: BatchRows) -> Any:
-        with keyed_random_state(draw.key):
+    def __getitems__(self, batch: BatchRows) -> Any:
+        with keyed_random_state(batch.key):
             if hasattr(self.dataset, "__getitems__"):
-                return self.collate(self.dataset.__getitems__(list(draw.rows)))
-            return self.collate([self._sample(row) for row in draw.rows])
+                return self.collate(self.dataset.__getitems__(list(batch.rows)))
+            return self.collate([self._sample(row) for row in batch.rows])
 
     def _sample(self, row: int) -> Any:
         try:
             return self.dataset[row]
         except Exception as error:
-            error.add_note(f"This came of sample {row} of the dataset.")
+            error.add_note(f"Raised by sample {row} of the dataset.")
             raise
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """Of this process, and how many there are."""
+    """Return the rank of this process, and the number of ranks."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)

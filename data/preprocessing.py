@@ -4,44 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from sennit.data.collate import Sample
+from sennit.data.sample_reader import SampleReader
 from sennit.data.transforms import Transforms
 from torch import Tensor
 
 from sennit.registry import unknown_name
 
 
-class RawReader(Protocol):
-    """The part of an encoder that reads raw samples."""
-
-    @property
-    def takes_transforms(self) -> bool:
-        """Whether `load_raw` gives an image or a waveform, which transforms work on."""
-
-    def load_raw(self, raw: Any) -> Any:
-        """Decode a raw sample, up to what transforms work on."""
-
-    def to_tensor(self, raw: Any) -> Tensor:
-        """Turn a raw or transformed sample into the tensor that the encoder reads."""
-
-
 @dataclass(frozen=True)
 class Preprocessing:
-    """Reads the inputs of a raw sample: decodes files, transforms, and makes tensors.
+    """Turns the inputs of a raw sample into tensors: loads files, transforms and converts.
 
-    A modality that is left out, or None, stays out.
+    A modality that is missing or None stays missing.
 
     Args:
-        encoders: By modality; each knows how to read its own.
-        transforms: By modality; what is done after `Encoder.load_raw` and before `Encoder.to_tensor`.
+        encoders: Encoder, or another reader, of each modality.
+        transforms: Transforms of a modality, between `SampleReader.load_raw` and `SampleReader.to_tensor`.
         training: Whether to augment.
 
     Raises:
-        ValueError: An unknown modality; or a raw value that its encoder cannot read, with the modality
-            and the sample's index.
-        TypeError: Transforms of a modality that has none (text, tables, series).
+        ValueError: An unknown modality, or a raw value that its encoder cannot read; the modality and the
+            sample's index are named.
+        TypeError: Transforms of a modality that takes none (text, tables, series).
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -53,7 +40,7 @@ class Preprocessing:
         (torch.Size([1, 8, 8]), {'y': 1})
     """
 
-    encoders: Mapping[str, RawReader]
+    encoders: Mapping[str, SampleReader]
     transforms: Mapping[str, Transforms] = field(default_factory=dict)
     training: bool = False
 
@@ -77,7 +64,7 @@ class Preprocessing:
             try:
                 inputs[name] = self._read(name, raw)
             except (ValueError, TypeError, OSError, RuntimeError) as error:
-                # Not of the error's own class, whose constructor may ask for more than a message.
+                # Not the error's own class: its constructor may need more than a message.
                 kinds = (FileNotFoundError, OSError, TypeError, ValueError, RuntimeError)
                 kind = next(k for k in kinds if isinstance(error, k))
                 which = f"the sample with index {sample['index']}" if "index" in sample else "a sample"

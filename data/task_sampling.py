@@ -1,4 +1,4 @@
-"""Batches of one task each: the task of a step is drawn at random."""
+"""Batches of one task each; the task of a step is drawn at random."""
 
 from __future__ import annotations
 
@@ -27,28 +27,27 @@ class TaskSamplingLoader(ResumableLoader):
     - ``"temperature"``: α = 1 / ``temperature``, between the two;
     - ``"annealed"``: α = 1 − 0.8 · e / (E − 1) in epoch e = 0 … E − 1, from proportional towards uniform.
 
-    Each task's samples have a turn before any of them has another, but for those that fill no batch at the
-    end of a round, which are others each time; an epoch begins new rounds. A task with fewer samples than a
-    batch gives all that it has. All ranks draw the same task, and other samples of it: under DDP no rank
-    uses a head that another does not.
+    Each task's samples are all used once before any is used again, except those that fill no batch at the
+    end of a round, which differ from round to round; an epoch begins new rounds. A task with fewer samples
+    than a batch gives all of them. All ranks draw the same task, and different samples of it: under DDP no
+    rank uses a head that another does not.
 
-    For batches pooled across tasks into one step there is no need of this loader: give `sennit.tasks.fit`
-    a loader
-    for each task, or a `ResumableLoader` one dataset of all tasks' samples.
+    To pool batches of several tasks in one step, give `sennit.tasks.fit` a loader for each task, or a
+    `ResumableLoader` one dataset of all tasks' samples.
 
     Source: Stickland & Murray, "BERT and PALs", ICML 2019, "Sampling tasks" (annealed; its square root is a
     temperature of 2); Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
     Transformer", JMLR 2020, section 3.5.2 (temperature, here without a cap on n_t).
 
     Args:
-        datasets: By task; of samples, or such as have ``__getitems__`` and give whole batches.
-        batch_size: Samples a step, on each rank.
-        collate_fn: From a list of samples to a batch, such as ``model.collate``.
-        sampling: How a step's task is drawn.
-        temperature: Of ``"temperature"``: 1 is proportional, the larger the nearer to uniform.
-        epochs: Of ``"annealed"``: how many the run has.
-        batches: An epoch has; by default as many as fit into all samples together.
-        seed: Of the tasks, of the order and of the samples' random numbers.
+        datasets: Dataset of each task, of samples or, with ``__getitems__``, of whole batches.
+        batch_size: Samples in a step, on each rank.
+        collate_fn: Function from a list of samples to a batch, such as ``model.collate``.
+        sampling: Distribution of a step's task, as above.
+        temperature: Temperature of ``"temperature"``: 1 is proportional, larger values nearer to uniform.
+        epochs: Number of epochs of the run, for ``"annealed"``.
+        batches: Number of batches in an epoch; by default as many as fit into all samples together.
+        seed: Random seed of the tasks, of the order and of the samples' random numbers.
         num_workers: Processes that prepare batches.
 
     Raises:
@@ -92,7 +91,7 @@ class TaskSamplingLoader(ResumableLoader):
                 f"last, and None otherwise. Found {epochs} with '{sampling}'."
             )
         joined = JoinedDatasets(datasets)
-        self.sizes = {name: len(own) for name, own in datasets.items()}
+        self.sizes = {name: len(dataset) for name, dataset in datasets.items()}
         ranks = rank_and_world_size()[1]
         for name, size in self.sizes.items():
             if size < ranks:
@@ -107,7 +106,7 @@ class TaskSamplingLoader(ResumableLoader):
         )
 
     def probabilities(self) -> dict[str, float]:
-        """Of each task in the current epoch."""
+        """Return the probability of each task in the current epoch."""
         exponents = {"uniform": 0.0, "proportional": 1.0, "temperature": 1 / self.temperature}
         if self.epochs is None:
             exponent = exponents[self.sampling]
@@ -129,13 +128,13 @@ class TaskSamplingLoader(ResumableLoader):
         )
 
     def _same(self) -> dict[str, Any]:
-        own = {"sampling": self.sampling, "temperature": self.temperature, "epochs": self.epochs}
-        return super()._same() | own | {"batches": self.batches, "sizes": list(self.sizes.values())}
+        options = {"sampling": self.sampling, "temperature": self.temperature, "epochs": self.epochs}
+        return super()._same() | options | {"batches": self.batches, "sizes": list(self.sizes.values())}
 
 
 @dataclass(frozen=True)
 class TaskOrder(BatchOrder):
-    """The batches of one pass, each of one task; rows count through the tasks' datasets in their order."""
+    """The batches of one pass, each of one task; rows are numbered through all datasets in order."""
 
     sizes: Sequence[int] = ()
     probabilities: Sequence[float] = ()
@@ -153,29 +152,29 @@ class TaskOrder(BatchOrder):
             drawn[task] += 1
             if batch < first:
                 continue
-            whole = min(size, self.batch_size * ranks)
-            turn, place = divmod(before, size // whole)
+            step = min(size, self.batch_size * ranks)
+            turn, place = divmod(before, size // step)
             order = np.random.default_rng((*self.key, task, turn)).permutation(size)
-            rows = starts[task] + order[place * whole :][:whole]
+            rows = starts[task] + order[place * step :][:step]
             yield BatchRows(tuple(np.array_split(rows, ranks)[rank].tolist()), (*self.key, batch, rank))
 
 
 class JoinedDatasets(Dataset[Any]):
-    """Several tasks' datasets, one behind the other; rows that are asked for together are of one task.
+    """The datasets of several tasks, one after the other; rows requested together are of one task.
 
     Raises:
         TypeError: A dataset without indices.
-        ValueError: No dataset.
+        ValueError: ``datasets`` is empty.
     """
 
     def __init__(self, datasets: Mapping[str, Any]) -> None:
         if not datasets:
-            raise ValueError("`datasets` should hold at least one task's. Found none.")
-        for name, own in datasets.items():
-            if isinstance(own, IterableDataset):
+            raise ValueError("`datasets` should hold at least one task's dataset. Found none.")
+        for name, dataset in datasets.items():
+            if isinstance(dataset, IterableDataset):
                 raise TypeError(
                     f"the dataset of a task should give samples by index. Found the stream "
-                    f"{type(own).__name__} for '{name}'. Give `fit` a loader for each task instead."
+                    f"{type(dataset).__name__} for '{name}'. Give `fit` a loader for each task instead."
                 )
         self.names, self.datasets = tuple(datasets), tuple(datasets.values())
         self.starts = np.cumsum([0, *map(len, self.datasets)])
@@ -185,9 +184,11 @@ class JoinedDatasets(Dataset[Any]):
 
     def __getitems__(self, rows: Sequence[int]) -> Any:
         task = int(np.searchsorted(self.starts, rows[0], side="right")) - 1
-        own, places = self.datasets[task], [row - int(self.starts[task]) for row in rows]
+        dataset, places = self.datasets[task], [row - int(self.starts[task]) for row in rows]
         try:
-            return own.__getitems__(places) if hasattr(own, "__getitems__") else [own[p] for p in places]
+            if hasattr(dataset, "__getitems__"):
+                return dataset.__getitems__(places)
+            return [dataset[place] for place in places]
         except Exception as error:
-            error.add_note(f"This came of the samples {places} of task '{self.names[task]}'.")
+            error.add_note(f"Raised by the samples {places} of task '{self.names[task]}'.")
             raise

@@ -1,4 +1,4 @@
-"""What is done to a raw sample before its encoder's own preprocessing, by well-kept libraries."""
+"""Transforms of a raw sample before its encoder's own preprocessing, by torchvision and torchaudio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIBRARIES = {
     "torchvision": ("torchvision.transforms.v2", "image"),
     "torchaudio": ("torchaudio.transforms", "audio"),
 }
-_NOT_JSON = ("Transform", "Lambda", "Compose")  # abstract, of a function, and what a list is already
+_NOT_JSON = ("Transform", "Lambda", "Compose")  # abstract, of a function, and a list of transforms
 
 Spec = Mapping[str, Any]
 
@@ -24,21 +24,21 @@ Spec = Mapping[str, Any]
 class Transforms:
     """Transforms of one modality, by name, so that they are saved with the model.
 
-    They act on what `Encoder.load_raw` gives: an image (PIL, or a tensor ``[C, H, W]`` where PIL has no such
-    image), or a waveform ``[T]`` at the encoder's rate. Text, tables and series have none: change those
-    in the dataset.
+    They act on what `SampleReader.load_raw` returns: an image (PIL, or a tensor ``[C, H, W]`` where PIL has
+    no such image), or a waveform ``[T]`` at the encoder's rate. Text, tables and series have none:
+    change those in the dataset.
     Source: torchvision's ``transforms.v2`` and torchaudio's ``transforms``. Both draw from torch's random
     numbers, so `ResumableLoader` gives the same augmentations with any number of workers.
 
     Args:
-        always: Applied to every sample, such as ``{"name": "torchvision/Resize", "size": [64, 64]}``;
-            the other entries are the transform's own options. An option that takes transforms
+        always: Transforms of every sample, such as ``{"name": "torchvision/Resize", "size": [64, 64]}``;
+            the other entries are options of the transform. An option that takes transforms
             (``RandomApply``) takes such entries.
-        augment: Applied before these, to training samples only.
+        augment: Transforms applied before these, to training samples only.
 
     Raises:
-        ValueError: Unknown library or transform; close matches are named. An option's value is refused
-            by the transform.
+        ValueError: Unknown library or transform; close matches are named. Or the transform refuses the
+            value of an option.
         TypeError: Options that the transform does not take, or that JSON cannot hold.
         ImportError: The library is not installed.
 
@@ -64,16 +64,16 @@ class Transforms:
         for transform in [*(self._augment if training else ()), *self._always]:
             x = transform(x)
             if isinstance(x, tuple) and type(transform).__module__.startswith("torchaudio"):
-                x = x[0]  # those that change the speed give the new lengths too
+                x = x[0]  # transforms of the speed return the new lengths too
         return x
 
 
 def _plain(spec: Any) -> dict[str, Any]:
-    """A transform's entry as JSON gives it back, so that a saved model does just what this one does."""
+    """Return a transform's entry as JSON reads it back, so that a saved model does exactly the same."""
     if not isinstance(spec, Mapping) or "name" not in spec:
         raise TypeError(
             f"a transform should be given by name, as {{'name': 'torchvision/Resize', 'size': [64, 64]}}, "
-            f"to be saved with the model. Found {spec!r}. Apply what has no name in the dataset."
+            f"to be saved with the model. Found {spec!r}. Apply other transforms in the dataset."
         )
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(spec)))
@@ -86,7 +86,7 @@ def _plain(spec: Any) -> dict[str, Any]:
 
 
 def _make(spec: Any) -> Any:
-    """Transforms wherever there is an entry of one; other values as they are."""
+    """Return transforms for entries of transforms, and other values unchanged."""
     if isinstance(spec, list):
         return [_make(value) for value in spec]
     if not isinstance(spec, dict) or "name" not in spec:
@@ -95,20 +95,20 @@ def _make(spec: Any) -> Any:
     if library not in _LIBRARIES:
         raise unknown_name("library of transforms", library, _LIBRARIES)
     module = require(*_LIBRARIES[library])
-    known = {
+    classes = {
         key: cls
         for key, cls in vars(module).items()
         if inspect.isclass(cls) and issubclass(cls, nn.Module) and key not in _NOT_JSON
     }
-    if name not in known:
-        raise unknown_name(f"transform of {library}", name, known)
+    if name not in classes:
+        raise unknown_name(f"transform of {library}", name, classes)
     options = {key: _make(value) for key, value in spec.items() if key != "name"}
-    signature = inspect.signature(known[name])
+    signature = inspect.signature(classes[name])
     try:
         signature.bind(**options)
     except TypeError as error:
         raise TypeError(f"transform '{library}/{name}': {error}. It takes {signature}.") from None
     try:
-        return known[name](**options)
+        return classes[name](**options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"transform '{library}/{name}' refuses {options}: {error}.") from None

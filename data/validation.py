@@ -91,17 +91,17 @@ def check_finite(
             )
 
 
-def refuse_unknown(argument: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Refuse names that are not known; the error suggests close matches.
+def refuse_unknown(argument: str, given: Mapping[str, Any], names: Mapping[str, Any]) -> None:
+    """Refuse names that are not among ``names``; the error suggests close matches.
 
     Raises:
         ValueError: A name is unknown.
     """
-    unknown = sorted(set(given) - set(known))
+    unknown = sorted(set(given) - set(names))
     if unknown:
-        close = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(unknown[0], names, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise ValueError(f"`{argument}` should name only {sorted(known)}. Found {unknown}.{hint}")
+        raise ValueError(f"`{argument}` should name only {sorted(names)}. Found {unknown}.{hint}")
 
 
 def check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:

@@ -1,33 +1,32 @@
-"""What every encoder is."""
+"""The base classes of encoders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from sennit.data.input_spec import InputSpec
+from sennit.data.sample_reader import SampleReader
 from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
 
 
-class Encoder(Configurable, nn.Module):
+class Encoder(SampleReader, Configurable, nn.Module):
     """Turns one modality into an `EncoderOutput`.
 
-    A subclass sets the attributes below in its constructor, so that everything built on it knows the
-    sizes before any forward, and defines ``forward(x, mask=None) -> EncoderOutput``.
+    A subclass sets the attributes below in its constructor, so that all sizes are known before any forward,
+    and defines ``forward(x, mask=None) -> EncoderOutput``.
 
     Attributes:
-        input_spec: The shape and type of one sample.
+        input_spec: Shape and type of one sample.
         embed_dim: Size of ``pooled``.
-        token_dim: Size of each of ``tokens``, or None for an encoder without tokens.
-        tap_info: The taps, from shallow to deep.
+        token_dim: Size of each of ``tokens``; None, the default, for an encoder without tokens.
+        tap_info: Taps, from shallow to deep; none by default.
     """
 
-    input_spec: InputSpec
     embed_dim: int
     token_dim: int | None = None
     tap_info: tuple[TapInfo, ...] = ()
@@ -36,7 +35,7 @@ class Encoder(Configurable, nn.Module):
     staged: ClassVar[bool] = False
 
     def input_level(self) -> Encoder:
-        """The light front of this encoder, for early fusion: features without learned depth.
+        """Return the light front of this encoder, for early fusion: features without learned depth.
 
         Its tokens are the steps of the input (frames, patches, embedded bytes), its ``pooled`` a
         summary of them. It may share modules with this encoder.
@@ -47,27 +46,14 @@ class Encoder(Configurable, nn.Module):
         )
 
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
-        """Take what preprocessing needs (means and scales) from training data; most need nothing.
+        """Fit preprocessing (means and scales) to training data; most encoders have nothing to fit.
 
         Shape:
             x ``[N, ...]`` as `input_spec` says, mask ``[N, T]``.
         """
 
-    @property
-    def takes_transforms(self) -> bool:
-        """Whether transforms may work on what `load_raw` gives: an image, a waveform."""
-        return type(self).load_raw is not Encoder.load_raw
-
-    def load_raw(self, raw: Any) -> Any:
-        """A raw sample as transforms work on it: an image or a waveform of a path; most need nothing."""
-        return raw
-
-    def to_tensor(self, raw: Any) -> Tensor:
-        """One raw sample (an array, a list; what else is up to the encoder) as `input_spec` says."""
-        return torch.as_tensor(raw, dtype=self.input_spec.dtype)
-
     def empty_output(self, batch_size: int, *, device: torch.device) -> EncoderOutput:
-        """What stands for a modality that is absent from the whole batch: zeros, nothing valid."""
+        """Return the output for a modality absent from the whole batch: zeros, nothing valid."""
         dtype = next((p.dtype for p in self.parameters()), torch.float32)
 
         def zeros(*shape: int) -> Tensor:
@@ -85,10 +71,10 @@ class Encoder(Configurable, nn.Module):
         )
 
     def save_assets(self, folder: Path) -> None:
-        """Write what is neither a tensor nor an option (a tokenizer); most encoders have nothing."""
+        """Write assets that are neither tensors nor options (a tokenizer); most encoders have none."""
 
     def load_assets(self, folder: Path) -> None:
-        """Read back what `save_assets` wrote."""
+        """Read the assets that `save_assets` wrote."""
 
 
 class StagedEncoder(Encoder):
@@ -102,16 +88,16 @@ class StagedEncoder(Encoder):
     stages: nn.ModuleList
 
     def stem(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """From the input to what the first stage reads."""
+        """Return what the first stage reads, and its mask."""
         raise NotImplementedError
 
     def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Stage ``level``: the hidden state in the layout of its tap, and its mask."""
+        """Run stage ``level``: return the hidden state in the layout of its tap, and its mask."""
         out: tuple[Tensor, Tensor | None] = self.stages[level](hidden, mask)
         return out
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
-        """From the taps, the last of which is the deepest, to the output."""
+        """Return the output from the taps, the last of which is the deepest."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:

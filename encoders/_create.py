@@ -28,7 +28,7 @@ def list_encoders(pattern: str = "*") -> list[str]:
     A name that ends in ``/`` is a family; ``list_encoders("timm/resnet*")`` returns its members.
 
     Example:
-        >>> list_encoders("timm/resnet1*")[:2]
-        ['timm/resnet10t', 'timm/resnet14t']
+        >>> list_encoders("timm/resnet18*")
+        ['timm/resnet18', 'timm/resnet18d']
     """
     return ENCODERS.list(pattern)

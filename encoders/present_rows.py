@@ -1,4 +1,4 @@
-"""Encode a modality of which some samples are missing: the one place where slots are cleaned."""
+"""Encoding of a modality that some samples lack; the one place where absent rows are cleaned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class PresentRows:
-    """Which rows of a modality are encoded, and how to lay them back into the batch.
+    """The rows of a modality that are encoded, packed and laid back into the batch.
 
     In eager mode the present rows are packed, so that absent ones cost nothing and reach no
     statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of a present one.
@@ -42,23 +42,23 @@ class PresentRows:
         return self.rows is not None and self.rows.shape[0] == 0
 
     def pack(self, x: Tensor) -> Tensor:
-        """From the batch to the rows that are encoded."""
+        """Return the rows of the batch that are encoded."""
         if self.rows is not None:
             return x.index_select(0, self.rows.repeat(2) if self.duplicated else self.rows)
         if self.present is not None:
-            # `index_select`: to index by a tensor would read its value, and so break the graph.
+            # `index_select`, as indexing by a tensor would read its value and break the graph.
             first = self.present.to(torch.uint8).argmax(0, keepdim=True)
             donor = x.index_select(0, first)
-            there = _like(self.present.index_select(0, first), x)
-            donor = torch.where(there, donor, torch.zeros_like(donor))
+            any_present = _like(self.present.index_select(0, first), x)
+            donor = torch.where(any_present, donor, torch.zeros_like(donor))
             return torch.where(_like(self.present, x), x, donor)
         return x
 
     def unpack(self, x: Tensor) -> Tensor:
-        """Back into the batch; absent rows are zeros (False in a mask)."""
+        """Lay encoded rows back into the batch; absent rows are zeros (False in a mask)."""
         if self.rows is not None:
-            laid = x.new_zeros(self.size, *x.shape[1:])
-            return laid.index_copy(0, self.rows, x[:1] if self.duplicated else x)
+            out = x.new_zeros(self.size, *x.shape[1:])
+            return out.index_copy(0, self.rows, x[:1] if self.duplicated else x)
         if self.present is not None:
             return torch.where(_like(self.present, x), x, torch.zeros_like(x))
         return x

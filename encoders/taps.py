@@ -1,4 +1,4 @@
-"""Read a tap in whatever layout it has."""
+"""Taps of any layout as tokens, as vectors, and scaled by channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def as_tokens(tap: Tensor, layout: Layout) -> Tensor:
-    """A tap as a sequence of vectors.
+    """Return a tap as a sequence of vectors.
 
     Shape:
         ``[B, C, H, W]``, ``[B, T, C]`` or ``[B, C]`` to ``[B, T, C]`` (T = H·W, T, 1).
@@ -24,7 +24,7 @@ def as_tokens(tap: Tensor, layout: Layout) -> Tensor:
 
 
 def pool(tap: Tensor, layout: Layout, mask: Tensor | None = None) -> Tensor:
-    """The mean of a tap over space or over its valid steps.
+    """Return the mean of a tap over space or over its valid steps.
 
     A row without one valid step gives zeros.
 
@@ -39,7 +39,7 @@ def pool(tap: Tensor, layout: Layout, mask: Tensor | None = None) -> Tensor:
 
 
 def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
-    """One value a channel, shaped to multiply a tap.
+    """Shape one value for each channel so that it multiplies a tap.
 
     Shape:
         ``[B, C]`` (or ``[C]`` with a leading 1) to ``[B, C, 1, 1]``, ``[B, 1, C]`` or ``[B, C]``.

@@ -1,4 +1,4 @@
-"""What flows out of an encoder, and what is known of it before anything flows."""
+"""The output of an encoder, and the description of its taps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TapInfo:
     Args:
         name: Unique within its encoder; taps are ordered from shallow to deep.
         dim: Number of channels.
-        layout: ``"BCHW"`` (feature maps), ``"BTC"`` (sequences) or ``"BC"`` (vectors).
+        layout: Order of axes: ``"BCHW"`` (feature maps), ``"BTC"`` (sequences) or ``"BC"`` (vectors).
     """
 
     name: str
@@ -29,14 +29,14 @@ class TapInfo:
 
 @dataclass(frozen=True)
 class EncoderOutput:
-    """What every encoder and every fusion returns.
+    """The output of every encoder and every fusion.
 
     Attributes:
-        pooled: One vector a sample.
-        tokens: A sequence of vectors, or None where the encoder has no sequence.
-        mask: Which tokens are valid (True), after any subsampling; None when all are.
+        pooled: One vector for each sample.
+        tokens: Sequence of vectors, or None where the encoder has none.
+        mask: Valid tokens (True), after any subsampling; None when all are.
         taps: Intermediate outputs by the names in ``tap_info``, each in its own layout.
-        tap_masks: Masks of those taps that have a time axis with padding.
+        tap_masks: Masks of the taps that have a time axis with padding.
 
     Shape:
         pooled ``[B, D]``, tokens ``[B, T, D']``, mask ``[B, T]``, taps as `TapInfo` says.

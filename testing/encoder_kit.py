@@ -70,6 +70,7 @@ def check_encoder(encoder: Encoder, samples: Sequence[Any]) -> None:
         ValueError: Fewer than two samples.
 
     Example:
+        >>> import torch
         >>> from sennit.encoders import create_encoder
         >>> check_encoder(create_encoder("tcn", 3, width=8), [torch.randn(n, 3) for n in (5, 9, 2)])
     """

@@ -16,10 +16,10 @@ from sennit.testing.fusion_outputs import (
     assert_finite_gradients,
     assert_same,
     backward,
-    gradients,
     loss_of,
     values_of,
 )
+from sennit.testing.gradients import gradients
 from torch import Tensor
 
 Results = tuple[FusionOutput, dict[str, Tensor | None]]

@@ -38,11 +38,6 @@ def backward(loss: Tensor) -> None:
     torch.autograd.backward(loss)
 
 
-def gradients(module: torch.nn.Module) -> dict[str, Tensor | None]:
-    """Return a copy of the gradient of each parameter."""
-    return {n: None if p.grad is None else p.grad.clone() for n, p in module.named_parameters()}
-
-
 def assert_finite(out: FusionOutput) -> None:
     """Require that all values of an output are finite."""
     for name, value in values_of(out).items():

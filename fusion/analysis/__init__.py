@@ -1,1 +1,29 @@
-"""Analysis of modalities before and after a fusion: attribution, heterogeneity, similarity, causality."""
+"""Analyses of modalities: attribution, heterogeneity, Granger causality, similarity."""
+
+from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
+from sennit.fusion.analysis.granger import granger_distance, granger_test
+from sennit.fusion.analysis.heterogeneity import (
+    Heterogeneity,
+    interaction_heterogeneity,
+    modality_heterogeneity,
+)
+from sennit.fusion.analysis.similarity import activation_correlation, correlations, groups_by_distance
+from sennit.fusion.analysis.transfer_probe import ScoredTask, TransferProbe
+
+__all__ = [
+    "Heterogeneity",
+    "ScoredTask",
+    "TransferProbe",
+    "activation_correlation",
+    "correlations",
+    "granger_distance",
+    "granger_test",
+    "groups_by_distance",
+    "interaction_heterogeneity",
+    "leave_one_out",
+    "modality_heterogeneity",
+    "over_subsets",
+    "shapley_values",
+    "shares",
+    "subsets_of",
+]

@@ -302,8 +302,8 @@ def test_spec_augment_of_nothing_is_nothing() -> None:
     [
         (lambda: RandomGain(gain_db=(3, -3)), "`gain_db` should be two numbers, the smaller first"),
         (lambda: Babble(voices=(0, 2)), "`voices` should be two numbers, the smaller first, 1 or more"),
-        (lambda: SpeedPerturbation([]), "`speeds` should be different ones from 0.5 to 2"),
-        (lambda: SpeedPerturbation([1.0, 90.0]), "`speeds` should be different ones from 0.5 to 2"),
+        (lambda: SpeedPerturbation([]), "`speeds` should be different values from 0.5 to 2"),
+        (lambda: SpeedPerturbation([1.0, 90.0]), "`speeds` should be different values from 0.5 to 2"),
         (lambda: RandomFilter(RATE, taps=4), "`taps` odd and 3 or more"),
         (lambda: SyntheticReverberation(RATE, rt60_s=(0, 1)), "`rt60_s` should be two numbers"),
         (lambda: Reverberation(rooms(), length=0), "`length` should be 1 or more"),

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sennit.data._stream
 import sennit.data.loader
 import sennit.data.order
+import sennit.data.stream
 import torch
 from pytorch_lightning.utilities import CombinedLoader
 from sennit.data import ResumableLoader
@@ -70,7 +70,7 @@ def epoch(loader: ResumableLoader, number: int) -> list[Any]:
 
 
 def on_rank(monkeypatch: pytest.MonkeyPatch, rank: int, ranks: int) -> None:
-    for module in (sennit.data.order, sennit.data.loader, sennit.data._stream):
+    for module in (sennit.data.order, sennit.data.loader, sennit.data.stream):
         monkeypatch.setattr(module, "rank_and_world_size", lambda: (rank, ranks))
 
 

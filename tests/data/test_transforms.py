@@ -155,7 +155,7 @@ def test_they_are_saved_with_the_model(tmp_path: Path) -> None:
         (
             torch.nn.Identity(),
             TypeError,
-            r"by name.* Found Identity\(\). Apply what has no name in the dataset",
+            r"by name.* Found Identity\(\). Apply other transforms in the dataset",
         ),
     ],
 )

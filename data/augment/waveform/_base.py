@@ -1,4 +1,4 @@
-"""What every augmentation of waveforms is."""
+"""The base of every augmentation of waveforms."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Augmented:
 
     Attributes:
         x: The waveforms, zero in the padding.
-        mask: Which samples are valid; None when all are.
-        drawn: What was drawn for each recording, by name: a label for a task, or for a probe.
+        mask: Valid samples (True); None when all are.
+        drawn: Random values of each recording, by name: labels for a task, or for a probe.
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``, drawn ``[B]`` each.
@@ -34,13 +34,13 @@ class Augmented:
 class Augmentation(nn.Module):
     """Changes each recording of a batch by random numbers of its own.
 
-    Those come from the CPU, so that they are the same on any device and nothing waits for a GPU. It acts
-    whatever the module's mode: whoever calls it knows whether this is training.
+    They come from the CPU, so that they are the same on any device and nothing waits for a GPU. An
+    augmentation acts in any mode of the module: the caller knows whether this is training.
 
     A subclass defines `change`, or ``forward`` where the length of recordings changes.
 
     Attributes:
-        keeps_length: Whether recordings stay as long as they are.
+        keeps_length: Whether recordings keep their length.
     """
 
     registry_name: ClassVar[str] = ""
@@ -52,15 +52,15 @@ class Augmentation(nn.Module):
         """Change the recordings of a batch.
 
         Args:
-            x: Waveforms; what is in the padding reaches nothing.
-            mask: Which samples are valid; None when all are.
-            generator: Of the CPU; the process's own when None.
+            x: Waveforms; values in the padding reach nothing.
+            mask: Valid samples (True); None when all are.
+            generator: Random generator on the CPU; the process's own when None.
 
         Shape:
             x ``[B, T]``, mask ``[B, T]``.
 
         Raises:
-            ValueError: x is no batch of waveforms.
+            ValueError: ``x`` is not a batch of waveforms.
         """
         check_waveforms(x)
         with torch.autocast(x.device.type, enabled=False):
@@ -70,13 +70,13 @@ class Augmentation(nn.Module):
     def change(
         self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The recordings at ``rows`` changed, and what was drawn for each.
+        """Return the changed recordings at ``rows``, and the random values of each.
 
         Args:
-            x: The whole batch, zero in the padding.
-            mask: Of the whole batch.
-            rows: On the CPU.
-            generator: As in `forward`.
+            x: Waveforms of the whole batch, zero in the padding.
+            mask: Valid samples of the whole batch.
+            rows: Rows to change, on the CPU.
+            generator: Random generator on the CPU; the process's own when None.
 
         Shape:
             x ``[B, T]``, mask ``[B, T]``, rows ``[R]``, results ``[R, T]`` and ``[R]`` each.
@@ -85,6 +85,7 @@ class Augmentation(nn.Module):
 
 
 def check_waveforms(x: Tensor) -> None:
+    """Refuse a tensor that is not a batch of waveforms."""
     if x.dim() != 2 or not x.is_floating_point():
         hint = " Is the batch axis missing? Try `x.unsqueeze(0)`." if x.dim() == 1 else ""
         raise ValueError(
@@ -93,44 +94,46 @@ def check_waveforms(x: Tensor) -> None:
 
 
 def check_range(name: str, values: tuple[float, float], low: float = -torch.inf) -> None:
-    """Refuse a range that is no pair in order."""
+    """Refuse a range that is not an ordered pair."""
     if len(values) != 2 or not low <= values[0] <= values[1]:
         least = "" if low == -torch.inf else f", {low:g} or more"
         raise ValueError(f"`{name}` should be two numbers, the smaller first{least}. Found {values}.")
 
 
 def take(x: Tensor, mask: Tensor | None, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The recordings at ``rows``, and as numbers which of their samples are valid.
+    """Return the recordings at ``rows``, and their valid samples as 0 and 1.
 
     Shape:
         ``[R, T]`` and ``[R, T]``.
     """
-    own = x.index_select(0, there := rows.to(x.device, non_blocking=True))
-    return own, torch.ones_like(own) if mask is None else mask.index_select(0, there).to(own.dtype)
+    rows = rows.to(x.device, non_blocking=True)
+    taken = x.index_select(0, rows)
+    return taken, torch.ones_like(taken) if mask is None else mask.index_select(0, rows).to(taken.dtype)
 
 
 def uniform(
     shape: tuple[int, ...], values: tuple[float, float], generator: Generator | None, device: torch.device
 ) -> Tensor:
-    """Numbers between the two values, drawn on the CPU."""
+    """Return random numbers between the two values, drawn on the CPU."""
     low, high = values
     drawn = low + (high - low) * torch.rand(shape, generator=generator)
     return drawn.to(device, non_blocking=True)
 
 
 def energy(x: Tensor, valid: Tensor) -> Tensor:
-    """The sum of squares over valid samples ``[R, 1]``."""
+    """Return the sum of squares over valid samples ``[R, 1]``."""
     return (x.square() * valid).sum(1, keepdim=True)
 
 
 def same_energy(y: Tensor, x: Tensor, valid: Tensor) -> Tensor:
-    """``y`` with the energy of ``x``; silence where y has none."""
-    own = energy(y, valid)
-    return y * torch.where(own > 0, energy(x, valid) / own.clamp_min(1e-30), 0.0).sqrt()
+    """Return ``y`` scaled to the energy of ``x``; silence where y has none."""
+    energy_of_y = energy(y, valid)
+    ratio = torch.where(energy_of_y > 0, energy(x, valid) / energy_of_y.clamp_min(1e-30), 0.0)
+    return y * ratio.sqrt()
 
 
 def mix(x: Tensor, noise: Tensor, valid: Tensor, snr_db: Tensor) -> Tensor:
-    """Speech with noise added, at a ratio of their energies over valid samples; silence stays silent.
+    """Add noise to speech at a ratio of their energies over valid samples; silence stays silent.
 
     Shape:
         x, noise and valid ``[R, T]``, snr_db ``[R]``.
@@ -139,10 +142,10 @@ def mix(x: Tensor, noise: Tensor, valid: Tensor, snr_db: Tensor) -> Tensor:
 
 
 def add_up(pool: Tensor, power: Tensor, chosen: Tensor, voices: Tensor) -> Tensor:
-    """For each row the sum of the first ``voices`` clips that were chosen for it, of equal power.
+    """Return for each row the sum of its first ``voices`` chosen clips, of equal power.
 
     Shape:
-        pool ``[P, T]``, power ``[P]``, chosen ``[R, most]`` (different ones a row), voices ``[R, 1]``,
+        pool ``[P, T]``, power ``[P]``, chosen ``[R, most]`` (no clip twice in a row), voices ``[R, 1]``,
         result ``[R, T]``.
     """
     counted = torch.arange(chosen.shape[1]) < voices
@@ -161,5 +164,5 @@ def create_augment(name: str, *args: Any, **options: Any) -> Augmentation:
 
 
 def list_augments(pattern: str = "*") -> list[str]:
-    """Names of the augmentations that match a shell pattern."""
+    """Return the names of the augmentations that match a shell pattern."""
     return AUGMENTS.list(pattern)

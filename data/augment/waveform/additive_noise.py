@@ -26,8 +26,8 @@ class AdditiveNoise(Augmentation):
 
     Args:
         clips: Noise, music or voices at the recordings' rate.
-        snr_db: The range from which each recording's ratio is drawn.
-        voices: The fewest and the most clips that are added up, of equal energy (babble: 3 to 7).
+        snr_db: Range of each recording's ratio.
+        voices: Smallest and largest number of clips that are added up, of equal energy (babble: 3 to 7).
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``; drawn ``snr_db [B]``.
@@ -55,14 +55,14 @@ class AdditiveNoise(Augmentation):
     def change(
         self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        own, valid = take(x, mask, rows)
-        count, length = own.shape
+        speech, valid = take(x, mask, rows)
+        count, length = speech.shape
         ratio = uniform((count,), self.snr_db, generator, x.device)
         few, many = self.voices
         pool = self.clips.draw(max(count, many) if many > 1 else count, length, generator)
-        noise = pool.to(x.device, own.dtype)
+        noise = pool.to(x.device, speech.dtype)
         if many > 1:
             chosen = torch.rand(count, len(pool), generator=generator).argsort(1)[:, :many]
             voices = torch.randint(few, many + 1, (count, 1), generator=generator)
             noise = add_up(noise, noise.square().mean(1), chosen, voices)
-        return mix(own, noise, valid, ratio), {"snr_db": ratio}
+        return mix(speech, noise, valid, ratio), {"snr_db": ratio}

@@ -19,17 +19,17 @@ from torch import Generator, Tensor
 class Babble(Augmentation):
     """Adds several other recordings of the batch, of equal energy, at a random signal-to-noise ratio.
 
-    Each is repeated from a random place on to the length of the batch. They are drawn whoever speaks: in a
-    batch of several recordings a speaker, one may be the speaker's own. Alone in its batch, a recording
-    stays as it is.
+    Each is repeated from a random position on, up to the length of the batch. Speakers are not looked at: in
+    a batch with several recordings of a speaker, one of them may be added. A recording alone in its batch
+    is not changed.
     Source: as `AdditiveNoise`; needs no folder of noises.
 
     Args:
-        snr_db: The range from which each recording's ratio is drawn.
-        voices: The fewest and the most recordings that are added up; in a small batch, all others.
+        snr_db: Range of each recording's ratio.
+        voices: Smallest and largest number of recordings added up; in a small batch, all others.
 
     Shape:
-        x ``[B, T]``, mask ``[B, T]``; drawn ``snr_db [B]`` (infinite for one that stayed as it is).
+        x ``[B, T]``, mask ``[B, T]``; drawn ``snr_db [B]`` (infinite for one that was not changed).
 
     Units:
         ``snr_db`` in dB.
@@ -52,9 +52,9 @@ class Babble(Augmentation):
     def change(
         self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        own, valid = take(x, mask, rows)
+        speech, valid = take(x, mask, rows)
         if len(x) < 2:
-            return own, {"snr_db": torch.full((len(rows),), torch.inf, device=x.device)}
+            return speech, {"snr_db": torch.full((len(rows),), torch.inf, device=x.device)}
         ratio = uniform((len(rows),), self.snr_db, generator, x.device)
         few, many = (min(n, len(x) - 1) for n in self.voices)
         steps = torch.rand(len(rows), len(x) - 1, generator=generator).argsort(1)[:, :many] + 1
@@ -66,4 +66,4 @@ class Babble(Augmentation):
         place = ((begin * length).long() + torch.arange(x.shape[1], device=x.device)) % length
         power = x.square().sum(1) / length.squeeze(1)
         noise = add_up(x.gather(1, place), power, others, voices)
-        return mix(own, noise, valid, ratio), {"snr_db": ratio}
+        return mix(speech, noise, valid, ratio), {"snr_db": ratio}

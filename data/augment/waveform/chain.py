@@ -12,16 +12,16 @@ from sennit.named_modules import NamedModules
 
 @register_augment("chain")
 class Chain(Augmentation):
-    """Applies several augmentations in their order.
+    """Applies several augmentations one after the other.
 
     Args:
-        parts: By name.
+        parts: Augmentations by name, in their order.
 
     Shape:
-        As the parts; drawn has ``"<name>.<what>"`` of each part.
+        those of the parts; drawn holds ``"<name of part>.<name of value>"``.
 
     Raises:
-        ValueError: There is none.
+        ValueError: ``parts`` is empty.
 
     Example:
         >>> import torch
@@ -44,5 +44,5 @@ class Chain(Augmentation):
         for name, part in self.parts.items():
             out = part(x, mask, generator=generator)
             x, mask = out.x, out.mask
-            drawn |= {f"{name}.{what}": value for what, value in out.drawn.items()}
+            drawn |= {f"{name}.{key}": value for key, value in out.drawn.items()}
         return Augmented(x, mask, drawn)

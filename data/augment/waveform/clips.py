@@ -1,4 +1,4 @@
-"""Many recordings held in memory, of which parts are drawn at random without a loop."""
+"""Recordings held in memory, from which random parts are drawn without a loop."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Clips(nn.Module):
     """Noises, pieces of music, voices or room impulse responses, in 16 bits, each scaled to its peak.
 
     Args:
-        waveforms: One or more, at one rate.
+        waveforms: Waveforms at one rate, one or more.
 
     Shape:
         waveforms ``[T]`` each.
 
     Raises:
-        ValueError: There is none, or one of them is silent or empty.
+        ValueError: ``waveforms`` is empty, or one of them is silent or empty.
 
     Example:
         >>> clips = Clips([torch.ones(3), torch.ones(5)])
@@ -46,22 +46,22 @@ class Clips(nn.Module):
                 )
         scaled = [(x.float() * (32767 / x.abs().max())).round().to(torch.int16) for x in waveforms]
         self.register_buffer("samples", torch.cat(scaled), persistent=False)
-        self.lengths = torch.tensor([len(x) for x in scaled])  # stays on the CPU, as what is drawn
+        self.lengths = torch.tensor([len(x) for x in scaled])  # stays on the CPU, as random numbers do
         self.starts = self.lengths.cumsum(0) - self.lengths
 
     @classmethod
     def read(cls, folder: str | Path, sample_rate: int, *, seconds: float, start: str = "middle") -> Clips:
-        """All recordings below a folder, of each an equal share of the seconds that are held.
+        """Read all recordings below a folder, an equal share of ``seconds`` from each.
 
         Args:
-            folder: Of ``.wav``, ``.flac`` and ``.ogg`` files, at any depth; of several channels the first.
-            sample_rate: In Hz; others are resampled.
-            seconds: Held at most in all. An hour at 16 kHz takes 115 MB.
-            start: Where the share lies in its recording: in the ``"middle"``, or at the ``"beginning"``.
+            folder: Folder of ``.wav``, ``.flac`` and ``.ogg`` files at any depth; the first channel is read.
+            sample_rate: Sample rate in Hz; recordings at another rate are resampled.
+            seconds: Most seconds held in total. An hour at 16 kHz takes 115 MB.
+            start: Position of the share in its recording: ``"middle"`` or ``"beginning"``.
 
         Raises:
             FileNotFoundError: There is no such folder, or no recording in it.
-            ValueError: A file cannot be read, or ``start`` is something else.
+            ValueError: A file cannot be read, or ``start`` is neither.
             ImportError: soundfile, or torchaudio for another rate, is not installed.
         """
         if start not in ("middle", "beginning"):
@@ -75,20 +75,20 @@ class Clips(nn.Module):
         return cls([x for x in parts if bool(x.any())])
 
     def draw(self, count: int, length: int, generator: Generator | None) -> Tensor:
-        """Random parts of random clips; a clip that is too short is repeated.
+        """Draw random parts of random clips; a clip that is too short is repeated.
 
         Shape:
-            Result ``[count, length]``.
+            result ``[count, length]``.
         """
         which, lengths = self._choose(count, generator)
         offset = (torch.rand(count, generator=generator) * lengths).long()
         return self._gather(which, lengths, offset, length, repeat=True)
 
     def draw_whole(self, count: int, length: int, generator: Generator | None) -> Tensor:
-        """Random clips from their beginning, cut or filled up with zeros.
+        """Draw random clips from their beginning, cut or filled up with zeros.
 
         Shape:
-            Result ``[count, length]``.
+            result ``[count, length]``.
         """
         which, lengths = self._choose(count, generator)
         return self._gather(which, lengths, torch.zeros_like(lengths), length, repeat=False)
@@ -104,8 +104,8 @@ class Clips(nn.Module):
         )
         place = first + torch.arange(length, device=device)
         inside = place % size if repeat else place.minimum(size - 1)
-        found = self.samples[start + inside].float() / 32768
-        return found if repeat else found.masked_fill(place >= size, 0)
+        parts = self.samples[start + inside].float() / 32768
+        return parts if repeat else parts.masked_fill(place >= size, 0)
 
 
 def _read(path: Path, sample_rate: int, seconds: float, middle: bool) -> Tensor:

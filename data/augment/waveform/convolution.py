@@ -1,4 +1,4 @@
-"""Long filters, by Fourier transforms."""
+"""Convolution with long filters, by Fourier transforms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def convolve(x: Tensor, h: Tensor, shift: Tensor) -> Tensor:
-    """Each recording through its own filter, ``shift`` samples earlier.
+    """Convolve each recording with a filter of its own, and move it ``shift`` samples earlier.
 
     Shape:
         x ``[R, T]``, h ``[R, L]``, shift ``[R]`` (0 to L - 1), result ``[R, T]``.

@@ -1,4 +1,4 @@
-"""The noises of a folder in MUSAN's layout."""
+"""Noise, music and babble from a folder in MUSAN's layout."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _KINDS: dict[str, tuple[str, tuple[float, float], tuple[int, int]]] = {
 
 
 def musan(folder: str | Path, sample_rate: int, *, seconds: float = 3600.0) -> dict[str, AdditiveNoise]:
-    """Noise at 0–15 dB, music at 5–15 dB and babble of 3 to 7 voices at 13–20 dB, for `OneOf`.
+    """Make noise at 0–15 dB, music at 5–15 dB and babble of 3 to 7 voices at 13–20 dB, for `OneOf`.
 
     Source: Snyder et al. 2015, "MUSAN: A Music, Speech, and Noise Corpus"; the ratios are those of Snyder
     et al. 2018 (§3.3).
 
     Args:
-        folder: With ``noise/``, ``music/`` and ``speech/`` in it.
-        sample_rate: In Hz.
-        seconds: Held in memory of each of the three; see `Clips.read`.
+        folder: Folder that holds ``noise/``, ``music/`` and ``speech/``.
+        sample_rate: Sample rate in Hz.
+        seconds: Most seconds held in memory of each of the three; see `Clips.read`.
 
     Raises:
-        FileNotFoundError: One of the three is not there, or holds no recording.
+        FileNotFoundError: One of the three is missing, or holds no recording.
 
     Example:
         >>> try:

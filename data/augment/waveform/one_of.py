@@ -19,8 +19,8 @@ class OneOf(Augmentation):
     music, noise or reverberation).
 
     Args:
-        parts: By name.
-        clean: Probability that a recording stays as it is; the parts share the rest equally.
+        parts: Augmentations by name.
+        clean: Probability that a recording is not changed; the parts share the rest equally.
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``; drawn ``kind [B]``, the position in ``kinds``.
@@ -29,13 +29,13 @@ class OneOf(Augmentation):
         kinds: ``"clean"`` and the names of the parts.
 
     Raises:
-        ValueError: There is no part, ``clean`` is not from 0 to 1, or a part is called "clean".
-        TypeError: A part changes the length of recordings, or is no single change.
+        ValueError: ``parts`` is empty, ``clean`` is not from 0 to 1, or a part is called "clean".
+        TypeError: A part changes the length of recordings, or is not a single change.
 
     Example:
         >>> from sennit.data.augment.waveform import Babble, RandomFilter
-        >>> some = OneOf({"babble": Babble(), "channel": RandomFilter(8000)}, clean=0.5)
-        >>> some.kinds, some(torch.randn(4, 800)).drawn["kind"].shape
+        >>> one_of = OneOf({"babble": Babble(), "channel": RandomFilter(8000)}, clean=0.5)
+        >>> one_of.kinds, one_of(torch.randn(4, 800)).drawn["kind"].shape
         (('clean', 'babble', 'channel'), torch.Size([4]))
     """
 
@@ -62,8 +62,8 @@ class OneOf(Augmentation):
         kind = torch.randint(1, len(self.kinds), (len(rows),), generator=generator) * changes
         out = x.index_select(0, rows.to(x.device, non_blocking=True))
         for i, part in enumerate(self.parts.values(), 1):
-            own = (kind == i).nonzero().squeeze(1)
-            if len(own):
-                changed, _ = part.change(x, mask, rows[own], generator)
-                out = out.index_copy(0, own.to(x.device, non_blocking=True), changed)
+            chosen = (kind == i).nonzero().squeeze(1)
+            if len(chosen):
+                changed, _ = part.change(x, mask, rows[chosen], generator)
+                out = out.index_copy(0, chosen.to(x.device, non_blocking=True), changed)
         return out, {"kind": kind.to(x.device, non_blocking=True)}

@@ -1,4 +1,4 @@
-"""A random channel: each recording through a smooth filter of its own."""
+"""A random channel: each recording passes a smooth filter of its own."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Generator, Tensor
 
 @register_augment("random_filter")
 class RandomFilter(Augmentation):
-    """Raises and lowers bands of frequencies, as other microphones and rooms would; the energy stays.
+    """Raises and lowers bands of frequencies, as other microphones and rooms would; the energy is kept.
 
     The gains of a few points, evenly spaced on the mel scale, are drawn in dB and joined by lines; the
-    filter of these gains is short, symmetric, and delays nothing. For a corpus in which each speaker has
-    one channel, which would otherwise tell who speaks.
-    Source: an equaliser at random; the filter is made by frequency sampling (Oppenheim & Schafer,
+    filter of these gains is short and symmetric, and delays nothing. Use it for a corpus in which each
+    speaker has one channel, which would otherwise give the speaker away.
+    Source: a random equaliser; the filter is made by frequency sampling (Oppenheim & Schafer,
     "Discrete-Time Signal Processing", §7.5), the mel scale is that of O'Shaughnessy 1987.
 
     Args:
-        sample_rate: In Hz.
-        gain_db: The most by which a point is raised or lowered.
-        points: From 0 Hz to half the sample rate.
+        sample_rate: Sample rate in Hz.
+        gain_db: Largest gain by which a point is raised or lowered.
+        points: Number of points from 0 Hz to half the sample rate.
         taps: Length of the filter in samples, odd.
 
     Shape:
-        x ``[B, T]``, mask ``[B, T]``; nothing is drawn that a task could learn.
+        x ``[B, T]``, mask ``[B, T]``; drawn is empty.
 
     Units:
         ``sample_rate`` in Hz, ``gain_db`` in dB.
@@ -61,9 +61,9 @@ class RandomFilter(Augmentation):
     def change(
         self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        own, valid = take(x, mask, rows)
+        wave, valid = take(x, mask, rows)
         gains = uniform((len(rows), len(self.bands)), (-self.gain_db, self.gain_db), generator, x.device)
         amplitude = 10 ** (gains @ self.bands.to(x.device) / 20)
         response = torch.fft.irfft(amplitude, self.taps).roll(self.taps // 2, 1) * self.window.to(x.device)
         centre = torch.full((len(rows),), self.taps // 2, device=x.device)
-        return same_energy(convolve(own, response.to(x.dtype), centre), own, valid), {}
+        return same_energy(convolve(wave, response.to(x.dtype), centre), wave, valid), {}

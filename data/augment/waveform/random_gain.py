@@ -1,4 +1,4 @@
-"""Louder or softer."""
+"""A random gain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RandomGain(Augmentation):
     Source: Ko et al. 2015, "Audio Augmentation for Speech Recognition" (volume perturbation).
 
     Args:
-        gain_db: The range from which each recording's gain is drawn.
+        gain_db: Range of each recording's gain.
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``; drawn ``gain_db [B]``.

@@ -14,20 +14,20 @@ from torch import Generator, Tensor
 class Reverberation(Augmentation):
     """Convolves each recording with the impulse response of a random room.
 
-    What arrives directly, the response's largest value, stays where it was in time, and the recording
-    keeps its energy; what rings on after its end is cut.
+    The direct sound, the response's largest value, keeps its position in time, and the recording keeps its
+    energy; the reverberation after its end is cut.
     Source: Ko et al. 2017, "A Study on Data Augmentation of Reverberant Speech for Robust Speech
     Recognition".
 
     Args:
-        responses: Of rooms, at the recordings' rate; see `from_folder`.
-        length: Samples of a response that are used, from its beginning.
+        responses: Impulse responses of rooms, at the recordings' rate; see `from_folder`.
+        length: Number of samples of a response that are used, from its beginning.
 
     Shape:
-        x ``[B, T]``, mask ``[B, T]``; nothing is drawn that a task could learn.
+        x ``[B, T]``, mask ``[B, T]``; drawn is empty.
 
     Raises:
-        ValueError: The length is below 1.
+        ValueError: ``length`` is below 1.
 
     Example:
         >>> import torch
@@ -47,13 +47,13 @@ class Reverberation(Augmentation):
     def from_folder(
         cls, folder: str | Path, sample_rate: int, *, response_s: float = 1.0, seconds: float = 3600.0
     ) -> Reverberation:
-        """The responses below a folder, such as ``RIRS_NOISES/simulated_rirs``.
+        """Read the responses below a folder, such as ``RIRS_NOISES/simulated_rirs``.
 
         Args:
-            folder: Of recordings at any depth; of several channels the first is used.
-            sample_rate: In Hz.
-            response_s: What is used of a response, in seconds from its beginning.
-            seconds: Held in memory in all; see `Clips.read`.
+            folder: Folder of recordings at any depth; the first channel is read.
+            sample_rate: Sample rate in Hz.
+            response_s: Length of a response that is used, in seconds from its beginning.
+            seconds: Most seconds held in memory; see `Clips.read`.
         """
         clips = Clips.read(folder, sample_rate, seconds=seconds, start="beginning")
         return cls(clips, length=max(1, round(response_s * sample_rate)))
@@ -61,6 +61,6 @@ class Reverberation(Augmentation):
     def change(
         self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        own, valid = take(x, mask, rows)
+        wave, valid = take(x, mask, rows)
         response = self.responses.draw_whole(len(rows), self.length, generator).to(x.device, x.dtype)
-        return same_energy(convolve(own, response, response.abs().argmax(1)), own, valid), {}
+        return same_energy(convolve(wave, response, response.abs().argmax(1)), wave, valid), {}

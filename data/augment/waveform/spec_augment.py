@@ -10,17 +10,17 @@ from torch import Generator, Tensor, nn
 class SpecAugment(nn.Module):
     """Hides random stretches of frames and bands of features behind each recording's mean.
 
-    The width of each is drawn from 0 to its greatest, its place among the valid frames. Acts whatever the
-    module's mode. Without the paper's time warping, which it found to help least.
+    The width of each is drawn from 0 to its largest, its position among the valid frames. It acts in any mode
+    of the module. The paper's time warping, which helped least there, is left out.
     Source: Park et al. 2019, "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
     Recognition" (§2).
 
     Args:
-        time_masks: Stretches of time a recording.
-        time_width: Frames of a stretch at most (the paper's T).
-        time_share: Share of a recording that a stretch takes at most (p).
-        bands: Bands of features a recording.
-        band_width: Features of a band at most (F).
+        time_masks: Number of stretches of time in a recording.
+        time_width: Most frames of a stretch (the paper's T).
+        time_share: Largest share of a recording that a stretch takes (p).
+        bands: Number of bands of features in a recording.
+        band_width: Most features of a band (F).
 
     Shape:
         frames ``[B, T, F]``, mask ``[B, T]``, result ``[B, T, F]``.
@@ -73,7 +73,7 @@ class SpecAugment(nn.Module):
 
 
 def _spans(count: int, widest: Tensor, size: Tensor, place: Tensor, generator: Generator | None) -> Tensor:
-    """Which places are within one of ``count`` spans, as ``[B, places]``."""
+    """Return whether each place is within one of ``count`` spans, ``[B, places]``."""
     drawn = torch.rand(2, len(size), count, generator=generator).to(size.device, non_blocking=True)
     width = (drawn[0] * (widest.unsqueeze(1) + 1)).long()
     start = (drawn[1] * (size.unsqueeze(1) - width + 1)).long()

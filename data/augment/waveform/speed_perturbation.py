@@ -1,4 +1,4 @@
-"""Faster or slower, and so higher or lower."""
+"""A random speed, which changes pitch and length."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sennit.extras import require
 
 @register_augment("speed_perturbation")
 class SpeedPerturbation(Augmentation):
-    """Plays each recording at a random speed of a few, by resampling; pitch and length change with it.
+    """Plays each recording at one of a few speeds, drawn at random; pitch and length change with it.
 
     A voice at another speed sounds like another speaker: `speaker_labels` makes it one.
     Source: Ko et al. 2015, "Audio Augmentation for Speech Recognition" (§2.1); as new speakers, Yamamoto
     et al. 2019, "Speaker Augmentation and Bandwidth Extension for Deep Speaker Embedding".
 
     Args:
-        speeds: From which each recording's is drawn, with equal chances.
+        speeds: Speeds from which each recording's is drawn, with equal chances.
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``; result ``[B, T']`` with a mask, T' the longest; drawn ``speed [B]``,
         the position in ``speeds``.
 
     Raises:
-        ValueError: There is no speed, one is not from 0.5 to 2, or two are the same.
+        ValueError: ``speeds`` is empty, one is not from 0.5 to 2, or two are the same.
         ImportError: torchaudio is not installed.
 
     Example:
@@ -43,7 +43,7 @@ class SpeedPerturbation(Augmentation):
     def __init__(self, speeds: Sequence[float] = (1.0, 0.9, 1.1)) -> None:
         super().__init__()
         if not speeds or len(set(speeds)) < len(speeds) or not all(0.5 <= s <= 2 for s in speeds):
-            raise ValueError(f"`speeds` should be different ones from 0.5 to 2. Found {list(speeds)}.")
+            raise ValueError(f"`speeds` should be different values from 0.5 to 2. Found {list(speeds)}.")
         self.speeds = tuple(speeds)
         self.ratios = [Fraction(s).limit_denominator(100) for s in speeds]
 
@@ -62,23 +62,23 @@ class SpeedPerturbation(Augmentation):
         for i in used:
             rows, ratio = (speed == i).nonzero().squeeze(1).to(x.device), self.ratios[i]
             with torch.autocast(x.device.type, enabled=False):
-                own = resample(x.index_select(0, rows), ratio.numerator, ratio.denominator)
-            out[rows, : own.shape[1]] = own
-            # The length by which torchaudio rounds, of each recording.
+                played = resample(x.index_select(0, rows), ratio.numerator, ratio.denominator)
+            out[rows, : played.shape[1]] = played
+            # Length of each recording, rounded as torchaudio does.
             steps[rows] = -(-lengths[rows] * ratio.denominator // ratio.numerator)
         valid = torch.arange(longest, device=x.device) < steps.unsqueeze(1)
         return Augmented(zero_padding(out, valid), valid, {"speed": speed.to(x.device)})
 
     def speaker_labels(self, speaker: Tensor, speed: Tensor, speakers: int) -> Tensor:
-        """Labels in which each speed other than the first has speakers of its own.
+        """Return labels in which each speed but the first has speakers of its own.
 
         Args:
             speaker: Label of each recording, from 0 to ``speakers - 1``.
-            speed: What was drawn.
-            speakers: How many there are; the result has ``speakers * len(speeds)``.
+            speed: Speed that was drawn.
+            speakers: Number of speakers; the result has ``speakers * len(speeds)``.
 
         Shape:
-            All ``[B]``.
+            all ``[B]``.
         """
         return speaker + speakers * speed.to(speaker.device)
 

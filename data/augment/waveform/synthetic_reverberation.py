@@ -26,7 +26,7 @@ class SyntheticReverberation(Augmentation):
     Source: Polack 1988, "La transmission de l'énergie sonore dans les salles" (the statistical model).
 
     Args:
-        sample_rate: In Hz.
+        sample_rate: Sample rate in Hz.
         rt60_s: Range of the time in which the sound decays by 60 dB.
         direct_db: Range of the ratio of the direct sound's energy to that of the rest.
 
@@ -37,7 +37,7 @@ class SyntheticReverberation(Augmentation):
         ``sample_rate`` in Hz, ``rt60_s`` in seconds, ``direct_db`` in dB.
 
     Raises:
-        ValueError: A range is not in order, or a decay takes no time.
+        ValueError: A range is not in order, or a decay is shorter than one sample.
 
     Example:
         >>> wet = SyntheticReverberation(8000)(torch.randn(2, 4000))
@@ -60,7 +60,7 @@ class SyntheticReverberation(Augmentation):
     def change(
         self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        own, valid = take(x, mask, rows)
+        wave, valid = take(x, mask, rows)
         decay = uniform((len(rows),), self.rt60_s, generator, x.device)
         ratio = uniform((len(rows),), self.direct_db, generator, x.device)
         length = math.ceil(self.rt60_s[1] * self.sample_rate) + 1
@@ -72,5 +72,5 @@ class SyntheticReverberation(Augmentation):
         response = tail * gain
         response[:, 0] = 1
         nothing = torch.zeros(len(rows), dtype=torch.long, device=x.device)
-        wet = convolve(own, response.to(x.dtype), nothing)
-        return same_energy(wet, own, valid), {"rt60_s": decay}
+        wet = convolve(wave, response.to(x.dtype), nothing)
+        return same_energy(wet, wave, valid), {"rt60_s": decay}

@@ -1,0 +1,35 @@
+"""The reader of one modality's raw samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from sennit.data.input_spec import InputSpec
+from torch import Tensor
+
+
+class SampleReader:
+    """Turns raw samples of one modality into tensors; every encoder is one.
+
+    A subclass whose raw samples are images or recordings defines `load_raw`, so that `Transforms` can act
+    between it and `to_tensor`.
+
+    Attributes:
+        input_spec: Shape and type of the tensor of one sample.
+    """
+
+    input_spec: InputSpec
+
+    @property
+    def takes_transforms(self) -> bool:
+        """Whether transforms can act on what `load_raw` returns: an image or a waveform."""
+        return type(self).load_raw is not SampleReader.load_raw
+
+    def load_raw(self, raw: Any) -> Any:
+        """Load what transforms act on from a raw sample, such as an image from a path."""
+        return raw
+
+    def to_tensor(self, raw: Any) -> Tensor:
+        """Return the tensor of a raw sample (an array or a list by default) as `input_spec` says."""
+        return torch.as_tensor(raw, dtype=self.input_spec.dtype)
