@@ -12,7 +12,7 @@ ROOMS = ("data", "encoders", "fusion", "tasks", "search", "recipes", "testing")
 
 
 def main() -> None:
-    """Link the files of ``sennit/`` and the rooms into ``.types/sennit``; remove the links of deleted files."""
+    """Link the files of ``sennit/`` and the rooms into ``.types/sennit``; remove links to deleted files."""
     folder = ROOT / ".types" / "sennit"
     folder.mkdir(parents=True, exist_ok=True)
     for link in folder.iterdir():
