@@ -65,7 +65,7 @@ def screened(data: str, *, quick: bool = False) -> list[Case]:
 
 def _how(name: str) -> How:
     fusion = FUSIONS.get(name)
-    return "joint" if fusion.stage == "early" or fusion.exchanges else "frozen"
+    return "joint" if fusion.stage == "early" or fusion.needs == "stages" else "frozen"
 
 
 def finalists(scores: Mapping[Case, float], data: str) -> list[Case]:

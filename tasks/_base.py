@@ -1,4 +1,4 @@
-"""What every task is."""
+"""The base class of tasks."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
 class Task(Configurable, nn.Module):
     """Something to learn: a head, a loss for each sample, metrics and a prediction.
 
-    The losses are not reduced here: the model does it in one place, over labelled samples.
+    A task does not reduce its losses: the model does that in one place, over labelled samples.
 
     Args:
-        reads: The modalities that the task may see; None for all.
+        reads: Modalities that the task may see; None for all.
 
     Attributes:
-        kind: What the task is ("classification").
-        out_dim: Size of its head's output.
+        kind: Kind of the task ("classification").
+        out_dim: Size of the head's output.
         target: Shape and type of a sample's target; None for a task without labels.
-        of: The task whose head this one uses, for a task without a head of its own.
-        views: The renderings of the batch that the loss compares; () for the batch itself.
-        gaussian: Whether the loss is a squared error, which decides its factor in uncertainty
-            weighting.
-        batchwise: Whether a sample's loss depends on the other samples of its batch; such a task is
-            given the labelled ones alone.
+        of: Name of the task whose head this one uses, for a task without its own head.
+        views: Views of the batch that the loss compares; () for the batch itself.
+        gaussian: Whether the loss is a squared error; uncertainty weighting halves its weight.
+        batchwise: Whether a sample's loss depends on the other samples of its batch; such a task receives
+            only the labelled ones.
     """
 
     kind: ClassVar[str]
@@ -50,35 +49,39 @@ class Task(Configurable, nn.Module):
         self.reads = None if reads is None else tuple(reads)
 
     def build_head(self, in_dim: int) -> nn.Module:
-        """A new head: ``[B, in_dim]`` to ``[B, out_dim]``."""
+        """Make a new head: ``[B, in_dim]`` to ``[B, out_dim]``."""
         return nn.Linear(in_dim, self.out_dim)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """The loss of each sample, not reduced.
+        """Return the loss of each sample, not reduced.
 
         Shape:
             output ``[B, out_dim]``, target as ``target`` says, result ``[B]``, or the target's shape
-            where each of its entries may be labelled or not.
+            where its entries are labelled separately.
         """
         raise NotImplementedError
 
     def agreement(self, *logits: Tensor) -> Tensor:
-        """For a task without labels: the loss ``[B]`` of each sample from its outputs in ``views``."""
+        """Return the loss ``[B]`` of each sample from its outputs in ``views``, for a task without labels."""
         raise NotImplementedError
 
     def check(self, other: Task) -> None:
-        """Refuse to be ``of`` another task that this one cannot read."""
+        """Refuse another task whose head this one cannot use.
+
+        Raises:
+            TypeError: It cannot.
+        """
 
     def log_probabilities(self, output: Tensor) -> Tensor | None:
-        """``[..., C]`` over the alternatives, for decision fusions; None when there are none."""
+        """Return log-probabilities ``[..., C]`` of the alternatives for decision fusions, or None."""
         return None
 
     def expected_cost(self, cost: Tensor, target: Tensor) -> Tensor:
-        """The loss of each sample from the cost of each alternative, as a decision rule gives it."""
+        """Return the loss of each sample from the cost that a decision rule gives each alternative."""
         raise NotImplementedError
 
     def metrics(self) -> MetricCollection:
-        """Fresh metrics, updated with ``(predict(logits), target)`` of labelled samples."""
+        """Return new metrics; they read ``(scores(logits), target)`` of labelled samples."""
         raise NotImplementedError
 
     def scorable(self, labelled: Tensor) -> Tensor:
@@ -92,24 +95,24 @@ class Task(Configurable, nn.Module):
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
     ) -> None:
-        """Feed the samples that are labelled throughout."""
+        """Update the metrics with the samples whose target is labelled in every entry."""
         rows = self.scorable(labelled)
         if bool(rows.any()):
             metrics.update(self.scores(logits)[rows], target[rows])
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """One figure over the labelled samples, of which 1 is the best there is: what a search looks at.
+        """Return one figure over the labelled samples, at best 1, which a search maximises.
 
-        It is the first of `metrics`, without their state.
+        It is the first of `metrics`, computed without their state.
         """
         raise NotImplementedError
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Probabilities where there are any, values otherwise: what the metrics read."""
+        """Return probabilities where the task has any, values otherwise; the metrics read them."""
         raise NotImplementedError
 
     def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
-        """One plain answer a sample."""
+        """Return one plain answer for each sample."""
         raise NotImplementedError
 
 
@@ -123,5 +126,5 @@ def create_task(name: str, *args: Any, **options: Any) -> Task:
 
 
 def list_tasks(pattern: str = "*") -> list[str]:
-    """Names of the tasks that match a shell pattern."""
+    """Return the names of the tasks that match a shell pattern."""
     return TASKS.list(pattern)

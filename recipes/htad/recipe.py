@@ -45,9 +45,13 @@ class HTADRecipe(Recipe[Config]):
         train, test = folds(data, "same", seed)[0]
         fit, check = next(inner_splits(data, "same", train, seed))
         shown = {"weighting": WEIGHTING if "audio" in names else None}
-        train_part, *others = (only(data.batch, rows, names, shown) for rows in (fit, check, test))
-        noise = Augment(train_part, max(config.strengths))
-        return Splits(BatchDataset(train_part, transform=noise), *map(BatchDataset, others))
+        fit_part, check_part, test_part = (
+            only(data.batch, rows, names, shown) for rows in (fit, check, test)
+        )
+        noise = Augment(fit_part, max(config.strengths))
+        return Splits(
+            BatchDataset(fit_part, transform=noise), BatchDataset(check_part), BatchDataset(test_part)
+        )
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return build_encoders(config, names)

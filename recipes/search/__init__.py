@@ -1,1 +1,1 @@
-"""Searches a fusion for a recipe, and compares it with those picked by hand."""
+"""A search of a fusion for a recipe, and its comparison with fusions picked by hand."""

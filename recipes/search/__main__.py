@@ -1,4 +1,4 @@
-"""``python -m sennit.recipes.search --recipe htad``: search a fusion for a recipe."""
+"""``python -m sennit.recipes.search --recipe htad``: search for the fusion of a recipe."""
 
 from collections.abc import Sequence
 from pathlib import Path

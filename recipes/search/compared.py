@@ -1,4 +1,4 @@
-"""A recipe with the fusions that searches found beside those picked by hand."""
+"""A recipe with the best fusions of searches beside those picked by hand."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sennit.tasks import MultiTaskModel, Task, create_sharing, create_weighting
 
 
 class Compared(TrainedRecipe[Any]):
-    """The recipe by its first protocol, trained as the harness trains; its references are left out.
+    """A recipe by its first protocol, trained as the harness trains, without its references.
 
     Args:
-        recipe: The recipe.
-        found: By row, the structure of its fusion.
+        recipe: Recipe to compare by.
+        winners: Genome of each row whose fusion a search chose.
     """
 
-    def __init__(self, recipe: Recipe[Any], found: Mapping[str, Genome] | None = None) -> None:
-        self.recipe, self.found = recipe, dict(found or {})
+    def __init__(self, recipe: Recipe[Any], winners: Mapping[str, Genome] | None = None) -> None:
+        self.recipe, self.winners = recipe, dict(winners or {})
         self.monitor, self.config = recipe.monitor, recipe.config
         self.protocol = next(iter(recipe.protocols))
 
@@ -42,14 +42,14 @@ class Compared(TrainedRecipe[Any]):
         return self.recipe.tasks(config, names)
 
     def build(self, config: Options, names: Sequence[str], fusion: str) -> MultiTaskModel:
-        if fusion not in self.found:
+        if fusion not in self.winners:
             return self.recipe.build(config, names, fusion)
-        # All parts are the recipe's but for the fusion.
+        # All parts but the fusion are the recipe's.
         plain = self.recipe.build(config, names, "concat")
         encoders = plain.fused_encoder.leaves()
         return MultiTaskModel(
             encoders=encoders,
-            fusion=create_fusion("cells", encoders, genome=self.found[fusion].to_dict()),
+            fusion=create_fusion("cells", encoders, genome=self.winners[fusion].to_dict()),
             tasks=dict(plain.tasks.items()),
             sharing=create_sharing(**plain.sharing.config),
             weighting=create_weighting(**plain.weighting.config),
@@ -67,19 +67,19 @@ class Compared(TrainedRecipe[Any]):
         return self.recipe.candidates(config)
 
     def jobs(self, config: Options) -> list[dict[str, Any]]:
-        rows = self.found or [*config.fusions, *self.modalities(config)]
-        return [cell for seed in range(config.seeds) for row in rows for cell in [self.cell(row, seed)]]
+        rows = self.winners or [*config.fusions, *self.modalities(config)]
+        return [self.job(row, seed) for seed in range(config.seeds) for row in rows]
 
-    def cell(self, row: str, seed: int) -> dict[str, Any]:
-        """A row's cell."""
+    def job(self, row: str, seed: int) -> dict[str, Any]:
+        """Return the job that trains a row."""
         return {"row": row, "protocol": self.protocol, "seed": seed}
 
     def declared(self, config: Options) -> str:
         return self.recipe.declared(config)
 
     def stage(self, config: Options, row: str) -> str:
-        return "search" if row in self.found else self.recipe.stage(config, row)
+        return "search" if row in self.winners else self.recipe.stage(config, row)
 
-    def keeps(self, config: Options, cell: Mapping[str, Any]) -> bool:
-        """Of the first seed what a search starts from, and what it found."""
-        return cell["seed"] == 0 and (cell["row"] in self.found or cell["row"] in self.modalities(config))
+    def keeps(self, config: Options, job: Mapping[str, Any]) -> bool:
+        """Return whether to keep a model: of the first seed, single modalities and the searches' winners."""
+        return job["seed"] == 0 and (job["row"] in self.winners or job["row"] in self.modalities(config))

@@ -12,7 +12,7 @@ from sennit.recipes.command_line import Options, parse_with_recipe
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Searches a fusion for a recipe: trains each modality alone, freezes the encoders, searches on their
+    """Search a fusion for a recipe: trains each modality alone, freezes the encoders, searches on their
     taps, beside random search at the same budget, retrains the best genome jointly with the encoders, and
     compares it on the test data with every fusion of the recipe.
 
@@ -21,7 +21,7 @@ class SearchOptions:
         strategy: Strategy that proposes candidates.
         generations: Number of generations.
         population: Candidates per generation.
-        candidate_epochs: Largest number of passes of a candidate over the taps.
+        candidate_epochs: Maximum number of passes of a candidate over the taps.
         renderings: Random renderings of each training sample, where the training data are augmented.
         search_seed: Random seed of the search.
         workers: Number of parallel processes of one thread each; 0 runs everything in this process.

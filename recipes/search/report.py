@@ -1,4 +1,4 @@
-"""What a run ends in: the page, the figures behind it, and the words on both."""
+"""The results of a run: the page, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from sennit.files import write_json
 from sennit.html_page import Block, Grid, Heading, Picture, Text
 
 _TESTED = (
-    "The best fusion of each search by its validation error, and every fusion picked by hand, trained from "
-    "scratch together with new encoders, alike in all else: epochs are chosen on the validation data, and "
-    "the test data are read once. Mean ± standard deviation over seeds."
+    "The best fusion of each search by its validation error and every fusion picked by hand, trained from "
+    "scratch together with new encoders in the same way: epochs are chosen on the validation data, and the "
+    "test data are used once. Mean ± standard deviation over seeds."
 )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the steps of a run gave.
+    """The results of the steps of a run.
 
     Attributes:
-        searches: By strategy.
-        cells: All that were trained for the table.
-        results: Of these cells.
-        rows: Of the table.
-        seconds: By step.
+        searches: Result of each strategy's search.
+        jobs: Jobs that were trained for the table.
+        results: Results of these jobs.
+        rows: Rows of the table.
+        seconds: Seconds of each step.
     """
 
     searches: Mapping[str, SearchResult]
-    cells: Sequence[Mapping[str, Any]]
+    jobs: Sequence[Mapping[str, Any]]
     results: Sequence[Mapping[str, Any]]
     rows: Sequence[Row]
     seconds: Mapping[str, float]
@@ -51,7 +51,7 @@ class Outcome:
 def write_results(
     folder: Path, options: SearchOptions, recipe: Compared, config: Options, outcome: Outcome
 ) -> Path:
-    """Write ``metrics.json``, and ``report.html`` with its pictures; returns the page."""
+    """Write ``metrics.json``, and ``report.html`` with its pictures; return the page."""
     inner = recipe.recipe
     validation = _validation(outcome)
     write_json(
@@ -62,9 +62,11 @@ def write_results(
             "seeds": list(range(config.seeds)),
             "licence": inner.licence,
             "interval": "95 %, bootstrap over seeds and test units",
-            "found": {
+            "winners": {
                 row: {"genome": genome.to_dict(), "errors": dict(result.best.evaluation.errors)}
-                for (row, genome), result in zip(recipe.found.items(), outcome.searches.values(), strict=True)
+                for (row, genome), result in zip(
+                    recipe.winners.items(), outcome.searches.values(), strict=True
+                )
             },
             "validation": validation,
             "seconds": outcome.seconds,
@@ -78,8 +80,8 @@ def write_results(
         first.space,
         objectives=first.objectives,
         population=options.population,
-        title=f"{inner.title}: a fusion searched",
-        winners=recipe.found,
+        title=f"{inner.title}: search for a fusion",
+        winners=recipe.winners,
         blocks=_blocks(recipe, config, outcome, validation),
     )
 
@@ -100,24 +102,24 @@ def _blocks(
 
 
 def _validation(outcome: Outcome) -> dict[str, float]:
-    """By row, the mean of what epochs are chosen by."""
+    """Return each row's mean of the figure by which epochs are chosen."""
     values: dict[str, list[float]] = {}
-    for cell, result in zip(outcome.cells, outcome.results, strict=True):
-        values.setdefault(cell["row"], []).append(result["validation"])
-    return {row: float(np.mean(own)) for row, own in values.items()}
+    for job, result in zip(outcome.jobs, outcome.results, strict=True):
+        values.setdefault(job["row"], []).append(result["validation"])
+    return {row: float(np.mean(of_row)) for row, of_row in values.items()}
 
 
 def _chosen(
     recipe: Compared, config: Options, outcome: Outcome, validation: Mapping[str, float]
 ) -> list[Block]:
-    """The fusions found beside the one that validation data would have picked by hand."""
+    """Show the searches' best fusions beside the best of those picked by hand, by validation data."""
     columns = columns_of(outcome.rows, recipe.recipe.protocols)
     picked = max(config.fusions, key=lambda name: validation[name])
     lines = []
-    for name in (picked, *recipe.found):
-        own = [find(outcome.rows, name, column) for column in columns]
-        lines.append([name, f"{validation[name]:.3f}", *(row.text if row else "" for row in own)])
+    for name in (picked, *recipe.winners):
+        rows = [find(outcome.rows, name, column) for column in columns]
+        lines.append([name, f"{validation[name]:.3f}", *(row.text if row else "" for row in rows)])
     words = (
-        f"Of the fusions picked by hand, {picked} is the best on the validation data. Beside what was found:"
+        f"Of the fusions picked by hand, {picked} is best on the validation data. Beside the searches' best:"
     )
     return [Text(words), Grid(["method", "on validation data", *columns.values()], lines)]

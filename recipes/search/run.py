@@ -1,4 +1,4 @@
-"""All steps of a search, each of which a killed run takes up where it was."""
+"""The steps of a search; a run that was killed resumes within the step where it stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sennit.recipes.search.taps import checkpoint, freeze_taps, train_encoders, 
 from sennit.search import SearchResult, TapCache, describe_genome, list_strategies, search
 from sennit.tasks import Task
 
-_BATCH = 128  # samples a step of a candidate: smaller ones take a CPU longer
+_BATCH = 128  # samples a step of a candidate; smaller batches are slower on a CPU
 
 
 def run(options: SearchOptions, config: Options, text: str) -> Path:
@@ -31,7 +31,7 @@ def run(options: SearchOptions, config: Options, text: str) -> Path:
         text: Options that shape the result, as YAML; a run resumes under the same.
 
     Raises:
-        ValueError: An option, or what of the recipe cannot be searched.
+        ValueError: An option is invalid, or the recipe has fewer than two modalities.
         OSError: Data are missing, or the folder cannot be written.
     """
     recipe = find_recipe(options.recipe)
@@ -39,40 +39,40 @@ def run(options: SearchOptions, config: Options, text: str) -> Path:
     check_names("strategy", [options.strategy], list_strategies())
     names = recipe.modalities(config)
     if len(names) < 2:
-        raise ValueError(f"a search needs a recipe of two modalities or more. Found {list(names)}.")
-    recipe.jobs(config)  # without data there is no run
+        raise ValueError(f"the recipe of a search should have two modalities or more. Found {list(names)}.")
+    recipe.jobs(config)  # fails without data, before there is a run
     folder = RunFolder(options.output / recipe.name, text, resume=options.resume).path
     console, stages, plain = Console(), Stages(folder), Compared(recipe)
     console.print(f"[dim]{recipe.licence}[/dim]")
     console.print(f"Writing to {folder}", soft_wrap=True)
-    # What does not depend on the search is shared by all runs with the same options of the recipe.
+    # All runs with the same options of the recipe share the results that do not depend on the search.
     shared = comparison_folder(config, options.output / recipe.name / "trained")
     with stages("Each modality alone"):
         encoders = train_encoders(plain, config, shared)
-    tasks = {t: own for t, own in recipe.tasks(config, names).items() if own.target and not own.of}
+    tasks = {t: task for t, task in recipe.tasks(config, names).items() if task.target and not task.of}
     with stages("Frozen taps"):
         taps = freeze_taps(plain, config, encoders, tasks, shared / "taps", renderings=options.renderings)
     results = {}
     for strategy in dict.fromkeys((options.strategy, "random")):
         with stages(f"Search, {strategy}"):
             results[strategy] = _search(options, strategy, encoders, tasks, taps, folder)
-    found = {f"{strategy} search": result.best.genome for strategy, result in results.items()}
-    for row, genome in found.items():
+    winners = {f"{strategy} search": result.best.genome for strategy, result in results.items()}
+    for row, genome in winners.items():
         console.print(f"{row}: {describe_genome(genome)}", soft_wrap=True)
-    with_found = Compared(recipe, found)
-    with stages("Retraining what was found"):
-        cells = with_found.jobs(config)
-        scores = train_jobs(with_found, config, folder, cells)
+    with_winners = Compared(recipe, winners)
+    with stages("Retraining the best fusions"):
+        jobs = with_winners.jobs(config)
+        scores = train_jobs(with_winners, config, folder, jobs)
     with stages("The fusions picked by hand"):
         others = plain.jobs(config)
         scores += train_jobs(plain, config, shared, others)
-    cells += others
-    rows = summarise(with_found, config, cells, scores)
+    jobs += others
+    rows = summarise(with_winners, config, jobs, scores)
     print_table(rows, title=recipe.title, columns=columns_of(rows, recipe.protocols))
-    outcome = Outcome(results, cells, scores, rows, stages.seconds)
-    page = write_results(folder, options, with_found, config, outcome)
-    model = checkpoint(with_found, folder, f"{options.strategy} search")
-    console.print(f"Found model: {model}\nReport: {page}", soft_wrap=True)
+    outcome = Outcome(results, jobs, scores, rows, stages.seconds)
+    page = write_results(folder, options, with_winners, config, outcome)
+    model = checkpoint(with_winners, folder, f"{options.strategy} search")
+    console.print(f"Best model: {model}\nReport: {page}", soft_wrap=True)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""How long the steps of a run took, over all its interruptions."""
+"""The seconds of each step of a run, over all interruptions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FILE = "stages.json"
 
 
 class Stages:
-    """Says which step a run is at, and keeps its seconds in ``stages.json``.
+    """A printer of the current step of a run, which keeps its seconds in ``stages.json``.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,9 +27,9 @@ class Stages:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """By step, in their order."""
-        found: dict[str, float] = json.loads(self.path.read_text()) if self.path.is_file() else {}
-        return found
+        """The seconds of each step, in order."""
+        seconds: dict[str, float] = json.loads(self.path.read_text()) if self.path.is_file() else {}
+        return seconds
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:

@@ -17,27 +17,27 @@ from sennit.tasks import MultiTaskModel, Task
 
 
 def train_jobs(
-    compared: Compared, config: Options, folder: Path, cells: Sequence[Mapping[str, Any]]
+    compared: Compared, config: Options, folder: Path, jobs: Sequence[Mapping[str, Any]]
 ) -> list[Any]:
-    """The results of cells; what is in the folder already is not trained again."""
+    """Return the results of jobs; those whose results are in the folder are not run again."""
     return run_jobs(
         partial(compared.run_job, config, folder),
-        cells,
+        jobs,
         Jobs(folder / "jobs.jsonl"),
         workers=config.workers,
-        describe=lambda cell: f"{cell['row']}, seed {cell['seed'] + 1}",
+        describe=lambda job: f"{job['row']}, seed {job['seed'] + 1}",
     )
 
 
 def checkpoint(compared: Compared, folder: Path, row: str) -> Path:
-    """Where the model of a row lies that is kept."""
+    """Return the folder of a row's kept model."""
     return folder / "checkpoints" / f"{row}-{compared.protocol}"
 
 
 def train_encoders(compared: Compared, config: Options, folder: Path) -> dict[str, Encoder]:
-    """By modality, the encoder of the model that has it alone, of the first seed."""
+    """Train each modality alone and return its encoder, of the first seed."""
     names = compared.modalities(config)
-    train_jobs(compared, config, folder, [compared.cell(m, 0) for m in names])
+    train_jobs(compared, config, folder, [compared.job(m, 0) for m in names])
     return {
         m: MultiTaskModel.from_pretrained(checkpoint(compared, folder, m)).fused_encoder.leaves()[m]
         for m in names
@@ -53,14 +53,17 @@ def freeze_taps(
     *,
     renderings: int,
 ) -> tuple[TapCache, TapCache]:
-    """Taps of the first seed's training data, several renderings if drawn at random, and validation data."""
+    """Return the taps of the first seed's training and validation data.
+
+    Of training data that are augmented, several renderings are kept.
+    """
     data = compared.data(config, tuple(encoders), 0)
     specs = {t: task.target for t, task in tasks.items() if task.target is not None}
     collate = Collate({m: e.input_spec for m, e in encoders.items()}, specs)
     caches = []
-    for part, wanted in ((data.train, renderings), (data.validation, 1)):
-        own = getattr(part, "collate", collate)
-        reading = RepeatableBatches(part, collate=own, prepare=None, batch_size=256, seed=0)
-        drawn = wanted if reading.changes() else 1
-        caches.append(cache_taps(encoders, part, folder, collate=own, renderings=drawn, progress=True))
+    for split, wanted in ((data.train, renderings), (data.validation, 1)):
+        join = getattr(split, "collate", collate)
+        batches = RepeatableBatches(split, collate=join, prepare=None, batch_size=256, seed=0)
+        drawn = wanted if batches.changes() else 1
+        caches.append(cache_taps(encoders, split, folder, collate=join, renderings=drawn, progress=True))
     return caches[0], caches[1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from sennit.tasks.model.losses import active_tasks, task_losses, training_features
-from sennit.tasks.model.parts import parts
+from sennit.tasks.model.parts import model_parts
 from sennit.tasks.model.step import as_batches
 from torch import Tensor
 
@@ -90,7 +90,7 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
 
 def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple[Tensor, Tensor]:
     """Z of a batch, zero where it is not known; and where it is."""
-    own = {id(p) for name in _OWN for module in parts(model).get(name, ()) for p in module.parameters()}
+    own = {id(p) for name in _OWN for module in model_parts(model).get(name, ()) for p in module.parameters()}
     shared: list[Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
     active = active_tasks(model, batches)
     with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""Balancings: weigh what shared parameters receive, from the tasks' gradients."""
+"""Balancings: weights of the gradients that shared parameters receive from the tasks."""
 
 from sennit.tasks.balancing._base import (
     Balancing,

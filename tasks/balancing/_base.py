@@ -1,4 +1,4 @@
-"""What every balancing is."""
+"""The base class of balancings."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sennit.configurable import Configurable
 from sennit.registry import Registry, unknown_name
 
 Level = Literal["features", "parameters"]
-"""From which gradients the Gramian is taken."""
+"""The gradients from which the Gramian is taken."""
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 class Balancing(Configurable, nn.Module):
-    """Weighs what the shared parameters receive from each task, from the tasks' gradients.
+    """Weighs the gradients that shared parameters receive from the tasks, by their Gramian.
 
-    A subclass defines `weights`. Each head, and whatever else one active task alone reaches, always gets its
-    own task's gradient, unweighted, so a negative weight never makes a head ascend.
+    A subclass defines `weights`. Each head, like every parameter that one active task alone reaches, always
+    gets its task's gradient unweighted, so that a negative weight never makes a head ascend.
 
     Args:
-        level: From which gradients the Gramian is taken: ``"features"``, those at the boundary where the
+        level: Gradients from which the Gramian is taken: ``"features"``, those at the boundary where the
             tasks part, at little cost; ``"parameters"``, those of the shared parameters, exactly.
 
     Raises:
@@ -37,10 +37,10 @@ class Balancing(Configurable, nn.Module):
         self.level = level
 
     def bind(self, tasks: Sequence[str]) -> None:
-        """Make what the rule keeps for each task, when the learner is built."""
+        """Make the state that the rule keeps for each task, when the learner is built."""
 
     def weights(self, gramian: Tensor) -> Tensor:
-        """The weight of each active task's gradient.
+        """Return the weight of each active task's gradient.
 
         Args:
             gramian: Inner products of the active tasks' gradients.
@@ -51,10 +51,10 @@ class Balancing(Configurable, nn.Module):
         raise NotImplementedError
 
     def weights_of(self, gramian: Tensor, active: Sequence[bool]) -> Tensor:
-        """`weights`, told which of the bound tasks are active, for a rule that keeps something for each.
+        """Return `weights`, given which of the bound tasks are active, for a rule with a state for each task.
 
         Shape:
-            gramian ``[T, T]`` of the active ones of ``K`` tasks; result ``[T]``.
+            gramian ``[T, T]`` of the active tasks, active ``K`` bools of all, result ``[T]``.
         """
         return self.weights(gramian)
 
@@ -73,5 +73,5 @@ def create_balancing(name: str, **options: Any) -> Balancing:
 
 
 def list_balancings(pattern: str = "*") -> list[str]:
-    """Names of the balancings that match a shell pattern."""
+    """Return the names of the balancings that match a shell pattern."""
     return BALANCINGS.list(pattern)

@@ -16,19 +16,19 @@ _CLOSEST = 1 - 1e-6  # two gradients of the same direction need an infinite weig
 
 @register_balancing("gradvac")
 class GradVac(GramianRule):
-    """Each pair of gradients is drawn to be as similar as that pair has been on average.
+    """Each pair of gradients is pulled towards the similarity that the pair has had on average.
 
-    For each task i, over the others j in random order: with φ the cosine between g_i (as it is by now)
-    and g_j (as it was), and ``φ < φ̂_ij``, ``g_i ← g_i + ‖g_i‖ (φ̂ √(1 − φ²) − φ √(1 − φ̂²)) /
+    For each task i, over the others j in random order: with φ the cosine between the current g_i and the
+    original g_j, and ``φ < φ̂_ij``, ``g_i ← g_i + ‖g_i‖ (φ̂ √(1 − φ²) − φ √(1 − φ̂²)) /
     (‖g_j‖ √(1 − φ̂²)) g_j``, after which the cosine is φ̂; then ``φ̂_ij ← (1 − β) φ̂_ij + β φ``. The
     update is the sum. The φ̂ start at zero, where the rule is that of PCGrad, and are a buffer over the
     pairs of all tasks, so that an inactive one's stay. Random orders come from torch's generator.
-    Ours: torchjd's φ̂ are not in the state dict and start anew whenever a task is inactive.
+    Unlike torchjd's, the φ̂ are in the state dict and outlast steps in which a task is inactive.
     Source: Wang et al. 2021, "Gradient Vaccine" (algorithm 1, eqs. 2 and 3).
 
     Args:
-        beta: How fast φ̂ follows; 0.01 as in the paper.
-        level: See `Balancing`.
+        beta: Rate at which φ̂ follows; 0.01 as in the paper.
+        level: Gradients from which the Gramian is taken; see `Balancing`.
 
     Shape:
         gramian ``[T, T]``, weights ``[T]``.
@@ -70,15 +70,15 @@ class GradVac(GramianRule):
                 f"the rule should be bound to the tasks of its Gramian. Found {rows[-1] + 1} tasks or more, "
                 f"bound to {len(self.similarities)}. Call `bind(tasks)`, as the Learner does."
             )
-        here = torch.tensor(rows)
-        aims: list[list[float]] = self.similarities.cpu()[here[:, None], here].tolist()
+        index = torch.tensor(rows)
+        aims: list[list[float]] = self.similarities.cpu()[index[:, None], index].tolist()
         lengths: list[float] = norms.tolist()
         table: list[list[float]] = cosines.tolist()
         mixtures = [self._vaccinate(i, table, lengths, aims[i]) for i in range(len(rows))]
         moved = self.similarities.clone()
-        moved[here[:, None], here] = torch.tensor(aims, dtype=torch.float64).to(moved.device)
+        moved[index[:, None], index] = torch.tensor(aims, dtype=torch.float64).to(moved.device)
         self.similarities = moved
-        # So far they are of unit vectors. A zero gradient is not one, and is left as it is.
+        # So far these are mixtures of unit vectors. A zero gradient is not one, and stays as it is.
         total = np.sum(mixtures, axis=0)
         weights: Array = np.divide(total, norms, out=np.ones_like(norms), where=norms > 0)
         return weights
@@ -86,10 +86,10 @@ class GradVac(GramianRule):
     def _vaccinate(
         self, i: int, cosines: list[list[float]], lengths: list[float], aims: list[float]
     ) -> list[float]:
-        """The mixture of unit gradients that g_i becomes; moves its aims."""
-        own = [0.0] * len(lengths)
-        own[i] = lengths[i]
-        # Kept up to date: its products with all of them, and with itself.
+        """Return the mixture of unit gradients that g_i becomes; its aims are updated."""
+        mixture = [0.0] * len(lengths)
+        mixture[i] = lengths[i]
+        # Kept up to date: the mixture's products with all unit gradients, and with itself.
         along, squared = [lengths[i] * x for x in cosines[i]], lengths[i] ** 2
         for j in torch.randperm(len(lengths)).tolist():
             if j == i or lengths[i] == 0 or lengths[j] == 0:
@@ -99,9 +99,9 @@ class GradVac(GramianRule):
             aim = min(aims[j], _CLOSEST)
             if cosine < aim:
                 root = math.sqrt(1 - aim * aim)
-                more = length * (aim * math.sqrt(1 - cosine * cosine) - cosine * root) / root
-                own[j] += more
-                squared += more * (2 * along[j] + more)
-                along = [x + more * y for x, y in zip(along, cosines[j], strict=True)]
+                step = length * (aim * math.sqrt(1 - cosine * cosine) - cosine * root) / root
+                mixture[j] += step
+                squared += step * (2 * along[j] + step)
+                along = [x + step * y for x, y in zip(along, cosines[j], strict=True)]
             aims[j] = (1 - self.beta) * aims[j] + self.beta * cosine
-        return own
+        return mixture

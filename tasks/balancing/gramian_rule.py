@@ -1,4 +1,4 @@
-"""Rules that work on the Gramian's few numbers, on the CPU in double precision."""
+"""The base class of rules that solve for the weights on the CPU, in double precision."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ Array = NDArray[np.float64]
 class GramianRule(Balancing):
     """A rule whose solver reads the Gramian on the CPU: one copy there, and one of the weights back.
 
-    What all these rules owe is here. One task alone has nothing to be balanced against: its weight is 1.
-    A Gramian that is not finite gives weights of 1, so that the step is as spoilt as it would have been
-    without balancing, and whoever looks after such steps (a gradient scaler) sees it.
+    A single task has nothing to be balanced against: its weight is 1. A Gramian that is not finite gives
+    weights of 1, so that the step is as it would have been without balancing, and a gradient scaler can
+    detect it. A subclass defines `solve`.
     """
 
     def weights(self, gramian: Tensor) -> Tensor:
         products = gramian.detach().to("cpu", torch.float64).numpy()
         if len(products) == 1 or not np.isfinite(products).all():
             return gramian.new_ones(len(gramian))
-        # Rounding in the dtype in which the Gramian was summed; what is below it says nothing.
+        # Rounding in the dtype in which the Gramian was summed; smaller numbers carry no information.
         rounding = len(products) * torch.finfo(gramian.dtype).eps
         return torch.from_numpy(self.solve((products + products.T) / 2, rounding)).to(gramian)
 
     def solve(self, gramian: Array, rounding: float) -> Array:
-        """The weights ``[T]`` of two tasks or more.
+        """Return the weights ``[T]`` of two tasks or more.
 
         Args:
-            gramian: Symmetric, in double precision.
-            rounding: Relative error that the entries may have.
+            gramian: Symmetric Gramian, in double precision.
+            rounding: Relative error that its entries may have.
         """
         raise NotImplementedError
 
 
 def norms_and_cosines(gramian: Array) -> tuple[Array, Array]:
-    """Lengths of the gradients ``[T]``, and the cosines between them ``[T, T]``, 0 for a zero gradient.
+    """Return the lengths of the gradients ``[T]`` and their cosines ``[T, T]``, 0 for a zero gradient.
 
     A rule that works on both is as exact for a task whose gradient is a millionth of another's.
     """
@@ -50,10 +50,9 @@ def norms_and_cosines(gramian: Array) -> tuple[Array, Array]:
 
 
 def directions(cosines: Array, rounding: float) -> Array:
-    """Vectors ``[R, T]``, one a column, with these cosines; R is the rank.
+    """Return vectors ``[R, T]``, one a column, with these cosines; R is the rank.
 
-    Eigenvalues within rounding are left out: of them some are negative, and no vectors have such
-    products.
+    Eigenvalues within rounding are left out: a few of them are negative, and no vectors have such products.
     """
     values, vectors = np.linalg.eigh(cosines)
     kept = values > rounding * max(values[-1], 0)

@@ -15,9 +15,9 @@ class IMTLG(GramianRule):
 
     ``g = Σ_t w_t g_t`` with ``g·u_t`` the same for every ``u_t = g_t / ‖g_t‖``, and ``Σ_t w_t = 1``:
     with C the cosines, ``w_t ∝ (C⁺ 1)_t / ‖g_t‖``. A zero gradient has no direction and gets 0. From
-    three tasks on a sum of 1 may need the projections to be below zero, which is uphill for all; then,
-    or where no weights of sum 1 do it, the tasks get 1/T each. Ours: torchjd inverts the Gramian itself,
-    and so loses a task with a small gradient, and takes large Gramians for such cases.
+    three tasks on, a sum of 1 may need negative projections, which is uphill for all; then, or where no
+    weights of sum 1 exist, the tasks get 1/T each. (torchjd inverts the Gramian itself, which loses a task
+    with a small gradient.)
     Source: L. Liu et al. 2021, "Towards Impartial Multi-task Learning" (IMTL-G).
 
     Shape:
@@ -31,10 +31,10 @@ class IMTLG(GramianRule):
 
     def solve(self, gramian: Array, rounding: float) -> Array:
         norms, cosines = norms_and_cosines(gramian)
-        there = norms > 0
-        equal = np.linalg.pinv(cosines, rcond=rounding, hermitian=True) @ there
-        # Lengths in parts of the shortest, so that a Gramian's scale makes no difference.
-        parts = np.divide(norms[there].min(initial=np.inf), norms, out=np.zeros_like(norms), where=there)
+        nonzero = norms > 0
+        equal = np.linalg.pinv(cosines, rcond=rounding, hermitian=True) @ nonzero
+        # Lengths relative to the shortest, so that a Gramian's scale makes no difference.
+        parts = np.divide(norms[nonzero].min(initial=np.inf), norms, out=np.zeros_like(norms), where=nonzero)
         weights: Array = equal * parts
         total = weights.sum()
         if total <= _SMALLEST * np.abs(weights).sum():

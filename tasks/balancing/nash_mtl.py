@@ -11,14 +11,14 @@ from sennit.tasks.balancing.gramian_rule import Array, GramianRule, norms_and_co
 
 @register_balancing("nash_mtl")
 class NashMTL(GramianRule):
-    """The tasks' agreement on a step, each of whose gains counts relatively: Nash's solution.
+    """The step on which the tasks agree by Nash's bargaining solution, in which gains count relatively.
 
-    The w > 0 with ``G w = 1/w``, G the Gramian. It is where ``½ wᵀGw − Σ_t log w_t`` is least, a convex
-    function, so ours is Newton's method and exact, where the paper (and torchjd, with cvxpy) solves a
-    sequence of convex programs. As in the paper's algorithm the step has length √T whatever the
-    gradients' lengths; LibMTL, after the authors' code, takes G over its norm and clips the step to length
-    1. Where gradients can cancel no such w is; then rounding, added to the diagonal of the cosines, keeps it
-    finite. A zero gradient gets 0, and one task alone is left as it is.
+    The w > 0 with ``G w = 1/w``, G the Gramian. It minimises ``½ wᵀGw − Σ_t log w_t``, a convex function,
+    which Newton's method solves exactly; the paper (and torchjd, with cvxpy) solves a sequence of convex
+    programs. As in the paper's algorithm the step has length √T whatever the gradients' lengths; LibMTL,
+    after the authors' code, divides G by its norm and clips the step to length 1. Where gradients can cancel
+    there is no such w; then rounding, added to the diagonal of the cosines, keeps it finite. A zero gradient
+    gets 0, and a single task keeps its gradient.
     Source: Navon et al. 2022, "Multi-Task Learning as a Bargaining Game" (claim 3.1, algorithm 1).
 
     Shape:
@@ -32,17 +32,17 @@ class NashMTL(GramianRule):
 
     def solve(self, gramian: Array, rounding: float) -> Array:
         norms, cosines = norms_and_cosines(gramian)
-        there = np.flatnonzero(norms)
+        nonzero = np.flatnonzero(norms)
         weights = np.zeros_like(norms)
-        if len(there):
-            firm = cosines[np.ix_(there, there)] + rounding * np.eye(len(there))
-            # In w_t ‖g_t‖ the lengths are gone.
-            weights[there] = _bargain(firm) / norms[there]
+        if len(nonzero):
+            regular = cosines[np.ix_(nonzero, nonzero)] + rounding * np.eye(len(nonzero))
+            # Solved for w_t ‖g_t‖, the lengths cancel.
+            weights[nonzero] = _bargain(regular) / norms[nonzero]
         return weights
 
 
 def _bargain(matrix: Array) -> Array:
-    """The x > 0 with ``A x = 1/x`` by damped Newton steps.
+    """Return the x > 0 with ``A x = 1/x`` by damped Newton steps.
 
     The function is self-concordant, so that a step shortened by 1 + λ, λ the Newton decrement, stays
     within x > 0 and lowers it (Boyd & Vandenberghe 2004, §9.6).

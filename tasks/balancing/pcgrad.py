@@ -10,12 +10,11 @@ from sennit.tasks.balancing.gramian_rule import Array, GramianRule
 
 @register_balancing("pcgrad")
 class PCGrad(GramianRule):
-    """Each task's gradient loses its component against every other one that conflicts with it.
+    """Each task's gradient is projected onto the normal plane of every other one that conflicts with it.
 
     For each task i, over the others j in random order: ``g_i ← g_i − (g_i·g_j / ‖g_j‖²) g_j`` where
-    ``g_i·g_j < 0``, with g_j as it was; the update is the sum. The random orders are drawn from torch's
-    generator. Ours, in plain numbers: torchjd's loop of tensor operations divides by zero where a squared
-    length underflows.
+    ``g_i·g_j < 0``, with the original g_j; the update is the sum. The random orders are drawn from torch's
+    generator. (torchjd's loop of tensor operations divides by zero where a squared length underflows.)
     Source: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning" (algorithm 1).
 
     Shape:
@@ -27,12 +26,12 @@ class PCGrad(GramianRule):
     """
 
     def solve(self, gramian: Array, rounding: float) -> Array:
-        products: list[list[float]] = gramian.tolist()  # plain numbers: no calls for a handful of them
+        products: list[list[float]] = gramian.tolist()  # plain numbers: no calls of tensor operations
         total = [1.0] * len(products)
-        for i, along in enumerate(products):  # the products of g_i, as it is by now, with all
+        for i, along in enumerate(products):  # the products of the current g_i with all
             for j in torch.randperm(len(products)).tolist():
                 if j != i and along[j] < 0 < products[j][j]:
-                    more = -along[j] / products[j][j]
-                    total[j] += more
-                    along = [x + more * y for x, y in zip(along, products[j], strict=True)]
+                    step = -along[j] / products[j][j]
+                    total[j] += step
+                    along = [x + step * y for x, y in zip(along, products[j], strict=True)]
         return np.array(total)

@@ -10,13 +10,12 @@ from torch import nn
 from sennit.registry import unknown_name
 
 
-def parts(model: Network) -> dict[str, list[nn.Module]]:
-    """The modules of each part; what stands later is the more specific.
+def model_parts(model: Network) -> dict[str, list[nn.Module]]:
+    """Return the modules of each part; a later part is more specific than those before it.
 
-    ``fusion`` is all that stands between the encoders and the sharing, ``heads`` the heads of all tasks,
-    ``heads.<task>`` those of one, auxiliary ones included, ``rules`` what a decision fusion learns in order
-    to decide (where it does), and a modality's name its encoder, or all its encoders where each task has its
-    own.
+    ``fusion`` is everything between the encoders and the sharing, ``heads`` the heads of all tasks,
+    ``heads.<task>`` those of one, auxiliary ones included, ``rules`` the decision rules of a fusion that
+    learns to decide, and a modality's name stands for its encoder, or encoders where each task has one.
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
@@ -24,7 +23,7 @@ def parts(model: Network) -> dict[str, list[nn.Module]]:
         >>> encoders = {"image": create_encoder("mlp", 3), "audio": create_encoder("mlp", 5)}
         >>> model = MultiTaskModel(encoders=encoders, fusion=create_fusion("gated", encoders),
         ...     tasks={"digit": Classification(10)})
-        >>> list(parts(model))
+        >>> list(model_parts(model))
         ['fusion', 'sharing', 'weighting', 'heads', 'heads.digit', 'image', 'audio']
     """
     columns = model.fused_encoders
@@ -41,18 +40,18 @@ def parts(model: Network) -> dict[str, list[nn.Module]]:
 
 
 def part_of_each(model: Network, wanted: Iterable[str]) -> dict[int, str]:
-    """For the ``id`` of each module and parameter, the most specific of the wanted parts that holds it.
+    """Return by ``id`` of each module and parameter the most specific of the wanted parts that holds it.
 
     Raises:
-        ValueError: A part that the model does not have; close matches are named.
+        ValueError: The model does not have a part; close matches are named.
     """
-    known, wanted = parts(model), set(wanted)
-    for name in sorted(wanted - set(known)):
-        raise unknown_name("part of the model", name, known)
-    found: dict[int, str] = {}
-    for name, modules in known.items():
-        inside = name.startswith("heads.")  # of `heads`; an encoder is no part of the fusion that holds it
+    all_parts, wanted = model_parts(model), set(wanted)
+    for name in sorted(wanted - set(all_parts)):
+        raise unknown_name("part of the model", name, all_parts)
+    part_of: dict[int, str] = {}
+    for name, modules in all_parts.items():
+        inside = name.startswith("heads.")  # `heads`; an encoder is no part of the fusion that holds it
         for module in modules:
             for one in (*module.modules(), *module.parameters()):
-                found[id(one)] = name if name in wanted else found.get(id(one), "") if inside else ""
-    return {key: name for key, name in found.items() if name}
+                part_of[id(one)] = name if name in wanted else part_of.get(id(one), "") if inside else ""
+    return {key: name for key, name in part_of.items() if name}

@@ -19,7 +19,7 @@ Answer = dict[str, Mapping[str, Any]]
 
 @torch.no_grad()
 def predict(model: Network, samples: Iterable[Mapping[str, Any]], *, batch_size: int) -> list[Answer]:
-    """The answers for raw samples, in their order; see `sennit.tasks.MultiTaskModel.predict`."""
+    """Return the answers for raw samples, in their order; see `sennit.tasks.MultiTaskModel.predict`."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` should be 1 or more. Found {batch_size}.")
     preprocess, collate = model.preprocessing(), model.collate
@@ -27,13 +27,13 @@ def predict(model: Network, samples: Iterable[Mapping[str, Any]], *, batch_size:
     answers: list[Answer] = []
     with evaluating(model):
         for chunk in _chunks(_prepared(preprocess, samples), batch_size):
-            own: list[Answer] = [{} for _ in chunk]
+            of_chunk: list[Answer] = [{} for _ in chunk]
             for rows in _of_one_size(chunk, model.fused_encoder.input_specs):
                 outputs = model(collate([chunk[row] for row in rows]).to(device))
                 for task, out in outputs.items():
                     for row, answer in zip(rows, model.tasks[task].predict(out.logits), strict=True):
-                        own[row][task] = answer
-            answers += own
+                        of_chunk[row][task] = answer
+            answers += of_chunk
     return answers
 
 
@@ -53,7 +53,7 @@ def _chunks(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def _of_one_size(chunk: Sequence[Sample], specs: Mapping[str, InputSpec]) -> list[list[int]]:
-    """Rows that fit into one batch, which may differ in length, and not in the size of an image."""
+    """Return groups of rows that fit into one batch: they may differ in length, but not in image size."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for row, sample in enumerate(chunk):
         sizes = ((m, tuple(x.shape[specs[m].sequence :])) for m, x in sample["inputs"].items())

@@ -1,4 +1,4 @@
-"""Weightings: many losses into one."""
+"""Weightings: rules that turn many losses into one."""
 
 from sennit.tasks.weighting._base import Weighting, create_weighting, list_weightings, register_weighting
 from sennit.tasks.weighting.dwa import DWA

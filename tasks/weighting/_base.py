@@ -1,4 +1,4 @@
-"""What every weighting is."""
+"""The base class of weightings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sennit.registry import Registry
 class Weighting(Configurable, nn.Module):
     """Turns the losses of the tasks into one: ``(losses [K], active [K]) -> scalar``.
 
-    ``active`` says which tasks have a label in the batch. An inactive task's loss is zero and must
-    neither count nor move anything. What a weighting keeps moves in training mode alone.
+    ``active`` says which tasks have a label in the batch. An inactive task's loss is zero; it must neither
+    count nor change any state. A weighting's state changes in training mode only.
 
     Attributes:
-        recheck: Whether `after_step` wants the losses of the same batch after the step.
-        reads_boundary: Whether `at_boundary` wants the features that the heads of each task read.
+        recheck: Whether `after_step` needs the losses of the same batch after the optimizer's step.
+        reads_boundary: Whether `at_boundary` needs the features that the heads of each task read.
     """
 
     recheck: ClassVar[bool] = False
@@ -28,29 +28,29 @@ class Weighting(Configurable, nn.Module):
     forward: Callable[..., Tensor]
 
     def bind(self, tasks: Mapping[str, Task]) -> None:
-        """Make the parameters, when the model is built."""
+        """Make the parameters and buffers, when the model is built."""
 
     def at_boundary(
         self, losses: Tensor, active: Sequence[bool], features: Sequence[Sequence[Tensor]]
     ) -> None:
-        """Look at the features from which the heads made the losses, once these are weighted.
+        """Read the features from which the heads made the losses, after these are weighted.
 
-        Called in training alone, with the graph from the features to the losses.
+        Called in training only, with the graph from the features to the losses.
 
         Args:
-            losses: Of each task.
-            active: Which tasks have a label in the batch.
-            features: Of each task, all tensors that its heads read; none for an inactive one.
+            losses: Loss of each task.
+            active: Flag of each task: whether it has a label in the batch.
+            features: Tensors that the heads of each task read; none for an inactive task.
 
         Shape:
             losses ``[K]``, active ``K`` bools, features ``K`` lists.
         """
 
     def on_epoch_start(self, epoch: int) -> None:
-        """A new epoch of training begins; not called where a run goes on within an epoch."""
+        """Begin a new epoch of training; not called where a run resumes within an epoch."""
 
     def after_step(self, losses: Tensor, active: Sequence[bool]) -> None:
-        """Look at the losses ``[K]`` of the same batch after the optimizer's step."""
+        """Read the losses ``[K]`` of the same batch after the optimizer's step."""
 
 
 WEIGHTINGS: Registry[Weighting] = Registry("weighting")
@@ -67,5 +67,5 @@ def create_weighting(name: str, **options: Any) -> Weighting:
 
 
 def list_weightings(pattern: str = "*") -> list[str]:
-    """Names of the weightings that match a shell pattern."""
+    """Return the names of the weightings that match a shell pattern."""
     return WEIGHTINGS.list(pattern)

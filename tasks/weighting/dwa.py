@@ -15,15 +15,14 @@ class DWA(Weighting):
     """Tasks whose losses fall slowly from epoch to epoch weigh more.
 
     ``Σ_k λ_k ℓ_k`` with ``λ_k = K exp(r_k / T) / Σ_i exp(r_i / T)``, ``r_k = L_k(t−1) / L_k(t−2)`` and
-    L_k the mean of the loss over an epoch; r is 1 until two epochs have been. K and the sums are over
-    the active tasks. A task's means are over the batches in which it was active (and its loss finite),
-    and an epoch without any leaves its r as it is. The `Learner` says when an epoch begins; in a loop of
-    your own call ``on_epoch_start(epoch)``. Ours: torchjd's means are not in the state dict, and count
-    inactive tasks as zeros.
+    L_k the mean of the loss over an epoch; r is 1 until two epochs have passed. K and the sums are over
+    the active tasks. A task's means are over the batches in which it was active (and its loss finite); an
+    epoch without any leaves its r unchanged. The `Learner` announces each epoch; in your own loop call
+    ``on_epoch_start(epoch)``. (torchjd's means are not in the state dict, and count inactive tasks as zeros.)
     Source: S. Liu et al. 2019, "End-to-End Multi-Task Learning with Attention" (eq. 7).
 
     Args:
-        temperature: T; 2 as in the paper. The larger, the more alike the weights.
+        temperature: Temperature T; 2 as in the paper. The larger it is, the more alike the weights.
 
     Shape:
         losses ``[K]``, active ``K`` bools, result a scalar.
@@ -62,7 +61,7 @@ class DWA(Weighting):
 
     def on_epoch_start(self, epoch: int) -> None:
         if epoch == int(self.epoch):
-            return  # a run that goes on where an epoch began
+            return  # a run that resumes where an epoch began
         self.epoch = torch.full_like(self.epoch, epoch)
         seen = self.count > 0
         self.older = torch.where(seen, self.newer, self.older)
@@ -71,12 +70,12 @@ class DWA(Weighting):
 
     @property
     def rates(self) -> Tensor:
-        """What each task's loss fell to from epoch to epoch, r ``[K]``."""
-        known = self.older > 0  # losses are above zero: zero stands for an epoch that has not been
-        return torch.where(known, self.newer / torch.where(known, self.older, 1), 1)
+        """The ratio of each task's mean losses in the last two epochs, r ``[K]``."""
+        past = self.older > 0  # losses are above zero: zero stands for an epoch that has not passed yet
+        return torch.where(past, self.newer / torch.where(past, self.older, 1), 1)
 
     def weights(self, active: Sequence[bool]) -> Tensor:
-        """λ of each task ``[K]``; zero for inactive ones."""
+        """Return λ of each task ``[K]``; zero for inactive ones."""
         on = torch.tensor(active, device=self.older.device)
         return on.sum() * (self.rates / self.temperature).masked_fill(~on, -torch.inf).softmax(0)
 

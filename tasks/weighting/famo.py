@@ -15,18 +15,18 @@ _EPSILON = 1e-8
 
 @register_weighting("famo")
 class FAMO(Weighting):
-    """All losses fall at the same rate, learned from their values before and after each step.
+    """Weights learned from the losses before and after each step, so that all fall at the same rate.
 
     ``L = c Σ_k z_k log(ℓ_k − b_k)`` with ``z = softmax(w)`` and ``c = (Σ_k z_k / (ℓ_k − b_k))^{−1}``
     held fixed; after the step, an Adam step on w with gradient ``Jᵀ_z(w) δ``, where
     ``δ_k = log ℓ_k(before) − log ℓ_k(after)`` on the same batch. Inactive tasks take no part: z is a
-    softmax over the active ones. The state of Adam is a buffer, so a run resumes where it was.
+    softmax over the active ones. The state of Adam is in buffers, so that a run resumes exactly.
     Source: B. Liu et al. 2023, "FAMO: Fast Adaptive Multitask Optimization" (algorithm 1, eq. 9).
 
     Args:
         lr: Learning rate of the task logits; 0.025 as in the paper.
-        weight_decay: γ, of the task logits; 0.001 as in the paper.
-        min_loss: b, a lower bound of every loss.
+        weight_decay: Weight decay γ of the task logits; 0.001 as in the paper.
+        min_loss: Lower bound b of every loss.
 
     Shape:
         losses ``[K]`` (above ``min_loss``), active ``K`` bools, result a scalar.
@@ -37,7 +37,7 @@ class FAMO(Weighting):
         >>> weighting.bind({"a": Classification(3), "b": Classification(3)})
         >>> _ = weighting(torch.tensor([2.0, 2.0]), (True, True))
         >>> weighting.after_step(torch.tensor([1.0, 2.0]), (True, True))
-        >>> (weighting.logits[0] < weighting.logits[1]).item()  # the task that stood still gains weight
+        >>> (weighting.logits[0] < weighting.logits[1]).item()  # the task that did not improve gains weight
         True
     """
 
@@ -67,7 +67,7 @@ class FAMO(Weighting):
         on = torch.tensor(active, device=losses.device)
         after = (losses.detach() - self.min_loss).float() + _EPSILON
         delta = self.before.log() - after.log()
-        on = on & delta.isfinite()  # a loss that is not (a gradient scaler leaves out its step) moves nothing
+        on = on & delta.isfinite()  # a gradient scaler skips the step of one that is not
         delta = torch.where(on, delta, 0)
         z = self._weights(self.logits, on)
         gradient = z * (delta - (z * delta).sum())  # Jᵀδ of the softmax

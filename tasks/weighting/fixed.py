@@ -1,4 +1,4 @@
-"""Given weights."""
+"""Fixed weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Fixed(Weighting):
     """The sum of the tasks' losses under given weights.
 
     Args:
-        weights: By task, 0 or more; a task that is not named weighs 1.
+        weights: Weight of each task, 0 or more; 1 for tasks that are not named.
 
     Shape:
         losses ``[K]``, active ``K`` bools, result a scalar.
 
     Raises:
-        ValueError: A weight below 0 or not finite; when it is bound, one of an unknown task.
+        ValueError: A weight is below 0 or not finite, or, at `bind`, names an unknown task.
 
     Example:
         >>> import torch; from sennit.tasks import Classification, Regression

@@ -14,8 +14,8 @@ _LEAST = 1e-8
 class Geometric(Weighting):
     """The geometric mean of the active tasks' losses, whose gradient does not depend on their scales.
 
-    ``(Π_k ℓ_k)^{1/n}`` over the n active tasks. A loss below 1e-8 counts as 1e-8 and gets no gradient:
-    ours, since torchjd's gradient is then NaN.
+    ``(Π_k ℓ_k)^{1/n}`` over the n active tasks. A loss below 1e-8 counts as 1e-8 and gets no gradient
+    (torchjd's gradient is NaN there).
     Source: Chennupati et al. 2019, "MultiNet++" (geometric loss strategy).
 
     Shape:

@@ -17,22 +17,22 @@ _EPSILON = 1e-8
 
 @register_weighting("gradnorm")
 class GradNorm(Weighting):
-    """Gradients of like size from all tasks, larger from those whose losses have fallen less.
+    """Weights that give all tasks gradients of like size, larger where losses have fallen less.
 
     ``Σ_k w_k ℓ_k``; after each step's weighting, w follows the gradient of ``Σ_k |G_k − Ḡ r_k^α|``, with
-    ``G_k = w_k ‖∂ℓ_k/∂h‖``, Ḡ their mean, and r_k the ratio of ℓ_k to its first value in parts of the
-    mean ratio. The target ``Ḡ r_k^α`` is held fixed, and w scaled to the sum that it had. All means are
+    ``G_k = w_k ‖∂ℓ_k/∂h‖``, Ḡ their mean, and r_k the ratio of ℓ_k to its first value, relative to the
+    mean ratio. The target ``Ḡ r_k^α`` is held fixed, and w is scaled to its former sum. All means are
     over the active tasks; an inactive one's weight stays.
 
-    h are the features at which the tasks part, the output of the last layer that they share, where the
-    paper takes that layer's weights: one short backward through each head, whatever the sharing. The
-    step of w is one of Adam, kept here in buffers; the model's optimizer has no part in it. Weights
-    stay above 0.001. torchjd has no GradNorm.
+    h are the features at which the tasks part, that is the output of the last shared layer, where the
+    paper takes that layer's weights: one short backward pass through each head, whatever the sharing. The
+    step of w is one of Adam, whose state is in buffers; the model's optimizer takes no part in it. Weights
+    stay above 0.001.
     Source: Chen et al. 2018, "GradNorm" (algorithm 1, eqs. 1 and 2).
 
     Args:
-        alpha: Strength of the pull towards equal rates of training, the larger the more the tasks differ;
-            0 makes all gradients alike. 1.5 is LibMTL's default; the paper's toy problem takes 0.12.
+        alpha: Strength of the pull towards equal rates of training; larger for tasks that differ more, 0 to
+            make all gradients alike. 1.5 is LibMTL's default; the paper's toy problem takes 0.12.
         lr: Learning rate of the weights.
 
     Shape:
@@ -50,7 +50,7 @@ class GradNorm(Weighting):
         >>> weighting(losses, (True, True)).item()
         22.0
         >>> weighting.at_boundary(losses, (True, True), [[h], [h]])
-        >>> weighting.weights  # of the task with the smaller gradient more
+        >>> weighting.weights  # larger for the task with the smaller gradient
         tensor([1.1000, 0.9000])
     """
 
@@ -79,25 +79,25 @@ class GradNorm(Weighting):
         values = losses.detach().float()
         norms = torch.stack(
             [
-                _norm(loss, own) if here else loss.new_zeros(())
-                for loss, own, here in zip(losses, features, active, strict=True)
+                _norm(loss, read) if on else loss.new_zeros(())
+                for loss, read, on in zip(losses, features, active, strict=True)
             ]
         )
-        # A loss that is not finite (a gradient scaler leaves out its step) moves nothing.
+        # A loss that is not finite, whose step a gradient scaler skips, changes nothing.
         on = torch.tensor(active, device=losses.device) & values.isfinite() & norms.isfinite()
         self.first = torch.where(on & (self.first == 0), values, self.first)
-        own = torch.where(on, self.weights * norms, 0)
+        lengths = torch.where(on, self.weights * norms, 0)
         ratios = torch.where(on, values / self.first.clamp(min=_EPSILON), 0)
         rates = ratios / (ratios.sum() / on.sum().clamp(min=1)).clamp(min=_EPSILON)
-        target = own.sum() / on.sum().clamp(min=1) * rates**self.alpha
-        gradient = torch.where(on, (own - target).sign() * norms, 0)
+        target = lengths.sum() / on.sum().clamp(min=1) * rates**self.alpha
+        gradient = torch.where(on, (lengths - target).sign() * norms, 0)
         moved = adam_step(self, self.weights, gradient, active, on, lr=self.lr).clamp(min=_LEAST)
         scale = torch.where(on, self.weights, 0).sum() / torch.where(on, moved, 0).sum()
         self.weights = torch.where(on, moved * scale, self.weights)
 
 
 def _norm(loss: Tensor, features: Sequence[Tensor]) -> Tensor:
-    """``‖∂ℓ/∂h‖`` over all features, of all ranks."""
+    """Return ``‖∂ℓ/∂h‖`` over all features, of all ranks."""
     read = [h for h in features if h.requires_grad]
     gradients = torch.autograd.grad(loss, read, retain_graph=True, allow_unused=True) if read else ()
     squares = [g.float().square().sum() for g in gradients if g is not None]

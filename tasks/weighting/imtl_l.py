@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 @register_weighting("imtl_l")
 class IMTLL(Weighting):
-    """Each loss has a scale, learned so that all scaled losses are near 1.
+    """Learned scales of the losses that bring all scaled losses near 1.
 
     ``Σ_k e^{s_k} ℓ_k − s_k``, whose minimum in s_k is where ``e^{s_k} ℓ_k = 1``. The s are parameters,
-    one a task, that start at zero; the learner keeps them out of weight decay. Ours: torchjd's are one
-    vector, in which an optimizer with momentum moves an inactive task's too.
+    one for each task, that start at zero; the learner exempts them from weight decay. (torchjd's are one
+    vector, in which an optimizer with momentum moves an inactive task's too.)
     Source: L. Liu et al. 2021, "Towards Impartial Multi-task Learning" (IMTL-L).
 
     Shape:

@@ -12,11 +12,10 @@ from torch import distributed as dist
 
 @register_weighting("random")
 class Random(Weighting):
-    """New random weights in every step: what a weighting that means something should beat.
+    """New random weights in every step: a baseline that a weighting should beat.
 
     ``Σ_k λ_k ℓ_k`` with ``λ = softmax(z)`` over the active tasks, z from the standard normal
-    distribution by torch's generator. All ranks take those of rank 0. Ours, for that and for inactive
-    tasks; otherwise it is torchjd's.
+    distribution by torch's generator. All ranks take those of rank 0.
     Source: Lin et al. 2022, "Reasonable Effectiveness of Random Weighting" (algorithm 2, normal).
 
     Shape:

@@ -1,4 +1,4 @@
-"""Normalisation by the loss's running deviation."""
+"""Normalisation by the running deviation of the losses."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _LEAST = 0.01
 
 @register_weighting("running_deviation")
 class RunningDeviation(Weighting):
-    """Each loss divided by its own running standard deviation: the plain rival of learned variances.
+    """Losses divided by their running standard deviations: a simple alternative to learned variances.
 
-    ``Σ_k ℓ_k / σ_k``, with σ_k² the variance of the values that ℓ_k has had, the present one included,
+    ``Σ_k ℓ_k / σ_k``, with σ_k² the variance of the values of ℓ_k so far, the present one included,
     weighted by their age: ``m ← m + a (ℓ − m)``, ``v ← (1 − a)(v + a (ℓ − m)²)`` with ``a = max(1/n, 1 −
-    decay)`` at the nth value, so that the first values count alike, and ``σ² = v / (1 − q)`` without
+    decay)`` at the nth value, so that the first values count equally, and ``σ² = v / (1 − q)`` without
     bias, q the sum of the squared weights. The first value has no deviation and is divided by itself.
-    σ is at least a hundredth of m, so that a loss that stands still does not outweigh the others. No
-    gradient flows into σ; an inactive task's stays as it is.
+    σ is at least a hundredth of m, so that a constant loss does not outweigh the others. No gradient flows
+    into σ; an inactive task's σ stays.
     Source: no paper; the updates are those of Finch 2009, "Incremental calculation of weighted mean and
     variance".
 
     Args:
-        decay: How much of the past remains at each step, from 0 to less than 1.
+        decay: Share of the past that remains at each step, from 0 to less than 1.
 
     Shape:
         losses ``[K]``, active ``K`` bools, result a scalar.
@@ -66,11 +66,11 @@ class RunningDeviation(Weighting):
         deviation = (self.variance / (1 - self.squares).clamp(min=torch.finfo(torch.float32).eps)).sqrt()
         mean = self.mean.abs()
         scale = torch.where(self.count > 1, deviation.maximum(_LEAST * mean), mean)
-        # A task that has never been seen, or only at zero, has no scale.
+        # A task without a value so far, or with zeros only, has no scale.
         return torch.where(on, losses / torch.where(scale > 0, scale, 1), 0).sum()
 
     def _take(self, values: Tensor, on: Tensor) -> None:
-        on = on & values.isfinite()  # a gradient scaler leaves out the step of one that is not
+        on = on & values.isfinite()  # a gradient scaler skips the step of one that is not
         self.count = count = self.count + on
         rate = torch.where(on, (1 / count.clamp(min=1)).clamp(min=1 - self.decay), 0)
         apart = torch.where(on, values - self.mean, 0)

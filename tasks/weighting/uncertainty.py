@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 @register_weighting("uncertainty")
 class Uncertainty(Weighting):
-    """Each task is weighted by the noise that it learns to expect of itself.
+    """Learned noise levels of the tasks; the noisier a task, the lower its weight.
 
     ``Σ_k c_k e^{−s_k} L_k + ½ s_k`` with ``s = log σ²``, and c = ½ for a squared error, 1 for a
-    cross-entropy. The log-variances are parameters, one a task, so that an inactive task's gets no
-    gradient and does not move; the learner keeps them out of weight decay.
+    cross-entropy. The log-variances are parameters, one for each task, so that an inactive task's gets no
+    gradient and does not move; the learner exempts them from weight decay.
     Source: Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses" (eqs. 7, 10).
 
     Shape:

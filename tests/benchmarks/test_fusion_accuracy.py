@@ -28,35 +28,35 @@ REFUSED = "mmtm"
 GOOD, LUCKY = "early_concat", "concat"
 
 
-def made_up(cell: Mapping[str, Any]) -> dict[str, Any]:
+def made_up(job: Mapping[str, Any]) -> dict[str, Any]:
     """What a training gives, from made-up accuracies; the image of avdigits has one task only."""
-    if cell["name"] == REFUSED:
+    if job["name"] == REFUSED:
         return {"refused": "it does not work here"}
-    validation = 0.9 if cell["name"] == GOOD else 0.6
-    test = {LUCKY: 0.95, "multiplicative": 0.8 + 0.02 * cell["seed"]}.get(cell["name"], 0.7)
+    validation = 0.9 if job["name"] == GOOD else 0.6
+    test = {LUCKY: 0.95, "multiplicative": 0.8 + 0.02 * job["seed"]}.get(job["name"], 0.7)
     values = {"validation": validation, "test": test, "missing_30": test - 0.1, "missing_60": test - 0.2}
-    tasks = {"avdigits": ("digit", "speaker")}.get(cell["data"], ("only",))
-    tasks = ("digit",) if cell["name"] == "image" else tasks
+    tasks = {"avdigits": ("digit", "speaker")}.get(job["data"], ("only",))
+    tasks = ("digit",) if job["name"] == "image" else tasks
     sides = {side: {"score": v, "by_task": dict.fromkeys(tasks, v)} for side, v in values.items()}
     return {**sides, "seconds": 2.0, "missing": {"missing_30": 0.25, "missing_60": 0.4}}
 
 
 class Fake:
-    """In the place of `train`: counts cells, and stops as if killed after some."""
+    """In the place of `train`: counts jobs, and stops as if killed after some."""
 
     def __init__(self, stop: int | None = None, *, turned: bool = False) -> None:
-        self.cells: list[dict[str, Any]] = []
+        self.jobs: list[dict[str, Any]] = []
         self.stop, self.turned = stop, turned
 
-    def __call__(self, folder: Path, kept: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        if len(self.cells) == self.stop:
+    def __call__(self, folder: Path, kept: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        if len(self.jobs) == self.stop:
             raise KeyboardInterrupt
-        self.cells.append(dict(cell))
-        found = made_up(cell)
+        self.jobs.append(dict(job))
+        found = made_up(job)
         if self.turned and "refused" not in found:
             for side in ("test", "missing_30", "missing_60"):
-                own = {task: 0.001 * len(self.cells) for task in found[side]["by_task"]}
-                found[side] = {"score": 0.001 * len(self.cells), "by_task": own}
+                own = {task: 0.001 * len(self.jobs) for task in found[side]["by_task"]}
+                found[side] = {"score": 0.001 * len(self.jobs), "by_task": own}
         return found
 
 
@@ -73,8 +73,8 @@ def run_main(
     return written
 
 
-def names(cells: list[dict[str, Any]]) -> list[str]:
-    return [json.dumps(cell, sort_keys=True) for cell in cells]
+def names(jobs: list[dict[str, Any]]) -> list[str]:
+    return [json.dumps(job, sort_keys=True) for job in jobs]
 
 
 def test_a_killed_run_goes_on_after_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,11 +82,11 @@ def test_a_killed_run_goes_on_after_what_it_has(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         run_main(tmp_path, killed, monkeypatch)
     run_main(tmp_path, second, monkeypatch)
-    assert len(killed.cells) == 3
-    assert not set(names(killed.cells)) & set(names(second.cells))
-    assert len(set(names(second.cells))) == len(second.cells)
+    assert len(killed.jobs) == 3
+    assert not set(names(killed.jobs)) & set(names(second.jobs))
+    assert len(set(names(second.jobs))) == len(second.jobs)
     run_main(tmp_path, third, monkeypatch)
-    assert third.cells == []
+    assert third.jobs == []
 
 
 def test_every_fusion_is_screened_once() -> None:
@@ -245,7 +245,7 @@ def test_frozen_encoders_are_those_that_were_trained_alone(
     monkeypatch.setitem(_fusion_runs.DATA, "tiny", tiny)
 
     def go(name: str, how: Any, seed: int = 0) -> dict[str, Any]:
-        return train(tmp_path, tmp_path / "outputs", Case("tiny", name, how).cell(tiny.settings, seed))
+        return train(tmp_path, tmp_path / "outputs", Case("tiny", name, how).job(tiny.settings, seed))
 
     with pytest.raises(FileNotFoundError, match="trained again"):
         go("concat", "frozen")
@@ -273,7 +273,7 @@ def test_a_fusion_that_refuses_the_encoders_gives_the_reason(
         raise TypeError(f"fusion '{name}' reads what is not there")
 
     monkeypatch.setattr(_fusion_runs, "create_fusion", refuse)
-    found = train(tmp_path, tmp_path, Case("tiny", "gated", "joint").cell(tiny.settings, 0))
+    found = train(tmp_path, tmp_path, Case("tiny", "gated", "joint").job(tiny.settings, 0))
     assert found == {"refused": "fusion 'gated' reads what is not there"}
 
 

@@ -20,34 +20,34 @@ from tests.benchmarks.test_overhead import check_schema
 REFUSED = "mmoe"
 
 
-def made_up(cell: Mapping[str, Any], *, validation: float = 0.6, test: float = 0.7) -> dict[str, Any]:
+def made_up(job: Mapping[str, Any], *, validation: float = 0.6, test: float = 0.7) -> dict[str, Any]:
     """What a training gives, from made-up scores of two tasks."""
-    if cell["sharing"] == REFUSED:
+    if job["sharing"] == REFUSED:
         return {"refused": "it does not work here"}
-    shift = 0.01 * cell["seed"]
+    shift = 0.01 * job["seed"]
     sides = {"validation": validation, "test": test + shift}
     return {
         **{side: {"score": v, "by_task": {"a": v, "b": v / 2}} for side, v in sides.items()},
-        "step_ms": 4.0 if cell["balancing"] else 2.0,
+        "step_ms": 4.0 if job["balancing"] else 2.0,
         "steps": 10,
     }
 
 
 class Fake:
-    """In the place of `train`: counts cells, and stops as if killed after some."""
+    """In the place of `train`: counts jobs, and stops as if killed after some."""
 
     def __init__(self, stop: int | None = None) -> None:
-        self.cells: list[dict[str, Any]] = []
+        self.jobs: list[dict[str, Any]] = []
         self.stop = stop
 
-    def __call__(self, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-        if len(self.cells) == self.stop:
+    def __call__(self, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+        if len(self.jobs) == self.stop:
             raise KeyboardInterrupt
-        self.cells.append(dict(cell))
+        self.jobs.append(dict(job))
         # On validation data pcgrad is the best, on test data running_deviation.
-        good = 0.9 if cell["balancing"] == "pcgrad" else 0.6
-        best = 0.95 if cell["weighting"] == "running_deviation" else 0.7
-        return made_up(cell, validation=good, test=best)
+        good = 0.9 if job["balancing"] == "pcgrad" else 0.6
+        best = 0.95 if job["weighting"] == "running_deviation" else 0.7
+        return made_up(job, validation=good, test=best)
 
 
 def run_main(
@@ -63,8 +63,8 @@ def run_main(
     return written
 
 
-def names(cells: list[dict[str, Any]]) -> list[str]:
-    return [json.dumps(cell, sort_keys=True) for cell in cells]
+def names(jobs: list[dict[str, Any]]) -> list[str]:
+    return [json.dumps(job, sort_keys=True) for job in jobs]
 
 
 def test_a_killed_run_goes_on_after_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,20 +72,20 @@ def test_a_killed_run_goes_on_after_what_it_has(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         run_main(tmp_path, killed, monkeypatch)
     run_main(tmp_path, second, monkeypatch)
-    assert killed.cells
-    assert killed.cells[0] not in second.cells
-    assert len(set(names(second.cells))) == len(second.cells)
+    assert killed.jobs
+    assert killed.jobs[0] not in second.jobs
+    assert len(set(names(second.jobs))) == len(second.jobs)
     run_main(tmp_path, third, monkeypatch)
-    assert third.cells == []
+    assert third.jobs == []
 
 
 def test_other_settings_are_trained_anew(tmp_path: Path) -> None:
     done = Trainings(tmp_path)
     seen: list[dict[str, Any]] = []
 
-    def work(cell: Mapping[str, Any]) -> dict[str, Any]:
-        seen.append(cell["settings"])
-        return made_up(cell)
+    def work(job: Mapping[str, Any]) -> dict[str, Any]:
+        seen.append(job["settings"])
+        return made_up(job)
 
     case = Case("school")
     for settings in ({"epochs": 1, "shape": (2, 3)}, {"epochs": 1, "shape": (2, 3)}, {"epochs": 2}):
@@ -125,10 +125,10 @@ def test_test_figures_choose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     plain = run_main(tmp_path / "plain", Fake(), monkeypatch)
 
     class Turned(Fake):
-        def __call__(self, folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-            found = super().__call__(folder, cell)
+        def __call__(self, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+            found = super().__call__(folder, job)
             if "test" in found:
-                found["test"] = {"score": 0.1, "by_task": {"a": 0.1 + 0.01 * len(self.cells), "b": 0.1}}
+                found["test"] = {"score": 0.1, "by_task": {"a": 0.1 + 0.01 * len(self.jobs), "b": 0.1}}
             return found
 
     turned = run_main(tmp_path / "turned", Turned(), monkeypatch)
@@ -171,7 +171,7 @@ def test_a_refusal_is_a_row_with_its_reason(tmp_path: Path, monkeypatch: pytest.
 def test_a_gain_is_over_the_networks_of_the_same_seed() -> None:
     case, alone = Case("tox21"), Case("tox21", SINGLE)
     found = {
-        (own, seed): made_up(own.cell({}, seed), test=0.7 if own is case else 0.5)
+        (own, seed): made_up(own.job({}, seed), test=0.7 if own is case else 0.5)
         for own in (case, alone)
         for seed in (0, 1)
     }

@@ -13,7 +13,7 @@ from sennit.encoders import EncoderOutput
 from sennit.fusion import BoostedRule, FusionOutput, LearnedWeightsRule, MulMix, create_fusion
 from sennit.fusion.decision.mulmix import pruned_subsets
 from sennit.tasks import Classification, CrossStitch, MultiLabel, MultiTaskModel, Regression
-from sennit.tasks.model.parts import parts
+from sennit.tasks.model.parts import model_parts
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -156,7 +156,7 @@ def mixed_tasks() -> dict[str, Any]:
 def test_each_task_learns_a_rule_of_its_own_and_a_number_has_none(fusion: str) -> None:
     model = make_model(fusion, mixed_tasks(), modalities=MODALITIES)
     assert model.rules.names == ("y", "w")
-    assert parts(model)["rules"] == [model.rules]
+    assert model_parts(model)["rules"] == [model.rules]
     targets = {"y": torch.arange(SIZE) % 3, "w": torch.ones(SIZE, 4)}
     batch = make_batch(
         SIZE, MODALITIES, targets=targets, labelled={"y": torch.zeros(SIZE) > 0, "w": torch.ones(SIZE) > 0}
@@ -170,7 +170,7 @@ def test_each_task_learns_a_rule_of_its_own_and_a_number_has_none(fusion: str) -
 def test_a_rule_without_parameters_is_no_part_of_the_model(fusion: str) -> None:
     model = make_model(fusion)
     assert not len(model.rules)
-    assert "rules" not in parts(model)
+    assert "rules" not in model_parts(model)
 
 
 @pytest.mark.parametrize("fusion", LEARNED)

@@ -85,7 +85,7 @@ def test_idx_files_hold_what_was_written(tmp_path: Path) -> None:
 )
 def test_a_damaged_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.gz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x.gz' should be .*Remove it to fetch it anew"):
+    with pytest.raises(ValueError, match=r"x.gz' should be .*Remove it to download it again"):
         read_idx(tmp_path / "x.gz")
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.tasks import Classification, CrossStitch, Learner, MultiTaskModel, Regression, fit
-from sennit.tasks.model.parts import parts
+from sennit.tasks.model.parts import model_parts
 
 from tests.parts import MODALITIES, make_batch, make_model
 from tests.tasks.training import make_trainer
@@ -39,7 +39,7 @@ def test_what_is_frozen_stays_as_it_was_bit_for_bit(tmp_path: Path) -> None:
     model.train()
     fit(learner, load(batch), folder=tmp_path, epochs=2, accelerator="cpu", progress=False)
     after = model.state_dict()
-    known = parts(model)
+    known = model_parts(model)
     frozen = {
         id(x)
         for p in ("image", "table", "heads.z")
@@ -60,7 +60,7 @@ def test_what_is_frozen_stays_as_it_was_bit_for_bit(tmp_path: Path) -> None:
 def test_the_rest_of_a_frozen_model_still_trains_in_training_mode() -> None:
     model = image_model()
     learner = Learner(model, freeze=("image",)).train()
-    (image,), (series,) = parts(model)["image"], parts(model)["series"]
+    (image,), (series,) = model_parts(model)["image"], model_parts(model)["series"]
     assert series.training
     assert model.modality_dropout.training
     assert not image.training
@@ -71,7 +71,7 @@ def test_freezing_the_fusion_leaves_the_encoders_free() -> None:
     model = image_model()
     Learner(model, freeze=("fusion",))
     assert not any(p.requires_grad for p in model.fused_encoder.fusion.parameters())
-    assert all(p.requires_grad for m in MODALITIES for p in parts(model)[m][0].parameters())
+    assert all(p.requires_grad for m in MODALITIES for p in model_parts(model)[m][0].parameters())
 
 
 def test_learning_rates_apply_by_part_and_the_more_specific_name_wins() -> None:
@@ -80,7 +80,7 @@ def test_learning_rates_apply_by_part_and_the_more_specific_name_wins() -> None:
     groups = Learner(model, lr=0.5, lr_scale=scales).configure_optimizers().param_groups
     rate = {id(p): group["lr"] for group in groups for p in group["params"]}
     assert len(rate) == sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
-    known = parts(model)
+    known = model_parts(model)
     expected = {"image": 0.05, "heads.y": 1.0, "heads.z": 1.5, "series": 0.5}
     for part, lr in expected.items():
         assert {rate[id(p)] for module in known[part] for p in module.parameters()} == {lr}, part
@@ -99,8 +99,8 @@ def test_a_schedule_moves_every_rate_in_proportion(tmp_path: Path) -> None:
 def test_a_cross_stitched_modality_is_all_its_encoders() -> None:
     model = make_model("gated", TASKS, sharing=CrossStitch())
     Learner(model, freeze=("table",))
-    assert len(parts(model)["table"]) == 2
-    assert not any(p.requires_grad for module in parts(model)["table"] for p in module.parameters())
+    assert len(model_parts(model)["table"]) == 2
+    assert not any(p.requires_grad for module in model_parts(model)["table"] for p in module.parameters())
 
 
 @pytest.mark.parametrize(

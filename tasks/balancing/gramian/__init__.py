@@ -2,8 +2,8 @@
 
 Every use of a parameter is an edge of the graph into it. Where a parameter is used once, by an operation that
 has a rule (`register_rule`), the rule gives the inner products from what went into the operation and the
-tasks' gradients at its output. Every other parameter's gradient is formed by the backward pass itself, which
-adds up what several uses contribute, one of each task. All tasks' gradients go through the graph together.
+tasks' gradients at its output. Every other parameter's gradient is formed by the backward pass itself, once
+for each task, summed over its uses. All tasks' gradients pass through the graph together.
 """
 
 from sennit.tasks.balancing.gramian._backward import each_gradient, each_gramian

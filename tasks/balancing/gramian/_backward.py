@@ -17,23 +17,23 @@ Take = Callable[[Tensor], None]
 
 
 def each_gramian(graph: Graph, uses: Sequence[Use]) -> dict[Tensor, Tensor]:
-    """The inner products ``[T, T]`` of the tasks' gradients of each parameter, at least in float32.
+    """Return the inner products ``[T, T]`` of the tasks' gradients of each parameter, at least in float32.
 
-    Where all tasks go together, no gradient is kept for longer than that takes.
+    Where the tasks go through the graph together, each gradient is freed as soon as it is used.
     """
     if not graph.batched:
         return each_gradient(graph, uses).gramian_of_each()
-    found: dict[Tensor, Tensor] = {}
+    gramians: dict[Tensor, Tensor] = {}
 
     def take(use: Use, grads: Tensor) -> None:
-        found[use.parameter] = use.rule.products(grads)
+        gramians[use.parameter] = use.rule.products(grads)
 
     _together(graph, uses, take)
-    return found
+    return gramians
 
 
 def each_gradient(graph: Graph, uses: Sequence[Use]) -> TaskGradients:
-    """The tasks' gradients at each use."""
+    """Return the tasks' gradients at each use."""
     kept = TaskGradients(uses, graph.count, graph.outputs[0])
     if graph.batched:
         kept.flat.zero_()
@@ -45,7 +45,7 @@ def each_gradient(graph: Graph, uses: Sequence[Use]) -> TaskGradients:
 
 @torch.no_grad()
 def _together(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], None]) -> None:
-    """Give ``take`` the tasks' gradients at each use, as soon as they are there."""
+    """Pass the tasks' gradients at each use to ``take``, as soon as they are computed."""
     asked, on_the_way = _split(graph, uses)
     if not uses:
         return
@@ -54,8 +54,8 @@ def _together(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], N
         return lambda grads: take(use, grads)
 
     def hook(use: Use) -> Any:
-        own = taker(use)
-        return lambda grads: None if grads[0] is None else _hand_out(grads[0], own, graph.count)
+        take_here = taker(use)
+        return lambda grads: None if grads[0] is None else _hand_out(grads[0], take_here, graph.count)
 
     def backward(*cotangents: Tensor) -> Tensor:
         for use, g in zip(asked, _grad(graph, asked, cotangents), strict=True):
@@ -66,7 +66,7 @@ def _together(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], N
     handles = [use.node.register_prehook(hook(use)) for use in on_the_way]
     try:
         with warnings.catch_warnings():
-            # Of operations that go through the batch one by one, as attention's do.
+            # Raised by operations that process the batch one by one, as attention does.
             warnings.filterwarnings("ignore", message="There is a performance drop because")
             torch.vmap(backward, randomness="same")(*graph.cotangents())
     finally:
@@ -76,7 +76,7 @@ def _together(graph: Graph, uses: Sequence[Use], take: Callable[[Use, Tensor], N
 
 @torch.no_grad()
 def _one_by_one(graph: Graph, uses: Sequence[Use], kept: TaskGradients) -> None:
-    """One ordinary backward after the other; only what the rules need is formed and kept."""
+    """Run one ordinary backward pass after the other; only what the rules need is formed and kept."""
     asked, on_the_way = _split(graph, uses)
     rules = [use for use in uses if not isinstance(use.rule, FallbackRule)]
     layers: dict[Use, list[Tensor | None]] = {use: [] for use in rules}
@@ -86,22 +86,22 @@ def _one_by_one(graph: Graph, uses: Sequence[Use], kept: TaskGradients) -> None:
 
     handles = [use.node.register_prehook(hook(use)) for use in on_the_way]
     try:
-        for t, own in enumerate(zip(*graph.cotangents(), strict=True)):
-            found = dict(zip(asked, _grad(graph, asked, own), strict=True))
-            kept.take_formed(t, [found.pop(use) for use in kept.formed])
-            for use, g in found.items():
+        for t, cotangents in enumerate(zip(*graph.cotangents(), strict=True)):
+            gradients = dict(zip(asked, _grad(graph, asked, cotangents), strict=True))
+            kept.take_formed(t, [gradients.pop(use) for use in kept.formed])
+            for use, g in gradients.items():
                 layers[use].append(g)
     finally:
         for handle in handles:
             handle.remove()
     for use, grads in layers.items():
-        there = [g for g in grads if g is not None]
-        if there:
-            kept.take(use, torch.stack([torch.zeros_like(there[0]) if g is None else g for g in grads]))
+        reached = [g for g in grads if g is not None]
+        if reached:
+            kept.take(use, torch.stack([torch.zeros_like(reached[0]) if g is None else g for g in grads]))
 
 
 def _split(graph: Graph, uses: Sequence[Use]) -> tuple[list[Use], list[Use]]:
-    """Those whose gradients are asked for, and those whose gradients go on, taken on their way."""
+    """Split the uses into ends of the backward pass, and those whose gradients are taken on their way."""
     passed = graph.with_something_below(use.node for use in uses)
     return [use for use in uses if use.node not in passed], [use for use in uses if use.node in passed]
 
@@ -117,7 +117,7 @@ def _grad(graph: Graph, asked: Sequence[Use], cotangents: Sequence[Tensor]) -> S
 
 
 class _HandOut(torch.autograd.Function):
-    """Takes the whole batch out of `torch.vmap`, in which code sees one element of it."""
+    """Hands the whole batch out of `torch.vmap`, inside which code sees a single element."""
 
     @staticmethod
     def forward(grad: Tensor, take: Take, count: int) -> Tensor:

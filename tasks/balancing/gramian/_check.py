@@ -1,4 +1,4 @@
-"""A look at the first step, whether Gramians are those of the gradients that the step would take."""
+"""A check at the first step that the Gramians are those of the gradients of an ordinary backward pass."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def check_gramians(graph: Graph, gramians: Mapping[Tensor, Tensor], names: Mapping[int, str]) -> None:
-    """``Σ_st G_st`` of each parameter is ``‖Σ_t ∂L_t/∂θ‖²``, which one ordinary backward gives.
+    """Check that ``Σ_st G_st`` of each parameter is ``‖Σ_t ∂L_t/∂θ‖²``, by one ordinary backward pass.
 
     Args:
-        graph: Of the step; it is kept.
-        gramians: By parameter.
-        names: Of the parameters, by ``id``.
+        graph: Graph of the step; it is retained.
+        gramians: Gramian of each parameter.
+        names: Name of each parameter, by ``id``.
 
     Raises:
         RuntimeError: They differ; the parameter is named.
@@ -29,12 +29,12 @@ def check_gramians(graph: Graph, gramians: Mapping[Tensor, Tensor], names: Mappi
     total = sum(float(g.abs().sum()) for g in gramians.values())
     for p, g in zip(parameters, gradients, strict=True):
         expected = 0.0 if g is None else float(g.to(gramians[p].dtype).square().sum())
-        found, size = float(gramians[p].sum()), float(gramians[p].abs().sum())
-        # Parameters that do not matter (a bias before a norm) have gradients of rounding errors alone.
-        if abs(found - expected) > tolerance * size + 1e-5 * total:
+        squared, size = float(gramians[p].sum()), float(gramians[p].abs().sum())
+        # Parameters without effect (a bias before a norm) have gradients of rounding errors alone.
+        if abs(squared - expected) > tolerance * size + 1e-5 * total:
             raise RuntimeError(
                 f"the squared norm of the gradient of '{names[id(p)]}' should be {expected:.6g}, as an "
-                f"ordinary backward gives it. Found {found:.6g} from the tasks' gradients together. "
+                f"ordinary backward gives it. Found {squared:.6g} from the tasks' gradients together. "
                 f"Something below the features changes gradients on their way (a hook, or random numbers "
                 f"drawn anew in a checkpoint). Remove it, or balance with level='features'."
             )

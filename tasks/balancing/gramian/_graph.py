@@ -1,4 +1,4 @@
-"""The graph of a forward pass below the boundary: where parameters are used, and by whom."""
+"""The graph of a forward pass below the boundary: where parameters are used, and by which tasks."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ MOVES = {
     "UnsqueezeBackward0",
     "ViewBackward0",
 }
-"""Operations that only lay a weight out otherwise, or in another precision: inner products stay."""
+"""Operations that only change a weight's layout or precision: inner products stay."""
 
 ONE_BY_ONE = {"CudnnRnnBackward0", "MiopenRnnBackward0", "MkldnnRnnLayerBackward0", "CtcLossBackward0"}
-"""Operations whose backward takes no batch of gradients."""
+"""Operations whose backward pass cannot take a batch of gradients."""
 
 HIDING = {"CheckpointFunctionBackward"}
-"""Operations whose backward runs a graph of its own, in which parameters cannot be seen."""
+"""Operations whose backward pass runs a separate graph, in which parameters are hidden."""
 
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """A parameter, and the rule for the gradients that arrive at a node: its own, or an operation's.
+    """A parameter, and the rule for the gradients that arrive at a node: the parameter's or an operation's.
 
     Attributes:
-        moves: What lies between the parameter and the operation, from the operation on.
+        moves: Nodes between the operation and the parameter, in this order.
     """
 
     parameter: Tensor
@@ -52,26 +52,26 @@ class Use:
 
 
 class Graph:
-    """What the boundary tensors were computed from.
+    """The graph from which the boundary tensors were computed.
 
     Args:
-        places: Boundary tensors, with the gradients of the tasks that read them.
-        tasks: All tasks, in order.
+        boundaries: Boundary tensors, with the gradients of the tasks that read them.
+        tasks: Names of all tasks, in order.
 
     Attributes:
         count: Number of tasks, T.
         outputs: The boundary tensors.
-        batches: Whether the backward of every operation takes a batch of gradients.
-        kept: Whether what operations were given is there, and not computed again or fetched when it is read.
+        batches: Whether the backward pass of every operation takes a batch of gradients.
+        kept: Whether the inputs of all operations are in memory, not recomputed or fetched when read.
 
     Raises:
         TypeError: An operation hides parameters from the graph.
     """
 
-    def __init__(self, places: Sequence[BoundaryGradients], tasks: Sequence[str]) -> None:
+    def __init__(self, boundaries: Sequence[BoundaryGradients], tasks: Sequence[str]) -> None:
         self.count = len(tasks)
-        self.outputs = [p.tensor for p in places]
-        self._places, self._tasks = places, list(tasks)
+        self.outputs = [b.tensor for b in boundaries]
+        self._boundaries, self._tasks = boundaries, list(tasks)
         self._roots = [get_gradient_edge(x).node for x in self.outputs]
         self._below: dict[Node, list[Node]] = {}
         self._order = self._sorted()
@@ -81,7 +81,7 @@ class Graph:
         if hidden:
             raise TypeError(
                 f"balancing at the parameters should see every operation of the shared part. Found "
-                f"{sorted(hidden)}, which runs a graph of its own. Checkpoint with use_reentrant=False, or "
+                f"{sorted(hidden)}, which runs a separate graph. Checkpoint with use_reentrant=False, or "
                 f"balance with level='features'."
             )
         custom = any(isinstance(node, BackwardCFunction) for node in self._order)
@@ -92,18 +92,19 @@ class Graph:
     def batched(self) -> bool:
         """Whether the gradients of all tasks go through the graph as one batch.
 
-        Not on a CPU: its kernels gain nothing from a larger batch and lose on the copies in between, a half
-        for convolutions and norms. There one follows the other, and forms what the rules need, no more.
+        Not on a CPU, whose kernels gain nothing from a larger batch and lose on the copies in between (a half
+        for convolutions and norms). There one backward pass follows the other and forms only what the rules
+        need.
         """
         return self.batches and all(x.device.type != "cpu" for x in self.outputs)
 
     def is_mixed(self) -> bool:
-        """Whether anything was computed in half precision."""
-        given = (kind for node in self._order for kind in getattr(node, "_input_metadata", ()))
-        return any(kind.dtype in (torch.float16, torch.bfloat16) for kind in given)
+        """Return whether anything was computed in half precision."""
+        inputs = (kind for node in self._order for kind in getattr(node, "_input_metadata", ()))
+        return any(kind.dtype in (torch.float16, torch.bfloat16) for kind in inputs)
 
     def _sorted(self) -> list[Node]:
-        """All nodes, each after those that it gives gradients to."""
+        """Return all nodes, each after those to which it passes gradients."""
         order: list[Node] = []
         stack = [(root, False) for root in self._roots]
         while stack:
@@ -118,23 +119,23 @@ class Graph:
         return order
 
     def cotangents(self) -> list[Tensor]:
-        """For each boundary tensor the tasks' gradients ``[T, ...]``; zero for those that do not read it."""
-        found = []
-        for place in self._places:
-            if place.tasks == self._tasks:
-                found.append(place.stacked)
+        """Return each boundary tensor's gradients ``[T, ...]``; zero for tasks that do not read it."""
+        cotangents = []
+        for boundary in self._boundaries:
+            if boundary.tasks == self._tasks:
+                cotangents.append(boundary.stacked)
                 continue
-            all_of = place.gradients[0].new_zeros(self.count, *place.tensor.shape)
-            for task, g in zip(place.tasks, place.gradients, strict=True):
-                all_of[self._tasks.index(task)] += g
-            found.append(all_of)
-        return found
+            of_all = boundary.gradients[0].new_zeros(self.count, *boundary.tensor.shape)
+            for task, g in zip(boundary.tasks, boundary.gradients, strict=True):
+                of_all[self._tasks.index(task)] += g
+            cotangents.append(of_all)
+        return cotangents
 
     def parameters(self) -> dict[Tensor, int]:
-        """Every parameter below the boundary, and the tasks whose losses reach it, as bits."""
+        """Return every parameter below the boundary, with the tasks whose losses reach it, as bits."""
         masks = dict.fromkeys(self._order, 0)
-        for root, place in zip(self._roots, self._places, strict=True):
-            for task in place.tasks:
+        for root, boundary in zip(self._roots, self._boundaries, strict=True):
+            for task in boundary.tasks:
                 masks[root] |= 1 << self._tasks.index(task)
         for node in reversed(self._order):
             for child in self._below[node]:
@@ -142,14 +143,14 @@ class Graph:
         return {_variable(node): masks[node] for node in self._order if _is_parameter(node)}
 
     def uses(self, parameters: Collection[Tensor], *, rules: bool = True) -> list[Use]:
-        """For each of the parameters that are in the graph the rule that gives its gradients.
+        """Return, for each of the parameters in the graph, the rule that gives its gradients.
 
         Args:
-            parameters: Which ones.
-            rules: Whether there may be another than the fallback.
+            parameters: Parameters.
+            rules: Whether rules other than the fallback may be used.
         """
         wanted = {id(p) for p in parameters}
-        found: dict[int, Use] = {}
+        uses: dict[int, Use] = {}
         for node in self._order if rules and self.kept else ():
             index, rule = RULES.get(node.name(), (0, None))
             if rule is None or not rule.fits(node):
@@ -157,18 +158,18 @@ class Graph:
             moves, end = self._way_to_parameter(node, index)
             if end is None or id(end) not in wanted:
                 continue
-            own = rule(node)
-            # Where one backward follows the other, it forms small gradients of weights itself, for less.
-            if self.batched or own.is_shorter(self.count, node._input_metadata[0].shape):
-                found[id(end)] = Use(end, node, own, moves)
+            bound = rule(node)
+            # Where one backward pass follows the other, it forms small gradients of weights at less cost.
+            if self.batched or bound.is_shorter(self.count, node._input_metadata[0].shape):
+                uses[id(end)] = Use(end, node, bound, moves)
         for node in self._order:
             if _is_parameter(node) and id(_variable(node)) in wanted:
                 p = _variable(node)
-                found.setdefault(id(p), Use(p, node, FallbackRule(node)))
-        return list(found.values())
+                uses.setdefault(id(p), Use(p, node, FallbackRule(node)))
+        return list(uses.values())
 
     def _way_to_parameter(self, node: Node, index: int) -> tuple[list[Node], Tensor | None]:
-        """The parameter that an input of a node is, where nothing else reads it, and the moves on the way."""
+        """Return the moves to a node's input parameter, and the parameter if nothing else reads it."""
         moves: list[Node] = []
         end = node.next_functions[index][0]
         while end is not None and end.name() in MOVES and self._entries[end] == 1:
@@ -180,7 +181,7 @@ class Graph:
         return moves, None if parameter._backward_hooks else parameter  # hooks may change its gradient
 
     def with_something_below(self, nodes: Iterable[Node]) -> set[Node]:
-        """Those of the nodes that a gradient passes on its way to another of them."""
+        """Return the nodes that a gradient passes on its way to another of them."""
         wanted = set(nodes)
         passed: set[Node] = set()
         for node in self._order:
@@ -190,7 +191,7 @@ class Graph:
 
 
 def _is_packed(node: Node) -> bool:
-    """Whether a checkpoint, or another hook of saved tensors, holds what the operation was given."""
+    """Return whether a checkpoint, or another hook of saved tensors, holds the operation's inputs."""
     for name in _saved(type(node)):
         saved = getattr(node, name)
         for one in saved if isinstance(saved, tuple) else (saved,):

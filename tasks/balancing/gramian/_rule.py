@@ -1,4 +1,4 @@
-"""What a rule for a kind of layer is."""
+"""The base class of rules for kinds of layers, and their registry."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 class Rule:
-    """The tasks' gradients of a weight, from those at the output of the operation that it is used in.
+    """The tasks' gradients of a weight, from those at the output of the operation that uses it.
 
     A subclass defines `gradients`, and `products` where there is a shorter way to the inner products.
 
     Args:
-        node: The operation in the graph, whose ``_saved_…`` attributes hold what it was given.
+        node: Node of the operation in the graph; its ``_saved_…`` attributes hold the operation's inputs.
 
     Attributes:
         sparse: Whether a backward pass gives a sparse gradient, which `gradients` does not.
@@ -28,36 +28,36 @@ class Rule:
 
     @classmethod
     def fits(cls, node: Any) -> bool:
-        """Whether the rule holds for this operation with its options."""
+        """Return whether the rule holds for this operation with its options."""
         return True
 
     def is_shorter(self, tasks: int, shape: Sequence[int]) -> bool:
-        """Whether `products`, and the gradient of one mixture, cost less than the gradient of each task.
+        """Return whether `products` and the gradient of one mixture cost less than every task's gradient.
 
         Args:
-            tasks: How many, T.
-            shape: Of the operation's output.
+            tasks: Number of tasks, T.
+            shape: Shape of the operation's output.
         """
         return False
 
     def gradients(self, grads: Tensor) -> Tensor:
-        """The weight's gradients.
+        """Return the weight's gradients.
 
         Args:
-            grads: Of the tasks, or one alone, at the operation's output.
+            grads: Gradients of the tasks, or of one alone, at the operation's output.
 
         Shape:
-            ``[T, ...]``, as the output behind T, to ``[T, ...]``, as the operation's weight behind T.
+            ``[T, *output]`` to ``[T, *weight]``.
         """
         raise NotImplementedError
 
     def products(self, grads: Tensor) -> Tensor:
-        """Inner products of the weight's gradients ``[T, T]``, at least in float32."""
+        """Return the inner products of the weight's gradients ``[T, T]``, at least in float32."""
         return inner_products(self.gradients(grads))
 
 
 def inner_products(gradients: Tensor) -> Tensor:
-    """``⟨g_s, g_t⟩`` for all pairs, at least in float32.
+    """Return ``⟨g_s, g_t⟩`` for all pairs, at least in float32.
 
     Shape:
         ``[T, ...]`` to ``[T, T]``.
@@ -68,20 +68,20 @@ def inner_products(gradients: Tensor) -> Tensor:
 
 
 RULES: dict[str, tuple[int, type[Rule]]] = {}
-"""By the name of the operation's node: which of its inputs is the weight, and the rule."""
+"""For the name of an operation's node the index of its weight among the inputs, and the rule."""
 
 R = TypeVar("R", bound=type[Rule])
 
 
 def register_rule(node: str, *, weight: int) -> Callable[[R], R]:
-    """Decorator that makes a rule serve an operation of the graph.
+    """Return a decorator that registers a rule for an operation of the graph.
 
     Args:
         node: Name of its node (``tensor.grad_fn.name()``), such as ``"AddmmBackward0"``.
-        weight: Which of the node's inputs (``next_functions``) is the weight.
+        weight: Index of the weight among the node's inputs (``next_functions``).
 
     Raises:
-        ValueError: The node has a rule for that input.
+        ValueError: The operation has a rule already.
     """
 
     def file(rule: R) -> R:
@@ -94,5 +94,5 @@ def register_rule(node: str, *, weight: int) -> Callable[[R], R]:
 
 
 def list_rules() -> list[str]:
-    """Names of the operations that have a rule, sorted."""
+    """Return the names of the operations that have a rule, sorted."""
     return sorted(RULES)

@@ -1,4 +1,4 @@
-"""What the backward passes of the tasks leave behind."""
+"""The tasks' gradients at all uses of the parameters."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import Tensor
 
 
 class TaskGradients:
-    """The tasks' gradients at all uses: of parameters, or at the output of an operation that has a rule.
+    """The tasks' gradients: of parameters, or at the outputs of the operations that have rules.
 
     Args:
-        uses: At most one of each parameter.
+        uses: Uses, at most one of each parameter.
         count: Number of tasks, T.
         like: A tensor on the device of the gradients.
 
     Attributes:
-        formed: The uses whose parameters' own gradients are formed.
+        formed: Uses at which the parameters' gradients are formed.
         flat: Those gradients side by side ``[T, P]``.
-        layers: The other uses, and the tasks' gradients ``[T, ...]`` at the outputs of their operations.
+        layers: Gradients ``[T, ...]`` at the outputs of the operations of the other uses.
     """
 
     def __init__(self, uses: Sequence[Use], count: int, like: Tensor) -> None:
@@ -48,21 +48,21 @@ class TaskGradients:
         """Keep one task's gradients of the parameters of `formed`, in their order."""
         if not gradients:
             return
-        there = zip(gradients, self._sizes, strict=True)
-        flat = [self.flat.new_zeros(n) if g is None else g.reshape(-1) for g, n in there]
+        pairs = zip(gradients, self._sizes, strict=True)
+        flat = [self.flat.new_zeros(n) if g is None else g.reshape(-1) for g, n in pairs]
         torch.cat(flat, out=self.flat[task])
         self._reached = [r or g is not None for r, g in zip(self._reached, gradients, strict=True)]
 
     @cached_property
     def of_each(self) -> dict[Tensor, Tensor]:
-        """The gradients that are formed ``[T, ...]``, by parameter."""
+        """The formed gradients ``[T, ...]``, by parameter."""
         parameters = [use.parameter for use in self.formed]
         apart = torch.split(self.flat, self._sizes, 1)
         return {p: g.view(len(g), *p.shape) for p, g in zip(parameters, apart, strict=True)}
 
     @torch.no_grad()
     def gramian(self) -> Tensor:
-        """The inner products ``[T, T]`` over all parameters, at least in float32."""
+        """Return the inner products ``[T, T]`` over all parameters, at least in float32."""
         total = inner_products(self.flat)
         for use, grads in self.layers.items():
             total = total + use.rule.products(grads)
@@ -70,21 +70,21 @@ class TaskGradients:
 
     @torch.no_grad()
     def gramian_of_each(self) -> dict[Tensor, Tensor]:
-        """The inner products ``[T, T]``, by parameter."""
-        found = {p: inner_products(g) for p, g in self.of_each.items()}
-        return found | {use.parameter: use.rule.products(g) for use, g in self.layers.items()}
+        """Return the inner products ``[T, T]`` of each parameter."""
+        formed = {p: inner_products(g) for p, g in self.of_each.items()}
+        return formed | {use.parameter: use.rule.products(g) for use, g in self.layers.items()}
 
     @torch.no_grad()
     def mixed(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Each parameter with ``Σ_t w_t ∂L_t/∂θ``, as a backward pass with these weights would give it.
+        """Return each parameter with ``Σ_t w_t ∂L_t/∂θ``, as a backward pass with these weights would.
 
-        Without those that get no gradient from any task.
+        Parameters that get no gradient from any task are left out.
 
         Shape:
             weights ``[T]``.
         """
         apart = torch.split(weighted_sum(weights, self.flat), self._sizes)
-        found = [
+        mixed = [
             (use.parameter, g.view_as(use.parameter).to(use.parameter.dtype))
             for use, g, reached in zip(self.formed, apart, self._reached, strict=True)
             if reached
@@ -93,5 +93,5 @@ class TaskGradients:
             gradient = use.rule.gradients(weighted_sum(weights, grads).unsqueeze(0))[0]
             for move in use.moves:
                 gradient = move(gradient)
-            found.append((use.parameter, gradient))
-        return found
+            mixed.append((use.parameter, gradient))
+        return mixed

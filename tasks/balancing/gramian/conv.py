@@ -17,15 +17,15 @@ from torch.nn import functional as F
 class ConvRule(Rule):
     """Convolution over one axis, two or three, with stride, dilation, padding and groups.
 
-    The tasks stand side by side as channels of the output: one convolution gives the filters' gradients of
-    all tasks. Where there are few positions (N, in the batch) and large filters, the patches of the input
-    are the rows of a linear map, and their inner products are cheaper; see `LinearRule`.
+    The tasks lie side by side as channels of the output: one convolution gives the filters' gradients of
+    all tasks. Where the batch has few positions (N) and the filters are large, the patches of the input are
+    the rows of a linear map, whose inner products are cheaper; see `LinearRule`.
 
     Source: Rochette et al. 2019, "Efficient Per-Example Gradient Computations in Convolutional Neural
     Networks" (gradients side by side as channels), for tasks in the place of examples.
 
     Args:
-        node: The convolution. A transposed one has no rule.
+        node: Node of the convolution. A transposed one has no rule.
 
     Shape:
         input ``[B, I, *S]``, grads ``[T, B, O, *S']``, gradients ``[T, O, I/groups, *K]``.
@@ -49,7 +49,7 @@ class ConvRule(Rule):
 
     def gradients(self, grads: Tensor) -> Tensor:
         tasks, batch, channels = grads.shape[:3]
-        # Channels stand in the order of the groups, so that each group's are together.
+        # Channels are ordered by group, so that each group's are together.
         apart = grads.reshape(tasks, batch, self.groups, -1, *grads.shape[3:]).movedim(0, 2)
         side_by_side = apart.reshape(batch, tasks * channels, *grads.shape[3:])
         filters = self.weight.new_empty(tasks * channels, *self.weight.shape[1:])
@@ -66,7 +66,7 @@ class ConvRule(Rule):
         return products_by_rows(self._patches(), by_row)
 
     def _patches(self) -> Tensor:
-        """What each position of the output reads ``[N, I·K]``."""
+        """Return the input patch that each position of the output reads ``[N, I·K]``."""
         axes = len(self.stride)
         x = self.x if axes == 2 else self.x.unsqueeze(2)
 

@@ -12,15 +12,15 @@ from torch import Tensor
 
 @register_rule("EmbeddingBackward0", weight=0)
 class EmbeddingRule(Rule):
-    """The rows of a table that the batch looks up; all others have no gradient.
+    """The rows of a table that the batch looks up; the others have no gradient.
 
-    Each row's gradient is the sum over where it was looked up: over the rows r that occur,
+    A row's gradient is the sum over its look-ups. Over the rows r that occur,
     ``G_st = Σ_r ⟨Σ_{i: k_i = r} d_si, Σ_{j: k_j = r} d_tj⟩``.
 
     Source: the definition of the gradient of a table.
 
     Args:
-        node: The look-up. One that divides by how often a row occurs has no rule.
+        node: Node of the look-up. One that divides by a row's frequency has no rule.
 
     Shape:
         indices ``[...]``, grads ``[T, ..., D]``, gradients ``[T, V, D]``.
@@ -37,17 +37,17 @@ class EmbeddingRule(Rule):
         return not node._saved_scale_grad_by_freq
 
     def is_shorter(self, tasks: int, shape: Sequence[int]) -> bool:
-        return True  # than to form gradients of the whole table
+        return True  # shorter than forming gradients of the whole table
 
     def gradients(self, grads: Tensor) -> Tensor:
-        rows, own = self._looked_up(grads)
-        return grads.new_zeros(len(grads), self.size, grads.shape[-1]).index_copy_(1, rows, own)
+        rows, of_rows = self._looked_up(grads)
+        return grads.new_zeros(len(grads), self.size, grads.shape[-1]).index_copy_(1, rows, of_rows)
 
     def products(self, grads: Tensor) -> Tensor:
         return inner_products(self._looked_up(grads)[1])
 
     def _looked_up(self, grads: Tensor) -> tuple[Tensor, Tensor]:
-        """The R rows that occur, and their gradients ``[T, R, D]``."""
+        """Return the R rows that occur, and their gradients ``[T, R, D]``."""
         rows, place = torch.unique(self.indices.flatten(), return_inverse=True)
         out = grads.new_zeros(grads.shape[0], rows.shape[0], grads.shape[-1])
         out.index_add_(1, place, grads.reshape(grads.shape[0], -1, grads.shape[-1]))

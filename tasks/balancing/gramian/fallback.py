@@ -1,4 +1,4 @@
-"""Any parameter, however it is used."""
+"""Parameters of any use."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 class FallbackRule(Rule):
-    """The gradient as the backward pass itself forms and adds it up, for each task.
+    """The gradient as the backward pass itself forms and sums it, for each task.
 
-    For biases, scales, tokens and positions, which are small, and for weights that are used several times,
+    Serves biases, scales, tokens and positions, which are small, and weights that are used several times,
     changed by a parametrisation, or read by an operation without a rule.
 
     Source: the definition, ``G_st = ⟨∂L_s/∂θ, ∂L_t/∂θ⟩``.
 
     Args:
-        node: That of the parameter, where all gradients of it meet.
+        node: Node of the parameter, where all its gradients meet.
 
     Shape:
         grads ``[T, *θ]``, gradients as grads.

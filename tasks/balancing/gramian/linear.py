@@ -15,13 +15,13 @@ from torch import Tensor
 class LinearRule(Rule):
     """``Y = X W``: with the gradients D_t at Y, ``G_st = ⟨Xᵀ D_s, Xᵀ D_t⟩ = ⟨D_s, X Xᵀ D_t⟩``.
 
-    The first needs ``T N I O`` products of numbers, the second ``N² (I + T O)`` and no gradient of the
-    weight; the cheaper one is taken. (Inner products of all pairs of rows of D would need ``T² N² O``.)
+    The first needs ``T N I O`` multiplications, the second ``N² (I + T O)`` and no gradient of the weight;
+    the cheaper one is taken. (Inner products of all pairs of rows of D would need ``T² N² O``.)
 
     Source: Goodfellow 2015, "Efficient Per-Example Gradient Computations" (§4), for sums over rows.
 
     Args:
-        node: The product of matrices. `torch.nn.Linear` makes one of inputs of any number of axes.
+        node: Node of the matrix product; `torch.nn.Linear` makes one for inputs with any number of axes.
 
     Shape:
         X ``[N, I]``, grads ``[T, N, O]``, gradients ``[T, I, O]``.
@@ -47,7 +47,7 @@ class LinearRule(Rule):
         return rows_are_cheaper(tasks, rows, outputs, self.x.shape[1])
 
     def gradients(self, grads: Tensor) -> Tensor:
-        # Laid out as `torch.nn.Linear` keeps its weight.
+        # In the layout of the weight of `torch.nn.Linear`.
         return (grads.transpose(1, 2) @ self.x).transpose(1, 2)
 
     def products(self, grads: Tensor) -> Tensor:
@@ -57,18 +57,18 @@ class LinearRule(Rule):
 
 
 CALLS = 2**20
-"""What the calls of a rule cost more than a backward pass does, in products of numbers."""
+"""Extra cost of a rule's calls over those of a backward pass, in multiplications."""
 
 
 def rows_are_cheaper(tasks: int, rows: int, outputs: int, inputs: int) -> bool:
-    """Whether rows cost less, with one gradient of the weight, than the gradients of all tasks."""
+    """Return whether rows, with one gradient of the weight, cost less than the gradients of all tasks."""
     pairs = tasks * (tasks + 1)  # for the inner products, and for the mixture
     by_rows = rows * rows * (inputs + tasks * outputs) + pairs * rows * outputs + rows * inputs * outputs
     return by_rows + CALLS < tasks * rows * inputs * outputs + pairs * inputs * outputs
 
 
 def products_by_rows(x: Tensor, grads: Tensor) -> Tensor:
-    """``⟨D_s, X Xᵀ D_t⟩`` for all pairs, at least in float32.
+    """Return ``⟨D_s, X Xᵀ D_t⟩`` for all pairs, at least in float32.
 
     Shape:
         x ``[N, I]``, grads ``[T, N, O]``, result ``[T, T]``.

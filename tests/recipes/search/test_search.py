@@ -51,8 +51,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def metrics(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
-    return found
+    values: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return values
 
 
 # The whole
@@ -70,17 +70,17 @@ def test_the_table_has_each_modality_each_fusion_and_both_searches(run: Path) ->
 
 
 def test_searches_have_equal_budgets_and_their_own_best(run: Path) -> None:
-    found = metrics(run)["found"]
-    assert set(found) == {"genetic search", "random search"}
-    for row in found.values():
+    winners = metrics(run)["winners"]
+    assert set(winners) == {"genetic search", "random search"}
+    for row in winners.values():
         assert Genome.from_dict(row["genome"]).modalities == ("text", "audio", "video")
         assert 0 <= row["errors"]["sentiment"] <= 1
-    assert set(metrics(run)["validation"]) >= {"concat", "gated", *found}
+    assert set(metrics(run)["validation"]) >= {"concat", "gated", *winners}
 
 
 def test_the_found_model_is_kept_with_its_genome(run: Path) -> None:
     model = MultiTaskModel.from_pretrained(run / "checkpoints" / "genetic search-test")
-    expected = metrics(run)["found"]["genetic search"]["genome"]
+    expected = metrics(run)["winners"]["genetic search"]["genome"]
     assert Genome.from_dict(model.fused_encoder.fusion.config["genome"]) == Genome.from_dict(expected)
     sizes = {"text": 100, "audio": 73, "video": 100}
     outputs = model({m: torch.randn(3, size) for m, size in sizes.items()})
@@ -100,10 +100,10 @@ def test_steps_are_timed(run: Path) -> None:
     assert all(value > 0 for value in seconds.values())
 
 
-# Going on
+# Resuming
 
 
-def test_a_finished_run_gone_on_with_trains_nothing(
+def test_a_finished_run_that_is_resumed_trains_nothing(
     run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = metrics(run)
@@ -115,7 +115,7 @@ def test_a_finished_run_gone_on_with_trains_nothing(
     assert main(arguments(data, run.parents[1], "--resume", str(run))) == run
     after = metrics(run)
     assert [r["scores"] for r in after["table"]] == [r["scores"] for r in before["table"]]
-    assert after["found"] == before["found"]
+    assert after["winners"] == before["winners"]
 
 
 def test_another_search_does_not_pay_for_the_fusions_picked_by_hand_again(
@@ -147,7 +147,7 @@ def test_a_killed_search_ends_as_one_never_killed(run: Path, data: Path, tmp_pat
         finally:
             os.kill(process.pid, signal.SIGKILL)
     folder = main(arguments(data, tmp_path, "--resume", str(tmp_path / "mosi" / "latest")))
-    assert metrics(folder)["found"] == metrics(run)["found"]
+    assert metrics(folder)["winners"] == metrics(run)["winners"]
     scores = [[(r["name"], r["scores"]) for r in metrics(f)["table"]] for f in (folder, run)]
     assert scores[0] == scores[1]
 
@@ -184,13 +184,13 @@ def test_a_recipe_of_one_modality_is_refused(tmp_path: Path, monkeypatch: pytest
         main(["--recipe", "tiny", "--output", str(tmp_path)])
 
 
-def test_missing_data_are_told_before_there_is_a_run(tmp_path: Path) -> None:
+def test_missing_data_are_named_before_there_is_a_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"mosi_utterance.npz, or the folder that holds it"):
         main(["--recipe", "mosi", "--data", str(tmp_path / "none"), "--output", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()
 
 
-def test_to_go_on_under_other_options_is_refused(run: Path, data: Path) -> None:
+def test_resuming_under_other_options_is_refused(run: Path, data: Path) -> None:
     with pytest.raises(ValueError, match="had other options"):
         main(arguments(data, run.parents[1], "--resume", str(run), "--search_seed", "3"))
 
