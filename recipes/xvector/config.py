@@ -16,77 +16,80 @@ _PARTS = {"librispeech": (["train-clean-100"], ["test-other"])}
 
 @dataclass
 class Config:
-    """Trains networks of speakers, chooses a back-end and calibrates it on development speakers, and scores
-    all pairs of test utterances once: whole, and 2 seconds of each.
+    """Train speaker networks, choose and calibrate back-ends on development speakers, and score all pairs of
+    test utterances once: whole, and 2 seconds of each.
 
     Args:
         data: Folder, tar archive or manifest of the corpus.
-        corpus: Its layout: "librispeech", "voxceleb", "fsdd", "tree" or "manifest".
-        train_parts: Of LibriSpeech the subsets to train on, of FSDD "train" and "test"; by default
+        corpus: Layout of the corpus: "librispeech", "voxceleb", "fsdd", "tree" or "manifest".
+        train_parts: Subsets of LibriSpeech, or "train" and "test" of FSDD, to train on; by default
             train-clean-100, or all.
-        test_parts: Those to test on; by default test-other of LibriSpeech, none of others.
-        test_speakers: Held out of the training data to test on, where there are no test parts.
-        development_speakers: Held out of the training data, for every choice and threshold.
-        encoder: Networks to compare, with commas between: xvector, ecapa_tdnn.
-        pooling: Of the x-vector network, with commas between.
-        normalise: "utterance" removes each recording's mean, and with it the channel; "global" keeps it; both
-            with a comma between.
-        embedding: Of the x-vector network: "segment6", or "segment7".
+        test_parts: Subsets to test on; by default test-other of LibriSpeech, none of others.
+        test_speakers: Number of speakers held out of the training data to test on, if there are no test
+            parts.
+        development_speakers: Number of speakers held out of the training data for every choice and
+            threshold.
+        encoder: Networks to compare, separated by commas: xvector, ecapa_tdnn.
+        pooling: Poolings of the x-vector network to compare, separated by commas.
+        normalise: Normalisations to compare, separated by commas: "utterance" removes each recording's mean,
+            and with it the channel; "global" keeps it.
+        embedding: Layer of the x-vector network that is the embedding: "segment6", or "segment7".
         features: "mfcc" or "fbank".
         num_features: Size of a frame.
-        n_mels: Bands behind the MFCC; as many as there are features when null.
-        widths: Of the x-vector network's layers over frames.
+        n_mels: Number of mel bands of the MFCC; null is the number of features.
+        widths: Widths of the x-vector network's frame layers.
         embed_dim: Size of the embedding.
-        channels: Of ECAPA-TDNN's blocks.
-        loss: "softmax", "am_softmax", "aam_softmax" or "triplet".
-        margin: Of the last three, in radians for aam_softmax.
-        scale: Of the cosines of am_softmax and aam_softmax.
-        margin_epochs: In which the margin rises from 0.
+        channels: Number of channels of ECAPA-TDNN's blocks.
+        loss: Loss of the speaker task: "softmax", "am_softmax", "aam_softmax" or "triplet".
+        margin: Margin of the last three, in radians for aam_softmax.
+        scale: Scale of the cosines of am_softmax and aam_softmax.
+        margin_epochs: Number of epochs in which the margin rises from 0.
         tasks: Labels of the corpus that are learned too (sex, digit), or "augmentation", its kind.
-        sharing: What stands between the embedding and the heads of all tasks; when null what is published,
+        sharing: Sharing between the embedding and the heads of all tasks; null is the published one,
             "segments" behind an x-vector network with softmax, else "hard". One with a network for each
-            task needs its option "trunk": the encoder makes the embedding, for all.
-        sharing_options: Its options, such as {trunk: {name: mlp, depth: 2}}.
-        weighting: Of these tasks.
-        balancing: Of these tasks' gradients; null is none.
-        sample_rate: To which recordings are brought, in Hz.
+            task needs its option "trunk": all tasks share the encoder's embedding.
+        sharing_options: Options of the sharing, such as {trunk: {name: mlp, depth: 2}}.
+        weighting: Weighting of the tasks' losses.
+        balancing: Balancing of the tasks' gradients; null is none.
+        sample_rate: Sample rate to which recordings are resampled, in Hz.
         seconds: Shortest and longest chunk to train on.
-        speakers: P of each batch.
-        chunks: K of each of these speakers.
-        batches: An epoch has.
-        epochs: Of the training.
-        epochs_plain: Of the training without augmentation, which "global" has; as many as ``epochs`` when
-            null.
-        fine_tuning_epochs: After that, with the larger margin and longer chunks.
-        fine_tuning_margin: The larger margin.
-        fine_tuning_seconds: Shortest and longest of these chunks.
+        speakers: Number of speakers in each batch (P).
+        chunks: Number of chunks of each of these speakers (K).
+        batches: Number of batches in an epoch.
+        epochs: Number of epochs of the training.
+        epochs_plain: Number of epochs of the training without augmentation, for "global"; null is
+            ``epochs``.
+        fine_tuning_epochs: Number of further epochs, with a larger margin and longer chunks.
+        fine_tuning_margin: Margin of the fine-tuning.
+        fine_tuning_seconds: Shortest and longest chunk of the fine-tuning.
         fine_tuning_lr: Peak learning rate of the fine-tuning.
         lr: Peak learning rate of the one-cycle schedule.
-        weight_decay: Of matrices.
+        weight_decay: Weight decay; applied to matrices only.
         precision: "32-true", or "bf16-mixed".
         compile: Whether encoders are compiled.
-        speeds: At which recordings are played beside their own; each makes new speakers.
-        augment: Of each chunk one at most: babble (of the batch), filter (a random channel), gain,
-            reverberation (synthetic), musan and rirs (of folders).
-        clean: Share of the chunks that stay as they are.
+        speeds: Further speeds at which recordings are played; each makes new speakers.
+        augment: Augmentations, at most one for each chunk: babble (from the batch), filter (a random
+            channel), gain, reverberation (synthetic), musan and rirs (from folders).
+        clean: Share of the chunks that are not augmented.
         musan: Folder in MUSAN's layout.
         rirs: Folder of room impulse responses.
-        spec_augment: Whether stretches of time and bands are hidden.
-        augment_global: Whether the network learns from changed recordings (speed, augment, SpecAugment) with
-            "global" too, though that hides the channel, which it keeps. Back-ends may anyway.
-        lda_dims: To choose among for the back-ends; 0 is none.
-        cohort_top: To choose among: the nearest training speakers for AS-norm; 0 is without.
+        spec_augment: Whether stretches of time and bands are masked.
+        augment_global: Whether the network is trained on changed recordings (speed, augment, SpecAugment)
+            with "global" too, although that hides the channel, which "global" keeps. Back-ends may use
+            them anyway.
+        lda_dims: LDA dimensions to choose among for the back-ends; 0 is none.
+        cohort_top: Numbers of nearest training speakers for AS-norm to choose among; 0 is none.
         crop_seconds: Length of the short test segments.
-        p_target: The prior for which scores are calibrated.
-        in_memory: Whether recordings are decoded once and held.
-        seeds: How often everything is repeated.
-        workers: Processes side by side, one thread each; 0 runs all in this one.
+        p_target: Prior for which scores are calibrated.
+        in_memory: Whether recordings are decoded once and kept in memory.
+        seeds: Number of repetitions, with other development speakers and initial weights.
+        workers: Parallel processes, one thread each; 0 runs everything in this one.
         loader_workers: Processes that read chunks.
-        accelerator: As Lightning names it.
-        devices: Processes of a training (DDP).
-        cache: Where archives are unpacked to.
-        output: Where run folders go.
-        resume: Folder of an interrupted run, to go on with under the same options.
+        accelerator: Name of Lightning's accelerator.
+        devices: Number of processes of a training (DDP).
+        cache: Folder that archives are unpacked to.
+        output: Folder of the run folders.
+        resume: Folder of an interrupted run, to resume with the same options.
     """
 
     data: Path
@@ -157,14 +160,14 @@ class Config:
             self.train_parts = ["train", "test"]
 
     def check(self) -> None:
-        """Refuse values that cannot be.
+        """Refuse values that cannot be used.
 
         Raises:
             ValueError: An option's value; the option is named.
         """
-        _known("encoder of speakers", names(self.encoder), ENCODERS)
-        _known("loss", [self.loss], LOSSES)
-        _known("augmentation", self.augment, AUGMENTATIONS)
+        _check_names("encoder of speakers", names(self.encoder), ENCODERS)
+        _check_names("loss", [self.loss], LOSSES)
+        _check_names("augmentation", self.augment, AUGMENTATIONS)
         counts = ("seeds", "epochs", "batches", "speakers", "chunks", "development_speakers", "devices")
         for name in counts:
             if getattr(self, name) < 1:
@@ -173,17 +176,18 @@ class Config:
             raise ValueError(f"--epochs_plain should be 1 or more. Found {self.epochs_plain}.")
         if not self.lda_dims or min(self.lda_dims) < 0 or 1 in self.lda_dims:
             raise ValueError(
-                f"--lda_dims should be 0, for none, or 2 and more: lengths are made 1. Found {self.lda_dims}."
+                f"--lda_dims should be 0, for none, or 2 and more: embeddings are scaled to length 1. "
+                f"Found {self.lda_dims}."
             )
         if bool(self.test_parts) == bool(self.test_speakers):
             raise ValueError(
-                f"--test_parts or --test_speakers should say what to test on, and not both. Found "
+                f"either --test_parts or --test_speakers should name what to test on. Found "
                 f"{self.test_parts} and {self.test_speakers}."
             )
         for kind, folder in (("musan", self.musan), ("rirs", self.rirs)):
             if (kind in self.augment) != (folder is not None):
                 raise ValueError(
-                    f"--{kind} should name a folder where --augment has '{kind}', and only there. Found "
+                    f"--{kind} should name a folder if and only if --augment has '{kind}'. Found "
                     f"{folder} and {self.augment}."
                 )
         if self.devices > 1 and self.workers:
@@ -195,8 +199,8 @@ class Config:
                 f"true with 'global'. Found {self.augment} and {self.augment_global}."
             )
 
-    def of(self, normalise: str) -> Config:
-        """The options for one normalisation."""
+    def for_normalisation(self, normalise: str) -> Config:
+        """Return the options for one normalisation."""
         if normalise != "global" or self.augment_global:
             return self
         epochs = self.epochs if self.epochs_plain is None else self.epochs_plain
@@ -204,11 +208,11 @@ class Config:
 
 
 def names(text: str) -> list[str]:
-    """What stands between commas."""
+    """Split a list of names at its commas."""
     return [name.strip() for name in text.split(",")]
 
 
-def _known(what: str, found: list[str], known: tuple[str, ...] | list[str]) -> None:
-    for name in found:
-        if name not in known:
-            raise unknown_name(what, name, known)
+def _check_names(kind: str, chosen: list[str], existing: tuple[str, ...] | list[str]) -> None:
+    for name in chosen:
+        if name not in existing:
+            raise unknown_name(kind, name, existing)

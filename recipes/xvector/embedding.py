@@ -14,17 +14,17 @@ from sennit.recipes.xvector.data import Segments
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-_SECONDS = 120.0  # of speech that is encoded together
+_SECONDS = 120.0  # of speech in a batch
 EMBEDDING, DRAWN = "embedding", "drawn/"
 
 
 def embed(encoder: Encoder, segments: Segments, *, augment: Augmentation | None = None) -> np.ndarray:
-    """The embedding of each segment, in their order; on the encoder's device, in evaluation mode.
+    """Return the embedding of each segment in order; computed on the encoder's device, in evaluation mode.
 
     Args:
-        encoder: Of speakers.
-        segments: Of recordings.
-        augment: What is done to the waveforms first, with random numbers that are always the same.
+        encoder: Speaker encoder.
+        segments: Segments to embed.
+        augment: Augmentation of the waveforms, with a fixed random seed.
 
     Shape:
         ``[N, embed_dim]``.
@@ -39,17 +39,19 @@ def embed_taps(
     augment: Augmentation | None = None,
     taps: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """The same, and what each tap gives: of frames their mean and standard deviation; and what was drawn.
+    """Return embeddings, the output of each tap, and the values that the augmentation drew.
+
+    Of a tap of frames, the mean and standard deviation are returned.
 
     Args:
-        encoder: As in `embed`.
-        segments: As in `embed`.
-        augment: As in `embed`.
-        taps: Their names; all when None.
+        encoder: Speaker encoder.
+        segments: Segments to embed.
+        augment: Augmentation of the waveforms, with a fixed random seed.
+        taps: Names of the taps; None is all.
 
     Shape:
-        ``[N, D]`` each, by name; `EMBEDDING` is the encoder's output; of what the augmentation drew ``[N]``
-        each, as ``"drawn/<name>"``.
+        ``[N, D]`` each, by name, with the encoder's output as `EMBEDDING`; drawn values ``[N]`` as
+        ``"drawn/<name>"``.
     """
     infos = [tap for tap in encoder.tap_info if taps is None or tap.name in taps]
     device = next(chain(encoder.parameters(), encoder.buffers())).device
@@ -57,30 +59,30 @@ def embed_taps(
     was_training = encoder.training
     encoder.eval()
     rows: list[np.ndarray] = []
-    found: dict[str, list[Tensor]] = {name: [] for name in (*(tap.name for tap in infos), EMBEDDING)}
+    outputs: dict[str, list[Tensor]] = {name: [] for name in (*(tap.name for tap in infos), EMBEDDING)}
     with torch.no_grad():
-        for own, x, mask in _batches(segments):
+        for indices, x, mask in _batches(segments):
             x, mask = x.to(device), None if mask is None else mask.to(device)
             if augment is not None:
                 after = augment(x, mask, generator=generator)
                 x, mask = after.x, after.mask
                 for name, drawn in after.drawn.items():
-                    found.setdefault(f"{DRAWN}{name}", []).append(drawn.cpu())
+                    outputs.setdefault(f"{DRAWN}{name}", []).append(drawn.cpu())
             out = encoder(x, mask)
-            rows.append(own)
-            found[EMBEDDING].append(out.pooled.float().cpu())
+            rows.append(indices)
+            outputs[EMBEDDING].append(out.pooled.float().cpu())
             for tap in infos:
                 value = out.taps[tap.name]
                 if tap.layout == "BTC":
                     value = StatisticsPooling(tap.dim)(value, out.tap_masks.get(tap.name))
-                found[tap.name].append(value.float().cpu())
+                outputs[tap.name].append(value.float().cpu())
     encoder.train(was_training)
     order = np.argsort(np.concatenate(rows))
-    return {name: torch.cat(values).numpy()[order] for name, values in found.items()}
+    return {name: torch.cat(values).numpy()[order] for name, values in outputs.items()}
 
 
 def _batches(segments: Segments) -> Iterator[tuple[np.ndarray, Tensor, Tensor | None]]:
-    """Segments of about the same length together: their places, waveforms, and a mask where they differ."""
+    """Yield batches of similar lengths: positions, waveforms, and a mask if lengths differ."""
     order = np.argsort(segments.counts / segments.recordings.rates[segments.rows], kind="stable")
     rate = segments.recordings.sample_rate
     batch: list[Tensor] = []
@@ -97,6 +99,6 @@ def _batches(segments: Segments) -> Iterator[tuple[np.ndarray, Tensor, Tensor | 
 
 def _joined(places: Sequence[int], batch: Sequence[Tensor]) -> tuple[np.ndarray, Tensor, Tensor | None]:
     x = pad_sequence(list(batch), batch_first=True)
-    lengths = torch.tensor([len(own) for own in batch])
+    lengths = torch.tensor([len(waveform) for waveform in batch])
     mask = torch.arange(x.shape[1]) < lengths.unsqueeze(1)
     return np.array(places), x, None if bool(mask.all()) else mask

@@ -1,4 +1,4 @@
-"""One job of the table: train a network, choose back-ends, score the test once."""
+"""A job of the comparison: train a network, choose back-ends, score the test once."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ import numpy as np
 from sennit.data.augment.waveform import OneOf, SpeedPerturbation
 from sennit.encoders import Encoder
 from sennit.recipes.xvector import ranks
-from sennit.recipes.xvector.augmenting import parts_of
+from sennit.recipes.xvector.augmenting import augmentations_of
 from sennit.recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
 from sennit.recipes.xvector.config import Config, names
 from sennit.recipes.xvector.corpora import Speakers, load, trials_of
-from sennit.recipes.xvector.data import Segments
-from sennit.recipes.xvector.labels import accuracies
-from sennit.recipes.xvector.network import encoder_of
+from sennit.recipes.xvector.data import Recordings, Segments
+from sennit.recipes.xvector.network import AUGMENTATION, MODALITY, encoder_of
 from sennit.recipes.xvector.reference import STATISTICS, MFCCStatistics
 from sennit.recipes.xvector.saved import save_speaker_model
 from sennit.recipes.xvector.train import train
+from sennit.tasks import MultiTaskModel, evaluate
 from sennit.tasks.verification.backend import Kind
+from torch.utils.data import DataLoader
 
 from sennit.files import write_bytes
 
 Job = Mapping[str, Any]
+_BATCH_SIZE = 16  # whole recordings that are scored together
 
 
 def jobs_of(config: Config) -> list[dict[str, Any]]:
-    """Every job; the long ones first, so that the workers end together."""
+    """Return every job; the long ones first, so that the workers end together."""
     systems = [
         (encoder, pooling)
         for encoder in sorted(names(config.encoder))  # the slower one is the first
@@ -46,27 +48,27 @@ def jobs_of(config: Config) -> list[dict[str, Any]]:
 
 
 def name_of(job: Job) -> str:
-    """The system of a job, as tables name it."""
+    """Return the name of a job's system in tables."""
     if job["encoder"] == STATISTICS:
         return "MFCC statistics"
     return str(job["encoder"] if job["encoder"] != "xvector" else f"xvector, {job['pooling']}")
 
 
 def file_of(job: Job) -> str:
-    """The name of what is kept of a job."""
+    """Return the name of a job's files."""
     return "-".join(str(job[key]) for key in ("encoder", "pooling", "normalise", "seed"))
 
 
 def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
-    """The result of a job: how it was trained, what was chosen; its scores go to ``folder/scores``.
+    """Return the result of a job: its training and its choices; the scores go to ``folder/scores``.
 
-    Checkpoints lie in ``folder/training`` until the job is done. A process that helps only trains.
+    Checkpoints stay in ``folder/training`` until the job is done. A helping process only trains.
     """
-    asked, config = config, config.of(job["normalise"])
+    options, config = config, config.for_normalisation(job["normalise"])
     speakers = load(config, job["seed"])
     if ranks.helps() and job["encoder"] == STATISTICS:
         return {}
-    own = folder / "training" / file_of(job)
+    checkpoints = folder / "training" / file_of(job)
     result: dict[str, Any] = {}
     model = None
     if job["encoder"] == STATISTICS:
@@ -75,13 +77,13 @@ def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
         ).eval()
     else:
         system = (job["encoder"], job["pooling"], job["normalise"])
-        said = f"{name_of(job)}, {job['normalise']}, seed {job['seed'] + 1}"
-        model, result = train(config, system, speakers, own, seed=job["seed"], name=said)
+        title = f"{name_of(job)}, {job['normalise']}, seed {job['seed'] + 1}"
+        model, result = train(config, system, speakers, checkpoints, seed=job["seed"], name=title)
         if ranks.helps():
             return result
         encoder = encoder_of(model)
-        result["labels"] = accuracies(config, model, speakers.test)
-    training = _learned_from(asked, encoder, speakers)
+        result["labels"] = label_accuracies(config, model, speakers.test)
+    training = _training_sets(options, encoder, speakers)
     development = {
         name: Embedded.of(encoder, segments)
         for name, segments in trials_of(speakers.development, config.crop_seconds).items()
@@ -98,35 +100,47 @@ def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
         for kind in KINDS
     }
     result["backends"] = {
-        kind: {**found.options, "development_min_cllr": found.min_cllr} for kind, found in chosen.items()
+        kind: {**choice.options, "development_min_cllr": choice.min_cllr} for kind, choice in chosen.items()
     }
     _score_test(config, encoder, speakers, chosen, folder / "scores", file_of(job))
     if model is not None and job["seed"] == 0:
-        best = min(chosen.values(), key=lambda found: found.min_cllr)
+        best = min(chosen.values(), key=lambda choice: choice.min_cllr)
         target = folder / "models" / "-".join((job["encoder"], job["pooling"], job["normalise"]))
         save_speaker_model(target, model, best.backend, p_target=config.p_target)
-    shutil.rmtree(own, ignore_errors=True)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return result
 
 
-def _learned_from(config: Config, encoder: Encoder, speakers: Speakers) -> dict[str, Embedded]:
-    """Embeddings of training segments as they are; with augmented ones; with other speeds as new speakers.
+def label_accuracies(config: Config, model: MultiTaskModel, recordings: Recordings) -> dict[str, float]:
+    """Return the accuracy of each label that was learned besides the speaker, on whole recordings."""
+    names = [name for name in config.tasks if name != AUGMENTATION]  # that is no label of a recording
+    if not names:
+        return {}
+    segments = Segments.whole(recordings, targets=names, modality=MODALITY)
+    loader = DataLoader(segments, batch_size=_BATCH_SIZE, collate_fn=model.collate)
+    metrics = evaluate(model, loader, answers=False).metrics
+    return {name: metrics[name]["accuracy"] for name in names if name in metrics}
 
-    Whatever the network was trained on: the one that tells development speakers apart best is taken.
+
+def _training_sets(config: Config, encoder: Encoder, speakers: Speakers) -> dict[str, Embedded]:
+    """Return embeddings of training segments: clean, with augmented ones, and with other speeds.
+
+    Other speeds make new speakers. The sets do not depend on the training of the network:
+    development speakers choose the best one.
     """
     segments = training_segments(speakers.train, config.crop_seconds)
     clean = Embedded.of(encoder, segments)
-    found = {"clean": clean}
+    sets = {"clean": clean}
     if config.augment:
-        noisy = Embedded.of(encoder, segments, OneOf(parts_of(config), clean=0.0))
-        found["clean and augmented"] = joined([clean, noisy])
+        noisy = Embedded.of(encoder, segments, OneOf(augmentations_of(config), clean=0.0))
+        sets["clean and augmented"] = joined([clean, noisy])
     if config.speeds:
         parts = [clean]
         for i, speed in enumerate(config.speeds, 1):
-            own = Embedded.of(encoder, segments, SpeedPerturbation([speed]))
-            parts.append(replace(own, speaker=own.speaker + i * len(speakers.train.corpus.speakers)))
-        found["clean and other speeds"] = joined(parts)
-    return found
+            faster = Embedded.of(encoder, segments, SpeedPerturbation([speed]))
+            parts.append(replace(faster, speaker=faster.speaker + i * len(speakers.train.corpus.speakers)))
+        sets["clean and other speeds"] = joined(parts)
+    return sets
 
 
 def _score_test(
@@ -137,8 +151,9 @@ def _score_test(
     folder: Path,
     name: str,
 ) -> None:
-    """Scores of all pairs of the test, whole recordings and a crop of each, with the embeddings; and those
-    of the development speakers, whose first row they are, the second one telling who is the same.
+    """Write the scores of all pairs of the test, of whole recordings and a crop of each, and the embeddings.
+
+    Those of the development trials have a second row, 1 for the same speaker.
     """
     kept: dict[str, np.ndarray] = {"speakers": np.array(speakers.test.corpus.speakers)}
     sets = {
@@ -146,16 +161,16 @@ def _score_test(
         f"{config.crop_seconds:g} s": Segments.crops(speakers.test, config.crop_seconds, count=1),
     }
     for length, segments in sets.items():
-        own = Embedded.of(encoder, segments)
-        pairs, _ = own.pairs()
-        kept |= {f"speaker/{length}": own.speaker}
-        kept[f"embedding/{length}"] = own.x.astype(np.float32)
-        for kind, found in chosen.items():
-            scores = found.backend.score(own.x, own.x, pairs=pairs)
+        embedded = Embedded.of(encoder, segments)
+        pairs, _ = embedded.pairs()
+        kept |= {f"speaker/{length}": embedded.speaker}
+        kept[f"embedding/{length}"] = embedded.x.astype(np.float32)
+        for kind, choice in chosen.items():
+            scores = choice.backend.score(embedded.x, embedded.x, pairs=pairs)
             kept[f"score/{kind}/{length}"] = scores.astype(np.float32)
-            calibration = found.calibrations[length]
+            calibration = choice.calibrations[length]
             kept[f"calibration/{kind}/{length}"] = np.array([calibration.scale, calibration.offset])
-            same, trials = found.development[length]
+            same, trials = choice.development[length]
             kept[f"development/{kind}/{length}"] = np.stack([trials, same]).astype(np.float32)
     folder.mkdir(exist_ok=True)
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Trains on augmented batches, and keeps the epoch that tells development speakers apart best."""
+"""Training on augmented batches, which keeps the epoch that separates development speakers best."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _SILENCE_S = 20.0
 
 @dataclass(frozen=True)
 class Choice:
-    """What chooses the epoch.
+    """The data and the rule that choose the epoch.
 
     Attributes:
-        segments: Of development speakers.
-        training: Of training speakers, two or more of each, for LDA.
-        file: Where the best weights are kept.
-        every: Epochs between looks; the last is always looked at.
-        name: Of the training, for what is said of its progress.
+        segments: Segments of development speakers.
+        training: Segments of training speakers, two or more of each, for LDA.
+        file: File of the best weights.
+        every: Number of epochs between evaluations; the last epoch is always evaluated.
+        name: Name of the training in progress messages.
     """
 
     segments: Segments
@@ -48,16 +48,16 @@ class Choice:
 class SpeakerLearner(Learner):
     """A `Learner` that augments batches on its device, and chooses the epoch by development speakers.
 
-    The epoch is that of the lowest minimal Cllr of their trials, by cosines after LDA (without which networks
-    rank otherwise): an equal error rate has few values where speakers are few.
+    The epoch is that of the lowest minimal Cllr of their trials, by cosines after LDA, without which the
+    ranking of networks changes. An equal error rate would take few values if there are few speakers.
 
     Args:
-        model: One modality, waveforms.
-        augment: Of batches.
-        fastest: Speed of the fastest chunk, 1 when none is changed.
-        spec_augment: Of frames.
-        choice: What chooses the epoch.
-        options: Of `Learner`.
+        model: Model of one modality, waveforms.
+        augment: Augmentation of batches.
+        fastest: Speed of the fastest chunk; 1 if none is changed.
+        spec_augment: Masking of frames.
+        choice: Choice of the epoch.
+        options: Options of `Learner`.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SpeakerLearner(Learner):
         self._fastest = fastest
         self.chosen: dict[str, float] = {"epoch": -1, "min_cllr": math.inf, "eer": math.inf}
         self.curve: list[list[float]] = []
-        self._said = self._started = time.monotonic()
+        self._said = time.monotonic()
         if spec_augment is not None:
             front_of(model).register_forward_hook(self._hidden)
 
@@ -95,33 +95,33 @@ class SpeakerLearner(Learner):
         # Chunks that were equally long before their speed changed: cut to the shortest, without padding.
         shortest = math.floor(batch.inputs[MODALITY].shape[1] / self._fastest)
         inputs = {**after.inputs, MODALITY: after.inputs[MODALITY][:, :shortest]}
-        masks = {name: own for name, own in after.masks.items() if name != MODALITY}
+        masks = {name: mask for name, mask in after.masks.items() if name != MODALITY}
         return replace(after, inputs=inputs, masks=masks)
 
     def on_train_epoch_end(self) -> None:
         epoch, last = self.current_epoch + 1, self.trainer.max_epochs
         if epoch % self._choice.every and epoch != last:
             return
-        found = self.look()
+        figures = self.evaluate_development()
         loss = float(self.trainer.callback_metrics.get("train/loss", math.nan))
-        self.curve.append([epoch, loss, found["eer"], found["min_cllr"]])
-        if found["min_cllr"] <= self.chosen["min_cllr"]:  # of equal ones the later
-            self.chosen = {"epoch": float(epoch), **found}
+        self.curve.append([epoch, loss, figures["eer"], figures["min_cllr"]])
+        if figures["min_cllr"] <= self.chosen["min_cllr"]:  # the later of equal ones
+            self.chosen = {"epoch": float(epoch), **figures}
             if self.trainer.is_global_zero:
-                write_bytes(self._choice.file, save(_own_memory(self.model.state_dict())))
+                write_bytes(self._choice.file, save(_copied(self.model.state_dict())))
         if time.monotonic() - self._said > _SILENCE_S:
             self._said = time.monotonic()
-            line = f"{self._choice.name}: epoch {epoch} of {last}, development EER {found['eer']:.1%}"
+            line = f"{self._choice.name}: epoch {epoch} of {last}, development EER {figures['eer']:.1%}"
             print(line, file=sys.stderr, flush=True)
 
-    def look(self) -> dict[str, float]:
-        """How well the development speakers are told apart."""
+    def evaluate_development(self) -> dict[str, float]:
+        """Return the minimal Cllr and the equal error rate of the development speakers."""
         encoder, training = encoder_of(self.model), self._choice.training
         most = min(encoder.embed_dim, int(training.speaker.max()))
         backend = Backend("cosine", lda_dim=most).fit(embed(encoder, training), training.speaker)
-        found = Embedded.of(encoder, self._choice.segments)
-        pairs, same = found.pairs()
-        scores = backend.score(found.x, found.x, pairs=pairs)
+        embedded = Embedded.of(encoder, self._choice.segments)
+        pairs, same = embedded.pairs()
+        scores = backend.score(embedded.x, embedded.x, pairs=pairs)
         return {"min_cllr": float(min_cllr(scores, same)), "eer": equal_error_rate(scores, same).value}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -133,5 +133,5 @@ class SpeakerLearner(Learner):
         self.chosen, self.curve = checkpoint["chosen"]["chosen"], checkpoint["chosen"]["curve"]
 
 
-def _own_memory(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}

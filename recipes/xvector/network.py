@@ -1,4 +1,4 @@
-"""The network: one modality, one or several tasks."""
+"""The network, of one modality and one or several tasks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODALITY, SPEAKER, AUGMENTATION = "speech", "speaker", "augmentation"
 
 
 def make_encoder(config: Config, name: str, pooling: str, normalise: str) -> Encoder:
-    """A new encoder of speakers."""
+    """Return a new speaker encoder."""
     common: dict[str, Any] = {
         "features": config.features,
         "sample_rate": config.sample_rate,
@@ -44,10 +44,10 @@ def make_encoder(config: Config, name: str, pooling: str, normalise: str) -> Enc
 
 
 def make_tasks(config: Config, corpus: Corpus, *, margin: float, warmup: int) -> dict[str, Task]:
-    """The speaker, and what is learned beside.
+    """Return the speaker task and the other tasks.
 
     Raises:
-        ValueError: A label that the corpus does not have.
+        ValueError: The corpus does not have a label.
     """
     classes = len(corpus.speakers) * (1 + len(config.speeds))
     options: dict[str, Any] = {}
@@ -60,21 +60,21 @@ def make_tasks(config: Config, corpus: Corpus, *, margin: float, warmup: int) ->
         speaker = create_task(name, classes, **options)
     tasks: dict[str, Task] = {SPEAKER: speaker}
     for name in config.tasks:
-        known = kinds_of(config) if name == AUGMENTATION else corpus.classes.get(name)
-        if known is None:
+        classes_of_task = kinds_of(config) if name == AUGMENTATION else corpus.classes.get(name)
+        if classes_of_task is None:
             raise ValueError(
                 f"--tasks should name labels of the corpus, {sorted(corpus.classes)}, or 'augmentation'. "
                 f"Found '{name}'."
             )
-        tasks[name] = Classification(list(known))
+        tasks[name] = Classification(list(classes_of_task))
     return tasks
 
 
 def make_sharing(config: Config, encoder: str) -> Sharing:
-    """What stands between the embedding and the heads.
+    """Return the sharing between the embedding and the heads.
 
-    Unless the options say what, softmax follows the published layers behind the embedding; losses with a
-    margin train it itself, as their papers have it.
+    By default softmax follows the published layers behind the embedding, and losses with a margin train
+    the embedding itself, as in their papers.
     """
     if config.sharing is not None:
         return create_sharing(config.sharing, **config.sharing_options)
@@ -86,7 +86,7 @@ def make_sharing(config: Config, encoder: str) -> Sharing:
 def build(
     config: Config, encoder: str, pooling: str, normalise: str, corpus: Corpus, *, margin: float, warmup: int
 ) -> MultiTaskModel:
-    """A new, untrained model; its fusion hands on what it gets, and stays so."""
+    """Return a new, untrained model, whose fusion is the identity and stays so."""
     encoders = {MODALITY: make_encoder(config, encoder, pooling, normalise)}
     fusion = create_fusion("concat", encoders, embed_dim=config.embed_dim)
     assert isinstance(fusion, LateConcat)
@@ -103,17 +103,17 @@ def build(
 
 
 def encoder_of(model: MultiTaskModel) -> SpeakerEncoder:
-    """The network's encoder."""
+    """Return the network's encoder."""
     encoder = model.fused_encoder.encoders[MODALITY]
     assert isinstance(encoder, SpeakerEncoder)
     return encoder
 
 
 def front_of(model: MultiTaskModel) -> SpeakerFrontEnd:
-    """Its front-end, from waveforms to frames."""
+    """Return the encoder's front-end, from waveforms to frames."""
     return encoder_of(model).front
 
 
 def targets_of(config: Config) -> Sequence[str]:
-    """Labels that samples bring along."""
+    """Return the labels that samples carry."""
     return (SPEAKER, *(name for name in config.tasks if name != AUGMENTATION))

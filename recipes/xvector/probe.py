@@ -1,4 +1,4 @@
-"""``python -m sennit.recipes.xvector probe``: what the taps of a network know."""
+"""``python -m sennit.recipes.xvector probe``: accuracies of probes at the taps of a network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     """Probe every tap of a saved network on a corpus.
 
     Raises:
-        ValueError: An option, or what of the corpus cannot be used.
+        ValueError: An option or something in the corpus cannot be used.
         OSError: Data are missing, or files cannot be written.
     """
     options = _options(arguments)
@@ -40,20 +40,22 @@ def main(arguments: Sequence[str]) -> None:
     console.print(f"{corpus.describe()}.", soft_wrap=True)
     recordings = InMemory(corpus, model.sample_rate)
     reference = _MeanMFCC(model.sample_rate)
-    asked = {"seconds": options.seconds, "count": options.count}
+    crops = {"seconds": options.seconds, "count": options.count}
     answers: list[Answer] = []
     with Progress() as progress:
         bar = progress.add_task("Probing", total=None)
         for question, plain in zip(
-            questions(model.encoder, recordings, **asked),
-            questions(reference, recordings, **asked),
+            questions(model.encoder, recordings, **crops),
+            questions(reference, recordings, **crops),
             strict=True,
         ):
             progress.update(bar, description=f"Probing: {question.name}")
             answers += _answers(question, plain, options.repeats)
     options.out.mkdir(parents=True, exist_ok=True)
-    told = {"corpus": corpus.describe(), "model": str(options.model), **asked, "repeats": options.repeats}
-    write_json(options.out / "probes.json", {**provenance(), **told, "table": [a.to_dict() for a in answers]})
+    about = {"corpus": corpus.describe(), "model": str(options.model), **crops, "repeats": options.repeats}
+    write_json(
+        options.out / "probes.json", {**provenance(), **about, "table": [a.to_dict() for a in answers]}
+    )
     write_text(options.out / "probes.csv", _csv(answers))
     write_bytes(options.out / "probes.png", render(draw(answers)))
     _show(console, answers)
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 class _MeanMFCC(MFCCStatistics):
-    """The mean of each MFCC: what is known without a network."""
+    """The mean of each MFCC, as a baseline without a network."""
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__(sample_rate, num_features=24, normalise="global")
@@ -73,25 +75,26 @@ class _MeanMFCC(MFCCStatistics):
 
 
 def _answers(question: Question, plain: Question, repeats: int) -> list[Answer]:
-    """The accuracy of each probe at each tap, and those of the baselines."""
-    found: dict[tuple[str, str], list[float]] = {}
+    """Return the accuracy of each probe at each tap, and those of the baselines."""
+    accuracies: dict[tuple[str, str], list[float]] = {}
     *_, last = question.features
     for seed in range(repeats):
         rows = question.split(seed)
         train, test = rows
-        found.setdefault((MAJORITY, ""), []).append(majority(question.label, train, test))
+        accuracies.setdefault((MAJORITY, ""), []).append(majority(question.label, train, test))
         mixed = shuffled(question.label, train, seed)
         (mfcc,) = plain.features.values()
         for kind in PROBES:
-            own = {**question.features, MFCC: mfcc}
-            for tap, x in own.items():
-                found.setdefault((tap, kind), []).append(probe(kind, x, question.label, *rows, seed=seed))
+            for tap, x in {**question.features, MFCC: mfcc}.items():
+                accuracies.setdefault((tap, kind), []).append(
+                    probe(kind, x, question.label, *rows, seed=seed)
+                )
             x = question.features[last]
-            found.setdefault((SHUFFLED, kind), []).append(probe(kind, x, mixed, *rows, seed=seed))
+            accuracies.setdefault((SHUFFLED, kind), []).append(probe(kind, x, mixed, *rows, seed=seed))
     classes = len(np.unique(question.label))
     return [
         Answer(question.name, tap, kind, values, classes, len(question.label), question.split_by)
-        for (tap, kind), values in found.items()
+        for (tap, kind), values in accuracies.items()
     ]
 
 
@@ -104,13 +107,23 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--model", type=Path, required=True, help="Folder of a model: one below 'models' of a run.")
     add("--data", type=Path, required=True, help="Folder, tar archive or manifest of the corpus.")
-    add("--corpus", default="librispeech", help=f"Its layout: {', '.join(LAYOUTS)} (%(default)s).")
-    add("--parts", nargs="*", default=[], help="Of LibriSpeech its subsets, of FSDD train and test.")
+    add("--corpus", default="librispeech", help=f"Layout of the corpus: {', '.join(LAYOUTS)} (%(default)s).")
+    add("--parts", nargs="*", default=[], help="Subsets of LibriSpeech, or train and test of FSDD.")
     add("--seconds", type=float, default=2.0, help="Length of the segments (%(default)s).")
     add("--count", type=int, default=4, help="Segments of each recording (%(default)s).")
-    add("--repeats", type=int, default=3, help="Splits and weights of each probe (%(default)s).")
-    add("--cache", type=Path, default=Path("runs/xvector/corpora"), help="Where archives are unpacked to.")
-    add("--out", type=Path, required=True, help="Folder of the table and the picture.")
+    add(
+        "--repeats",
+        type=int,
+        default=3,
+        help="Splits and initial weights of each probe (%(default)s).",
+    )
+    add(
+        "--cache",
+        type=Path,
+        default=Path("runs/xvector/corpora"),
+        help="Folder for unpacked archives.",
+    )
+    add("--out", type=Path, required=True, help="Folder of the table and the figure.")
     options = parser.parse_args(arguments)
     if options.repeats < 1:
         raise ValueError(f"--repeats should be 1 or more. Found {options.repeats}.")

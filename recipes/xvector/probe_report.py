@@ -1,4 +1,4 @@
-"""The answers of probes, and their picture."""
+"""The accuracies of probes, and their figure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _BASELINES = {"majority": ":", "shuffled labels": "-.", "mean MFCC": "--"}
 
 @dataclass(frozen=True)
 class Answer:
-    """How well a probe tells a label.
+    """The accuracy of a probe for a label.
 
     Attributes:
-        question: The label.
-        tap: Where it was read, or the baseline.
+        question: Label.
+        tap: Tap that was read, or baseline.
         probe: "linear" or "mlp"; "" for the majority.
-        values: The accuracy on each split.
-        classes: Of the label.
-        segments: In all.
-        split_by: What stays on one side of a split.
+        values: Accuracy on each split.
+        classes: Number of classes of the label.
+        segments: Number of segments.
+        split_by: Unit that stays on one side of a split.
     """
 
     question: str
@@ -38,11 +38,11 @@ class Answer:
 
     @property
     def mean(self) -> float:
-        """Over the splits."""
+        """Mean accuracy over the splits."""
         return float(np.mean(self.values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a table."""
+        """Return plain values for a table."""
         return {
             "question": self.question,
             "tap": self.tap,
@@ -56,7 +56,7 @@ class Answer:
 
 
 def draw(answers: Sequence[Answer]) -> Figure:
-    """A panel for each label: accuracy by depth, with the baselines as lines across."""
+    """Draw a panel for each label: accuracy by depth, with the baselines as horizontal lines."""
     names = list(dict.fromkeys(a.question for a in answers))
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
@@ -65,20 +65,20 @@ def draw(answers: Sequence[Answer]) -> Figure:
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(panels, names, strict=False):
-        own = [a for a in answers if a.question == name]
-        taps = list(dict.fromkeys(a.tap for a in own if a.tap not in _BASELINES))
+        of_label = [a for a in answers if a.question == name]
+        taps = list(dict.fromkeys(a.tap for a in of_label if a.tap not in _BASELINES))
         for kind in PROBES:
-            found = [a for tap in taps for a in own if (a.tap, a.probe) == (tap, kind)]
-            spread = [float(np.std(a.values)) for a in found]
+            by_depth = [a for tap in taps for a in of_label if (a.tap, a.probe) == (tap, kind)]
+            spread = [float(np.std(a.values)) for a in by_depth]
             line = {"marker": "o", "markersize": 4, "color": _COLOURS[kind]}
-            axes.errorbar(range(len(taps)), [a.mean for a in found], spread, label=kind, **line)
+            axes.errorbar(range(len(taps)), [a.mean for a in by_depth], spread, label=kind, **line)
         for baseline, style in _BASELINES.items():
-            for a in own:
+            for a in of_label:
                 if a.tap == baseline:
                     colour = _COLOURS.get(a.probe, "#9aa5b1")
                     label = baseline if a.probe in ("", "linear") else None
                     axes.axhline(a.mean, linestyle=style, color=colour, linewidth=1, label=label)
-        axes.set_title(f"{name} ({own[0].classes} classes, split by {own[0].split_by})", fontsize=9)
+        axes.set_title(f"{name} ({of_label[0].classes} classes, split by {of_label[0].split_by})", fontsize=9)
         axes.set_xticks(range(len(taps)), taps, rotation=60, ha="right", fontsize=7)
         axes.set_ylim(0, 1.03)
         axes.spines[["top", "right"]].set_visible(False)

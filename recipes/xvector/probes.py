@@ -14,7 +14,7 @@ PROBES = ("linear", "mlp")
 def probe(
     kind: str, x: np.ndarray, label: np.ndarray, train: np.ndarray, test: np.ndarray, *, seed: int
 ) -> float:
-    """The accuracy on some rows of a classifier of standardised features that learned from others.
+    """Return the accuracy on test rows of a classifier of standardised features, trained on other rows.
 
     Full-batch AdamW with a one-cycle rate; with "mlp" there is one hidden layer of 256 (Raj et al., "Probing
     the Information Encoded in X-Vectors", 2019, §3).
@@ -22,10 +22,10 @@ def probe(
     Args:
         kind: ``"linear"`` or ``"mlp"``.
         x: Features.
-        label: From 0 on.
-        train: Rows to learn from.
+        label: Class numbers, from 0.
+        train: Rows to train on.
         test: Rows to test on.
-        seed: Of the weights.
+        seed: Random seed of the initial weights.
 
     Shape:
         x ``[N, D]``, label ``[N]``.
@@ -46,13 +46,13 @@ def probe(
         if kind == "mlp":
             layers = [nn.Linear(inputs.shape[1], _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, classes)]
         net = nn.Sequential(*layers)
-    _learn(net, inputs[train], targets[train])
+    _fit(net, inputs[train], targets[train])
     with torch.no_grad():
         right = net(inputs[test]).argmax(1) == targets[test]
     return float(right.float().mean())
 
 
-def _learn(net: nn.Module, x: Tensor, y: Tensor) -> None:
+def _fit(net: nn.Module, x: Tensor, y: Tensor) -> None:
     optimizer = torch.optim.AdamW(net.parameters(), lr=_LR, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, total_steps=_STEPS)
     for _ in range(_STEPS):
@@ -63,12 +63,12 @@ def _learn(net: nn.Module, x: Tensor, y: Tensor) -> None:
 
 
 def majority(label: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    """The accuracy of always saying what is commonest among the rows to learn from."""
+    """Return the accuracy of always predicting the commonest class of the training rows."""
     return float((label[test] == np.bincount(label[train]).argmax()).mean())
 
 
 def shuffled(label: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:
-    """Labels, those of the rows to learn from in a random order."""
+    """Return the labels with those of the training rows shuffled."""
     out = label.copy()
     out[train] = np.random.default_rng(seed).permutation(label[train])
     return out

@@ -1,4 +1,4 @@
-"""What embeddings may know: labelled sets of segments, and how they are split so that nothing leaks."""
+"""The questions of probes: labelled sets of segments, and splits of them without leakage."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _CHANNEL_SEED = 7
 
 @dataclass(frozen=True)
 class Question:
-    """A label, with what is known of the segments.
+    """A label, with the features of the segments.
 
     Attributes:
-        name: Of the label.
-        features: By tap.
-        label: Of each segment.
-        group: What stays on one side of a split.
-        split_by: In words.
+        name: Name of the label.
+        features: Features of the segments by tap.
+        label: Label of each segment.
+        group: Group of each segment, which stays on one side of a split.
+        split_by: Description of the groups.
 
     Shape:
         features ``[N, D]`` each, label and group ``[N]``.
@@ -50,11 +50,11 @@ class Question:
     split_by: str
 
     def split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to learn from, and to test on: a third of the groups, or of each speaker's for speakers."""
+        """Return rows to train on and to test on: a third of the groups (of each speaker's)."""
         random = np.random.default_rng(seed)
         if self.name == "speaker":
             tested = [
-                g for own in np.unique(self.label) for g in _third(self.group[self.label == own], random)
+                g for name in np.unique(self.label) for g in _third(self.group[self.label == name], random)
             ]
         else:
             tested = list(_third(self.group, random))
@@ -68,7 +68,7 @@ def _third(groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 class Channel(Augmentation):
-    """Each recording through one of a few channels, which are always the same filters."""
+    """A filter of each recording by one of a few fixed channels."""
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
@@ -82,12 +82,12 @@ class Channel(Augmentation):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         which = torch.randint(CHANNELS, (len(rows),), generator=generator)
         middle = torch.full((len(rows),), self.responses.shape[1] // 2, device=x.device)
-        own = x.index_select(0, rows.to(x.device))
-        return convolve(own, self.responses[which].to(x.device), middle), {"channel": which}
+        chosen = x.index_select(0, rows.to(x.device))
+        return convolve(chosen, self.responses[which].to(x.device), middle), {"channel": which}
 
 
 class EvenSpeed(Augmentation):
-    """Another speed, and the same length for all: it should not tell the speed."""
+    """A change of speed after which all have the same length, which would give the speed away."""
 
     keeps_length = False
 
@@ -104,13 +104,13 @@ class EvenSpeed(Augmentation):
 
 
 def questions(encoder: Encoder, recordings: Recordings, *, seconds: float, count: int) -> Iterator[Question]:
-    """Every label that can be asked for, one after the other.
+    """Yield every label that can be probed.
 
     Args:
-        encoder: Whose taps are read.
-        recordings: Of the corpus.
+        encoder: Encoder whose taps are read.
+        recordings: Recordings of the corpus.
         seconds: Length of the segments.
-        count: Of each recording.
+        count: Number of segments of each recording.
     """
     corpus, rate = recordings.corpus, recordings.sample_rate
     segments = Segments.crops(recordings, seconds, count=count)
@@ -122,45 +122,46 @@ def questions(encoder: Encoder, recordings: Recordings, *, seconds: float, count
         yield Question("speaker", features, speaker, group, "recording" if repeated else "crop")
     for name, column in corpus.labels.items():
         label = column[segments.rows]
-        known = label >= 0
-        if len(np.unique(label[known])) > 1:
-            own = {tap: x[known] for tap, x in features.items()}
-            yield Question(name, own, label[known], speaker[known], "speaker")
+        labelled = label >= 0
+        if len(np.unique(label[labelled])) > 1:
+            kept = {tap: x[labelled] for tap, x in features.items()}
+            yield Question(name, kept, label[labelled], speaker[labelled], "speaker")
     kinds = {
         "babble": Babble(),
         "filter": RandomFilter(rate),
         "gain": RandomGain(),
         "reverberation": SyntheticReverberation(rate),
     }
-    asked: dict[str, tuple[Augmentation, str]] = {
+    augmentations: dict[str, tuple[Augmentation, str]] = {
         "speed": (EvenSpeed(), "speed"),
         "augmentation": (OneOf(kinds, clean=1 / (len(kinds) + 1)), "kind"),
         "channel": (Channel(rate), "channel"),
     }
-    for name, (augment, drawn) in asked.items():
-        own = _features(encoder, segments, augment)
-        yield Question(name, own, own.pop(f"{DRAWN}{drawn}").astype(np.int64), speaker, "speaker")
+    for name, (augment, drawn) in augmentations.items():
+        augmented = _features(encoder, segments, augment)
+        label = augmented.pop(f"{DRAWN}{drawn}").astype(np.int64)
+        yield Question(name, augmented, label, speaker, "speaker")
     lengths = [s for s in LENGTHS_S if s <= float(np.median(corpus.seconds))]
     if len(lengths) > 1:
         parts = [Segments.crops(recordings, s, count=1) for s in lengths]
-        whole = [own.counts >= s * recordings.rates[own.rows] for s, own in zip(lengths, parts, strict=True)]
-        found = [_features(encoder, own) for own in parts]
-        own = {
-            tap: np.concatenate([x[tap][keep] for x, keep in zip(found, whole, strict=True)])
-            for tap in found[0]
+        whole = [p.counts >= s * recordings.rates[p.rows] for s, p in zip(lengths, parts, strict=True)]
+        by_length = [_features(encoder, p) for p in parts]
+        joined = {
+            tap: np.concatenate([x[tap][keep] for x, keep in zip(by_length, whole, strict=True)])
+            for tap in by_length[0]
         }
         label = np.repeat(np.arange(len(lengths)), [int(keep.sum()) for keep in whole])
         groups = np.concatenate([p.speaker[keep] for p, keep in zip(parts, whole, strict=True)])
-        yield Question("length", own, label, groups, "speaker")
+        yield Question("length", joined, label, groups, "speaker")
 
 
 def _features(
     encoder: Encoder, segments: Segments, augment: Augmentation | None = None
 ) -> dict[str, np.ndarray]:
-    """Taps from shallow to deep; the embedding once, where a tap is the same."""
-    found = embed_taps(encoder, segments, augment=augment)
+    """Return the features of the taps from shallow to deep; an embedding that equals a tap comes once."""
+    features = embed_taps(encoder, segments, augment=augment)
     names: Sequence[str] = [tap.name for tap in encoder.tap_info]
-    if names and np.array_equal(found[names[-1]], found[EMBEDDING]):
-        found[f"{names[-1]} (embedding)"] = found.pop(EMBEDDING)
-        del found[names[-1]]
-    return found
+    if names and np.array_equal(features[names[-1]], features[EMBEDDING]):
+        features[f"{names[-1]} (embedding)"] = features.pop(EMBEDDING)
+        del features[names[-1]]
+    return features

@@ -1,4 +1,4 @@
-"""Several processes of one training: all take the same folder, and the first alone does the rest."""
+"""Several processes of one training: they share a folder, and only the first does everything else."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ _FOLDER = "SENNIT_XVECTOR_FOLDER"
 
 
 def helps() -> bool:
-    """Whether this process was started by the first one, to train beside it."""
+    """Return whether the first process started this one to train beside it."""
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def share(folder: Path) -> None:
-    """Tell the processes that the training will start where the run is."""
+    """Set the run folder for the processes that the training will start."""
     os.environ[_FOLDER] = str(folder)
 
 
 def shared() -> Path:
-    """Where the run is, in a process that `helps`.
+    """Return the run folder, in a process that `helps`.
 
     Raises:
-        RuntimeError: The first process did not say it.
+        RuntimeError: The first process did not set it.
     """
     if _FOLDER not in os.environ:
         raise RuntimeError(
-            "a run of several processes should be started as one, with --devices: it starts the others on "
-            "the same machine. Found a process of another start (torchrun?)."
+            "a run of several processes should be started once, with --devices: it starts the others on "
+            "the same machine. Found a process that something else started (torchrun?)."
         )
     return Path(os.environ[_FOLDER])

@@ -1,4 +1,4 @@
-"""Recordings that someone brings along: brought to the model's rate, or refused with the reason."""
+"""A user's recordings: resampled to the model's rate, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Speech:
     """A recording.
 
     Attributes:
-        path: Its file.
-        waveform: At the model's rate.
-        seconds: Of speech in it.
-        notes: What was done to it.
+        path: Path of the file.
+        waveform: Waveform at the model's rate.
+        seconds: Seconds of speech in it.
+        notes: Remarks on changes to it.
 
     Shape:
         waveform ``[T]``.
@@ -39,9 +39,9 @@ def read_speech(path: str | Path, sample_rate: int, *, min_seconds: float) -> Sp
     """Read a recording, and refuse one with too little speech.
 
     Args:
-        path: Of the file.
-        sample_rate: To which it is brought, in Hz.
-        min_seconds: Of speech, as the energy tells it (`EnergyVAD`).
+        path: Path of the file.
+        sample_rate: Sample rate of the waveform, in Hz.
+        min_seconds: Fewest seconds of speech, detected by its energy (`EnergyVAD`).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -54,8 +54,8 @@ def read_speech(path: str | Path, sample_rate: int, *, min_seconds: float) -> Sp
     whole = len(x) / sample_rate
     if whole < max(min_seconds, _WINDOW_S):
         raise ValueError(
-            f"'{path}' should last {min_seconds:g} s or more. Found {whole:.2f} s. It is too short to tell "
-            f"who speaks: record more, or lower --min_seconds."
+            f"'{path}' should last {min_seconds:g} s or more. Found {whole:.2f} s. It is too short to "
+            f"identify a speaker: record more, or lower --min_seconds."
         )
     vad = EnergyVAD(sample_rate)
     seconds = float(vad(x.unsqueeze(0)).sum()) * vad.hop / sample_rate
@@ -70,18 +70,18 @@ def read_speech(path: str | Path, sample_rate: int, *, min_seconds: float) -> Sp
 
 
 def files_of(paths: Iterable[str | Path]) -> list[Path]:
-    """Files, and those below folders, in the order of their names.
+    """Return files, and those below folders, sorted by name.
 
     Raises:
-        FileNotFoundError: There is nothing at a path, or no recording in a folder.
+        FileNotFoundError: A path does not exist, or a folder holds no recording.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in map(Path, paths):
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         below = audio_below(path)
         if not below:
             raise FileNotFoundError(f"'{path}' should hold recordings ({', '.join(SUFFIXES)}). Found none.")
-        found += below
-    return found
+        files += below
+    return files

@@ -1,4 +1,4 @@
-"""What every network is compared with: statistics of MFCCs, as embeddings."""
+"""The baseline of every network: statistics of MFCCs as embeddings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ STATISTICS = "statistics"
 
 
 class MFCCStatistics(Encoder):
-    """Mean and standard deviation of each MFCC over the recording; nothing is learned.
+    """Mean and standard deviation of each MFCC over the recording, without any training.
 
-    Without the means where each recording's are removed.
+    The means are left out if the normalisation removes those of each recording.
 
     Args:
-        sample_rate: In Hz.
-        num_features: MFCCs.
+        sample_rate: Sample rate in Hz.
+        num_features: Number of MFCCs.
         normalise: ``"utterance"`` or ``"global"``.
 
     Shape:

@@ -1,4 +1,4 @@
-"""The report: the table, the pictures, how each network was trained and what was chosen."""
+"""The report: the table, the figures, and the training and choices of each network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sennit.recipes.harness.run import command, versions
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.job import name_of
 from sennit.recipes.xvector.pictures import draw_training, pictures
-from sennit.recipes.xvector.scores import Row
+from sennit.recipes.xvector.scores import SystemResult
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
 _ABOUT = (
     "All pairs of test utterances are scored once, whole and by a crop of each. Development speakers, held "
-    "out of the training data, choose the epoch, the back-end's options and the calibration; the table's "
+    "out of the training data, determine the epoch, the back-end's options and the calibration; the table's "
     "misses and false alarms are at the threshold that follows from it.",
     "Where each speaker has a single session, the channel gives the speaker away: features of 'global' "
     "normalisation keep it, those of 'utterance' have the mean of each recording (or crop) removed.",
@@ -30,35 +30,37 @@ _ABOUT = (
 )
 
 
-def table_of(rows: Sequence[Row]) -> Grid:
-    """A system, normalisation and back-end a line, the lengths of segments in columns."""
+def table_of(rows: Sequence[SystemResult]) -> Grid:
+    """Return a line for each system, normalisation and back-end, with the lengths of segments in columns."""
     lengths = list(dict.fromkeys(row.length for row in rows))
     keys = list(dict.fromkeys((row.normalise, row.system, row.backend) for row in rows))
-    found = {(row.normalise, row.system, row.backend, row.length): row for row in rows}
+    results = {(row.normalise, row.system, row.backend, row.length): row for row in rows}
     lines = [
-        [*key, *(text for length in lengths for text in _figures(found[*key, length]))]
+        [*key, *(text for length in lengths for text in _figures(results[*key, length]))]
         for key in sorted(keys, key=lambda key: key[0])
     ]
     head = [f"{length}: {what}" for length in lengths for what in ("EER %", "minDCF")]
     return Grid(["normalise", "system", "back-end", *head], lines)
 
 
-def _figures(row: Row) -> list[str]:
+def _figures(row: SystemResult) -> list[str]:
     low, high = row.eer_interval
     return [f"{100 * row.eer:.2f} [{100 * low:.2f}, {100 * high:.2f}]", f"{row.min_dcf['0.01']:.3f}"]
 
 
 def labels_of(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> list[Grid]:
-    """Where labels were learned beside the speaker: how many test recordings' are told, in a table."""
-    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    """Return a table of the test accuracies of labels that were learned besides the speaker, if any."""
+    accuracies: dict[tuple[str, str], dict[str, list[float]]] = {}
     for job, result in zip(jobs, results, strict=True):
         for name, value in result.get("labels", {}).items():
-            own = found.setdefault((job["normalise"], name_of(job)), {})
-            own.setdefault(name, []).append(100 * value)
-    if not found:
+            of_system = accuracies.setdefault((job["normalise"], name_of(job)), {})
+            of_system.setdefault(name, []).append(100 * value)
+    if not accuracies:
         return []
-    names = list(dict.fromkeys(name for own in found.values() for name in own))
-    lines = [[*key, *(_over_seeds(own.get(name, [])) for name in names)] for key, own in found.items()]
+    names = list(dict.fromkeys(name for values in accuracies.values() for name in values))
+    lines = [
+        [*key, *(_over_seeds(values.get(name, [])) for name in names)] for key, values in accuracies.items()
+    ]
     return [Grid(["normalise", "system", *(f"{name}: accuracy %" for name in names)], lines)]
 
 
@@ -68,11 +70,11 @@ def _over_seeds(values: Sequence[float]) -> str:
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
-def csv_of(rows: Sequence[Row]) -> str:
-    """All figures as CSV; lists and pairs as JSON."""
+def csv_of(rows: Sequence[SystemResult]) -> str:
+    """Return all figures as CSV, with lists and pairs as JSON."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([f.name for f in dataclasses.fields(Row)])
+    writer.writerow([f.name for f in dataclasses.fields(SystemResult)])
     for row in rows:
         values = dataclasses.asdict(row).values()
         writer.writerow([v if isinstance(v, (str, float)) else json.dumps(v) for v in values])
@@ -82,26 +84,26 @@ def csv_of(rows: Sequence[Row]) -> str:
 def write_page(
     folder: Path,
     config: Config,
-    told: Sequence[str],
-    rows: Sequence[Row],
+    notes: Sequence[str],
+    rows: Sequence[SystemResult],
     jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write ``report.html``, and each of its pictures of scores as PNG."""
+    """Write ``report.html``, and each of its figures of scores as a PNG file."""
     blocks: list[Block] = [*map(Text, _ABOUT), Heading("Results"), table_of(rows)]
     blocks += labels_of(jobs, results)
-    blocks += [Heading("Decisions"), _decisions(rows), Heading("Pictures")]
+    blocks += [Heading("Decisions"), _decisions(rows), Heading("Figures")]
     for name, (png, caption) in pictures(folder, jobs, p_target=config.p_target).items():
         (folder / f"{name}.png").write_bytes(png)
         blocks.append(Picture(png, caption))
-    blocks += [Heading("Training"), *_training(jobs, results), Heading("What was chosen")]
-    blocks += [_choices(jobs, results), Heading("Data"), *map(Text, told)]
+    blocks += [Heading("Training"), *_training(jobs, results), Heading("Choices")]
+    blocks += [_choices(jobs, results), Heading("Data"), *map(Text, notes)]
     blocks += [Heading("This run"), Text(command())]
     blocks.append(Text(", ".join(f"{name} {version}" for name, version in versions().items())))
     write_report(folder / "report.html", title="Speaker verification", blocks=blocks)
 
 
-def _decisions(rows: Sequence[Row]) -> Grid:
+def _decisions(rows: Sequence[SystemResult]) -> Grid:
     head = [
         "normalise",
         "system",
@@ -147,7 +149,7 @@ def _training(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, 
         "epoch",
         "development EER %",
     ]
-    return [Picture(draw_training(curves), "Of the first seed"), Grid(head, lines)]
+    return [Picture(draw_training(curves), "Training with the first seed"), Grid(head, lines)]
 
 
 def _choices(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> Grid:

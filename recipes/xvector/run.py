@@ -1,4 +1,4 @@
-"""``python -m sennit.recipes.xvector``: fill the table, show it, write the run folder."""
+"""A run: train and score every system, print the table, write the run folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import split
 from sennit.recipes.xvector.job import jobs_of, name_of, run_job
 from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
-from sennit.recipes.xvector.scores import Row, read_scores, rows_of, units_of
+from sennit.recipes.xvector.scores import SystemResult, read_scores, rows_of, units_of
 from sennit.recipes.xvector.sharing import check_parts
 
 from sennit.files import write_json, write_text
@@ -30,19 +30,19 @@ def run(config: Config, text: str) -> Path:
         text: Options that shape the result, as YAML; a run resumes under the same.
 
     Raises:
-        ValueError: An option, or what of the corpus cannot be used.
+        ValueError: An option or something in the corpus cannot be used.
         OSError: Data are missing, or the folder cannot be written.
     """
     check_parts(config)
-    parts = [split(config, seed) for seed in range(config.seeds)]  # without data there is no run
+    splits = [split(config, seed) for seed in range(config.seeds)]  # fails before a folder is made
     if ranks.helps():
         return _help(config)
     folder = RunFolder(config.output, text, resume=config.resume).path
     ranks.share(folder)
     console = Console()
-    train, development, test = (corpus.describe() for corpus in parts[0])
-    told = [f"To train on: {train}.", f"To choose by: {development}.", f"To test: {test}."]
-    console.print(*told, f"Writing to {folder}", sep="\n", soft_wrap=True)
+    train, development, test = (corpus.describe() for corpus in splits[0])
+    notes = [f"To train on: {train}.", f"To choose by: {development}.", f"To test: {test}."]
+    console.print(*notes, f"Writing to {folder}", sep="\n", soft_wrap=True)
     jobs = jobs_of(config)
     results = run_jobs(
         partial(run_job, config, folder),
@@ -53,21 +53,21 @@ def run(config: Config, text: str) -> Path:
     )
     rows = rows_of(folder, jobs, p_target=config.p_target)
     units = units_of(read_scores(folder, jobs[0]))
-    write_json(folder / "metrics.json", _metrics(config, told, units, rows, jobs, results))
+    write_json(folder / "metrics.json", _metrics(config, notes, units, rows, jobs, results))
     write_text(folder / "table.csv", csv_of(rows))
     _show(console, rows)
     for grid in labels_of(jobs, results):
-        told_apart = Table(*grid.header, title="Labels of whole test recordings", title_justify="left")
+        accuracies = Table(*grid.header, title="Labels of whole test recordings", title_justify="left")
         for line in grid.rows:
-            told_apart.add_row(*line)
-        console.print(told_apart)
-    write_page(folder, config, [*told, f"The bootstrap draws test {units}."], rows, jobs, results)
+            accuracies.add_row(*line)
+        console.print(accuracies)
+    write_page(folder, config, [*notes, f"The bootstrap draws test {units}."], rows, jobs, results)
     console.print(f"Models: {folder / 'models'}\nReport: {folder / 'report.html'}", soft_wrap=True)
     return folder
 
 
 def _help(config: Config) -> Path:
-    """Train what the first process trains, and leave all else to it."""
+    """Train what the first process trains, and leave everything else to it."""
     folder = ranks.shared()
     done = Jobs(folder / "jobs.jsonl")
     for job in jobs_of(config):
@@ -78,15 +78,15 @@ def _help(config: Config) -> Path:
 
 def _metrics(
     config: Config,
-    told: Sequence[str],
+    notes: Sequence[str],
     units: str,
-    rows: Sequence[Row],
+    rows: Sequence[SystemResult],
     jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     return {
         **provenance(),
-        "data": list(told),
+        "data": list(notes),
         "seeds": list(range(config.seeds)),
         "interval": f"95 %, bootstrap over test {units}, drawn once for all seeds",
         "table": [dataclasses.asdict(row) for row in rows],
@@ -94,9 +94,10 @@ def _metrics(
     }
 
 
-def _show(console: Console, rows: Sequence[Row]) -> None:
+def _show(console: Console, rows: Sequence[SystemResult]) -> None:
     grid = table_of(rows)
-    shown = [i for i, name in enumerate(grid.header) if not name.endswith("minDCF")]  # that is too wide
+    # With the detection costs the table would be too wide.
+    shown = [i for i, name in enumerate(grid.header) if not name.endswith("minDCF")]
     table = Table(title="Equal error rate in % [95 % interval]", title_justify="left")
     for i in shown:
         name = grid.header[i].removesuffix(": EER %")

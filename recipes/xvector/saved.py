@@ -1,4 +1,4 @@
-"""A folder that verifies: the network, the back-end with its calibration, and what they are for."""
+"""A saved speaker model: a folder with the network, the back-end and its calibration."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NETWORK, BACKEND, ABOUT = "network", "backend.safetensors", "speaker.json"
 
 @dataclass(frozen=True)
 class SpeakerModel:
-    """From waveforms to scores and decisions.
+    """A network and a back-end, from waveforms to scores and decisions.
 
     Attributes:
-        network: With one modality, "speech".
-        backend: Calibrated.
-        p_target: The prior that it was calibrated for.
-        fingerprint: Of the files; embeddings of other models do not compare.
+        network: Network of one modality, "speech".
+        backend: Calibrated back-end.
+        p_target: Prior that the back-end was calibrated for.
+        fingerprint: Hash of the files; embeddings of different models cannot be compared.
     """
 
     network: MultiTaskModel
@@ -45,13 +45,13 @@ class SpeakerModel:
 
         Raises:
             FileNotFoundError: There is no such folder, or a file is missing in it.
-            ValueError: A file is truncated, was changed, or is of another model.
+            ValueError: A file is truncated, was changed, or belongs to another model.
         """
         path = Path(folder)
         if not (path / ABOUT).is_file():
             raise FileNotFoundError(
-                f"'{path}' should be the folder of a speaker model, with '{ABOUT}' in it. Found none. Take "
-                f"one below 'models' of a run of `python -m sennit.recipes.xvector`."
+                f"'{path}' should be the folder of a speaker model, with '{ABOUT}' in it. Found none. Give "
+                f"a folder below 'models' of a run of `python -m sennit.recipes.xvector`."
             )
         try:
             about = json.loads((path / ABOUT).read_text())
@@ -61,8 +61,8 @@ class SpeakerModel:
         backend = Backend.load(path / BACKEND)
         if about["fingerprint"] != _fingerprint(path):
             raise ValueError(
-                f"'{path}' should hold the network and the back-end that were saved together. Found another "
-                f"one of the two. Copy the whole folder again."
+                f"'{path}' should hold the network and the back-end that were saved together. Found one "
+                f"of them replaced. Copy the whole folder again."
             )
         return cls(network, backend, float(about["p_target"]), about["fingerprint"])
 
@@ -72,24 +72,24 @@ class SpeakerModel:
 
     @property
     def sample_rate(self) -> int:
-        """Of the waveforms that it reads, in Hz."""
+        """Sample rate of the waveforms that it reads, in Hz."""
         rate = front_of(self.network).sample_rate
         assert rate is not None
         return rate
 
     @torch.no_grad()
     def embed(self, waveforms: Sequence[Tensor]) -> np.ndarray:
-        """The embedding of each waveform ``[T]``, as the network gives it.
+        """Return the network's embedding of each waveform ``[T]``.
 
         Shape:
             ``[N, embed_dim]``.
         """
-        found = [self.encoder(x.unsqueeze(0)).pooled for x in waveforms]
-        return np.asarray(torch.cat(found).float().numpy())
+        embeddings = [self.encoder(x.unsqueeze(0)).pooled for x in waveforms]
+        return np.asarray(torch.cat(embeddings).float().numpy())
 
 
 def save_speaker_model(folder: Path, network: MultiTaskModel, backend: Backend, *, p_target: float) -> None:
-    """Write a folder that `SpeakerModel.from_pretrained` reads, whole or not at all.
+    """Write a folder that `SpeakerModel.from_pretrained` reads, atomically.
 
     Raises:
         OSError: It cannot be written.
@@ -105,7 +105,7 @@ def save_speaker_model(folder: Path, network: MultiTaskModel, backend: Backend, 
 
 
 def _fingerprint(folder: Path) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in (folder / NETWORK / "model.safetensors", folder / BACKEND):
-        found.update(path.read_bytes())
-    return found.hexdigest()[:16]
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""From the scores of the test to rows of a table."""
+"""The results of each system, from the scores of the test."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ PRIORS = (0.01, 0.001)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure of the table: a system with a back-end, on segments of one length.
+class SystemResult:
+    """The results of a system with a back-end, on segments of one length.
 
     Attributes:
         system: Network and pooling.
-        normalise: Of the features.
+        normalise: Normalisation of the features.
         backend: "cosine" or "plda".
-        length: Of the segments.
-        eer: Mean over seeds; a rate from 0 to 1.
-        eer_std: Over seeds.
-        eer_interval: 95 % of the mean over seeds, test speakers (see `units_of`) drawn once for all of them.
-        min_dcf: By prior.
-        min_dcf_interval: By prior.
-        cllr: After the calibration on development speakers.
+        length: Length of the segments.
+        eer: Equal error rate from 0 to 1, the mean over seeds.
+        eer_std: Standard deviation of the equal error rate over seeds.
+        eer_interval: 95 % interval of the mean over seeds, with the same draws of test speakers (see
+            `units_of`) for all seeds.
+        min_dcf: Minimal detection cost by prior.
+        min_dcf_interval: Interval of the minimal detection cost by prior.
+        cllr: Cllr after the calibration on development speakers.
         miss: Share of target trials rejected at the threshold from development speakers.
         false_alarm: Share of non-target trials accepted there.
-        eers: One a seed.
-        trials: Target and non-target ones.
+        eers: Equal error rate of each seed.
+        trials: Numbers of target and non-target trials.
     """
 
     system: str
@@ -56,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Trials:
-    """All trials of a job, with one back-end and one length."""
+    """The trials of a job with one back-end and one length."""
 
     scores: np.ndarray
     same: np.ndarray
@@ -65,23 +66,23 @@ class Trials:
 
     @property
     def curve(self) -> DetCurve:
-        """Their DET curve."""
+        """DET curve of the trials."""
         return det_curve(self.scores, self.same)
 
 
 def read_scores(folder: Path, job: Job) -> dict[str, np.ndarray]:
-    """What `run_job` kept of the test."""
+    """Return the scores that `run_job` wrote."""
     with np.load(folder / "scores" / f"{file_of(job)}.npz") as stored:
         return dict(stored)
 
 
 def lengths_of(kept: Mapping[str, np.ndarray]) -> list[str]:
-    """Of the test's segments."""
+    """Return the lengths of the test's segments."""
     return [name.partition("/")[2] for name in kept if name.startswith("embedding/")]
 
 
 def trials_of(kept: Mapping[str, np.ndarray], kind: str, length: str) -> Trials:
-    """The trials of one back-end and length."""
+    """Return the trials of one back-end and length."""
     speaker = kept[f"speaker/{length}"]
     pairs = np.triu_indices(len(speaker), 1)
     first, second = (speaker[rows] for rows in pairs)
@@ -92,32 +93,33 @@ def trials_of(kept: Mapping[str, np.ndarray], kind: str, length: str) -> Trials:
 
 
 def together(kept: Sequence[Mapping[str, np.ndarray]], kind: str, length: str, *, p_target: float) -> Trials:
-    """The trials of several networks as one: the mean of their log-likelihood ratios, calibrated anew on the
-    development trials, which are the same for all of them.
+    """Fuse several networks: average their log-likelihood ratios, and calibrate them on development trials.
+
+    These trials are the same for all networks.
     """
-    systems = [trials_of(own, kind, length) for own in kept]
-    test = np.mean([own.calibration.llr(own.scores) for own in systems], 0)
+    systems = [trials_of(scores, kind, length) for scores in kept]
+    test = np.mean([trials.calibration.llr(trials.scores) for trials in systems], 0)
     key = f"development/{kind}/{length}"
     development = np.mean(
-        [own.calibration.llr(one[key][0]) for own, one in zip(systems, kept, strict=True)], 0
+        [trials.calibration.llr(scores[key][0]) for trials, scores in zip(systems, kept, strict=True)], 0
     )
     calibration = Calibration.fit(development, kept[0][key][1] > 0, p_target=p_target)
     return replace(systems[0], scores=test, calibration=calibration)
 
 
 def units_of(kept: Mapping[str, np.ndarray]) -> str:
-    """What the bootstrap draws: test speakers, or recordings where speakers are too few for it."""
+    """Return the units that the bootstrap draws: test speakers, or recordings if there are too few."""
     return "speakers" if len(kept["speakers"]) >= _FEW else "recordings"
 
 
-def rows_of(folder: Path, jobs: Sequence[Job], *, p_target: float) -> list[Row]:
-    """A row for each system, normalisation, back-end and length."""
+def rows_of(folder: Path, jobs: Sequence[Job], *, p_target: float) -> list[SystemResult]:
+    """Return the results of each system, normalisation, back-end and length."""
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((name_of(job), job["normalise"]), []).append(job)
     rows = []
-    for (system, normalise), own in groups.items():
-        kept = [read_scores(folder, job) for job in own]
+    for (system, normalise), group in groups.items():
+        kept = [read_scores(folder, job) for job in group]
         for kind in KINDS:
             for length in lengths_of(kept[0]):
                 seeds = [trials_of(one, kind, length) for one in kept]
@@ -125,8 +127,8 @@ def rows_of(folder: Path, jobs: Sequence[Job], *, p_target: float) -> list[Row]:
     return rows + _rows_together(folder, jobs, p_target)
 
 
-def _rows_together(folder: Path, jobs: Sequence[Job], p_target: float) -> list[Row]:
-    """The same of all networks of a normalisation together, where there are several."""
+def _rows_together(folder: Path, jobs: Sequence[Job], p_target: float) -> list[SystemResult]:
+    """Return the results of all networks of a normalisation together, if there are several."""
     rows = []
     networks = [job for job in jobs if job["encoder"] != STATISTICS]
     for normalise in dict.fromkeys(job["normalise"] for job in networks):
@@ -138,34 +140,34 @@ def _rows_together(folder: Path, jobs: Sequence[Job], p_target: float) -> list[R
         if len(first) > 1:
             for kind in KINDS:
                 for length in lengths_of(first[0]):
-                    trials = [together(own, kind, length, p_target=p_target) for own in seeds.values()]
+                    trials = [together(kept, kind, length, p_target=p_target) for kept in seeds.values()]
                     rows.append(_row(TOGETHER, normalise, kind, length, trials, p_target))
     return rows
 
 
 def _row(
     system: str, normalise: str, kind: str, length: str, seeds: Sequence[Trials], p_target: float
-) -> Row:
-    found = np.array([_figures(trials.curve) for trials in seeds])
+) -> SystemResult:
+    figures = np.array([_figures(trials.curve) for trials in seeds])
     drawn = np.mean([_draws(trials) for trials in seeds], 0)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0).tolist()
     decided = np.array([_decided(trials, p_target) for trials in seeds]).mean(0).tolist()
     same = seeds[0].same
     keys = [f"{prior:g}" for prior in PRIORS]
-    return Row(
+    return SystemResult(
         system=system,
         normalise=normalise,
         backend=kind,
         length=length,
-        eer=float(found[:, 0].mean()),
-        eer_std=float(found[:, 0].std(ddof=1)) if len(seeds) > 1 else 0.0,
+        eer=float(figures[:, 0].mean()),
+        eer_std=float(figures[:, 0].std(ddof=1)) if len(seeds) > 1 else 0.0,
         eer_interval=(low[0], high[0]),
-        min_dcf={key: float(found[:, i].mean()) for i, key in enumerate(keys, 1)},
+        min_dcf={key: float(figures[:, i].mean()) for i, key in enumerate(keys, 1)},
         min_dcf_interval={key: (low[i], high[i]) for i, key in enumerate(keys, 1)},
         cllr=decided[0],
         miss=decided[1],
         false_alarm=decided[2],
-        eers=found[:, 0].tolist(),
+        eers=figures[:, 0].tolist(),
         trials=(int(same.sum()), int((~same).sum())),
     )
 
@@ -175,15 +177,15 @@ def _figures(curve: DetCurve) -> list[float]:
 
 
 def _draws(trials: Trials) -> list[list[float]]:
-    """All figures under each draw of units; every seed sees the same draws."""
-    found: list[list[float]] = []
+    """Return all figures for each draw of units; every seed has the same draws."""
+    figures: list[list[float]] = []
 
     def keep(curve: DetCurve) -> float:
-        found.append(_figures(curve))
-        return found[-1][0]
+        figures.append(_figures(curve))
+        return figures[-1][0]
 
     bootstrap_interval(keep, trials.scores, trials.same, units=trials.units, draws=_DRAWS)
-    return found
+    return figures
 
 
 def _decided(trials: Trials, p_target: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""How the speaker and the other tasks may go together."""
+"""Checks of the parts that the options name, alone and together."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sennit.tasks import create_sharing, list_balancings, list_weightings
 
 
 def check_parts(config: Config) -> None:
-    """Refuse names of parts that do not exist, and parts that do not go together, before there is a run.
+    """Refuse names of parts that do not exist, and parts that do not fit together, before a run begins.
 
     Raises:
-        ValueError: An option names no existing part, or two parts do not go together.
+        ValueError: An option names no existing part, or two parts do not fit together.
     """
     config.check()
     check_names("layout of a corpus", [config.corpus], LAYOUTS)
@@ -25,10 +25,10 @@ def check_parts(config: Config) -> None:
 
 
 def check_sharing(config: Config) -> None:
-    """Refuse a sharing or a balancing that cannot be, or not together, before there is a run.
+    """Refuse a sharing or a balancing that cannot be used, alone or together.
 
     Raises:
-        ValueError: It is named, with the mend.
+        ValueError: An option cannot be used; the message names it and how to fix it.
     """
     boundary = True
     if config.sharing is not None:
@@ -46,11 +46,11 @@ def check_sharing(config: Config) -> None:
     check_names("balancing", [config.balancing], list_balancings())
     if not config.tasks:
         raise ValueError(
-            f"--balancing weighs several tasks. Found '{config.balancing}' and the speaker alone. Name "
+            f"--balancing needs several tasks. Found '{config.balancing}' and the speaker alone. Name "
             f"others in --tasks."
         )
     if not boundary:
         raise ValueError(
-            f"--balancing needs a tensor at which the tasks part, and --sharing '{config.sharing}' has "
+            f"--balancing needs a tensor at which the tasks diverge, and --sharing '{config.sharing}' has "
             f"none. Found '{config.balancing}'. Use --sharing hard or segments."
         )

@@ -1,4 +1,4 @@
-"""``embed``, ``verify``, ``enroll``, ``identify``: what a trained model is for."""
+"""The commands ``embed``, ``verify``, ``enroll`` and ``identify`` of a trained model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", type=Path, required=True, help="Folder of a model: one below 'models' of a run."
     )
-    parser.add_argument("--min_seconds", type=float, default=0.5, help="Of speech, at least (%(default)s).")
+    parser.add_argument(
+        "--min_seconds", type=float, default=0.5, help="Fewest seconds of speech (%(default)s)."
+    )
     return parser
 
 
@@ -71,17 +73,17 @@ def embed(arguments: Sequence[str]) -> None:
 
 
 def verify(arguments: Sequence[str]) -> None:
-    """Say whether two recordings are of the same speaker.
+    """Print whether two recordings have the same speaker.
 
     Raises:
-        ValueError: A recording cannot be read, or says nothing.
+        ValueError: A recording cannot be read, or holds too little speech.
         OSError: A file is missing.
     """
-    parser = _parser("verify", "Say whether two recordings are of the same speaker.")
+    parser = _parser("verify", "Decide whether two recordings have the same speaker.")
     parser.add_argument("first")
     parser.add_argument("second")
     parser.add_argument(
-        "--p_target", type=float, help="How probable the same speaker is beforehand; by default the model's."
+        "--p_target", type=float, help="Prior probability of the same speaker; by default the model's."
     )
     options = parser.parse_args(arguments)
     model = SpeakerModel.from_pretrained(options.model)
@@ -97,17 +99,17 @@ def verify(arguments: Sequence[str]) -> None:
 
 
 def enroll(arguments: Sequence[str]) -> None:
-    """Keep someone's voice in a folder.
+    """Store a speaker's voice in a folder.
 
     Raises:
-        ValueError: A recording cannot be used, or the name is none.
-        OSError: A file is missing, cannot be written, or is there already.
+        ValueError: A recording or the name cannot be used.
+        OSError: A file is missing, cannot be written, or exists already.
     """
-    parser = _parser("enroll", "Keep someone's voice in a folder, from one recording or more.")
+    parser = _parser("enroll", "Store a speaker's voice in a folder, from one recording or more.")
     parser.add_argument("name")
-    parser.add_argument("paths", nargs="+", help="Recordings of them, and folders of recordings.")
-    parser.add_argument("--voices", type=Path, required=True, help="The folder.")
-    parser.add_argument("--replace", action="store_true", help="Whether the voice may be there already.")
+    parser.add_argument("paths", nargs="+", help="Recordings of the speaker, and folders of recordings.")
+    parser.add_argument("--voices", type=Path, required=True, help="Folder of the voices.")
+    parser.add_argument("--replace", action="store_true", help="Replace an existing voice.")
     options = parser.parse_args(arguments)
     model = SpeakerModel.from_pretrained(options.model)
     speech = [_read(model, path, options) for path in files_of(options.paths)]
@@ -118,22 +120,22 @@ def enroll(arguments: Sequence[str]) -> None:
 
 
 def identify(arguments: Sequence[str]) -> None:
-    """Say who of a folder speaks, or that it is nobody of them.
+    """Print which speaker of a folder speaks, or that none of them does.
 
     Raises:
-        ValueError: A recording cannot be used, or a voice is of another model.
+        ValueError: A recording cannot be used, or a voice belongs to another model.
         OSError: A file is missing.
     """
-    parser = _parser("identify", "Say who of a folder of voices speaks, or that it is nobody of them.")
+    parser = _parser("identify", "Find which speaker of a folder of voices speaks, if any.")
     parser.add_argument("path")
-    parser.add_argument("--voices", type=Path, required=True, help="The folder.")
+    parser.add_argument("--voices", type=Path, required=True, help="Folder of the voices.")
     parser.add_argument(
         "--p_known",
         type=float,
         default=0.5,
-        help="How probable it is beforehand that it is one of them (%(default)s).",
+        help="Prior probability that an enrolled speaker speaks (%(default)s).",
     )
-    parser.add_argument("--most", type=int, default=5, help="Names to show (%(default)s).")
+    parser.add_argument("--most", type=int, default=5, help="Number of names to print (%(default)s).")
     options = parser.parse_args(arguments)
     if not 0 < options.p_known < 1:
         raise ValueError(f"--p_known should be between 0 and 1. Found {options.p_known:g}.")
@@ -141,9 +143,9 @@ def identify(arguments: Sequence[str]) -> None:
     voices = read_voices(options.voices, model)
     x = model.embed([_read(model, options.path, options).waveform])[0]
     ranked = voices.identify(model, x, p_known=options.p_known)
-    print(f"speaker      {ranked[0][0] or f'nobody of the {len(voices.names)} enrolled'}")
+    print(f"speaker      {ranked[0][0] or f'none of the {len(voices.names)} enrolled'}")
     for name, probability in ranked[: options.most]:
-        print(f"{probability:11.4f}  {name or '(nobody)'}")
+        print(f"{probability:11.4f}  {name or '(none of them)'}")
 
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {

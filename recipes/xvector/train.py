@@ -1,14 +1,10 @@
-"""Trains one network: the training itself, and the fine-tuning with a larger margin."""
+"""Training of one network, and its fine-tuning with a larger margin."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
-import logging
 import math
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +21,16 @@ from sennit.recipes.xvector.corpora import Speakers, trials_of
 from sennit.recipes.xvector.data import Chunks, Segments, SpeakerLoader
 from sennit.recipes.xvector.learner import Choice, SpeakerLearner
 from sennit.recipes.xvector.network import MODALITY, build, encoder_of, targets_of
-from sennit.tasks import MultiTaskModel, create_balancing, fit
+from sennit.tasks import Fitted, MultiTaskModel, create_balancing, fit
 from torch import _dynamo as dynamo
 
-_FIT_ON = 300
-_LOOKS = 10
+_FIT_ROWS = 300  # recordings that the front-end is fitted to
+_EVALUATIONS = 10  # of development speakers, in each phase
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One training with its own margin and chunks."""
+    """A training with one margin and one range of chunk lengths."""
 
     name: str
     epochs: int
@@ -45,7 +41,7 @@ class Phase:
 
 
 def phases_of(config: Config) -> list[Phase]:
-    """The training, and where asked the fine-tuning (Thienpondt et al. 2021)."""
+    """Return the training and, if chosen, the fine-tuning (Thienpondt et al. 2021)."""
     phases = [
         Phase("training", config.epochs, config.margin, config.margin_epochs, config.seconds, config.lr)
     ]
@@ -66,35 +62,34 @@ def phases_of(config: Config) -> list[Phase]:
 def train(
     config: Config, system: Sequence[str], speakers: Speakers, folder: Path, *, seed: int, name: str
 ) -> tuple[MultiTaskModel, dict[str, Any]]:
-    """Train a network, each phase from the folder's last checkpoint where there is one.
+    """Train a network; each phase resumes from the folder's last checkpoint, if any.
 
     Args:
-        config: The options.
+        config: Options.
         system: Encoder, pooling and normalisation.
-        speakers: Whom to train on, and whom to choose the epoch by.
-        folder: Of checkpoints.
-        seed: Of weights, batches and augmentation.
-        name: For what is said of the progress.
+        speakers: Speakers to train on, and to choose the epoch by.
+        folder: Folder of checkpoints.
+        seed: Random seed of weights, batches and augmentation.
+        name: Name of the training in progress messages.
 
     Returns:
-        The model at its best epoch, on the CPU, and what there is to say of its training.
+        The model at its best epoch, on the CPU, and a record of its training.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     corpus = speakers.train.corpus
     weights: dict[str, torch.Tensor] | None = None
     best_so_far = math.inf
-    told: dict[str, Any] = {"phases": []}
+    record: dict[str, Any] = {"phases": []}
     for phase in phases_of(config):
         torch.manual_seed(seed)
         encoder, pooling, normalise = system
         model = build(config, encoder, pooling, normalise, corpus, margin=phase.margin, warmup=phase.warmup)
         if weights is None:
-            model.fit_preprocessing(_some(model, speakers))
+            model.fit_preprocessing(_whole_recordings(model, speakers))
         else:
             model.load_state_dict(weights)
-        own = folder / phase.name
-        own.mkdir(parents=True, exist_ok=True)
-        best = own / "best.safetensors"
+        checkpoints = folder / phase.name
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        best = checkpoints / "best.safetensors"
         learner = SpeakerLearner(
             model,
             augment=make_augment(config, len(corpus.speakers)),
@@ -104,26 +99,25 @@ def train(
                 segments=list(trials_of(speakers.development, config.crop_seconds).values())[-1],
                 training=pairs_of(speakers.train, config.crop_seconds),
                 file=best,
-                every=max(1, phase.epochs // _LOOKS),
+                every=max(1, phase.epochs // _EVALUATIONS),
                 name=f"{name}, {phase.name}",
             ),
             lr=phase.lr,
             weight_decay=config.weight_decay,
             schedule="one_cycle",
-            freeze=("fusion",),  # it hands on what it gets
+            freeze=("fusion",),  # the identity
             balancing=None if config.balancing is None else create_balancing(config.balancing),
         )
         if config.compile:
             dynamo.config.recompile_limit = 64  # layers of different sizes share one forward
-            for stage in encoder_of(
-                model
-            ).stages:  # not the front-end, nor what is drawn on the CPU behind it
+            # Neither the front-end nor the random numbers behind it, which are drawn on the CPU.
+            for stage in encoder_of(model).stages:
                 stage.compile(dynamic=True)
         start = time.perf_counter()
-        fitted = _fit(config, learner, _loader(config, model, speakers, phase, seed), own, phase)
+        fitted = _fit(config, learner, _loader(config, model, speakers, phase, seed), checkpoints, phase)
         if learner.chosen["min_cllr"] <= best_so_far or weights is None:  # fine-tuning may not help
-            weights, best_so_far, told["kept"] = load_file(best), learner.chosen["min_cllr"], phase.name
-        told["phases"].append(
+            weights, best_so_far, record["kept"] = load_file(best), learner.chosen["min_cllr"], phase.name
+        record["phases"].append(
             {
                 "name": phase.name,
                 "seconds": time.perf_counter() - start,
@@ -135,24 +129,24 @@ def train(
         )
     assert weights is not None
     model.load_state_dict(weights)
-    return model.cpu().eval(), told
+    return model.cpu().eval(), record
 
 
-def _fit(config: Config, learner: SpeakerLearner, loader: SpeakerLoader, folder: Path, phase: Phase) -> Any:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")  # the learner looks itself
-        return fit(
-            learner,
-            loader,
-            folder=folder,
-            epochs=phase.epochs,
-            precision=config.precision,
-            clip=1.0,
-            accelerator=config.accelerator,
-            devices=config.devices,
-            progress=False,  # the learner says how far it is, beside the bar of the jobs
-            resume=True,
-        )
+def _fit(
+    config: Config, learner: SpeakerLearner, loader: SpeakerLoader, folder: Path, phase: Phase
+) -> Fitted:
+    return fit(
+        learner,
+        loader,
+        folder=folder,
+        epochs=phase.epochs,
+        precision=config.precision,
+        clip=1.0,
+        accelerator=config.accelerator,
+        devices=config.devices,
+        progress=False,  # the learner prints its progress, beside the bar of the jobs
+        resume=True,
+    )
 
 
 def _loader(
@@ -169,10 +163,10 @@ def _loader(
     )
 
 
-def _some(model: MultiTaskModel, speakers: Speakers) -> Batch:
-    """Some whole recordings of the training."""
+def _whole_recordings(model: MultiTaskModel, speakers: Speakers) -> Batch:
+    """Return a batch of whole training recordings."""
     segments = Segments.whole(speakers.train, modality=MODALITY)
-    rows = range(0, len(segments), math.ceil(len(segments) / _FIT_ON))
+    rows = range(0, len(segments), math.ceil(len(segments) / _FIT_ROWS))
     return model.collate([{"inputs": segments[i]["inputs"]} for i in rows])
 
 

@@ -1,4 +1,4 @@
-"""A folder of voices: for each name the embeddings of its recordings."""
+"""A folder of voices: the embeddings of each speaker's recordings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Voices:
-    """Who is enrolled.
+    """The enrolled speakers.
 
     Attributes:
-        names: Of the speakers.
-        embeddings: Of all their recordings.
-        owner: The name of each recording's speaker.
+        names: Names of the speakers.
+        embeddings: Embeddings of all their recordings.
+        owner: Name of each recording's speaker.
 
     Shape:
         embeddings ``[N, D]``, owner ``[N]``.
@@ -37,14 +37,14 @@ class Voices:
     def identify(
         self, model: SpeakerModel, embedding: np.ndarray, *, p_known: float
     ) -> list[tuple[str | None, float]]:
-        """Everyone with a probability, the likeliest first; None is nobody of them.
+        """Return the speakers with their probabilities, the likeliest first; None is an unknown speaker.
 
-        Before the recording is heard everyone here is as likely as another.
+        All enrolled speakers have the same prior probability.
 
         Args:
-            model: With which they were enrolled.
-            embedding: Of the recording.
-            p_known: How probable it is beforehand that the speaker is one of them.
+            model: Model with which they were enrolled.
+            embedding: Embedding of the recording.
+            p_known: Prior probability that the speaker is one of them.
 
         Shape:
             embedding ``[D]``.
@@ -61,15 +61,15 @@ class Voices:
 
 
 def enrol(folder: Path, model: SpeakerModel, name: str, embeddings: np.ndarray, *, replace: bool) -> Path:
-    """Keep someone's voice; returns its file.
+    """Store a speaker's voice and return its file.
 
     Raises:
-        ValueError: The name cannot be that of a file.
-        FileExistsError: The voice is there already, and ``replace`` is False.
+        ValueError: The name cannot be a file name.
+        FileExistsError: The voice exists already, and ``replace`` is False.
         OSError: It cannot be written.
     """
     if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
-        raise ValueError(f"a name should be that of a file: no slashes, no dot in front. Found {name!r}.")
+        raise ValueError(f"a name should be a file name: no slashes, no leading dot. Found {name!r}.")
     path = folder / f"{name}{_SUFFIX}"
     if path.exists() and not replace:
         raise FileExistsError(
@@ -85,32 +85,32 @@ def enrol(folder: Path, model: SpeakerModel, name: str, embeddings: np.ndarray, 
 
 
 def read_voices(folder: Path, model: SpeakerModel) -> Voices:
-    """Everyone who is enrolled.
+    """Return the enrolled speakers.
 
     Raises:
-        FileNotFoundError: There is no such folder, or nobody in it.
+        FileNotFoundError: There is no such folder, or no voice in it.
         ValueError: A file is truncated, or was enrolled with another model.
     """
     files = sorted(folder.glob(f"*{_SUFFIX}"))
     if not files:
         raise FileNotFoundError(
-            f"'{folder}' should hold voices. Found none. Enrol someone first: `… enroll`."
+            f"'{folder}' should hold voices. Found none. Enrol a speaker first: `… enroll`."
         )
-    found = []
+    embeddings = []
     for path in files:
         try:
             with safe_open(path, "np") as file:
-                own, of = file.get_tensor("embeddings"), (file.metadata() or {}).get("model")
+                x, fingerprint = file.get_tensor("embeddings"), (file.metadata() or {}).get("model")
         except SafetensorError as error:
             raise ValueError(
-                f"'{path}' cannot be read ({error}). Is it truncated? Enrol them again."
+                f"'{path}' cannot be read ({error}). Is it truncated? Enrol the speaker again."
             ) from None
-        if of != model.fingerprint:
+        if fingerprint != model.fingerprint:
             raise ValueError(
-                f"'{path}' should be enrolled with this model. Found another one's. Enrol them again, or "
-                f"name the other model."
+                f"'{path}' should be enrolled with this model. Found that of another model. Enrol the "
+                f"speaker again, or give the other model."
             )
-        found.append(own)
+        embeddings.append(x)
     names = [path.name.removesuffix(_SUFFIX) for path in files]
-    owner = np.repeat(names, [len(own) for own in found])
-    return Voices(names, np.concatenate(found), owner)
+    owner = np.repeat(names, [len(x) for x in embeddings])
+    return Voices(names, np.concatenate(embeddings), owner)

@@ -166,7 +166,7 @@ def test_an_archive_is_unpacked_once(tmp_path: Path) -> None:
     make_tree(tmp_path / "voices", speakers=2)
     archive = tar(tmp_path / "voices", tmp_path / "voices.tar.gz")
     cache = tmp_path / "cache"
-    with pytest.raises(ValueError, match="`cache` should say where to unpack"):
+    with pytest.raises(ValueError, match="`cache` should name the folder in which to unpack"):
         read_corpus(archive, "tree")
     first = read_corpus(archive, "tree", cache=cache)
     assert first.speakers == ("voices",)  # the archive's own folder is the first
@@ -200,7 +200,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "s0" / "bad.wav").write_bytes(b"RIFF but not")
     soundfile.write(tmp_path / "s1" / "empty.wav", np.zeros(0), RATE)
     with pytest.raises(
-        ValueError, match=r"Found 2 of 8 that are not: '.*bad.wav' \(.*empty.wav' \(There is no"
+        ValueError, match=r"Found 2 of 8 that are not: '.*bad.wav' \(.*empty.wav' \(It holds no"
     ):
         read_corpus(tmp_path, "tree")
 

@@ -133,9 +133,9 @@ def test_the_command_writes_a_table_and_a_picture(folder: Path, tmp_path: Path) 
     main(["probe", "--model", str(tmp_path / "model"), *given, "--out", str(tmp_path / "out")])
     rows = list(csv.DictReader((tmp_path / "out" / "probes.csv").read_text().splitlines()))
     assert {row["tap"] for row in rows} >= {"majority", "shuffled labels", "mean MFCC", "frame1", "pooling"}
-    told = json.loads((tmp_path / "out" / "probes.json").read_text())
-    assert len(told["table"]) == len(rows)
-    assert all(0 <= row["accuracy"] <= 1 for row in told["table"])
+    table = json.loads((tmp_path / "out" / "probes.json").read_text())
+    assert len(table["table"]) == len(rows)
+    assert all(0 <= row["accuracy"] <= 1 for row in table["table"])
     accuracy = {(r["question"], r["tap"], r["probe"]): float(r["accuracy"]) for r in rows}
     assert accuracy["speaker", "frame1", "linear"] > 0.8
     assert accuracy["speaker", "shuffled labels", "linear"] < 0.5

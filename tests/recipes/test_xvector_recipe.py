@@ -99,12 +99,14 @@ def test_wrong_options_are_refused_by_name(folder: Path, change: dict[str, Any],
 
 
 def test_recordings_are_left_as_they_are_where_the_channel_is_kept(config: Config) -> None:
-    assert config.of("utterance") is config
-    plain = config.of("global")
+    assert config.for_normalisation("utterance") is config
+    plain = config.for_normalisation("global")
     assert (plain.speeds, plain.augment, plain.spec_augment) == ([], [], False)
     assert plain.epochs == config.epochs
-    assert dataclasses.replace(config, epochs_plain=7).of("global").epochs == 7
-    assert dataclasses.replace(config, augment_global=True).of("global").augment == config.augment
+    assert dataclasses.replace(config, epochs_plain=7).for_normalisation("global").epochs == 7
+    assert (
+        dataclasses.replace(config, augment_global=True).for_normalisation("global").augment == config.augment
+    )
 
 
 def test_a_label_that_the_corpus_lacks_is_refused(config: Config) -> None:
@@ -163,7 +165,7 @@ def test_a_process_that_helps_needs_the_folder_of_the_first(monkeypatch: pytest.
     assert not ranks.helps()
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert ranks.helps()
-    with pytest.raises(RuntimeError, match="should be started as one, with --devices"):
+    with pytest.raises(RuntimeError, match="should be started once, with --devices"):
         ranks.shared()
     monkeypatch.setenv("SENNIT_XVECTOR_FOLDER", "runs/x")
     assert ranks.shared() == Path("runs/x")
@@ -210,10 +212,10 @@ def test_every_loss_learns_who_speaks(folder: Path, tmp_path: Path, loss: str) -
     own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment=[], speeds=[], spec_augment=False)
     speakers = load(own, 0)
     untrained = Embedded.of(encoder_of(_new(own, speakers)).eval(), Segments.whole(speakers.train))
-    model, told = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
+    model, record = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
     trained = Embedded.of(encoder_of(model), Segments.whole(speakers.train))
     assert _nearest_is_the_same(trained) > 0.95
-    assert told["phases"][0]["curve"][-1][1] < told["phases"][0]["curve"][0][1]
+    assert record["phases"][0]["curve"][-1][1] < record["phases"][0]["curve"][0][1]
     assert len(untrained.x) == 18
 
 
@@ -242,13 +244,13 @@ def test_fine_tuning_goes_on_from_the_training_with_its_own_margin(folder: Path,
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sennit.recipes.xvector.train.SpeakerLearner", Watching)
-        _, told = train(own, SYSTEM, load(own, 0), tmp_path, seed=0, name="")
+        _, record = train(own, SYSTEM, load(own, 0), tmp_path, seed=0, name="")
     assert [margin for margin, _ in seen] == [0.0] * 3 + [0.2] * 3 + [0.5] * 3
     assert min(length for _, length in seen[6:]) >= 0.8 * RATE / 1.1 - 1
     assert max(length for _, length in seen[:6]) <= 0.8 * RATE / 1.1
-    assert [phase["name"] for phase in told["phases"]] == ["training", "fine-tuning"]
-    looks = [phase["chosen_min_cllr"] for phase in told["phases"]]
-    assert told["kept"] == ("training" if looks[0] < looks[1] else "fine-tuning")
+    assert [phase["name"] for phase in record["phases"]] == ["training", "fine-tuning"]
+    costs = [phase["chosen_min_cllr"] for phase in record["phases"]]
+    assert record["kept"] == ("training" if costs[0] < costs[1] else "fine-tuning")
 
 
 def test_the_epoch_kept_is_the_one_that_tells_development_speakers_apart(
@@ -256,15 +258,15 @@ def test_the_epoch_kept_is_the_one_that_tells_development_speakers_apart(
 ) -> None:
     own = dataclasses.replace(config, epochs=4)
     speakers = load(own, 0)
-    model, told = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
-    (phase,) = told["phases"]
+    model, record = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
+    (phase,) = record["phases"]
     epochs, _, _, costs = (list(column) for column in zip(*phase["curve"], strict=True))
     assert epochs == [1, 2, 3, 4]
     assert phase["chosen_min_cllr"] == min(costs)
     learner = SpeakerLearner(
         model, augment=None, fastest=1.0, spec_augment=None, choice=_choice(own, speakers, tmp_path)
     )
-    assert learner.look()["min_cllr"] == pytest.approx(min(costs), abs=1e-6)
+    assert learner.evaluate_development()["min_cllr"] == pytest.approx(min(costs), abs=1e-6)
 
 
 def _choice(config: Config, speakers: Any, folder: Path) -> Any:
@@ -279,7 +281,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speakers = load(config, 0)
-    whole, told = train(config, SYSTEM, speakers, tmp_path / "whole", seed=0, name="")
+    whole, record = train(config, SYSTEM, speakers, tmp_path / "whole", seed=0, name="")
     steps = 0
     before = SpeakerLearner.training_step
 
@@ -293,9 +295,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     monkeypatch.setattr(SpeakerLearner, "training_step", dies)
     with pytest.raises(RuntimeError, match="killed"):
         train(config, SYSTEM, speakers, tmp_path / "killed", seed=0, name="")
-    again, told_again = train(config, SYSTEM, speakers, tmp_path / "killed", seed=0, name="")
+    again, resumed_record = train(config, SYSTEM, speakers, tmp_path / "killed", seed=0, name="")
     assert steps == 8  # three, two of which the second is lost, three again
-    assert told_again["phases"][0]["curve"] == told["phases"][0]["curve"]
+    assert resumed_record["phases"][0]["curve"] == record["phases"][0]["curve"]
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
@@ -394,7 +396,7 @@ def test_the_backend_is_the_best_of_the_options_on_development_speakers() -> Non
 
 def test_without_an_option_that_fits_a_backend_is_refused() -> None:
     training, development = {"clean": make_embedded(5, 3, 1.0, 0)}, {"whole": make_embedded(5, 3, 1.0, 1)}
-    with pytest.raises(ValueError, match="--lda_dims should hold one that fits a 'cosine'"):
+    with pytest.raises(ValueError, match="--lda_dims should hold a number that fits a 'cosine'"):
         choose("cosine", training, development, lda_dims=[50], cohort_top=[0], p_target=0.5)
 
 
@@ -434,9 +436,9 @@ def test_a_run_keeps_tables_pictures_scores_and_models(run: Path) -> None:
     assert there >= {"metrics.json", "table.csv", "report.html", "jobs.jsonl", "config.yaml"}
     assert there >= {"det-global-whole.png", "scores-global-0.5s.png", "embeddings-global.png"}
     assert "models/xvector-statistics-global/speaker.json" in there
-    told = json.loads((run / "metrics.json").read_text())
-    assert len(told["table"]) == 8  # two systems, two back-ends, two lengths
-    for row in told["table"]:
+    record = json.loads((run / "metrics.json").read_text())
+    assert len(record["table"]) == 8  # two systems, two back-ends, two lengths
+    for row in record["table"]:
         low, high = row["eer_interval"]
         assert 0 <= low <= row["eer"] <= high <= 1
         assert set(row["min_dcf"]) == {"0.01", "0.001"}

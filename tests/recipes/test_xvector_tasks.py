@@ -13,8 +13,7 @@ import torch
 from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import load
-from sennit.recipes.xvector.job import run_job
-from sennit.recipes.xvector.labels import accuracies
+from sennit.recipes.xvector.job import label_accuracies, run_job
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.network import build, encoder_of, make_sharing
 from sennit.recipes.xvector.report import labels_of
@@ -78,7 +77,7 @@ def tiny(folder: Path, **changes: Any) -> Config:
         ({"sharing": "cross_stitch"}, "--sharing should leave one encoder.* 'cross_stitch' .*trunk"),
         ({"sharing": "soft_l2"}, "--sharing should leave one encoder"),
         ({"balancing": "pcgad"}, r"unknown balancing 'pcgad'\. Did you mean 'pcgrad'"),
-        ({"balancing": "pcgrad", "tasks": []}, "--balancing weighs several tasks"),
+        ({"balancing": "pcgrad", "tasks": []}, "--balancing needs several tasks"),
         ({"balancing": "pcgrad", "sharing": "mmoe"}, "--sharing 'mmoe' has none"),
         ({"weighting": "uncertain"}, r"unknown weighting 'uncertain'\. Did you mean 'uncertainty'"),
     ],
@@ -93,7 +92,7 @@ def test_combinations_that_cannot_work_are_refused_in_one_line(
 
 def test_a_refused_combination_leaves_no_run(folder: Path, tmp_path: Path) -> None:
     given = ["--corpus=fsdd", "--test_speakers=2", "--tasks=[digit]", f"--output={tmp_path / 'runs'}"]
-    with pytest.raises(ValueError, match="--balancing needs a tensor at which the tasks part"):
+    with pytest.raises(ValueError, match="--balancing needs a tensor at which the tasks diverge"):
         main([f"--data={folder}", *given, "--sharing=mmoe", "--balancing=mgda"])
     assert not (tmp_path / "runs").exists()
 
@@ -164,11 +163,11 @@ def test_accuracies_are_counted_over_recordings_with_a_label(folder: Path) -> No
                 logits = model.heads["digit"][0](encoder_of(model)(x).pooled)
             right.append(int(logits.argmax()) == label)
     assert len(right) == 9
-    assert accuracies(config, model, test) == {"digit": sum(right) / 9}
-    assert accuracies(tiny(folder, tasks=[]), model, test) == {}
+    assert label_accuracies(config, model, test) == {"digit": pytest.approx(sum(right) / 9)}
+    assert label_accuracies(tiny(folder, tasks=[]), model, test) == {}
 
 
-def test_labels_are_told_over_the_seeds_in_a_table() -> None:
+def test_accuracies_of_labels_are_averaged_over_the_seeds_in_a_table() -> None:
     jobs = [{**JOB, "seed": seed} for seed in range(2)]
     (grid,) = labels_of(jobs, [{"labels": {"digit": 0.5}}, {"labels": {"digit": 0.7}}])
     assert grid.header == ["normalise", "system", "digit: accuracy %"]
@@ -183,4 +182,4 @@ def test_the_free_spoken_digits_train_both_tasks(tmp_path: Path) -> None:
     config = tiny(data, cache=tmp_path, sharing="hard", balancing="pcgrad", lda_dims=[0, 4])
     speakers = load(config, 0)
     model, _ = train(config, SYSTEM, speakers, tmp_path, seed=0, name="")
-    assert 0 < accuracies(config, model, speakers.test)["digit"] < 1
+    assert 0 < label_accuracies(config, model, speakers.test)["digit"] < 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sennit.recipes.xvector.backends import Embedded, choose
 from sennit.recipes.xvector.corpora import load
-from sennit.recipes.xvector.job import _learned_from, run_job
+from sennit.recipes.xvector.job import _training_sets, run_job
 from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.scores import TOGETHER, read_scores, rows_of, together, trials_of
 from sennit.tasks.verification import equal_error_rate
@@ -97,14 +97,14 @@ def test_other_speeds_are_new_speakers_to_a_backend(tmp_path: Path) -> None:
     own = tiny(write_voices(tmp_path / "data"), speeds=[0.9, 1.1], augment=["gain"])
     speakers = load(own, 0)
     encoder = MFCCStatistics(RATE, num_features=20, normalise="global").eval()
-    found = _learned_from(own, encoder, speakers)
+    found = _training_sets(own, encoder, speakers)
     assert list(found) == ["clean", "clean and augmented", "clean and other speeds"]
     clean, faster = found["clean"], found["clean and other speeds"]
     assert len(faster.x) == 3 * len(clean.x)
     assert len(np.unique(faster.speaker)) == 3 * len(np.unique(clean.speaker))
     np.testing.assert_array_equal(faster.x[: len(clean.x)], clean.x)
     assert np.abs(faster.x[len(clean.x) :].mean(0) - clean.x.mean(0)).max() > 0.01
-    assert list(_learned_from(replace(own, speeds=[], augment=[]), encoder, speakers)) == ["clean"]
+    assert list(_training_sets(replace(own, speeds=[], augment=[]), encoder, speakers)) == ["clean"]
 
 
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (run,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
-    told = json.loads((run / "metrics.json").read_text())
-    (network,) = (job for job in told["jobs"] if job["encoder"] == "xvector")
+    metrics = json.loads((run / "metrics.json").read_text())
+    (network,) = (job for job in metrics["jobs"] if job["encoder"] == "xvector")
     assert [phase["steps"] for phase in network["phases"]] == [6]
-    assert len(told["table"]) == 8
+    assert len(metrics["table"]) == 8
     assert (run / "models" / "xvector-statistics-global" / "speaker.json").is_file()

@@ -1,4 +1,4 @@
-"""Augmentation of a batch, on the device on which it is, with what was drawn as labels."""
+"""Augmentation of a batch on its device, with the drawn values as labels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sennit.registry import unknown_name
 
 @dataclass(frozen=True)
 class AugmentBatch:
-    """Changes one modality of a batch, and makes targets of what was drawn.
+    """Augmentation of one modality of a batch, whose drawn values become targets.
 
     Args:
-        augmentation: Of waveforms.
-        modality: That is changed.
-        targets: By task: the name of what was drawn and is its label, such as ``{"speed": "speed"}``.
-        new_speakers: The number of speakers, where each value of what ``speed_drawn`` names, other than 0,
-            makes new ones of them in the target ``"speaker"``; None where a speaker stays who he is.
-        speed_drawn: See ``new_speakers``.
+        augmentation: Augmentation of waveforms.
+        modality: Modality that is changed.
+        targets: Name of the drawn value that is each task's label, such as ``{"speed": "speed"}``.
+        new_speakers: Number of speakers, if each drawn value of ``speed_drawn`` other than 0 makes new
+            speakers of them in the target ``"speaker"``; None if a speaker stays the same at any speed.
+        speed_drawn: Name of the drawn speed; see ``new_speakers``.
 
     Raises:
-        ValueError: The batch has no such modality, or nothing of that name was drawn.
+        ValueError: The batch has no such modality, or no value of that name was drawn.
 
     Example:
         >>> from sennit.data.augment.waveform import SpeedPerturbation
@@ -57,7 +57,7 @@ class AugmentBatch:
         if self.new_speakers is not None:
             moved = targets["speaker"] + self.new_speakers * out.drawn[self.speed_drawn]
             targets["speaker"] = torch.where(batch.labelled["speaker"], moved, targets["speaker"])
-        known = torch.ones(batch.batch_size, dtype=torch.bool, device=out.x.device)
+        all_rows = torch.ones(batch.batch_size, dtype=torch.bool, device=out.x.device)
         masks = dict(batch.masks)
         if out.mask is not None:
             masks[self.modality] = out.mask
@@ -66,6 +66,6 @@ class AugmentBatch:
             inputs={**batch.inputs, self.modality: out.x},
             masks=masks,
             targets=targets,
-            labelled={**batch.labelled, **dict.fromkeys(self.targets, known)},
+            labelled={**batch.labelled, **dict.fromkeys(self.targets, all_rows)},
             unlabelled=batch.unlabelled - set(self.targets),
         )

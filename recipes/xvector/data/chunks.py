@@ -1,4 +1,4 @@
-"""Random chunks of recordings, to train on."""
+"""Random chunks of recordings, for training."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sennit.registry import unknown_name
 
 
 class Chunks(Dataset[dict[str, Any]]):
-    """A random part of each recording that is asked for; a shorter recording comes whole.
+    """Random chunks of recordings; a shorter recording is taken whole.
 
-    The parts that are drawn together, by ``__getitems__``, are equally long. Random numbers are torch's own,
-    which `ResumableLoader` keys by the batch.
+    Chunks that are drawn together, by ``__getitems__``, are equally long. The random numbers are torch's,
+    which `ResumableLoader` seeds for each batch.
 
     Args:
-        recordings: In files or in memory.
-        seconds: The range from which the length is drawn.
-        targets: The labels that a sample has, where they are known: ``"speaker"``, ``"sex"``, …
-        modality: What the recording is called among the inputs.
+        recordings: Recordings in files or in memory.
+        seconds: Range from which the length is drawn.
+        targets: Names of the labels that a sample carries if it has them: ``"speaker"``, ``"sex"``, …
+        modality: Name of the recording among the inputs.
 
     Shape:
         A sample is ``{"inputs": {modality: [T]}, "targets": {...}, "index": row}``.
@@ -61,19 +61,20 @@ class Chunks(Dataset[dict[str, Any]]):
         return [self._sample(row, length, place) for row, place in zip(rows, places, strict=True)]
 
     def _sample(self, row: int, seconds: float, place: float) -> dict[str, Any]:
-        own = self.recordings
-        total = int(own.frames[row])
-        count = min(total, max(1, round(seconds * int(own.rates[row]))))
+        recordings = self.recordings
+        total = int(recordings.frames[row])
+        count = min(total, max(1, round(seconds * int(recordings.rates[row]))))
         start = int(place * (total - count + 1))
         return {
-            "inputs": {self.modality: own.read(row, start, count)},
-            "targets": own.corpus.targets(row, self.targets),
+            "inputs": {self.modality: recordings.read(row, start, count)},
+            "targets": recordings.corpus.targets(row, self.targets),
             "index": row,
         }
 
 
 def check_targets(recordings: Recordings, targets: Sequence[str]) -> None:
+    """Refuse a label that the corpus does not have."""
+    existing = {"speaker", *recordings.corpus.labels}
     for name in targets:
-        known = {"speaker", *recordings.corpus.labels}
-        if name not in known:
-            raise unknown_name("label of the corpus", name, known)
+        if name not in existing:
+            raise unknown_name("label of the corpus", name, existing)

@@ -1,4 +1,4 @@
-"""A table of recordings: who speaks, in which session, for how long, and what else is known."""
+"""A table of recordings: speaker, session, length and other labels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a layout tells of one recording; "" is unknown."""
+class Entry:
+    """A recording as a layout describes it; "" is unknown."""
 
     path: Path
     speaker: str
@@ -25,17 +25,17 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Recordings, column by column.
+    """A table of recordings, column by column.
 
     Attributes:
-        paths: Of the files.
-        speaker: Number of the speaker, from 0 on, without gaps.
-        speakers: Their names, in the order of the numbers.
-        session: The sitting, chapter or video; "" where unknown.
-        frames: Samples of each recording.
-        rates: Sample rate of each, in Hz.
+        paths: Paths of the files.
+        speaker: Number of each recording's speaker, from 0, without gaps.
+        speakers: Names of the speakers, in the order of their numbers.
+        session: Sitting, chapter or video of each recording; "" where unknown.
+        frames: Number of samples of each recording.
+        rates: Sample rate of each recording, in Hz.
         labels: Numbers of other labels, such as ``sex``; -1 is unknown.
-        classes: The names of these labels, in the order of their numbers.
+        classes: Names of these labels, in the order of their numbers.
 
     Shape:
         Every column ``[N]``.
@@ -51,17 +51,17 @@ class Corpus:
     classes: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], frames: Numbers, rates: Numbers) -> Corpus:
-        """From rows; names are numbered in their order.
+    def of(cls, rows: Sequence[Entry], frames: Numbers, rates: Numbers) -> Corpus:
+        """Make a corpus of entries; names are numbered in their order.
 
         Raises:
-            ValueError: A file is there twice.
+            ValueError: A file occurs twice.
         """
         seen: dict[Path, int] = {}
         for i, row in enumerate(rows):
             if (first := seen.setdefault(row.path, i)) != i:
                 raise ValueError(
-                    f"a recording should be in a corpus once. Found '{row.path}' at rows {first} and {i}. "
+                    f"a corpus should hold each recording once. Found '{row.path}' at rows {first} and {i}. "
                     f"Remove one of them."
                 )
         speakers, speaker = _numbered([row.speaker for row in rows])
@@ -76,11 +76,11 @@ class Corpus:
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """How long each recording lasts."""
+        """Duration of each recording."""
         return self.frames / self.rates
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> Corpus:
-        """The recordings at ``rows``; the speakers that are left are numbered anew, in their order."""
+        """Return the recordings at ``rows``; the remaining speakers are renumbered in their order."""
         chosen = np.asarray(rows)
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
         left, speaker = np.unique(self.speaker[chosen], return_inverse=True)
@@ -96,57 +96,57 @@ class Corpus:
         )
 
     def by_speaker(self) -> list[Numbers]:
-        """The rows of each speaker."""
+        """Return the rows of each speaker."""
         order = np.argsort(self.speaker, kind="stable")
         return np.split(order, np.cumsum(np.bincount(self.speaker, minlength=len(self.speakers)))[:-1])
 
     def hold_out(self, speakers: int, *, seed: int) -> tuple[Corpus, Corpus]:
-        """Two corpora without a common speaker: the rest, and that of so many speakers drawn at random.
+        """Hold out a number of speakers drawn at random; return the corpus of the others, and theirs.
 
         Raises:
-            ValueError: Nobody would be left, or held out.
+            ValueError: No speaker would be left, or held out.
         """
         if not 1 <= speakers < len(self.speakers):
             raise ValueError(
-                f"`speakers` should be from 1 to {len(self.speakers) - 1}, so that some are held out and "
-                f"some are left. Found {speakers}."
+                f"`speakers` should be from 1 to {len(self.speakers) - 1}, to hold out some speakers and "
+                f"keep others. Found {speakers}."
             )
         held = np.random.default_rng(seed).permutation(len(self.speakers))[:speakers]
         out = np.isin(self.speaker, held)
         return self.select(~out), self.select(out)
 
     def check_repeated(self) -> None:
-        """Refuse speakers with a single recording: nothing to compare it with.
+        """Refuse speakers with a single recording, which there is nothing to compare with.
 
         Raises:
-            ValueError: There are such; some are named.
+            ValueError: There are such speakers; some are named.
         """
         single = np.flatnonzero(np.bincount(self.speaker, minlength=len(self.speakers)) < 2)
         if len(single):
             names = ", ".join(self.speakers[i] for i in single[:3])
             raise ValueError(
-                f"every speaker should have two recordings or more to be compared. Found {len(single)} of "
+                f"every speaker should have two recordings or more to compare. Found {len(single)} of "
                 f"{len(self.speakers)} with one: {names}{', …' if len(single) > 3 else ''}. Leave them out, "
                 f"or compare crops of one recording."
             )
 
     def targets(self, row: int, names: Sequence[str]) -> dict[str, int]:
-        """The labels of a recording that are known, by the names of the tasks."""
+        """Return the known labels of a recording, by the names of the tasks."""
         columns = {"speaker": self.speaker, **self.labels}
         return {name: int(columns[name][row]) for name in names if columns[name][row] >= 0}
 
     def describe(self) -> str:
-        """In one line."""
+        """Return a description in one line."""
         hours = float(self.seconds.sum()) / 3600
-        known = {name: int((column >= 0).sum()) for name, column in self.labels.items()}
-        also = "".join(f", {name} of {n}" for name, n in known.items())
+        counts = {name: int((column >= 0).sum()) for name, column in self.labels.items()}
+        also = "".join(f", {name} of {n}" for name, n in counts.items())
         return f"{len(self)} recordings of {len(self.speakers)} speakers, {hours:.2f} h{also}"
 
 
 def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], Numbers]:
-    """The different names, numerically sorted where they are numbers, and the number of each; "" is -1."""
-    known = {name for name in names if name}
-    whole = all(name.isdecimal() for name in known)
-    order = sorted(known, key=lambda name: (int(name), name) if whole else (0, name))
+    """Return the distinct names, sorted (numbers numerically), and the number of each name; "" is -1."""
+    distinct = {name for name in names if name}
+    whole = all(name.isdecimal() for name in distinct)
+    order = sorted(distinct, key=lambda name: (int(name), name) if whole else (0, name))
     number = {name: i for i, name in enumerate(order)} | {"": -1}
     return tuple(order), np.array([number[name] for name in names], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Audio files of a folder or an archive, and what their headers say."""
+"""Audio files of a folder or an archive, and their headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.corpus import Corpus, Entry
 
 from sennit.extras import require
 
@@ -21,28 +21,28 @@ _THREADS = 8
 
 
 def audio_below(folder: Path) -> list[Path]:
-    """The audio files below a folder, in the order of their names; hidden ones are left out.
+    """Return the audio files below a folder, sorted by name, without hidden ones.
 
     Raises:
         FileNotFoundError: There is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there should be a folder at '{folder}'. Found none. Is the path right?")
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
+    paths = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in paths if p.is_file())
 
 
-def table_of(rows: Sequence[Row], where: Path, expected: str) -> Corpus:
-    """The corpus of these rows, with lengths and rates from the files' headers.
+def table_of(rows: Sequence[Entry], where: Path, expected: str) -> Corpus:
+    """Return the corpus of these entries, with lengths and rates from the files' headers.
 
     Args:
-        rows: What the layout tells.
-        where: They were looked for.
-        expected: The layout in words, for the error.
+        rows: Entries of the layout.
+        where: Folder that was searched, for the error.
+        expected: Description of the layout, for the error.
 
     Raises:
-        FileNotFoundError: There is no row.
-        ValueError: A file is twice there, cannot be read, or holds no sample.
+        FileNotFoundError: There is no entry.
+        ValueError: A file occurs twice, cannot be read, or holds no sample.
     """
     if not rows:
         raise FileNotFoundError(
@@ -60,38 +60,38 @@ def _headers(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
             info = soundfile.info(str(path))
         except soundfile.LibsndfileError as error:
             return str(error.error_string)
-        return (info.frames, info.samplerate) if info.frames else "There is no sample in it."
+        return (info.frames, info.samplerate) if info.frames else "It holds no sample."
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        found = list(threads.map(read, paths))
-    bad = [f"'{p}' ({why})" for p, why in zip(paths, found, strict=True) if isinstance(why, str)]
+        headers = list(threads.map(read, paths))
+    bad = [f"'{p}' ({why})" for p, why in zip(paths, headers, strict=True) if isinstance(why, str)]
     if bad:
         raise ValueError(
             f"every recording should be an audio file that libsndfile reads. Found {len(bad)} of "
             f"{len(paths)} that are not: {', '.join(bad[:3])}{', …' if len(bad) > 3 else ''}. Remove them, "
             f"or fetch them again."
         )
-    frames, rates = zip(*found, strict=True)
+    frames, rates = zip(*headers, strict=True)
     return np.array(frames, dtype=np.int64), np.array(rates, dtype=np.int64)
 
 
 def unpacked(path: Path, cache: Path | None) -> Path:
-    """The folder of a corpus; an archive is first unpacked into the cache, once, whole or not at all.
+    """Return the folder of a corpus; an archive is first unpacked into the cache, once and atomically.
 
     Args:
-        path: A folder, or a ``.tar``, ``.tar.gz`` or ``.tgz``.
-        cache: Where archives are unpacked to.
+        path: Folder, or ``.tar``, ``.tar.gz`` or ``.tgz``.
+        cache: Folder that archives are unpacked to.
 
     Raises:
         FileNotFoundError: There is nothing at the path.
-        ValueError: The archive is damaged, or would write outside its folder; there is no cache for it.
+        ValueError: The archive is damaged, or would write outside its folder; or there is no cache for it.
     """
     if not path.exists():
         raise FileNotFoundError(f"there should be a corpus at '{path}'. Found nothing. Is the path right?")
     if path.is_dir():
         return path
     if cache is None:
-        raise ValueError(f"`cache` should say where to unpack '{path}'. Found None. Name a folder.")
+        raise ValueError(f"`cache` should name the folder in which to unpack '{path}'. Found None.")
     status = path.stat()
     key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
     target = cache / f"{path.name.partition('.')[0]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -117,5 +117,5 @@ def _rename(temporary: Path, target: Path) -> None:
     try:
         os.rename(temporary, target)
     except OSError:
-        if not target.is_dir():  # else another process was faster
+        if not target.is_dir():  # otherwise another process was faster
             raise

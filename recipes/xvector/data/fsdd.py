@@ -6,26 +6,26 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
 
 from sennit.registry import unknown_name
 
 _NAME = re.compile(r"(\d)_(\w+)_(\d+)")
-_TESTED = 5  # recordings of a digit by a speaker: the official test part
+_TEST_RECORDINGS = 5  # of a digit by a speaker: the official test part
 PARTS = ("train", "test")
 
 
 def read_fsdd(folder: Path, parts: Sequence[str]) -> Corpus:
-    """``<digit>_<speaker>_<number>.wav`` at any depth, with the digit as a label.
+    """Read ``<digit>_<speaker>_<number>.wav`` at any depth, with the digit as a label.
 
     Args:
-        folder: That holds them.
+        folder: Folder of the recordings.
         parts: ``"train"``, ``"test"`` or both: numbers below 5 are the official test.
 
     Raises:
         FileNotFoundError: There is no recording.
-        ValueError: An unknown part.
+        ValueError: A part is unknown.
     """
     for part in parts:
         if part not in PARTS:
@@ -33,6 +33,6 @@ def read_fsdd(folder: Path, parts: Sequence[str]) -> Corpus:
     rows = []
     for path in audio_below(folder):
         match = _NAME.fullmatch(path.stem)
-        if match and PARTS[int(match[3]) < _TESTED] in parts:
-            rows.append(Row(path, match[2], "", {"digit": match[1]}))
+        if match and PARTS[int(match[3]) < _TEST_RECORDINGS] in parts:
+            rows.append(Entry(path, match[2], "", {"digit": match[1]}))
     return table_of(rows, folder, "recordings <digit>_<speaker>_<number>")

@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
 
 from sennit.registry import unknown_name
 
 
 def read_librispeech(folder: Path, subsets: Sequence[str]) -> Corpus:
-    """``<subset>/<speaker>/<chapter>/*.flac``, with the sex of each speaker from ``SPEAKERS.TXT``.
+    """Read ``<subset>/<speaker>/<chapter>/*.flac``, with the sex of each speaker from ``SPEAKERS.TXT``.
 
     Args:
-        folder: ``LibriSpeech``, or the one that holds it.
-        subsets: Such as ``["train-clean-100"]``.
+        folder: Folder ``LibriSpeech``, or the one that holds it.
+        subsets: Names of subsets, such as ``["train-clean-100"]``.
 
     Raises:
         FileNotFoundError: There is no recording.
-        ValueError: A subset that is not there; close ones are named.
+        ValueError: A subset does not exist; close names are listed.
     """
     root = folder / "LibriSpeech" if (folder / "LibriSpeech").is_dir() else folder
-    there = sorted(p.name for p in root.iterdir() if p.is_dir())
+    existing = sorted(p.name for p in root.iterdir() if p.is_dir())
     for subset in subsets:
-        if subset not in there:
-            raise unknown_name(f"subset in '{root}'", subset, there)
+        if subset not in existing:
+            raise unknown_name(f"subset in '{root}'", subset, existing)
     sex = _sex(root / "SPEAKERS.TXT")
     rows = [
-        Row(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
+        Entry(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
         for subset in subsets
         for path in audio_below(root / subset)
         if len(path.relative_to(root / subset).parts) == 3

@@ -16,18 +16,17 @@ from sennit.recipes.xvector.data.corpus import Numbers
 class SpeakerLoader(ResumableLoader):
     """A `ResumableLoader` whose batches hold the same number of chunks of each of several speakers.
 
-    Every speaker has a turn before anyone has another, but for those that fill no batch at the end of a
-    round, who are others each time. Of a speaker different recordings are drawn, as long as there are any.
-    The batches of an epoch depend on the seed, the epoch and the number of ranks; on each rank are other
-    speakers.
+    Each round goes through all speakers in random order, except those that fill no batch at its end. The
+    recordings of a speaker are drawn without replacement as far as possible. The batches of an epoch depend
+    on the seed, the epoch and the number of ranks; each rank has other speakers.
 
     Args:
-        chunks: Of the recordings.
-        speakers: P, on each rank.
-        chunks_a_speaker: K.
-        batches: An epoch has.
-        collate_fn: From a list of samples to a batch, such as ``model.collate``.
-        seed: Of the order and of the chunks.
+        chunks: Dataset of chunks.
+        speakers: Number of speakers in each batch, on each rank (P).
+        chunks_a_speaker: Number of chunks of each speaker (K).
+        batches: Number of batches in an epoch.
+        collate_fn: Function that makes a batch of a list of samples, such as ``model.collate``.
+        seed: Random seed of the order and of the chunks.
         num_workers: Processes that prepare batches.
 
     Raises:
@@ -92,13 +91,13 @@ class SpeakerLoader(ResumableLoader):
         )
 
     def _same(self) -> dict[str, int]:
-        own = {"speakers": len(self.by_speaker), "chunks_a_speaker": self.chunks_a_speaker}
-        return super()._same() | own | {"batches": self.batches}
+        settings = {"speakers": len(self.by_speaker), "chunks_a_speaker": self.chunks_a_speaker}
+        return super()._same() | settings | {"batches": self.batches}
 
 
 @dataclass(frozen=True)
 class SpeakerOrder(BatchOrder):
-    """The batches of one pass, of P speakers with K rows each."""
+    """The order of the batches of a pass, of P speakers with K rows each."""
 
     by_speaker: Sequence[Numbers] = ()
     speakers: int = 1
@@ -112,17 +111,17 @@ class SpeakerOrder(BatchOrder):
         rank, ranks = rank_and_world_size()
         whole = self.speakers * ranks
         a_round = len(self.by_speaker) // whole
-        key = tuple(k + 1 for k in self.key)  # a pass not begun is numbered -1
+        key = tuple(k + 1 for k in self.key)  # a pass that has not begun has number -1
         for batch in range(first, self.batches):
             turn, place = divmod(batch, a_round)
             order = np.random.default_rng((*key, turn)).permutation(len(self.by_speaker))
-            own = order[place * whole + rank * self.speakers :][: self.speakers]
+            chosen = order[place * whole + rank * self.speakers :][: self.speakers]
             random = np.random.default_rng((*key, batch, rank, 1))
-            rows = np.concatenate([_some(self.by_speaker[i], self.chunks, random) for i in own])
+            rows = np.concatenate([_draw(self.by_speaker[i], self.chunks, random) for i in chosen])
             yield BatchRows(tuple(rows.tolist()), (*self.key, batch, rank))
 
 
-def _some(rows: Numbers, count: int, random: np.random.Generator) -> Numbers:
-    """``count`` of the rows: all before any twice."""
+def _draw(rows: Numbers, count: int, random: np.random.Generator) -> Numbers:
+    """Draw ``count`` rows; none is drawn twice before all are drawn once."""
     rounds = -(-count // len(rows))
     return np.concatenate([random.permutation(rows) for _ in range(rounds)])[:count]

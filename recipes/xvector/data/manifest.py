@@ -1,4 +1,4 @@
-"""A corpus as a CSV file: for one in no known layout, and to read a large one's headers only once."""
+"""A corpus as a CSV file, for other layouts, and to read the headers of a large corpus only once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import table_of
 
 from sennit.files import write_text
@@ -18,14 +18,14 @@ _OTHER = ("session", "frames", "sample_rate")
 
 
 def read_manifest(path: Path) -> Corpus:
-    """Columns ``path`` (from the file's folder on) and ``speaker``, and maybe ``session``.
+    """Read the columns ``path`` (relative to the file's folder), ``speaker`` and, if present, ``session``.
 
     With ``frames`` and ``sample_rate``, as `write_manifest` writes them, no header is read. Every other
-    column is a label; a blank is unknown.
+    column is a label; a blank cell is unknown.
 
     Raises:
-        FileNotFoundError: There is no such file, a recording of it is not there, or it has no row.
-        ValueError: A column is missing, a row has no speaker, or a number is none.
+        FileNotFoundError: The file or one of its recordings does not exist, or it has no row.
+        ValueError: A column is missing, a row has no speaker, or a cell is not a number.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there should be a CSV file at '{path}'. Found none. Is the path right?")
@@ -45,13 +45,13 @@ def read_manifest(path: Path) -> Corpus:
     for number, row in enumerate(rows, 2):
         if not row.path.is_file():
             raise FileNotFoundError(
-                f"line {number} of '{path}' should name a recording. '{row.path}' is none."
+                f"line {number} of '{path}' should name a recording. There is no file '{row.path}'."
             )
     return table_of(rows, path, "rows that name recordings")
 
 
 def write_manifest(corpus: Corpus, path: Path) -> None:
-    """Write a corpus as `read_manifest` reads it, whole or not at all.
+    """Write a corpus as `read_manifest` reads it, atomically.
 
     Raises:
         OSError: It cannot be written.
@@ -64,18 +64,18 @@ def write_manifest(corpus: Corpus, path: Path) -> None:
             corpus.classes[name][column[i]] if column[i] >= 0 else ""
             for name, column in corpus.labels.items()
         ]
-        own = [recording.resolve(), corpus.speakers[corpus.speaker[i]], corpus.session[i]]
-        writer.writerow([*own, corpus.frames[i], corpus.rates[i], *labels])
+        names = [recording.resolve(), corpus.speakers[corpus.speaker[i]], corpus.session[i]]
+        writer.writerow([*names, corpus.frames[i], corpus.rates[i], *labels])
     write_text(path, text.getvalue())
 
 
-def _row(path: Path, number: int, line: dict[str, str | None]) -> Row:
+def _row(path: Path, number: int, line: dict[str, str | None]) -> Entry:
     values = {name: (value or "").strip() for name, value in line.items() if name is not None}
     for name in _NEEDED:
         if not values[name]:
             raise ValueError(f"line {number} of '{path}' should have a {name}. Found a blank.")
     labels = {name: value for name, value in values.items() if name not in (*_NEEDED, *_OTHER)}
-    return Row(path.parent / values["path"], values["speaker"], values.get("session", ""), labels)
+    return Entry(path.parent / values["path"], values["speaker"], values.get("session", ""), labels)
 
 
 def _whole(path: Path, number: int, name: str, text: str | None) -> int:

@@ -1,4 +1,4 @@
-"""A corpus by the name of its layout."""
+"""Reading a corpus by the name of its layout."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ LAYOUTS = (*_WHOLE, *_IN_PARTS, "manifest")
 def read_corpus(
     path: str | Path, layout: str, *, parts: Sequence[str] = (), cache: str | Path | None = None
 ) -> Corpus:
-    """The recordings of a corpus.
+    """Read a corpus.
 
     Args:
-        path: Its folder, its tar archive, or the CSV file of a manifest.
+        path: Folder or tar archive of the corpus, or CSV file of a manifest.
         layout: ``"tree"`` (a folder for each speaker), ``"librispeech"``, ``"voxceleb"``, ``"fsdd"`` or
             ``"manifest"``.
-        parts: Of LibriSpeech the subsets, of the Free Spoken Digit Dataset ``"train"`` and ``"test"``; the
-            others have none.
-        cache: Where an archive is unpacked to, once.
+        parts: Subsets of LibriSpeech, or ``"train"`` and ``"test"`` of the Free Spoken Digit Dataset; other
+            layouts have none.
+        cache: Folder that an archive is unpacked to, once.
 
     Raises:
         FileNotFoundError: There is nothing at the path, or no recording.
-        ValueError: An unknown layout or part, parts of a layout without any or none of one with some; a file
-            that cannot be read, or that is there twice; a damaged archive.
+        ValueError: A layout or part is unknown, or parts are missing or superfluous; a file cannot be read or
+            occurs twice; the archive is damaged.
         ImportError: soundfile is not installed.
 
     Example:

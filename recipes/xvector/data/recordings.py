@@ -1,4 +1,4 @@
-"""Parts of a corpus's recordings, from its files or from memory."""
+"""The recordings of a corpus, read in parts from files or from memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 class Recordings(Protocol):
-    """What chunks and segments are cut from.
+    """Recordings that chunks and segments are cut from.
 
     Attributes:
-        corpus: Whose recordings they are.
-        sample_rate: Of what `load_raw` gives, in Hz.
-        frames: Samples of each recording, at its own rate in `rates`.
-        rates: In Hz.
+        corpus: Corpus of the recordings.
+        sample_rate: Sample rate of the waveforms that `read` returns, in Hz.
+        frames: Number of samples of each recording, at its rate in `rates`.
+        rates: Sample rate of each recording, in Hz.
     """
 
     corpus: Corpus
@@ -27,16 +27,16 @@ class Recordings(Protocol):
     rates: Numbers
 
     def read(self, row: int, start: int, count: int) -> Tensor:
-        """``count`` samples from ``start`` on, both at the recording's own rate, as a waveform ``[T]``."""
+        """Return ``count`` samples from ``start`` on, both at the recording's rate, as a waveform ``[T]``."""
         ...
 
 
 class InFiles:
-    """Recordings that stay in their files: of each only the part is decoded, after seeking.
+    """Recordings that stay in their files; only the requested part is decoded, after seeking.
 
     Args:
-        corpus: Where they are.
-        sample_rate: In Hz; others are resampled, part by part.
+        corpus: Corpus of the recordings.
+        sample_rate: Sample rate of the waveforms, in Hz; recordings of other rates are resampled.
     """
 
     def __init__(self, corpus: Corpus, sample_rate: int) -> None:
@@ -52,14 +52,14 @@ class InFiles:
 
 
 class InMemory:
-    """Recordings decoded once and held in 16 bits: for a corpus that fits (an hour at 16 kHz is 115 MB).
+    """Recordings decoded once and kept in memory with 16 bits (an hour at 16 kHz takes 115 MB).
 
     Args:
-        corpus: Where they are.
-        sample_rate: In Hz; others are resampled.
+        corpus: Corpus of the recordings.
+        sample_rate: Sample rate of the waveforms, in Hz; recordings of other rates are resampled.
 
     Raises:
-        ValueError: A file cannot be read, or is cut.
+        ValueError: A file cannot be read, or is truncated.
     """
 
     def __init__(self, corpus: Corpus, sample_rate: int) -> None:

@@ -1,4 +1,4 @@
-"""Parts of recordings that stay the same, to enrol, to test and to choose a threshold on."""
+"""Fixed parts of recordings, for enrolment, tests and the choice of thresholds."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Segments(Dataset[dict[str, Any]]):
     """Fixed parts of recordings, in the order of the rows; made by `whole` or `crops`.
 
     Attributes:
-        rows: The recording of each.
-        starts: Where it begins, in samples of the recording's own rate.
-        counts: How many samples it has.
+        rows: Row of each segment's recording.
+        starts: First sample of each segment, at the recording's rate.
+        counts: Number of samples of each segment.
 
     Shape:
-        As in `Chunks`; ``index`` is the segment's own.
+        As in `Chunks`; ``index`` is the segment's number.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Segments(Dataset[dict[str, Any]]):
     def whole(
         cls, recordings: Recordings, *, targets: Sequence[str] = ("speaker",), modality: str = "speech"
     ) -> Segments:
-        """Every recording from its beginning to its end."""
+        """Return every recording from beginning to end."""
         rows = np.arange(len(recordings.corpus))
         return cls(
             recordings, rows, np.zeros_like(rows), recordings.frames, targets=targets, modality=modality
@@ -58,7 +58,7 @@ class Segments(Dataset[dict[str, Any]]):
         targets: Sequence[str] = ("speaker",),
         modality: str = "speech",
     ) -> Segments:
-        """``count`` parts of each recording, evenly spread from end to end; a single one is its middle.
+        """Return ``count`` parts of each recording, evenly spread; a single one is its middle.
 
         A recording shorter than ``seconds`` is taken whole, once.
 

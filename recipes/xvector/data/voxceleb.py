@@ -6,16 +6,16 @@ import csv
 import re
 from pathlib import Path
 
-from sennit.recipes.xvector.data.corpus import Corpus, Row
+from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
 
 _SPEAKER = re.compile(r"id\d{5}")
 
 
 def read_voxceleb(folder: Path) -> Corpus:
-    """``id10001/<video>/*.wav`` at any depth; the video is the session.
+    """Read ``id10001/<video>/*.wav`` at any depth; the video is the session.
 
-    The sex of each speaker is read from ``vox1_meta.csv`` or ``vox2_meta.csv`` in the folder, where they are.
+    The sex of each speaker is read from ``vox1_meta.csv`` or ``vox2_meta.csv`` in the folder, if present.
     VoxCeleb 2 comes as ``.m4a``, which libsndfile does not read: convert it first.
     """
     sex: dict[str, str] = {}
@@ -23,7 +23,7 @@ def read_voxceleb(folder: Path) -> Corpus:
         if (folder / name).is_file():
             sex |= _sex(folder / name)
     rows = [
-        Row(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
+        Entry(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
         for path in audio_below(folder)
         if _SPEAKER.fullmatch(path.parent.parent.name)
     ]
