@@ -34,14 +34,14 @@ lint: install
 	$(BIN)/ruff format --check .
 	rm -rf .types && $(BIN)/python -m tests.type_links
 	$(BIN)/mypy
-	cd .types && ../$(BIN)/lint-imports ../pyproject.toml
+	cd .types && ../$(BIN)/lint-imports --config ../pyproject.toml
 
 # One thread each: two processes with two threads on two cores wait for one another.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 demo: install
-	$(BIN)/python -m sennit.recipes.htad
+	$(BIN)/sennit demo
 
 clean:
 	rm -rf .venv .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

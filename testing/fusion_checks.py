@@ -18,7 +18,7 @@ from sennit.testing.fusion_outputs import (
 
 
 def check_shapes(fused: FusedEncoder, view: View) -> None:
-    """The output is finite and has the fields and sizes of ``embed_dim``, ``token_dim`` and ``stage``."""
+    """Check that the output is finite, with the sizes of ``embed_dim``, ``token_dim`` and ``stage``."""
     fusion, size, count = fused.fusion, view.batch_size, len(fused.encoders)
     out = fused.eval()(view)
     assert isinstance(out, FusionOutput)
@@ -53,7 +53,7 @@ def check_shapes(fused: FusedEncoder, view: View) -> None:
 
 
 def check_modality_weights_sum_to_one(fused: FusedEncoder, view: View) -> None:
-    """The weights of the modalities, where a fusion has any, are non-negative and sum to one."""
+    """Check that the modality weights, where a fusion has any, are non-negative and sum to one."""
     weights = fused.eval()(view).modality_weights
     if weights is not None:
         assert (weights >= 0).all()
@@ -61,7 +61,7 @@ def check_modality_weights_sum_to_one(fused: FusedEncoder, view: View) -> None:
 
 
 def check_gradient_to_every_parameter(fused: FusedEncoder, view: View) -> None:
-    """Every parameter of the fusion learns from a batch in which samples are missing."""
+    """Check that every parameter of the fusion gets a gradient from a batch with missing samples."""
     fused.eval().zero_grad()
     backward(loss_of(fused(view)))
     idle = [n for n, p in fused.fusion.named_parameters() if p.grad is None or not bool(p.grad.any())]
@@ -70,7 +70,7 @@ def check_gradient_to_every_parameter(fused: FusedEncoder, view: View) -> None:
 
 
 def check_config_and_state_round_trip(fused: FusedEncoder, view: View) -> None:
-    """A fusion rebuilt from its config, through JSON, takes its state and returns the same."""
+    """Check that a fusion rebuilt from its config, through JSON, takes its state and returns the same."""
     encoders = dict(fused.leaves()) if fused.fusion.stage == "early" else dict(fused.encoders.items())
     rebuilt = FUSIONS.build(json.loads(json.dumps(fused.fusion.config)), encoders)
     assert rebuilt.config == json.loads(json.dumps(fused.fusion.config))
@@ -84,7 +84,7 @@ def check_config_and_state_round_trip(fused: FusedEncoder, view: View) -> None:
 
 
 def check_batch_order_equivariance(fused: FusedEncoder, view: View) -> None:
-    """Samples in another order give outputs in that order: no sample depends on another."""
+    """Check that samples in another order give outputs in that order: none depends on another."""
     order = torch.randperm(view.batch_size)
     fused.eval()
     expected = {k: v[order] for k, v in values_of(fused(view)).items()}
@@ -93,7 +93,7 @@ def check_batch_order_equivariance(fused: FusedEncoder, view: View) -> None:
 
 
 def check_determinism(fused: FusedEncoder, view: View) -> None:
-    """Two calls return the same: in eval mode always, in train mode from the same seed."""
+    """Check that two calls return the same: in eval mode always, in train mode from the same seed."""
     assert_same(fused.eval()(view), fused(view))
     outs = []
     for _ in range(2):
@@ -103,7 +103,7 @@ def check_determinism(fused: FusedEncoder, view: View) -> None:
 
 
 def check_bf16_autocast(fused: FusedEncoder, view: View) -> None:
-    """Under autocast to bfloat16 values and gradients are finite, and values near those of float32."""
+    """Check that under autocast to bfloat16 all is finite, with values near those of float32."""
     fused.eval().zero_grad()
     exact = fused(view).pooled
     with torch.autocast("cpu", torch.bfloat16):

@@ -26,7 +26,7 @@ Results = tuple[FusionOutput, dict[str, Tensor | None]]
 
 
 def check_every_subset(fused: FusedEncoder, view: View) -> None:
-    """Each row, even one where everything is missing, is finite and as if it were alone.
+    """Check that each row, even one where everything is missing, is finite and the same as alone.
 
     Args:
         fused: Encoders and their fusion.
@@ -45,7 +45,7 @@ def check_every_subset(fused: FusedEncoder, view: View) -> None:
 
 
 def check_absent_inputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
-    """NaN or infinity in absent inputs changes neither values nor gradients."""
+    """Check that NaN or infinity in absent inputs changes neither values nor gradients."""
     fused.eval()
     results: list[Results] = []
     for garbage in (False, True):
@@ -67,7 +67,7 @@ def check_absent_inputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
 
 
 def check_absent_outputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
-    """`FusedEncoder.fuse` ignores the absent rows of the encoders' outputs, whatever they hold."""
+    """Check that `FusedEncoder.fuse` ignores absent rows of the encoders' outputs, whatever they hold."""
     fused.eval()
     present = fused.present_masks(view)
     results: list[Results] = []
@@ -88,7 +88,7 @@ def check_absent_outputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
 
 
 def check_padding_invariance(fused: FusedEncoder, view: View, *, padding: int = 5) -> None:
-    """More padding, with garbage in it, changes nothing.
+    """Check that more padding, with garbage in it, changes nothing.
 
     Args:
         fused: Encoders and their fusion.

@@ -12,9 +12,12 @@ ROOMS = ("data", "encoders", "fusion", "tasks", "search", "recipes", "testing")
 
 
 def main() -> None:
-    """Link the files of ``sennit/`` and the rooms into ``.types/sennit``."""
+    """Link the files of ``sennit/`` and the rooms into ``.types/sennit``; remove links to deleted files."""
     folder = ROOT / ".types" / "sennit"
     folder.mkdir(parents=True, exist_ok=True)
+    for link in folder.iterdir():
+        if not link.exists():
+            link.unlink()
     files = [path for path in (ROOT / "sennit").iterdir() if path.name != "__pycache__"]
     for path in (*files, *(ROOT / room for room in ROOMS)):
         link = folder / path.name

@@ -8,7 +8,7 @@ from typing import Any
 
 from sennit.data import BatchDataset
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Block, Recipe, Row, Splits
+from sennit.recipes.harness import Block, Recipe, Splits, TableRow
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
@@ -45,9 +45,13 @@ class HTADRecipe(Recipe[Config]):
         train, test = folds(data, "same", seed)[0]
         fit, check = next(inner_splits(data, "same", train, seed))
         shown = {"weighting": WEIGHTING if "audio" in names else None}
-        train_part, *others = (only(data.batch, rows, names, shown) for rows in (fit, check, test))
-        noise = Augment(train_part, max(config.strengths))
-        return Splits(BatchDataset(train_part, transform=noise), *map(BatchDataset, others))
+        fit_part, check_part, test_part = (
+            only(data.batch, rows, names, shown) for rows in (fit, check, test)
+        )
+        noise = Augment(fit_part, max(config.strengths))
+        return Splits(
+            BatchDataset(fit_part, transform=noise), BatchDataset(check_part), BatchDataset(test_part)
+        )
 
     def encoders(self, config: Config, names: Sequence[str]) -> dict[str, Encoder]:
         return build_encoders(config, names)
@@ -87,7 +91,7 @@ class HTADRecipe(Recipe[Config]):
     def sections(
         self,
         config: Config,
-        rows: Sequence[Row],
+        rows: Sequence[TableRow],
         jobs: Sequence[Mapping[str, Any]],
         results: Sequence[Any],
     ) -> list[Block]:

@@ -60,8 +60,8 @@ class Evaluator:
     def update(self, batch: Batch) -> None:
         """Run the model on a batch, which is on the model's device, and take its outputs in."""
         outputs = self.model(batch)
-        keeps_index = batch.index is not None and not self.across_ranks
-        self._index.append(batch.index.cpu() if keeps_index else None)
+        index = None if self.across_ranks else batch.index
+        self._index.append(None if index is None else index.cpu())
         self._samples += batch.batch_size
         for name, task in self.tasks.items():
             logits = outputs[name].logits

@@ -1,4 +1,4 @@
-"""Checkpoints from which a training goes on exactly, and which a kill or a full disk cannot spoil."""
+"""Checkpoints from which a training resumes exactly, and which a kill or a full disk cannot damage."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def check_monitor(
 
 
 def _metrics_of(model: MultiTaskModel, task: str) -> Sequence[str]:
-    return list(model.tasks[task].metrics()) if model.tasks[task].target is not None else []
+    return [str(key) for key in model.tasks[task].metrics()] if model.tasks[task].target is not None else []
 
 
 def check_trainer_options(options: Mapping[str, Any]) -> None:

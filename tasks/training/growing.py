@@ -28,11 +28,11 @@ def grow(model: MultiTaskModel, affinity: Tensor, *, branch_cost: float = 0.1) -
     (top-down widening).
 
     Args:
-        model: With sharing ``adaptive``.
-        affinity: Between the tasks ``[T, T]``, from 0 to 1, in the order of ``model.with_head``, such as
-            `error_affinity` gives.
-        branch_cost: What another branch costs, in parts of what keeping entirely unlike tasks together
-            does.
+        model: Model with sharing ``adaptive``.
+        affinity: Affinity of the tasks ``[T, T]``, from 0 to 1, in the order of ``model.with_head``, such as
+            that of `error_affinity`.
+        branch_cost: Cost of another branch, as a share of the cost of keeping entirely unlike tasks
+            together.
 
     Raises:
         TypeError: Another sharing.
@@ -58,24 +58,24 @@ def grow(model: MultiTaskModel, affinity: Tensor, *, branch_cost: float = 0.1) -
     children = sharing.on_junction()
     if len(children) < 2:
         return model
-    members = [[model.with_head.index(task) for task in own] for own in children]
+    members = [[model.with_head.index(task) for task in tasks] for tasks in children]
     groups = group(branch_affinity((affinity + affinity.T) / 2, members), branch_cost)
     return model if len(groups) == 1 else _with(model, sharing.part(groups))
 
 
 @torch.no_grad()
 def thin(model: MultiTaskModel, hidden: int) -> MultiTaskModel:
-    """A model whose blocks have fewer hidden units, from which the others can best be made.
+    """Return a model with fewer hidden units a block: those from which the others are best rebuilt.
 
-    In each block those are chosen by simultaneous orthogonal matching pursuit over the units' weights and
-    biases, and the map behind them reads ``W ← W A``, so that they speak for those that are gone. Units
-    that repeat others are lost without a trace.
+    Each block keeps the units that simultaneous orthogonal matching pursuit chooses by weights and biases;
+    the map behind them becomes ``W ← W A``, so that they stand for the units removed. Removing a unit that
+    repeats another changes nothing.
 
     Source: Lu et al., "Fully-adaptive Feature Sharing in Multi-Task Networks", CVPR 2017, section 3
     (thin networks).
 
     Args:
-        model: With sharing ``adaptive`` of stacks ``mlp``.
+        model: Model with sharing ``adaptive`` of stacks ``mlp``.
         hidden: Units to keep in each block.
 
     Raises:
@@ -99,8 +99,8 @@ def thin(model: MultiTaskModel, hidden: int) -> MultiTaskModel:
     again.to(next(sharing.parameters()))
     wide = [block for block in sharing.modules() if isinstance(block, ResidualBlock)]
     narrow = [block for block in again.modules() if isinstance(block, ResidualBlock)]
-    own, rest = again.state_dict(), sharing.state_dict()
-    again.load_state_dict({k: v if rest[k].shape != v.shape else rest[k] for k, v in own.items()})
+    initial, trained = again.state_dict(), sharing.state_dict()
+    again.load_state_dict({k: v if trained[k].shape != v.shape else trained[k] for k, v in initial.items()})
     for old, new in zip(wide, narrow, strict=True):
         places, made = somp(torch.cat([old.first.weight, old.first.bias[:, None]], 1), hidden)
         new.first.weight.copy_(old.first.weight[places])

@@ -1,4 +1,4 @@
-"""A new modality in the place of a known one, without labels."""
+"""A new modality in place of one that a model knows, trained without labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sennit.registry import unknown_name
 
 def latent_transfer(
     model: MultiTaskModel,
-    known: str,
+    replaced: str,
     encoder: Encoder,
     pairs: Iterable[View],
     *,
@@ -30,24 +30,24 @@ def latent_transfer(
     epochs: int = 20,
     lr: float = 1e-3,
 ) -> MultiTaskModel:
-    """Teach an encoder of a new modality the space of a known one, whose fusion and heads then serve it.
+    """Train the encoder of a new modality to match that of another, whose fusion and heads then serve it.
 
-    ``min_ψ Σ ‖ψ(x_new) − φ(x_known)‖²`` over pairs without labels: φ, the known encoder, stays as it is.
+    ``min_ψ Σ ‖ψ(x_new) − φ(x_replaced)‖²`` over pairs without labels; φ, the trained encoder, stays as it is.
     Source: Gupta et al. 2016, "Cross Modal Distillation for Supervision Transfer" (eq. 1), at the embedding.
 
     Args:
-        model: A trained model; it stays as it is.
-        known: The modality whose place is taken.
-        encoder: Of the new modality, with the known one's ``embed_dim``. It is trained; what `Encoder.fit`
-            measures, it should have.
+        model: Trained model; it stays as it is.
+        replaced: Modality whose place the new one takes.
+        encoder: Encoder of the new modality, with the ``embed_dim`` of the replaced one's. It is trained
+            here, after `Encoder.fit` where it has statistics to measure.
         pairs: Batches with both modalities, read once an epoch (a list, a DataLoader); samples that lack one
             are left out.
-        new: The name of the new modality in ``pairs``.
+        new: Name of the new modality in ``pairs``.
         epochs: Passes over the pairs.
         lr: Learning rate of AdamW.
 
     Returns:
-        A new model in evaluation mode, in which ``encoder`` has the place and the name of ``known``. The
+        A new model in evaluation mode, in which ``encoder`` has the place and the name of ``replaced``. The
         rest has the weights of ``model``.
 
     Raises:
@@ -63,40 +63,40 @@ def latent_transfer(
         >>> model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks={"animal": Classification(2)})
         >>> pairs = [View.of({"photo": torch.randn(9, 3), "radar": torch.randn(9, 5)})]
         >>> radar = create_encoder("mlp", 5, embed_dim=8)
-        >>> found = latent_transfer(model, "photo", radar, pairs, new="radar", epochs=1)
-        >>> found({"photo": torch.randn(4, 5)})["animal"].logits.shape
+        >>> transferred = latent_transfer(model, "photo", radar, pairs, new="radar", epochs=1)
+        >>> transferred({"photo": torch.randn(4, 5)})["animal"].logits.shape
         torch.Size([4, 2])
     """
-    _check(model, known, encoder)
+    _check(model, replaced, encoder)
     if epochs < 1:
         raise ValueError(f"`epochs` should be 1 or more. Found {epochs}.")
     if epochs > 1 and isinstance(pairs, Iterator):
         raise TypeError(
-            f"`pairs` should be something that can be read in each of {epochs} epochs. Found a "
-            f"{type(pairs).__name__}, which can be read once. Give a list or a DataLoader."
+            f"`pairs` should be readable in each of {epochs} epochs. Found a {type(pairs).__name__}, which "
+            f"can be read once. Give a list or a DataLoader."
         )
-    teacher = model.fused_encoder.leaves()[known]
+    teacher = model.fused_encoder.leaves()[replaced]
     optimizer = torch.optim.AdamW(encoder.train().parameters(), lr=lr)
     seen = 0
     with evaluating(teacher):
         for view in (view for _ in range(epochs) for view in pairs):
-            for name in (known, new):
+            for name in (replaced, new):
                 if name not in view.inputs:
                     raise unknown_name("modality of the pairs", name, view.inputs)
-            rows = (view.present[known] & view.present[new]).nonzero().squeeze(1)
+            rows = (view.present[replaced] & view.present[new]).nonzero().squeeze(1)
             if len(rows) == 0:
                 continue
             whole = view.select(rows)
             seen += len(rows)
             with torch.no_grad():
-                target = _embed(teacher, whole, known)
+                target = _embed(teacher, whole, replaced)
             loss = F.mse_loss(_embed(encoder, whole, new), target)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
     if seen == 0:
-        raise ValueError(f"`pairs` should hold samples with both '{known}' and '{new}'. Found none.")
-    return _in_place(model, known, encoder).eval()
+        raise ValueError(f"`pairs` should hold samples with both '{replaced}' and '{new}'. Found none.")
+    return _in_place(model, replaced, encoder).eval()
 
 
 def _embed(encoder: Encoder, view: View, name: str) -> torch.Tensor:
@@ -106,43 +106,43 @@ def _embed(encoder: Encoder, view: View, name: str) -> torch.Tensor:
     return out.pooled
 
 
-def _check(model: MultiTaskModel, known: str, encoder: Encoder) -> None:
+def _check(model: MultiTaskModel, replaced: str, encoder: Encoder) -> None:
     fused = model.fused_encoder
-    if known not in fused.modalities:
-        raise unknown_name("modality", known, fused.modalities)
+    if replaced not in fused.modalities:
+        raise unknown_name("modality", replaced, fused.modalities)
     if fused.nested or fused.fusion.stage not in ("late", "decision"):
         raise TypeError(
-            f"a new modality can take the place of one whose embedding is all that is read: by a late or a "
+            f"a new modality can replace one of which only the embedding is read: by a late or a "
             f"decision fusion that is not nested. Found the fusion '{fused.fusion.registry_name}'."
         )
     if model.sharing.per_task_encoders:
         raise TypeError(
-            f"a new modality can take the place of one that all tasks share. With sharing "
+            f"a new modality can replace one whose encoder all tasks share. With sharing "
             f"'{model.sharing.registry_name}' each task has encoders of its own."
         )
-    wanted = fused.leaves()[known].embed_dim
+    wanted = fused.leaves()[replaced].embed_dim
     if encoder.embed_dim != wanted:
         raise ValueError(
-            f"`encoder.embed_dim` should be {wanted}, that of the encoder of '{known}'. Found "
+            f"`encoder.embed_dim` should be {wanted}, that of the encoder of '{replaced}'. Found "
             f"{encoder.embed_dim}. Make it with embed_dim={wanted}."
         )
 
 
-def _in_place(model: MultiTaskModel, known: str, encoder: Encoder) -> MultiTaskModel:
-    """The model again, with another encoder."""
+def _in_place(model: MultiTaskModel, replaced: str, encoder: Encoder) -> MultiTaskModel:
+    """Return a copy of the model with another encoder."""
     fused = model.fused_encoder
-    # Copies, since an encoder may have what no config tells (a tokenizer); the rest is made anew.
-    encoders = {m: encoder if m == known else copy.deepcopy(own) for m, own in fused.leaves().items()}
-    found = MultiTaskModel(
+    # Copies, since an encoder may hold what no config does (a tokenizer); the rest is built anew.
+    encoders = {m: encoder if m == replaced else copy.deepcopy(old) for m, old in fused.leaves().items()}
+    rebuilt = MultiTaskModel(
         encoders=encoders,
         fusion=copy.deepcopy(fused.fusion),
         tasks={name: TASKS.build(task.config) for name, task in model.tasks.items()},
         sharing=SHARINGS.build(model.sharing.config),
         weighting=WEIGHTINGS.build(model.weighting.config),
         modality_dropout=ModalityDropout.from_config(model.modality_dropout.config),
-        transforms={m: own for m, own in model.transforms.items() if m != known},
+        transforms={m: of_modality for m, of_modality in model.transforms.items() if m != replaced},
     )
     for name, part in model.named_children():
         if name != "columns":  # the encoders and the fusion
-            found.get_submodule(name).load_state_dict(part.state_dict(), strict=True)
-    return found
+            rebuilt.get_submodule(name).load_state_dict(part.state_dict(), strict=True)
+    return rebuilt

@@ -7,7 +7,7 @@ from typing import Any
 
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.parts import part_of_each
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], Optimizer]
 """From parameter groups, with their learning rates and weight decays, to an optimizer."""
@@ -49,6 +49,30 @@ def parameter_groups(
     if not groups:
         raise ValueError("a model should have something to train. Found every part frozen.")
     return list(groups.values())
+
+
+def make_optimizer(
+    groups: list[dict[str, Any]], factory: OptimizerFactory | None, *, fused: bool
+) -> Optimizer:
+    """Return a factory's optimizer, or AdamW.
+
+    Args:
+        groups: Parameter groups.
+        factory: Function from the groups to an optimizer; AdamW when None.
+        fused: Whether AdamW is the fused one.
+
+    Raises:
+        TypeError: The factory returns something else.
+    """
+    if factory is None:
+        return AdamW(groups, fused=fused)
+    optimizer = factory(groups)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"`optimizer` should return an Optimizer from parameter groups, as torch.optim.SGD does. "
+            f"Found a {type(optimizer).__name__}."
+        )
+    return optimizer
 
 
 def describe(factory: Any) -> str:

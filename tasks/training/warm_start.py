@@ -1,4 +1,4 @@
-"""Networks of one task each as the start of a network for each task."""
+"""Single-task networks as the start of a model with encoders for each task."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTaskModel]) -> None:
     """Give each task's encoders, fusion and heads the weights of a model that was trained for it alone.
 
-    Cross-stitch and NDDR networks were published with this start. What mixes the networks stays as it is.
+    Cross-stitch and NDDR networks were published with this start. Mixing coefficients stay as they are.
 
     Source: Misra et al. 2016, "Cross-stitch Networks for Multi-task Learning" (§4.3); Gao et al. 2019,
     "NDDR-CNN".
 
     Args:
-        model: One whose sharing has encoders for each task, such as ``cross_stitch`` without a trunk.
-        singles: For each of its tasks with a head, a model of the same encoders and fusion in which the
+        model: Model whose sharing has encoders for each task, such as ``cross_stitch`` without a trunk.
+        singles: Single-task model for each task with a head, of the same encoders and fusion, in which the
             task has the same name.
 
     Raises:
         TypeError: The tasks of the model have their encoders in common.
-        ValueError: A task is unknown or has no model, or a model's parts are others.
+        ValueError: A task is unknown or has no model, or a model's parts differ.
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
@@ -43,9 +43,8 @@ def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTa
     """
     if not model.sharing.per_task_encoders:
         raise TypeError(
-            f"single-task networks can start a model whose tasks have encoders of their own. Found the "
-            f"sharing '{model.sharing.registry_name}' with one set of them. Take 'cross_stitch' without a "
-            f"trunk."
+            f"`model` should have encoders for each task. Found one set of them, with sharing "
+            f"'{model.sharing.registry_name}'. Use 'cross_stitch' without a trunk."
         )
     for name in singles:
         if name not in model.with_head:
@@ -66,4 +65,6 @@ def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTa
             try:
                 target.load_state_dict(source.state_dict(), strict=True)
             except RuntimeError as error:
-                raise ValueError(f"the {what} of `singles['{name}']` are others: {error}") from None
+                raise ValueError(
+                    f"the {what} of `singles['{name}']` should be as those of the model: {error}"
+                ) from None

@@ -104,7 +104,7 @@ def test_the_optimizer_is_the_callers_with_the_learners_groups(tmp_path: Path) -
     assert {group["initial_lr"] for group in optimizer.param_groups} == {0.05, 0.1}
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.1}
     assert sorted({round(g["lr"], 6) for g in optimizer.param_groups}) == [0.025, 0.05]
-    with pytest.raises(ValueError, match=r"optimizer='AdamW'.*optimizer='torch.optim.sgd.SGD'"):
+    with pytest.raises(ValueError, match=r"AdamW'.*optimizer='torch.optim.sgd.SGD'"):
         train(make_learner(lr_scale={"heads": 2.0}, weight_decay=0.1), make_data(), tmp_path, resume=True,
               schedule=halving)  # fmt: skip
 
@@ -268,7 +268,7 @@ def test_the_stock_schedulers_follow_the_formula(name: str, steps: int, warmup: 
 
 
 def test_the_schedule_of_a_run_resumes_where_it_was(tmp_path: Path) -> None:
-    schedule = functools.partial(make_schedule, name="cosine", steps=9, warmup=0.4)
+    schedule = functools.partial(make_schedule, schedule="cosine", steps=9, warmup=0.4)
     first, second = (torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0) for _ in range(2))
     one, two = schedule(first), schedule(second)
     for _ in range(5):
