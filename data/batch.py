@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from sennit.data.validation import validate
+from sennit.data.validation import label_flags, validate
 from sennit.data.view import View, filled
 from torch import Tensor
 
@@ -91,14 +91,6 @@ class Batch(View):
                     f"`views['{name}']` should hold {self.batch_size} samples. Found {view.batch_size}."
                 )
         return self.replaced(views={**self.views, **views})
-
-
-def label_flags(labelled: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the flags of a batch that follow from its labels."""
-    return {
-        "all_labelled": all(bool(flags.all()) for flags in labelled.values()),
-        "unlabelled": frozenset(task for task, flags in labelled.items() if not bool(flags.any())),
-    }
 
 
 def _blanked(target: Tensor, labelled: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sennit.data.batch import Batch, label_flags
+from sennit.data.batch import Batch
 from sennit.data.input_spec import InputSpec
 from sennit.data.target_spec import TargetSpec
+from sennit.data.validation import check_finite, label_flags
 from sennit.data.view import View
 from torch import Tensor
 
@@ -51,16 +52,17 @@ class Collate:
         for name in dict.fromkeys(v for s in samples for v in s.get("views", {})):
             rows = [s.get("views", {}).get(name, s["inputs"]) for s in samples]
             views[name] = View(**self._collate_inputs(rows, index))
+        inputs = self._collate_inputs([s["inputs"] for s in samples], index)
         targets, labelled = self._collate_targets([s.get("targets", {}) for s in samples], index)
         batch = Batch(
-            **self._collate_inputs([s["inputs"] for s in samples], index),
+            **inputs,
             targets=targets,
             labelled=labelled,
             views=views,
             **label_flags(labelled),
         )
         for view in (batch, *views.values()):
-            view.check_finite(allows_nan)
+            check_finite(view.inputs, view.masks, view.present, index=view.index, allows_nan=allows_nan)
         return batch
 
     def _collate_inputs(self, rows: Sequence[Mapping[str, Any]], index: Sequence[Any]) -> dict[str, Any]:

@@ -91,6 +91,14 @@ def check_finite(
             )
 
 
+def label_flags(labelled: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the flags of a batch that follow from its labels."""
+    return {
+        "all_labelled": all(bool(flags.all()) for flags in labelled.values()),
+        "unlabelled": frozenset(task for task, flags in labelled.items() if not bool(flags.any())),
+    }
+
+
 def refuse_unknown(argument: str, given: Mapping[str, Any], names: Mapping[str, Any]) -> None:
     """Refuse names that are not among ``names``; the error suggests close matches.
 

@@ -16,13 +16,15 @@ class PresentRows:
     statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of a present one.
     """
 
-    __slots__ = ("duplicated", "present", "rows", "size")
+    __slots__ = ("complete", "duplicated", "empty", "present", "rows", "size")
 
     def __init__(
         self, size: int, rows: Tensor | None = None, present: Tensor | None = None, duplicated: bool = False
     ) -> None:
         self.size, self.rows, self.present = size, rows, present
         self.duplicated = duplicated  # a single row encoded twice in training, for batch statistics
+        self.complete = rows is None and present is None  # nothing is packed
+        self.empty = rows is not None and rows.shape[0] == 0  # no row has the modality
 
     @classmethod
     def of(cls, present: Tensor, *, all_present: bool, training: bool) -> PresentRows:
@@ -35,11 +37,6 @@ class PresentRows:
         if rows.shape[0] == size:
             return cls(size)
         return cls(size, rows=rows, duplicated=training and rows.shape[0] == 1)
-
-    @property
-    def empty(self) -> bool:
-        """Whether no row has the modality."""
-        return self.rows is not None and self.rows.shape[0] == 0
 
     def pack(self, x: Tensor) -> Tensor:
         """Return the rows of the batch that are encoded."""
@@ -78,17 +75,14 @@ def encode_present_rows(
     Shape:
         x ``[B, ...]``, mask ``[B, T]``, present ``[B]``.
     """
-    if all_present:
-        whole: EncoderOutput = encoder(zero_padding(x, mask), mask)
-        return whole
-    rows = PresentRows.of(present, all_present=False, training=encoder.training)
-    if rows.empty:
-        return encoder.empty_output(rows.size, device=x.device)
-    packed_mask = None if mask is None else rows.pack(mask)
-    out: EncoderOutput = encoder(zero_padding(rows.pack(x), packed_mask), packed_mask)
-    if rows.rows is None and rows.present is None:
-        return out
-    return unpack_output(out, rows)
+    rows = None if all_present else PresentRows.of(present, all_present=False, training=encoder.training)
+    if rows is not None:
+        if rows.empty:
+            return encoder.empty_output(rows.size, device=x.device)
+        x = rows.pack(x)
+        mask = None if mask is None else rows.pack(mask)
+    out: EncoderOutput = encoder(x if mask is None else zero_padding(x, mask), mask)
+    return out if rows is None or rows.complete else unpack_output(out, rows)
 
 
 def unpack_output(out: EncoderOutput, rows: PresentRows) -> EncoderOutput:

@@ -39,6 +39,17 @@ class _TableEncoder(StagedEncoder):
     def input_level(self) -> Encoder:
         return TableInputLevel(self.features, self.input_spec)
 
+    def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.stages[level](hidden), None
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        """Run the stages one after the other; a table has no mask."""
+        hidden, _ = self.stem(x, mask)
+        taps = {}
+        for info, stage in zip(self.tap_info, self.stages, strict=True):
+            taps[info.name] = hidden = stage(hidden)
+        return self.finish(taps, {})
+
 
 @register_encoder("mlp")
 class MLPEncoder(_TableEncoder):
@@ -101,9 +112,6 @@ class MLPEncoder(_TableEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         return self.project(self.features(x)), None
-
-    def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return self.stages[level](hidden), None
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
@@ -171,9 +179,6 @@ class FTTransformerEncoder(_TableEncoder):
         if categories is not None:
             tokens = torch.cat([tokens, categories], 1)
         return torch.cat([self.cls.expand(x.shape[0], 1, -1), tokens + self.bias], 1), None
-
-    def run_stage(self, level: int, hidden: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return self.stages[level](hidden), None
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         hidden = self.norm(taps[self.tap_info[-1].name])

@@ -43,7 +43,7 @@ class PooledFusion(Fusion):
         pooled = [outputs[m].pooled for m in self.modalities]
         if present is None:
             return pooled
-        vectors: list[Tensor] = self.missing(pooled, stack_present(self.modalities, present))
+        vectors: list[Tensor] = self.missing(pooled, [present[m] for m in self.modalities])
         return vectors
 
     def pooled_or_nan(

@@ -91,6 +91,7 @@ class FusedEncoder(nn.Module):
         early = fusion.stage == "early"
         self.encoders = NamedModules({m: e.input_level() if early else e for m, e in encoders.items()})
         self.fusion = fusion
+        self._by_level = fusion.exchanges
         self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
         self.tap_info = (TapInfo("fused", self.embed_dim, "BC"),)
         self.input_specs: dict[str, InputSpec] = {}
@@ -140,11 +141,13 @@ class FusedEncoder(nn.Module):
         if view.inputs.keys() != self.input_specs.keys():
             check_modalities("inputs", view.inputs, self.input_specs)
         for name, spec in self.input_specs.items():
-            spec.check(name, view.inputs[name])
+            x = view.inputs[name]
+            if x.shape[1:] != spec.shape or x.dtype != spec.dtype:
+                spec.check(name, x)
 
     def encode(self, view: View) -> dict[str, EncoderOutput]:
         """Return the outputs of the encoders, before fusion."""
-        if self.fusion.exchanges:
+        if self._by_level:
             return encode_by_level([self], view)[0]
         return {
             name: encoder(view)
@@ -156,7 +159,7 @@ class FusedEncoder(nn.Module):
                 view.present[name],
                 all_present=view.all_present,
             )
-            for name, encoder in self.encoders.items()
+            for name, encoder in self.encoders.by_name.items()
         }
 
     def fuse(

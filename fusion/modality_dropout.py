@@ -36,6 +36,9 @@ class ModalityDropout(nn.Module):
         schedule: Schedule of the rates, ``"constant"``, ``"linear"`` or ``"cosine"``.
         epochs: Number of epochs after which a ramp reaches ``p``; 0 for a constant.
 
+    Attributes:
+        hides: Whether it ever hides anything.
+
     Raises:
         ValueError: Rates or epochs out of range, or an unknown schedule.
 
@@ -67,14 +70,10 @@ class ModalityDropout(nn.Module):
                 f"Found {epochs} with '{schedule}'."
             )
         self.p = dict(p) if isinstance(p, Mapping) else p
+        self.hides = any(self.p.values()) if isinstance(self.p, dict) else self.p > 0
         self.schedule, self.epochs = schedule, epochs
         # Saved, so that training resumed within an epoch has the same rates.
         self.register_buffer("share", None if schedule == "constant" else torch.zeros(()))
-
-    @property
-    def hides(self) -> bool:
-        """Whether it ever hides anything."""
-        return any(self.p.values()) if isinstance(self.p, dict) else self.p > 0
 
     @property
     def config(self) -> Any:

@@ -65,13 +65,15 @@ class TableFeatures(nn.Module):
         """Return standardised numbers, their missing indicators ``[B, N]``, and categories ``[B, C, D]``."""
         numeric, coded = x[:, : self.num_numeric], x[:, self.num_numeric :]
         missing = numeric.isnan()
-        values = self.standardise(torch.where(missing, self.standardise.mean, numeric))
+        mean, scale = self.standardise.mean, self.standardise.scale
+        values = (torch.where(missing, mean, numeric) - mean) / scale
         categories = None if self.embedding is None else self.embedding(self._codes(coded))
         return values, missing.to(values.dtype), categories
 
     def forward(self, x: Tensor) -> Tensor:
         values, missing, categories = self.cells(x)
-        return torch.cat([values, missing] + ([] if categories is None else [categories.flatten(1)]), 1)
+        cells = [values, missing] if categories is None else [values, missing, categories.flatten(1)]
+        return torch.cat(cells, 1)
 
     def _codes(self, coded: Tensor) -> Tensor:
         """Return rows of the embedding; the last row of each column stands for a missing cell."""

@@ -10,7 +10,6 @@ from sennit.data import Batch
 from sennit.tasks._base import Task
 from sennit.tasks.model.labelled_mean import any_rank, labelled_means
 from sennit.tasks.model.network import Network
-from sennit.tasks.model.output_loss import output_loss
 from sennit.tasks.model.outputs import Features, TaskOutput
 from torch import Tensor
 from torch import distributed as dist
@@ -99,13 +98,15 @@ def task_losses(
             for batch, views, out in zip(batches, features, outputs, strict=True):
                 for term in task_terms(network, name, task, batch, views, out):
                     terms.setdefault((name, term.part), []).append(term)
-    device = _device(batches)
     means = labelled_means([[(term.values, term.counted) for term in group] for group in terms.values()])
     losses: dict[str, Tensor] = {}
     for ((name, part), group), mean in zip(terms.items(), means, strict=True):
         weighted = mean if part == "" else group[0].weight * mean
         losses[name] = losses[name] + weighted if name in losses else weighted
-    return torch.stack([losses[t] if t in losses else torch.zeros((), device=device) for t in network.views])
+    for name in network.views:
+        if name not in losses:
+            losses[name] = torch.zeros((), device=_device(batches))
+    return torch.stack([losses[name] for name in network.views])
 
 
 def task_terms(
@@ -150,6 +151,30 @@ def task_terms(
         weight = network.auxiliary_info[part].weight
         terms.append(Term(part, weight, output_loss(task, logits, target, counted=here), here))
     return terms
+
+
+def output_loss(
+    task: Task, logits: Tensor, target: Tensor, *, cost: Tensor | None = None, counted: Tensor | None = None
+) -> Tensor:
+    """Return the loss of each sample; a batchwise task is given only the samples that count.
+
+    Args:
+        task: Task with labels.
+        logits: Output of its head, or of a decision rule.
+        target: Targets.
+        cost: Cost of each alternative, as a decision rule gives it; None without a rule.
+        counted: Mask of the samples that count; None for all.
+
+    Shape:
+        logits ``[B, out_dim]``, cost ``[B, ...]``, counted ``[B]``; result as `Task.loss` gives it.
+    """
+    if cost is not None:
+        return task.expected_cost(cost, target)
+    if counted is None or not task.batchwise:
+        return task.loss(logits, target)
+    rows = counted.nonzero().squeeze(1)
+    losses = task.loss(logits[rows], target[rows])
+    return losses.new_zeros(len(logits)).index_copy(0, rows, losses)
 
 
 def sample_losses(

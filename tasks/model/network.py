@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -71,6 +71,7 @@ class Network(nn.Module):
         self.tasks_by_name = dict(tasks)
         self.head_of = {name: task.of or name for name, task in tasks.items()}
         self.reads: dict[str, Reads] = {name: tasks[head].reads for name, head in self.head_of.items()}
+        self._read_alike = all(reads is None for reads in self.reads.values())
         self.views = {name: task.views or ("",) for name, task in tasks.items()}
         self.targets = {name: task.target for name, task in tasks.items() if task.target is not None}
         self._groups: dict[tuple[str, ...], list[tuple[Reads, tuple[str, ...]]]] = {}
@@ -171,11 +172,19 @@ class Network(nn.Module):
         shared = {id(x): x.unflatten(0, out.candidates.shape[:2]) for x in flat.values()}
         return {task: shared[id(x)] for task, x in flat.items()}
 
-    def _fuse(self, view: View, tasks: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
-        """Yield the fused output of each group of tasks that read the same through the same encoders."""
+    def _fuse(self, view: View, tasks: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], FusionOutput]]:
+        """Return the fused output of each group of tasks that read the same through the same encoders."""
         if self.sharing.per_task_encoders:
-            yield from self._fuse_columns(view, tasks)
-            return
+            return self._fuse_columns(view, tasks)
+        if not self._read_alike:
+            return self._fuse_groups(view, tasks)
+        column = self._first[0]
+        return [(tasks, column.fuse(column.encode(view), column.presence(view), hidden=True))]
+
+    def _fuse_groups(
+        self, view: View, tasks: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
+        """Yield the fused output of each group of tasks that read the same modalities."""
         column, outputs = self._first[0], None
         if tasks not in self._groups:
             groups: dict[Reads, list[str]] = {}

@@ -163,21 +163,20 @@ class Learner(pl.LightningModule):
                 hook(self.current_epoch)
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
-        batches = as_batches(batch)
         if self.model.weighting.recheck:
-            self._recheck = batches, torch_random_state(self.device)
+            self._recheck = as_batches(batch), torch_random_state(self.device)
         every = self.trainer.log_every_n_steps
         logs = self.global_step == 0 or (self.global_step + 1) % every == 0  # steps that the loggers write
         if self.balancing is None:
-            loss, parts = self.model.loss(batches, diagnostics=logs)
+            loss, parts = self.model.loss(batch, diagnostics=logs)
         else:
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of half precision
             scale = 1.0 if scaler is None else scaler.get_scale()
-            loss, parts = balanced_loss(self.model, self.balancing, batches, scale=scale, diagnostics=logs)
+            loss, parts = balanced_loss(self.model, self.balancing, batch, scale=scale, diagnostics=logs)
         if self.global_step % every == 0:
             refuse_infinite(parts, self.global_step)
         if logs:
-            self._log_parts(parts, sum(b.batch_size for b in batches))
+            self._log_parts(parts, sum(b.batch_size for b in as_batches(batch)))
         return loss
 
     def _log_parts(self, parts: Mapping[str, Tensor], size: int) -> None:

@@ -14,7 +14,7 @@ from sennit.search.batched.cached_batches import CachedBatches
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.plan import make_plan
-from sennit.tasks.model.output_loss import output_loss
+from sennit.tasks.model.losses import output_loss
 from torch import Tensor
 
 from tests.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
