@@ -28,9 +28,9 @@ _MOST_NAMES = 12
 def draw_curves(folder: str | os.PathLike[str]) -> Figure:
     r"""Draw the tasks' losses, their weights and the cosines between their gradients, step by step.
 
-    There is a panel for each of these that was logged: weights by the weighting, weights by the
-    balancing, cosines of pairs of tasks with their mean, losses, and the share of pairs that conflict (cosine below zero).
-    Cosines are logged where a balancing is used.
+    There is a panel for each of these that was logged: weights by the weighting, weights by the balancing,
+    cosines of pairs of tasks with their mean, losses, and the share of pairs that conflict (cosine below
+    zero). Cosines are logged where a balancing is used.
 
     Args:
         folder: Folder of the run (that of `sennit.tasks.fit`) or its ``metrics.csv``. The file of a

@@ -24,9 +24,9 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
     """Measure what another task's step removes of a task's loss: ``Z_ij = 1 − L_j(θ_i) / L_j(θ)``.
 
     ``θ_i = θ − lr · ∂L_i/∂θ`` is a plain gradient step on the loss of task i alone, over all parameters
-    except those of the heads. Above zero, task i helps task j; below, it harms it. The mean is
-    over the batches in which both have a label. Losses are unweighted, in evaluation mode; the model is left as it was, bit for
-    bit.
+    except those of the heads. Above zero, task i helps task j; below, it harms it. The mean is over the
+    batches in which both have a label. Losses are unweighted, in evaluation mode; the model is left as it
+    was, bit for bit.
 
     The cost of a batch is a backward and a forward pass for each of its tasks, and memory for a gradient of
     each.

@@ -20,11 +20,12 @@ def export_program(
 ) -> ExportedProgram:
     """Export a model as one graph without Python, for samples that have the same modalities.
 
-    ``program.module()`` takes one mapping: the tensors of the modalities, as `Batch.inputs` holds them,
-    and for each sequence its mask ``<modality>_mask`` (True = valid). It returns a tensor for each
-    task: that of `Task.scores`, probabilities or the values of a regression. Batches may have any size, and sequences any length; images have the size of the example where an operation needs that.
-    Preprocessing is not part of it: ``model.preprocessing()`` and ``model.collate`` make the tensors.
-    Source: `torch.export`; ``torch.export.save(program, "model.pt2")`` writes it.
+    ``program.module()`` takes one mapping: the tensors of the modalities, as `Batch.inputs` holds them, and
+    for each sequence its mask ``<modality>_mask`` (True = valid). It returns a tensor for each task: that
+    of `Task.scores`, probabilities or the values of a regression. Batches may have any size, and sequences
+    any length; images have the size of the example where an operation needs that. Preprocessing is not part
+    of it: ``model.preprocessing()`` and ``model.collate`` make the tensors. Source: `torch.export`;
+    ``torch.export.save(program, "model.pt2")`` writes it.
 
     Args:
         model: Model, exported in float32 and evaluation mode for the CPU; it stays as it is.

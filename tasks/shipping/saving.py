@@ -40,9 +40,9 @@ def save(
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``assets/<modality>/`` and the card ``README.md``.
 
-    Everything is written beside the folder first and moved in at the end, so that a failure leaves an
-    older model as it was. The weights carry the checksum of their config. A ``README.md`` that is
-    not of this library stays.
+    Everything is written beside the folder first and moved in at the end, so that a failure leaves an older
+    model as it was. The weights carry the checksum of their config. A ``README.md`` that is not of this
+    library stays.
 
     Raises:
         ValueError: A part of the model is of a class that is not registered; it is named.
