@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,21 @@ def alternate(
         runs,
         (round(quarter[0], 4), round(quarter[2], 4)),
     )
+
+
+def peak_mib(work: Callable[[], object]) -> float:
+    """Return the peak memory in MiB that a call allocates on top of what was allocated before."""
+    work()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        work()
+    assert record.profiler is not None
+    assert record.profiler.kineto_results is not None
+    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak / 2**20
 
 
 def arguments(

@@ -33,14 +33,13 @@ from sennit.tasks import Classification, MultiTaskModel, create_balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.profiler import ProfilerActivity, profile
 from torchjd.aggregation import PCGrad as TorchjdPCGrad
 from torchjd.aggregation import PCGradWeighting
 from torchjd.autogram import Engine
 from torchjd.autojac import jac_to_grad, mtl_backward
 
 from benchmarks._balancing_nets import DIM, NETS, Net
-from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
+from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, peak_mib, report
 
 TASKS, CLASSES = (2, 4, 10), 10
 Step = Callable[[], object]
@@ -157,19 +156,6 @@ def fastest(steps: dict[str, Step], *, runs: int) -> str:
             step()
             took[name].append(time.perf_counter() - start)
     return min(took, key=lambda name: statistics.median(took[name][1:]))
-
-
-def peak_mib(step: Step) -> float:
-    """Return the peak memory that a step allocates on top of what was allocated before."""
-    step()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-        step()
-    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
-    held = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        peak = max(peak, held)
-    return peak / 2**20
 
 
 def memory_row(what: str, ours: Step, peer: Step) -> Result:

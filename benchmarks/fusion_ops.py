@@ -18,10 +18,9 @@ from sennit.data import InputSpec
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import Fusion, create_fusion
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import _fusion_peers as peers
-from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
+from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, peak_mib, report
 
 BATCH, DIM = 64, 128
 OPERATORS: dict[str, tuple[peers.Builder, tuple[int, ...], dict[str, Any]]] = {
@@ -101,24 +100,9 @@ def steps(operator: str, peer: str, checkout: Path) -> tuple[Callable[[], Tensor
     return pair
 
 
-def peak_memory(run: Callable[[], Tensor]) -> int:
-    """Return the peak memory in bytes that a step allocates on top of what was allocated before."""
-    run()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-        run()
-    assert record.profiler is not None
-    assert record.profiler.kineto_results is not None
-    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
-    held = most = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
-    return most
-
-
 def memory_row(checkout: Path) -> Result:
     """Compare the peak memory of tensor fusion over three modalities."""
-    ours, theirs = (peak_memory(run) / 2**20 for run in steps("tensor_fusion", "multibench", checkout))
+    ours, theirs = (peak_mib(run) for run in steps("tensor_fusion", "multibench", checkout))
     ratio = round(theirs / ours, 4)
     return Result(MEMORY, round(ours, 2), round(theirs, 2), ratio, "MiB", 1, (ratio, ratio))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sennit.data.input_spec import InputSpec
@@ -17,9 +17,11 @@ class SampleReader:
 
     Attributes:
         input_spec: Shape and type of the tensor of one sample.
+        raw_samples: Kinds of raw samples that `to_tensor` reads, in words for the model card.
     """
 
     input_spec: InputSpec
+    raw_samples: ClassVar[str] = "an array or a list"
 
     @property
     def takes_transforms(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
@@ -43,7 +43,7 @@ class LogMelConvEncoder(StagedEncoder):
     Classification", ICASSP 2017, made small, with LayerNorm in each frame.
 
     Args:
-        sample_rate: In Hz.
+        sample_rate: Sample rate in Hz.
         n_mels: Number of mel bands.
         window_s: Length of a frame in seconds.
         hop_s: Distance between frames in seconds.
@@ -67,6 +67,8 @@ class LogMelConvEncoder(StagedEncoder):
         >>> encoder(torch.randn(2, 8000)).tokens.shape
         torch.Size([2, 13, 128])
     """
+
+    raw_samples: ClassVar[str] = "a waveform, a pair of a waveform and its rate, or a path"
 
     def __init__(
         self,
@@ -101,11 +103,11 @@ class LogMelConvEncoder(StagedEncoder):
         self.logmel.fit(x, mask)
 
     def load_raw(self, raw: Any) -> Tensor:
-        """As `to_tensor`."""
+        """Load a waveform, on which transforms act, as `to_tensor` does."""
         return self.to_tensor(raw)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A waveform, a pair of a waveform and its rate (it is resampled), or a path."""
+        """Return the waveform of an array, of a pair of array and rate (it is resampled), or of a path."""
         return load_waveform(raw, self.logmel.sample_rate)
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

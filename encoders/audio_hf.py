@@ -17,7 +17,7 @@ from sennit.encoders.types import EncoderOutput
 from torch import Tensor
 
 FRAME_SIZES = ("num_mel_bins", "feature_projection_input_dim", "input_feat_per_channel")
-"""How configurations of transformers call the size of a frame."""
+"""Names of the size of a frame in configurations of transformers."""
 
 
 class HFAudioEncoder(HFEncoder):
@@ -28,22 +28,22 @@ class HFAudioEncoder(HFEncoder):
     Audio Spectrogram Transformer, wav2vec2-BERT, …) read the frames that their own feature extractor
     makes in `to_tensor`. ``pooled`` is the mean of the valid tokens.
 
-    What the architecture makes of padding:
+    Effects of padding, by architecture:
 
-    - Of the wav2vec 2.0 family, models with ``feat_extract_norm="group"`` (wav2vec2-base) normalise over
-      time, padding included. As transformers says, they get zeros and no attention mask, so a recording
-      gives something else in longer company. Those with ``"layer"`` do not, unless transformers lets
-      later convolutions see the padding (data2vec, Conformers; of frames, Speech2Text).
-    - Whisper reads 30 s, always. Shorter recordings are filled up with silence here; the tokens that are
-      given stand for the recording.
+    - In the wav2vec 2.0 family, models with ``feat_extract_norm="group"`` (wav2vec2-base) normalise over
+      time, padding included. As transformers advises, they get zeros and no attention mask, so the output
+      of a recording depends on the longest one of its batch. Those with ``"layer"`` do not, unless
+      transformers lets later convolutions see the padding (data2vec, Conformers; of frames, Speech2Text).
+    - Whisper always reads 30 s. Shorter recordings are filled up with silence here; only the tokens of the
+      recording are returned.
     - The Audio Spectrogram Transformer reads a fixed length as well, which its extractor makes.
 
-    SpecAugment and LayerDrop are off: to augment is up to the data, and each tap is always there.
+    SpecAugment and LayerDrop are off: augmentation is up to the data, and every tap is always present.
 
     Args:
         model_name: Name on the hub, or path of a folder: ``create_encoder("hf/facebook/wav2vec2-base")``.
         pretrained: Whether to load weights now; otherwise they are random.
-        architecture: See `HFEncoder`.
+        architecture: Configuration of the model; see `HFEncoder`.
 
     Shape:
         waveforms ``[B, T]`` or frames ``[B, T, n]``, mask ``[B, T]``; pooled ``[B, hidden]``, tokens and
@@ -52,7 +52,7 @@ class HFAudioEncoder(HFEncoder):
     Raises:
         ValueError: The model reads neither, or a recording is too short or too long for it.
         ImportError: transformers is not installed.
-        OSError: There is no such model, or it has no safetensors.
+        OSError: The model does not exist, or has no safetensors.
 
     Example:
         >>> import torch
@@ -64,6 +64,7 @@ class HFAudioEncoder(HFEncoder):
     """
 
     registry_name: ClassVar[str] = "hf/"
+    raw_samples: ClassVar[str] = "a waveform, a pair of a waveform and its rate, or a path"
     reads: ClassVar[tuple[str, ...]] = ("input_values", "input_features")
     _preprocessor_class: ClassVar[str] = "AutoFeatureExtractor"
 
@@ -113,7 +114,7 @@ class HFAudioEncoder(HFEncoder):
             x = silence_after(x, mask, self.filled_to).transpose(1, 2)
         options: dict[str, Any] = {"output_hidden_states": True}
         if mask is not None and self.attends:
-            # Softmax over nothing is NaN in some kernels: a row without valid steps sees all of them.
+            # Softmax over nothing is NaN in some kernels, so a row without valid steps sees all of them.
             options["attention_mask"] = (mask | ~mask.any(1, keepdim=True)).long()
         out = self.net(x, **options)
         hidden = [*out.hidden_states[1:-1], out.last_hidden_state]
@@ -126,7 +127,7 @@ class HFAudioEncoder(HFEncoder):
         return EncoderOutput(masked_mean(tokens, valid), tokens, valid, taps, tap_masks)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A waveform, a pair of a waveform and its rate (it is resampled), or a path, as the model reads it.
+        """Return the input of the model from an array, a pair of array and rate (resampled), or a path.
 
         Whisper and the Audio Spectrogram Transformer cut what is longer than they read.
         """
@@ -135,7 +136,7 @@ class HFAudioEncoder(HFEncoder):
         read = self.extractor(wave, sampling_rate=rate, return_tensors="pt", return_attention_mask=True)
         x: Tensor = read[self.net.main_input_name][0]
         if self.filled_to is not None:
-            # Frames are centred, so two more hear the end; the others are silence, which `forward` adds.
+            # Frames are centred, so two more include the end; the rest is silence, which `forward` adds.
             x = x.T[: int(read["attention_mask"].sum()) + 2]
         elif self.input_spec.sequence and "attention_mask" in read:
             x = x[: int(read["attention_mask"].sum())]
@@ -147,7 +148,7 @@ class HFAudioEncoder(HFEncoder):
         return StepsInputLevel(self.steps, int(dim or 0), self.input_spec)
 
     def _lengths(self, steps: Any) -> Any:
-        """Tokens that so many samples or frames give."""
+        """Return the number of tokens of a number of samples or frames."""
         if isinstance(self.steps, ConvSteps):
             return self.steps.lengths(steps)
         for name in ("_get_feat_extract_output_lengths", "_get_subsampling_output_length"):

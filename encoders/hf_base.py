@@ -29,7 +29,7 @@ class HFEncoder(Encoder):
     Raises:
         ValueError: The model has no hidden layers.
         ImportError: transformers is not installed.
-        OSError: There is no such model, or it has no safetensors.
+        OSError: The model does not exist, or has no safetensors.
     """
 
     reads: ClassVar[tuple[str, ...]] = ()

@@ -21,12 +21,12 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
 
     Args:
         in_chans: Number of channels.
-        image_size: Side in pixels of the stand-in for an image that is absent from a whole batch;
-            images of any size are read.
+        image_size: Side in pixels of the stand-in for an image that is absent from a whole batch; images
+            may have any size.
         widths: Channels of each stage, shallow to deep.
         embed_dim: Size of ``pooled``; that of the last stage when None.
-        mean: Subtracted by `to_tensor`, one value or one a channel.
-        std: Divided by in `to_tensor`, one value or one a channel.
+        mean: Value that `to_tensor` subtracts; one for all channels or one for each.
+        std: Value by which `to_tensor` divides; one for all channels or one for each.
 
     Shape:
         ``[B, in_chans, H, W]``; pooled ``[B, embed_dim]``, tokens ``[B, H'·W', widths[-1]]``, taps

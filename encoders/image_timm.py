@@ -1,4 +1,4 @@
-"""The backbones of timm as encoders of images."""
+"""Encoders of images: the backbones of timm."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from sennit.extras import require
 
 @register_encoder("timm/")
 class TimmEncoder(ImageEncoder):
-    """Any backbone of timm that gives its intermediate features.
+    """Any backbone of timm with intermediate features.
 
     Source: Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models.
 
     Args:
-        model_name: As timm knows it: ``create_encoder("timm/resnet18")``.
+        model_name: Name in timm: ``create_encoder("timm/resnet18")``.
         in_chans: Number of channels.
-        pretrained: Whether to download weights now. Not saved: weights are saved with the model.
-        image_size: Side of the images in pixels; the model's own when None. Transformers read no
-            other size, and `to_tensor` resizes to it; elsewhere it is that of the stand-in for an
-            image that is absent from a whole batch.
-        out_indices: Which of the model's features to give as taps; timm's choice when None.
-        mean: Subtracted by `to_tensor`; what the model was trained with when None.
-        std: Divided by in `to_tensor`; what the model was trained with when None.
+        pretrained: Whether to download weights now. Not in the config: weights are saved with the model.
+        image_size: Side of the images in pixels; that of the model when None. Models with a fixed size
+            are resized to it by `to_tensor`; for others it is the side of the stand-in for an image that
+            is absent from a whole batch.
+        out_indices: Indices of the features that become taps; timm's choice when None.
+        mean: Value that `to_tensor` subtracts; that of the model's training when None.
+        std: Value by which `to_tensor` divides; that of the model's training when None.
 
     Shape:
         ``[B, in_chans, H, W]``; pooled ``[B, C]``, tokens ``[B, H'·W', C]``, taps ``[B, C, H', W']``.
 
     Raises:
-        ValueError: timm does not know the name, or the model gives no intermediate features.
+        ValueError: timm does not know the name, or the model has no intermediate features.
         ImportError: timm is not installed.
 
     Example:
@@ -79,8 +79,9 @@ class TimmEncoder(ImageEncoder):
         )
         size = (side, side) if fixed else (None, None)
         self.input_spec = InputSpec((in_chans, *size), stand_in=(in_chans, side, side))
-        self.mean = per_channel("mean", mean or _trained(trained and trained.mean, in_chans), in_chans)
-        self.std = per_channel("std", std or _trained(trained and trained.std, in_chans), in_chans)
+        mean = _trained(trained and trained.mean, in_chans) if mean is None else mean
+        std = _trained(trained and trained.std, in_chans) if std is None else std
+        self.mean, self.std = per_channel("mean", mean, in_chans), per_channel("std", std, in_chans)
         info: Any = self.net.feature_info
         names, dims = info.module_name(), info.channels()
         if len(set(names)) < len(names):
@@ -101,7 +102,7 @@ class TimmEncoder(ImageEncoder):
         return EncoderOutput(pool(maps[-1], "BCHW"), as_tokens(maps[-1], "BCHW"), taps=taps)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A path, a PIL image or an array, normalised; resized where the model reads one size only."""
+        """Normalise an image (a path, a PIL image or an array), resized where the model has a fixed size."""
         x = super().to_tensor(raw)
         height, width = self.input_spec.shape[1:]
         if height is None or width is None or x.shape[1:] == (height, width):
@@ -121,7 +122,7 @@ def _features(timm: Any, model_name: str, **options: Any) -> nn.Module:
 
 
 def _trained(values: Sequence[float] | None, in_chans: int) -> Sequence[float] | float:
-    """What a model was trained with, averaged where the channels are others."""
+    """Return the values of a model's training, averaged where the number of channels differs."""
     if values is None:
         return 0.5
     return values if len(values) == in_chans else sum(values) / len(values)

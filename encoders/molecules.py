@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,17 +24,17 @@ _CACHED = 1 << 16
 
 
 def read_molecule(smiles: str) -> Any:
-    """RDKit's molecule of a SMILES.
+    """Return RDKit's molecule of a SMILES.
 
     Raises:
-        TypeError: It is no text.
+        TypeError: ``smiles`` is not a str.
         ValueError: RDKit cannot read it.
         ImportError: RDKit is not installed.
     """
     if not isinstance(smiles, str):
         raise TypeError(f"a molecule should be a SMILES, a str. Found {type(smiles).__name__}.")
     chem, base = require("rdkit.Chem", "molecules"), require("rdkit.rdBase", "molecules")
-    with base.BlockLogs():  # the error below says it
+    with base.BlockLogs():  # the error below replaces RDKit's log
         molecule = chem.MolFromSmiles(smiles)
     if molecule is None or molecule.GetNumAtoms() == 0:
         raise ValueError(f"a molecule should be a SMILES that RDKit can read. Found {smiles!r}.")
@@ -43,24 +43,24 @@ def read_molecule(smiles: str) -> Any:
 
 @lru_cache(maxsize=_CACHED)
 def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048, counts: bool = False) -> np.ndarray:
-    """The Morgan fingerprint of a molecule: which circular neighbourhoods of its atoms there are.
+    """Return the Morgan fingerprint of a molecule: the circular neighbourhoods of its atoms.
 
-    Kept for the molecules that were asked for last.
+    Recent results are cached.
 
     Source: Rogers & Hahn, "Extended-Connectivity Fingerprints", J. Chem. Inf. Model. 50, 2010. A radius of
     2 is what the paper calls ECFP4.
 
     Args:
-        smiles: The molecule.
-        radius: Of the largest neighbourhoods, in bonds.
-        size: Bits; neighbourhoods are hashed to them.
-        counts: Whether it says how often, and not only whether, each is there.
+        smiles: SMILES of the molecule.
+        radius: Radius of the largest neighbourhoods in bonds.
+        size: Number of bits to which neighbourhoods are hashed.
+        counts: Whether to count each neighbourhood instead of marking its presence.
 
     Shape:
         ``[size]`` of 0 and 1, or of whole numbers; read-only.
 
     Raises:
-        TypeError: It is no text.
+        TypeError: ``smiles`` is not a str.
         ValueError: RDKit cannot read it.
         ImportError: RDKit is not installed.
     """
@@ -79,20 +79,20 @@ def morgan_fingerprint(smiles: str, *, radius: int = 2, size: int = 2048, counts
 class MorganEncoder(StagedEncoder):
     """Residual perceptron over the Morgan fingerprint of a molecule.
 
-    Raw samples are SMILES; the fingerprint is made in `to_tensor`, once for each molecule. Who has
-    fingerprints already gives these.
+    Raw samples are SMILES; the fingerprint is made in `to_tensor`, once for each molecule. A
+    fingerprint computed before is read as it is.
 
     Source: Rogers & Hahn 2010 (fingerprint); Gorishniy et al. 2021 (blocks), as in ``mlp``.
 
     Args:
-        size: Bits of the fingerprint.
-        radius: Of the largest neighbourhoods, in bonds.
-        counts: Whether the encoder reads ``log(1 + n)`` of a neighbourhood that is there n times, instead of
-            whether it is there.
+        size: Number of bits of the fingerprint.
+        radius: Radius of the largest neighbourhoods in bonds.
+        counts: Whether the encoder reads ``log(1 + n)`` of a neighbourhood that occurs n times, instead of
+            its presence.
         embed_dim: Size of the output.
         width: Size of the hidden state and of each tap.
-        depth: Number of blocks; one tap each.
-        dropout: Probability, within the blocks.
+        depth: Number of blocks; one tap for each.
+        dropout: Dropout probability within the blocks.
 
     Shape:
         ``[B, size]``; pooled ``[B, embed_dim]``, taps ``[B, width]``, no tokens.
@@ -105,6 +105,8 @@ class MorganEncoder(StagedEncoder):
         >>> encoder(encoder.to_tensor(np.zeros(64)).unsqueeze(0)).pooled.shape
         torch.Size([1, 128])
     """
+
+    raw_samples: ClassVar[str] = "a SMILES or a fingerprint"
 
     def __init__(
         self,
@@ -141,7 +143,7 @@ class MorganEncoder(StagedEncoder):
         return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A SMILES, or a fingerprint, as the encoder reads it."""
+        """Return the fingerprint of a SMILES, or a fingerprint unchanged."""
         if isinstance(raw, str):
             raw = morgan_fingerprint(raw, radius=self.radius, size=self.size, counts=self.counts)
         bits = torch.tensor(np.asarray(raw), dtype=self.input_spec.dtype)
@@ -152,10 +154,10 @@ class MorganEncoder(StagedEncoder):
 
 
 class FingerprintInputLevel(Encoder):
-    """The bits of a fingerprint, as an early fusion reads them.
+    """The bits of a fingerprint, the input of an early fusion.
 
     Args:
-        input_spec: That of the encoder whose front this is.
+        input_spec: Input specification of the encoder whose front this is.
 
     Shape:
         ``[B, size]``; pooled the same.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sennit.data.input_spec import InputSpec
@@ -32,7 +32,7 @@ class Graph:
     Attributes:
         V: Features of the atoms ``[V, atom features]``.
         E: Features of the directed bonds ``[E, bond features]``, both directions one after the other.
-        edge_index: From and to which vertex ``[2, E]``.
+        edge_index: Source and target vertex of each bond ``[2, E]``.
         rev_edge_index: The edge of the other direction ``[E]``.
     """
 
@@ -49,7 +49,7 @@ def _featurizer() -> Any:
 
 @lru_cache(maxsize=_CACHED)
 def molecule_rows(smiles: str) -> Tensor:
-    """A molecule as rows, of which row i holds atom i and bond i; kept for those asked for last.
+    """Return a molecule as rows, of which row i holds atom i and bond i; recent results are cached.
 
     Columns: 1 where there is an atom, its features; the numbers of the two atoms that the bond joins, from
     1 (0 where there is no bond), its features. Features are chemprop's.
@@ -60,7 +60,7 @@ def molecule_rows(smiles: str) -> Tensor:
         ``[max(atoms, bonds), 3 + atom features + bond features]``.
 
     Raises:
-        TypeError: It is no text.
+        TypeError: ``smiles`` is not a str.
         ValueError: RDKit cannot read it.
         ImportError: chemprop is not installed.
     """
@@ -75,10 +75,10 @@ def molecule_rows(smiles: str) -> Tensor:
 
 
 class AtomFeatures(nn.Module):
-    """The features of the atoms, and which rows hold one.
+    """The features of the atoms, and the rows that hold one.
 
     Args:
-        size: Of an atom's features.
+        size: Number of an atom's features.
 
     Shape:
         rows ``[B, T, ...]`` to ``[B, T, size]`` and ``[B, T]``.
@@ -89,9 +89,9 @@ class AtomFeatures(nn.Module):
         self.size = size
 
     def forward(self, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        there = rows[..., 0] > 0.5
-        there = there if mask is None else there & mask
-        return zero_padding(rows[..., 1 : 1 + self.size], there), there
+        is_atom = rows[..., 0] > 0.5
+        is_atom = is_atom if mask is None else is_atom & mask
+        return zero_padding(rows[..., 1 : 1 + self.size], is_atom), is_atom
 
 
 @register_encoder("chemprop")
@@ -106,9 +106,9 @@ class ChempropEncoder(Encoder):
 
     Args:
         embed_dim: Size of the output.
-        width: Of the messages, of the tokens and of the tap.
-        depth: How often messages are passed, the first included.
-        dropout: Probability, of messages and of atoms.
+        width: Size of the messages, of the tokens and of the tap.
+        depth: Number of times that messages are passed, the first included.
+        dropout: Dropout probability of messages and of atoms.
 
     Shape:
         ``[B, T, 3 + atom features + bond features]`` as `molecule_rows` says, mask ``[B, T]``; pooled
@@ -125,6 +125,8 @@ class ChempropEncoder(Encoder):
         >>> out.pooled.shape, out.tokens.shape
         (torch.Size([1, 128]), torch.Size([1, 3, 32]))
     """
+
+    raw_samples: ClassVar[str] = "a SMILES"
 
     def __init__(
         self, *, embed_dim: int = 128, width: int = 300, depth: int = 3, dropout: float = 0.0
@@ -144,31 +146,31 @@ class ChempropEncoder(Encoder):
         self.project = nn.Linear(width, embed_dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        features, there = self.atoms(x, mask)
-        hidden = self.message_passing(self.graph(x, features, there))
+        features, is_atom = self.atoms(x, mask)
+        hidden = self.message_passing(self.graph(x, features, is_atom))
         if torch.compiler.is_compiling():
-            tokens = zero_padding(hidden[:-1].reshape(*there.shape, -1), there)
+            tokens = zero_padding(hidden[:-1].reshape(*is_atom.shape, -1), is_atom)
         else:
-            tokens = hidden.new_zeros(*there.shape, hidden.shape[1])
-            tokens[there] = hidden[:-1]
-        pooled = self.project(masked_mean(tokens, there))
-        return EncoderOutput(pooled, tokens, there, {"atoms": tokens}, {"atoms": there})
+            tokens = hidden.new_zeros(*is_atom.shape, hidden.shape[1])
+            tokens[is_atom] = hidden[:-1]
+        pooled = self.project(masked_mean(tokens, is_atom))
+        return EncoderOutput(pooled, tokens, is_atom, {"atoms": tokens}, {"atoms": is_atom})
 
-    def graph(self, x: Tensor, features: Tensor, there: Tensor) -> Graph:
-        """The batch as one graph.
+    def graph(self, x: Tensor, features: Tensor, is_atom: Tensor) -> Graph:
+        """Join the batch in one graph.
 
         Args:
-            x: The rows ``[B, T, ...]``.
-            features: Of their atoms ``[B, T, atom features]``.
-            there: Which of them hold one ``[B, T]``.
+            x: Rows ``[B, T, ...]``.
+            features: Features of their atoms ``[B, T, atom features]``.
+            is_atom: Whether a row holds an atom ``[B, T]``.
         """
-        size, steps = there.shape
+        size, steps = is_atom.shape
         start = 1 + self.atom_size
         ends = x[..., start : start + 2].long() - 1
         inside = (ends >= 0).all(-1) & (ends < steps).all(-1)
         ends = ends.clamp(0, steps - 1)
         # A bond counts if both its atoms do.
-        bond = inside & there.gather(1, ends[..., 0]) & there.gather(1, ends[..., 1])
+        bond = inside & is_atom.gather(1, ends[..., 0]) & is_atom.gather(1, ends[..., 1])
         ends = (ends + torch.arange(size, device=x.device)[:, None, None] * steps).flatten(0, 1)
         bond, bonds = bond.flatten(), x[..., start + 2 :].flatten(0, 1)
         if torch.compiler.is_compiling():
@@ -176,8 +178,8 @@ class ChempropEncoder(Encoder):
             ends = torch.where(bond[:, None], ends, size * steps)
             bonds = bonds.masked_fill(~bond[:, None], 0)
         else:
-            atoms = features[there]
-            ends = (there.flatten().cumsum(0) - 1)[ends[bond]]
+            atoms = features[is_atom]
+            ends = (is_atom.flatten().cumsum(0) - 1)[ends[bond]]
             bonds = bonds[bond]
         edges = torch.stack([ends, ends.flip(1)], 1).flatten(0, 1).T
         count = torch.arange(edges.shape[1], device=x.device)
@@ -189,7 +191,7 @@ class ChempropEncoder(Encoder):
         )
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A SMILES, or the rows of one, as the encoder reads it."""
+        """Return the rows of a SMILES, or rows unchanged."""
         return molecule_rows(raw) if isinstance(raw, str) else super().to_tensor(raw)
 
     def input_level(self) -> Encoder:

@@ -1,4 +1,4 @@
-"""Encoders of series: steps of several channels, as sensors give them."""
+"""Encoders of series: steps of several channels, such as those of sensors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Steps(nn.Module):
 
 
 class _SeriesEncoder(Encoder):
-    """What the encoders of series have in common."""
+    """Base of the encoders of series."""
 
     steps: _Steps
 
@@ -75,7 +75,7 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
         width: Channels within, size of the output, of the tokens and of each tap.
         depth: Number of stages; stage n has dilation 2ⁿ⁻¹ and one tap.
         kernel_size: Steps that a convolution reads.
-        dropout: Probability, after each convolution.
+        dropout: Dropout probability after each convolution.
 
     Shape:
         ``[B, T, in_channels]``, mask ``[B, T]``; pooled ``[B, width]``, tokens and taps
@@ -119,10 +119,10 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         in_channels: Number of channels of the series.
         patch_size: Steps in a token; a last, incomplete patch is filled with zeros.
         embed_dim: Size of the output, of the tokens and of each tap.
-        depth: Number of transformer blocks; one tap each.
+        depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Probability.
+        dropout: Dropout probability.
 
     Shape:
         ``[B, T, in_channels]``, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens and taps

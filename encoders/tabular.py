@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sennit.data.input_spec import InputSpec
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 
 class _TableEncoder(StagedEncoder):
-    """What the encoders of tables have in common."""
+    """Base of the encoders of tables."""
 
+    raw_samples: ClassVar[str] = "a row: an array, or a list in which None is a missing cell"
     features: TableFeatures
 
     def __init__(self, num_features: int) -> None:
@@ -30,7 +31,7 @@ class _TableEncoder(StagedEncoder):
         self.features.fit(x)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A row (array, or list in which None is a missing cell) as the encoder reads it."""
+        """Return the tensor of a row: an array, or a list in which None is a missing cell."""
         if isinstance(raw, (list, tuple)):
             raw = [float("nan") if cell is None else cell for cell in raw]
         return torch.as_tensor(raw, dtype=self.input_spec.dtype)
@@ -44,17 +45,17 @@ class MLPEncoder(_TableEncoder):
     """Residual perceptron over the columns of a table, or a plain one.
 
     Source: the ResNet of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data",
-    NeurIPS 2021, section 3.2, with LayerNorm in the place of BatchNorm; the plain one is their MLP,
+    NeurIPS 2021, section 3.2, with LayerNorm in place of BatchNorm; the plain one is their MLP,
     section 3.1, ``x ← Dropout(ReLU(Linear(x)))`` in each block.
 
     Args:
         num_features: Number of columns, the categorical ones included.
-        categories: How many values each of the trailing, categorical columns can take. Their cells
+        categories: Number of values of each of the trailing, categorical columns. Their cells
             hold codes from 0, as floats.
         embed_dim: Size of the output.
         width: Size of the hidden state and of each tap.
-        depth: Number of blocks; one tap each.
-        dropout: Probability, within the blocks.
+        depth: Number of blocks; one tap for each.
+        dropout: Dropout probability within the blocks.
         category_dim: Size of the vector of a category.
         residual: Whether blocks have a residual path and a LayerNorm.
 
@@ -95,7 +96,7 @@ class MLPEncoder(_TableEncoder):
             return
         # The linear map of the first block is `project`.
         maps: list[list[nn.Module]] = [[]] + [[nn.Linear(width, width)] for _ in range(depth - 1)]
-        self.stages = nn.ModuleList(nn.Sequential(*own, nn.ReLU(), nn.Dropout(dropout)) for own in maps)
+        self.stages = nn.ModuleList(nn.Sequential(*linear, nn.ReLU(), nn.Dropout(dropout)) for linear in maps)
         self.head = nn.Sequential(nn.Linear(width, embed_dim))
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -117,13 +118,13 @@ class FTTransformerEncoder(_TableEncoder):
 
     Args:
         num_features: Number of columns, the categorical ones included.
-        categories: How many values each of the trailing, categorical columns can take. Their cells
+        categories: Number of values of each of the trailing, categorical columns. Their cells
             hold codes from 0, as floats.
         embed_dim: Size of the output, of the tokens and of each tap.
-        depth: Number of transformer blocks; one tap each.
+        depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Probability.
+        dropout: Dropout probability.
 
     Shape:
         ``[B, num_features]``, NaN where a cell is missing; pooled ``[B, embed_dim]`` (the class

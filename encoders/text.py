@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sennit.data.input_spec import InputSpec
@@ -14,14 +14,14 @@ from sennit.encoders.layers.transformer import TransformerEncoder, sinusoids
 from torch import Tensor, nn
 
 START = 256
-"""Stands before the bytes, so that no text is empty."""
+"""Id before the bytes, so that no text is empty."""
 
 
 class EmbeddedIds(nn.Module):
-    """Ids as vectors; zeros in the padding.
+    """Vectors of ids; zeros in the padding.
 
     Args:
-        embedding: Shared with the encoder it is the front of.
+        embedding: Embedding shared with the encoder whose front this is.
     """
 
     def __init__(self, embedding: nn.Module) -> None:
@@ -40,12 +40,12 @@ class ByteTransformerEncoder(TransformerEncoder):
     of Vaswani et al. 2017.
 
     Args:
-        max_length: Ids that `to_tensor` keeps, the one that starts a text included.
+        max_length: Most ids that `to_tensor` keeps, including the one that starts a text.
         embed_dim: Size of the output, of the tokens and of each tap.
-        depth: Number of transformer blocks; one tap each.
+        depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Probability.
+        dropout: Dropout probability.
 
     Shape:
         ids ``[B, T]``, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens and taps
@@ -57,6 +57,8 @@ class ByteTransformerEncoder(TransformerEncoder):
         >>> ids.tolist(), encoder(ids.unsqueeze(0)).tokens.shape
         ([256, 110, 195, 169], torch.Size([1, 4, 64]))
     """
+
+    raw_samples: ClassVar[str] = "a text"
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class ByteTransformerEncoder(TransformerEncoder):
         ), mask
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A text as the ids of its bytes, cut to ``max_length``."""
+        """Return the ids of a text's bytes, cut to ``max_length``."""
         if not isinstance(raw, str):
             raise TypeError(f"a text should be a str. Found {type(raw).__name__}.")
         return torch.tensor([START, *raw.encode()][: self.max_length])

@@ -20,21 +20,20 @@ class HFTextEncoder(HFEncoder):
     """Any text encoder that transformers' ``AutoModel`` can make; see `HFEncoder`.
 
     Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
-    ``pooled`` is the mean of the last hidden states; a pooler that the model brings is left out.
+    ``pooled`` is the mean of the last hidden states; the model's pooler is left out.
 
     Args:
         model_name: Name on the hub, or path of a folder: ``create_encoder("hf/distilbert-base-uncased")``.
         pretrained: Whether to load weights now; otherwise they are random.
-        max_length: Ids that `to_tensor` keeps, at most; fewer where the model has fewer positions.
-        architecture: The model's configuration as transformers writes it. It is part of ``config``, so
-            that a saved encoder is made again, without weights, from nothing else.
+        max_length: Most ids that `to_tensor` keeps; fewer where the model has fewer positions.
+        architecture: The model's configuration as transformers writes it; see `HFEncoder`.
 
     Shape:
         ids ``[B, T]``, mask ``[B, T]``; pooled ``[B, hidden]``, tokens and taps ``[B, T, hidden]``.
 
     Raises:
         ImportError: transformers is not installed.
-        OSError: There is no such model, or it has no safetensors.
+        OSError: The model does not exist, or has no safetensors.
 
     Example:
         >>> sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
@@ -44,6 +43,7 @@ class HFTextEncoder(HFEncoder):
     """
 
     registry_name: ClassVar[str] = "hf/"
+    raw_samples: ClassVar[str] = "a text"
     reads: ClassVar[tuple[str, ...]] = ("input_ids",)
     _preprocessor_class: ClassVar[str] = "AutoTokenizer"
 
@@ -72,7 +72,7 @@ class HFTextEncoder(HFEncoder):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         attended = None
         if mask is not None:
-            # Softmax over nothing is NaN in some kernels: a row without valid ids sees all of them.
+            # Softmax over nothing is NaN in some kernels, so a row without valid ids sees all of them.
             attended = (mask | ~mask.any(1, keepdim=True)).long()
         hidden = self.net(input_ids=x, attention_mask=attended, output_hidden_states=True).hidden_states
         taps = {t.name: zero_padding(h, mask) for t, h in zip(self.tap_info, hidden[1:], strict=True)}
@@ -81,7 +81,7 @@ class HFTextEncoder(HFEncoder):
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A text as the ids of its tokens, cut to ``max_length``."""
+        """Return the ids of a text's tokens, cut to ``max_length``."""
         if not isinstance(raw, str):
             raise TypeError(f"a text should be a str. Found {type(raw).__name__}.")
         return torch.tensor(self.tokenizer(raw, truncation=True, max_length=self.max_length)["input_ids"])

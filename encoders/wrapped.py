@@ -69,10 +69,10 @@ class WrappedEncoder(Encoder):
         if isinstance(out, EncoderOutput):
             return out
         if not isinstance(out, Tensor) or out.dim() not in (2, 3):
-            found = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out)
+            what = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out)
             raise TypeError(
                 f"a wrapped module should return a tensor [B, D] or [B, T, D], or an EncoderOutput. Found "
-                f"{found}. Wrap a module that returns one of them."
+                f"{what}. Wrap a module that returns one of them."
             )
         if out.dim() == 2:
             return EncoderOutput(out)

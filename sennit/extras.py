@@ -1,4 +1,4 @@
-"""Import of the heavy libraries, when they are first needed."""
+"""Import of heavy libraries when they are first needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def require(module: str, extra: str) -> Any:
     """Import a module of an extra.
 
     Raises:
-        ImportError: It is not installed; the message says how to install it.
+        ImportError: The module is not installed; the message says how to install it.
 
     Example:
         >>> require("no_such_module", "image")

@@ -12,7 +12,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
-        OSError: It cannot be written; what was there before is kept.
+        OSError: The file cannot be written; the previous one is kept.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -24,10 +24,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text, as `write_bytes`."""
+    """Write a text file whole or not at all."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, as `write_bytes`."""
+    """Write a JSON file whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""A module in evaluation mode for a while."""
+"""Evaluation mode for the length of a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode within the block; afterwards each part is as it was (a frozen one did not train)."""
+    """Set evaluation mode within the block; afterwards each submodule has its mode again."""
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:

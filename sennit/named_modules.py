@@ -1,4 +1,4 @@
-"""Modules by any name: a ModuleDict refuses names such as ``type``, ``keys`` or ``a.b``."""
+"""Modules under any name; a ModuleDict refuses names such as ``type``, ``keys`` or ``a.b``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ M = TypeVar("M", bound=nn.Module)
 class NamedModules(nn.Module, Generic[M]):
     """Modules in a fixed order, under names that users choose.
 
+    Args:
+        modules: Modules by name.
+
+    Raises:
+        TypeError: A name is not a string.
+        ValueError: A name is empty, or two differ by dots only.
+
     Example:
         >>> heads = NamedModules({"type": nn.Linear(2, 3), "v1.keys": nn.Linear(2, 1)})
         >>> heads.names, heads["type"].out_features
@@ -22,6 +29,9 @@ class NamedModules(nn.Module, Generic[M]):
     def __init__(self, modules: Mapping[str, M]) -> None:
         super().__init__()
         self.names = tuple(modules)
+        wrong = [name for name in self.names if not isinstance(name, str)]
+        if wrong:
+            raise TypeError(f"names should be strings. Found {wrong}.")
         keys = ["m_" + name.replace(".", "_") for name in self.names]
         if len(set(keys)) < len(keys) or "" in self.names:
             raise ValueError(f"names should differ by more than dots and not be empty. Found {self.names}.")
@@ -47,7 +57,9 @@ class NamedModules(nn.Module, Generic[M]):
         return len(self.names)
 
     def items(self) -> list[tuple[str, M]]:
+        """Return the names and their modules."""
         return list(zip(self.names, self._modules.values(), strict=True))  # type: ignore[arg-type]
 
     def values(self) -> list[M]:
+        """Return the modules."""
         return list(self._modules.values())  # type: ignore[arg-type]

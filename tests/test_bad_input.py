@@ -53,7 +53,7 @@ def test_every_row_names_tests_that_exist(row: list[str]) -> None:
         ("image", torch.zeros(4, 8, 8, 1), r"Are channels last\? Try `x.movedim\(-1, 1\)`"),
     ],
 )
-def test_a_wrong_shape_rank_or_order_of_axes_is_refused_with_the_mend(
+def test_a_wrong_shape_rank_or_order_of_axes_is_refused_with_the_fix(
     name: str, x: torch.Tensor, match: str
 ) -> None:
     model = make_model(modalities=(name,))
@@ -61,7 +61,7 @@ def test_a_wrong_shape_rank_or_order_of_axes_is_refused_with_the_mend(
         model({name: x})
 
 
-def test_a_wrong_dtype_is_refused_with_the_mend() -> None:
+def test_a_wrong_dtype_is_refused_with_the_fix() -> None:
     with pytest.raises(
         TypeError, match=r"`inputs\['table'\]` should be of type torch.float32. Found torch.int64"
     ):

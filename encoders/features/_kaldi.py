@@ -1,4 +1,4 @@
-"""What the front-ends of Kaldi share."""
+"""The base of Kaldi's front-ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from sennit.registry import unknown_name
 
 FLOOR = torch.finfo(torch.float32).eps
-"""Energies below it count as it, before the logarithm."""
+"""Smallest energy; lower ones are raised to it before the logarithm."""
 
 
 def _blackman(size: int) -> Tensor:
@@ -36,11 +36,10 @@ WINDOWS: dict[str, Callable[[int], Tensor]] = {
 class KaldiFrontEnd(nn.Module):
     """Log-mel energies of frames, as Kaldi computes them.
 
-    From each frame its mean is subtracted, then ``preemphasis`` times the sample before (the first is
-    its own predecessor); the rest is windowed, and padded to a power of two for the Fourier transform.
+    Each frame loses its mean, then ``preemphasis`` times the sample before (the first sample is its own
+    predecessor); the rest is windowed, and padded to a power of two for the Fourier transform.
 
-    Constants keep float32 when the model is cast to another type: energies span more decades than half
-    precision holds.
+    Constants stay in float32 when the model is cast: energies span more decades than half precision holds.
     """
 
     taper: Tensor
@@ -61,7 +60,7 @@ class KaldiFrontEnd(nn.Module):
     ) -> None:
         super().__init__()
         self.sample_rate, self.preemphasis, self.mean_norm = sample_rate, preemphasis, mean_norm
-        # Kaldi cuts; the small term undoes products such as 0.029 * 1000 = 28.999….
+        # Kaldi truncates; the small term undoes products such as 0.029 * 1000 = 28.999….
         self.window, self.hop = (int(s * sample_rate + 1e-6) for s in (window_s, hop_s))
         check_spans(self.window, self.hop, sample_rate)
         if not 0 <= preemphasis <= 1:
@@ -85,12 +84,12 @@ class KaldiFrontEnd(nn.Module):
         return zero_padding(frames, mask), mask
 
     def register_float32_buffer(self, name: str, value: Tensor) -> None:
-        """A constant that follows the model to its device, and to no other type."""
+        """Register a constant that follows the model to its device but keeps its type."""
         self._constants[name] = value
         self.register_buffer(name, value.clone(), persistent=False)
 
     def features(self, x: Tensor) -> Tensor:
-        """The frames of whole waveforms.
+        """Return the frames of whole waveforms.
 
         Shape:
             ``[B, T]`` to ``[B, F, n]``.
@@ -98,17 +97,17 @@ class KaldiFrontEnd(nn.Module):
         raise NotImplementedError
 
     def log_mels(self, x: Tensor) -> Tensor:
-        """Logarithm of the energy in each mel band.
+        """Return the logarithm of the energy in each mel band.
 
         Shape:
             ``[B, T]`` to ``[B, F, n_mels]``.
         """
         n_fft = len(self.taper)
-        x = F.pad(x, (1, n_fft - self.window))  # a frame, the sample before it, and what the window hides
+        x = F.pad(x, (1, n_fft - self.window))  # a frame, the sample before it, and the padding
         return band_energies(x, n_fft + 1, self.hop, self._windowed, self.bands).clamp_min(FLOOR).log()
 
     def _windowed(self, frames: Tensor) -> Tensor:
-        # In Kaldi's order, so that float32 rounds alike: quiet bands beside loud ones show it.
+        # In Kaldi's order, so that float32 rounds the same way: it matters for quiet bands beside loud ones.
         frames = frames - frames[..., 1 : self.window + 1].mean(-1, keepdim=True)
         frames[..., 0] = frames[..., 1]
         emphasised = frames[..., 1:] - self.preemphasis * frames[..., :-1]

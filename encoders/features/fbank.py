@@ -14,13 +14,13 @@ class Fbank(KaldiFrontEnd):
     within the recording (``snip_edges``), so that none sees padding.
 
     Args:
-        sample_rate: In Hz.
+        sample_rate: Sample rate in Hz.
         n_mels: Number of bands.
         window_s: Length of a frame in seconds.
         hop_s: Distance between frames in seconds.
         low_hz: Lower edge of the first band.
         high_hz: Upper edge of the last band; half the sample rate when None.
-        preemphasis: Part of the sample before that is subtracted from each.
+        preemphasis: Share of the sample before that is subtracted from each.
         window_type: ``"povey"``, ``"hanning"``, ``"hamming"``, ``"blackman"`` or ``"rectangular"``.
         mean_norm: Whether to subtract from each recording the mean of its valid frames.
 
@@ -32,7 +32,7 @@ class Fbank(KaldiFrontEnd):
         from -1 to 1.
 
     Raises:
-        ValueError: A recording is shorter than one window (lengths are looked at on the CPU only), or an
+        ValueError: A recording is shorter than one window (lengths are checked on the CPU only), or an
             option is out of range.
         ImportError: torchaudio is not installed.
 

@@ -13,19 +13,19 @@ from sennit.extras import require
 Windowed = Callable[[Tensor], Tensor]
 
 CACHED = 2**19
-"""Numbers in the frames that a processor transforms at a time; more of them leave its cache."""
+"""Numbers in the frames that a processor transforms at a time; more would not fit its cache."""
 
 
 def check_length(
-    x: Tensor, mask: Tensor | None, window: int, sample_rate: int, mend: str = "shorten `window_s`"
+    x: Tensor, mask: Tensor | None, window: int, sample_rate: int, fix: str = "shorten `window_s`"
 ) -> None:
-    """Refuse a recording that has no whole frame; a row without any sample stays.
+    """Refuse a recording that has no whole frame; a row without any sample is accepted.
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``.
 
     Raises:
-        ValueError: A recording is shorter than one window (lengths are looked at on the CPU only).
+        ValueError: A recording is shorter than one window (lengths are checked on the CPU only).
     """
     short = x.shape[1] if x.shape[1] < window else None
     if mask is not None and mask.device.type == "cpu" and not torch.compiler.is_compiling():
@@ -36,7 +36,7 @@ def check_length(
         raise ValueError(
             f"a recording should last at least one window, {window / sample_rate:g} s. Found "
             f"{short / sample_rate:g} s ({short} samples at {sample_rate} Hz). "
-            f"Leave it out, or {mend}."
+            f"Leave it out, or {fix}."
         )
 
 
@@ -54,15 +54,15 @@ def check_spans(window: int, hop: int, sample_rate: int) -> None:
 
 
 def frame_mask(mask: Tensor | None, window: int, hop: int) -> Tensor | None:
-    """Valid are the frames of which every sample is: their last one tells."""
+    """Return the mask of frames: a frame is valid when its last sample is, and so all of them."""
     return None if mask is None else mask[:, window - 1 :: hop]
 
 
 def mel_bands(n_mels: int, n_fft: int, sample_rate: int, low_hz: float, high_hz: float | None) -> Tensor:
-    """Kaldi's triangles; frequencies above the last are left out.
+    """Return Kaldi's triangular filters; frequencies above the last are left out.
 
     Shape:
-        Result ``[frequencies, n_mels]``.
+        result ``[frequencies, n_mels]``.
 
     Raises:
         ValueError: The edges are not in order, or a band falls between two frequencies of the transform.
@@ -92,17 +92,17 @@ def mel_bands(n_mels: int, n_fft: int, sample_rate: int, low_hz: float, high_hz:
 
 
 def band_energies(x: Tensor, length: int, hop: int, windowed: Windowed, bands: Tensor) -> Tensor:
-    """Energy of each frame in each band, by one Fourier transform a frame.
+    """Return the energy of each frame in each band, by one Fourier transform for each frame.
 
-    On a processor the frames go in pieces that stay in its cache, which is what a loop over recordings
-    gets for nothing. A graph, or an accelerator, takes them at once; so does what is differentiated, as
-    all of it is kept for the way back.
+    On a processor the frames are transformed in pieces that stay in its cache. A compiled graph or an
+    accelerator takes them at once, and so does a differentiated input, whose intermediate values are kept
+    for the backward pass.
 
     Args:
         x: Waveforms.
-        length: Samples that ``windowed`` reads of each frame.
-        hop: Samples between frames.
-        windowed: From frames ``[B, F, length]`` to what is transformed, ``[B, F, n_fft]``.
+        length: Number of samples of each frame that ``windowed`` reads.
+        hop: Number of samples between frames.
+        windowed: Function from frames ``[B, F, length]`` to the transform's input ``[B, F, n_fft]``.
         bands: Weight of each frequency in each band, from 0 Hz up; frequencies above are left out.
 
     Shape:
@@ -126,9 +126,9 @@ def _differentiated(x: Tensor) -> bool:
 
 
 def exact_product(x: Tensor, matrix: Tensor) -> Tensor:
-    """``x @ matrix`` to the precision of float32, whatever the settings let a product of float32 lose.
+    """Return ``x @ matrix`` to the precision of float32, under any setting of float32 products.
 
-    Where they let it lose some (TF32, bfloat16), or cannot be asked as in a graph, it is in float64.
+    Where the setting allows less (TF32, bfloat16), or is unknown as in a graph, it is computed in float64.
     """
     if x.dtype == torch.float32 and x.device.type in ("cpu", "cuda") and _may_lose_digits(x.device.type):
         return (x.double() @ matrix.double()).float()

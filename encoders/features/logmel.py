@@ -22,7 +22,7 @@ class LogMel(nn.Module):
     lie wholly within the recording, so that none sees padding.
 
     Args:
-        sample_rate: In Hz.
+        sample_rate: Sample rate in Hz.
         n_mels: Number of bands, from 0 Hz to half the sample rate.
         window_s: Length of a frame in seconds.
         hop_s: Distance between frames in seconds.
@@ -34,7 +34,7 @@ class LogMel(nn.Module):
         ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds.
 
     Raises:
-        ValueError: A recording is shorter than one window (lengths are looked at on the CPU only).
+        ValueError: A recording is shorter than one window (lengths are checked on the CPU only).
         ImportError: torchaudio is not installed.
 
     Example:

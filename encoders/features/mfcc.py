@@ -19,20 +19,20 @@ class MFCC(KaldiFrontEnd):
     dither. Frames lie wholly within the recording (``snip_edges``), so that none sees padding.
 
     Args:
-        sample_rate: In Hz.
+        sample_rate: Sample rate in Hz.
         n_mfcc: Number of coefficients, the zeroth included.
         n_mels: Number of bands.
         window_s: Length of a frame in seconds.
         hop_s: Distance between frames in seconds.
         low_hz: Lower edge of the first band.
         high_hz: Upper edge of the last band; half the sample rate when None.
-        preemphasis: Part of the sample before that is subtracted from each.
-        window_type: As in `Fbank`.
-        lifter: L in the scale ``1 + L/2 · sin(πi/L)`` of the i-th coefficient; 0 leaves them as they are.
-        use_energy: Whether the logarithm of the frame's energy takes the place of the zeroth.
-        raw_energy: Whether that energy is from before pre-emphasis and window.
-        energy_floor: Energies below it count as it. (torchaudio's default of 1 is for waveforms in units
-            of 16-bit integers.)
+        preemphasis: Share of the sample before that is subtracted from each.
+        window_type: Window, one of those of `Fbank`.
+        lifter: L in the scale ``1 + L/2 · sin(πi/L)`` of the i-th coefficient; 0 leaves them unchanged.
+        use_energy: Whether the logarithm of the frame's energy replaces the zeroth coefficient.
+        raw_energy: Whether that energy is taken before pre-emphasis and window.
+        energy_floor: Smallest energy; lower ones are raised to it. (torchaudio's default of 1 is for
+            waveforms in units of 16-bit integers.)
         mean_norm: Whether to subtract from each recording the mean of its valid frames.
 
     Shape:
@@ -43,7 +43,7 @@ class MFCC(KaldiFrontEnd):
         from -1 to 1.
 
     Raises:
-        ValueError: A recording is shorter than one window (lengths are looked at on the CPU only), or an
+        ValueError: A recording is shorter than one window (lengths are checked on the CPU only), or an
             option is out of range.
         ImportError: torchaudio is not installed.
 

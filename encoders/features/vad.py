@@ -1,4 +1,4 @@
-"""Which frames hold speech, by their energy."""
+"""Detection of the frames that hold speech, by their energy."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _INT16 = 2 * math.log(2**15)
 
 
 class EnergyVAD(nn.Module):
-    """Voice activity by energy, as Kaldi decides it: a frame is speech when enough of those around are loud.
+    """Voice activity by energy, as in Kaldi: a frame is speech when enough of the frames around it are loud.
 
-    A frame is loud when its logarithmic energy e(t), that of the samples less their mean, is above
-    ``threshold + mean_scale · ē``, ē being the mean over the recording. It is speech when of the up to
-    ``2 · context + 1`` frames around it the share ``proportion`` or more is loud.
+    A frame is loud when its logarithmic energy e(t), of the samples less their mean, is above
+    ``threshold + mean_scale · ē``, ē being the mean over the recording. It is speech when at
+    least the share ``proportion`` of the up to ``2 · context + 1`` frames around it is loud.
     Source: Povey et al., "The Kaldi Speech Recognition Toolkit", ASRU 2011, ``compute-vad`` (Kaldi's
     ``ComputeVadEnergy``) on the raw energy of ``compute-mfcc-feats`` without dither.
 
     Args:
-        sample_rate: In Hz.
+        sample_rate: Sample rate in Hz.
         window_s: Length of a frame in seconds.
         hop_s: Distance between frames in seconds.
-        threshold: Kaldi's ``vad-energy-threshold``.
-        mean_scale: Kaldi's ``vad-energy-mean-scale``.
-        context: Frames looked at on each side (Kaldi's ``vad-frames-context``).
-        proportion: Kaldi's ``vad-proportion-threshold``.
+        threshold: Threshold of the energy, Kaldi's ``vad-energy-threshold``.
+        mean_scale: Weight of the mean energy, Kaldi's ``vad-energy-mean-scale``.
+        context: Number of frames on each side (Kaldi's ``vad-frames-context``).
+        proportion: Share of loud frames, Kaldi's ``vad-proportion-threshold``.
 
     Shape:
-        x ``[B, T]``, mask ``[B, T]``; which frames are speech, bool ``[B, 1 + (T - window) // hop]``: the
+        x ``[B, T]``, mask ``[B, T]``; speech flags, bool ``[B, 1 + (T - window) // hop]``: the
         frames of `Fbank` and `MFCC` of the same window and hop.
 
     Units:
@@ -41,7 +41,7 @@ class EnergyVAD(nn.Module):
         energy, in units of 16-bit integers, as in Kaldi, while waveforms are from -1 to 1.
 
     Raises:
-        ValueError: A recording is shorter than one window (lengths are looked at on the CPU only), or an
+        ValueError: A recording is shorter than one window (lengths are checked on the CPU only), or an
             option is out of range.
 
     Example:
@@ -79,15 +79,15 @@ class EnergyVAD(nn.Module):
         check_length(x, mask, self.window, self.sample_rate)
         with torch.autocast(x.device.type, enabled=False):
             energies = self.log_energies(zero_padding(x if x.dtype == torch.float64 else x.float(), mask))
-        there = frame_mask(mask, self.window, self.hop)
-        valid = torch.ones_like(energies) if there is None else there.to(energies.dtype)
+        frames = frame_mask(mask, self.window, self.hop)
+        valid = torch.ones_like(energies) if frames is None else frames.to(energies.dtype)
         mean = (energies * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp_min(1)
         loud = (energies > self.threshold + self.mean_scale * mean) * valid
         speech = self._around(loud) >= self.proportion * self._around(valid)
         return speech & valid.bool()
 
     def log_energies(self, x: Tensor) -> Tensor:
-        """Logarithm of each frame's energy, in units of 16-bit integers.
+        """Return the logarithm of each frame's energy, in units of 16-bit integers.
 
         Shape:
             ``[B, T]`` to ``[B, F]``.
@@ -97,15 +97,15 @@ class EnergyVAD(nn.Module):
         return centred.square().sum(-1).clamp_min(FLOOR / 2**30).log() + _INT16
 
     def _around(self, x: Tensor) -> Tensor:
-        """The sum of each frame and of those around."""
+        """Return the sum over each frame and those around it."""
         width = 2 * self.context + 1
         return nn.functional.pad(x, (self.context, self.context)).unfold(1, width, 1).sum(-1)
 
 
 def keep_speech(frames: Tensor, mask: Tensor | None, speech: Tensor) -> tuple[Tensor, Tensor]:
-    """The frames that hold speech, moved together; zeros follow them. Kaldi's ``select-voiced-frames``.
+    """Move the frames that hold speech together, followed by zeros (Kaldi's ``select-voiced-frames``).
 
-    A recording without speech keeps none: its mask is False throughout.
+    A recording without speech keeps no frame: its mask is False everywhere.
 
     Shape:
         frames ``[B, T, F]``, mask and speech ``[B, T]``; results ``[B, T, F]`` and ``[B, T]``.
@@ -118,5 +118,5 @@ def keep_speech(frames: Tensor, mask: Tensor | None, speech: Tensor) -> tuple[Te
     kept = speech if mask is None else speech & mask
     order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
     moved = frames.gather(1, order.unsqueeze(2).expand_as(frames))
-    there = torch.arange(frames.shape[1], device=frames.device) < kept.sum(1, keepdim=True)
-    return zero_padding(moved, there), there
+    valid = torch.arange(frames.shape[1], device=frames.device) < kept.sum(1, keepdim=True)
+    return zero_padding(moved, valid), valid

@@ -1,4 +1,4 @@
-"""Reading one recording, or a part of it."""
+"""Loading of one recording, or of a part of it."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from sennit.extras import require
 def load_waveform(
     raw: Any, sample_rate: int, *, start_s: float = 0.0, duration_s: float | None = None
 ) -> Tensor:
-    """A recording as one channel of floats at the wanted rate.
+    """Load a recording as one channel of floats at a given rate.
 
     Args:
-        raw: A waveform (array or tensor ``[T]``, at ``sample_rate`` already), a pair of a waveform
-            and its own rate, or the path of an audio file. Integers are scaled to -1 to 1; several
+        raw: Waveform (array or tensor ``[T]``, at ``sample_rate`` already), pair of a waveform and
+            its rate, or the path of an audio file. Integers are scaled to -1 to 1; several
             channels, last, are averaged.
-        sample_rate: In Hz.
-        start_s: Where the part begins; a file is read from there, and not before.
-        duration_s: How long the part lasts; to the end when None.
+        sample_rate: Sample rate in Hz.
+        start_s: Beginning of the part; a file is decoded from there on.
+        duration_s: Length of the part; to the end when None.
 
     Shape:
-        Result ``[T]``.
+        result ``[T]``.
 
     Units:
         ``sample_rate`` in Hz, ``start_s`` and ``duration_s`` in seconds.
 
     Raises:
-        ValueError: The waveform has neither one axis nor channels last, or no sample, or a sample that is
-            no number; the file cannot be read; the part is not within the recording.
-        FileNotFoundError: There is no such file.
+        ValueError: The waveform has neither one axis nor channels last, has no sample, or is not finite; the
+            file cannot be read; or the part is not within the recording.
+        FileNotFoundError: The file does not exist.
         ImportError: A path without soundfile, or another rate without torchaudio.
 
     Example:
@@ -76,7 +76,7 @@ def _one_channel(x: Tensor) -> Tensor:
 
 
 def _read(path: Path, start_s: float, duration_s: float | None) -> tuple[Tensor, int]:
-    """The part of a file as one channel, and its rate; nothing before the part is decoded."""
+    """Return the part of a file as one channel, and its rate; nothing before the part is decoded."""
     soundfile = require("soundfile", "audio")
     if not path.is_file():
         raise FileNotFoundError(f"there should be an audio file at '{path}'. Found none. Is the path right?")

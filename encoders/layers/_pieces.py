@@ -1,4 +1,4 @@
-"""Work on large tensors piece by piece, so that what is between two steps stays in the processor's cache.
+"""Work on large tensors piece by piece, so that intermediate values stay in the processor's cache.
 
 Temporaries as large as the frames of a batch cost more than the arithmetic: each is fetched from the system
 page by page, and written to memory and read back.
@@ -16,10 +16,10 @@ which is slow where other work keeps the cores busy.
 
 
 def in_pieces(x: Tensor) -> bool:
-    """Whether pieces pay: a graph joins the steps anyway, and other devices want the whole."""
+    """Return whether pieces pay off: a graph fuses the steps anyway, and other devices take the whole."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def piece_size(row: int) -> int:
-    """How many rows of so many numbers are a piece."""
+    """Return the number of rows in a piece, for rows of a given number of values."""
     return max(1, CACHED // max(1, row))

@@ -18,7 +18,7 @@ class ProcessorNorm(torch.autograd.Function):
     are scaled to match: ``(x - μ) / sqrt(n/N · (var + eps)) · sqrt(n/N) · weight``. As the filled frames are
     0 once centred, they also add nothing to the gradient of the weight, and that of the bias is set right.
 
-    Also gives μ and the variance.
+    It returns μ and the variance as well.
 
     Shape:
         z ``[B, T, C]``, padding (indices into ``B·T``) or None for none; y as z, zero in the padding.
@@ -56,17 +56,17 @@ class ProcessorNorm(torch.autograd.Function):
         to_x = frames(to_x)
         if padding is not None:
             size = rows(x).shape[0]
-            own = to_bias - rows(grad).index_select(0, padding).sum(0)
-            to_x += weight * scale * (to_bias / size - own / max(size - padding.shape[0], 1))
+            valid_bias = to_bias - rows(grad).index_select(0, padding).sum(0)
+            to_x += weight * scale * (to_bias / size - valid_bias / max(size - padding.shape[0], 1))
             rows(to_x).index_fill_(0, padding, 0)
-            to_bias = own
+            to_bias = valid_bias
         if ctx.rectify:
             torch.ops.aten.threshold_backward.grad_input(to_x, x, 0, grad_input=to_x)
         return to_x, None, to_weight * math.sqrt(ctx.share), to_bias, None, None
 
 
 def image(x: Tensor) -> Tensor:
-    """Frames as an image with channels last, which the kernels read as it lies in memory.
+    """View frames as an image with channels last, which the kernels read as it lies in memory.
 
     Shape:
         ``[B, T, C]`` to ``[B, C, 1, T]``.
@@ -75,12 +75,12 @@ def image(x: Tensor) -> Tensor:
 
 
 def frames(x: Tensor) -> Tensor:
-    """Back from `image`."""
+    """View an image of `image` as frames again."""
     return x.squeeze(2).transpose(1, 2)
 
 
 def rows(x: Tensor) -> Tensor:
-    """All frames of a batch.
+    """View all frames of a batch as rows.
 
     Shape:
         ``[B, T, C]`` to ``[B·T, C]``.

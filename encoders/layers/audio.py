@@ -1,4 +1,4 @@
-"""The steps that audio models of transformers start from."""
+"""The first steps of transformers' audio models."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ConvSteps(nn.Module):
     Source: Baevski et al., "wav2vec 2.0", NeurIPS 2020, §2.
 
     Args:
-        net: The convolutions, shared with the encoder; ``[B, T]`` to ``[B, C, T']``.
-        kernels: Of each of them.
-        strides: Of each of them.
+        net: Convolutions, shared with the encoder; ``[B, T]`` to ``[B, C, T']``.
+        kernels: Kernel size of each convolution.
+        strides: Stride of each convolution.
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``; steps ``[B, T', C]`` and their mask.
@@ -36,7 +36,7 @@ class ConvSteps(nn.Module):
             self.window = (self.window - 1) * stride + kernel
 
     def lengths(self, samples: Tensor) -> Tensor:
-        """Steps that so many samples give; none where it is below 1."""
+        """Return the number of steps of a number of samples; below 1 means none."""
         for kernel, stride in self.layers:
             samples = (samples - kernel) // stride + 1
         return samples
@@ -50,14 +50,14 @@ class ConvSteps(nn.Module):
 
 
 class Frames(nn.Module):
-    """Frames as they are; zeros in the padding."""
+    """Unchanged frames; zeros in the padding."""
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         return zero_padding(x, mask), mask
 
 
 def first(lengths: Tensor, size: int) -> Tensor:
-    """The mask of sequences of these lengths.
+    """Return the mask of sequences of the given lengths.
 
     Shape:
         ``[B]`` to ``[B, size]``.
@@ -66,7 +66,7 @@ def first(lengths: Tensor, size: int) -> Tensor:
 
 
 def silence_after(x: Tensor, mask: Tensor | None, size: int) -> Tensor:
-    """Fill the frames of Whisper up with what its feature extractor makes of silence.
+    """Fill up the frames of Whisper with the values that its feature extractor gives for silence.
 
     Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022: powers in
     log10, from -10 up and at most 8 below the largest of the recording, then ``(x + 4) / 4``.
@@ -75,7 +75,7 @@ def silence_after(x: Tensor, mask: Tensor | None, size: int) -> Tensor:
         x ``[B, T, n]``, mask ``[B, T]``, result ``[B, size, n]``.
 
     Raises:
-        ValueError: There are more frames already.
+        ValueError: The input has more frames than Whisper reads.
     """
     if x.shape[1] > size:
         raise ValueError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 KERNELS = (torch.float32, torch.float64)
-"""Types whose sums over frames are as precise as the statistics."""
+"""Types whose sums over frames are as precise as the statistics are."""
 
 
 class MaskedBatchNorm(nn.Module):
@@ -25,8 +25,8 @@ class MaskedBatchNorm(nn.Module):
     Args:
         dim: Number of channels.
         rectify: Whether to normalise ``max(x, 0)`` and not x.
-        eps: Added to the variance.
-        momentum: Part of the batch's statistics in the running ones, after each batch.
+        eps: Term added to the variance.
+        momentum: Weight of a batch's statistics in the running ones.
 
     Shape:
         x ``[B, T, dim]`` with mask ``[B, T]``, or ``[B, dim]`` without; result as x.
@@ -82,7 +82,7 @@ class MaskedBatchNorm(nn.Module):
         return y if x.dim() == 2 else frames(y)
 
     def _fixed(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """In evaluation without gradients, where one tensor serves all steps."""
+        """Normalise in evaluation without gradients, in place."""
         kind = torch.promote_types(x.dtype, torch.float32)
         gain = (self.running_var.to(kind) + self.eps).rsqrt() * self.weight
         shift = self.bias - self.running_mean * gain

@@ -1,10 +1,10 @@
-"""What the image encoders share, and their front for early fusion."""
+"""The base of image encoders, and their front for early fusion."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 def per_channel(name: str, values: Sequence[float] | float, in_chans: int) -> tuple[float, ...]:
-    """One value a channel, of one value for all or of as many."""
+    """Return one value for each channel, from one value for all or one for each."""
     many = (float(values),) * in_chans if isinstance(values, (int, float)) else tuple(map(float, values))
     if len(many) != in_chans:
         raise ValueError(f"`{name}` should hold one value, or {in_chans} (`in_chans`). Found {len(many)}.")
@@ -23,12 +23,12 @@ def per_channel(name: str, values: Sequence[float] | float, in_chans: int) -> tu
 
 
 class ImageInputLevel(Encoder):
-    """An image as its patches and as a coarse grid; nothing is learned.
+    """Patches and a coarse grid of an image; nothing is learned.
 
     Args:
         in_chans: Number of channels.
-        input_spec: That of the encoder whose front this is.
-        grid: Side of a patch in pixels, and number of cells along a side of the coarse grid.
+        input_spec: Input specification of the encoder whose front this is.
+        grid: Side of a patch in pixels; also the number of squares along a side of the coarse grid.
 
     Shape:
         ``[B, C, H, W]``; tokens ``[B, ceil(H/grid)·ceil(W/grid), C·grid²]`` (zeros past the border),
@@ -69,17 +69,23 @@ class ConvStage(nn.Module):
 
 
 class ImageEncoder(Encoder):
-    """What the encoders of images have in common."""
+    """Base of the encoders of images.
 
+    Attributes:
+        mean: Value subtracted from each channel.
+        std: Value by which each channel is divided.
+    """
+
+    raw_samples: ClassVar[str] = "a path, a PIL image or an array"
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def load_raw(self, raw: Any) -> Any:
-        """A path, a PIL image or an array, as an image that transforms work on; see `read_image`."""
+        """Load an image that transforms act on from a path, a PIL image or an array; see `read_image`."""
         return read_image(raw, len(self.mean))
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A path, a PIL image or an array (uint8 or floats, channels first or last), normalised."""
+        """Normalise an image: a path, a PIL image or an array (uint8 or floats, channels first or last)."""
         return image_to_tensor(raw, len(self.mean), self.mean, self.std)
 
     def input_level(self) -> Encoder:

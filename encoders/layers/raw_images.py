@@ -1,4 +1,4 @@
-"""Reading one image: a file, a PIL image or an array."""
+"""Loading of one image: a file, a PIL image or an array."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def read_image(raw: Any, in_chans: int) -> Any:
-    """An image as transforms work on it: PIL's, or ``[C, H, W]`` where PIL has no such image (floats).
+    """Load an image that transforms act on: PIL's, or ``[C, H, W]`` where PIL has no such image (floats).
 
     Args:
-        raw: A path, a PIL image, or an array or tensor ``[H, W, C]``, ``[C, H, W]`` or (for one channel)
+        raw: Path, PIL image, or array or tensor ``[H, W, C]``, ``[C, H, W]`` or (for one channel)
             ``[H, W]``; uint8 from 0 to 255, or floats from 0 to 1. Floats may be normalised already;
             values beyond 16 are taken for a forgotten division by 255.
-        in_chans: Number of channels wanted; a PIL image is converted to it.
+        in_chans: Number of channels; a PIL image is converted to it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -40,16 +40,16 @@ def read_image(raw: Any, in_chans: int) -> Any:
 
 
 def image_to_tensor(raw: Any, in_chans: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """A raw image as normalised floats, channels first.
+    """Return a raw image as normalised floats, channels first.
 
     Args:
-        raw: What `read_image` takes.
-        in_chans: Number of channels wanted.
-        mean: Subtracted, one value a channel.
-        std: Divided by, one value a channel.
+        raw: Image that `read_image` takes.
+        in_chans: Number of channels.
+        mean: Value subtracted from each channel.
+        std: Value by which each channel is divided.
 
     Shape:
-        Result ``[in_chans, H, W]``.
+        result ``[in_chans, H, W]``.
 
     Raises:
         ValueError: As `read_image`.
@@ -64,7 +64,7 @@ def image_to_tensor(raw: Any, in_chans: int, mean: Sequence[float], std: Sequenc
 
 
 def _opened(raw: Any, in_chans: int) -> Any:
-    """A path or a PIL image as a PIL image of the wanted channels; other values as they are."""
+    """Return a path or a PIL image as a PIL image of the given channels, and other values unchanged."""
     if isinstance(raw, (str, Path)):
         raw = _open(raw)
     if not hasattr(raw, "convert"):
@@ -86,12 +86,12 @@ def _open(path: str | Path) -> Any:
     except FileNotFoundError:
         raise FileNotFoundError(f"no image '{path}'. Is the path relative to another folder?") from None
     except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
-        # Which of these it is depends on the format.
+        # The type of the error depends on the format.
         raise ValueError(f"'{path}' cannot be read as an image ({error}). Is it empty or damaged?") from None
 
 
 def _channels_first(raw: Any, in_chans: int) -> Tensor:
-    # A copy: torch warns of arrays that may not be written to, and refuses flipped ones.
+    # A copy, as torch warns of read-only arrays and refuses flipped ones.
     x = torch.as_tensor(raw if isinstance(raw, (Tensor, list)) else np.array(raw))
     if x.dim() == 2:
         x = x.unsqueeze(0)

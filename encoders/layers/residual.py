@@ -13,7 +13,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         width: Size of the last axis.
-        dropout: After both layers.
+        dropout: Dropout probability after both layers.
         hidden: Size between them; twice the width by default.
 
     Shape:
@@ -38,14 +38,14 @@ class ResidualBlock(nn.Module):
 
     @property
     def first(self) -> nn.Linear:
-        """The map to the hidden units."""
+        """Return the map to the hidden units."""
         layer = self.layers[1]
         assert isinstance(layer, nn.Linear)
         return layer
 
     @property
     def second(self) -> nn.Linear:
-        """The map from the hidden units."""
+        """Return the map from the hidden units."""
         layer = self.layers[4]
         assert isinstance(layer, nn.Linear)
         return layer

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 
 class Res2Net(nn.Module):
-    """Layers over groups of channels, each of which also reads what the one before it gave.
+    """Layers over groups of channels; each also reads the output of the one before it.
 
     Source: Gao et al., "Res2Net: A New Multi-scale Backbone Architecture", TPAMI 2021, §3.1.
 
     Args:
         dim: Number of channels.
-        scale: Number of groups; the first passes as it is.
+        scale: Number of groups; the first passes unchanged.
         kernel: Number of frames in the context of each layer.
-        dilation: Distance between them.
+        dilation: Distance between them in frames.
 
     Shape:
         x ``[B, T, dim]``, zero in the padding; mask ``[B, T]``; result as x.
@@ -46,7 +46,7 @@ class Res2Net(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Each channel scaled by what the mean over the valid frames says.
+    """Each channel scaled by a function of the mean over the valid frames.
 
     Source: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018; Desplanques et al. 2020, equations 3
     and 4.
@@ -76,7 +76,7 @@ class SERes2NetBlock(nn.Module):
     Args:
         dim: Number of channels.
         kernel: Number of frames in the context.
-        dilation: Distance between them.
+        dilation: Distance between them in frames.
         scale: Number of groups of channels.
         hidden: Size of the bottleneck of the excitation.
 

@@ -49,10 +49,10 @@ class Standardise(nn.Module):
                 f"`x` should have {len(self.mean)} features in its last axis. Found {(*x.shape,)}."
             )
         rows = (x if mask is None else x[mask]).double().reshape(-1, len(self.mean))
-        known = ~rows.isnan()
-        count = known.sum(0).clamp(min=1)
+        measured = ~rows.isnan()
+        count = measured.sum(0).clamp(min=1)
         mean = rows.nan_to_num(nan=0.0).sum(0) / count
-        variance = torch.where(known, rows - mean, 0.0).square().sum(0) / count
+        variance = torch.where(measured, rows - mean, 0.0).square().sum(0) / count
         flat = variance <= 1e-12 * (1 + mean.square())
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(flat, 1.0, variance.sqrt()))

@@ -18,10 +18,10 @@ class StepsInputLevel(Encoder):
     """Steps of a sequence as tokens; their mean and standard deviation over time as ``pooled``.
 
     Args:
-        steps: A module, shared with the encoder whose front this is, from ``(x, mask)`` to steps
+        steps: Module shared with the encoder whose front this is, from ``(x, mask)`` to steps
             ``[B, T, token_dim]`` and their mask.
         token_dim: Size of a step.
-        input_spec: That encoder's.
+        input_spec: Input specification of that encoder.
         with_std: Whether ``pooled`` holds the standard deviation beside the mean.
 
     Shape:
@@ -44,5 +44,5 @@ class StepsInputLevel(Encoder):
         if not self.with_std:
             return EncoderOutput(mean, tokens, mask)
         variance = masked_mean((tokens - mean.unsqueeze(1)).square(), mask)
-        # The root has no finite slope at 0, where a single step or a flat channel puts it.
+        # The root has no finite slope at 0, the variance of a single step or a flat channel.
         return EncoderOutput(torch.cat([mean, (variance + 1e-6).sqrt()], 1), tokens, mask)

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 
 class TableFeatures(nn.Module):
-    """Rows of a table, whose missing cells are NaN, as vectors without NaN.
+    """Vectors without NaN from the rows of a table, whose missing cells are NaN.
 
     A number becomes its standardised value (0, the mean, where it is missing) and an indicator of
     being missing. A category becomes a learned vector; being missing has a vector of its own.
 
     Args:
         num_features: Number of columns, the categorical ones included.
-        categories: How many values each of the trailing, categorical columns can take.
+        categories: Number of values of each of the trailing, categorical columns.
         category_dim: Size of the vector of a category.
 
     Shape:
@@ -62,7 +62,7 @@ class TableFeatures(nn.Module):
         self.standardise.fit(x[:, : self.num_numeric])
 
     def cells(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Standardised numbers and their missing indicators, each ``[B, N]``; categories ``[B, C, D]``."""
+        """Return standardised numbers, their missing indicators ``[B, N]``, and categories ``[B, C, D]``."""
         numeric, coded = x[:, : self.num_numeric], x[:, self.num_numeric :]
         missing = numeric.isnan()
         values = self.standardise(torch.where(missing, self.standardise.mean, numeric))
@@ -74,10 +74,10 @@ class TableFeatures(nn.Module):
         return torch.cat([values, missing] + ([] if categories is None else [categories.flatten(1)]), 1)
 
     def _codes(self, coded: Tensor) -> Tensor:
-        """Rows of the embedding; the last row of each column stands for a missing cell."""
-        known = (coded >= 0) & (coded < self.cardinality) & (coded == coded.floor())
+        """Return rows of the embedding; the last row of each column stands for a missing cell."""
+        is_code = (coded >= 0) & (coded < self.cardinality) & (coded == coded.floor())
         if coded.device.type == "cpu" and not torch.compiler.is_compiling():
-            wrong = ~(known | coded.isnan())
+            wrong = ~(is_code | coded.isnan())
             if bool(wrong.any()):
                 row, column = wrong.nonzero()[0].tolist()
                 raise ValueError(
@@ -85,15 +85,15 @@ class TableFeatures(nn.Module):
                     f"{int(self.cardinality[column]) - 1}, or NaN where missing. Found "
                     f"{coded[row, column].item():g} in row {row}. Mark unknown categories as NaN."
                 )
-        return self.offset + torch.where(known, coded, self.cardinality).long()
+        return self.offset + torch.where(is_code, coded, self.cardinality).long()
 
 
 class TableInputLevel(Encoder):
-    """The features of a table before anything is learned of them but category vectors.
+    """The features of a table, in which only the vectors of categories are learned.
 
     Args:
-        features: Shared with the encoder whose front this is.
-        input_spec: That encoder's.
+        features: Features shared with the encoder whose front this is.
+        input_spec: Input specification of that encoder.
 
     Shape:
         ``[B, num_features]``; pooled ``[B, features.out_dim]``.

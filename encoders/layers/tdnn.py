@@ -19,10 +19,10 @@ class TDNN(nn.Module):
     frames; spoken digits do not.)
 
     Args:
-        in_dim: Size of the frames that it reads.
-        dim: Size of the frames that it gives.
+        in_dim: Size of an input frame.
+        dim: Size of an output frame.
         kernel: Number of frames in the context, odd.
-        dilation: Distance between them.
+        dilation: Distance between them in frames.
 
     Shape:
         x ``[B, T, in_dim]``, zero in the padding; mask ``[B, T]``; result ``[B, T, dim]``.

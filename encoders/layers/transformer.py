@@ -1,4 +1,4 @@
-"""The one transformer block of this library, and what encoders built of it have in common."""
+"""The transformer block of this library, and the base of encoders built of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TransformerBlock(nn.Module):
         dim: Size of the tokens.
         heads: Number of attention heads; divides ``dim``.
         mlp_ratio: Hidden size of the perceptron over ``dim``.
-        dropout: Probability, on attention weights and on both residual branches.
+        dropout: Dropout probability on attention weights and on both residual branches.
 
     Shape:
         x ``[B, T, dim]``, mask ``[B, T]`` (True = valid), result as x. Given ``context``
@@ -47,7 +47,7 @@ class TransformerBlock(nn.Module):
         self.heads, self.dropout = heads, dropout
         self.attention_norm = nn.LayerNorm(dim)
         self.query = nn.Linear(dim, dim)
-        # A bias of the keys would shift all scores of a query alike, which softmax ignores.
+        # A bias of the keys would shift all scores of a query equally, which softmax ignores.
         self.key = nn.Linear(dim, dim, bias=False)
         self.value = nn.Linear(dim, dim)
         self.out = nn.Linear(dim, dim)
@@ -77,7 +77,7 @@ class TransformerBlock(nn.Module):
             return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
         if mask is not None:
-            # Softmax over nothing is NaN in some kernels: a row without valid keys sees all of them.
+            # Softmax over nothing is NaN in some kernels, so a row without valid keys sees all of them.
             mask = (mask | ~mask.any(1, keepdim=True))[:, None, None, :]
         attended = F.scaled_dot_product_attention(
             split(self.query(queries)),
@@ -91,7 +91,7 @@ class TransformerBlock(nn.Module):
 
 
 def sinusoids(length: int, dim: int, *, device: torch.device | None = None) -> Tensor:
-    """Positions as sines and cosines, for sequences of any length.
+    """Return positions as sines and cosines, for sequences of any length.
 
     Source: Vaswani et al. 2017, section 3.5.
 
@@ -114,10 +114,10 @@ class TransformerEncoder(StagedEncoder):
 
     Args:
         dim: Size of the tokens, of ``pooled`` and of each tap.
-        depth: Number of blocks; one tap each.
+        depth: Number of blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``dim``.
-        dropout: Probability.
+        dropout: Dropout probability.
     """
 
     def __init__(self, dim: int, depth: int, heads: int, mlp_ratio: float, dropout: float) -> None:

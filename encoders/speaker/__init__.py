@@ -1,4 +1,4 @@
-"""Encoders of speakers: a recording of any length to one vector that tells who speaks."""
+"""Encoders of speakers: from a recording of any length to one vector that identifies the speaker."""
 
 from sennit.encoders.speaker._base import SpeakerEncoder
 from sennit.encoders.speaker.ecapa_tdnn import ECAPATDNNEncoder

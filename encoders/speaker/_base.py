@@ -1,8 +1,8 @@
-"""What encoders of speakers share."""
+"""The base of the encoders of speakers."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder, StagedEncoder
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 
 class FrameStage(nn.Module):
-    """A layer over frames, which leaves their mask as it is.
+    """A layer over frames, which keeps their mask.
 
     Args:
-        layer: From ``(x, mask)`` to frames.
+        layer: Module from ``(x, mask)`` to frames.
     """
 
     def __init__(self, layer: nn.Module) -> None:
@@ -31,8 +31,10 @@ class SpeakerEncoder(StagedEncoder):
     """A front-end, and stages that read its frames.
 
     Args:
-        front: From recordings to frames.
+        front: Front-end from recordings to frames.
     """
+
+    raw_samples: ClassVar[str] = "a waveform, a pair of a waveform and its rate, or a path; or frames"
 
     def __init__(self, front: SpeakerFrontEnd) -> None:
         super().__init__()
@@ -51,11 +53,11 @@ class SpeakerEncoder(StagedEncoder):
         self.front.fit(x, mask)
 
     def load_raw(self, raw: Any) -> Any:
-        """As `to_tensor`."""
+        """Load a waveform, on which transforms act, as `to_tensor` does."""
         return self.to_tensor(raw)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """A waveform, a pair of a waveform and its rate (it is resampled), or a path; or frames."""
+        """Return a waveform as the encoder reads it, resampled if it has another rate; or frames."""
         rate = self.front.sample_rate
         return super().to_tensor(raw) if rate is None else load_waveform(raw, rate)
 

@@ -29,15 +29,15 @@ class ECAPATDNNEncoder(SpeakerEncoder):
     Based Speaker Verification", Interspeech 2020.
 
     Args:
-        features: ``"mfcc"``, ``"fbank"`` or ``"frames"``, as `SpeakerFrontEnd` has them.
-        sample_rate: Of the waveforms, in Hz; None for frames.
+        features: ``"mfcc"``, ``"fbank"`` or ``"frames"``; see `SpeakerFrontEnd`.
+        sample_rate: Sample rate of the waveforms in Hz; None for frames.
         num_features: Size of a frame.
-        n_mels: Bands behind the MFCC; as many as there are features when None.
+        n_mels: Number of mel bands behind the MFCC; ``num_features`` when None.
         normalise: ``"utterance"`` (the mean of the recording is removed) or ``"global"``.
-        channels: Of the first layer and of the blocks; the paper has 512 and 1024.
-        scale: Groups of channels in a block.
-        aggregated: Channels of the joined blocks, after their map.
-        pooling: Name of a pooling, as `list_poolings` has them.
+        channels: Number of channels of the first layer and of the blocks; 512 or 1024 in the paper.
+        scale: Number of groups of channels in a block.
+        aggregated: Number of channels of the joined blocks, after their map.
+        pooling: Name of a pooling, one of `list_poolings`.
         embed_dim: Size of the embedding.
 
     Shape:
@@ -48,7 +48,7 @@ class ECAPATDNNEncoder(SpeakerEncoder):
         ``sample_rate`` in Hz; waveforms from -1 to 1.
 
     Raises:
-        ValueError: An option is unknown or does not fit, or a recording is shorter than one window.
+        ValueError: An option is unknown or out of range, or a recording is shorter than one window.
 
     Example:
         >>> encoder = ECAPATDNNEncoder(features="fbank", sample_rate=8000, channels=64)

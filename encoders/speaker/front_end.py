@@ -22,7 +22,8 @@ def _mfcc(sample_rate: int, size: int, n_mels: int | None) -> nn.Module:
 def _fbank(sample_rate: int, size: int, n_mels: int | None) -> nn.Module:
     if n_mels is not None:
         raise ValueError(
-            f"`n_mels` should be None with features 'fbank': `num_features` says it. Found {n_mels}."
+            f"`n_mels` should be None with features 'fbank', where `num_features` is the number of bands. "
+            f"Found {n_mels}."
         )
     return Fbank(sample_rate, n_mels=size)
 
@@ -31,14 +32,14 @@ FEATURES: dict[str, Callable[[int, int, int | None], nn.Module]] = {"mfcc": _mfc
 
 
 class SpeakerFrontEnd(nn.Module):
-    """Frames of 25 ms every 10 ms, less what does not tell speakers apart.
+    """Frames of 25 ms every 10 ms, normalised for speakers.
 
     Args:
         features: ``"mfcc"`` or ``"fbank"``, as Kaldi computes them, of waveforms; ``"frames"`` for frames
             that were computed already.
-        sample_rate: Of the waveforms, in Hz; None for frames.
+        sample_rate: Sample rate of the waveforms in Hz; None for frames.
         num_features: Size of a frame.
-        n_mels: Bands behind the MFCC; as many as there are features when None.
+        n_mels: Number of mel bands behind the MFCC; ``num_features`` when None.
         normalise: ``"utterance"`` subtracts from each recording the mean of its frames, and with it what a
             channel adds; ``"global"`` keeps it. Both then standardise each feature by the mean and deviation
             that `fit` takes from training data, which leave it as it is until then.
@@ -51,8 +52,8 @@ class SpeakerFrontEnd(nn.Module):
         ``sample_rate`` in Hz; waveforms from -1 to 1.
 
     Raises:
-        ValueError: Unknown features or normalisation; a sample rate too few or too many; a recording is
-            shorter than one window.
+        ValueError: Unknown features or normalisation; ``sample_rate`` missing for waveforms, or
+            given for frames; a recording is shorter than one window.
 
     Example:
         >>> import torch
@@ -95,11 +96,11 @@ class SpeakerFrontEnd(nn.Module):
 
     @property
     def window(self) -> int | None:
-        """Samples in a frame; None where frames come in."""
+        """Number of samples in a frame; None for an input of frames."""
         return getattr(self.frames, "window", None)
 
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
-        """Take mean and deviation of each feature from training recordings; padding is left out."""
+        """Set mean and deviation of each feature from training recordings; padding is left out."""
         self.standardise.fit(*self._centred(x, mask))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

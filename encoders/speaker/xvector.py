@@ -20,7 +20,7 @@ CONTEXTS = ((5, 1), (3, 2), (3, 3), (1, 1), (1, 1))
 
 
 class _Pool(nn.Module):
-    """From frames to the recording, which has no mask."""
+    """Pooling of frames to the recording, which has no mask."""
 
     def __init__(self, pooling: Pooling) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class XVectorEncoder(SpeakerEncoder):
     Five layers over frames (affine, ReLU, batch normalisation), pooling over time, and the affine map of
     segment6, whose output is the embedding. Padding reaches neither statistics nor normalisation.
 
-    The published network goes on with ReLU, normalisation and segment7 to its softmax. With
+    The published network continues with ReLU, normalisation and segment7 to its softmax. With
     ``embedding="segment7"`` segment7 is part of the encoder, and its affine output the embedding; else it
     belongs to the head of a task, if to anything, and this encoder has no parameter that does not serve its
     output.
@@ -57,13 +57,13 @@ class XVectorEncoder(SpeakerEncoder):
     Source: Snyder et al., "X-Vectors: Robust DNN Embeddings for Speaker Recognition", ICASSP 2018, Table 1.
 
     Args:
-        features: ``"mfcc"``, ``"fbank"`` or ``"frames"``, as `SpeakerFrontEnd` has them.
-        sample_rate: Of the waveforms, in Hz; None for frames.
+        features: ``"mfcc"``, ``"fbank"`` or ``"frames"``; see `SpeakerFrontEnd`.
+        sample_rate: Sample rate of the waveforms in Hz; None for frames.
         num_features: Size of a frame.
-        n_mels: Bands behind the MFCC; as many as there are features when None.
+        n_mels: Number of mel bands behind the MFCC; ``num_features`` when None.
         normalise: ``"utterance"`` (the mean of the recording is removed) or ``"global"``.
         widths: Sizes of the five layers over frames.
-        pooling: Name of a pooling, as `list_poolings` has them.
+        pooling: Name of a pooling, one of `list_poolings`.
         embed_dim: Size of segment6, of segment7 and of the embedding.
         embedding: ``"segment6"`` or ``"segment7"``.
 
@@ -76,7 +76,7 @@ class XVectorEncoder(SpeakerEncoder):
         ``sample_rate`` in Hz; waveforms from -1 to 1.
 
     Raises:
-        ValueError: An option is unknown or does not fit, or a recording is shorter than one window.
+        ValueError: An option is unknown or out of range, or a recording is shorter than one window.
 
     Example:
         >>> import torch
@@ -103,7 +103,9 @@ class XVectorEncoder(SpeakerEncoder):
         )
         super().__init__(front)
         if len(widths) != len(CONTEXTS):
-            raise ValueError(f"`widths` should be {len(CONTEXTS)} sizes, one a layer. Found {len(widths)}.")
+            raise ValueError(
+                f"`widths` should be {len(CONTEXTS)} sizes, one for each layer. Found {len(widths)}."
+            )
         if embedding not in ("segment6", "segment7"):
             raise unknown_name("embedding", embedding, ("segment6", "segment7"))
         pool = create_pooling(pooling, widths[-1])

@@ -10,7 +10,7 @@ from sennit.recipes.harness.recipe import Recipe, Splits
 from sennit.recipes.harness.run import RunFolder, command, comparison_folder, provenance
 from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
 from sennit.recipes.harness.stopwatch import Stopwatch
-from sennit.recipes.harness.table import Row, print_table
+from sennit.recipes.harness.table import TableRow, print_table
 
 from sennit.files import write_json
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
@@ -22,10 +22,10 @@ __all__ = [
     "Jobs",
     "Picture",
     "Recipe",
-    "Row",
     "RunFolder",
     "Splits",
     "Stopwatch",
+    "TableRow",
     "Text",
     "TrainedRecipe",
     "batches",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from sennit.recipes.harness.table import Columns, Row, find, methods_of
+from sennit.recipes.harness.table import Columns, TableRow, find, methods_of
 
 COLOURS = {
     "single": "#9aa5b1",
@@ -20,7 +20,7 @@ COLOURS = {
 }
 
 
-def bars(rows: Sequence[Row], columns: Columns) -> Figure:
+def bars(rows: Sequence[TableRow], columns: Columns) -> Figure:
     """Draw means as bars, coloured by stage, with one standard deviation."""
     methods = methods_of(rows)
     figure = Figure(figsize=(4.2 * len(columns) + 2.5, 0.36 * len(methods) + 1.3))

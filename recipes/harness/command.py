@@ -16,7 +16,7 @@ from sennit.recipes.harness.page import write_page
 from sennit.recipes.harness.recipe import C, Recipe
 from sennit.recipes.harness.run import RunFolder, provenance
 from sennit.recipes.harness.summary import summarise, waiting
-from sennit.recipes.harness.table import Row, columns_of, print_table
+from sennit.recipes.harness.table import TableRow, columns_of, print_table
 
 from sennit.files import write_json, write_text
 
@@ -39,7 +39,7 @@ def run_recipe(recipe: Recipe[C], config: C, text: str) -> Path:
     return folder
 
 
-def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder: Path) -> list[Row]:
+def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder: Path) -> list[TableRow]:
     """Run the jobs without a result in the folder, show the table and write the folder's files."""
     console = Console()
     console.print(f"[dim]{recipe.licence}[/dim]")
@@ -79,9 +79,9 @@ def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder
     return rows
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Sequence[TableRow]) -> str:
     file = io.StringIO()
-    names = [f.name for f in dataclasses.fields(Row)]
+    names = [f.name for f in dataclasses.fields(TableRow)]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(names)
     for row in rows:

@@ -13,7 +13,7 @@ from sennit.recipes.harness.drawing import draw_model
 from sennit.recipes.harness.recipe import Recipe
 from sennit.recipes.harness.run import command, versions
 from sennit.recipes.harness.summary import waiting
-from sennit.recipes.harness.table import Columns, Row, columns_of, find, methods_of
+from sennit.recipes.harness.table import Columns, TableRow, columns_of, find, methods_of
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
@@ -28,7 +28,12 @@ INTERVALS = (
 
 
 def write_page(
-    recipe: Recipe[Any], config: Options, path: Path, rows: Sequence[Row], jobs: Entries, results: Entries
+    recipe: Recipe[Any],
+    config: Options,
+    path: Path,
+    rows: Sequence[TableRow],
+    jobs: Entries,
+    results: Entries,
 ) -> None:
     """Write ``report.html``."""
     main = [r for r in rows if not r.ablation]
@@ -58,7 +63,7 @@ def _label(name: str, default: bool) -> str:
     return f"{name} (default)" if default else name
 
 
-def method_table(rows: Sequence[Row], columns: Columns) -> Grid:
+def method_table(rows: Sequence[TableRow], columns: Columns) -> Grid:
     """Return the table of results: a row for each method, a column for each task and protocol."""
     methods = methods_of(rows)
     lines = [
@@ -70,7 +75,7 @@ def method_table(rows: Sequence[Row], columns: Columns) -> Grid:
     return Grid(["stage", "method", *columns.values()], lines, marked)
 
 
-def interval_table(rows: Sequence[Row], columns: Columns) -> Grid:
+def interval_table(rows: Sequence[TableRow], columns: Columns) -> Grid:
     """Return the table of results with intervals, and the differences to plain concatenation."""
     lines = []
     for _, name, default in methods_of(rows):
@@ -128,7 +133,7 @@ def _weights(recipe: Recipe[Any], config: Options, jobs: Entries, results: Entri
     return [Grid(head, lines)] if lines else []
 
 
-def _training(recipe: Recipe[Any], rows: Sequence[Row], jobs: Entries, results: Entries) -> list[Block]:
+def _training(recipe: Recipe[Any], rows: Sequence[TableRow], jobs: Entries, results: Entries) -> list[Block]:
     lines = []
     for _, name, default in methods_of(rows):
         trained = [

@@ -15,7 +15,7 @@ from sennit.recipes.harness.names import check_names
 from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
-    from sennit.recipes.harness.table import Row
+    from sennit.recipes.harness.table import TableRow
     from sennit.tasks import Learner
 
     from sennit.html_page import Block
@@ -188,7 +188,7 @@ class Recipe(ABC, Generic[C]):
         return {}
 
     def sections(
-        self, config: C, rows: Sequence[Row], jobs: Sequence[Job], results: Sequence[Any]
+        self, config: C, rows: Sequence[TableRow], jobs: Sequence[Job], results: Sequence[Any]
     ) -> list[Block]:
         """Return further blocks of the report."""
         return []

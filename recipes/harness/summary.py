@@ -9,7 +9,7 @@ import numpy as np
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.bootstrap import interval, replicates
 from sennit.recipes.harness.recipe import Recipe
-from sennit.recipes.harness.table import Row
+from sennit.recipes.harness.table import TableRow
 
 _ORDER = (
     "single",
@@ -30,7 +30,7 @@ def summarise(
     config: Options,
     jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
-) -> list[Row]:
+) -> list[TableRow]:
     """Return a row for each method, protocol and task, grouped by stage."""
     groups: dict[tuple[str, str | None, str], list[int]] = {}
     for i, job in enumerate(jobs):
@@ -55,7 +55,7 @@ def summarise(
                 reached = float(np.mean([r["tasks"][task]["score"] for r in baseline]))
                 gain = [float(np.mean(scores)) - reached, *interval(values - plain)]
             rows.append(
-                Row(
+                TableRow(
                     name=ablation or row,
                     stage=recipe.stage(config, row),
                     default=row == recipe.declared(config) and ablation is None,

@@ -13,7 +13,7 @@ Columns = Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One figure of a recipe's table, as ``metrics.json`` keeps it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Row:
         return f"{self.mean:.3f} ± {self.std:.3f}"
 
 
-def columns_of(rows: Sequence[Row], protocols: Mapping[str, str]) -> dict[tuple[str, str], str]:
+def columns_of(rows: Sequence[TableRow], protocols: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """Return the headings of the rows' columns: they name only what tells the columns apart."""
     seen = dict.fromkeys((r.task, r.metric, r.protocol) for r in rows)
     one_task, one_protocol = (len({key[i] for key in seen}) == 1 for i in (0, 2))
@@ -69,17 +69,17 @@ def columns_of(rows: Sequence[Row], protocols: Mapping[str, str]) -> dict[tuple[
     return words
 
 
-def methods_of(rows: Sequence[Row]) -> list[tuple[str, str, bool]]:
+def methods_of(rows: Sequence[TableRow]) -> list[tuple[str, str, bool]]:
     """Return group, name and whether it is the default, of each method once."""
     return list(dict.fromkeys((r.group, r.name, r.default) for r in rows))
 
 
-def find(rows: Sequence[Row], name: str, column: tuple[str, str]) -> Row | None:
+def find(rows: Sequence[TableRow], name: str, column: tuple[str, str]) -> TableRow | None:
     """Return the row of a method in a column, or None."""
     return next((r for r in rows if r.name == name and (r.task, r.protocol) == column), None)
 
 
-def print_table(rows: Sequence[Row], *, title: str, columns: Columns) -> None:
+def print_table(rows: Sequence[TableRow], *, title: str, columns: Columns) -> None:
     """Print the rows, one line per method; the best of each column is bold."""
     table = Table(title=title, title_justify="left")
     table.add_column("stage")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sennit.data import BatchDataset
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Block, Recipe, Row, Splits
+from sennit.recipes.harness import Block, Recipe, Splits, TableRow
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
@@ -91,7 +91,7 @@ class HTADRecipe(Recipe[Config]):
     def sections(
         self,
         config: Config,
-        rows: Sequence[Row],
+        rows: Sequence[TableRow],
         jobs: Sequence[Mapping[str, Any]],
         results: Sequence[Any],
     ) -> list[Block]:

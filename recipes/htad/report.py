@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from sennit.recipes.harness import Block, Grid, Heading, Picture, Row, Text
+from sennit.recipes.harness import Block, Grid, Heading, Picture, TableRow, Text
 from sennit.recipes.htad.data import PROTOCOLS
 from sklearn.metrics import confusion_matrix
 
@@ -42,7 +42,7 @@ _HELPED = (
 
 def sections(
     activities: list[str],
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     jobs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
 ) -> list[Block]:
@@ -60,7 +60,7 @@ def sections(
     return blocks
 
 
-def _verdict(rows: Sequence[Row]) -> str:
+def _verdict(rows: Sequence[TableRow]) -> str:
     default = next(r.name for r in rows if r.default)
     parts = []
     for protocol, text in PROTOCOLS.items():
@@ -96,7 +96,7 @@ def _confusions(chosen: Mapping[str, list[Mapping[str, Any]]], activities: list[
     return figure
 
 
-def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
+def _second_task(rows: Sequence[TableRow], default: str) -> list[Block]:
     text = Text(
         "The same model also predicts how much the wrist moves (the deviation of the acceleration's "
         "magnitude) from the sound alone: the task reads only that modality, so the accelerometer cannot "
@@ -118,6 +118,6 @@ def _second_task(rows: Sequence[Row], default: str) -> list[Block]:
     return [text, Grid(["tasks", *head], lines, frozenset({0}))]
 
 
-def _figure(rows: Sequence[Row], name: str, protocol: str) -> str:
+def _figure(rows: Sequence[TableRow], name: str, protocol: str) -> str:
     matches = [r for r in rows if r.name == name and r.protocol == protocol]
     return matches[0].text if matches else ""

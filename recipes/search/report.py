@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from sennit.recipes.command_line import Options
-from sennit.recipes.harness import Row, command, provenance
+from sennit.recipes.harness import TableRow, command, provenance
 from sennit.recipes.harness.bars import bars
 from sennit.recipes.harness.page import INTERVALS, interval_table, method_table
 from sennit.recipes.harness.run import versions
@@ -44,7 +44,7 @@ class Outcome:
     searches: Mapping[str, SearchResult]
     jobs: Sequence[Mapping[str, Any]]
     results: Sequence[Mapping[str, Any]]
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     seconds: Mapping[str, float]
 
 

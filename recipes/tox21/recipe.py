@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sennit.data import Batch
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Block, Grid, Heading, Recipe, Row, Splits, check_names
+from sennit.recipes.harness import Block, Grid, Heading, Recipe, Splits, TableRow, check_names
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import LICENCE, TASK, find, load, splits
 from sennit.recipes.tox21.figures import figures, overall, predicted
@@ -119,7 +119,7 @@ class Tox21Recipe(Recipe[Config]):
     def sections(
         self,
         config: Config,
-        rows: Sequence[Row],
+        rows: Sequence[TableRow],
         jobs: Sequence[Mapping[str, Any]],
         results: Sequence[Any],
     ) -> list[Block]:

@@ -13,13 +13,13 @@ from sennit.search.batched.candidate import (
     Candidate,
     Output,
     Present,
-    output_loss,
     restrict_presence,
     tasks_by_reads,
 )
 from sennit.search.batched.parameter_layout import tap_name
 from sennit.search.batched.plan import Group, Plan, make_plan
 from sennit.tasks.model.decision_rule import decide
+from sennit.tasks.model.output_loss import output_loss
 from torch import Tensor
 
 
@@ -211,8 +211,9 @@ class BatchedCandidates:
             target, mask = targets[name], scored[name].float()
             for members, (logits, cost) in outputs:
                 count = len(members)
-                flat = (logits.flatten(0, 1), None if cost is None else cost.flatten(0, 1))
-                loss = output_loss(self.tasks[name], flat, target.repeat(count, *[1] * (target.dim() - 1)))
+                flat_cost = None if cost is None else cost.flatten(0, 1)
+                repeated = target.repeat(count, *[1] * (target.dim() - 1))
+                loss = output_loss(self.tasks[name], logits.flatten(0, 1), repeated, cost=flat_cost)
                 loss = loss.view(count, -1, *loss.shape[1:])
                 weight = mask.reshape(*mask.shape, *[1] * (loss.dim() - 1 - mask.dim()))
                 weight = weight.expand(loss.shape[1:])

@@ -13,6 +13,7 @@ from sennit.fusion.intermediate.cells import Cells, Taps
 from sennit.search.space import Space
 from sennit.tasks import Task
 from sennit.tasks.model.decision_rule import decide
+from sennit.tasks.model.heads import build_heads
 from torch import Tensor, nn
 
 from sennit.named_modules import NamedModules
@@ -38,12 +39,7 @@ class Candidate(nn.Module):
         super().__init__()
         self.tasks = dict(tasks)  # a dict is not registered: the tasks belong to all candidates
         self.fusion = Cells({m: _Taps(space.taps[m]) for m in space.modalities}, genome=genome.to_dict())
-        self.heads = NamedModules(
-            {
-                name: nn.ModuleList([task.build_head(genome.width) for _ in range(self.fusion.candidates)])
-                for name, task in tasks.items()
-            }
-        )
+        self.heads = NamedModules(build_heads(tasks, genome.width, self.fusion.candidates))
 
     def forward(self, taps: Taps, present: Present = None) -> dict[str, Output]:
         outputs: dict[str, Output] = {}
@@ -78,12 +74,6 @@ def restrict_presence(taps: Taps, present: Present, reads: Sequence[str] | None)
     example = next(iter(next(iter(taps.values())).values()))
     always = torch.ones(len(example), dtype=torch.bool, device=example.device)
     return {m: (present[m] if present else always) if m in reads else ~always for m in taps}
-
-
-def output_loss(task: Task, output: Output, target: Tensor) -> Tensor:
-    """Return the loss of each sample, or of each of its labels."""
-    logits, cost = output
-    return task.loss(logits, target) if cost is None else task.expected_cost(cost, target)
 
 
 class _Taps(Encoder):

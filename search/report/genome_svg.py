@@ -42,14 +42,14 @@ def genome_svg(genome: Genome, tasks: Sequence[str] = ()) -> str:
         if cell.skip:
             shapes.append(_skip(_left_of(i - 1) + 0.75 * _WIDTH, x + 0.25 * _WIDTH, lane + _HEIGHT))
     top, bottom = lane, lane + _HEIGHT + (_BELOW if any(c.skip for c in genome.cells) else 0)
-    for number, (cell, names) in enumerate(tasks_by_cell(genome, tasks)):
+    for number, (index, names) in enumerate(tasks_by_cell(genome, tasks)):
         if number:
             top = (
                 bottom
                 + (_BELOW if number == 1 else 2 * _GAP_Y)
                 + (_height_of_chips(len(joined)) if joined else 0)
             )
-        shapes += _group(genome, cell, names, joined, top, lane)
+        shapes += _group(genome, index, names, joined, top, lane)
         bottom = max(bottom, top + len(names) * (_HEIGHT + _GAP_Y) - _GAP_Y)
     across = len(genome.cells) + bool(joined) + 1
     for k, modality in enumerate(genome.unused):
@@ -73,7 +73,7 @@ def _height_of_chips(chips: int) -> float:
 
 def _group(
     genome: Genome,
-    cell: int,
+    index: int,
     names: Sequence[str],
     joined: Sequence[tuple[str, str]],
     top: float,
@@ -83,8 +83,8 @@ def _group(
     last, middle = len(genome.cells) - 1, top + _HEIGHT / 2
     shapes: list[str] = []
     x = _left_of(last + 1)  # of the merge, or else of the tasks
-    if cell != last:  # under the cells that follow
-        start = _left_of(cell) + _WIDTH / 2
+    if index != last:  # under the cells that follow
+        start = _left_of(index) + _WIDTH / 2
         shapes.append(_path(f"M{start:g} {lane + _HEIGHT:g} V{middle:g} H{x - _GAP_X:g}"))
     if joined:
         beta = "" if genome.beta is None else f"β {genome.beta:g} over "
@@ -97,7 +97,7 @@ def _group(
     for k, name in enumerate(names):
         y = top + k * (_HEIGHT + _GAP_Y)
         shapes += [_arrow(x - _GAP_X, middle, x, y + _HEIGHT / 2)]
-        shapes.append(_box(x, y, name, f"reads cell {cell + 1}", _TEAL))
+        shapes.append(_box(x, y, name, f"reads cell {index + 1}", _TEAL))
     return shapes
 
 

@@ -10,6 +10,7 @@ from sennit.data import Batch
 from sennit.tasks._base import Task
 from sennit.tasks.model.labelled_mean import any_rank, labelled_means
 from sennit.tasks.model.network import Network
+from sennit.tasks.model.output_loss import output_loss
 from sennit.tasks.model.outputs import Features, TaskOutput
 from torch import Tensor
 from torch import distributed as dist
@@ -141,15 +142,13 @@ def task_terms(
     counted = None if batch.all_labelled else batch.labelled[name]
     if task.reads is not None:
         counted = _both(counted, network.readable(name, features.view))
-    if out.cost is None:
-        terms = [Term("", 1.0, _loss(task, out.logits, target, counted), counted)]
-    else:
-        terms = [Term("", 1.0, task.expected_cost(out.cost, target), counted)]
+    loss = output_loss(task, out.logits, target, cost=out.cost, counted=counted)
+    terms = [Term("", 1.0, loss, counted)]
     present = features.fused[name].auxiliary_present
     for part, logits in out.auxiliary.items():
         here = _both(counted, present.get(part))
         weight = network.auxiliary_info[part].weight
-        terms.append(Term(part, weight, _loss(task, logits, target, here), here))
+        terms.append(Term(part, weight, output_loss(task, logits, target, counted=here), here))
     return terms
 
 
@@ -168,15 +167,6 @@ def sample_losses(
     rows = counted.reshape(len(loss), -1)
     count = rows.sum(1)
     return loss.reshape(len(loss), -1).masked_fill(~rows, 0).sum(1) / count.clamp(min=1), count > 0
-
-
-def _loss(task: Task, output: Tensor, target: Tensor, counted: Tensor | None) -> Tensor:
-    """Return the loss of each sample; a batchwise task is given only the samples that count."""
-    if counted is None or not task.batchwise:
-        return task.loss(output, target)
-    rows = counted.nonzero().squeeze(1)
-    losses = task.loss(output[rows], target[rows])
-    return losses.new_zeros(len(output)).index_copy(0, rows, losses)
 
 
 def _device(batches: Sequence[Batch]) -> torch.device:

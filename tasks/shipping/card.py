@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,9 +94,8 @@ def _inputs(model: Network, leaves: Mapping[str, Encoder]) -> list[tuple[str, ..
     for name, encoder in leaves.items():
         own = model.transforms.get(name)
         used = [t["name"] for t in (*own.config["augment"], *own.config["always"])] if own else []
-        reads = (inspect.getdoc(encoder.to_tensor) or "").partition("\n")[0]
         called = str(encoder.config.get("model_name", ""))  # a family's name ends in "/"
-        rows.append((name, encoder.registry_name + called, reads, ", ".join(used) or "none"))
+        rows.append((name, encoder.registry_name + called, encoder.raw_samples, ", ".join(used) or "none"))
     return rows
 
 

@@ -141,8 +141,7 @@ class Learner(pl.LightningModule):
         self.options["optimizer"] = describe(self.optimizer_factory or torch.optim.AdamW)
 
     def forward(self, batch: Batch) -> dict[str, TaskOutput]:
-        outputs: dict[str, TaskOutput] = self.model(batch)
-        return outputs
+        return self.model(batch)  # type: ignore[no-any-return]
 
     def train(self, mode: bool = True) -> Learner:
         super().train(mode)
@@ -157,7 +156,7 @@ class Learner(pl.LightningModule):
             restore_run(self, state)
 
     def on_train_epoch_start(self) -> None:
-        self.train()  # a call of the model's own `train` put frozen parts into training mode
+        self.train()  # the model's own `train` would have woken frozen parts
         for part in self.modules():
             hook = getattr(part, "on_epoch_start", None)
             if hook is not None:

@@ -66,5 +66,5 @@ def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTa
                 target.load_state_dict(source.state_dict(), strict=True)
             except RuntimeError as error:
                 raise ValueError(
-                    f"the {what} of `singles['{name}']` should be those of the model: {error}"
+                    f"the {what} of `singles['{name}']` should be as those of the model: {error}"
                 ) from None

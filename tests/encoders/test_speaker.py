@@ -190,7 +190,7 @@ def test_raw_recordings_and_raw_frames() -> None:
         ({"features": "mfc"}, r"unknown features 'mfc'. Did you mean 'mfcc'"),
         ({"normalise": "utterence"}, r"unknown normalisation 'utterence'. Did you mean 'utterance'"),
         ({"pooling": "stats"}, r"unknown pooling 'stats'"),
-        ({"widths": (8, 8)}, r"`widths` should be 5 sizes, one a layer. Found 2"),
+        ({"widths": (8, 8)}, r"`widths` should be 5 sizes, one for each layer. Found 2"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], match: str) -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
-from sennit.recipes.harness import Jobs, Row, RunFolder, draw_model, print_table, run_jobs, write_report
+from sennit.recipes.harness import Jobs, RunFolder, TableRow, draw_model, print_table, run_jobs, write_report
 from sennit.recipes.harness.run import command, versions
 from sennit.tasks import Classification, Regression, create_weighting
 
@@ -16,7 +16,7 @@ from sennit.files import write_text
 from sennit.html_page import Grid, Heading, Picture, Text, page_html
 from tests.parts import make_model
 
-ROW = Row("gated", "late", True, "same", "activity", "accuracy", 0.9, 0.02, [0.88, 0.92])
+ROW = TableRow("gated", "late", True, "same", "activity", "accuracy", 0.9, 0.02, [0.88, 0.92])
 
 
 def double(job: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +191,9 @@ def test_the_drawing_stays_inside_its_box() -> None:
 
 
 def test_the_table_shows_every_method_once_and_marks_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    other = Row("gated with motion", "late", False, "new", "activity", "accuracy", 0.7, 0.1, ablation=True)
+    other = TableRow(
+        "gated with motion", "late", False, "new", "activity", "accuracy", 0.7, 0.1, ablation=True
+    )
     columns = {("activity", "same"): "same", ("activity", "new"): "new"}
     print_table([ROW, other], title="T", columns=columns)
     shown = capsys.readouterr().out

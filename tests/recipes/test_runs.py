@@ -20,7 +20,7 @@ from sennit.recipes import compare
 from sennit.recipes.command_line import Options, config_class, list_recipes, parse_options
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.harness.summary import summarise, waiting
-from sennit.recipes.harness.table import Row, columns_of
+from sennit.recipes.harness.table import TableRow, columns_of
 
 from tests.recipes.tiny import RECIPE, Config, Tiny, main
 
@@ -130,7 +130,7 @@ def test_waiting_is_weighed_by_time() -> None:
     ],
 )
 def test_columns_name_what_tells_them_apart(keys: list[tuple[str, str]], expected: list[str]) -> None:
-    rows = [Row("m", "late", False, p, t, "accuracy", 0.5, 0.1) for t, p in keys]
+    rows = [TableRow("m", "late", False, p, t, "accuracy", 0.5, 0.1) for t, p in keys]
     words = {"test": "test words", "same": "same words", "new": "new words"}
     assert list(columns_of(rows, words).values()) == expected
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sennit.data import View
 from sennit.data.augment.waveform import RandomGain
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.__main__ import main
@@ -187,11 +188,11 @@ def test_the_published_layers_stand_between_embedding_and_softmax(folder: Path) 
     assert count[0] == count[1], "segment7 moves from the trunk into the encoder"
 
 
-def test_the_fusion_hands_on_what_it_gets_and_stays_so(config: Config, tmp_path: Path) -> None:
+def test_the_fusion_is_the_identity_and_stays_so(config: Config, tmp_path: Path) -> None:
     speakers = load(config, 0)
     model, _ = train(config, SYSTEM, speakers, tmp_path, seed=0, name="")
     x = torch.randn(3, RATE)
-    fused = model.features(model._view({"speech": x})).fused["speaker"].pooled
+    fused = model.features(View.of({"speech": x})).fused["speaker"].pooled
     torch.testing.assert_close(fused, encoder_of(model)(x).pooled)
 
 
@@ -253,9 +254,7 @@ def test_fine_tuning_goes_on_from_the_training_with_its_own_margin(folder: Path,
     assert record["kept"] == ("training" if costs[0] < costs[1] else "fine-tuning")
 
 
-def test_the_epoch_kept_is_the_one_that_tells_development_speakers_apart(
-    config: Config, tmp_path: Path
-) -> None:
+def test_the_epoch_that_separates_development_speakers_best_is_kept(config: Config, tmp_path: Path) -> None:
     own = dataclasses.replace(config, epochs=4)
     speakers = load(own, 0)
     model, record = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")

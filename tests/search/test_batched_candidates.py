@@ -11,9 +11,10 @@ from sennit.fusion.cell.genome import MERGES
 from sennit.search import TrainingOptions
 from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.cached_batches import CachedBatches
-from sennit.search.batched.candidate import Candidate, output_loss
+from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.plan import make_plan
+from sennit.tasks.model.output_loss import output_loss
 from torch import Tensor
 
 from tests.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
@@ -36,8 +37,8 @@ def loss_alone(candidate: Candidate, rows: CachedBatches, batch: Tensor) -> Tens
     """The sum over tasks of the mean over what is labelled, by the ordinary module."""
     taps, present, targets, known = rows.batch(batch)
     total = torch.zeros(())
-    for task, output in candidate(taps, present).items():
-        loss = output_loss(candidate.tasks[task], output, targets[task])
+    for task, (logits, cost) in candidate(taps, present).items():
+        loss = output_loss(candidate.tasks[task], logits, targets[task], cost=cost)
         on = known[task].float().reshape(*known[task].shape, *[1] * (loss.dim() - known[task].dim()))
         total = total + (loss * on).sum() / on.expand_as(loss).sum().clamp(min=1)
     return total

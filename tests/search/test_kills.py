@@ -1,4 +1,4 @@
-"""A search whose processes are killed loses nothing, and pays for nothing twice."""
+"""A search whose processes are killed loses nothing, and trains nothing twice."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def wait(child: int, limit_s: float) -> bool:
 
 
 def check(folder: Path, whole: list[Record]) -> None:
-    """All is told, once, and as in a search that nobody killed."""
+    """Every result is stored once, and equals that of a search that was not killed."""
     trials = read(sqlite_url(folder / "study.db"), "s")
     states = Counter(trial.state for trial in trials)
     assert states.keys() <= {TrialState.COMPLETE, TrialState.FAIL}
@@ -76,7 +76,7 @@ def check(folder: Path, whole: list[Record]) -> None:
 
 
 def front(values: list[tuple[float, ...]]) -> set[tuple[float, ...]]:
-    """Those that no others are below."""
+    """Return the non-dominated values."""
     return {
         v
         for v in values

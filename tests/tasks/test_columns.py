@@ -228,9 +228,9 @@ def test_started_from_single_tasks_it_says_what_they_say(fusion: str) -> None:
 
 def test_a_start_that_does_not_fit_is_refused_by_name() -> None:
     alone, model = singles(), make("cross_stitch", None, TASKS)
-    with pytest.raises(TypeError, match=r"Found the sharing 'hard' with one set of them"):
+    with pytest.raises(TypeError, match=r"Found one set of them, with sharing 'hard'"):
         start_from_single_tasks(make_model("gated", TASKS), alone)
-    with pytest.raises(TypeError, match=r"Found the sharing 'cross_stitch' with one set of them"):
+    with pytest.raises(TypeError, match=r"Found one set of them, with sharing 'cross_stitch'"):
         start_from_single_tasks(make("cross_stitch", TRUNK, TASKS), alone)
     with pytest.raises(ValueError, match=r"unknown task in `singles` 'yy'. Did you mean 'y'"):
         start_from_single_tasks(model, {**alone, "yy": alone["y"]})
@@ -238,5 +238,5 @@ def test_a_start_that_does_not_fit_is_refused_by_name() -> None:
         start_from_single_tasks(model, {"y": alone["y"]})
     with pytest.raises(ValueError, match=r"task with a head in `singles\['z'\]` 'z'"):
         start_from_single_tasks(model, {**alone, "z": alone["y"]})
-    with pytest.raises(ValueError, match=r"the encoders and fusion of `singles\['y'\]` are others"):
+    with pytest.raises(ValueError, match=r"the encoders and fusion of `singles\['y'\]` should be as those"):
         start_from_single_tasks(model, {**alone, "y": singles("concat")["y"]})

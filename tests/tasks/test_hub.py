@@ -164,7 +164,7 @@ def test_the_card_says_what_the_model_reads_and_predicts(tmp_path: Path) -> None
     assert card.data.library_name == "sennit"
     lines = card.text.splitlines()
     for row in (
-        r"| picture | conv | A path, a PIL image or an array .* | torchvision/Resize |",
+        r"| picture | conv | a path, a PIL image or an array | torchvision/Resize |",
         r"| motion | tcn | .* | none |",
         r"| animal | classification | cat, dog\\\|wolf | all |",
         r"| speed | regression | numbers: 1 | motion |",

@@ -1,4 +1,4 @@
-"""Pooling over time: frames of a sequence to one vector, one method a file."""
+"""Pooling over time: from the frames of a sequence to one vector, one method in each file."""
 
 from sennit.encoders.layers.pooling._base import Pooling, create_pooling, list_poolings, register_pooling
 from sennit.encoders.layers.pooling.attentive_statistics import AttentiveStatisticsPooling

@@ -1,4 +1,4 @@
-"""What every pooling over time is."""
+"""The base of every pooling over time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sennit.registry import Registry
 
 
 class Pooling(Configurable, nn.Module):
-    """Frames of a sequence to one vector; what stands in the padding reaches nothing.
+    """Turns the frames of a sequence into one vector; values in the padding reach nothing.
 
     A row without one valid frame stays finite, values and gradients.
 
@@ -41,5 +41,5 @@ def create_pooling(name: str, dim: int, **options: Any) -> Pooling:
 
 
 def list_poolings(pattern: str = "*") -> list[str]:
-    """Names of the poolings that match a shell pattern."""
+    """Return the names of the poolings that match a shell pattern."""
     return POOLINGS.list(pattern)

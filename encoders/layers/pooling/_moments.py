@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 FLOOR = 1e-10
-"""Variances below it count as it: there the root has no slope that is worth following, and at 0 none."""
+"""Smallest variance; lower ones are raised to it, as the root is too steep there, infinitely so at 0."""
 
 
 def moments(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """``μ = Σ w x`` and ``σ = sqrt(Σ w (x - μ)²)``, in float32 at least.
+    """Return ``μ = Σ w x`` and ``σ = sqrt(Σ w (x - μ)²)``, in float32 at least.
 
     Shape:
         x ``[B, T, C]``, zero where the weight is; weight ``[B, T, 1]`` or ``[B, T, C]``, of sum 1 over
@@ -28,7 +28,7 @@ def moments(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def attention(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Softmax over the valid frames, in float32 at least; over all of them where none is.
+    """Return the softmax over the valid frames, in float32 at least; over all frames where none is valid.
 
     Shape:
         scores ``[B, T, C]``, mask ``[B, T]``, result as scores.

@@ -1,4 +1,4 @@
-"""Mean and standard deviation over time on a processor, in few passes over memory, forth and back."""
+"""Mean and standard deviation over time on a processor, in few passes over memory, forward and backward."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 
 class PiecewiseMoments(torch.autograd.Function):
-    """``μ = Σ m x / Σ m`` and ``σ² = Σ m (x - μ)² / Σ m``; what stands where m = 0 reaches nothing.
+    """``μ = Σ m x / Σ m`` and ``σ² = Σ m (x - μ)² / Σ m``; values where m = 0 reach nothing.
 
     Shape:
         x ``[B, T, C]``, mask ``[B, T]`` or None; results ``[B, C]``.
@@ -52,7 +52,7 @@ class PiecewiseMoments(torch.autograd.Function):
 
 
 def weights(x: Tensor, mask: Tensor | None, kind: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """What each valid frame counts (1 over their number), and where the others are.
+    """Return the weight of each valid frame (1 over their number), and the positions of the others.
 
     Shape:
         ``[B, 1, 1]`` and ``[B, T, 1]``.
@@ -62,9 +62,9 @@ def weights(x: Tensor, mask: Tensor | None, kind: torch.dtype) -> tuple[Tensor, 
     return 1 / mask.sum(1).clamp(min=1).to(kind).view(-1, 1, 1), ~mask.unsqueeze(2)
 
 
-def pieces(x: Tensor, *more: Tensor | None) -> Iterator[tuple[Any, ...]]:
-    """Recordings of x, and of what goes along with them, some at a time; None for what is None."""
+def pieces(x: Tensor, *others: Tensor | None) -> Iterator[tuple[Any, ...]]:
+    """Yield x a few recordings at a time, with the same recordings of the other tensors, or None."""
     size = piece_size(x.shape[1] * x.shape[2])
     each = torch.split(x, size)
-    along = ((None,) * len(each) if t is None else torch.split(t, size) for t in more)
+    along = ((None,) * len(each) if t is None else torch.split(t, size) for t in others)
     return zip(each, *along, strict=True)

@@ -1,4 +1,4 @@
-"""Mean and standard deviation over time, each valid frame alike."""
+"""Mean and standard deviation over time, with equal weights of the valid frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def plain_statistics(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """``μ`` and ``σ`` of the valid frames, in float32 at least.
+    """Return ``μ`` and ``σ`` of the valid frames, in float32 at least.
 
     Shape:
         x ``[B, T, C]``, mask ``[B, T]``, results ``[B, C]``.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @register_pooling("channel_attentive_statistics")
 class ChannelAttentiveStatisticsPooling(Pooling):
-    """``[μ_c, σ_c]`` under weights of each channel's own, from the frame and its recording.
+    """``[μ_c, σ_c]`` under weights of each channel, computed from the frame and its recording.
 
     ``α_c = softmax_t(v_cᵀ f(W [h_t, μ, σ] + b))`` where μ and σ are the plain statistics of the recording
     and f is ReLU, batch normalisation and tanh, as in the authors' network. Their k_c is left out: it raises
