@@ -79,8 +79,9 @@ class TimmEncoder(ImageEncoder):
         )
         size = (side, side) if fixed else (None, None)
         self.input_spec = InputSpec((in_chans, *size), stand_in=(in_chans, side, side))
-        self.mean = per_channel("mean", mean or _trained(trained and trained.mean, in_chans), in_chans)
-        self.std = per_channel("std", std or _trained(trained and trained.std, in_chans), in_chans)
+        mean = _trained(trained and trained.mean, in_chans) if mean is None else mean
+        std = _trained(trained and trained.std, in_chans) if std is None else std
+        self.mean, self.std = per_channel("mean", mean, in_chans), per_channel("std", std, in_chans)
         info: Any = self.net.feature_info
         names, dims = info.module_name(), info.channels()
         if len(set(names)) < len(names):

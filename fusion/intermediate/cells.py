@@ -31,8 +31,8 @@ class Cells(Fusion):
     ``h_l = σ(operator(x_i, y_j, …, h_{l−1}))``; with concatenation throughout it is the fusion of MFAS,
     ``h_l = σ_p(W_l [x_i; y_j; h_{l−1}])``. A `Genome` says what each layer reads, how it combines its
     inputs and where the predictions merge; `sennit.search` searches for one. Taps are pooled over space or
-    time. In the place of a missing modality stands a learned token. A modality that the genome leaves out
-    trains nothing.
+    time. A learned token stands in for a missing modality. A modality that the genome leaves out trains
+    nothing.
     Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (eq. 4), with the
     operators and merges of `Genome` besides.
 

@@ -33,7 +33,7 @@ def evaluate(
     Args:
         model: Trained model.
         loader: Batches with targets, such as a DataLoader with ``collate_fn=model.collate``; or one batch.
-        metrics: By task, torchmetrics in place of ``task.metrics()``: one, several by name, or a
+        metrics: Torchmetrics by task, in place of ``task.metrics()``: one, several by name, or a
             collection. They are copied.
         answers: Whether to keep the outputs and targets of every sample. Without them the memory needed
             does not grow with the data.

@@ -28,8 +28,8 @@ class Evaluator:
 
     Args:
         model: Model to score. Its mode, gradients and device are the caller's to choose.
-        metrics: As in `evaluate`.
-        answers: As in `evaluate`.
+        metrics: Torchmetrics by task, as for `evaluate`.
+        answers: Whether to keep outputs and targets, as for `evaluate`.
         across_ranks: Whether each batch is joined with those of the other processes, as validation needs,
             in which every process reads its share of the data; sample ids are not.
 

@@ -1,4 +1,4 @@
-"""Recall at 1 as a metric of torchmetrics, which is slow to import."""
+"""Recall at 1 as a metric of torchmetrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 
 class RecallAt1(Metric):
-    """`nearest_is_of_class` over all that it was updated with."""
+    """`nearest_is_of_class` over all batches."""
 
     is_differentiable = False
     higher_is_better = True

@@ -1,1 +1,1 @@
-"""A trained model leaves the house: saved, pushed, exported, with a card."""
+"""Shipping of trained models: saving, the hub, model cards, export."""

@@ -100,8 +100,7 @@ class Learner(pl.LightningModule):
             balancing.bind(list(model.tasks))
         self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
-        # What must be the same in a resumed run, in plain values.
-        self.options: dict[str, Any] = {
+        self.options: dict[str, Any] = {  # which a resumed run must have too
             "lr": lr,
             "weight_decay": weight_decay,
             "warmup": warmup,

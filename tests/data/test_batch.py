@@ -1,4 +1,4 @@
-"""What a batch refuses, and how it is cut, hidden and moved."""
+"""Refusals of a batch, and how it is cut, hidden and moved."""
 
 import pytest
 import torch

@@ -113,6 +113,11 @@ def test_timm_errors() -> None:
         create_encoder("timm/resnet18", out_indices=(17,))
 
 
+def test_a_mean_of_zero_is_taken() -> None:
+    encoder = TimmEncoder("resnet18", mean=0.0, std=1.0)
+    assert (encoder.mean, encoder.std) == ((0.0,) * 3, (1.0,) * 3)
+
+
 def test_pretrained_is_not_saved() -> None:
     assert "pretrained" not in TimmEncoder("resnet18", pretrained=False).config
 

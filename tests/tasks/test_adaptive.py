@@ -304,7 +304,7 @@ def test_prediction_affinity_is_half_of_one_plus_the_correlation() -> None:
     mixed = make_model("gated", {"y": Classification(3), "z": Regression()}, sharing=Adaptive())
     with pytest.raises(ValueError, match=r"outputs of one size.*Found \{'y': 3, 'z': 1\}"):
         prediction_affinity(mixed, batches)
-    with pytest.raises(ValueError, match="`batches` should hold a batch or more"):
+    with pytest.raises(ValueError, match="`batches` should hold at least one batch"):
         prediction_affinity(model, [])
 
 
