@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.images import ImageEncoder, per_channel
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from sennit.extras import require
 
 

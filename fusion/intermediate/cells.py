@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
@@ -16,8 +18,6 @@ from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import FusionOutput, Stage
-from torch import Tensor, nn
-
 from sennit.registry import unknown_name
 
 Taps = Mapping[str, Mapping[str, Tensor]]

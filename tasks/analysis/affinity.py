@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from sennit.tasks.model.losses import sample_losses
 from torch import Tensor
+
+from sennit.tasks.model.losses import sample_losses
 
 if TYPE_CHECKING:
     from sennit.data import Batch

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+
 from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.tasks.model.parts import model_parts
 from sennit.tasks.model.step import as_batches
-from torch import Tensor
 
 if TYPE_CHECKING:
     from sennit.data import Batch

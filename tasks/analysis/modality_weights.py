@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from sennit.data import View
 from sennit.fusion import DecisionFusion, FusedEncoder, FusionOutput
 from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
-from sennit.tasks.model.model import MultiTaskModel
-from torch import Tensor
-
 from sennit.modes import evaluating
 from sennit.registry import unknown_name
+from sennit.tasks.model.model import MultiTaskModel
 
 METHODS = ("shapley", "leave_one_out", "own")
 MOST = 12

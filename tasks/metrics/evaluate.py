@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
+
 from sennit.data import Batch
+from sennit.modes import evaluating
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.model.model import MultiTaskModel
-
-from sennit.modes import evaluating
 
 if TYPE_CHECKING:
     from sennit.tasks.metrics.evaluator import OwnMetrics

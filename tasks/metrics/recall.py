@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sennit.tasks.metrics.nearest import nearest_is_of_class
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
+
+from sennit.tasks.metrics.nearest import nearest_is_of_class
 
 
 class RecallAt1(Metric):

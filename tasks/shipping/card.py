@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingface_hub import ModelCardData
+
 from sennit.encoders._base import Encoder
 from sennit.tasks._base import Task
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from sennit.data import View
-from sennit.tasks.model.model import MultiTaskModel
-from sennit.tasks.shipping.fixed_modalities import FixedModel, mask_of
-from sennit.tasks.shipping.trial_inputs import Inputs, examples
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from sennit.data import View
 from sennit.registry import unknown_name
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.shipping.fixed_modalities import FixedModel, mask_of
+from sennit.tasks.shipping.trial_inputs import Inputs, examples
 
 
 def export_program(

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data import View
 from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from sennit.tasks.model.model import MultiTaskModel

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
 from sennit.data import View
+from sennit.extras import require
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.shipping.export import checked_program, compare, reason
 from sennit.tasks.shipping.trial_inputs import Inputs
-from torch import Tensor
-
-from sennit.extras import require
 
 
 def export_onnx(

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
+
 from sennit.data import Transforms
 from sennit.fusion import FUSIONS, build_encoder
 from sennit.fusion.modality_dropout import ModalityDropout
+from sennit.registry import unknown_name
 from sennit.tasks._base import TASKS
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
 from sennit.tasks.weighting._base import WEIGHTINGS
-
-from sennit.registry import unknown_name
 
 if TYPE_CHECKING:
     from sennit.tasks.model.network import Network

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+
 from sennit.data import InputSpec, View
 from sennit.tasks.shipping.fixed_modalities import mask_of
-from torch import Tensor
 
 Inputs = dict[str, Tensor]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from sennit.encoders import ConvEncoder, TimmEncoder, create_encoder
 from sennit.encoders.taps import as_tokens
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.data import Batch
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.tasks import Adaptive, Classification, Hard, Learner, MultiLabel, MultiTaskModel, Regression
@@ -21,8 +23,6 @@ from sennit.tasks.analysis.affinity import (
 from sennit.tasks.sharing import draw_tree, somp, tree_mermaid
 from sennit.tasks.sharing.tree import branches, unbranched
 from sennit.tasks.training.growing import grow, thin
-from torch import Tensor
-
 from tests.parts import make_batch, make_model
 
 SIZE = 12

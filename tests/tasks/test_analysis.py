@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset, InputSpec
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import create_fusion
@@ -33,9 +36,6 @@ from sennit.tasks.analysis.sharing_figures import draw_covariances
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.gradient_conflicts import conflicts
 from sennit.tasks.model.losses import task_losses
-from torch import Tensor
-from torch.utils.data import DataLoader
-
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 
