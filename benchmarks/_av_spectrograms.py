@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+
 from sennit.data import Batch
 from sennit.encoders.features import LogMel
 from sennit.recipes.avdigits.config import Config

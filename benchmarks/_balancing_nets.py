@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import Tensor, nn
+
 from sennit.data import InputSpec
 from sennit.encoders import Encoder, EncoderOutput
-from torch import Tensor, nn
 
 DIM = 128
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from benchmarks import _small_avdigits as small
 from sennit.data import Batch, BatchDataset
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness import Recipe
@@ -19,8 +21,6 @@ from sennit.recipes.htad.model import build_tasks
 from sennit.recipes.htad.recipe import HTADRecipe
 from sennit.recipes.mosi.recipe import MOSIRecipe
 from sennit.tasks import Task
-
-from benchmarks import _small_avdigits as small
 
 _load = lru_cache(maxsize=1)(load)
 

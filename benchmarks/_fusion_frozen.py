@@ -8,16 +8,16 @@ from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file, save
+from torch import Tensor
+
+from benchmarks._fusion_data import Part
 from sennit.data import Batch, BatchDataset, InputSpec
 from sennit.encoders import Encoder
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput, TapInfo
-from sennit.search import RepeatableBatches, inference_only
-from torch import Tensor
-
-from benchmarks._fusion_data import Part
 from sennit.files import write_bytes
+from sennit.search import RepeatableBatches, inference_only
 
 _BATCH = 500
 _POOLED, _TOKENS, _MASK, _TAP = "pooled", "tokens", "mask", "tap:"

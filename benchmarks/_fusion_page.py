@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from sennit.recipes.harness.bars import COLOURS
 
 from benchmarks._fusion_plan import FAMILY, PLAIN, REFERENCE
 from benchmarks._fusion_results import COMPARED, SINGLE
+from sennit.recipes.harness.bars import COLOURS
 
 WORDS = {"test": "test", "missing_30": "30 % hidden", "missing_60": "60 % hidden"}
 MARKS = {"missing_30": "o", "missing_60": "x"}

@@ -15,9 +15,10 @@ from types import ModuleType
 from typing import Any, cast
 
 import torch
+from torch import Tensor, nn
+
 from sennit.fusion import FiLM, LateConcat, LowRank, MultiplicativeInteractions, TensorFusion
 from sennit.fusion.late.contraction import Contraction
-from torch import Tensor, nn
 
 FILES = {"multibench": "fusions/common_fusions.py", "pykale": "kale/embed/multimodal_fusion.py"}
 

@@ -14,17 +14,17 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from sennit.data import Batch, BatchDataset, ResumableLoader
-from sennit.data.random_state import keyed_random_state
-from sennit.encoders import Encoder
-from sennit.fusion import ModalityDropout, create_fusion
-from sennit.tasks import MultiTaskModel, evaluate
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks._fusion_data import DATA, DataSet, Part
 from benchmarks._fusion_frozen import encoded, numbered, read, write
 from benchmarks._screen import Outcome, take_steps
+from sennit.data import Batch, BatchDataset, ResumableLoader
+from sennit.data.random_state import keyed_random_state
+from sennit.encoders import Encoder
+from sennit.fusion import ModalityDropout, create_fusion
+from sennit.tasks import MultiTaskModel, evaluate
 
 MISSING = {"missing_30": 0.3, "missing_60": 0.6}
 SIDES = ("validation", "test", *MISSING)

@@ -8,6 +8,10 @@ from statistics import fmean
 from typing import Any
 
 import torch
+
+from benchmarks._multitask_plan import SINGLE, Case
+from benchmarks._screen import Outcome, take_steps
+from benchmarks._small_avdigits import RECIPE
 from sennit.data import ResumableLoader
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import MODALITIES
@@ -16,10 +20,6 @@ from sennit.recipes.harness import batches
 from sennit.tasks import evaluate
 from sennit.tasks.analysis.affinity import error_affinity
 from sennit.tasks.training.growing import grow
-
-from benchmarks._multitask_plan import SINGLE, Case
-from benchmarks._screen import Outcome, take_steps
-from benchmarks._small_avdigits import RECIPE
 
 FUSION = "concat"
 _BATCH, _FIT_ON = 500, 2000

@@ -11,13 +11,13 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
-from sennit.tasks.analysis import delta_m
 from torchmetrics import Metric
 
 from benchmarks._harness import Result, not_run
 from benchmarks._multitask_plan import SINGLE, Case
 from benchmarks._multitask_runs import DATA
 from benchmarks._screen import Outcome, rounded, spread, text
+from sennit.tasks.analysis import delta_m
 
 MOST_TASKS = 20  # with more, a row of the result file has no figure of each task
 COLOURS = {"sharing": "#3b76c4", "weighting": "#2a9d8f", "balancing": "#d9822b"}

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sennit.recipes.school.config import Config
-from sennit.recipes.school.single import train_once
-
 from benchmarks._multitask_plan import SINGLE, Case
 from benchmarks._screen import Outcome
+from sennit.recipes.school.config import Config
+from sennit.recipes.school.single import train_once
 
 # Networks for each school behind one encoder: in front of it there would be 139 encoders.
 TRUNK = {"trunk": {"name": "mlp", "depth": 1}}

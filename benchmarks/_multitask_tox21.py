@@ -7,12 +7,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from benchmarks._multitask_plan import SINGLE, Case
+from benchmarks._screen import Outcome
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.fitting import train as train_all
 from sennit.recipes.tox21.fitting import train_alone
-
-from benchmarks._multitask_plan import SINGLE, Case
-from benchmarks._screen import Outcome
 
 MODALITIES = ("fingerprint",)
 

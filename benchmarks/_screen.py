@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sennit.data import ResumableLoader
+from sennit.files import write_json
 from sennit.recipes.harness import Jobs, run_jobs
 from sennit.tasks import Learner, fit
-
-from sennit.files import write_json
 
 Outcome = dict[str, Any]
 """Result of a training in JSON values; or ``refused``: why the methods do not work on the data set."""

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from benchmarks._harness import Result, alternate, not_run
+from benchmarks._multibench import BATCH
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder
 from sennit.search import BatchedEvaluator, Proposal, Space, TrainingOptions, cache_taps
 from sennit.tasks import Classification
-
-from benchmarks._harness import Result, alternate, not_run
-from benchmarks._multibench import BATCH
 
 EPOCHS = 3
 

@@ -26,11 +26,6 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from sennit.data import Batch
-from sennit.encoders import Encoder
-from sennit.fusion import LateConcat
-from sennit.tasks import Classification, MultiTaskModel, create_balancing
-from sennit.tasks.balancing.balanced_loss import balanced_loss
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchjd.aggregation import PCGrad as TorchjdPCGrad
@@ -40,6 +35,11 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 
 from benchmarks._balancing_nets import DIM, NETS, Net
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, peak_mib, report
+from sennit.data import Batch
+from sennit.encoders import Encoder
+from sennit.fusion import LateConcat
+from sennit.tasks import Classification, MultiTaskModel, create_balancing
+from sennit.tasks.balancing.balanced_loss import balanced_loss
 
 TASKS, CLASSES = (2, 4, 10), 10
 Step = Callable[[], object]

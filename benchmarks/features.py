@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from sennit.encoders.features import MFCC, Fbank
 from torch import Tensor
 from torchaudio.compliance import kaldi
 
 from benchmarks._harness import Result, alternate, arguments, report
+from sennit.encoders.features import MFCC, Fbank
 
 CLIPS, SECONDS, RATE, BANDS = 64, 2, 16_000, 80
 NOT_RUN = "(not run: no GPU)"

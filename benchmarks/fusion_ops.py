@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sennit.data import InputSpec
-from sennit.encoders import Encoder, EncoderOutput
-from sennit.fusion import Fusion, create_fusion
 from torch import Tensor, nn
 
 from benchmarks import _fusion_peers as peers
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, peak_mib, report
+from sennit.data import InputSpec
+from sennit.encoders import Encoder, EncoderOutput
+from sennit.fusion import Fusion, create_fusion
 
 BATCH, DIM = 64, 128
 OPERATORS: dict[str, tuple[peers.Builder, tuple[int, ...], dict[str, Any]]] = {

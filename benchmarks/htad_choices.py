@@ -15,12 +15,12 @@ from multiprocessing import get_context
 from typing import Any
 
 import torch
+
+from benchmarks._harness import Result, arguments, report
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import PROTOCOLS, folds, inner_splits, load
 from sennit.recipes.htad.train import train_model
 from sennit.tasks import evaluate
-
-from benchmarks._harness import Result, arguments, report
 
 STRENGTH = {"same": 0.0, "new": 1.5}
 CHANGES: dict[str, dict[str, Any]] = {

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 
 import pytorch_lightning as pl
 import torch
-from sennit.data import Batch, BatchDataset, InputSpec
-from sennit.encoders import Encoder, EncoderOutput
-from sennit.fusion import LateConcat
-from sennit.tasks import Classification, Learner, MultiTaskModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from benchmarks._harness import Result, alternate, arguments, report
+from sennit.data import Batch, BatchDataset, InputSpec
+from sennit.encoders import Encoder, EncoderOutput
+from sennit.fusion import LateConcat
+from sennit.tasks import Classification, Learner, MultiTaskModel
 
 SIZES, CLASSES, WIDTH, DIM, BATCH = {"a": 64, "b": 32}, {"c": 10, "d": 6}, 384, 256, 64
 

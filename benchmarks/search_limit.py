@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sennit.encoders import Encoder, create_encoder
-from sennit.search import BatchedCandidates, Candidate, Space
-from sennit.tasks import Classification
 
 from benchmarks._harness import Result, alternate, arguments, not_run, report
 from benchmarks._multibench import BATCH, READ
+from sennit.encoders import Encoder, create_encoder
+from sennit.search import BatchedCandidates, Candidate, Space
+from sennit.tasks import Classification
 
 
 def row(encoders: dict[str, Encoder], *, population: int, device: str, quick: bool) -> Result:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+
+from benchmarks._harness import Result, arguments, report
 from sennit.encoders import create_encoder
 from sennit.fusion.cell.genome import Genome
 from sennit.search import Evaluation, Proposal, Space, create_strategy, run_search
-
-from benchmarks._harness import Result, arguments, report
 
 POPULATION = 32
 LIMIT_MS = 10.0

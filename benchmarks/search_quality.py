@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from benchmarks._harness import Result, arguments, report
 from sennit.encoders import Encoder
 from sennit.recipes.command_line import config_class, parse_options
 from sennit.recipes.harness import find_recipe
@@ -34,8 +36,6 @@ from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.taps import freeze_taps, train_encoders
 from sennit.search import Record, TapCache, hypervolumes, list_strategies, search
 from sennit.tasks import Task
-
-from benchmarks._harness import Result, arguments, report
 
 RECIPES = {"htad": {}, "avdigits": {"pairs": 1000, "test_pairs": 1000}, "mosi": {}}
 OBJECTIVES = ("error", "parameters")

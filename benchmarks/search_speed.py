@@ -21,10 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sennit.data import Batch, BatchDataset
-from sennit.encoders import Encoder, create_encoder
-from sennit.search import Space, search
-from sennit.tasks import Classification
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,6 +28,10 @@ from benchmarks._av_spectrograms import SIDE, spectrograms
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
 from benchmarks._multibench import BATCH, READ, WIDTH, Data, MultiBench
 from benchmarks._stacked import in_seconds, stacked_row
+from sennit.data import Batch, BatchDataset
+from sennit.encoders import Encoder, create_encoder
+from sennit.search import Space, search
+from sennit.tasks import Classification
 
 GENERATIONS, POPULATION, EPOCHS = 8, 25, 3
 CANDIDATES = GENERATIONS * POPULATION

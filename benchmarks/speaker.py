@@ -16,13 +16,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
-from sennit.encoders import Encoder, create_encoder
-from sennit.encoders.layers.pooling import create_pooling
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._harness import Result, alternate, arguments, not_run, report
+from sennit.encoders import Encoder, create_encoder
+from sennit.encoders.layers.pooling import create_pooling
 
 UTTERANCES, FRAMES, RATE, SPEAKERS = 32, 300, 16_000, 1000
 FEATURES = {"xvector": 24, "ecapa_tdnn": 80}

@@ -1,5 +1,6 @@
 """Data: batches of samples of which any modality may be missing, how they are made and loaded."""
 
+from sennit.bare_import import refuse_bare_import
 from sennit.data.batch import Batch
 from sennit.data.batch_dataset import BatchDataset
 from sennit.data.collate import Collate, Sample
@@ -12,8 +13,6 @@ from sennit.data.target_spec import TargetSpec
 from sennit.data.task_sampling import TaskSamplingLoader
 from sennit.data.transforms import Transforms
 from sennit.data.view import View
-
-from sennit.bare_import import refuse_bare_import
 
 __all__ = [
     "Batch",

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from torch import Tensor
+
 from sennit.data.validation import label_flags, validate
 from sennit.data.view import View, filled
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from sennit.data.batch import Batch
 from torch.utils.data import Dataset
+
+from sennit.data.batch import Batch
 
 
 class BatchDataset(Dataset[Batch]):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from sennit.data.batch import Batch
 from sennit.data.input_spec import InputSpec
 from sennit.data.target_spec import TargetSpec
 from sennit.data.validation import check_finite, label_flags
 from sennit.data.view import View
-from torch import Tensor
-
 from sennit.registry import unknown_name
 
 Sample = Mapping[str, Any]

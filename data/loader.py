@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader, IterableDataset
+
 from sennit.data.order import BatchOrder, KeyedDataset, rank_and_world_size
 from sennit.data.stream import Stream
-from torch.utils.data import DataLoader, IterableDataset
 
 
 class ResumableLoader:

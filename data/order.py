@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sennit.data.random_state import keyed_random_state
 from torch import distributed as dist
 from torch.utils.data import Dataset
+
+from sennit.data.random_state import keyed_random_state
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from sennit.data.collate import Sample
 from sennit.data.sample_reader import SampleReader
 from sennit.data.transforms import Transforms
-from torch import Tensor
-
 from sennit.registry import unknown_name
 
 

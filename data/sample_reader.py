@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from sennit.data.input_spec import InputSpec
 from torch import Tensor
+
+from sennit.data.input_spec import InputSpec
 
 
 class SampleReader:

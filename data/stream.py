@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sennit.data.order import rank_and_world_size
-from sennit.data.random_state import random_state, seed_from_key, set_random_state
 from torch import Generator
 from torch.utils.data import DataLoader
+
+from sennit.data.order import rank_and_world_size
+from sennit.data.random_state import random_state, seed_from_key, set_random_state
 
 
 class Stream:

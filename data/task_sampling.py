@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sennit.data.loader import ResumableLoader
-from sennit.data.order import BatchOrder, BatchRows, rank_and_world_size
 from torch.utils.data import Dataset, IterableDataset
 
+from sennit.data.loader import ResumableLoader
+from sennit.data.order import BatchOrder, BatchRows, rank_and_world_size
 from sennit.registry import unknown_name
 
 SAMPLINGS = ("uniform", "proportional", "temperature", "annealed")

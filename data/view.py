@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import torch
-from sennit.data.validation import check_finite, refuse_unknown, validate
 from torch import Tensor
+
+from sennit.data.validation import check_finite, refuse_unknown, validate
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Encoders: each turns one modality into vectors, tokens and taps."""
 
+from sennit.bare_import import refuse_bare_import
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import ENCODERS, create_encoder, list_encoders, register_encoder
 from sennit.encoders.audio import LogMelConvEncoder
@@ -19,8 +20,6 @@ from sennit.encoders.text import ByteTransformerEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.encoders.wrapped import WrappedEncoder, wrap
-
-from sennit.bare_import import refuse_bare_import
 
 __all__ = [
     "ENCODERS",

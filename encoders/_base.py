@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from sennit.data.sample_reader import SampleReader
-from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
+from sennit.data.sample_reader import SampleReader
+from sennit.encoders.types import EncoderOutput, TapInfo
 
 
 class Encoder(SampleReader, Configurable, nn.Module):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sennit.encoders._base import Encoder
-
 from sennit.registry import Registry
 
 ENCODERS: Registry[Encoder] = Registry("encoder")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder, StagedEncoder
@@ -12,7 +14,6 @@ from sennit.encoders._create import register_encoder
 from sennit.encoders.features import LogMel, load_waveform
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
 
 
 class _FrameConvStage(nn.Module):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
@@ -14,7 +16,6 @@ from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.audio import ConvSteps, Frames, first, silence_after
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.types import EncoderOutput
-from torch import Tensor
 
 FRAME_SIZES = ("num_mel_bins", "feature_projection_input_dim", "input_feat_per_channel")
 """Names of the size of a frame in configurations of transformers."""

@@ -10,7 +10,6 @@ from sennit.encoders._create import register_encoder
 from sennit.encoders.audio_hf import HFAudioEncoder
 from sennit.encoders.hf_base import HFEncoder, load_config
 from sennit.encoders.text_hf import HFTextEncoder
-
 from sennit.extras import require
 from sennit.registry import unknown_name
 

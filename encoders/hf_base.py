@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+
 from sennit.encoders._base import Encoder
 from sennit.encoders.types import TapInfo
-
 from sennit.extras import require
 
 

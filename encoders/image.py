@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.images import ConvStage, ImageEncoder, per_channel
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
 
 
 @register_encoder("conv")

@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.images import ImageEncoder, per_channel
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from sennit.extras import require
 
 
@@ -27,9 +27,9 @@ class TimmEncoder(ImageEncoder):
         model_name: Name in timm: ``create_encoder("timm/resnet18")``.
         in_chans: Number of channels.
         pretrained: Whether to download weights now. Not in the config: weights are saved with the model.
-        image_size: Side of the images in pixels; that of the model when None. Models with a fixed size
-            are resized to it by `to_tensor`; for others it is the side of the stand-in for an image that
-            is absent from a whole batch.
+        image_size: Side of the images in pixels; that of the model when None. For a model of a fixed size
+            `to_tensor` applies timm's own evaluation transform (resize, centre crop, normalise); for
+            others it is the side of the stand-in for an image that is absent from a whole batch.
         out_indices: Indices of the features that become taps; timm's choice when None.
         mean: Value that `to_tensor` subtracts; that of the model's training when None.
         std: Value by which `to_tensor` divides; that of the model's training when None.
@@ -82,6 +82,19 @@ class TimmEncoder(ImageEncoder):
         mean = _trained(trained and trained.mean, in_chans) if mean is None else mean
         std = _trained(trained and trained.std, in_chans) if std is None else std
         self.mean, self.std = per_channel("mean", mean, in_chans), per_channel("std", std, in_chans)
+        # timm's own evaluation transform, so that pretrained features are those that timm publishes.
+        self.transform = (
+            timm.data.create_transform(
+                (in_chans, side, side),
+                interpolation=trained.interpolation,
+                mean=self.mean,
+                std=self.std,
+                crop_pct=trained.crop_pct,
+                crop_mode=trained.crop_mode,
+            )
+            if fixed
+            else None
+        )
         info: Any = self.net.feature_info
         names, dims = info.module_name(), info.channels()
         if len(set(names)) < len(names):
@@ -102,12 +115,14 @@ class TimmEncoder(ImageEncoder):
         return EncoderOutput(pool(maps[-1], "BCHW"), as_tokens(maps[-1], "BCHW"), taps=taps)
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """Normalise an image (a path, a PIL image or an array), resized where the model has a fixed size."""
-        x = super().to_tensor(raw)
-        height, width = self.input_spec.shape[1:]
-        if height is None or width is None or x.shape[1:] == (height, width):
-            return x
-        return F.interpolate(x[None], (height, width), mode="bicubic", antialias=True)[0]
+        """Transform an image (a path, a PIL image or an array), for a model of a fixed size as timm does."""
+        if self.transform is None:
+            return super().to_tensor(raw)
+        image = self.load_raw(raw)
+        if isinstance(image, Tensor):  # channels that PIL does not know, or floats
+            image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        x: Tensor = self.transform(image)
+        return x
 
 
 def _features(timm: Any, model_name: str, **options: Any) -> nn.Module:

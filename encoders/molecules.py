@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
-
 from sennit.extras import require
 
 _CACHED = 1 << 16

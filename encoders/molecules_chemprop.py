@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
@@ -14,8 +16,6 @@ from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.molecules import read_molecule
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
-
 from sennit.extras import require
 
 _CACHED = 1 << 16

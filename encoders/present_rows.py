@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from sennit.data.masking import zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from torch import Tensor
 
 
 class PresentRows:

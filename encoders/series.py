@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder, StagedEncoder
@@ -12,8 +15,6 @@ from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.layers.transformer import TransformerEncoder, sinusoids
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class _Steps(nn.Module):

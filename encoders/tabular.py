@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
@@ -13,7 +15,6 @@ from sennit.encoders.layers.residual import ResidualBlock
 from sennit.encoders.layers.table import TableFeatures, TableInputLevel
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
 
 
 class _TableEncoder(StagedEncoder):

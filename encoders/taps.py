@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from sennit.data.masking import masked_mean
 from sennit.encoders.types import Layout
-from torch import Tensor
 
 
 def as_tokens(tap: Tensor, layout: Layout) -> Tensor:

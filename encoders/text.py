@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.layers.transformer import TransformerEncoder, sinusoids
-from torch import Tensor, nn
 
 START = 256
 """Id before the bytes, so that no text is empty."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
@@ -13,7 +15,6 @@ from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.text import EmbeddedIds
 from sennit.encoders.types import EncoderOutput
-from torch import Tensor, nn
 
 
 class HFTextEncoder(HFEncoder):

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.factories import allow_factory, build_module
 from sennit.encoders.types import EncoderOutput, Layout, TapInfo
-from torch import Tensor, nn
 
 _LAYOUTS: dict[int, Layout] = {2: "BC", 3: "BTC", 4: "BCHW"}
 

@@ -1,5 +1,6 @@
 """Fusions: each combines the outputs of several encoders into one."""
 
+from sennit.bare_import import refuse_bare_import
 from sennit.fusion._base import FUSIONS, Fusion, create_fusion, list_fusions, register_fusion
 from sennit.fusion.analysis.attribution import leave_one_out, shapley_values
 from sennit.fusion.analysis.heterogeneity import (
@@ -57,8 +58,6 @@ from sennit.fusion.late.tensor_fusion import TensorFusion
 from sennit.fusion.missing import MissingTokens
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
-
-from sennit.bare_import import refuse_bare_import
 
 __all__ = [
     "FUSIONS",

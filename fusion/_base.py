@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
+
+from sennit.configurable import Configurable
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.inputs import FusionInput, VectorInput, check_inputs, outputs_of_vectors
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput, Labels, LearnedRule, Needs, Rule, Stage
-from torch import Tensor, nn
-
-from sennit.configurable import Configurable
 from sennit.registry import Registry
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
-from torch import Tensor
 
 
 class PooledFusion(Fusion):

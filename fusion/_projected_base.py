@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
 from sennit.fusion.inputs import FusionInput
-from torch import Tensor, nn
 
 
 class ProjectedFusion(Fusion):

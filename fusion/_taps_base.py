@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch import Tensor
+
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import Fusion
 from sennit.fusion.inputs import FusionInput
-from torch import Tensor
 
 
 class TappedFusion(Fusion):

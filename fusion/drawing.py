@@ -9,7 +9,6 @@ from sennit.encoders._base import Encoder
 from sennit.fusion._base import Fusion
 from sennit.fusion._quoting import dot_text, mermaid_text
 from sennit.fusion.fused_encoder import FusedEncoder
-
 from sennit.registry import unknown_name
 
 _FILLS = {"modality": "#f2f4f6", "route": "#eaf3ff", "fusion": "#fdf1e3", "output": "#e6f5f3"}

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.batch import Batch
 from sennit.data.input_spec import InputSpec
 from sennit.data.view import View
@@ -19,8 +21,6 @@ from sennit.fusion._base import FUSIONS, Fusion
 from sennit.fusion.inputs import check_modalities
 from sennit.fusion.staged_forward import encode_by_level
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput
-from torch import Tensor, nn
-
 from sennit.modes import evaluating
 from sennit.named_modules import NamedModules
 from sennit.registry import check_part

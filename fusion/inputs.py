@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from sennit.data.validation import check_bool, refuse_unknown
-from sennit.encoders.types import EncoderOutput, TapInfo
 from torch import Tensor
 
+from sennit.data.validation import check_bool, refuse_unknown
+from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.registry import unknown_name
 
 

@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
-from sennit.data.view import View
 from torch import Tensor, nn
+
+from sennit.data.view import View
 
 
 class MissingTokens(nn.Module):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from sennit.data.view import View
 from torch import Tensor, nn
 
+from sennit.data.view import View
 from sennit.registry import unknown_name
 
 SCHEDULES: dict[str, Callable[[float], float]] = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import zero_padding
 from sennit.encoders.layers.transformer import sinusoids
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.inputs import FusionInput
-from torch import Tensor, nn
 
 
 class ModalityTokens(nn.Module):

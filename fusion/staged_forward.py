@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
 from sennit.encoders._base import StagedEncoder
 from sennit.encoders.present_rows import PresentRows, unpack_output
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
-from torch import Tensor
 
 Across = Callable[[str, int, list[Tensor], Tensor | None, list[list[Tensor]]], list[Tensor]]
 

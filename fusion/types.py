@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from sennit.encoders.types import EncoderOutput
 from torch import Tensor, nn
+
+from sennit.encoders.types import EncoderOutput
 
 Stage = Literal["early", "intermediate", "late", "decision"]
 

@@ -1,5 +1,6 @@
 """A search for the fusion of a given problem."""
 
+from sennit.bare_import import refuse_bare_import
 from sennit.fusion.cell.genome import Cell, Genome
 from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
@@ -22,8 +23,6 @@ from sennit.search.taps.cache_taps import cache_taps
 from sennit.search.taps.inference_only import inference_only
 from sennit.search.taps.repeatable_batches import RepeatableBatches
 from sennit.search.taps.tap_cache import TapCache
-
-from sennit.bare_import import refuse_bare_import
 
 __all__ = [
     "BatchedCandidates",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+
 from sennit.fusion.cell.genome import Genome
 from sennit.search.records import Proposal, Record
 from sennit.search.space import Space

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.tasks import Task
 from torch import nn
+
+from sennit.tasks import Task
 
 
 def check_searchable(tasks: Mapping[str, Task]) -> None:

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
 from sennit.encoders._base import Encoder
 from sennit.fusion.cell import ACTIVATIONS, list_operators
 from sennit.fusion.cell.genome import EMBEDDING, MERGES, Cell, Genome
-
 from sennit.registry import unknown_name
 
 Choice = str | int | float | bool

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from sennit.bare_import import refuse_bare_import
 from sennit.tasks._base import Task, create_task, list_tasks, register_task
 from sennit.tasks.analysis.modality_weights import modality_weights
 from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
@@ -49,8 +50,6 @@ from sennit.tasks.weighting import (
     list_weightings,
     register_weighting,
 )
-
-from sennit.bare_import import refuse_bare_import
 
 if TYPE_CHECKING:
     from sennit.tasks.shipping.export import export_program

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sennit.data.target_spec import TargetSpec
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
+from sennit.data.target_spec import TargetSpec
 from sennit.registry import Registry
 
 if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it

@@ -1,12 +1,11 @@
 """Contract kits: hold a part of your own to what the library promises of its parts."""
 
+from sennit.bare_import import refuse_bare_import
 from sennit.testing.balancing_kit import check_balancing
 from sennit.testing.encoder_kit import check_encoder
 from sennit.testing.fusion_kit import check_fusion
 from sennit.testing.task_kit import check_task
 from sennit.testing.weighting_kit import check_weighting
-
-from sennit.bare_import import refuse_bare_import
 
 __all__ = ["check_balancing", "check_encoder", "check_fusion", "check_task", "check_weighting"]
 

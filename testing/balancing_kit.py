@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+
 from sennit.tasks import Balancing
 
 Make = Callable[[], Balancing]

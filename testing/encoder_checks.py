@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import torch
+from torch import Tensor
+
 from sennit.encoders import Encoder, StagedEncoder
 from sennit.testing.encoder_outputs import (
     AXES,
@@ -20,7 +22,6 @@ from sennit.testing.encoder_outputs import (
     refusal,
     tensor_ids,
 )
-from torch import Tensor
 
 
 def check_shapes(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
 from sennit.data import Collate
 from sennit.encoders import Encoder, StagedEncoder
 from sennit.testing.encoder_checks import (
@@ -33,7 +35,6 @@ from sennit.testing.encoder_missing import (
     check_padding_invariance,
     check_statistics_without_absent_rows,
 )
-from torch import Tensor
 
 __all__ = [
     "check_absent_rows",

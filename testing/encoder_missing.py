@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from unittest.mock import patch
 
 import torch
+from torch import Tensor
+
 from sennit.encoders import Encoder
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing.encoder_outputs import (
@@ -16,7 +18,6 @@ from sennit.testing.encoder_outputs import (
     encode,
     loss_of,
 )
-from torch import Tensor
 
 
 def check_padding_invariance(encoder: Encoder, samples: Sequence[Tensor], *, padding: int = 0) -> None:

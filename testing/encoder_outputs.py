@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders import ENCODERS, Encoder, EncoderOutput
 from sennit.encoders.present_rows import encode_present_rows
-from torch import Tensor, nn
 
 AXES = {"BCHW": 4, "BTC": 3, "BC": 2}
 """Number of axes of each layout of taps."""

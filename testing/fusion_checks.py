@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import torch
+
 from sennit.data import View
 from sennit.fusion import FUSIONS, FusedEncoder, FusionOutput
 from sennit.testing.fusion_outputs import (

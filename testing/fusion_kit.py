@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 
 import torch
+
 from sennit.data import View
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import FusedEncoder, Fusion

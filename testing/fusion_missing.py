@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
+from torch import Tensor
+
 from sennit.data import View
 from sennit.data.input_spec import InputSpec
 from sennit.encoders import EncoderOutput
@@ -20,7 +22,6 @@ from sennit.testing.fusion_outputs import (
     values_of,
 )
 from sennit.testing.gradients import gradients
-from torch import Tensor
 
 Results = tuple[FusionOutput, dict[str, Tensor | None]]
 

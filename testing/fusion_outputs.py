@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from sennit.fusion import FusionOutput
 from torch import Tensor
+
+from sennit.fusion import FusionOutput
 
 
 def values_of(out: FusionOutput) -> dict[str, Tensor]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from sennit.tasks import MultiTaskModel
 from torch import Tensor, nn
+
+from sennit.tasks import MultiTaskModel
 
 Gradients = dict[str, Tensor | None]
 

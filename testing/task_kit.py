@@ -6,12 +6,12 @@ import json
 from typing import Any, TypeVar
 
 import torch
-from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
-from sennit.tasks import Task
 from torch import Tensor
 
 from sennit.configurable import Configurable
+from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from sennit.registry import Registry
+from sennit.tasks import Task
 
 C = TypeVar("C", bound=Configurable)
 

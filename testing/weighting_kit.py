@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-from sennit.tasks import Task, Weighting
 from torch import Tensor
+
+from sennit.tasks import Task, Weighting
 
 Make = Callable[[], Weighting]
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from beartype import beartype
 from jaxtyping import jaxtyped
+
 from sennit.encoders import EncoderOutput
 from sennit.fusion import FusionOutput
 

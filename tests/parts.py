@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from sennit.data import Batch, View
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel, Task
-from torch import Tensor
 
 MODALITIES = ("table", "series", "image")
 STEPS = 6

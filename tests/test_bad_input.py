@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from sennit.data import Batch, View
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.fusion.cell import create_operator
 from sennit.search import create_strategy
 from sennit.tasks import MultiTaskModel, create_task
-
 from tests.disk import file_size_limit
 from tests.parts import make_batch, make_inputs, make_model
 

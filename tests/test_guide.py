@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.encoders._create import ENCODERS
 
 from sennit import MultiTaskModel
+from sennit.encoders._create import ENCODERS
 from tests.page_code import blocks, run_block
 
 ROOT = Path(__file__).parents[1]

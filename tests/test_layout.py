@@ -9,20 +9,20 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from sennit.cli import recipe_names
 from sennit.encoders import ENCODERS
 from sennit.encoders.layers.pooling._base import POOLINGS
 from sennit.fusion import FUSIONS
 from sennit.fusion.cell._base import OPERATORS
 from sennit.recipes.command_line import list_recipes
+from sennit.registry import Registry
 from sennit.search.strategies._base import STRATEGIES
 from sennit.tasks._base import TASKS
 from sennit.tasks.balancing._base import BALANCINGS
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.tasks.sharing.stacks._base import STACKS
 from sennit.tasks.weighting._base import WEIGHTINGS
-
-from sennit.cli import recipe_names
-from sennit.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("data", "encoders", "fusion", "tasks", "search", "recipes", "testing")

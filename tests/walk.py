@@ -17,6 +17,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import torch
+
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel, Regression, create_balancing, create_weighting

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from sennit.data.masking import masked_mean, zero_padding
-from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask, mel_bands
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sennit.data.masking import masked_mean, zero_padding
+from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask, mel_bands
 from sennit.registry import unknown_name
 
 FLOOR = torch.finfo(torch.float32).eps

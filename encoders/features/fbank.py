@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sennit.encoders.features._kaldi import KaldiFrontEnd
 from torch import Tensor
+
+from sennit.encoders.features._kaldi import KaldiFrontEnd
 
 
 class Fbank(KaldiFrontEnd):

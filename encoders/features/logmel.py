@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from sennit.data.masking import zero_padding
-from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask
-from sennit.encoders.layers.standardise import Standardise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sennit.data.masking import zero_padding
+from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask
+from sennit.encoders.layers.standardise import Standardise
 from sennit.extras import require
 
 

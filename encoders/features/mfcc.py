@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.features._kaldi import FLOOR, KaldiFrontEnd
 from sennit.encoders.features.frames import exact_product
-from torch import Tensor
 
 
 class MFCC(KaldiFrontEnd):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import zero_padding
 from sennit.encoders.features._kaldi import FLOOR
 from sennit.encoders.features.frames import check_length, check_spans, frame_mask
-from torch import Tensor, nn
 
 _INT16 = 2 * math.log(2**15)
 """Kaldi's thresholds are for waveforms in units of 16-bit integers."""

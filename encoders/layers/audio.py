@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from sennit.data.masking import zero_padding
 from torch import Tensor, nn
+
+from sennit.data.masking import zero_padding
 
 
 class ConvSteps(nn.Module):

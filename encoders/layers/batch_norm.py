@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from sennit.data.masking import zero_padding
-from sennit.encoders.layers._processor_norm import ProcessorNorm, frames, image
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sennit.data.masking import zero_padding
+from sennit.encoders.layers._processor_norm import ProcessorNorm, frames, image
 
 KERNELS = (torch.float32, torch.float64)
 """Types whose sums over frames are as precise as the statistics are."""

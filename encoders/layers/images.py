@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder
 from sennit.encoders.layers.raw_images import image_to_tensor, read_image
 from sennit.encoders.types import EncoderOutput
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 def per_channel(name: str, values: Sequence[float] | float, in_chans: int) -> tuple[float, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import masked_mean
 from sennit.encoders.layers.tdnn import TDNN
-from torch import Tensor, nn
 
 
 class Res2Net(nn.Module):

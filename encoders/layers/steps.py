@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
-from torch import Tensor
 
 Steps = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
 

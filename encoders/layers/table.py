@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.types import EncoderOutput
-from torch import Tensor, nn
 
 
 class TableFeatures(nn.Module):

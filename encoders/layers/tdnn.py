@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sennit.encoders.layers._processor_norm import frames, image
-from sennit.encoders.layers.batch_norm import MaskedBatchNorm
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sennit.encoders.layers._processor_norm import frames, image
+from sennit.encoders.layers.batch_norm import MaskedBatchNorm
 
 
 class TDNN(nn.Module):

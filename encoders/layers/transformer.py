@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import StagedEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class TransformerBlock(nn.Module):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders.features import load_waveform
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.speaker.front_end import SpeakerFrontEnd
-from torch import Tensor, nn
 
 
 class FrameStage(nn.Module):

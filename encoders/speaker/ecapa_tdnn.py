@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import zero_padding
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
@@ -14,7 +16,6 @@ from sennit.encoders.layers.tdnn import TDNN
 from sennit.encoders.speaker._base import FrameStage, SpeakerEncoder
 from sennit.encoders.speaker.front_end import SpeakerFrontEnd
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
 
 
 @register_encoder("ecapa_tdnn")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import Tensor, nn
+
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders.features import MFCC, Fbank
 from sennit.encoders.layers.audio import Frames
 from sennit.encoders.layers.standardise import Standardise
-from torch import Tensor, nn
-
 from sennit.registry import unknown_name
 
 NORMALISATIONS = ("utterance", "global")

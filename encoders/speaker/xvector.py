@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from torch import Tensor, nn
+
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
 from sennit.encoders.layers.pooling import Pooling, create_pooling
@@ -11,8 +13,6 @@ from sennit.encoders.layers.tdnn import TDNN
 from sennit.encoders.speaker._base import FrameStage, SpeakerEncoder
 from sennit.encoders.speaker.front_end import SpeakerFrontEnd
 from sennit.encoders.types import EncoderOutput, TapInfo
-from torch import Tensor, nn
-
 from sennit.registry import unknown_name
 
 CONTEXTS = ((5, 1), (3, 2), (3, 3), (1, 1), (1, 1))

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from sennit.data.view import View
 from torch import Tensor
+
+from sennit.data.view import View
 
 ROWS = 4096
 """Number of samples that are evaluated together."""

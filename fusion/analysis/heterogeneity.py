@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.analysis.similarity import groups_by_distance
 from sennit.fusion.analysis.transfer_probe import ScoredTask, TransferProbe
-from torch import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from sennit.fusion.cell._base import Activation, Operator, register_operator
 from torch import Tensor
+
+from sennit.fusion.cell._base import Activation, Operator, register_operator
 
 
 @register_operator("attention")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sennit.fusion.cell._base import Activation, Operator, register_operator
 from torch import Tensor
+
+from sennit.fusion.cell._base import Activation, Operator, register_operator
 
 
 @register_operator("hadamard")

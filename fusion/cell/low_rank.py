@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from sennit.fusion.cell._base import Activation, Operator, register_operator
 from sennit.fusion.cell.hadamard import product
-from torch import Tensor
 
 
 @register_operator("low_rank")

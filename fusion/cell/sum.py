@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from sennit.fusion.cell._base import Activation, Operator, register_operator
 from torch import Tensor
+
+from sennit.fusion.cell._base import Activation, Operator, register_operator
 
 
 @register_operator("sum")

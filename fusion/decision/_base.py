@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import FUSIONS
 from sennit.fusion._projected_base import ProjectedFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import uniform_weights
 from sennit.fusion.types import FusionOutput, LearnedRule, Rule
-from torch import Tensor
-
 from sennit.registry import Registry
 
 R = TypeVar("R", bound=Rule)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from sennit.fusion.decision._base import register_rule
 from sennit.fusion.decision._sums import sum_of_present
 from sennit.fusion.types import Rule
-from torch import Tensor
 
 
 @register_rule("additive")

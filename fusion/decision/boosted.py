@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from sennit.fusion.decision._base import register_rule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.types import Rule
-from torch import Tensor
 
 
 @register_rule("boosted")

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from sennit.fusion.decision._base import register_rule
 from sennit.fusion.decision._sums import broadcast_present
 from sennit.fusion.types import LearnedRule
-from torch import Tensor, nn
 
 
 @register_rule("learned_weights")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from sennit.fusion.decision._base import register_rule
 from sennit.fusion.decision._sums import broadcast_present, sum_of_present
 from sennit.fusion.decision.mean_probability import MeanProbabilityRule
 from sennit.fusion.types import Rule
-from torch import Tensor
-from torch.nn import functional as F
 
 
 @register_rule("majority_vote")

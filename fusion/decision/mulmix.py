@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
@@ -14,8 +16,6 @@ from sennit.fusion.decision.boosted import BoostedRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
-from torch import Tensor
-
 from sennit.registry import unknown_name
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
+
 from sennit.fusion.decision._base import register_rule
 from sennit.fusion.decision._sums import broadcast_present
 from sennit.fusion.types import Rule
-from torch import Tensor
 
 
 @register_rule("multiplicative")

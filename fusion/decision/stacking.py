@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from sennit.fusion.decision._base import register_rule
 from sennit.fusion.decision._sums import broadcast_present, sum_of_present
 from sennit.fusion.types import LearnedRule
-from torch import Tensor, nn
 
 
 @register_rule("stacking")

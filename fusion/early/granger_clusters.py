@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders.types import EncoderOutput
@@ -15,7 +17,6 @@ from sennit.fusion.analysis.similarity import groups_by_distance
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import FusionOutput, Labels
-from torch import Tensor, nn
 
 
 @register_fusion("granger_clusters")

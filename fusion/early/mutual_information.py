@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion.early.concat import ReducedConcat
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens
 from sennit.fusion.types import Labels
-from torch import Tensor
 
 
 @register_fusion("early_mutual_information")

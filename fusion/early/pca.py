@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
@@ -12,7 +14,6 @@ from sennit.fusion.early.concat import ReducedConcat
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import stack_present
 from sennit.fusion.types import Labels
-from torch import Tensor
 
 
 @register_fusion("early_pca")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import masked_mean
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
@@ -13,7 +15,6 @@ from sennit.fusion._checks import check_at_least
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import uniform_weights
 from sennit.fusion.types import FusionOutput
-from torch import Tensor, nn
 
 
 @register_fusion("bottleneck")

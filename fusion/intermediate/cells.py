@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
@@ -16,8 +18,6 @@ from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import FusionOutput, Stage
-from torch import Tensor, nn
-
 from sennit.registry import unknown_name
 
 Taps = Mapping[str, Mapping[str, Tensor]]
@@ -31,8 +31,8 @@ class Cells(Fusion):
     ``h_l = σ(operator(x_i, y_j, …, h_{l−1}))``; with concatenation throughout it is the fusion of MFAS,
     ``h_l = σ_p(W_l [x_i; y_j; h_{l−1}])``. A `Genome` says what each layer reads, how it combines its
     inputs and where the predictions merge; `sennit.search` searches for one. Taps are pooled over space or
-    time. In the place of a missing modality stands a learned token. A modality that the genome leaves out
-    trains nothing.
+    time. A learned token stands in for a missing modality. A modality that the genome leaves out trains
+    nothing.
     Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (eq. 4), with the
     operators and merges of `Genome` besides.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
@@ -12,7 +14,6 @@ from sennit.fusion._taps_base import TappedFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput
-from torch import Tensor, nn
 
 
 @register_fusion("central_net")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.taps import broadcast_channels, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import register_fusion
@@ -12,7 +14,6 @@ from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens
 from sennit.fusion.types import FusionOutput
-from torch import Tensor, nn
 
 
 class TransferUnit(nn.Module):

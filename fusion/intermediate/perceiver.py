@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
@@ -13,8 +16,6 @@ from sennit.fusion._checks import check_at_least
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.modality_tokens import ModalityTokens
 from sennit.fusion.types import FusionOutput
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 @register_fusion("perceiver")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
@@ -12,7 +14,6 @@ from sennit.fusion.analysis.similarity import correlations, groups_by_distance
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import stack_present
 from sennit.fusion.types import FusionOutput, Labels
-from torch import Tensor, nn
 
 
 @register_fusion("similar_units")

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
@@ -13,7 +15,6 @@ from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import stack_present
 from sennit.fusion.types import FusionOutput
-from torch import Tensor, nn
 
 
 @register_fusion("stacked_autoencoders")

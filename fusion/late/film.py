@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
-from torch import Tensor, nn
-
 from sennit.registry import unknown_name
 
 

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._projected_base import ProjectedFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
-from torch import Tensor
-from torch.nn import functional as F
 
 
 @register_fusion("max")

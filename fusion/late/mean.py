@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._projected_base import ProjectedFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import uniform_weights
 from sennit.fusion.types import FusionOutput
-from torch import Tensor
 
 
 @register_fusion("mean")

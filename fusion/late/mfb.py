@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.types import FusionOutput
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 @register_fusion("mfb")

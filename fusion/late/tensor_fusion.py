@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
@@ -13,8 +16,6 @@ from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.late.contraction import Contraction
 from sennit.fusion.types import FusionOutput
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 MOST_WEIGHTS = 2**27
 

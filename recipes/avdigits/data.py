@@ -11,14 +11,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from sennit.data import Batch, BatchDataset
+from sennit.extras import require
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.files import MNIST, find_files, read_idx, recordings
 from sennit.recipes.avdigits.noise import Render, leading_components, remove_energy
 from sennit.recipes.harness import Splits
-from torch import Tensor
-
-from sennit.extras import require
 
 LICENCE = (
     "MNIST (LeCun, Cortes, Burges) is under CC BY-SA 3.0, the Free Spoken Digit Dataset (Jackson et al.) "

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from sennit.recipes.avdigits.download import receive
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"

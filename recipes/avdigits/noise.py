@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sennit.data import Batch
 from torch import Tensor
 from torch.nn import functional as F
+
+from sennit.data import Batch
 
 ENERGY = 0.75
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from sennit.recipes.command_line.options import Options
-
 from sennit import recipes
+from sennit.recipes.command_line.options import Options
 from sennit.registry import unknown_name
 
 

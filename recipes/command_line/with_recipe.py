@@ -7,11 +7,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from sennit import recipes
 from sennit.recipes.command_line.names import config_class, list_recipes
 from sennit.recipes.command_line.options import Options
 from sennit.recipes.command_line.parsing import parser_of, text_of, underscored, values_of
-
-from sennit import recipes
 
 C = TypeVar("C")
 

@@ -1,5 +1,7 @@
 """The harness of the recipes: jobs that resume, training, scores, the table and the report."""
 
+from sennit.files import write_json
+from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 from sennit.recipes.harness.command import fill, run_recipe
 from sennit.recipes.harness.drawing import draw_model
 from sennit.recipes.harness.find import find_recipe
@@ -11,9 +13,6 @@ from sennit.recipes.harness.run import RunFolder, command, comparison_folder, pr
 from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
 from sennit.recipes.harness.stopwatch import Stopwatch
 from sennit.recipes.harness.table import TableRow, print_table
-
-from sennit.files import write_json
-from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
 __all__ = [
     "Block",

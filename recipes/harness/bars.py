@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+
 from sennit.recipes.harness.table import Columns, TableRow, find, methods_of
 
 COLOURS = {

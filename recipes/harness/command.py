@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from sennit.files import write_json, write_text
 from sennit.recipes.harness.jobs import Jobs, run_jobs
 from sennit.recipes.harness.page import write_page
 from sennit.recipes.harness.recipe import C, Recipe
 from sennit.recipes.harness.run import RunFolder, provenance
 from sennit.recipes.harness.summary import summarise, waiting
 from sennit.recipes.harness.table import TableRow, columns_of, print_table
-
-from sennit.files import write_json, write_text
 
 
 def run_recipe(recipe: Recipe[C], config: C, text: str) -> Path:

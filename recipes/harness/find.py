@@ -7,7 +7,6 @@ from typing import Any
 
 from sennit.recipes.command_line import list_recipes
 from sennit.recipes.harness.recipe import Recipe
-
 from sennit.registry import unknown_name
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from sennit.data import ResumableLoader
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.recipe import C, Recipe, Splits

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.bars import bars
 from sennit.recipes.harness.drawing import draw_model
@@ -14,8 +16,6 @@ from sennit.recipes.harness.recipe import Recipe
 from sennit.recipes.harness.run import command, versions
 from sennit.recipes.harness.summary import waiting
 from sennit.recipes.harness.table import Columns, TableRow, columns_of, find, methods_of
-
-from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
 Entries = Sequence[Mapping[str, Any]]
 

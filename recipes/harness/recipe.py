@@ -15,10 +15,9 @@ from sennit.recipes.harness.names import check_names
 from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
+    from sennit.html_page import Block
     from sennit.recipes.harness.table import TableRow
     from sennit.tasks import Learner
-
-    from sennit.html_page import Block
 
 C = TypeVar("C", bound=Options)
 Job = Mapping[str, Any]

@@ -14,9 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sennit.recipes.command_line import Options
-
 from sennit.files import write_text
+from sennit.recipes.command_line import Options
 
 _PACKAGES = ("sennit", "torch", "pytorch-lightning", "torchmetrics", "scikit-learn", "numpy")
 _NOT_OF_A_JOB = ("seeds", "fusions", "workers", "output", "resume")  # no job depends on them

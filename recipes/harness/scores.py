@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch
 from sennit.tasks import Evaluation, MultiTaskModel, evaluate
-from torch.utils.data import DataLoader
 
 
 def batches(model: MultiTaskModel, dataset: Any, size: int) -> DataLoader[Batch]:

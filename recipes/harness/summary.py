@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.bootstrap import interval, replicates
 from sennit.recipes.harness.recipe import Recipe

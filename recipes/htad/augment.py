@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import torch
+from torch import Tensor
+
 from sennit.data import Batch
 from sennit.recipes.htad.data import FRAMES
-from torch import Tensor
 
 
 class Augment:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sennit.data import Batch
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold, train_test_split
 from torch import Tensor
+
+from sennit.data import Batch
 
 LICENCE = (
     "HTAD is open for research and education; competitions and commercial use need the authors' prior "

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from sennit.recipes.htad.data import HTAD, MODALITIES
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+
+from sennit.recipes.htad.data import HTAD, MODALITIES
 
 _CLASSIFIERS = {
     "extra trees": lambda seed: ExtraTreesClassifier(300, random_state=seed),

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
 from sennit.recipes.harness import Block, Grid, Heading, Picture, TableRow, Text
 from sennit.recipes.htad.data import PROTOCOLS
-from sklearn.metrics import confusion_matrix
 
 WHY = (
     "The 1,386 windows were cut from three continuous recordings, each with every activity as one or two "

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
+
 from sennit.data import BatchDataset
 from sennit.recipes.harness import Stopwatch, modality_weights, without_each
 from sennit.recipes.htad.augment import Augment
@@ -18,7 +20,6 @@ from sennit.recipes.htad.data import HTAD, MODALITIES, folds, inner_splits, load
 from sennit.recipes.htad.model import build, only
 from sennit.recipes.htad.references import REFERENCES, run_reference
 from sennit.tasks import Learner, MultiTaskModel, evaluate
-from torch.utils.data import DataLoader
 
 _METRICS = {"activity": "accuracy"}
 _load = lru_cache(maxsize=1)(load)

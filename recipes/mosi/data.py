@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.model_selection import GroupShuffleSplit
+
 from sennit.data import Batch, BatchDataset
 from sennit.recipes.harness import Splits
-from sklearn.model_selection import GroupShuffleSplit
 
 LICENCE = (
     "CMU-MOSI is for research use. Cite Zadeh et al., «MOSI: Multimodal Corpus of Sentiment Intensity and "

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
 from sennit.encoders import Encoder, create_encoder
 from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.recipes.mosi.config import Config
 from sennit.recipes.mosi.data import LICENCE, SIZES, load, splits
 from sennit.tasks import Classification, Task
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 _C = 0.01  # inverse regularisation of the logistic regressions
 

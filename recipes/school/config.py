@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from sennit.recipes.command_line import Options
-
 from sennit.registry import unknown_name
 
 POOLED = "pooled"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from sennit.data import Batch, BatchDataset
 
 LICENCE = (

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from sennit.data import BatchDataset, ResumableLoader, TaskSamplingLoader, View
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import create_fusion

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from sennit.data.task_sampling import SAMPLINGS
 from sennit.encoders import Encoder
 from sennit.recipes.harness import Recipe, Splits, Stopwatch, check_names

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sennit.recipes.school.data import BANDS, YEARS, School, explained_variance, inner_split
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from sennit.recipes.school.data import BANDS, YEARS, School, explained_variance, inner_split
 
 _PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _MIXED = tuple((penalty, share) for penalty in (5.0, 10.0, 20.0) for share in (0.2, 0.4))

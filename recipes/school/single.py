@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from sennit.recipes.harness import Stopwatch
 from sennit.recipes.school.config import Config
 from sennit.recipes.school.data import School, explained_variance, inner_split, load, split

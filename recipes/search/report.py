@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sennit.files import write_json
+from sennit.html_page import Block, Grid, Heading, Picture, Text
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness import TableRow, command, provenance
 from sennit.recipes.harness.bars import bars
@@ -18,9 +21,6 @@ from sennit.recipes.harness.table import columns_of, find
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import SearchOptions
 from sennit.search import SearchResult, write_search_report
-
-from sennit.files import write_json
-from sennit.html_page import Block, Grid, Heading, Picture, Text
 
 _TESTED = (
     "The best fusion of each search by its validation error and every fusion picked by hand, trained from "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
+
 from sennit.encoders import Encoder
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness import RunFolder, check_names, comparison_folder, find_recipe, print_table

@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sennit.files import write_text
 from sennit.recipes.table.media import UNREADABLE
 from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.schema import Schema
-
-from sennit.files import write_text
 
 _THREADS = 8  # they mostly wait for the disk
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from torch.utils.data import Dataset
+
 from sennit.data import Sample
 from sennit.recipes.table.check import blank_row, check_rows
 from sennit.recipes.table.media import UNREADABLE
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.schema import Schema, read_schema
-from torch.utils.data import Dataset
 
 if TYPE_CHECKING:
     import polars as pl

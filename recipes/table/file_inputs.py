@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
+from torch import Tensor
+
 from sennit.data import Transforms
 from sennit.encoders import Encoder
 from sennit.recipes.table import media
 from sennit.recipes.table.inputs import ColumnInput
 from sennit.recipes.table.rows import Rows
-from torch import Tensor
 
 _WINDOW_S = 0.025  # of audio front-ends, where the encoder's options do not say
 

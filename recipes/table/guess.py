@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from sennit.extras import require
+from sennit.files import write_text
 from sennit.recipes.table.media import file_kind
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.splits import is_subset
-
-from sennit.extras import require
-from sennit.files import write_text
 
 _MAX_FILES = 200  # of a column, that are looked for
 _MAX_CATEGORIES = 50  # different values of a column of categories

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
+from torch import Tensor
+
 from sennit.data import Transforms
 from sennit.encoders import ENCODERS, Encoder, create_encoder
 from sennit.recipes.table.rows import Rows, row_value
-from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)

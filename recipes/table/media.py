@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
 from sennit.encoders.features import load_waveform
 from sennit.encoders.layers.raw_images import read_image
-
 from sennit.extras import require
 
 File = str | BinaryIO

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sennit.files import write_text
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.shards import Shards
 from sennit.tasks import Evaluation, MultiTaskModel
-
-from sennit.files import write_text
 
 
 def baselines(schema: Schema, rows: Rows | Shards, test: Evaluation) -> dict[str, dict[str, float]]:

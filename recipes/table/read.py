@@ -6,10 +6,9 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sennit.extras import require
 from sennit.recipes.table.media import file_kind
 from sennit.recipes.table.rows import Rows
-
-from sennit.extras import require
 
 if TYPE_CHECKING:
     import polars as pl

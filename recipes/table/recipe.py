@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import Dataset
+
 from sennit.data import Preprocessing, Sample
 from sennit.encoders import Encoder
 from sennit.recipes.harness import Splits, TrainedRecipe
@@ -18,7 +20,6 @@ from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.scales import TargetScales
 from sennit.recipes.table.schema import Schema
 from sennit.tasks import Task
-from torch.utils.data import Dataset
 
 
 class TableRecipe(TrainedRecipe[Comparison]):

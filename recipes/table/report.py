@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+from sennit.html_page import Block, Grid, Heading, Text
 from sennit.recipes.harness import Picture, draw_model, write_report
 from sennit.recipes.table.inputs import Input
 from sennit.recipes.table.rows import Rows
@@ -15,9 +18,6 @@ from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.shards import Shards
 from sennit.recipes.table.targets import Target
 from sennit.tasks import Evaluation, MultiTaskModel
-from sklearn.metrics import confusion_matrix
-
-from sennit.html_page import Block, Grid, Heading, Text
 
 _MAX_NUMBERED = 25  # classes of a confusion matrix with numbers
 

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+
 from sennit.fusion import list_fusions
+from sennit.html_page import Grid
 from sennit.recipes.harness import RunFolder, check_names, command, provenance, write_json
 from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
@@ -25,8 +27,6 @@ from sennit.recipes.table.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.shards import Shards
 from sennit.recipes.table.train import make_loader, train
 from sennit.tasks import Evaluation, Fitted, evaluate
-
-from sennit.html_page import Grid
 
 _PURPOSES = {"train": "train on", "validation": "choose the epoch by", "test": "test with"}
 

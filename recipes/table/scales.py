@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from sennit.data import Batch, Collate, Sample
 from sennit.recipes.table.load import open_subset
 from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.shards import Shards
 from sennit.tasks import MultiTaskModel
-from torch import Tensor, nn
 
 MAX_ROWS, MAX_VALUES = 1000, 20_000_000
 """Amount of training data that is read for its statistics: rows, and numbers in them."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import yaml
+
+from sennit.files import write_text
 from sennit.recipes.table.file_inputs import AudioInput, ImageInput, SeriesInput
 from sennit.recipes.table.inputs import Input, TableInput, TextInput
 from sennit.recipes.table.parse import from_mapping
 from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.splits import SPLITS, RandomSplit, Split
 from sennit.recipes.table.targets import TARGETS, Target
-
-from sennit.files import write_text
 from sennit.registry import unknown_name
 
 INPUTS: dict[str, type[Input]] = {

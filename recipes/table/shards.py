@@ -13,15 +13,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
+from torch.utils.data import IterableDataset, get_worker_info
+
 from sennit.data import Sample
 from sennit.data.order import rank_and_world_size
+from sennit.extras import require
 from sennit.recipes.table.data import Preprocess, Samples
 from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.schema import Schema, read_schema
 from sennit.recipes.table.splits import SUBSETS
-from torch.utils.data import IterableDataset, get_worker_info
-
-from sennit.extras import require
 
 COUNTS = "shards.json"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
+
 from sennit.data import ResumableLoader
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.load import open_subset
@@ -19,7 +21,6 @@ from sennit.recipes.table.scales import ScaledCollate, TargetScales, fit_inputs
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.shards import Shards
 from sennit.tasks import Fitted, Learner, MultiTaskModel, fit
-from torch.utils.data import DataLoader
 
 _CHECKPOINT_EVERY = 500  # steps
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from sennit.data import BatchDataset, Collate, TargetSpec
 from sennit.encoders import Encoder
 from sennit.recipes.harness import Splits

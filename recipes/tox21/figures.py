@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from sennit.data import Batch, BatchDataset
 from sennit.recipes.harness import batches
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import TASK
 from sennit.tasks import MultiTaskModel, evaluate
 from sennit.tasks.metrics import r2, roc_auc
-from torch import Tensor
 
 _BATCH = 512
 

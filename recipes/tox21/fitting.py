@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.recipes.harness import Splits, Stopwatch
 from sennit.recipes.tox21.config import SEPARATE, Config

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from sennit.data import Batch
 from sennit.encoders import Encoder
 from sennit.recipes.harness import Block, Grid, Heading, Recipe, Splits, TableRow, check_names

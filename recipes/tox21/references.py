@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
 from sennit.data import Batch
 from sennit.recipes.harness import Splits
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import TASK
 from sennit.recipes.tox21.figures import figures
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sennit.encoders.molecules import read_molecule
 
+from sennit.encoders.molecules import read_molecule
 from sennit.extras import require
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from sennit.recipes.command_line import run_command
 from sennit.recipes.xvector.options import parse
-
 from sennit.registry import unknown_name
 
 

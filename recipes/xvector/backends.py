@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
+
 from sennit.data.augment.waveform import Augmentation
 from sennit.encoders import Encoder
 from sennit.recipes.xvector.data import Recordings, Segments

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.data import Corpus, InFiles, InMemory, Recordings, Segments, read_corpus
 

@@ -7,12 +7,13 @@ from itertools import chain
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
 from sennit.data.augment.waveform import Augmentation
 from sennit.encoders import Encoder
 from sennit.encoders.layers.pooling import StatisticsPooling
 from sennit.recipes.xvector.data import Segments
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 _SECONDS = 120.0  # of speech in a batch
 EMBEDDING, DRAWN = "embedding", "drawn/"

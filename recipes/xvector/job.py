@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch.utils.data import DataLoader
+
 from sennit.data.augment.waveform import OneOf, SpeedPerturbation
 from sennit.encoders import Encoder
+from sennit.files import write_bytes
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.augmenting import augmentations_of
 from sennit.recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
@@ -24,9 +27,6 @@ from sennit.recipes.xvector.saved import save_speaker_model
 from sennit.recipes.xvector.train import train
 from sennit.tasks import MultiTaskModel, evaluate
 from sennit.tasks.verification.backend import Kind
-from torch.utils.data import DataLoader
-
-from sennit.files import write_bytes
 
 Job = Mapping[str, Any]
 _BATCH_SIZE = 16  # whole recordings that are scored together

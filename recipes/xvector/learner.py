@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
+from torch import Tensor
+from torch.nn import Module
+
 from sennit.data import Batch
 from sennit.data.augment.waveform import SpecAugment
+from sennit.files import write_bytes
 from sennit.recipes.xvector.backends import Embedded
 from sennit.recipes.xvector.data import AugmentBatch, Segments
 from sennit.recipes.xvector.embedding import embed
 from sennit.recipes.xvector.network import MODALITY, encoder_of, front_of
 from sennit.tasks import Learner, MultiTaskModel
 from sennit.tasks.verification import Backend, equal_error_rate, min_cllr
-from torch import Tensor
-from torch.nn import Module
-
-from sennit.files import write_bytes
 
 _SILENCE_S = 20.0
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+
 from sennit.encoders import Encoder, create_encoder
 from sennit.encoders.speaker import SpeakerEncoder
 from sennit.encoders.speaker.front_end import SpeakerFrontEnd

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from sennit.html_page import render
 from sennit.recipes.xvector.job import Job, name_of
 from sennit.recipes.xvector.reference import STATISTICS
 from sennit.recipes.xvector.scores import lengths_of, read_scores, trials_of
 from sennit.tasks.verification import draw_det_curves, draw_embeddings, draw_scores
-
-from sennit.html_page import render
 
 _KIND = "plda"
 

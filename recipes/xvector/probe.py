@@ -12,6 +12,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+
+from sennit.files import write_bytes, write_json, write_text
+from sennit.html_page import render
 from sennit.recipes.harness import provenance
 from sennit.recipes.xvector.data import LAYOUTS, InMemory, read_corpus
 from sennit.recipes.xvector.probe_report import Answer, draw
@@ -19,9 +22,6 @@ from sennit.recipes.xvector.probes import PROBES, majority, probe, shuffled
 from sennit.recipes.xvector.probing import Question, questions
 from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.saved import SpeakerModel
-
-from sennit.files import write_bytes, write_json, write_text
-from sennit.html_page import render
 
 MAJORITY, SHUFFLED, MFCC = "majority", "shuffled labels", "mean MFCC"
 

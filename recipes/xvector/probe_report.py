@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+
 from sennit.recipes.xvector.probes import PROBES
 
 _COLOURS = {"linear": "#3b76c4", "mlp": "#d9822b"}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Generator, Tensor
+
 from sennit.data.augment.waveform import (
     Augmentation,
     Augmented,
@@ -22,7 +24,6 @@ from sennit.data.augment.waveform.convolution import convolve
 from sennit.encoders import Encoder
 from sennit.recipes.xvector.data import Recordings, Segments
 from sennit.recipes.xvector.embedding import DRAWN, EMBEDDING, embed_taps
-from torch import Generator, Tensor
 
 SPEEDS, LENGTHS_S, CHANNELS = (1.0, 0.9, 1.1), (1.0, 1.5, 2.0, 3.0), 4
 _CHANNEL_SEED = 7

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sennit.encoders.features import EnergyVAD, load_waveform
-from sennit.recipes.xvector.data.files import SUFFIXES, audio_below
 from torch import Tensor
 
+from sennit.encoders.features import EnergyVAD, load_waveform
 from sennit.extras import require
+from sennit.recipes.xvector.data.files import SUFFIXES, audio_below
 
 _WINDOW_S = 0.025
 

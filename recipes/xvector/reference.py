@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from sennit.data import InputSpec
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.encoders.layers.pooling import StatisticsPooling
 from sennit.encoders.speaker import SpeakerFrontEnd
-from torch import Tensor
 
 STATISTICS = "statistics"
 

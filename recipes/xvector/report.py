@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 from sennit.recipes.harness.run import command, versions
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.job import name_of
 from sennit.recipes.xvector.pictures import draw_training, pictures
 from sennit.recipes.xvector.scores import SystemResult
-
-from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 
 _ABOUT = (
     "All pairs of test utterances are scored once, whole and by a crop of each. Development speakers, held "

@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from sennit.files import write_json, write_text
 from sennit.recipes.harness import Jobs, RunFolder, provenance, run_jobs
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.config import Config
@@ -18,8 +20,6 @@ from sennit.recipes.xvector.job import jobs_of, name_of, run_job
 from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
 from sennit.recipes.xvector.scores import SystemResult, read_scores, rows_of, units_of
 from sennit.recipes.xvector.sharing import check_parts
-
-from sennit.files import write_json, write_text
 
 
 def run(config: Config, text: str) -> Path:

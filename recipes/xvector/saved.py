@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from sennit.encoders import Encoder
+from sennit.files import write_json
 from sennit.recipes.xvector.network import encoder_of, front_of
 from sennit.tasks import MultiTaskModel
 from sennit.tasks.verification import Backend
-from torch import Tensor
-
-from sennit.files import write_json
 
 NETWORK, BACKEND, ABOUT = "network", "backend.safetensors", "speaker.json"
 

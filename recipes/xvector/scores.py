@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
 from sennit.recipes.xvector.backends import KINDS
 from sennit.recipes.xvector.job import Job, file_of, name_of
 from sennit.recipes.xvector.reference import STATISTICS

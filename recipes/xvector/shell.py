@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 from safetensors.numpy import save
+
+from sennit.files import write_bytes, write_text
 from sennit.recipes.xvector.reading import Speech, files_of, read_speech
 from sennit.recipes.xvector.saved import SpeakerModel
 from sennit.recipes.xvector.voices import enrol, read_voices
-
-from sennit.files import write_bytes, write_text
 
 _OUTPUTS = (".safetensors", ".csv")
 

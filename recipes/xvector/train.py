@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import _dynamo as dynamo
+
 from sennit.data import Batch
 from sennit.data.augment.waveform import SpecAugment
 from sennit.recipes.xvector.augmenting import make_augment
@@ -22,7 +24,6 @@ from sennit.recipes.xvector.data import Chunks, Segments, SpeakerLoader
 from sennit.recipes.xvector.learner import Choice, SpeakerLearner
 from sennit.recipes.xvector.network import MODALITY, build, encoder_of, targets_of
 from sennit.tasks import Fitted, MultiTaskModel, create_balancing, fit
-from torch import _dynamo as dynamo
 
 _FIT_ROWS = 300  # recordings that the front-end is fitted to
 _EVALUATIONS = 10  # of development speakers, in each phase

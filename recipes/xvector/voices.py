@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from sennit.recipes.xvector.saved import SpeakerModel
 
 from sennit.files import write_bytes
+from sennit.recipes.xvector.saved import SpeakerModel
 
 _SUFFIX = ".safetensors"
 

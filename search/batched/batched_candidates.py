@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+
 from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from sennit.fusion.intermediate.cells import Taps
 from sennit.fusion.types import Rule
@@ -20,7 +22,6 @@ from sennit.search.batched.parameter_layout import tap_name
 from sennit.search.batched.plan import Group, Plan, make_plan
 from sennit.tasks.model.decision_rule import decide
 from sennit.tasks.model.losses import output_loss
-from torch import Tensor
 
 
 class BatchedCandidates:

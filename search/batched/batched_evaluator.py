@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from sennit.fusion.cell.genome import Genome
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.costs import count_costs, measure_latency_ms

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from sennit.fusion.cell import ACTIVATIONS
 from sennit.search.batched.plan import Plan
-from torch import Tensor
 
 
 class BlockLayout:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+
 from sennit.fusion.intermediate.cells import Taps
 from sennit.search.batched.candidate import Present
 from sennit.search.taps.tap_cache import TapCache
 from sennit.tasks import Task
-from torch import Tensor
 
 
 class CachedBatches:

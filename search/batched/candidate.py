@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder
 from sennit.encoders.types import TapInfo
 from sennit.fusion.cell.genome import EMBEDDING, Genome
 from sennit.fusion.intermediate.cells import Cells, Taps
+from sennit.named_modules import NamedModules
 from sennit.search.space import Space
 from sennit.tasks import Task
 from sennit.tasks.model.decision_rule import decide
 from sennit.tasks.model.heads import build_heads
-from torch import Tensor, nn
-
-from sennit.named_modules import NamedModules
 
 Present = Mapping[str, Tensor] | None
 Reads = tuple[str, ...] | None

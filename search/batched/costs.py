@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+
 from sennit.fusion.cell import create_operator
 from sennit.fusion.cell.genome import EMBEDDING, Genome
 from sennit.search.batched.candidate import Candidate

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.cached_batches import CachedBatches
 from sennit.search.batched.candidate import Candidate
@@ -18,7 +20,6 @@ from sennit.search.batched.plan import make_plan
 from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.records import Evaluation
 from sennit.search.taps.tap_cache import TapCache
-from torch import Tensor
 
 _VALIDATION_ROWS = 512
 

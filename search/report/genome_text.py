@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sennit.fusion._quoting import dot_text, mermaid_text
 from sennit.fusion.cell.genome import Genome
-from sennit.search.report.graph import Node, cell_text, graph_of
-
 from sennit.registry import unknown_name
+from sennit.search.report.graph import Node, cell_text, graph_of
 
 _FILLS = {"tap": "#f2f4f6", "unused": "#f2f4f6", "cell": "#eaf3ff", "merge": "#fdf1e3", "task": "#e6f5f3"}
 _STROKES = {"tap": "#8c959f", "unused": "#c9ced6", "cell": "#3b76c4", "merge": "#d9822b", "task": "#2a9d8f"}

@@ -6,15 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sennit.files import write_bytes, write_json, write_text
 from sennit.fusion.cell.genome import Genome
+from sennit.html_page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
 from sennit.search.report.genome_svg import genome_svg
 from sennit.search.report.genome_text import describe_genome
 from sennit.search.report.runs import RANDOM, Runs, best_of, cost_of, is_finite, main_of, trained_of
 from sennit.search.report.tables import records_csv, search_json
 from sennit.search.space import Space
-
-from sennit.files import write_bytes, write_json, write_text
-from sennit.html_page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
 
 _FRONT = (
     "Each dot is a candidate; the line joins the non-dominated candidates of a strategy. "

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sennit.search.records import Record, Slot
-from sennit.search.space import Genes, Space
 
 from sennit.configurable import Configurable
 from sennit.registry import Registry
+from sennit.search.records import Record, Slot
+from sennit.search.space import Genes, Space
 
 
 @dataclass(frozen=True)

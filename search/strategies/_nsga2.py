@@ -11,6 +11,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import NSGAIISampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
+
 from sennit.search.study.connection import quiet
 
 Breed = Callable[[optuna.Study, dict[str, Any], list[FrozenTrial]], dict[str, Any]]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from sennit.search.records import Proposal, Record, Slot
 from sennit.search.space import Choice, Space
 from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
 from sennit.fusion.cell.genome import Genome
 from sennit.search.records import Record
 from sennit.search.space import Choice, Space

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from sennit.search.records import Record
 from sennit.search.space import Space
 from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy

@@ -10,6 +10,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 
 import torch
+
 from sennit.search.study.connection import grace_s
 from sennit.search.study.history import History
 from sennit.search.study.storage import Store

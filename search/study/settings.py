@@ -8,11 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+
+from sennit.registry import unknown_name
 from sennit.search.evaluator import Evaluator
 from sennit.search.strategies._base import Strategy
 from sennit.search.study.storage import Store
-
-from sennit.registry import unknown_name
 
 _EXPLANATION = {"fingerprint": ": the data, the encoders, the tasks or how candidates are trained differ"}
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.encoders import Encoder
 from sennit.search.taps.inference_only import inference_only, pooled_taps
 from sennit.search.taps.repeatable_batches import RepeatableBatches, add_batch, add_tensors
 from sennit.search.taps.tap_cache import ArrayKey, TapCache, find_damage, write_cache
-from torch import Tensor
 
 
 def cache_taps(

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
+
 from sennit.data import Batch
 from sennit.encoders import Encoder
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion.cell.genome import EMBEDDING
-from torch import Tensor
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Any
 
 import torch
-from sennit.data import Batch
-from sennit.data.random_state import keyed_random_state, random_state, seed_from_key, set_random_state
 from torch import Tensor
 from torch.utils.data import IterableDataset
+
+from sennit.data import Batch
+from sennit.data.random_state import keyed_random_state, random_state, seed_from_key, set_random_state
 
 
 class RepeatableBatches:

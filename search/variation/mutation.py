@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from sennit.search.space import Choice, Genes, Space
 
 

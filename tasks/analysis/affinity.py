@@ -1,4 +1,4 @@
-"""How alike tasks are, and which groups that makes."""
+"""Affinity of tasks, and the groups that it makes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from sennit.tasks.model.losses import sample_losses
 from torch import Tensor
+
+from sennit.tasks.model.losses import sample_losses
 
 if TYPE_CHECKING:
     from sennit.data import Batch
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def error_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tensor:
-    """How often what is hard for one task is hard for another, and what is easy is easy.
+    """Measure how often tasks find the same samples hard and the same ones easy.
 
     ``A_ij = E[e_i e_j + (1 − e_i)(1 − e_j)]`` over the samples that have labels of both, where ``e_i = 1``
     for a sample whose loss is at least the task's mean loss.
 
     Source: Lu et al., "Fully-adaptive Feature Sharing in Multi-Task Networks", CVPR 2017, section 3
-    (concurrently simple or difficult examples), with the loss in the place of the margin, which binary
-    labels alone have.
+    (concurrently simple or difficult examples), with the loss in place of the margin, which only binary
+    labels have.
 
     Args:
-        model: As it is trained so far.
+        model: Model, trained so far.
         batches: Labelled data, such as a loader.
 
     Returns:
@@ -34,29 +35,29 @@ def error_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tensor:
     Raises:
         ValueError: Two tasks have no sample with labels of both; `prediction_affinity` needs none.
     """
-    losses, there = _read(model, batches, _losses)
-    known = there > 0
-    mean = (losses * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
-    hard, easy = ((losses >= mean) & known).double(), ((losses < mean) & known).double()
-    both = known.double() @ known.double().T
+    losses, flags = _read(model, batches, _losses)
+    labelled = flags > 0
+    mean = (losses * labelled).sum(1, keepdim=True) / labelled.sum(1, keepdim=True).clamp(min=1)
+    hard, easy = ((losses >= mean) & labelled).double(), ((losses < mean) & labelled).double()
+    both = labelled.double() @ labelled.double().T
     if bool((both == 0).any()):
         i, j = (both == 0).nonzero()[0].tolist()
         raise ValueError(
-            f"tasks should have samples with labels of both, to tell whether they find the same ones hard. "
+            f"each two tasks should share labelled samples, to tell whether they find the same ones hard. "
             f"Found none for '{model.with_head[i]}' and '{model.with_head[j]}'. Use `prediction_affinity`."
         )
     return ((hard @ hard.T + easy @ easy.T) / both).float()
 
 
 def prediction_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tensor:
-    """How alike tasks answer on the same samples, labelled or not: ``(1 + ρ_ij) / 2``.
+    """Measure how alike the outputs of tasks are on the same samples, labelled or not: ``(1 + ρ_ij) / 2``.
 
-    ρ is the correlation of their outputs. For tasks of one kind of which each sample has the label of one
-    alone, such as one regression for each school, where errors cannot be compared. Ours, not the paper's.
+    ρ is the correlation of their outputs. It suits tasks of one kind of which each sample has a label of
+    one only, such as a regression for each school, where errors cannot be compared. Source: ours.
 
     Args:
-        model: As it is trained so far.
-        batches: Such as a loader.
+        model: Model, trained so far.
+        batches: Data, such as a loader.
 
     Returns:
         ``[T, T]`` from 0 to 1, in the order of ``model.with_head``.
@@ -66,7 +67,7 @@ def prediction_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tens
     """
     sizes = {name: model.tasks[name].out_dim for name in model.with_head}
     if len(set(sizes.values())) > 1:
-        raise ValueError(f"tasks should have outputs of one size, to be compared. Found {sizes}.")
+        raise ValueError(f"tasks should have outputs of one size. Found {sizes}.")
     (outputs,) = _read(model, batches, _outputs)
     centred = outputs - outputs.mean(1, keepdim=True)
     length = centred.norm(dim=1).clamp(min=torch.finfo(torch.float64).tiny)
@@ -76,7 +77,7 @@ def prediction_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tens
 
 
 def branch_affinity(affinity: Tensor, members: Sequence[Sequence[int]]) -> Tensor:
-    """Affinities between groups of tasks, from those between tasks.
+    """Return the affinities of groups of tasks from those of tasks.
 
     ``A(k, l) = (Ã(k, l) + Ã(l, k)) / 2`` with ``Ã(k, l) = mean_{i ∈ k} min_{j ∈ l} A_ij``, and 1 of a group
     with itself.
@@ -95,9 +96,9 @@ def branch_affinity(affinity: Tensor, members: Sequence[Sequence[int]]) -> Tenso
 
 
 def separation(affinity: Tensor, groups: Sequence[Sequence[int]]) -> float:
-    """What it costs to keep unlike branches in a group.
+    """Return the cost of keeping unlike branches in a group.
 
-    The mean over groups of ``1 − mean_k min_l A_kl`` over the branches of the group.
+    It is the mean over groups of ``1 − mean_k min_l A_kl`` over the branches of the group.
 
     Source: Lu et al. 2017, as `error_affinity`.
     """
@@ -105,15 +106,15 @@ def separation(affinity: Tensor, groups: Sequence[Sequence[int]]) -> float:
 
 
 def group(affinity: Tensor, branch_cost: float) -> list[list[int]]:
-    """The groups of the least cost, ``(d − 1) · branch_cost + separation``, over all numbers d of groups.
+    """Return the groups of the least cost ``(d − 1) · branch_cost + separation``, over all numbers d.
 
     Each number's groups are those of spectral clustering.
 
     Source: Lu et al. 2017, as `error_affinity`; one cost for every level, for blocks of one size.
 
     Args:
-        affinity: Between the branches ``[n, n]``, from 0 to 1.
-        branch_cost: What another group costs.
+        affinity: Affinity of the branches ``[n, n]``, from 0 to 1.
+        branch_cost: Cost of another group.
     """
     return min(
         (_clusters(affinity, d) for d in range(1, len(affinity) + 1)),
@@ -130,7 +131,7 @@ def _clusters(affinity: Tensor, count: int) -> list[list[int]]:
     # Groups without any affinity between them are still one graph to cut.
     cut = SpectralClustering(count, affinity="precomputed", assign_labels="cluster_qr", random_state=0)
     labels = cut.fit_predict(affinity.double().clamp(min=1e-6).cpu().numpy()).tolist()
-    return [[i for i, own in enumerate(labels) if own == label] for label in dict.fromkeys(labels)]
+    return [[i for i, x in enumerate(labels) if x == label] for label in dict.fromkeys(labels)]
 
 
 def _read(
@@ -138,19 +139,19 @@ def _read(
     batches: Iterable[Batch],
     read: Callable[[MultiTaskModel, Batch], tuple[Tensor, ...]],
 ) -> list[Tensor]:
-    """What is read of each batch, one behind the other; the model's mode stays as it is."""
+    """Read tensors of each batch, and join them; the model's mode stays as it is."""
     training = [module for module in model.modules() if module.training]
     device = next(model.parameters()).device
     model.eval()
     try:
         with torch.no_grad():
-            found = [read(model, batch.to(device)) for batch in batches]
+            readings = [read(model, batch.to(device)) for batch in batches]
     finally:
-        for module in training:  # one by one: a frozen part was not in training
+        for module in training:  # one by one: frozen parts were not in training
             module.training = True
-    if not found:
-        raise ValueError("`batches` should hold a batch or more. Found none.")
-    return [torch.cat(parts, 1).double() for parts in zip(*found, strict=True)]
+    if not readings:
+        raise ValueError("`batches` should hold at least one batch. Found none.")
+    return [torch.cat(parts, 1).double() for parts in zip(*readings, strict=True)]
 
 
 def _outputs(model: MultiTaskModel, batch: Batch) -> tuple[Tensor]:
@@ -159,15 +160,15 @@ def _outputs(model: MultiTaskModel, batch: Batch) -> tuple[Tensor]:
 
 
 def _losses(model: MultiTaskModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The loss of each sample by each task, and whether it has a label ``[T, B]``."""
+    """Return the loss of each sample by each task, and whether it has a label ``[T, B]``."""
     features = model.features(batch)
     outputs = model.decode(features, model.with_head)
-    losses, known = [], []
+    losses, labelled = [], []
     for name in model.with_head:
         loss = torch.zeros(batch.batch_size, device=next(model.parameters()).device)
-        there = torch.zeros_like(loss, dtype=torch.bool)
+        has_label = torch.zeros_like(loss, dtype=torch.bool)
         if name in batch.targets:
-            loss, there = sample_losses(model, name, batch, features, outputs[name])
+            loss, has_label = sample_losses(model, name, batch, features, outputs[name])
         losses.append(loss)
-        known.append(there)
-    return torch.stack(losses), torch.stack(known)
+        labelled.append(has_label)
+    return torch.stack(losses), torch.stack(labelled)

@@ -18,7 +18,7 @@ _PANELS = {
     "weighting/": "weight by the weighting",
     "weight/": "weight by the balancing",
     _COSINE: "cosine of gradients",
-    _LOSS: "loss",  # all that has no other prefix
+    _LOSS: "loss",  # curves without another prefix
 }
 _SUMS = {"loss", "penalty"}
 _COLOURS = ["#3b76c4", "#d9822b", "#2a9d8f", "#8e6bbf", "#c2566b", "#6d8b3c"]
@@ -26,20 +26,19 @@ _MOST_NAMES = 12
 
 
 def draw_curves(folder: str | os.PathLike[str]) -> Figure:
-    r"""How the tasks' losses, their weights and the cosines between their gradients went, step by step.
+    r"""Draw the tasks' losses, their weights and the cosines between their gradients, step by step.
 
-    A panel for each of these that was logged: weights by the weighting, weights by the balancing, cosines
-    of pairs of tasks with their mean, losses, and the share of pairs that conflict (cosine below zero).
-    Cosines are logged where a balancing is used.
+    There is a panel for each of these that was logged: weights by the weighting, weights by the balancing,
+    cosines of pairs of tasks with their mean, losses, and the share of pairs that conflict (cosine below
+    zero). Cosines are logged where a balancing is used.
 
     Args:
-        folder: Of the run, as `sennit.tasks.fit` was given it, or its ``metrics.csv``; a CSVLogger's of a
-        Trainer
-            of your own has the same columns.
+        folder: Folder of the run (that of `sennit.tasks.fit`) or its ``metrics.csv``. The file of a
+            CSVLogger beside your own Trainer has the same columns.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Nothing in it is of a training.
+        ValueError: The file holds no value of a training.
 
     Example:
         >>> import tempfile
@@ -71,7 +70,7 @@ def draw_curves(folder: str | os.PathLike[str]) -> Figure:
 
 
 def _read(path: Path) -> dict[str, Curve]:
-    """What was logged of the training, by name; each curve where it has a value."""
+    """Read the training's curves, by name; each has the steps at which a value was logged."""
     path = path / "metrics.csv" if path.is_dir() else path
     curves: dict[str, Curve] = {}
     with path.open(newline="") as file:
@@ -89,7 +88,7 @@ def _read(path: Path) -> dict[str, Curve]:
 
 
 def _panels(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
-    """The curves of each panel."""
+    """Return the curves of each panel."""
     panels: dict[str, dict[str, Curve]] = {start: {} for start in _PANELS}
     for name, curve in curves.items():
         start = next((start for start in _PANELS if name.startswith(start)), "")
@@ -99,10 +98,10 @@ def _panels(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
         panels[_LOSS] = {name: curve for name, curve in losses.items() if name not in _SUMS}
     share = cosines.pop("conflicting", None)
     panels[_COSINE] = {name.replace("/", " and "): curve for name, curve in cosines.items()}
-    found = {_PANELS[start]: own for start, own in panels.items() if own}
-    return found if share is None else found | {"share of pairs that conflict": {"cosine below 0": share}}
+    titled = {_PANELS[start]: panel for start, panel in panels.items() if panel}
+    return titled if share is None else titled | {"share of pairs that conflict": {"cosine below 0": share}}
 
 
 def _plain(name: str) -> str:
-    """A name that matplotlib does not read as a formula, nor leaves out of the legend."""
+    """Return a name that matplotlib neither reads as a formula nor leaves out of the legend."""
     return name.replace("$", r"\$").lstrip("_")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def delta_m(
     scores: Mapping[str, float], baselines: Mapping[str, float], metrics: Mapping[str, Metric]
 ) -> float:
-    """The mean relative gain over single-task baselines, in per cent; above zero is better.
+    """Return the mean relative gain over single-task baselines, in per cent; above zero is better.
 
     ``Δ_m = 100/T · Σ_t (−1)^{l_t} (M_t − B_t) / B_t`` with ``l_t = 1`` where a lower value of task t's
     metric is better, which the metric itself says. Baselines should have had the same budget.
@@ -24,9 +24,9 @@ def delta_m(
     Vandenhende et al., "Multi-Task Learning for Dense Prediction Tasks: A Survey", 2021 (§4.1).
 
     Args:
-        scores: M, by task: its value under multi-task learning.
-        baselines: B, by task: its value when learned alone.
-        metrics: By task what was measured: one of ``task.metrics()``.
+        scores: Values M by task, under multi-task learning.
+        baselines: Values B by task, each learned alone.
+        metrics: Metrics of these values by task: each one of ``task.metrics()``.
 
     Raises:
         ValueError: The tasks of the three differ, there is none, a value is not finite, a baseline is not
@@ -41,7 +41,7 @@ def delta_m(
         7.5
     """
     if not scores:
-        raise ValueError("`scores` should hold a task or more. Found none.")
+        raise ValueError("`scores` should hold at least one task. Found none.")
     for given in (baselines, metrics):
         for name in scores.keys() ^ given.keys():
             raise unknown_name("task", name, scores if name in given else given)
@@ -51,12 +51,12 @@ def delta_m(
 def _gain(task: str, score: float, baseline: float, metric: Metric) -> float:
     if not math.isfinite(score) or not 0 < baseline < math.inf:
         raise ValueError(
-            f"a score should be finite, and a baseline more than 0, to tell a relative gain. Found {score} "
-            f"and {baseline} of '{task}'. Take another metric of the task, such as its error."
+            f"a score should be finite, and a baseline more than 0, for a relative gain. Found {score} "
+            f"and {baseline} of '{task}'. Use another metric of the task, such as its error."
         )
     if metric.higher_is_better is None:
         raise ValueError(
-            f"the metric of a task should say which way is better. Found None in `higher_is_better` of "
+            f"the metric of a task should say which way is better. Found `higher_is_better` None in "
             f"{type(metric).__name__}, of '{task}'. Set it in the class."
         )
     gain = (score - baseline) / baseline

@@ -1,4 +1,4 @@
-"""How one task's step changes another task's loss."""
+"""Effect of one task's step on another task's loss."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+
 from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.tasks.model.parts import model_parts
 from sennit.tasks.model.step import as_batches
-from torch import Tensor
 
 if TYPE_CHECKING:
     from sennit.data import Batch
@@ -21,28 +22,28 @@ _OWN = ("heads", "rules", "weighting")
 
 
 def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr: float) -> Tensor:
-    """How much of a task's loss another task's step takes away: ``Z_ij = 1 − L_j(θ_i) / L_j(θ)``.
+    """Measure what another task's step removes of a task's loss: ``Z_ij = 1 − L_j(θ_i) / L_j(θ)``.
 
-    ``θ_i = θ − lr · ∂L_i/∂θ`` is a plain gradient step on the loss of task i alone, over all parameters but
-    those of the heads. Above zero, task i helps task j; below, it harms it. The mean is over the batches in
-    which both have a label, before and after on the same one. In evaluation mode, with losses as they are
-    before any weighting; the model is left as it was, bit for bit.
+    ``θ_i = θ − lr · ∂L_i/∂θ`` is a plain gradient step on the loss of task i alone, over all parameters
+    except those of the heads. Above zero, task i helps task j; below, it harms it. The mean is over the
+    batches in which both have a label. Losses are unweighted, in evaluation mode; the model is left as it
+    was, bit for bit.
 
     The cost of a batch is a backward and a forward pass for each of its tasks, and memory for a gradient of
     each.
 
     Source: Fifty et al., "Efficiently Identifying Task Groupings for Multi-Task Learning", NeurIPS 2021
-    (eq. 1, and its mean over steps). There the steps are taken in passing, as a model trains; here those of
-    a model as it stands, or of several that were kept on the way.
+    (eq. 1, and its mean over steps). The paper takes the steps while a model trains; here they are those
+    of a model as it stands.
 
     Args:
-        model: As it is trained so far.
+        model: Model, trained so far.
         batches: Labelled data, such as a loader; several batches that make one step may be one entry.
         lr: Learning rate of the step, such as that of the training.
 
     Returns:
-        Whose step in rows, whose loss in columns, both in the order of ``model.tasks``. NaN where no batch
-        has labels of both, or the loss was zero before.
+        Steps in rows, losses in columns, both in the order of ``model.tasks``. NaN where no batch has labels
+        of both, or the loss was zero before.
 
     Shape:
         ``[T, T]``.
@@ -77,21 +78,23 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
     model.eval()
     try:
         for batch in batches:
-            effect, known = _effect(model, [own.to(device) for own in as_batches(batch)], lr)
+            effect, measured = _effect(model, [part.to(device) for part in as_batches(batch)], lr)
             total += effect
-            count += known
+            count += measured
     finally:
-        for module in training:  # one by one: a frozen part was not in training
+        for module in training:  # one by one: frozen parts were not in training
             module.training = True
     if not count.any():
-        raise ValueError("`batches` should hold a batch or more, with losses above zero. Found none.")
+        raise ValueError("`batches` should hold a batch with losses above zero. Found none.")
     return (total / count).float()
 
 
 def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple[Tensor, Tensor]:
-    """Z of a batch, zero where it is not known; and where it is."""
-    own = {id(p) for name in _OWN for module in model_parts(model).get(name, ()) for p in module.parameters()}
-    shared: list[Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    """Return Z of a batch, zero where it cannot be measured, and where it can."""
+    of_one_task = {
+        id(p) for name in _OWN for module in model_parts(model).get(name, ()) for p in module.parameters()
+    }
+    shared: list[Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in of_one_task]
     active = active_tasks(model, batches)
     with torch.enable_grad():
         before = _losses(model, batches, active)
@@ -100,8 +103,8 @@ def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple
             for i, on in enumerate(active)
             if on
         }
-    known = torch.tensor(active)[:, None] & torch.tensor(active) & (before != 0).cpu()
-    effect = torch.zeros(known.shape, dtype=torch.float64)
+    measured = torch.tensor(active)[:, None] & torch.tensor(active) & (before != 0).cpu()
+    effect = torch.zeros(measured.shape, dtype=torch.float64)
     start = [p.detach().clone() for p in shared]
     for i, gradient in gradients.items():
         with torch.no_grad():
@@ -111,13 +114,13 @@ def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple
             finally:
                 torch._foreach_copy_(shared, start)
         row = 1 - after.double().cpu() / before.detach().double().cpu()
-        effect[i] = row.where(known[i], 0)
+        effect[i] = row.where(measured[i], 0)
         if not bool(effect[i].isfinite().all()):
             raise ValueError(
                 f"losses should be finite after a step of `lr`. Found {after.tolist()} of tasks "
                 f"{list(model.tasks)} after one of '{list(model.tasks)[i]}' with lr={lr}. Lower it."
             )
-    return effect, known
+    return effect, measured
 
 
 def _losses(model: MultiTaskModel, batches: Sequence[Batch], active: Sequence[bool]) -> Tensor:

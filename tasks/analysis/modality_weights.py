@@ -1,4 +1,4 @@
-"""How much each modality counts for an answer."""
+"""Weight of each modality in an answer."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from sennit.data import View
 from sennit.fusion import DecisionFusion, FusedEncoder, FusionOutput
 from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
-from sennit.tasks.model.model import MultiTaskModel
-from torch import Tensor
-
 from sennit.modes import evaluating
 from sennit.registry import unknown_name
+from sennit.tasks.model.model import MultiTaskModel
 
 METHODS = ("shapley", "leave_one_out", "own")
 MOST = 12
-"""Modalities of which all subsets are looked at."""
+"""Largest number of modalities for which all subsets are evaluated."""
 
 
 @torch.no_grad()
@@ -28,28 +28,27 @@ def modality_weights(
     task: str | None = None,
     method: str = "shapley",
 ) -> Tensor:
-    """The weight of each modality for each sample, under any fusion.
+    """Return the weight of each modality for each sample, under any fusion.
 
-    What counts is how far the output moves: a task's probabilities (the values of a regression), or the
-    fused vector of a `FusedEncoder`. ``"shapley"`` looks at all subsets of the modalities, and shares an
-    interaction among those that have part in it; ``"leave_one_out"`` compares the whole with the whole but
-    for each modality, and gives nothing to two that say the same. Both add the effects' sizes up over the
-    outputs (`sennit.fusion.analysis.attribution.shares`). ``"own"`` are the weights that the fusion itself
-    works with,
-    scaled to those modalities that are there; under a decision fusion whose rule the task has learned, those
-    of the rule. Of what is absent a model sees what it always does in its
-    place; without any modality too, which no training shows it.
+    It measures how far the output moves: a task's probabilities (the values of a regression), or the fused
+    vector of a `FusedEncoder`. ``"shapley"`` evaluates all subsets of the modalities and shares each
+    interaction among those involved; ``"leave_one_out"`` compares the output with and without each modality,
+    and gives nothing to two that are redundant. Both sum the sizes of the effects over the outputs
+    (`sennit.fusion.analysis.attribution.shares`). ``"own"`` returns the fusion's own weights, or those of a
+    rule that the task has learned under a decision fusion, scaled to the modalities that are present.
+    Absent modalities are replaced as in training; the empty subset, which training never shows, too.
+
     Source: Shapley 1953; Parcalabescu & Frank 2023, "MM-SHAP", for the share.
 
     Args:
-        model: Looked at in evaluation mode.
-        view: The samples; any `Batch` is one. Or just the inputs by modality, where nothing is missing.
-        task: Whose output; needed where a model has several tasks.
-        method: ``"shapley"``, ``"leave_one_out"`` or ``"own"``.
+        model: Model, which is put into evaluation mode for this.
+        view: Samples, such as a `Batch`; or just the inputs by modality, where nothing is missing.
+        task: Task whose output is explained; needed where a model has several.
+        method: Method: ``"shapley"``, ``"leave_one_out"`` or ``"own"``.
 
     Shape:
         ``[B, M]``, in the order of ``model.fused_encoder.modalities`` (with ``"own"`` of
-        ``fusion.modalities``: a nested fusion counts as one). A row adds up to one; it is zero where no
+        ``fusion.modalities``: a nested fusion counts as one). A row sums to one; it is zero where no
         modality has an effect.
 
     Raises:
@@ -78,7 +77,7 @@ def modality_weights(
         modalities = fused.modalities
         if method == "shapley" and len(modalities) > MOST:
             raise ValueError(
-                f"Shapley's values look at all subsets, so there should be at most {MOST} modalities. "
+                f"method='shapley' evaluates all subsets, so there should be at most {MOST} modalities. "
                 f"Found {len(modalities)}. Use method='leave_one_out'."
             )
         every = torch.ones(1, len(modalities), dtype=torch.bool)
@@ -143,10 +142,10 @@ def _own(explained: _Explained, view: View) -> Tensor:
 
 
 def _of_rule(model: MultiTaskModel, out: FusionOutput, task: str) -> Tensor | None:
-    """What the task's own rule gives to the modalities, where each of them is a candidate."""
+    """Return the weights of the task's own rule, where each modality is a candidate."""
     present = out.candidate_present
     if present is None or not isinstance(model.fused_encoder.fusion, DecisionFusion):
         return None
     if task in model.rules:
         return model.rules[task].weights(present)
-    return present.float()  # the mean over those that are there
+    return present.float()  # the mean over present candidates

@@ -1,4 +1,4 @@
-"""Pictures of what tasks take from each other, and how their weights relate."""
+"""Figures of how tasks mix their features, and how their weights correlate."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def draw_mixing(sharing: TaskNetworks) -> Figure:
-    """Heat maps of `TaskNetworks.mixing`, one for each stage: row t shows whose networks task t reads.
+    """Draw heat maps of the mixing, one for each stage: row t shows which tasks' networks task t reads.
 
     Args:
-        sharing: Of a model: a cross-stitch, NDDR or sluice network. Subspaces stand beside each other,
-            under the task they are of.
+        sharing: Sharing of a model: cross-stitch, NDDR or sluice. Subspaces stand beside each other, under
+            their task.
 
     Raises:
-        ValueError: Nothing is mixed by this sharing.
+        ValueError: The sharing mixes nothing.
 
     Example:
         >>> from sennit.tasks import CrossStitch
@@ -36,7 +36,7 @@ def draw_mixing(sharing: TaskNetworks) -> Figure:
     size = max(2.4, 0.4 * len(next(iter(matrices.values()))))
     figure = Figure(figsize=(size * len(matrices) + 1, size + 0.8), layout="constrained")
     grid = figure.subplots(1, len(matrices), squeeze=False)[0]
-    # Zero is white; what is added is blue, what is taken away red.
+    # Zero is white, positive blue, negative red.
     limit = max(float(abs(matrix).max()) for matrix in matrices.values())
     for axes, (name, matrix) in zip(grid, matrices.items(), strict=True):
         image = axes.imshow(matrix, cmap="RdBu", vmin=-limit, vmax=limit)
@@ -52,13 +52,13 @@ def draw_mixing(sharing: TaskNetworks) -> Figure:
 
 
 def draw_covariances(sharing: TensorNormal) -> Figure:
-    """Heat maps of how tasks relate by the prior of a `TensorNormal`, one for each weight matrix.
+    """Draw heat maps of the correlation of tasks under a `TensorNormal`, one for each weight matrix.
 
-    The correlations ``Σ_ij / √(Σ_ii Σ_jj)`` of the covariance Σ between tasks: blue where two tasks' weights
-    go together, red where they are opposite, white where they have nothing to do with each other.
+    They show ``Σ_ij / √(Σ_ii Σ_jj)`` of the covariance Σ between tasks: blue where two tasks' weights
+    correlate, red where they are opposite, white where they are unrelated.
 
     Args:
-        sharing: Of a model. Its covariances are identities until the first update.
+        sharing: Sharing of a model. Its covariances are identities until the first update.
 
     Example:
         >>> from sennit.tasks import TensorNormal
@@ -73,9 +73,9 @@ def draw_covariances(sharing: TensorNormal) -> Figure:
     side, count = max(2.4, 0.4 * len(tasks)), len(sharing.matrices)
     figure = Figure(figsize=(side * count + 1, side + 0.8), layout="constrained")
     grid = figure.subplots(1, count, squeeze=False)[0]
-    for axes, name, own in zip(grid, sharing.matrices, sharing.covariances, strict=True):
-        assert isinstance(own, Covariances)
-        covariance = own.task.detach().cpu().double()
+    for axes, name, covariances in zip(grid, sharing.matrices, sharing.covariances, strict=True):
+        assert isinstance(covariances, Covariances)
+        covariance = covariances.task.detach().cpu().double()
         deviation = covariance.diagonal().sqrt()
         image = axes.imshow(
             (covariance / deviation / deviation[:, None]).numpy(), cmap="RdBu", vmin=-1, vmax=1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from sennit.tasks.balancing._base import register_balancing
 from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
 

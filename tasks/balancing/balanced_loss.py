@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+from torch import distributed as dist
+
 from sennit.tasks.balancing._base import Balancing
 from sennit.tasks.balancing.boundary import Boundary, BoundaryGradients, check_boundary
 from sennit.tasks.balancing.gradient_conflicts import conflicts
@@ -14,8 +17,6 @@ from sennit.tasks.balancing.surrogate import leaves_of, with_gradients
 from sennit.tasks.balancing.unshared_parameters import unweighted
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.step import Batches, StepLosses, step_losses
-from torch import Tensor
-from torch import distributed as dist
 
 
 def balanced_loss(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import brentq
+
 from sennit.tasks.balancing._base import Level, register_balancing
 from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
 from sennit.tasks.balancing.min_norm_point import min_norm_point

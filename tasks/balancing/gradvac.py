@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from sennit.tasks.balancing._base import Level, register_balancing
 from sennit.tasks.balancing.gramian_rule import Array, GramianRule, norms_and_cosines
-from torch import Tensor
 
 _CLOSEST = 1 - 1e-6  # two gradients of the same direction need an infinite weight
 

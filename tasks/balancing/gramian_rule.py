@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sennit.tasks.balancing._base import Balancing
 from torch import Tensor
+
+from sennit.tasks.balancing._base import Balancing
 
 Array = NDArray[np.float64]
 

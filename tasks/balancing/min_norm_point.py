@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import nnls
+
 from sennit.tasks.balancing.gramian_rule import Array
 
 

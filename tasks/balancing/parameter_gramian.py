@@ -8,6 +8,9 @@ from operator import or_
 from weakref import WeakSet
 
 import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
 from sennit.tasks.balancing.boundary import BoundaryGradients
 from sennit.tasks.balancing.gramian import (
     Graph,
@@ -19,8 +22,6 @@ from sennit.tasks.balancing.gramian import (
 )
 from sennit.tasks.balancing.unshared_parameters import reached_on_any_rank, without_unread
 from sennit.tasks.model.network import Network
-from torch import Tensor, nn
-from torch import distributed as dist
 
 _CHECKED: WeakSet[Network] = WeakSet()
 """Models whose first step was compared."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from sennit.tasks.balancing._base import register_balancing
 from sennit.tasks.balancing.gramian_rule import Array, GramianRule
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+from torch import distributed as dist
+
 from sennit.tasks.balancing.boundary import BoundaryGradients
 from sennit.tasks.balancing.surrogate import leaves_of
 from sennit.tasks.model.labelled_mean import any_rank
 from sennit.tasks.model.network import Network
-from torch import Tensor
-from torch import distributed as dist
 
 
 def unweighted(

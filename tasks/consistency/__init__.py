@@ -1,1 +1,5 @@
-"""Tasks without a label: what two views of a sample should agree on."""
+"""Tasks without a label: agreement between views of a sample."""
+
+from sennit.tasks.consistency.consistency import Consistency
+
+__all__ = ["Consistency"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sennit.tasks._base import Task, register_task
 from torch import Tensor
+
+from sennit.tasks._base import Task, register_task
 
 
 @register_task("consistency")

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data.target_spec import TargetSpec
-from sennit.tasks._base import Task, register_task
 from torch import Tensor
 from torch.nn import functional as F
+
+from sennit.data.target_spec import TargetSpec
+from sennit.tasks._base import Task, register_task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection

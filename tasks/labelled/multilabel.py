@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data.target_spec import TargetSpec
-from sennit.tasks._base import Task, register_task
 from torch import Tensor
 from torch.nn import functional as F
+
+from sennit.data.target_spec import TargetSpec
+from sennit.tasks._base import Task, register_task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -58,9 +59,10 @@ class MultiLabel(Task):
         return torch.lerp(cost[..., 0], cost[..., 1], target.to(cost.dtype))
 
     def metrics(self) -> MetricCollection:
-        from sennit.tasks.metrics.by_label import MeanByLabel, roc_auc
         from torchmetrics import Metric, MetricCollection
         from torchmetrics.classification import BinaryAccuracy, MultilabelAccuracy
+
+        from sennit.tasks.metrics.by_label import MeanByLabel, roc_auc
 
         several = self.out_dim > 1  # MultilabelAccuracy refuses a single label
         accuracy: Metric = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
-from torch import Tensor
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -48,8 +49,9 @@ class Regression(Task):
         return (output.float() - target.float()).square()
 
     def metrics(self) -> MetricCollection:
-        from sennit.tasks.metrics.explained_variance import R2
         from torchmetrics import MeanAbsoluteError, MetricCollection
+
+        from sennit.tasks.metrics.explained_variance import R2
 
         if self.sparse:
             from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, r2

@@ -1,1 +1,7 @@
 """Tasks that learn an embedding: margins and triplets."""
+
+from sennit.tasks.metric.aam_softmax import AAMSoftmax
+from sennit.tasks.metric.am_softmax import AMSoftmax
+from sennit.tasks.metric.triplet import Triplet
+
+__all__ = ["AAMSoftmax", "AMSoftmax", "Triplet"]

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-from sennit.tasks.labelled.classification import Classification
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sennit.tasks.labelled.classification import Classification
 
 
 class Cosines(nn.Module):

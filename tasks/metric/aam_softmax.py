@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+
 from sennit.tasks._base import register_task
 from sennit.tasks.metric._margin import MarginSoftmax
-from torch import Tensor
 
 _TINY = 2.0**-23
 """Least square of a sine: as close to 0° or 180° as float32 resolves cosines."""

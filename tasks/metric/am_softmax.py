@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from sennit.tasks._base import register_task
 from sennit.tasks.metric._margin import MarginSoftmax
-from torch import Tensor
 
 
 @register_task("am_softmax")

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data.target_spec import TargetSpec
-from sennit.tasks._base import Task, register_task
-from sennit.tasks.metrics.nearest import nearest_is_of_class
 from torch import Tensor
 from torch.nn import functional as F
 
+from sennit.data.target_spec import TargetSpec
 from sennit.extras import require
+from sennit.tasks._base import Task, register_task
+from sennit.tasks.metrics.nearest import nearest_is_of_class
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -81,8 +81,9 @@ class Triplet(Task):
         return F.normalize(logits.float(), dim=-1)
 
     def metrics(self) -> MetricCollection:
-        from sennit.tasks.metrics.recall import RecallAt1
         from torchmetrics import MetricCollection
+
+        from sennit.tasks.metrics.recall import RecallAt1
 
         return MetricCollection({"recall_at_1": RecallAt1()})
 

@@ -1,4 +1,4 @@
-"""A figure of each label over the samples in which it is known, and the mean of these figures."""
+"""A metric of each label over the samples that have it, and the mean over labels."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from torchmetrics import Metric
 
 
 def roc_auc(score: Tensor, target: Tensor) -> float | None:
-    """The area under the ROC curve; None where all samples are of one class."""
+    """Return the area under the ROC curve; None where all samples are of one class."""
     if bool((target == target[:1]).all()):
         return None
     return float(roc_auc_score(target.numpy(), score.numpy()))
 
 
 def r2(score: Tensor, target: Tensor) -> float | None:
-    """The explained variance ``1 − Σ (y − ŷ)² / Σ (y − ȳ)²``; None where the target never varies."""
+    """Return the explained variance ``1 − Σ (y − ŷ)² / Σ (y − ȳ)²``; None where the target never varies."""
     spread = (target - target.mean()).square().sum()
     return None if len(target) < 2 or not spread else float(1 - (target - score).square().sum() / spread)
 
 
 def mean_absolute_error(score: Tensor, target: Tensor) -> float | None:
-    """None where nothing is known."""
+    """Return the mean absolute error; None without a label."""
     return float((score - target).abs().mean()) if len(target) else None
 
 
 def mean_by_label(figure: Callable[[Tensor, Tensor], float | None], score: Tensor, target: Tensor) -> Tensor:
-    """The mean over the labels that have a figure; NaN where none has one.
+    """Return the mean over the labels that have a value; NaN where none has one.
 
     Args:
-        figure: From scores and targets of one label, in double precision on the CPU.
-        score: Of each label.
-        target: NaN where a label is not known.
+        figure: Function of the scores and targets of one label, in double precision on the CPU.
+        score: Scores of each label.
+        target: Targets; NaN where a label is missing.
 
     Shape:
         score and target ``[N, L]``; a scalar.
@@ -47,17 +47,17 @@ def mean_by_label(figure: Callable[[Tensor, Tensor], float | None], score: Tenso
         tensor(1.)
     """
     score, target = score.detach().cpu().double(), target.detach().cpu().double()
-    known = ~target.isnan()
-    found = [figure(s[k], y[k]) for s, y, k in zip(score.T, target.T, known.T, strict=True)]
-    there = [value for value in found if value is not None]
-    return torch.tensor(sum(there) / len(there) if there else float("nan"))
+    labelled = ~target.isnan()
+    figures = [figure(s[k], y[k]) for s, y, k in zip(score.T, target.T, labelled.T, strict=True)]
+    values = [value for value in figures if value is not None]
+    return torch.tensor(sum(values) / len(values) if values else float("nan"))
 
 
 class MeanByLabel(Metric):
     """`mean_by_label` over all batches.
 
     Args:
-        figure: As there.
+        figure: Function of the scores and targets of one label.
     """
 
     full_state_update = False
@@ -72,11 +72,11 @@ class MeanByLabel(Metric):
 
     @property
     def higher_is_better(self) -> bool:  # type: ignore[override]
-        """Of an error lower is better."""
+        """Whether higher is better: not for an error."""
         return self.figure is not mean_absolute_error
 
     def update(self, score: Tensor, target: Tensor) -> None:
-        """Take in a batch; where a label is not known its target is NaN, or below 0 in whole numbers."""
+        """Take in a batch; the target of a missing label is NaN, or negative among integers."""
         self.scores.append(score.detach())
         self.targets.append(target if target.is_floating_point() else _as_float(target))
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
+
 from sennit.data import Batch
+from sennit.modes import evaluating
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.model.model import MultiTaskModel
-
-from sennit.modes import evaluating
 
 if TYPE_CHECKING:
     from sennit.tasks.metrics.evaluator import OwnMetrics
@@ -33,7 +33,7 @@ def evaluate(
     Args:
         model: Trained model.
         loader: Batches with targets, such as a DataLoader with ``collate_fn=model.collate``; or one batch.
-        metrics: By task, torchmetrics in place of ``task.metrics()``: one, several by name, or a
+        metrics: Torchmetrics by task, in place of ``task.metrics()``: one, several by name, or a
             collection. They are copied.
         answers: Whether to keep the outputs and targets of every sample. Without them the memory needed
             does not grow with the data.

@@ -40,11 +40,11 @@ class Evaluation:
     """Metrics of a model on data, and what they were computed from.
 
     Attributes:
-        metrics: By task, each metric by name; a task without a single sample to score has no entry.
-        answers: By task, outputs and targets of every sample; empty where they were not kept.
+        metrics: Metrics by task and name; a task without a single sample to score has no entry.
+        answers: Outputs and targets of every sample, by task; empty where they were not kept.
         index: Id of each sample ``[N]``, in the order of the answers: the units of intervals and of paired
             differences. Positions in the data where a batch has no ids.
-        excluded: By task, the number of samples that were not scored, by reason: ``"unlabelled"``,
+        excluded: Number of samples that were not scored, by task and reason: ``"unlabelled"``,
             ``"unreadable"`` (labelled, but without a modality that the task reads) and ``"partly labelled"``
             (for a task whose metrics need the whole target).
     """

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
+from torch import Tensor
+
 from sennit.data import Batch
+from sennit.registry import unknown_name
 from sennit.tasks._base import Task
 from sennit.tasks.metrics.evaluation import Answers, Evaluation, labels_of_readable
 from sennit.tasks.model.labelled_mean import of_all_ranks
 from sennit.tasks.model.model import MultiTaskModel
-from torch import Tensor
-
-from sennit.registry import unknown_name
 
 if TYPE_CHECKING:  # torchmetrics is slow to import
     from torchmetrics import Metric, MetricCollection
@@ -28,8 +28,8 @@ class Evaluator:
 
     Args:
         model: Model to score. Its mode, gradients and device are the caller's to choose.
-        metrics: As in `evaluate`.
-        answers: As in `evaluate`.
+        metrics: Torchmetrics by task, as for `evaluate`.
+        answers: Whether to keep outputs and targets, as for `evaluate`.
         across_ranks: Whether each batch is joined with those of the other processes, as validation needs,
             in which every process reads its share of the data; sample ids are not.
 

@@ -1,4 +1,4 @@
-"""Whether an embedding's nearest neighbour is of its class."""
+"""Recall at 1 of embeddings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 _ROWS = 1024
-"""Of the matrix of similarities that are held at a time."""
+"""Rows of the similarity matrix that are held at a time."""
 
 
 def nearest_is_of_class(x: Tensor, target: Tensor) -> Tensor:
-    """The share of vectors of length 1 whose nearest other is of the same class (recall at 1).
+    """Return the share of unit vectors whose nearest neighbour is of their class (recall at 1).
 
-    A vector that is alone has no nearest, and so is not of its class.
+    A single vector has no neighbour, and counts as a miss.
 
     Shape:
         x ``[N, D]``, target ``[N]``, result a scalar.

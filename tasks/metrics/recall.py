@@ -1,17 +1,18 @@
-"""Recall at 1 as a metric of torchmetrics, which is slow to import."""
+"""Recall at 1 as a metric of torchmetrics."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sennit.tasks.metrics.nearest import nearest_is_of_class
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from sennit.tasks.metrics.nearest import nearest_is_of_class
+
 
 class RecallAt1(Metric):
-    """`nearest_is_of_class` over all that it was updated with."""
+    """`nearest_is_of_class` over all batches."""
 
     is_differentiable = False
     higher_is_better = True

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sennit.fusion import FusedEncoder
+from sennit.registry import unknown_name
 from sennit.tasks._base import Task
 from sennit.tasks.sharing import Sharing
-
-from sennit.registry import unknown_name
 
 
 def check_tasks(tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharing) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
+
 from sennit.fusion import Fusion
 from sennit.fusion.types import LearnedRule, Rule
 from sennit.tasks._base import Task
-from torch import Tensor
 
 
 def learned_rules(fusion: Fusion, tasks: Mapping[str, Task]) -> dict[str, LearnedRule]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.fusion.types import AuxiliaryInfo
-from sennit.tasks._base import Task
 from torch import nn
 
+from sennit.fusion.types import AuxiliaryInfo
 from sennit.named_modules import NamedModules
+from sennit.tasks._base import Task
 
 
 def build_heads(tasks: Mapping[str, Task], in_dim: int, candidates: int) -> dict[str, nn.ModuleList]:

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
+from torch import distributed as dist
+
 from sennit.data import Batch
+from sennit.registry import unknown_name
 from sennit.tasks._base import Task
 from sennit.tasks.model.labelled_mean import any_rank, labelled_means
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.outputs import Features, TaskOutput
-from torch import Tensor
-from torch import distributed as dist
-
-from sennit.registry import unknown_name
 
 Views = Mapping[str, Features]
 """Features by view; "" is the batch itself."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from sennit.data import View
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.step import Batches, step_losses
-from torch import Tensor
 
 
 class MultiTaskModel(Network):

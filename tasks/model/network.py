@@ -7,10 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data import Collate, Preprocessing, Transforms, View
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, FusionOutput, ModalityDropout
 from sennit.fusion.missing import SubsetLog
 from sennit.fusion.staged_forward import encode_by_level
+from sennit.named_modules import NamedModules
+from sennit.registry import check_part
 from sennit.tasks._base import Task
 from sennit.tasks.model.checks import check_tasks
 from sennit.tasks.model.decision_rule import decide, learned_rules
@@ -18,10 +22,6 @@ from sennit.tasks.model.heads import build_auxiliary_heads, build_heads
 from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.sharing import Hard, Sharing
 from sennit.tasks.weighting import Equal, Weighting
-from torch import Tensor, nn
-
-from sennit.named_modules import NamedModules
-from sennit.registry import check_part
 
 Reads = tuple[str, ...] | None
 

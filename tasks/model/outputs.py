@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from sennit.data import View
 from sennit.fusion import FusionOutput
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sennit.tasks.model.network import Network
 from torch import nn
 
 from sennit.registry import unknown_name
+from sennit.tasks.model.network import Network
 
 
 def model_parts(model: Network) -> dict[str, list[nn.Module]]:

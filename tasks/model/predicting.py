@@ -7,8 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sennit.data import InputSpec, Preprocessing, Sample
 
+from sennit.data import InputSpec, Preprocessing, Sample
 from sennit.modes import evaluating
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from sennit.data import Batch
 from sennit.fusion.types import total_penalty
 from sennit.tasks.model.losses import Views, active_tasks, task_losses, training_features
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.outputs import Features
-from torch import Tensor
 
 Batches = Batch | Mapping[str, Batch] | Sequence[Batch]
 

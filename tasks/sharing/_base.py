@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sennit.fusion import FusionInput
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
+from sennit.fusion import FusionInput
 from sennit.registry import Registry
 
 

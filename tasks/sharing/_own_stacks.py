@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor, nn
+
 from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
-from torch import Tensor, nn
 
 
 class OwnStacks(Sharing):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from sennit.tasks.sharing._base import check_strength
 from sennit.tasks.sharing._task_networks import TaskNetworks
-from torch import Tensor
 
 
 class Soft(TaskNetworks):

@@ -6,13 +6,13 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from sennit.encoders.types import TapInfo
-from sennit.fusion import FusionInput
-from sennit.tasks.sharing._base import Sharing
-from sennit.tasks.sharing.stacks import Stack, build_stack
 from torch import Tensor, nn
 
+from sennit.encoders.types import TapInfo
+from sennit.fusion import FusionInput
 from sennit.named_modules import NamedModules
+from sennit.tasks.sharing._base import Sharing
+from sennit.tasks.sharing.stacks import Stack, build_stack
 
 TRUNK = "trunk"
 

@@ -6,12 +6,13 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import Tensor, nn
+
 from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks._base import Stack, build_stack
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
 from sennit.tasks.sharing.tree import Tree, branches, unbranched
-from torch import Tensor, nn
 
 
 @register_sharing("adaptive")

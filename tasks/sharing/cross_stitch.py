@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.taps import broadcast_channels
 from sennit.encoders.types import TapInfo
 from sennit.tasks.sharing._base import register_sharing
 from sennit.tasks.sharing._task_networks import TaskNetworks, Unit, check_lr_multiplier, check_share
-from torch import Tensor, nn
 
 
 class StitchUnit(Unit):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor, nn
+
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks import build_stack
-from torch import Tensor, nn
 
 
 @register_sharing("hard")

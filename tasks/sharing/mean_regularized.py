@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.tasks.sharing._base import check_strength, register_sharing
 from sennit.tasks.sharing.hard import Hard
-from torch import Tensor, nn
 
 
 @register_sharing("mean_regularized")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import Tensor, nn
+
 from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
 from sennit.tasks.sharing.stacks.mixing import Gates, mix
-from torch import Tensor, nn
 
 
 @register_sharing("mmoe")

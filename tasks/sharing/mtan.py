@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from sennit.fusion import FusionInput
-from sennit.tasks.sharing._base import Sharing, register_sharing
-from sennit.tasks.sharing.stacks import build_stack
 from torch import Tensor, nn
 
+from sennit.fusion import FusionInput
 from sennit.named_modules import NamedModules
+from sennit.tasks.sharing._base import Sharing, register_sharing
+from sennit.tasks.sharing.stacks import build_stack
 
 
 class TaskAttention(nn.Module):

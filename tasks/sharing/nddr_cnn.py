@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
 from sennit.encoders.taps import as_tokens
 from sennit.encoders.types import TapInfo
 from sennit.tasks.sharing._base import register_sharing
 from sennit.tasks.sharing._task_networks import TaskNetworks, Unit, check_share
 from sennit.tasks.sharing.cross_stitch import convex
-from torch import Tensor, nn
 
 
 class NDDRUnit(Unit):

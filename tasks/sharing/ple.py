@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor, nn
+
 from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
 from sennit.tasks.sharing.cgc import Extraction, check_counts
 from sennit.tasks.sharing.stacks._base import ONE_BLOCK
-from torch import Tensor, nn
 
 
 @register_sharing("ple")

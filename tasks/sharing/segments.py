@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch import Tensor, nn
+
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
 from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import Sharing, register_sharing
-from torch import Tensor, nn
 
 
 @register_sharing("segments")

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.encoders.types import TapInfo
 from sennit.fusion import FusedEncoder
 from sennit.tasks.sharing._base import check_strength, register_sharing
 from sennit.tasks.sharing._task_networks import TRUNK, TaskNetworks, Unit, check_lr_multiplier, check_share
 from sennit.tasks.sharing.cross_stitch import convex
 from sennit.tasks.sharing.stacks import Stack
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class SluiceUnit(Unit):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from sennit.tasks.sharing._base import register_sharing
 from sennit.tasks.sharing._soft import Soft
-from torch import Tensor
 
 
 @register_sharing("soft_l2")

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from sennit.tasks.sharing._base import check_strength, register_sharing
-from sennit.tasks.sharing._own_stacks import OwnStacks
 from torch import Tensor
 from torch.nn import functional as F
+
+from sennit.tasks.sharing._base import check_strength, register_sharing
+from sennit.tasks.sharing._own_stacks import OwnStacks
 
 
 @register_sharing("soft_orthogonality")

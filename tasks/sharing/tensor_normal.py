@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from sennit.fusion import FusionInput
 from sennit.tasks.sharing._base import register_sharing
 from sennit.tasks.sharing._own_stacks import OwnStacks
 from sennit.tasks.sharing.flip_flop import energy, flip_flop
-from torch import Tensor, nn
 
 
 class Covariances(nn.Module):

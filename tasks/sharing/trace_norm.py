@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from sennit.tasks.sharing._base import register_sharing
-from sennit.tasks.sharing._soft import Soft
 from torch import Tensor
 
 from sennit.registry import unknown_name
+from sennit.tasks.sharing._base import register_sharing
+from sennit.tasks.sharing._soft import Soft
 
 UNFOLDINGS = ("last", "tucker", "tensor_train")
 

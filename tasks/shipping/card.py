@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingface_hub import ModelCardData
+
 from sennit.encoders._base import Encoder
 from sennit.tasks._base import Task
 
@@ -24,13 +25,13 @@ model = MultiTaskModel.from_pretrained("{source}")
 answer = model.predict({{{inputs}}})
 ```
 
-`...` stands for a raw value, as above; any modality but one may be left out. Give a list of such mappings for
-many samples. Preprocessing is part of the model.
+`...` stands for a raw value, as above; all modalities except one may be left out. Give a list of
+such mappings for many samples. Preprocessing is part of the model.
 """
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a card may be written there: there is none yet, or one of this library."""
+    """Return whether a card may be written: there is none yet, or one of this library."""
     return not path.is_file() or _MARK in path.read_text(encoding="utf-8", errors="replace")
 
 
@@ -41,13 +42,13 @@ def model_card(
     license: str | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> str:
-    """The card as Markdown, with the hub's metadata at its head.
+    """Return the card as Markdown, with the hub's metadata at its head.
 
     Args:
-        model: What it is about.
-        source: What to give to ``from_pretrained``.
-        license: As the hub names it; left out when None.
-        metrics: Figures to show, if any.
+        model: Model that the card describes.
+        source: Argument of ``from_pretrained`` in the example.
+        license: Hub's name of the license; left out when None.
+        metrics: Metrics to show, if any.
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
@@ -92,8 +93,9 @@ def model_card(
 def _inputs(model: Network, leaves: Mapping[str, Encoder]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, encoder in leaves.items():
-        own = model.transforms.get(name)
-        used = [t["name"] for t in (*own.config["augment"], *own.config["always"])] if own else []
+        transforms = model.transforms.get(name)
+        config = transforms.config if transforms else {"augment": [], "always": []}
+        used = [t["name"] for t in (*config["augment"], *config["always"])]
         called = str(encoder.config.get("model_name", ""))  # a family's name ends in "/"
         rows.append((name, encoder.registry_name + called, encoder.raw_samples, ", ".join(used) or "none"))
     return rows

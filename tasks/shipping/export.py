@@ -5,37 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from sennit.data import View
-from sennit.tasks.model.model import MultiTaskModel
-from sennit.tasks.shipping.fixed_modalities import FixedModel, mask_of
-from sennit.tasks.shipping.trial_inputs import Inputs, examples
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from sennit.data import View
 from sennit.registry import unknown_name
+from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.shipping.fixed_modalities import FixedModel, mask_of
+from sennit.tasks.shipping.trial_inputs import Inputs, examples
 
 
 def export_program(
     model: MultiTaskModel, *, modalities: Sequence[str] | None = None, example: View | None = None
 ) -> ExportedProgram:
-    """A model as one graph without Python, for samples that have the same modalities.
+    """Export a model as one graph without Python, for samples that have the same modalities.
 
-    ``program.module()`` takes one mapping: the tensors of the modalities, as `Batch.inputs` holds them,
-    and for each sequence its mask ``<modality>_mask`` (True = valid). It gives a tensor a task: what
-    `Task.scores` gives, that is probabilities, or the values of a regression. Batches may have any size
-    and sequences any length; images have the size of the example where an operation needs that.
-    Preprocessing is not part of it: ``model.preprocessing()`` and ``model.collate`` make the tensors.
-    Source: `torch.export`; ``torch.export.save(program, "model.pt2")`` writes it.
+    ``program.module()`` takes one mapping: the tensors of the modalities, as `Batch.inputs` holds them, and
+    for each sequence its mask ``<modality>_mask`` (True = valid). It returns a tensor for each task: that
+    of `Task.scores`, probabilities or the values of a regression. Batches may have any size, and sequences
+    any length; images have the size of the example where an operation needs that. Preprocessing is not part
+    of it: ``model.preprocessing()`` and ``model.collate`` make the tensors. Source: `torch.export`;
+    ``torch.export.save(program, "model.pt2")`` writes it.
 
     Args:
-        model: Stays as it is; exported in float32 and eval mode, for the CPU.
-        modalities: Those that every sample has; the others are absent. All when None.
-        example: A batch as the model sees them, on which graph and model are compared; made up from the
+        model: Model, exported in float32 and evaluation mode for the CPU; it stays as it is.
+        modalities: Modalities that every sample has; the others are absent. All when None.
+        example: Batch as the model sees them, on which graph and model are compared; made up from the
             encoders' input specs when None.
 
     Raises:
-        ValueError: An unknown modality, or a model of which no graph can be made; the reason is given.
-        RuntimeError: The graph does not give the model's answers; the largest difference is given.
+        ValueError: An unknown modality, or a model that cannot be traced; the reason is given.
+        RuntimeError: The graph's answers differ from the model's; the largest difference is given.
 
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
@@ -54,15 +54,15 @@ def export_program(
 def checked_program(
     model: MultiTaskModel, modalities: Sequence[str] | None, example: View | None
 ) -> tuple[ExportedProgram, FixedModel, list[tuple[Inputs, Inputs]]]:
-    """The program, the model that it is made of, and pairs of inputs and that model's answers."""
-    known = model.fused_encoder.modalities
-    chosen = known if modalities is None else tuple(modalities)
+    """Return the program, the model that it is made of, and pairs of inputs and that model's answers."""
+    available = model.fused_encoder.modalities
+    chosen = available if modalities is None else tuple(modalities)
     for name in chosen:
-        if name not in known:
-            raise unknown_name("modality", name, known)
+        if name not in available:
+            raise unknown_name("modality", name, available)
     if not chosen:
-        raise ValueError(f"`modalities` should name one or more of {list(known)}. Found none.")
-    fixed = FixedModel(model, tuple(m for m in known if m in chosen))
+        raise ValueError(f"`modalities` should name one or more of {list(available)}. Found none.")
+    fixed = FixedModel(model, tuple(m for m in available if m in chosen))
     trials = _trials(fixed, example)
     fixed.leave_out()
     program = _trace(fixed, trials[0][0])
@@ -109,9 +109,9 @@ def compare(
         RuntimeError: They differ by more than 1e-4, absolute and relative; the largest difference is given.
     """
     for inputs, expected in trials:
-        found = run(inputs)
+        answers = run(inputs)
         for task, want in expected.items():
-            difference = (found[task] - want).abs()
+            difference = (answers[task] - want).abs()
             if not bool((difference <= 1e-4 + 1e-4 * want.abs()).all()):  # NaN is not
                 raise RuntimeError(
                     f"{what} should give the model's answers. Found a difference of up to "
@@ -120,7 +120,7 @@ def compare(
 
 
 def reason(error: BaseException) -> str:
-    """The message of the first of a chain of errors, without what follows its first paragraph."""
+    """Return the first paragraph of the message of the first error in a chain."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).strip().partition("\n\n")[0].split())

@@ -7,29 +7,30 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data import View
 from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from sennit.tasks.model.model import MultiTaskModel
 
 
 def mask_of(modality: str) -> str:
-    """What the mask of a sequence is called among the inputs."""
+    """Return the name of a sequence's mask among the inputs."""
     return f"{modality}_mask"
 
 
 class FixedModel(nn.Module):
-    """A copy of a model that is given the same modalities of every sample, and no others.
+    """A copy of a model for samples that all have the same modalities, and no others.
 
     Args:
-        model: Copied to the CPU, in float32 and eval mode.
-        modalities: Those that every sample has.
+        model: Model, which is copied to the CPU, in float32 and evaluation mode.
+        modalities: Modalities that every sample has.
 
     Shape:
         Inputs by modality, and for each sequence its mask ``<modality>_mask`` ``[B, T]``; outputs by
-        task, what `Task.scores` gives: probabilities of a classification, values of a regression.
+        task, those of `Task.scores`: probabilities of a classification, values of a regression.
     """
 
     def __init__(self, model: MultiTaskModel, modalities: tuple[str, ...]) -> None:
@@ -41,12 +42,12 @@ class FixedModel(nn.Module):
         self._view = View.of({"": torch.zeros(1)})
 
     def names(self) -> list[str]:
-        """The names of the inputs, in their order."""
+        """Return the names of the inputs, in their order."""
         return [n for m in self.modalities for n in (m, mask_of(m))[: 1 + self.specs[m].sequence]]
 
     @torch.no_grad()
     def reference(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the model says, by the path that it takes in training and prediction."""
+        """Return the model's answers by the path of training and prediction."""
         fields = self._fields(inputs)
         return self._scores(View.of(fields["inputs"], masks=fields["masks"], present=fields["present"]))
 
@@ -65,7 +66,7 @@ class FixedModel(nn.Module):
         return {t: self.net.tasks[t].scores(out.logits) for t, out in self.net(view).items()}
 
     def _fields(self, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """What a `View` is made of in which the other modalities are absent."""
+        """Return the fields of a `View` in which the other modalities are absent."""
         size = inputs[self.modalities[0]].shape[0]
         x, masks, present = {}, {}, {}
         for name, spec in self.specs.items():
@@ -79,7 +80,7 @@ class FixedModel(nn.Module):
 
 
 class _Absent(StagedEncoder):
-    """Stands in the place of an encoder whose modality no sample has."""
+    """A stand-in for an encoder whose modality no sample has."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()

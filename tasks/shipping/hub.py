@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
 from sennit.tasks.shipping.saving import ASSETS, CONFIG, WEIGHTS, save
 

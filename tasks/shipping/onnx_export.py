@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
 from sennit.data import View
+from sennit.extras import require
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.shipping.export import checked_program, compare, reason
 from sennit.tasks.shipping.trial_inputs import Inputs
-from torch import Tensor
-
-from sennit.extras import require
 
 
 def export_onnx(
@@ -25,23 +25,24 @@ def export_onnx(
     modalities: Sequence[str] | None = None,
     example: View | None = None,
 ) -> None:
-    """A model as an ONNX file, for samples that have the same modalities.
+    """Write a model as an ONNX file, for samples that have the same modalities.
 
     Inputs and outputs are named as those of `export_program`; the model's ``config``, with the names of
     the classes, is in the file's metadata under ``sennit``. A model above 2 GB puts its weights beside the
-    file, in ``<name>.data``. What was at ``path`` stays until the new file is whole and checked.
+    file, in ``<name>.data``. An older file at ``path`` stays until the new one is complete and checked.
+
     Source: ``torch.onnx`` and ONNX Runtime, which runs the check.
 
     Args:
-        model: As in `export_program`.
-        path: Of the file; its folder is made if it is not there.
-        modalities: As in `export_program`.
-        example: As in `export_program`.
+        model: Model to export, as for `export_program`.
+        path: File; its folder is created where it does not exist.
+        modalities: Modalities that every sample has, as for `export_program`.
+        example: Batch for the comparison, as for `export_program`.
 
     Raises:
         ValueError: As `export_program`; an operation that ONNX or its runtime does not have; an input
             and an output of the same name.
-        RuntimeError: ONNX Runtime does not give the model's answers.
+        RuntimeError: The answers of ONNX Runtime differ from the model's.
         OSError: The file cannot be written.
         ImportError: The extra ``onnx`` is not installed.
 
@@ -87,8 +88,8 @@ def export_onnx(
             raise ValueError(f"the model cannot be written as ONNX: {reason(error)}") from error
 
         def run(inputs: Inputs) -> Inputs:
-            found = session.run(outputs, {n: inputs[n].numpy() for n in names})
-            return {t: torch.from_numpy(x) for t, x in zip(outputs, found, strict=True)}
+            answers = session.run(outputs, {n: inputs[n].numpy() for n in names})
+            return {t: torch.from_numpy(x) for t, x in zip(outputs, answers, strict=True)}
 
         compare("ONNX Runtime", run, trials)
         for part in sorted(Path(folder).iterdir(), reverse=True):  # weights first

@@ -1,4 +1,4 @@
-"""Save a model and make it again: config as JSON, weights as safetensors, nothing executed."""
+"""Saving and loading of models: config as JSON, weights as safetensors, nothing executed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
+
 from sennit.data import Transforms
 from sennit.fusion import FUSIONS, build_encoder
 from sennit.fusion.modality_dropout import ModalityDropout
+from sennit.registry import unknown_name
 from sennit.tasks._base import TASKS
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
 from sennit.tasks.weighting._base import WEIGHTINGS
-
-from sennit.registry import unknown_name
 
 if TYPE_CHECKING:
     from sennit.tasks.model.network import Network
@@ -40,9 +40,9 @@ def save(
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``assets/<modality>/`` and the card ``README.md``.
 
-    All is written beside the folder first and moved in at the end, so that a fault leaves what was
-    there. The weights carry the checksum of their config. A ``README.md`` that is not of this library
-    stays.
+    Everything is written beside the folder first and moved in at the end, so that a failure leaves an older
+    model as it was. The weights carry the checksum of their config. A ``README.md`` that is not of this
+    library stays.
 
     Raises:
         ValueError: A part of the model is of a class that is not registered; it is named.
@@ -86,7 +86,7 @@ def _write(model: Network, new: Path) -> None:
 
 
 def load(kind: type[M], folder: Path) -> M:
-    """Make the model that `save` wrote.
+    """Load the model that `save` wrote.
 
     Args:
         kind: Class of the model.
@@ -122,15 +122,15 @@ def load(kind: type[M], folder: Path) -> M:
             f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
             f"from one `save_pretrained`."
         )
-    encoders = {name: build_encoder(own) for name, own in config["encoders"]}
+    encoders = {name: build_encoder(part) for name, part in config["encoders"]}
     model = kind(
         encoders=encoders,
         fusion=FUSIONS.build(config["fusion"], encoders),
-        tasks={name: TASKS.build(own) for name, own in config["tasks"]},
+        tasks={name: TASKS.build(part) for name, part in config["tasks"]},
         sharing=SHARINGS.build(config["sharing"]),
         weighting=WEIGHTINGS.build(config["weighting"]),
         modality_dropout=ModalityDropout.from_config(config["modality_dropout"]),
-        transforms={name: Transforms(**own) for name, own in config["transforms"]},
+        transforms={name: Transforms(**options) for name, options in config["transforms"]},
     )
     try:
         load_model(model, str(folder / WEIGHTS), strict=True)
@@ -164,7 +164,7 @@ def _checksum(config: dict[str, Any]) -> str:
 
 
 def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The config of every part, however deep."""
+    """Yield the config of every part, however deep."""
     if "name" in config:
         yield config
     for value in config.values():

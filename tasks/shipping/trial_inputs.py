@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+
 from sennit.data import InputSpec, View
 from sennit.tasks.shipping.fixed_modalities import mask_of
-from torch import Tensor
 
 Inputs = dict[str, Tensor]
 
 
 def examples(specs: Mapping[str, InputSpec], modalities: Sequence[str], example: View | None) -> list[Inputs]:
-    """Several samples, and the last of them alone, without its padding.
+    """Return several samples, and the last of them alone, without its padding.
 
     Args:
-        specs: Of the modalities.
-        modalities: Those that every sample has.
-        example: Where the samples come from; made up when None.
+        specs: Input specs of the modalities.
+        modalities: Modalities that every sample has.
+        example: Source of the samples; made up when None.
 
     Raises:
         ValueError: The example lacks one of the modalities somewhere.
@@ -44,7 +45,7 @@ def _taken(specs: Mapping[str, InputSpec], example: View) -> Inputs:
         if spec.sequence:
             whole = torch.ones(x.shape[:2], dtype=torch.bool)
             taken[mask_of(name)] = example.masks[name].cpu() if name in example.masks else whole
-    # Of a single sample the graph would take its size for the only one there is.
+    # From a single sample the graph would take 1 for the only batch size.
     return {n: torch.cat([x, x]) if len(x) == 1 else x for n, x in taken.items()}
 
 
@@ -54,8 +55,8 @@ def _made_up(specs: Mapping[str, InputSpec], *, size: int = 3) -> Inputs:
     for name, spec in specs.items():
         shape = spec.absent_shape()
         if spec.sequence:
-            shape = (16 * shape[0], *shape[1:])  # of a few steps a graph would not take all lengths
-        # Both are ids of any vocabulary, and codes of any category.
+            shape = (16 * shape[0], *shape[1:])  # a graph traced on a few steps does not accept all lengths
+        # 0 and 1 are ids of any vocabulary, and codes of any category.
         made[name] = torch.randint(2, (size, *shape), generator=random).to(spec.dtype)
         if spec.allows_nan:
             made[name][torch.rand(made[name].shape, generator=random) < 0.2] = torch.nan

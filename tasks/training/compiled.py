@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
 from sennit.tasks.model.model import MultiTaskModel
 
 _COMPILED = ("encode", "fuse")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
 from sennit.tasks.training.checkpoints import Checkpoints
 
 _HINTS = (

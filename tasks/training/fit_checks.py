@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
-from sennit.data import ResumableLoader
-from sennit.tasks.model.model import MultiTaskModel
 
+from sennit.data import ResumableLoader
 from sennit.registry import unknown_name
+from sennit.tasks.model.model import MultiTaskModel
 
 # Options of a Trainer that `fit` sets, with its argument that decides on each.
 _SET_BY_FIT = {

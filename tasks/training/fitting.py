@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 from pytorch_lightning.loggers import Logger
+
 from sennit.tasks.training.checkpoints import Checkpoints, SafeCheckpointIO, choose_weights
 from sennit.tasks.training.compiled import compiled
 from sennit.tasks.training.console import interruptible, quiet, say

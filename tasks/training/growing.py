@@ -6,11 +6,12 @@ import copy
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.tasks.analysis.affinity import branch_affinity, group
 from sennit.tasks.sharing.adaptive import Adaptive
 from sennit.tasks.sharing.somp import somp
-from torch import Tensor
 
 if TYPE_CHECKING:
     from sennit.tasks.model.model import MultiTaskModel

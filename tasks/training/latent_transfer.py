@@ -6,18 +6,18 @@ import copy
 from collections.abc import Iterable, Iterator
 
 import torch
+from torch.nn import functional as F
+
 from sennit.data import View
 from sennit.encoders import Encoder
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.fusion.modality_dropout import ModalityDropout
+from sennit.modes import evaluating
+from sennit.registry import unknown_name
 from sennit.tasks._base import TASKS
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.tasks.weighting._base import WEIGHTINGS
-from torch.nn import functional as F
-
-from sennit.modes import evaluating
-from sennit.registry import unknown_name
 
 
 def latent_transfer(

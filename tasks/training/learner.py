@@ -7,7 +7,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
+
 from sennit.data import Batch
+from sennit.registry import check_part
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.boundary import check_boundary
@@ -28,9 +31,6 @@ from sennit.tasks.training.run_state import (
     torch_random_state,
 )
 from sennit.tasks.training.schedules import Schedule, check_schedule, make_schedule
-from torch import Tensor
-
-from sennit.registry import check_part
 
 
 class Learner(pl.LightningModule):
@@ -100,8 +100,7 @@ class Learner(pl.LightningModule):
             balancing.bind(list(model.tasks))
         self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
-        # What must be the same in a resumed run, in plain values.
-        self.options: dict[str, Any] = {
+        self.options: dict[str, Any] = {  # which a resumed run must have too
             "lr": lr,
             "weight_decay": weight_decay,
             "warmup": warmup,

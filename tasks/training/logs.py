@@ -12,11 +12,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
-from sennit.tasks.training.checkpoints import read_checkpoint
 from torch import Tensor
 
 from sennit.extras import require
 from sennit.registry import unknown_name
+from sennit.tasks.training.checkpoints import read_checkpoint
 
 
 def make_loggers(folder: Path | None, checkpoint: Path | None, extra: Sequence[Logger | str]) -> list[Logger]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch.optim import AdamW, Optimizer
+
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.parts import part_of_each
-from torch.optim import AdamW, Optimizer
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], Optimizer]
 """From parameter groups, with their learning rates and weight decays, to an optimizer."""

@@ -9,10 +9,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities import CombinedLoader
-from sennit.data import ResumableLoader
-from sennit.data.random_state import random_state, set_random_state
 from torch import Tensor
 from torch import distributed as dist
+
+from sennit.data import ResumableLoader
+from sennit.data.random_state import random_state, set_random_state
 
 
 def run_state(module: pl.LightningModule, options: dict[str, Any]) -> dict[str, Any]:

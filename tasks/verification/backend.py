@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+
+from sennit.registry import unknown_name
 from sennit.tasks.verification import _saving
 from sennit.tasks.verification._checks import array_of, check_embeddings, check_speakers
 from sennit.tasks.verification._linear import means_of, unit_length
@@ -16,8 +18,6 @@ from sennit.tasks.verification.calibration import Calibration
 from sennit.tasks.verification.cosine import cosine_scores
 from sennit.tasks.verification.lda import LDA
 from sennit.tasks.verification.plda import PLDA
-
-from sennit.registry import unknown_name
 
 Kind = Literal["cosine", "plda"]
 _MAX_SCORES = 2**23  # against the cohort, that are held at a time

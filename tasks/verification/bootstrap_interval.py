@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from sennit.tasks.verification._checks import array_of, check_trials
 from sennit.tasks.verification._sweep import Sweep, sweep
 from sennit.tasks.verification.det_curve import DetCurve

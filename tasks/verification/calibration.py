@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+
 from sennit.tasks.verification._checks import array_of, check_cost, check_trials
 
 

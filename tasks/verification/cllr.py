@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from sennit.tasks.verification._checks import check_trials
 from sennit.tasks.verification.det_curve import det_curve
 

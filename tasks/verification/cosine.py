@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from sennit.tasks.verification._checks import check_embeddings, check_pairs
 from sennit.tasks.verification._linear import bilinear, unit_length
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from sennit.tasks.verification._checks import check_cost, check_trials
 from sennit.tasks.verification._sweep import sweep
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from sennit.tasks.verification._checks import check_embeddings, check_speakers, check_trials
 from sennit.tasks.verification.det_curve import DetCurve
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from sennit.tasks.verification._checks import check_embeddings, check_speakers
 from sennit.tasks.verification._linear import diagonalise, means_of
 

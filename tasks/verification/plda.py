@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+
 from sennit.tasks.verification._checks import check_embeddings, check_pairs, check_speakers
 from sennit.tasks.verification._linear import bilinear, diagonalise, means_of
 from sennit.tasks.verification.lda import check_repeated

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from sennit.tasks._base import Task
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
 from sennit.registry import Registry
+from sennit.tasks._base import Task
 
 
 class Weighting(Configurable, nn.Module):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+
 from sennit.tasks._base import Task
 from sennit.tasks.weighting._adam import adam_step, add_adam_state
 from sennit.tasks.weighting._base import Weighting, register_weighting
-from torch import Tensor
 
 _EPSILON = 1e-8
 

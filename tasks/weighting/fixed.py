@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from sennit.tasks._base import Task
-from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
 
 from sennit.registry import unknown_name
+from sennit.tasks._base import Task
+from sennit.tasks.weighting._base import Weighting, register_weighting
 
 
 @register_weighting("fixed")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
+
+from sennit.tasks.weighting._base import Weighting, register_weighting
 
 _LEAST = 1e-8
 

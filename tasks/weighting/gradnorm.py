@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
+from torch import distributed as dist
+
 from sennit.tasks._base import Task
 from sennit.tasks.weighting._adam import adam_step, add_adam_state
 from sennit.tasks.weighting._base import Weighting, register_weighting
-from torch import Tensor
-from torch import distributed as dist
 
 _LEAST = 1e-3
 _EPSILON = 1e-8

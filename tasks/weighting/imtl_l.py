@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor, nn
+
 from sennit.tasks._base import Task
 from sennit.tasks.weighting._base import Weighting, register_weighting
-from torch import Tensor, nn
 
 
 @register_weighting("imtl_l")

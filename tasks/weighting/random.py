@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from sennit.tasks.weighting._base import Weighting, register_weighting
 from torch import Tensor
 from torch import distributed as dist
+
+from sennit.tasks.weighting._base import Weighting, register_weighting
 
 
 @register_weighting("random")

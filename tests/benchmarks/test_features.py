@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.encoders.features import MFCC, Fbank
 
 from benchmarks import features
 from benchmarks._harness import Result
+from sennit.encoders.features import MFCC, Fbank
 from tests.benchmarks.test_overhead import check_schema
 
 ROWS = [

@@ -9,10 +9,6 @@ from typing import Any
 import pytest
 import torch
 from matplotlib.figure import Figure
-from sennit.data import Batch, BatchDataset, View
-from sennit.encoders import create_encoder
-from sennit.fusion import FusedEncoder, create_fusion, list_fusions
-from sennit.tasks import Classification, MultiTaskModel
 
 from benchmarks import _fusion_runs, fusion_accuracy
 from benchmarks._fusion_data import DATA, DataSet, Part
@@ -20,6 +16,10 @@ from benchmarks._fusion_frozen import Remembered, encoded, numbered, read, write
 from benchmarks._fusion_plan import ALWAYS, BEST, FAMILY, STAGES, Case, alone, finalists, screened
 from benchmarks._fusion_results import SINGLE, best_single
 from benchmarks._fusion_runs import SIDES, accuracies, presence, train
+from sennit.data import Batch, BatchDataset, View
+from sennit.encoders import create_encoder
+from sennit.fusion import FusedEncoder, create_fusion, list_fusions
+from sennit.tasks import Classification, MultiTaskModel
 from tests.benchmarks.test_overhead import check_schema
 from tests.recipes.tiny import Tiny
 

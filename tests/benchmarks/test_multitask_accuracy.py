@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from sennit.tasks import list_balancings, list_sharings, list_weightings
 
 from benchmarks import multitask_accuracy
 from benchmarks._multitask_plan import BEST, SINGLE, Case, finalists, fixed_cases, screened
 from benchmarks._multitask_results import gains
 from benchmarks._multitask_runs import DATA, describe
 from benchmarks._screen import Trainings, run
+from sennit.tasks import list_balancings, list_sharings, list_weightings
 from tests.benchmarks.test_overhead import check_schema
 
 REFUSED = "mmoe"

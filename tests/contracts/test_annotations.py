@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from jaxtyping import TypeCheckError
+
 from sennit.encoders import EncoderOutput
 from sennit.fusion import FusionOutput
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.tasks import Classification, Learner, MultiLabel, Regression, create_balancing, list_balancings
 from sennit.tasks.balancing._base import BALANCINGS, LEVELS
 from sennit.tasks.balancing.balanced_loss import balanced_loss
@@ -13,7 +14,6 @@ from sennit.tasks.model.losses import active_tasks, task_losses, training_featur
 from sennit.testing import check_balancing
 from sennit.testing.gradients import assert_close_gradients, backward
 from sennit.testing.task_kit import check_config_round_trip
-
 from tests.parts import make_batch, make_model
 
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -9,14 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch._dynamo.testing import CompileCounter
+
 from sennit.data import InputSpec
 from sennit.encoders import Encoder, StagedEncoder, create_encoder, list_encoders, wrap
 from sennit.encoders.molecules_chemprop import molecule_rows
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing import encoder_kit as kit
-from torch import Tensor
-from torch._dynamo.testing import CompileCounter
-
 from tests.encoders import own_nets
 
 BATCH = 4

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
+
 from sennit.data import View
 from sennit.fusion import FusedEncoder, create_fusion, list_fusions
 from sennit.tasks import Classification, MultiTaskModel, Regression
 from sennit.testing import fusion_kit as kit
-from torch._dynamo.testing import CompileCounter
-
 from tests.parts import MODALITIES, every_subset_of, make_encoders, make_inputs, make_masks, make_view
 
 EXAMPLES: dict[str, dict[str, Any]] = {

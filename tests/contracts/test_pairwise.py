@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+
 from sennit.data import Batch
 from sennit.encoders import ENCODERS, list_encoders
 from sennit.fusion import FUSIONS, create_fusion, list_fusions
@@ -34,7 +35,6 @@ from sennit.tasks import (
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.losses import active_tasks
 from sennit.tasks.sharing._base import SHARINGS
-
 from tests.contracts.test_encoders import BATCH
 from tests.contracts.test_encoders import EXAMPLES as ENCODER_EXAMPLES
 

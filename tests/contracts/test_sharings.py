@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.tasks import Classification, MultiTaskModel, Regression, Sharing, create_sharing, list_sharings
 from sennit.tasks.model.losses import training_features
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.testing import fusion_kit, task_kit
-
 from tests.parts import make_batch, make_model
 
 STACK = {"stack": {"name": "mlp", "depth": 1, "dropout": 0.0}}

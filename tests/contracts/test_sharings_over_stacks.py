@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from sennit.data import Batch
 from sennit.encoders.types import Layout, TapInfo
 from sennit.tasks import (
@@ -25,8 +27,6 @@ from sennit.tasks.sharing._base import SHARINGS
 from sennit.tasks.sharing.stacks import Stack, list_stacks, register_stack
 from sennit.tasks.sharing.stacks._base import STACKS
 from sennit.testing import fusion_kit
-from torch import nn
-
 from tests.parts import make_batch, make_model
 
 OPTION = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.tasks.sharing.stacks import build_stack, create_stack, list_stacks
 
 EXAMPLES: dict[str, dict[str, Any]] = {

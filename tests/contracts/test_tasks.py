@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.tasks import (
     AAMSoftmax,
     AMSoftmax,
@@ -22,7 +24,6 @@ from sennit.tasks import (
 from sennit.tasks._base import TASKS
 from sennit.testing import check_task
 from sennit.testing.task_kit import check_config_round_trip
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from sennit.data import Batch
 from sennit.tasks import Classification, Learner, MultiTaskModel, Regression, create_balancing, create_sharing
 from sennit.tasks.balancing._base import LEVELS
 from sennit.testing.gradients import assert_close_gradients, backward
-from torch import Tensor, nn
-
 from tests.contracts.test_sharings import EXAMPLES
 from tests.parts import make_batch, make_model
 

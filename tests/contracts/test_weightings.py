@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from sennit.tasks import Classification, MultiLabel, Regression, Weighting, create_weighting, list_weightings
 from sennit.tasks.weighting._base import WEIGHTINGS
 from sennit.testing import check_weighting

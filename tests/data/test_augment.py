@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Generator, Tensor
+
 from sennit.data.augment.waveform import (
     AdditiveNoise,
     Augmentation,
@@ -26,7 +28,6 @@ from sennit.data.augment.waveform import (
     list_augments,
     musan,
 )
-from torch import Generator, Tensor
 
 RATE = 8000
 

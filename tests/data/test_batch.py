@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from sennit.data import Batch, BatchDataset, View
 from torch.utils.data import DataLoader
+
+from sennit.data import Batch, BatchDataset, View
 
 ABSENT = torch.tensor([True, False, True, False])
 X = torch.arange(8.0).view(4, 2)

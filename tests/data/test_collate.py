@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from sennit.data import Collate, InputSpec, TargetSpec
 from sennit.encoders import create_encoder
 from sennit.encoders.present_rows import encode_present_rows

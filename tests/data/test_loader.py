@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from pytorch_lightning.utilities import CombinedLoader
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
 import sennit.data.loader
 import sennit.data.order
 import sennit.data.stream
-import torch
-from pytorch_lightning.utilities import CombinedLoader
 from sennit.data import ResumableLoader
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 
 class Drawing(Dataset[list[float]]):

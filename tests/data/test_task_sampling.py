@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+
 import sennit.data.loader
 import sennit.data.task_sampling
-import torch
 from sennit.data import Batch, BatchDataset, TaskSamplingLoader
-
 from tests.data.test_loader import Drawing, Failing, Streaming, epoch, flat
 
 SIZES = {"a": 20, "b": 7, "c": 2}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from sennit.data import Preprocessing, ResumableLoader, Transforms
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion

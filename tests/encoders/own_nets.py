@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from sennit.encoders import EncoderOutput, pool
 from torch import Tensor, nn
+
+from sennit.encoders import EncoderOutput, pool
 
 
 class Steps(nn.Module):

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 import torchaudio
+
 from sennit.encoders import LogMelConvEncoder, create_encoder
 from sennit.encoders.features import LogMel, load_waveform
 

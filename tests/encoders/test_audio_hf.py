@@ -7,10 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sennit.encoders import ENCODERS, Encoder, HFAudioEncoder, HFTextEncoder, create_encoder
-from sennit.encoders.hf import HFFamily
-from sennit.encoders.present_rows import encode_present_rows
-from sennit.testing import encoder_kit as kit
 from torch._dynamo.testing import CompileCounter
 from transformers import (
     ASTConfig,
@@ -22,6 +18,11 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
     WhisperFeatureExtractor,
 )
+
+from sennit.encoders import ENCODERS, Encoder, HFAudioEncoder, HFTextEncoder, create_encoder
+from sennit.encoders.hf import HFFamily
+from sennit.encoders.present_rows import encode_present_rows
+from sennit.testing import encoder_kit as kit
 
 SMALL = {
     "hidden_size": 16,

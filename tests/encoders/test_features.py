@@ -17,11 +17,12 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.encoders.features import MFCC, Fbank, LogMel, load_waveform
-from sennit.encoders.features import frames as frame_functions
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 from torchaudio.compliance import kaldi
+
+from sennit.encoders.features import MFCC, Fbank, LogMel, load_waveform
+from sennit.encoders.features import frames as frame_functions
 
 FrontEnd = Fbank | MFCC
 DATA = os.environ.get("SENNIT_DATA")

@@ -4,8 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
+
 from sennit.encoders import ConvEncoder, TimmEncoder, create_encoder
 from sennit.encoders.taps import as_tokens
 
@@ -91,6 +93,23 @@ def test_timm_transformer_reads_the_size_it_was_made_for() -> None:
     assert all(p.grad is not None for p in encoder.parameters())
     with pytest.raises(ValueError, match=r"should have shape \[batch, 3, 32, 32\]"):
         encoder.input_spec.check("image", torch.zeros(1, 3, 48, 48))
+
+
+def test_a_timm_model_of_a_fixed_size_reads_images_as_timm_does() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    encoder = create_encoder("timm/vit_tiny_patch16_224")
+    config = timm.data.resolve_model_data_config(timm.create_model("vit_tiny_patch16_224"))
+    expected = timm.data.create_transform(**config, is_training=False)(Image.fromarray(pixels))
+    torch.testing.assert_close(encoder.to_tensor(Image.fromarray(pixels)), expected)
+    torch.testing.assert_close(encoder.to_tensor(pixels), expected)
+    # An array of floats cannot become a PIL image, whose resizing rounds and clips.
+    floats = encoder.to_tensor((pixels / 255).astype(np.float32))
+    assert float((floats - expected).abs().mean()) < 0.02
+
+
+def test_a_timm_model_of_a_fixed_size_reads_two_channels() -> None:
+    encoder = create_encoder("timm/vit_tiny_patch16_224", in_chans=2, image_size=32)
+    assert encoder.to_tensor(np.zeros((2, 40, 60), np.uint8)).shape == (2, 32, 32)
 
 
 @pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "convnext_atto", "crossvit_tiny_240"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from sennit.data import InputSpec
 from sennit.encoders import Encoder, EncoderOutput, MLPEncoder, TCNEncoder, create_encoder, wrap
 from sennit.testing import check_encoder
-from torch import Tensor, nn
-
 from tests.encoders import own_nets
 
 SERIES = [torch.randn(n, 3) for n in (5, 9, 2)]

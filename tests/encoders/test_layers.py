@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from sennit.encoders.layers.transformer import TransformerBlock, sinusoids
 from torch.nn import functional as F
+
+from sennit.encoders.layers.transformer import TransformerBlock, sinusoids
 
 
 def _norm(norm: torch.nn.LayerNorm, x: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sennit.encoders.molecules
 import torch
+
+import sennit.encoders.molecules
 from sennit.encoders import create_encoder
 from sennit.encoders.molecules import morgan_fingerprint, read_molecule
 from sennit.fusion import create_fusion

@@ -17,7 +17,6 @@ from sennit.encoders.molecules import read_molecule
 from sennit.encoders.molecules_chemprop import ChempropEncoder, _featurizer, molecule_rows
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel
-
 from tests.encoders.test_molecules import ASPIRIN
 
 CUBANE = "C12C3C4C1C5C2C3C45"  # 8 atoms, 12 bonds

@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.encoders.layers.pooling import Pooling, create_pooling, list_poolings
 from torch import Tensor
+
+from sennit.encoders.layers.pooling import Pooling, create_pooling, list_poolings
 
 DIM = 5
 each = pytest.mark.parametrize("name", list_poolings())

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
+
 from sennit.data.masking import masked_mean
 from sennit.encoders import create_encoder
 from sennit.encoders.present_rows import PresentRows, encode_present_rows
 from sennit.encoders.taps import as_tokens, pool
-from torch import nn
 
 PRESENT = torch.tensor([False, True, False])
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.encoders import ENCODERS, Encoder, create_encoder, list_encoders
 
 from sennit.configurable import Configurable
+from sennit.encoders import ENCODERS, Encoder, create_encoder, list_encoders
 from sennit.registry import Registry
 
 

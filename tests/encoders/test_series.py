@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from sennit.encoders import SeriesTransformerEncoder, TCNEncoder, create_encoder
 from torch.nn import functional as F
+
+from sennit.encoders import SeriesTransformerEncoder, TCNEncoder, create_encoder
 
 
 def test_tcn_stage_against_a_plain_loop() -> None:

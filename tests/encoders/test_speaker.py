@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.data import Batch
 from sennit.encoders import ECAPATDNNEncoder, Encoder, XVectorEncoder, create_encoder
 from sennit.encoders.layers.pooling import list_poolings
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel, create_sharing
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from tests.speechbrain_peer import speechbrain
 
 SMALL: dict[str, dict[str, Any]] = {

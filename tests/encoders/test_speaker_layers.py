@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
 from sennit.encoders.layers.se_res2net import Res2Net, SERes2NetBlock
 from sennit.encoders.layers.tdnn import TDNN
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 def pair(dim: int) -> tuple[MaskedBatchNorm, nn.BatchNorm1d]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from sennit.encoders import FTTransformerEncoder, MLPEncoder, create_encoder
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.layers.table import TableFeatures

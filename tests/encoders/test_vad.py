@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.encoders.features import MFCC, EnergyVAD, keep_speech
 from torch import Tensor
+
+from sennit.encoders.features import MFCC, EnergyVAD, keep_speech
 
 RATE, WINDOW, HOP = 8000, 200, 80
 

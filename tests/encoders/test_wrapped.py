@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from sennit.data import Batch, InputSpec
 from sennit.encoders import ENCODERS, create_encoder, factories, wrap
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel
-from torch import nn
-
 from tests.encoders import own_nets
 
 OWN = "tests.encoders.own_nets"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from sennit.data import View
 from sennit.encoders import EncoderOutput
 from sennit.encoders.layers.transformer import TransformerBlock, sinusoids
 from sennit.fusion import FusedEncoder, Fusion, create_fusion
 from sennit.testing import fusion_kit as kit
-from torch import Tensor, nn
-
 from tests.contracts.test_fusions import CHECKS
 from tests.parts import MODALITIES, every_subset_of, make_encoders, make_view
 

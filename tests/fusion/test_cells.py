@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from sennit.data import Batch, View
 from sennit.fusion import Cells, FusedEncoder, create_fusion
 from sennit.fusion.cell import ACTIVATIONS, create_operator, list_operators
@@ -15,7 +16,6 @@ from sennit.fusion.cell.genome import MERGES, Cell, Genome
 from sennit.tasks import Classification, MultiTaskModel, Regression, create_balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.testing import fusion_kit as kit
-
 from tests.contracts.test_fusions import CHECKS
 from tests.parts import MODALITIES, every_subset_of, make_encoders, make_view
 

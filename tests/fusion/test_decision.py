@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from torch import Tensor
 from torch.nn import functional as F
+
+from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 
 sizes = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+
 from sennit.fusion import (
     AdditiveRule,
     BoostedRule,
@@ -22,8 +24,6 @@ from sennit.fusion import (
     Rule,
     StackingRule,
 )
-from torch import Tensor
-
 from tests.fusion.test_decision import draw
 
 sizes = settings(max_examples=20, deadline=None, derandomize=True, database=None)

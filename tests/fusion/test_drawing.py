@@ -8,10 +8,10 @@ import shutil
 import subprocess
 
 import pytest
+
 from sennit.encoders import create_encoder
 from sennit.fusion import FusedEncoder, create_fusion, describe_fusion
 from sennit.fusion.decision.mulmix import MulMix
-
 from tests.contracts.test_fusions import EXAMPLES
 from tests.parts import MODALITIES, make_encoders
 

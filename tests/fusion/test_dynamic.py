@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from sennit.encoders import EncoderOutput, create_encoder
 from sennit.encoders.taps import pool
 from sennit.fusion import Dynamic, FusedEncoder, create_fusion
-
 from tests.parts import MODALITIES, make_encoders, make_view
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+
 from sennit.fusion import FusedEncoder, create_fusion
 from sennit.testing.fusion_kit import loss_of
-
 from tests.parts import make_encoders, make_model, make_view
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.encoders import EncoderOutput, create_encoder
 from sennit.fusion import FUSIONS, FusedEncoder, create_fusion, list_fusions
 from sennit.fusion.early.mutual_information import mutual_information
 from sennit.tasks import Learner, MultiTaskModel, fit
 from sennit.testing import fusion_kit as kit
-from torch import Tensor
-
 from tests.contracts.test_fusions import CHECKS, make_fused
 from tests.parts import MODALITIES, make_batch, make_model, make_view
 

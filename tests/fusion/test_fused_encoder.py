@@ -6,8 +6,8 @@ import json
 
 import pytest
 import torch
-from sennit.fusion import FusedEncoder, create_fusion
 
+from sennit.fusion import FusedEncoder, create_fusion
 from tests.parts import MODALITIES, make_encoders, make_inputs, make_masks, make_view
 
 

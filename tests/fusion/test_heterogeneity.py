@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.encoders import create_encoder
 from sennit.fusion import Heterogeneity, create_fusion, interaction_heterogeneity, modality_heterogeneity
 from sennit.fusion.analysis.heterogeneity import Data
 from sennit.fusion.analysis.transfer_probe import TransferProbe
 from sennit.tasks import Classification, Regression
-from torch import Tensor
 
 
 def shapes(size: int, seed: int) -> Data:

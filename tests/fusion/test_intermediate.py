@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.encoders import EncoderOutput, create_encoder
 from sennit.encoders.types import TapInfo
 from sennit.fusion import FusedEncoder, create_fusion
 from sennit.fusion.intermediate.mmtm import TransferUnit
-from torch import Tensor
-
 from tests.parts import MODALITIES, make_encoders, make_view
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+
 from sennit.encoders import Encoder, EncoderOutput, create_encoder
 from sennit.fusion import Fusion, create_fusion
-from torch import Tensor
 
 sizes = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 dims = st.lists(st.integers(1, 4), min_size=1, max_size=3)

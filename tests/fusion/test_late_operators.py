@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
+
 from sennit.encoders import EncoderOutput
 from sennit.fusion import Fusion, FusionOutput, create_fusion, list_fusions
 from sennit.fusion.late.contraction import Contraction, partition
-from torch import Tensor, nn
-
 from tests.fusion.test_late import make_encoders, pooled, run
 
 sizes = settings(max_examples=15, deadline=None, derandomize=True, database=None)

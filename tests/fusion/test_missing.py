@@ -12,11 +12,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sennit.data import View
 from sennit.fusion import ModalityDropout
 from sennit.fusion.missing import MissingTokens, SubsetLog
 from sennit.tasks import MultiTaskModel
-
 from tests.parts import make_batch, make_model, make_view
 
 M = ("a", "b", "c")

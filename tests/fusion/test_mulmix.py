@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from sennit.encoders import EncoderOutput
 from sennit.fusion import BoostedRule, FusionOutput, LearnedWeightsRule, MulMix, create_fusion
 from sennit.fusion.decision.mulmix import pruned_subsets
 from sennit.tasks import Classification, CrossStitch, MultiLabel, MultiTaskModel, Regression
 from sennit.tasks.model.parts import model_parts
-from torch import Tensor
-from torch.nn import functional as F
-
 from tests.fusion.test_late import make_encoders
 from tests.parts import MODALITIES, make_batch, make_model, subsets
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.fusion import create_fusion, list_fusions
 
+from sennit.fusion import create_fusion, list_fusions
 from tests.parts import make_encoders
 
 LEAST_ONE = {

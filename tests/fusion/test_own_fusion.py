@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import FUSIONS, Fusion, FusionInput, FusionOutput, create_fusion, register_fusion
 from sennit.testing import check_fusion
-from torch import Tensor, nn
 
 
 class Halves(Fusion):

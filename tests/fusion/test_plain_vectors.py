@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.encoders import EncoderOutput, create_encoder
 from sennit.fusion import FUSIONS, Fusion, FusionOutput, create_fusion, list_fusions
 from sennit.testing import fusion_kit as kit
-from torch import Tensor
-
 from tests.contracts.test_fusions import EXAMPLES
 from tests.parts import make_encoders
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.data import View
 from sennit.encoders import EncoderOutput, create_encoder
 from sennit.fusion import CorrelatedLayers, FusedEncoder, GrangerClusters, SimilarUnits, create_fusion
 from sennit.fusion.analysis.granger import granger_distance, granger_test
 from sennit.fusion.analysis.similarity import activation_correlation, correlations, groups_by_distance
 from sennit.tasks import MultiTaskModel, Regression
-from torch import Tensor
-
 from tests.parts import make_encoders, make_present
 
 

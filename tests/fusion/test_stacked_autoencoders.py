@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from sennit.encoders import EncoderOutput
 from sennit.fusion import FusedEncoder, create_fusion
-
 from tests.parts import MODALITIES, make_encoders, make_present, make_view
 
 

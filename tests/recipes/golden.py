@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+
 from sennit.recipes.avdigits import recipe as avdigits
 from sennit.recipes.avdigits.config import Config as AVDigitsConfig
 from sennit.recipes.command_line import Options
@@ -32,7 +33,6 @@ from sennit.recipes.xvector.corpora import load as xvector_load
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.train import train as xvector_train
 from sennit.tasks import Learner
-
 from tests.encoders.test_molecules import letters
 from tests.recipes.synthetic import (
     first_letters,

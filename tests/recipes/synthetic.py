@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
 from sennit.recipes.avdigits.data import SAMPLE_RATE, SPEAKERS
 from sennit.recipes.avdigits.files import FSDD, MNIST
 from sennit.recipes.mosi.data import FILE, SIZES

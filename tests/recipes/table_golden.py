@@ -12,7 +12,6 @@ from sennit.recipes.table.config import Config
 from sennit.recipes.table.load import load_data
 from sennit.recipes.table.train import train
 from sennit.tasks import Learner
-
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
 FILE = Path(__file__).parent / "golden" / "table_first_losses.json"

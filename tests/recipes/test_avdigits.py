@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from sennit.data import BatchDataset
 from sennit.recipes.avdigits import data as avdata
 from sennit.recipes.avdigits import files as avfiles
@@ -22,7 +23,6 @@ from sennit.recipes.avdigits.noise import Render, leading_components, remove_ene
 from sennit.recipes.avdigits.recipe import RECIPE, SINGLE, single_task
 from sennit.recipes.harness import Splits
 from sennit.recipes.harness import job as harness_job
-
 from tests.recipes import golden
 from tests.recipes.synthetic import NUMBERS, idx, utterances, wav, write_archive, write_avdigits
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from sennit.recipes.harness.bootstrap import interval, replicates
 
 RNG = np.random.default_rng(0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from sennit.recipes.command_line import (
     Options,
     config_class,

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.ensemble import ExtraTreesClassifier
+
 from sennit.data import Batch
 from sennit.fusion import list_fusions
 from sennit.recipes.command_line import parse_options
@@ -34,8 +36,6 @@ from sennit.recipes.htad.data import (
     load,
 )
 from sennit.tasks import MultiTaskModel
-from sklearn.ensemble import ExtraTreesClassifier
-
 from tests.recipes import golden
 
 ROOT = Path(__file__).parents[2]

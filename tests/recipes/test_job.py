@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from sennit.data import Batch, BatchDataset
 from sennit.recipes.harness import Recipe, Splits
 from sennit.recipes.harness import job as harness_job
 from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
 from sennit.tasks import Learner, MultiTaskModel, evaluate
-
 from tests.recipes.tiny import RECIPE, Config, Tiny
 
 JOB = {"row": "gated", "protocol": "test", "seed": 0}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from sennit.data import BatchDataset
 from sennit.recipes.harness import Splits
 from sennit.recipes.harness import job as harness_job
@@ -16,7 +17,6 @@ from sennit.recipes.mosi.__main__ import main
 from sennit.recipes.mosi.config import Config
 from sennit.recipes.mosi.data import FILE, SIZES, load, splits, validation_rows
 from sennit.recipes.mosi.recipe import RECIPE
-
 from tests.recipes import golden
 from tests.recipes.synthetic import mosi_arrays, write_mosi
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from sennit.recipes import compare
 from sennit.recipes.command_line import Options, config_class, list_recipes, parse_options
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.harness.summary import summarise, waiting
 from sennit.recipes.harness.table import TableRow, columns_of
-
 from tests.recipes.tiny import RECIPE, Config, Tiny, main
 
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from sennit.data import ResumableLoader, TaskSamplingLoader
 from sennit.recipes.harness import Stopwatch
 from sennit.recipes.school.__main__ import main
@@ -18,7 +19,6 @@ from sennit.recipes.school.fitting import Scale, build, choose, make_loader, tra
 from sennit.recipes.school.recipe import RECIPE
 from sennit.recipes.school.references import REFERENCES
 from sennit.recipes.school.single import train_once
-
 from tests.recipes import golden
 from tests.recipes.synthetic import school_arrays, write_school
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.recipes.command_line import config_class, parse_options
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.table import TableDataset, write_shards
@@ -21,7 +22,6 @@ from sennit.recipes.table.load import load_data, open_subset
 from sennit.recipes.table.model import build_model
 from sennit.recipes.table.scales import TargetScales, fit_inputs
 from sennit.tasks import Learner, MultiTaskModel
-
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 from tests.recipes.table_golden import FILE, first_losses
 from tests.recipes.table_stamps import make_stamps

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import torch
 from PIL import Image
+
 from sennit.data import ResumableLoader
 from sennit.recipes.table import TableDataset
 from sennit.recipes.table.check import check_rows, write_bad_rows
@@ -21,7 +22,6 @@ from sennit.recipes.table.load import load_data, open_subset
 from sennit.recipes.table.model import build_model
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.schema import Schema
-
 from tests.recipes.table_files import RATE, SCHEMA, make_rows, write_csv, write_yaml
 
 Rows = list[dict[str, str]]

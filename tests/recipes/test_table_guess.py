@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from sennit.recipes.table.guess import guess_schema, write_guess
 from sennit.recipes.table.load import load_data
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.schema import read_schema
-
 from tests.recipes.table_files import RATE, make_rows, write_csv
 
 

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sennit.recipes.table.load import load_data
 from sennit.recipes.table.model import build_model
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.splits import SUBSETS, ColumnSplit, GroupSplit, RandomSplit
-
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.utils.data import DataLoader
+
 from sennit.data import ResumableLoader
 from sennit.recipes.table import Schema, ShardDataset, TableDataset, write_shards
 from sennit.recipes.table.model import build_model
-from torch.utils.data import DataLoader
-
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv
 
 PATTERN = "shards/train-{000000..000003}.tar"

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sennit.encoders.molecules
 import torch
+
+import sennit.encoders.molecules
 from sennit.data import Batch
 from sennit.recipes.tox21 import scaffolds
 from sennit.recipes.tox21.__main__ import main
@@ -23,7 +24,6 @@ from sennit.recipes.tox21.figures import figures, overall, predicted
 from sennit.recipes.tox21.fitting import separated, train
 from sennit.recipes.tox21.recipe import FOREST, RECIPE, SINGLE
 from sennit.recipes.tox21.scaffolds import murcko_scaffold, scaffold_split
-
 from tests.encoders.test_molecules import letters
 from tests.recipes import golden
 from tests.recipes.synthetic import first_letters, write_molecules

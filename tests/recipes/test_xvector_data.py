@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from sennit.data import Batch, Collate, InputSpec, TargetSpec
 from sennit.data.augment.waveform import Babble, Chain, OneOf, RandomGain, SpeedPerturbation
 from sennit.encoders import create_encoder

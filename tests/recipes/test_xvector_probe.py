@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.data import InMemory, read_corpus
 from sennit.recipes.xvector.network import build, encoder_of
@@ -14,7 +15,6 @@ from sennit.recipes.xvector.probes import majority, probe, shuffled
 from sennit.recipes.xvector.probing import CHANNELS, SPEEDS, Channel, EvenSpeed, Question, questions
 from sennit.recipes.xvector.saved import save_speaker_model
 from sennit.tasks.verification import Backend
-
 from tests.recipes.synthetic_voices import RATE, voice, write_voices
 from tests.recipes.test_xvector_recipe import SYSTEM, tiny
 

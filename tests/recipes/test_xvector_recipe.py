@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from sennit.data import View
 from sennit.data.augment.waveform import RandomGain
 from sennit.recipes.xvector import ranks
@@ -29,7 +30,6 @@ from sennit.recipes.xvector.scores import trials_of as trials_of_scores
 from sennit.recipes.xvector.sharing import check_parts
 from sennit.recipes.xvector.train import train
 from sennit.tasks.verification import Backend, DetCurve, bootstrap_interval, equal_error_rate, min_cllr
-
 from tests.recipes import golden
 from tests.recipes.synthetic_voices import RATE, write_voices
 

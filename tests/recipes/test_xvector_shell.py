@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from safetensors import safe_open
+
 from sennit.recipes.command_line import run_command
 from sennit.recipes.xvector import saved
 from sennit.recipes.xvector.__main__ import main
@@ -21,7 +22,6 @@ from sennit.recipes.xvector.reading import read_speech
 from sennit.recipes.xvector.saved import SpeakerModel, save_speaker_model
 from sennit.recipes.xvector.voices import Voices, read_voices
 from sennit.tasks.verification import Backend
-
 from tests.recipes.synthetic_voices import RATE, voice, write_voices
 from tests.recipes.test_xvector_recipe import SYSTEM, tiny
 

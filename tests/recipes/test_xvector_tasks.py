@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 import soundfile
 import torch
+
 from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.corpora import load
@@ -19,7 +20,6 @@ from sennit.recipes.xvector.network import build, encoder_of, make_sharing
 from sennit.recipes.xvector.report import labels_of
 from sennit.recipes.xvector.sharing import check_parts
 from sennit.recipes.xvector.train import train
-
 from tests.recipes.synthetic_voices import RATE, voice
 
 JOB = {"encoder": "xvector", "pooling": "statistics", "normalise": "utterance", "seed": 0}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder, create_encoder
 from sennit.recipes.command_line import Options, parse_options

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
+
 from sennit.fusion.cell import ACTIVATIONS, list_operators
 from sennit.fusion.cell.genome import MERGES, Genome
 from sennit.search.records import Evaluation, Proposal, Record

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable
 
 import numpy as np
+
 from sennit.encoders import create_encoder
 from sennit.fusion.cell.genome import Genome
 from sennit.search.population import propose

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder, create_encoder
 from sennit.search import BatchedEvaluator, Proposal, Space, TapCache, TrainingOptions, cache_taps
 from sennit.tasks import Classification, MultiLabel, Regression, Task
-from torch import Tensor, nn
 
 
 def make_encoders() -> dict[str, Encoder]:

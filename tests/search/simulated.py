@@ -12,10 +12,10 @@ from pathlib import Path
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
+
 from sennit.fusion.cell.genome import Genome
 from sennit.search.records import Evaluation, Proposal
 from sennit.search.space import Space
-
 from tests.search.landscape import Landscape, make_space
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.fusion.cell.genome import MERGES
 from sennit.search import TrainingOptions
 from sennit.search.batched.batched_candidates import BatchedCandidates
@@ -15,8 +17,6 @@ from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.plan import make_plan
 from sennit.tasks.model.losses import output_loss
-from torch import Tensor
-
 from tests.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
 
 STEPS, BATCH, COUNT = 6, 16, 24

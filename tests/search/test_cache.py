@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset, Collate, InputSpec, TargetSpec, Transforms
 from sennit.encoders import Encoder, EncoderOutput, TapInfo, create_encoder
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion import FusedEncoder, create_fusion
 from sennit.search.taps.cache_taps import TapCache, cache_taps
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
-
 from tests.disk import file_size_limit
 
 

@@ -11,6 +11,7 @@ from threading import Barrier
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
+
 from sennit.search.population import propose
 from sennit.search.strategies import create_strategy
 from sennit.search.study import optuna_tables
@@ -19,7 +20,6 @@ from sennit.search.study.connection import sqlite_url
 from sennit.search.study.history import History
 from sennit.search.study.storage import Store
 from sennit.search.study.trials import retry, templates
-
 from tests.search.landscape import make_space
 
 SPACE = make_space()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from sennit.search import count_costs, measure_latency_ms
-from sennit.search.batched.candidate import Candidate
 from torch.utils.flop_counter import FlopCounterMode
 
+from sennit.search import count_costs, measure_latency_ms
+from sennit.search.batched.candidate import Candidate
 from tests.search.problem import make_proposals, make_space, make_tasks
 
 

@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
+
 from sennit.fusion.cell.genome import Cell, Genome
 from sennit.search.report.genome_svg import genome_svg
 from sennit.search.report.genome_text import describe_genome
 from sennit.search.space import Space
-
 from tests.search.genomes import genomes
 
 SVG = "{http://www.w3.org/2000/svg}"

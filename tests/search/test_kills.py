@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
+
 from sennit.search.records import Record
 from sennit.search.strategies import create_strategy
 from sennit.search.study.connection import sqlite_url
 from sennit.search.study.run_search import run_search
-
 from tests.search.simulated import paid, read, simulated
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

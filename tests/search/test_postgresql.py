@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
+
 from sennit.search.strategies import create_strategy
 from sennit.search.study.run_search import run_search
 from sennit.search.study.storage import Store
-
 from tests.search.simulated import paid, read, simulated
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")

@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from sennit.search.strategies import create_strategy
 from sennit.search.study.run_search import run_search
-
 from tests.search.simulated import simulated
 
 

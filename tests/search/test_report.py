@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+
 from sennit.fusion.cell.genome import Genome
+from sennit.html_page import Grid, Heading, Picture
 from sennit.search.pareto import hypervolume, pareto_front
 from sennit.search.records import Evaluation, Record
 from sennit.search.report.runs import best_of, cost_of, front_of, hypervolumes, trained_of
 from sennit.search.report.search_report import summarise, write_search_report
-
-from sennit.html_page import Grid, Heading, Picture
 from tests.search.genomes import make_space, simulate
 
 SPACE = make_space(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.data import Batch, BatchDataset
 from sennit.fusion import Cells
 from sennit.search import SearchResult, list_strategies, search
 from sennit.tasks import AAMSoftmax, Classification, Consistency, MultiTaskModel, Task, Triplet
-
 from tests.search.problem import make_batch, make_encoders, make_space, make_tasks
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sennit.fusion.cell.genome import MERGES, Cell, Genome
 from sennit.search import Space
 from sennit.search.batched.candidate import Candidate
-
 from tests.search.problem import make_encoders, make_space, make_tasks
 
 SPACE = make_space()

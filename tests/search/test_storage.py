@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sennit.search.strategies import create_strategy
 from sennit.search.study.run_search import run_search
-
 from tests.disk import file_size_limit
 from tests.search.simulated import simulated
 

@@ -8,12 +8,12 @@ import math
 
 import numpy as np
 import pytest
+
 from sennit.encoders import create_encoder
 from sennit.search.population import propose
 from sennit.search.records import Evaluation, Proposal, Record
 from sennit.search.space import Space
 from sennit.search.strategies import create_strategy, list_strategies
-
 from tests.search.landscape import Landscape, make_space, run
 
 OPTIONS = {"mfas": {"pool": 64, "steps": 4}}

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sennit.search
 from optuna.trial import TrialState
+
+import sennit.search
 from sennit.search.population import propose
 from sennit.search.records import Record
 from sennit.search.strategies import create_strategy
@@ -27,7 +28,6 @@ from sennit.search.study.connection import sqlite_url
 from sennit.search.study.run_search import run_search
 from sennit.search.study.storage import Store
 from sennit.search.study.trials import templates
-
 from tests.search.landscape import make_space
 from tests.search.simulated import Simulated, paid, read, simulated
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from sennit.search import TrainingOptions
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
 from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.inheritance import inherit, store_weights
-
 from tests.search.problem import (
     make_caches,
     make_evaluator,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sennit.search.variation import crossover, mutate
 
+from sennit.search.variation import crossover, mutate
 from tests.search.landscape import make_space
 
 SPACES = [make_space(), make_space("abc", ("y", "z"), cells=2), make_space("a", cells=1)]

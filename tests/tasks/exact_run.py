@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.fusion import ModalityDropout
 from sennit.tasks import (
@@ -22,9 +25,6 @@ from sennit.tasks import (
     create_weighting,
     fit,
 )
-from torch import Tensor
-from torch.utils.data import Dataset
-
 from tests.parts import make_batch, make_model, make_view
 
 MODALITIES = ("table", "series")

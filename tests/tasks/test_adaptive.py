@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.data import Batch
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.tasks import Adaptive, Classification, Hard, Learner, MultiLabel, MultiTaskModel, Regression
@@ -21,8 +23,6 @@ from sennit.tasks.analysis.affinity import (
 from sennit.tasks.sharing import draw_tree, somp, tree_mermaid
 from sennit.tasks.sharing.tree import branches, unbranched
 from sennit.tasks.training.growing import grow, thin
-from torch import Tensor
-
 from tests.parts import make_batch, make_model
 
 SIZE = 12
@@ -304,7 +304,7 @@ def test_prediction_affinity_is_half_of_one_plus_the_correlation() -> None:
     mixed = make_model("gated", {"y": Classification(3), "z": Regression()}, sharing=Adaptive())
     with pytest.raises(ValueError, match=r"outputs of one size.*Found \{'y': 3, 'z': 1\}"):
         prediction_affinity(mixed, batches)
-    with pytest.raises(ValueError, match="`batches` should hold a batch or more"):
+    with pytest.raises(ValueError, match="`batches` should hold at least one batch"):
         prediction_affinity(model, [])
 
 

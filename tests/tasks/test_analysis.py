@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset, InputSpec
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import create_fusion
@@ -33,9 +36,6 @@ from sennit.tasks.analysis.sharing_figures import draw_covariances
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.gradient_conflicts import conflicts
 from sennit.tasks.model.losses import task_losses
-from torch import Tensor
-from torch.utils.data import DataLoader
-
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
     model, batches = quadratic(), partly_labelled()
     with pytest.raises(ValueError, match=r"`lr` should be more than 0\. Found 0"):
         inter_task_affinity(model, batches, lr=0)
-    with pytest.raises(ValueError, match=r"a batch or more"):
+    with pytest.raises(ValueError, match=r"should hold a batch with losses"):
         inter_task_affinity(model, [], lr=0.1)
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(ValueError, match=r"finite after a step of `lr`.*Lower it"):
@@ -226,7 +226,7 @@ def test_delta_m_is_the_surveys_mean_with_the_direction_of_each_metric() -> None
 @pytest.mark.parametrize(
     ("scores", "baselines", "says"),
     [
-        ({}, {}, "a task or more"),
+        ({}, {}, "at least one task"),
         ({"a": 0.5}, {"b": 0.5}, "unknown task"),
         ({"a": 0.5}, {"a": 0.0}, "a baseline more than 0"),
         ({"a": 0.5}, {"a": -0.2}, "a baseline more than 0"),
@@ -244,7 +244,7 @@ def test_a_gain_without_meaning_is_refused(
 def test_a_metric_without_a_direction_is_refused() -> None:
     from torchmetrics import MeanMetric
 
-    with pytest.raises(ValueError, match=r"say which way is better. Found None .* MeanMetric, of 'a'"):
+    with pytest.raises(ValueError, match=r"say which way is better. Found .* None in MeanMetric, of 'a'"):
         delta_m({"a": 1.0}, {"a": 1.0}, {"a": MeanMetric()})
 
 

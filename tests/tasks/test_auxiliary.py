@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sennit.fusion import FusedEncoder, create_fusion
-from sennit.tasks import Classification, MultiTaskModel, Regression
 from torch.nn import functional as F
 
+from sennit.fusion import FusedEncoder, create_fusion
+from sennit.tasks import Classification, MultiTaskModel, Regression
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model
 
 SIZE = 14

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset
 from sennit.tasks import (
     Balancing,
@@ -24,9 +27,6 @@ from sennit.tasks import (
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.losses import active_tasks, task_losses, training_features
 from sennit.testing.gradients import assert_close_gradients, backward
-from torch import Tensor
-from torch.utils.data import DataLoader
-
 from tests.parts import MODALITIES, make_batch, make_model, make_view
 from tests.tasks.training import make_trainer
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.tasks import create_balancing
 from sennit.tasks.balancing import IMTLG, MGDA, AlignedMTL, CAGrad, GradVac, NashMTL, UPGrad
-from torch import Tensor
 
 SIZES = [(2, 5), (3, 7), (4, 4), (5, 3), (7, 12)]
 """Tasks and length of their gradients; five in three dimensions are dependent."""

@@ -6,8 +6,9 @@ import math
 
 import pytest
 import torch
-from sennit.tasks import MultiLabel, Regression
 from torch import Tensor
+
+from sennit.tasks import MultiLabel, Regression
 
 SIZE, LABELS = 40, 5
 

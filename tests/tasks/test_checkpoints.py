@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.data import ResumableLoader
 from sennit.tasks import Classification, Learner, fit
 from sennit.tasks.training.checkpoints import SafeCheckpointIO, read_checkpoint
-
 from tests.disk import file_size_limit
 from tests.parts import make_model
 from tests.tasks.exact_run import make, run

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import (
@@ -20,8 +22,6 @@ from sennit.tasks import (
     start_from_single_tasks,
 )
 from sennit.tasks.analysis.sharing_figures import draw_mixing
-from torch import nn
-
 from tests.parts import make_batch, make_model
 
 MODALITIES = ("table", "series", "image")

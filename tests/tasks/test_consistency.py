@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 from pytorch_lightning.utilities import CombinedLoader
-from sennit.data import Batch, BatchDataset
-from sennit.tasks import Classification, Consistency, Learner, MultiTaskModel, PCGrad, Regression
-from sennit.tasks.balancing.balanced_loss import balanced_loss
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from sennit.data import Batch, BatchDataset
+from sennit.tasks import Classification, Consistency, Learner, MultiTaskModel, PCGrad, Regression
+from sennit.tasks.balancing.balanced_loss import balanced_loss
 from tests.parts import make_batch, make_model, make_view
 from tests.tasks.training import make_trainer
 

@@ -6,11 +6,11 @@ import copy
 
 import pytest
 import torch
+
 from sennit.encoders.types import TapInfo
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, CrossStitch, MultiTaskModel, Regression
 from sennit.tasks.sharing import StitchUnit
-
 from tests.parts import make_batch, make_encoders, make_model
 
 TASKS = ("y", "z")

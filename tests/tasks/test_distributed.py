@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch import multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
 from sennit.data import Batch
 from sennit.tasks import (
     Classification,
@@ -21,11 +26,6 @@ from sennit.tasks import (
 from sennit.tasks.balancing import GradVac
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.labelled_mean import any_rank, labelled_means
-from torch import Tensor, nn
-from torch import distributed as dist
-from torch import multiprocessing as mp
-from torch.nn.parallel import DistributedDataParallel
-
 from tests.parts import make_batch, make_model
 
 RANKS, SIZE, LIMIT_S = 2, 12, 90

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.data import Batch, BatchDataset
-from sennit.tasks import Classification, Learner, MultiLabel, Regression, evaluate
-from sennit.tasks.metrics import R2, Evaluator
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from sennit.data import Batch, BatchDataset
+from sennit.tasks import Classification, Learner, MultiLabel, Regression, evaluate
+from sennit.tasks.metrics import R2, Evaluator
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 

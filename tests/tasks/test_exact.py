@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.tasks.training.checkpoints import SafeCheckpointIO
 
+from sennit.tasks.training.checkpoints import SafeCheckpointIO
 from tests.tasks.exact_run import VARIANTS, run
 
 

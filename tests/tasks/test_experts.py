@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from sennit.tasks.sharing import CGC, PLE, Hard, MMoE, Sharing
 from sennit.tasks.sharing.stacks import MLPStack
 from sennit.tasks.sharing.stacks.batched import make_stacks, run_together
 from sennit.tasks.sharing.stacks.mixing import Gates, mix
-from torch import Tensor, nn
 
 TASKS, DIM, SIZE = ("a", "b", "c"), 6, 5
 STACK = {"name": "mlp", "depth": 1, "dropout": 0.0}

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from sennit.data import InputSpec, View
 from sennit.encoders import Encoder, EncoderOutput, create_encoder
 from sennit.fusion import FusedEncoder, create_fusion
@@ -22,8 +24,6 @@ from sennit.tasks import (
     export_onnx,
     export_program,
 )
-from torch import Tensor, nn
-
 from tests.contracts.test_encoders import EXAMPLES as ENCODERS
 from tests.contracts.test_fusions import EXAMPLES as FUSIONS
 from tests.parts import MODALITIES, STEPS, make_inputs, make_masks, make_model

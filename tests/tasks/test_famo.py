@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from sennit.data import Batch, BatchDataset
-from sennit.tasks import Classification, Learner, Regression, create_weighting
-from sennit.tasks.weighting import FAMO
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchjd import scalarization
 
+from sennit.data import Batch, BatchDataset
+from sennit.tasks import Classification, Learner, Regression, create_weighting
+from sennit.tasks.weighting import FAMO
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 

@@ -13,12 +13,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
-from sennit.data import Batch, BatchDataset
-from sennit.tasks import Fitted, Learner, evaluate, fit
-from sennit.tasks.training import make_schedule
 from torch.optim.lr_scheduler import LinearLR
 from torch.utils.data import DataLoader
 
+from sennit.data import Batch, BatchDataset
+from sennit.tasks import Fitted, Learner, evaluate, fit
+from sennit.tasks.training import make_schedule
 from tests.parts import make_batch, make_model
 from tests.tasks.test_training import SIZE, TASKS, load, make_data, table, train
 from tests.tasks.training import make_trainer

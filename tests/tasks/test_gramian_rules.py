@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
+
 from sennit.tasks.balancing.boundary import BoundaryGradients
 from sennit.tasks.balancing.gramian import (
     ConvRule,
@@ -23,10 +27,6 @@ from sennit.tasks.balancing.gramian import (
     register_rule,
 )
 from sennit.tasks.balancing.gramian._rule import RULES
-from torch import Tensor, nn
-from torch.nn.utils import parametrizations
-from torch.utils.checkpoint import checkpoint
-
 from tests.contracts.test_encoders import EXAMPLES
 
 TASKS = ["a", "b", "c"]

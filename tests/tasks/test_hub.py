@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
 from sennit.data import Transforms
 from sennit.encoders import create_encoder
 from sennit.fusion import FusedEncoder, create_fusion

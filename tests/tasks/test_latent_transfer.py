@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.data import View
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import FusedEncoder, create_fusion
 from sennit.tasks import Classification, CrossStitch, MultiTaskModel, Regression
 from sennit.tasks.training import latent_transfer
-from torch import Tensor
-
 from tests.parts import make_encoders, make_model
 
 

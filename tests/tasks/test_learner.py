@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset
 from sennit.tasks import (
     Classification,
@@ -20,9 +23,6 @@ from sennit.tasks import (
     Regression,
     create_weighting,
 )
-from torch import Tensor
-from torch.utils.data import DataLoader
-
 from tests.parts import MODALITIES, make_batch, make_model
 from tests.tasks.training import make_trainer
 

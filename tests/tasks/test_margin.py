@@ -10,12 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sennit.data import Batch
-from sennit.tasks import AAMSoftmax, AMSoftmax, Classification, MultiTaskModel, Triplet
-from sennit.tasks.metric._margin import MarginSoftmax
 from torch import Tensor
 from torch.nn import functional as F
 
+from sennit.data import Batch
+from sennit.tasks import AAMSoftmax, AMSoftmax, Classification, MultiTaskModel, Triplet
+from sennit.tasks.metric._margin import MarginSoftmax
 from tests.parts import make_model
 
 SIZES = {"classes": st.integers(2, 6), "seed": st.integers(0, 99)}

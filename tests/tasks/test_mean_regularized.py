@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sennit.tasks import Classification, Learner, MultiTaskModel, Regression, Task, create_sharing
 
+from sennit.tasks import Classification, Learner, MultiTaskModel, Regression, Task, create_sharing
 from tests.parts import make_batch, make_model
 
 SIZE, TASKS = 12, 4

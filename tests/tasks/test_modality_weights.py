@@ -8,12 +8,12 @@ import warnings
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.data import View
 from sennit.fusion import FusedEncoder, create_fusion
 from sennit.tasks import Classification, MultiLabel, MultiTaskModel, Regression
 from sennit.tasks.analysis import modality_weights
-from torch import Tensor
-
 from tests.contracts.test_fusions import EXAMPLES
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model, make_view
 

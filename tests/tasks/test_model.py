@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.data import Batch, View
 from sennit.fusion import create_fusion, list_fusions
 from sennit.tasks import (
@@ -21,7 +22,6 @@ from sennit.tasks import (
 )
 from sennit.testing import fusion_kit
 from sennit.testing.gradients import backward
-
 from tests.parts import MODALITIES, make_batch, make_encoders, make_inputs, make_model, make_view
 
 SIZE = 14

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 import torch
-from sennit.tasks import MTAN, Classification, Hard, Regression
 from torch import Tensor, nn
 
+from sennit.tasks import MTAN, Classification, Hard, Regression
 from tests.parts import make_batch, make_model
 
 TASKS = {"y": Classification(3), "z": Regression()}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion, list_fusions
 from sennit.tasks import Classification, CrossStitch, Hard, Learner, MultiTaskModel, Regression
-from torch.utils.data import DataLoader
-
 from tests.tasks.training import make_trainer
 
 NAMES = ("type", "keys", "a.b", "forward")

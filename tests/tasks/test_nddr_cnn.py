@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from sennit.encoders.types import TapInfo
 from sennit.tasks import Classification, Learner, Regression, create_sharing
 from sennit.tasks.sharing import NDDRUnit
-
 from tests.parts import make_batch, make_model
 
 SHAPES = {"BC": (4, 5), "BTC": (4, 3, 5), "BCHW": (4, 5, 3, 2)}

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
@@ -26,9 +29,6 @@ from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.gramian import Graph, conv, linear
 from sennit.tasks.model.losses import active_tasks
 from sennit.testing.gradients import assert_close_gradients, backward
-from torch import Tensor
-from torch.utils.data import DataLoader
-
 from tests.parts import make_batch, make_model
 from tests.tasks.test_balancing import CASES, head_parameters, one_task, read_by_y_alone, tasks, whole_batch
 from tests.tasks.training import make_trainer

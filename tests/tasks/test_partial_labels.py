@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from sennit.data import Batch
 from sennit.tasks import (
     Classification,
@@ -18,9 +21,6 @@ from sennit.tasks import (
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.testing.gradients import assert_close_gradients, backward
-from torch import Tensor
-from torch.nn import functional as F
-
 from tests.parts import make_batch, make_model
 
 SIZE = 12

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.tasks import Classification, CrossStitch, Learner, MultiTaskModel, Regression, fit
 from sennit.tasks.model.parts import model_parts
-
 from tests.parts import MODALITIES, make_batch, make_model
 from tests.tasks.training import make_trainer
 

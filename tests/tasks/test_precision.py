@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, Learner, MultiTaskModel
-from torch.utils.data import DataLoader
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from sennit.data import Transforms
 from sennit.data.collate import Collate
 from sennit.encoders import create_encoder

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from sennit.data import Batch
 from sennit.fusion import FusedEncoder, create_fusion, list_fusions
 from sennit.tasks import Classification, CrossStitch, MultiTaskModel, Regression
 from sennit.tasks.model.losses import task_losses, training_features
-
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model
 
 SIZE = 14

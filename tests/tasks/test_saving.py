@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
 from sennit.encoders import ENCODERS, create_encoder
 from sennit.encoders.tabular import MLPEncoder
 from sennit.fusion import FusedEncoder, LateConcat, create_fusion
@@ -25,7 +26,6 @@ from sennit.tasks import (
     create_weighting,
 )
 from sennit.tasks.shipping import saving
-
 from tests.contracts.test_fusions import EXAMPLES
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model, make_view
 

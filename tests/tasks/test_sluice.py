@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from sennit.encoders import create_encoder
 from sennit.encoders.types import TapInfo
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel, Regression, create_sharing
 from sennit.tasks.sharing import SluiceUnit
-from torch import Tensor
-
 from tests.parts import make_batch, make_model
 
 TASKS = {"y": Classification(3), "z": Regression()}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.tasks import Classification, Regression, create_sharing
 from sennit.tasks.sharing import TraceNorm, trace_norm
-
 from tests.parts import make_batch, make_model
 
 TASKS = {"y": Classification(3), "z": Regression(), "w": Regression(2)}

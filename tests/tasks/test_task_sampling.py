@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.data import Batch, BatchDataset, TaskSamplingLoader
 from sennit.tasks import Classification, Learner, MultiTaskModel, Regression, fit
-
 from tests.parts import make_inputs, make_model
 from tests.tasks.ranks import run_ranks
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
+
 from sennit.fusion import AdditiveRule
 from sennit.tasks import Classification, MultiLabel, Regression
-from torch.nn import functional as F
 
 
 def test_classification_is_the_cross_entropy_with_weights_and_smoothing() -> None:

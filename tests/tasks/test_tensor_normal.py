@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from sennit.data import BatchDataset
-from sennit.tasks import Classification, Learner, MultiTaskModel, Regression
-from sennit.tasks.sharing import SoftOrthogonality, TensorNormal, flip_flop, mode_product, negative_log_prior
-from sennit.tasks.sharing.soft_orthogonality import gram_distances
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 from torch.utils.data import DataLoader
 
+from sennit.data import BatchDataset
+from sennit.tasks import Classification, Learner, MultiTaskModel, Regression
+from sennit.tasks.sharing import SoftOrthogonality, TensorNormal, flip_flop, mode_product, negative_log_prior
+from sennit.tasks.sharing.soft_orthogonality import gram_distances
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
+
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.tasks import Classification, Fitted, Learner, Regression, fit
 from sennit.tasks.training.checkpoints import read_checkpoint
-from torch.utils.data import DataLoader
-
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sennit.tasks import Classification, Learner, MultiLabel, Regression, create_weighting
 from sennit.tasks.weighting import Uncertainty
-
 from tests.parts import make_batch, make_model
 
 TASKS = {"y": Classification(3), "z": Regression(), "w": MultiLabel(2)}

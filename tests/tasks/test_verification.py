@@ -14,6 +14,8 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sklearn.isotonic import IsotonicRegression
+
 from sennit.tasks.verification import (
     DetCurve,
     bootstrap_interval,
@@ -23,7 +25,6 @@ from sennit.tasks.verification import (
     min_cllr,
     min_dcf,
 )
-from sklearn.isotonic import IsotonicRegression
 
 METRICS: dict[str, Callable[[Any, Any], Any]] = {
     "eer": equal_error_rate,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+
 from sennit.tasks.verification import (
     Backend,
     Calibration,
@@ -28,7 +29,6 @@ from sennit.tasks.verification import (
     equal_error_rate,
     min_cllr,
 )
-
 from tests.disk import file_size_limit
 
 KINDS: list[dict[str, Any]] = [

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sennit.tasks.verification import LDA, PLDA, as_norm, cohort_statistics, cosine_scores
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from sennit.tasks.verification import LDA, PLDA, as_norm, cohort_statistics, cosine_scores
 
 # Fitted by `PLDA(rank_f=3, nb_iter=5000)` of speechbrain.processing.PLDA_LDA, version 1.1.2, on `voices()`;
 # scores by its `fast_PLDA_scoring` of `waves(2, 3, 0.3)` against `waves(4, 3, 0.5)`.

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
+from torchjd import scalarization
+
 from sennit.data import BatchDataset
 from sennit.tasks import (
     Classification,
@@ -22,9 +25,6 @@ from sennit.tasks import (
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.losses import task_losses, training_features
 from sennit.tasks.weighting import DWA, IMTLL, Fixed, Geometric, GradNorm, Random, RunningDeviation
-from torch.utils.data import DataLoader
-from torchjd import scalarization
-
 from tests.parts import make_batch, make_model
 from tests.tasks.training import make_trainer
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from sennit.data import BatchDataset, ResumableLoader
 from sennit.tasks import Classification, Consistency, Learner, MultiLabel, Regression, create_weighting, fit
 from sennit.tasks.training.checkpoints import SafeCheckpointIO
-
 from tests.parts import make_batch, make_model, make_view
 
 SIZE, JOINED, RANKS = 27, 8, 2

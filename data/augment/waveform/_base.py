@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from sennit.data.masking import zero_padding
 from torch import Generator, Tensor, nn
 
+from sennit.data.masking import zero_padding
 from sennit.registry import Registry
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from torch import Generator, Tensor
+
 from sennit.data.augment.waveform._base import (
     Augmentation,
     add_up,
@@ -13,7 +15,6 @@ from sennit.data.augment.waveform._base import (
     uniform,
 )
 from sennit.data.augment.waveform.clips import Clips
-from torch import Generator, Tensor
 
 
 @register_augment("additive_noise")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from torch import Generator, Tensor
+
 from sennit.data.augment.waveform._base import (
     Augmentation,
     add_up,
@@ -12,7 +14,6 @@ from sennit.data.augment.waveform._base import (
     take,
     uniform,
 )
-from torch import Generator, Tensor
 
 
 @register_augment("babble")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.data.augment.waveform._base import Augmentation, Augmented, register_augment
 from torch import Generator, Tensor
 
+from sennit.data.augment.waveform._base import Augmentation, Augmented, register_augment
 from sennit.named_modules import NamedModules
 
 

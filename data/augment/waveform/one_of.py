@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from sennit.data.augment.waveform._base import Augmentation, register_augment
 from torch import Generator, Tensor
 
+from sennit.data.augment.waveform._base import Augmentation, register_augment
 from sennit.named_modules import NamedModules
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Generator, Tensor
+
 from sennit.data.augment.waveform._base import Augmentation, register_augment, same_energy, take, uniform
 from sennit.data.augment.waveform.convolution import convolve
-from torch import Generator, Tensor
 
 
 @register_augment("random_filter")

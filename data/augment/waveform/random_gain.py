@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sennit.data.augment.waveform._base import Augmentation, check_range, register_augment, take, uniform
 from torch import Generator, Tensor
+
+from sennit.data.augment.waveform._base import Augmentation, check_range, register_augment, take, uniform
 
 
 @register_augment("random_gain")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import Generator, Tensor
+
 from sennit.data.augment.waveform._base import Augmentation, register_augment, same_energy, take
 from sennit.data.augment.waveform.clips import Clips
 from sennit.data.augment.waveform.convolution import convolve
-from torch import Generator, Tensor
 
 
 @register_augment("reverberation")

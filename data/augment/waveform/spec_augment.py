@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from sennit.data.masking import masked_mean
 from torch import Generator, Tensor, nn
+
+from sennit.data.masking import masked_mean
 
 
 class SpecAugment(nn.Module):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
-from sennit.data.augment.waveform._base import Augmentation, Augmented, check_waveforms, register_augment
-from sennit.data.masking import zero_padding
 from torch import Generator, Tensor
 
+from sennit.data.augment.waveform._base import Augmentation, Augmented, check_waveforms, register_augment
+from sennit.data.masking import zero_padding
 from sennit.extras import require
 
 

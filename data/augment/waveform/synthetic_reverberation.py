@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Generator, Tensor
+
 from sennit.data.augment.waveform._base import (
     Augmentation,
     check_range,
@@ -14,7 +16,6 @@ from sennit.data.augment.waveform._base import (
     uniform,
 )
 from sennit.data.augment.waveform.convolution import convolve
-from torch import Generator, Tensor
 
 
 @register_augment("synthetic_reverberation")

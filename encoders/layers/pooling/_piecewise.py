@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from sennit.encoders.layers._pieces import piece_size
-from sennit.encoders.layers.pooling._moments import FLOOR
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from sennit.encoders.layers._pieces import piece_size
+from sennit.encoders.layers.pooling._moments import FLOOR
 
 
 class PiecewiseMoments(torch.autograd.Function):

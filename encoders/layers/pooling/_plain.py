@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from sennit.data.masking import zero_padding
 from sennit.encoders.layers._pieces import in_pieces
 from sennit.encoders.layers.pooling._moments import moments
 from sennit.encoders.layers.pooling._piecewise import PiecewiseMoments
-from torch import Tensor
 
 
 def plain_statistics(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import zero_padding
 from sennit.encoders.layers.pooling._base import Pooling, register_pooling
 from sennit.encoders.layers.pooling._moments import attention, moments
-from torch import Tensor, nn
 
 
 @register_pooling("attentive_statistics")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
+
 from sennit.data.masking import zero_padding
 from sennit.encoders.layers.batch_norm import MaskedBatchNorm
 from sennit.encoders.layers.pooling._base import Pooling, register_pooling
 from sennit.encoders.layers.pooling._moments import attention, moments
 from sennit.encoders.layers.pooling._plain import plain_statistics
-from torch import Tensor, nn
 
 
 @register_pooling("channel_attentive_statistics")

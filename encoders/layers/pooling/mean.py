@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders.layers.pooling._base import Pooling, register_pooling
-from torch import Tensor
 
 
 @register_pooling("mean")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from sennit.encoders.layers.pooling._base import Pooling, register_pooling
 from sennit.encoders.layers.pooling._plain import plain_statistics
-from torch import Tensor
 
 
 @register_pooling("statistics")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
-from sennit.data import Batch
-from sennit.data.augment.waveform import Augmentation
 from torch import Generator
 
+from sennit.data import Batch
+from sennit.data.augment.waveform import Augmentation
 from sennit.registry import unknown_name
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sennit.recipes.xvector.data.recordings import Recordings
 from torch.utils.data import Dataset
 
+from sennit.recipes.xvector.data.recordings import Recordings
 from sennit.registry import unknown_name
 
 

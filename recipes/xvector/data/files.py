@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sennit.recipes.xvector.data.corpus import Corpus, Entry
 
 from sennit.extras import require
+from sennit.recipes.xvector.data.corpus import Corpus, Entry
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 _THREADS = 8

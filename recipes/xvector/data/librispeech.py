@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
-
 from sennit.registry import unknown_name
 
 

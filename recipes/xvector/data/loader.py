@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from sennit.data import ResumableLoader
 from sennit.data.order import BatchOrder, BatchRows, rank_and_world_size
 from sennit.recipes.xvector.data.chunks import Chunks

@@ -7,10 +7,10 @@ import io
 from pathlib import Path
 
 import numpy as np
-from sennit.recipes.xvector.data.corpus import Corpus, Entry
-from sennit.recipes.xvector.data.files import table_of
 
 from sennit.files import write_text
+from sennit.recipes.xvector.data.corpus import Corpus, Entry
+from sennit.recipes.xvector.data.files import table_of
 from sennit.registry import unknown_name
 
 _NEEDED = ("path", "speaker")

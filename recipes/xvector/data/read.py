@@ -12,7 +12,6 @@ from sennit.recipes.xvector.data.librispeech import read_librispeech
 from sennit.recipes.xvector.data.manifest import read_manifest
 from sennit.recipes.xvector.data.tree import read_tree
 from sennit.recipes.xvector.data.voxceleb import read_voxceleb
-
 from sennit.registry import unknown_name
 
 _IN_PARTS = {"librispeech": read_librispeech, "fsdd": read_fsdd}

@@ -6,9 +6,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from sennit.encoders.features import load_waveform
 from sennit.recipes.xvector.data.corpus import Corpus, Numbers
-from torch import Tensor
 
 
 class Recordings(Protocol):

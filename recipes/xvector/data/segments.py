@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
+
 from sennit.recipes.xvector.data.chunks import check_targets
 from sennit.recipes.xvector.data.corpus import Numbers
 from sennit.recipes.xvector.data.recordings import Recordings
-from torch.utils.data import Dataset
 
 
 class Segments(Dataset[dict[str, Any]]):

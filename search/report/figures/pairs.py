@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from sennit.search.records import Record
 from sennit.search.report.figures._style import front_label, short_label
 from sennit.search.report.runs import front_of

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge
+
 from sennit.tasks.balancing.gramian._graph import Graph, Use
 from sennit.tasks.balancing.gramian._task_gradients import TaskGradients
 from sennit.tasks.balancing.gramian.fallback import FallbackRule
-from torch import Tensor
-from torch.autograd.graph import GradientEdge
 
 Take = Callable[[Tensor], None]
 

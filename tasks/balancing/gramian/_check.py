@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from sennit.tasks.balancing.gramian._graph import Graph
 from torch import Tensor
+
+from sennit.tasks.balancing.gramian._graph import Graph
 
 
 def check_gramians(graph: Graph, gramians: Mapping[Tensor, Tensor], names: Mapping[int, str]) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sennit.tasks.balancing.boundary import BoundaryGradients
-from sennit.tasks.balancing.gramian._rule import RULES, Rule
-from sennit.tasks.balancing.gramian.fallback import FallbackRule
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node, get_gradient_edge
+
+from sennit.tasks.balancing.boundary import BoundaryGradients
+from sennit.tasks.balancing.gramian._rule import RULES, Rule
+from sennit.tasks.balancing.gramian.fallback import FallbackRule
 
 MOVES = {
     "AliasBackward0",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from functools import cached_property, reduce
 
 import torch
+from torch import Tensor
+
 from sennit.tasks.balancing.boundary import weighted_sum
 from sennit.tasks.balancing.gramian._graph import Use
 from sennit.tasks.balancing.gramian._rule import inner_products
 from sennit.tasks.balancing.gramian.fallback import FallbackRule
-from torch import Tensor
 
 
 class TaskGradients:

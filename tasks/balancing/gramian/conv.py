@@ -7,10 +7,11 @@ from math import prod
 from typing import Any
 
 import torch
-from sennit.tasks.balancing.gramian._rule import Rule, inner_products, register_rule
-from sennit.tasks.balancing.gramian.linear import products_by_rows, rows_are_cheaper
 from torch import Tensor
 from torch.nn import functional as F
+
+from sennit.tasks.balancing.gramian._rule import Rule, inner_products, register_rule
+from sennit.tasks.balancing.gramian.linear import products_by_rows, rows_are_cheaper
 
 
 @register_rule("ConvolutionBackward0", weight=1)

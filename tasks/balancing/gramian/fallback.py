@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sennit.tasks.balancing.gramian._rule import Rule
 from torch import Tensor
+
+from sennit.tasks.balancing.gramian._rule import Rule
 
 
 class FallbackRule(Rule):

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sennit.tasks.balancing.gramian._rule import Rule, inner_products, register_rule
 from torch import Tensor
+
+from sennit.tasks.balancing.gramian._rule import Rule, inner_products, register_rule
 
 
 @register_rule("MmBackward0", weight=1)

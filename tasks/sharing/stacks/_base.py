@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sennit.encoders.types import TapInfo
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
+from sennit.encoders.types import TapInfo
 from sennit.registry import Registry
 
 

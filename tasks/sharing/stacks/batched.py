@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from sennit.tasks.sharing.stacks._base import Stack, build_stack
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+
+from sennit.tasks.sharing.stacks._base import Stack, build_stack
 
 
 def make_stacks(config: Mapping[str, Any], in_dim: int, count: int) -> list[Stack]:

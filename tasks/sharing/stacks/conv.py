@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from torch import Tensor, nn
+
 from sennit.encoders.types import TapInfo
 from sennit.tasks.sharing.stacks._base import Stack, register_stack
-from torch import Tensor, nn
 
 
 class ConvBlock(nn.Module):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.encoders.types import TapInfo
 from sennit.tasks.sharing.stacks._base import Stack, register_stack
-from torch import nn
 
 
 @register_stack("mlp")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from torch import Tensor, nn
+
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import TapInfo
 from sennit.tasks.sharing.stacks._base import Stack, register_stack
-from torch import Tensor, nn
 
 
 class TokenBlock(TransformerBlock):

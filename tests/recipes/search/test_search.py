@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 import torch
+
 from sennit.fusion.cell.genome import Genome
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.search.__main__ import main
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import read_options
 from sennit.tasks import MultiTaskModel
-
 from tests.recipes.synthetic import write_mosi
 from tests.recipes.tiny import Config, Tiny
 
