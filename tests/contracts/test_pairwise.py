@@ -35,7 +35,7 @@ from sennit.tasks import (
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.losses import active_tasks
 from sennit.tasks.sharing._base import SHARINGS
-from tests.contracts.test_encoders import BATCH
+from tests.contracts.test_encoders import BATCH, WITHOUT_FRONT
 from tests.contracts.test_encoders import EXAMPLES as ENCODER_EXAMPLES
 
 NAMES = list_encoders()
@@ -75,6 +75,7 @@ RULES: list[Callable[[Row], bool]] = [
     lambda r: _exchanges(r.fusion) and not _staged(r),
     lambda r: SHARINGS.get(r.sharing).exchanges and not _staged(r),
     lambda r: SHARINGS.get(r.sharing).exchanges and FUSIONS.get(r.fusion).stage == "early",
+    lambda r: FUSIONS.get(r.fusion).stage == "early" and not _with_front(r.encoders),
     lambda r: r.balancing is not None and not SHARINGS.get(r.sharing).has_boundary,
     lambda r: r.tasks == "reads" and _exchanges(r.fusion) and SHARINGS.get(r.sharing).exchanges,
 ]
@@ -89,10 +90,14 @@ def _staged(row: Row) -> bool:
     return all(ENCODERS.get(name).staged for name in row.encoders)
 
 
+def _with_front(encoders: tuple[str, str]) -> bool:
+    return WITHOUT_FRONT.isdisjoint(encoders)
+
+
 def _kind(place: int, value: Any) -> Any:
     """What the rules know of a value."""
     if place == 0:
-        return all(ENCODERS.get(name).staged for name in value)
+        return all(ENCODERS.get(name).staged for name in value), _with_front(value)
     if place == 1:
         return _exchanges(value), FUSIONS.get(value).stage == "early"
     if place == 2:
@@ -241,4 +246,5 @@ def test_parts_work_together(row: Row) -> None:
 def test_what_cannot_work_is_refused_by_name(row: Row) -> None:
     with pytest.raises(TypeError) as error:
         build(row)
-    assert any(f"'{part}'" in str(error.value) for part in (row.fusion, row.sharing, row.balancing))
+    named = any(f"'{part}'" in str(error.value) for part in (row.fusion, row.sharing, row.balancing))
+    assert named or "has no input level, so an early fusion cannot read it" in str(error.value)

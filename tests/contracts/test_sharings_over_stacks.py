@@ -143,7 +143,7 @@ def test_its_name_alone_makes_it(name: str) -> None:
     ("layout", "stage", "error", "match"),
     [
         ("BC", nn.Flatten(), TypeError, r"one layout. Found \['BTC', 'BC'\] in stack 'test/uneven'"),
-        ("BTC", nn.AvgPool2d((2, 1)), ValueError, r"Found \(4,\) before and \(2,\) behind 'only'"),
+        ("BTC", nn.AvgPool2d((2, 1)), ValueError, r"Found \(4,\) before and \(2,\) after 'only'"),
     ],
 )
 def test_stages_whose_masks_would_not_fit_are_refused(
