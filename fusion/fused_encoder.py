@@ -125,8 +125,8 @@ class FusedEncoder(nn.Module):
         """Return the present mask of each of the fusion's modalities; None when nothing is missing."""
         if view.all_present:
             return None
-        plain = not self.nested and len(view.present) == len(self.modalities)
-        return view.present if plain else self.present_masks(view)
+        whole = not self.nested and len(view.present) == len(self.modalities)
+        return view.present if whole else self.present_masks(view)
 
     def present_masks(self, view: View) -> dict[str, Tensor]:
         """Return the present mask of each of the fusion's modalities, whatever the view says of them all."""
@@ -141,8 +141,7 @@ class FusedEncoder(nn.Module):
         if view.inputs.keys() != self.input_specs.keys():
             check_modalities("inputs", view.inputs, self.input_specs)
         for name, spec in self.input_specs.items():
-            x = view.inputs[name]
-            if x.shape[1:] != spec.shape or x.dtype != spec.dtype:
+            if (x := view.inputs[name]).shape[1:] != spec.shape or x.dtype != spec.dtype:
                 spec.check(name, x)
 
     def encode(self, view: View) -> dict[str, EncoderOutput]:
@@ -204,9 +203,8 @@ class FusedEncoder(nn.Module):
             nested.fit_fusion(view)
         if not self.fusion.fits:
             return
-        labels = {}
-        if isinstance(view, Batch):
-            labels = {t: (y, view.labelled[t]) for t, y in view.targets.items()}
+        batch = view if isinstance(view, Batch) else None
+        labels = {t: (y, batch.labelled[t]) for t, y in batch.targets.items()} if batch else {}
         with evaluating(self):
             outputs = self.encode(view)
         self.fusion.fit(outputs, self.presence(view), labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,8 +63,7 @@ class Network(nn.Module):
         check_tasks(tasks, fused, self.sharing)
         self.sharing.bind(self.with_head, fused.embed_dim, dict(fused.encoders.items()))
         self.weighting.bind(tasks)
-        kind = type(self.sharing)
-        self.penalized = kind.penalty is not Sharing.penalty or kind.penalty_of is not Sharing.penalty_of
+        self.penalized = self.sharing.penalizes
         # One set of encoders for all tasks, or one for each.
         copies = len(self.with_head) - 1 if self.sharing.per_task_encoders else 0
         self.columns = nn.ModuleList([fused, *[copy.deepcopy(fused) for _ in range(copies)]])
@@ -247,7 +247,4 @@ class Network(nn.Module):
         reads = self.reads[task]
         if reads is None or view.all_present:
             return None
-        readable = view.present[reads[0]]
-        for m in reads[1:]:
-            readable = readable | view.present[m]
-        return readable
+        return functools.reduce(torch.logical_or, [view.present[m] for m in reads])

@@ -76,6 +76,12 @@ class Sharing(Configurable, nn.Module):
         """
         raise NotImplementedError
 
+    @property
+    def penalizes(self) -> bool:
+        """Whether a step can add a penalty to the loss."""
+        kind = type(self)
+        return kind.penalty is not Sharing.penalty or kind.penalty_of is not Sharing.penalty_of
+
     def penalty(self) -> Tensor | None:
         """Return a scalar that is added to the loss, or None."""
         return None
