@@ -131,7 +131,8 @@ class Network(nn.Module):
         Args:
             data: Batch or view, or just the inputs by modality.
         """
-        return self.decode(self.features(data if isinstance(data, View) else self._checked_view(data)))
+        view = data if isinstance(data, View) else self._checked_view(data)
+        return self.decode(self.features(view), self.with_head)  # in the order of the tasks
 
     def _checked_view(self, inputs: Mapping[str, Tensor]) -> View:
         view = View.of(inputs)
@@ -155,12 +156,11 @@ class Network(nn.Module):
             subsets(view)
         by_task: dict[str, Tensor] = {}
         fused: dict[str, FusionOutput] = {}
-        head_of = self.head_of
         for readers, whole in self._fuse(view, self.with_head if tasks is None else tuple(tasks)):
-            for group, out in whole.apart(readers, head_of) if whole.readouts else ((readers, whole),):
-                shared = self._share(out, tuple(dict.fromkeys([head_of[t] for t in group])))
+            for group, out in whole.apart(readers, self.head_of) if whole.readouts else ((readers, whole),):
+                shared = self._share(out, tuple(dict.fromkeys([self.head_of[t] for t in group])))
                 for task in group:
-                    by_task[task], fused[task] = shared[head_of[task]], out
+                    by_task[task], fused[task] = shared[self.head_of[task]], out
         auxiliary = {t: out.auxiliary for t, out in fused.items()} if self.auxiliary_info else {}
         return Features(view, by_task, fused, auxiliary)
 

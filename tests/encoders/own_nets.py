@@ -27,8 +27,10 @@ class Halved(nn.Module):
         self.first, self.second = nn.Linear(channels, width), nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        mask = None if mask is None else mask[:, ::2]
-        hidden = self.first(x[:, ::2]).relu()
+        # Not a slice: its stride would tie an exported graph to some lengths.
+        kept = torch.arange(0, x.shape[1], 2, device=x.device)
+        mask = None if mask is None else mask[:, kept]
+        hidden = self.first(x[:, kept]).relu()
         tokens = self.second(hidden)
         if mask is not None:
             hidden, tokens = hidden * mask.unsqueeze(-1), tokens * mask.unsqueeze(-1)

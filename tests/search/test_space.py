@@ -117,7 +117,7 @@ def test_one_task_has_no_gene_for_where_it_reads() -> None:
         ({"activations": ["rel"]}, "unknown activation 'rel'. Did you mean 'relu'"),
         ({"merges": ["latee"]}, "unknown merge 'latee'. Did you mean 'late'"),
         ({"widths": []}, "gene 'width' should have at least one choice"),
-        ({"cells": 0}, "at least. Found 0 cells"),
+        ({"cells": 0}, "at least one cell, one task and one encoder. Found 0 cells"),
     ],
 )
 def test_a_choice_that_nobody_knows_is_refused(options: dict[str, object], message: str) -> None:
