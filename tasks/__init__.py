@@ -1,9 +1,9 @@
 """Tasks: what is learned, what the tasks share, how their losses become one step."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sennit.bare_import import refuse_bare_import
+from sennit.lazy import lazy_exports
 from sennit.tasks._base import Task, create_task, list_tasks, register_task
 from sennit.tasks.analysis.modality_weights import modality_weights
 from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
@@ -116,6 +116,7 @@ __all__ = [
 ]
 
 
+# Lightning and the exporters are heavy: they are imported when asked for, not with the package.
 _LAZY = {
     "Learner": "sennit.tasks.training.learner",
     "Fitted": "sennit.tasks.training.fitting",
@@ -123,13 +124,7 @@ _LAZY = {
     "export_program": "sennit.tasks.shipping.export",
     "export_onnx": "sennit.tasks.shipping.onnx_export",
 }
-
-
-def __getattr__(name: str) -> object:
-    # Lightning and the exporters are heavy: they are imported when asked for, not with the package.
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'sennit.tasks' has no attribute '{name}'")
+__getattr__ = lazy_exports(__name__, _LAZY)
 
 
 refuse_bare_import(__name__)

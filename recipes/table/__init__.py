@@ -4,8 +4,9 @@
 `predict_rows` asks a trained model about new rows.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from sennit.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from sennit.recipes.table.data import TableDataset
@@ -34,6 +35,7 @@ __all__ = [
     "write_shards",
 ]
 
+# The help of the command does not wait for PyTorch.
 _MODULES = {
     "BadCell": "rows",
     "Rows": "rows",
@@ -50,10 +52,4 @@ _MODULES = {
     "write_schema": "schema",
     "write_shards": "shard_writer",
 }
-
-
-def __getattr__(name: str) -> object:
-    # The help of the command does not wait for PyTorch: each name imports its module on first use.
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(__name__, {name: f"{__name__}.{module}" for name, module in _MODULES.items()})

@@ -1,7 +1,8 @@
 """Shipping of trained models: saving, the hub, model cards, export."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from sennit.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from sennit.tasks.shipping.card import model_card
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export_onnx", "export_program", "load", "model_card", "push", "save"]
 
+# The exporters are slow to import, and the model, which saves itself, is imported by them.
 _LAZY = {
     "export_onnx": "sennit.tasks.shipping.onnx_export",
     "export_program": "sennit.tasks.shipping.export",
@@ -20,10 +22,4 @@ _LAZY = {
     "push": "sennit.tasks.shipping.hub",
     "save": "sennit.tasks.shipping.saving",
 }
-
-
-def __getattr__(name: str) -> object:
-    # The exporters are slow to import, and the model, which saves itself, is imported by them.
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'sennit.tasks.shipping' has no attribute '{name}'")
+__getattr__ = lazy_exports(__name__, _LAZY)

@@ -1,8 +1,8 @@
 """Training: the loop, checkpoints, optimization, logs, and what a training starts from."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from sennit.lazy import lazy_exports
 from sennit.tasks.training.growing import grow, thin
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.optimization import OptimizerFactory, parameter_groups
@@ -30,16 +30,11 @@ __all__ = [
     "thin",
 ]
 
+# Lightning is slow to import: it comes with what needs it.
 _LAZY = {
     "Fitted": "sennit.tasks.training.fitting",
     "Learner": "sennit.tasks.training.learner",
     "fit": "sennit.tasks.training.fitting",
     "read_checkpoint": "sennit.tasks.training.checkpoints",
 }
-
-
-def __getattr__(name: str) -> object:
-    # Lightning is slow to import: it comes with what needs it.
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'sennit.tasks.training' has no attribute '{name}'")
+__getattr__ = lazy_exports(__name__, _LAZY)
