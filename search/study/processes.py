@@ -6,11 +6,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from multiprocessing import get_context
 
 import torch
 
+from sennit.processes import end_with_parent
 from sennit.search.study.connection import grace_s
 from sennit.search.study.history import History
 from sennit.search.study.storage import Store
@@ -25,20 +25,13 @@ def _work(job: Job, threads: int) -> None:
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and ends its workers
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         store = job.open()
         Worker(job, store, job.history(store)).run()
     except KeyboardInterrupt:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # so that the parent sees the cause
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def run_processes(
