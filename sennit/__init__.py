@@ -1,8 +1,9 @@
 """Sennit braids modalities into tasks: multi-modal, multi-task learning on PyTorch."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sennit.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from sennit.data import Batch, BatchDataset, ResumableLoader
@@ -27,30 +28,6 @@ if TYPE_CHECKING:
     )
 
     __version__: str
-
-_EXPORTS = {
-    "sennit.data": ("Batch", "BatchDataset", "ResumableLoader"),
-    "sennit.encoders": ("Encoder", "create_encoder", "list_encoders"),
-    "sennit.fusion": ("Fusion", "create_fusion", "list_fusions"),
-    "sennit.tasks": (
-        "Classification",
-        "Learner",
-        "MultiLabel",
-        "MultiTaskModel",
-        "Regression",
-        "create_balancing",
-        "create_sharing",
-        "create_task",
-        "create_weighting",
-        "evaluate",
-        "fit",
-        "list_balancings",
-        "list_sharings",
-        "list_tasks",
-        "list_weightings",
-    ),
-}
-_HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
 __all__ = [
     "Batch",
@@ -84,17 +61,29 @@ _ROOT = Path(__file__).resolve().parents[1]
 if not (_ROOT / "sennit" / "fusion").is_dir() and (_ROOT / "fusion" / "_base.py").is_file():
     __path__.append(str(_ROOT))
 
+# PyTorch and Lightning are slow to import: a name brings its room when it is first asked for.
+_ROOMS = {
+    "Batch": "data",
+    "BatchDataset": "data",
+    "ResumableLoader": "data",
+    "Encoder": "encoders",
+    "create_encoder": "encoders",
+    "list_encoders": "encoders",
+    "Fusion": "fusion",
+    "create_fusion": "fusion",
+    "list_fusions": "fusion",
+}
+_HOME = {name: f"sennit.{_ROOMS.get(name, 'tasks')}" for name in __all__}
+_load = lazy_exports(__name__, _HOME)
+
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__, "__version__"])
 
 
 def __getattr__(name: str) -> object:
-    # PyTorch and Lightning are slow to import: a name brings its room when it is first asked for.
     if name == "__version__":
         from importlib.metadata import version
 
         return version("sennit")
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'sennit' has no attribute '{name}'")
+    return _load(name)

@@ -11,6 +11,7 @@ from sennit.recipes.command_line import config_class, parser_of
 from sennit.recipes.compare import CompareOptions
 from sennit.recipes.search.options import SearchOptions
 from sennit.recipes.table.config import Config as TableConfig
+from sennit.recipes.xvector.commands import COMMANDS as XVECTOR_COMMANDS
 from sennit.recipes.xvector.config import Config as XVectorConfig
 
 _OPTIONS: Mapping[str, type[Any]] = {
@@ -33,7 +34,10 @@ def print_completion(shell: str, commands: Mapping[str, str], recipes: Sequence[
     parser = ArgumentParser(prog="sennit")
     subcommands = parser.add_subcommands(required=False)
     for name, module in commands.items():
-        subcommands.add_subcommand(name, _options(module, f"sennit {name}"))
+        subcommand = _options(module, f"sennit {name}")
+        subcommands.add_subcommand(name, subcommand)
+        if module == "xvector":  # subcommands are added from the outside in
+            _add_xvector_commands(subcommand)
     recipe = ArgumentParser(prog="sennit recipe")
     subcommands.add_subcommand("recipe", recipe)
     names = recipe.add_subcommands(required=False, dest="name")
@@ -44,3 +48,10 @@ def print_completion(shell: str, commands: Mapping[str, str], recipes: Sequence[
 
 def _options(module: str, prog: str) -> ArgumentParser:
     return parser_of(_OPTIONS.get(module) or config_class(module), prog=prog)
+
+
+def _add_xvector_commands(parser: ArgumentParser) -> None:
+    """Add the commands that use a trained model; without one `sennit xvector` trains."""
+    subcommands = parser.add_subcommands(required=False)
+    for name, command in XVECTOR_COMMANDS.items():
+        subcommands.add_subcommand(name, parser_of(command.options, prog=f"sennit xvector {name}"))

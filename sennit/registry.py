@@ -7,7 +7,7 @@ import difflib
 import fnmatch
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,6 +19,27 @@ def unknown_name(kind: str, name: str, names: Iterable[str]) -> ValueError:
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)  # YAML may give a number
     hint = f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else f"Known: {', '.join(names)}."
     return ValueError(f"unknown {kind} '{name}'. {hint}")
+
+
+def check_names(kind: str, names: Iterable[str], existing: Collection[str]) -> None:
+    """Refuse the first name that is not among the existing ones.
+
+    Args:
+        kind: Kind of the named thing, for the message.
+        names: Names to check.
+        existing: Names that exist.
+
+    Raises:
+        ValueError: A name does not exist; close ones are listed.
+
+    Example:
+        >>> check_names("fusion", ["gatd"], ["concat", "gated"])
+        Traceback (most recent call last):
+        ValueError: unknown fusion 'gatd'. Did you mean 'gated'?
+    """
+    for name in names:
+        if name not in existing:
+            raise unknown_name(kind, name, existing)
 
 
 def check_part(name: str, part: object, kind: type) -> None:

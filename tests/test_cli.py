@@ -115,6 +115,9 @@ def test_the_shell_completes_commands_and_their_options(tmp_path: Path) -> None:
         ("sennit table --guess", "--guess_schema"),
         ("sennit recipe avd", "avdigits"),
         ("sennit recipe htad --stren", "--strengths"),
+        ("sennit xvector --pool", "--pooling"),
+        ("sennit xvector ver", "verify"),
+        ("sennit xvector verify --p", "--p_target"),
     )
     for line, completed in lines:
         complete = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sennit.recipes.command_line import Options
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 TASKS = ("digit", "speaker")
 
@@ -59,8 +59,6 @@ class Config(Options):
         for name in ("noise", "voices"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} should be 0 or more. Found {getattr(self, name)}.")
-        for name in self.tasks:
-            if name not in TASKS:
-                raise unknown_name("task in --tasks", name, TASKS)
+        check_names("task in --tasks", self.tasks, TASKS)
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"--tasks should hold at least one, each once. Found {self.tasks}.")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import create_fusion
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, folder_of, splits
 from sennit.recipes.avdigits.files import find_files
-from sennit.recipes.harness import Splits, TrainedRecipe, check_names
+from sennit.recipes.harness import Splits, TrainedRecipe
+from sennit.registry import check_names
 from sennit.tasks import (
     Classification,
+    Learner,
     MultiTaskModel,
     Task,
     create_balancing,
@@ -24,9 +26,6 @@ from sennit.tasks import (
     list_sharings,
     list_weightings,
 )
-
-if TYPE_CHECKING:
-    from sennit.tasks import Learner
 
 SINGLE = "single-task networks"
 
@@ -113,8 +112,6 @@ class AVDigits(TrainedRecipe[Config]):
         )
 
     def learner(self, config: Config, model: MultiTaskModel) -> Learner:
-        from sennit.tasks import Learner
-
         balancing = None if config.balancing is None else create_balancing(config.balancing)
         return Learner(
             model,

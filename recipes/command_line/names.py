@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sennit import recipes
 from sennit.recipes.command_line.options import Options
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 
 def list_recipes() -> list[str]:
@@ -34,8 +34,7 @@ def config_class(name: str) -> type[Options]:
         >>> config_class("htad").__module__
         'sennit.recipes.htad.config'
     """
-    if name not in list_recipes():
-        raise unknown_name("recipe", name, list_recipes())
+    check_names("recipe", [name], list_recipes())
     module = import_module(f"sennit.recipes.{name}.config")
     classes = [value for value in vars(module).values() if isinstance(value, type)]
     return next(c for c in classes if issubclass(c, Options) and c.__module__ == module.__name__)

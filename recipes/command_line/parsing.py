@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
 
+import docstring_parser
 from jsonargparse import ArgumentParser, Namespace
 
 C = TypeVar("C")
 RUN_OPTIONS = ("resume", "output", "workers")
 """Options that do not change the result of a run."""
-_NO_FLAGS: Mapping[str, str] = {}
 
 
 @runtime_checkable
@@ -27,7 +27,8 @@ def parser_of(
     prog: str,
     about: str = "",
     skip: Collection[str] = (),
-    flags: Mapping[str, str] = _NO_FLAGS,
+    flags: Sequence[str] = (),
+    positionals: Sequence[str] = (),
 ) -> ArgumentParser:
     """Return the parser of one or several dataclasses; ``--config`` reads their options from YAML.
 
@@ -37,7 +38,9 @@ def parser_of(
         prog: Command as one types it.
         about: Paragraph below the dataclass's description.
         skip: Fields that are not options.
-        flags: Help of the boolean options that take no value, by name.
+        flags: Boolean fields of the first dataclass whose options take no value.
+        positionals: Fields of the first dataclass that are given without a name, in their order; of a list,
+            one or more values.
     """
     description, _, _ = (inspect.getdoc(configs[0]) or "").partition("\n\nArgs:")
     parser = ArgumentParser(
@@ -47,14 +50,27 @@ def parser_of(
         allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="YAML file with any of these options.")
-    taken = {*skip, *flags}
+    taken = {*skip, *flags, *positionals}
     for config in configs:
         names = {field.name for field in dataclasses.fields(config)}
         parser.add_class_arguments(config, skip=taken & names)
         taken |= names
-    for name, text in flags.items():
-        parser.add_argument(f"--{name}", action="store_true", help=text)
+    texts, types = _field_texts(configs[0]), get_type_hints(configs[0])
+    for name in positionals:
+        (item, nargs) = (*get_args(types[name]), "+") if get_args(types[name]) else (types[name], None)
+        parser.add_argument(name, type=item, nargs=nargs, help=texts[name])
+    for name in flags:
+        parser.add_argument(f"--{name}", action="store_true", help=texts[name])
     return parser
+
+
+def _field_texts(config: type[Any]) -> dict[str, str]:
+    """Return the line of each field in the docstrings of a dataclass and its bases."""
+    return {
+        argument.arg_name: argument.description or ""
+        for cls in reversed(config.__mro__)
+        for argument in docstring_parser.parse(inspect.getdoc(cls) or "").params
+    }
 
 
 def parse_options(
@@ -63,7 +79,8 @@ def parse_options(
     *,
     prog: str,
     about: str = "",
-    flags: Mapping[str, str] = _NO_FLAGS,
+    flags: Sequence[str] = (),
+    positionals: Sequence[str] = (),
     run_options: Collection[str] = RUN_OPTIONS,
     stored: str | None = None,
 ) -> tuple[C, str]:
@@ -74,7 +91,8 @@ def parse_options(
         arguments: Command line; that of the process when None.
         prog: Command as one types it.
         about: Paragraph below the dataclass's description.
-        flags: Help of the boolean options that take no value, by name.
+        flags: Boolean fields whose options take no value.
+        positionals: Fields that are given without a name, in their order.
         run_options: Options that do not change the result.
         stored: Name of a YAML file in the folder that ``--resume`` names, whose options stand before those
             of the command line; None when a resumed run is given its options again.
@@ -87,7 +105,7 @@ def parse_options(
         >>> parse_options(Options, ["--batch-size", "3"], prog="example")[0].batch_size
         3
     """
-    parser = parser_of(config, prog=prog, about=about, flags=flags)
+    parser = parser_of(config, prog=prog, about=about, flags=flags, positionals=positionals)
     given = underscored(arguments)
     parsed = parser.parse_args(given)
     if stored is not None and parsed.resume is not None and (parsed.resume / stored).is_file():

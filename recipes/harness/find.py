@@ -7,7 +7,7 @@ from typing import Any
 
 from sennit.recipes.command_line import list_recipes
 from sennit.recipes.harness.recipe import Recipe
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 
 def find_recipe(name: str) -> Recipe[Any]:
@@ -16,7 +16,6 @@ def find_recipe(name: str) -> Recipe[Any]:
     Raises:
         ValueError: There is no such recipe; close names are listed.
     """
-    if name not in list_recipes():
-        raise unknown_name("recipe", name, list_recipes())
+    check_names("recipe", [name], list_recipes())
     recipe: Recipe[Any] = import_module(f"sennit.recipes.{name}.recipe").RECIPE
     return recipe

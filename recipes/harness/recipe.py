@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from sennit.encoders import Encoder
 from sennit.fusion import FUSIONS, create_fusion, list_fusions
 from sennit.recipes.command_line import Options
-from sennit.recipes.harness.names import check_names
-from sennit.tasks import MultiTaskModel, Task, create_weighting
+from sennit.registry import check_names
+from sennit.tasks import Learner, MultiTaskModel, Task, create_weighting
 
 if TYPE_CHECKING:
     from sennit.html_page import Block
     from sennit.recipes.harness.table import TableRow
-    from sennit.tasks import Learner
 
 C = TypeVar("C", bound=Options)
 Job = Mapping[str, Any]
@@ -130,8 +129,6 @@ class Recipe(ABC, Generic[C]):
 
     def learner(self, config: C, model: MultiTaskModel) -> Learner:
         """Return the learner of a model."""
-        from sennit.tasks import Learner
-
         return Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle")
 
     def training(self, config: C) -> Mapping[str, Any]:

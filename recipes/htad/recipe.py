@@ -8,7 +8,8 @@ from typing import Any
 
 from sennit.data import BatchDataset
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Block, Recipe, Splits, TableRow
+from sennit.html_page import Block
+from sennit.recipes.harness import Recipe, Splits, TableRow
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
 from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from sennit.recipes.harness import Block, Grid, Heading, Picture, TableRow, Text
+from sennit.html_page import Block, Grid, Heading, Picture, Text
+from sennit.recipes.harness import TableRow
 from sennit.recipes.htad.data import PROTOCOLS
 
 WHY = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,7 @@ import torch
 from sklearn.model_selection import GroupShuffleSplit
 
 from sennit.data import Batch, BatchDataset
-from sennit.recipes.harness import Splits
+from sennit.recipes.harness import Splits, read_arrays
 
 LICENCE = (
     "CMU-MOSI is for research use. Cite Zadeh et al., «MOSI: Multimodal Corpus of Sentiment Intensity and "
@@ -46,22 +45,8 @@ def load(path: Path | None) -> tuple[MOSI, MOSI]:
         FileNotFoundError: There is no such file.
         ValueError: The file is another one, or damaged.
     """
-    path = Path("data") if path is None else path
-    path = path / FILE if path.is_dir() else path
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no file '{path}'. Name {FILE}, or the folder that holds it, with `--data`; it is not "
-            f"downloaded."
-        )
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"'{path}' cannot be read as npz ({error}). Is it truncated?") from None
     names = [f"{what}_{side}" for side in ("train", "test") for what in (*SIZES, "label", "index")]
-    absent = [name for name in (*names, "utterance_id") if name not in arrays]
-    if absent:
-        raise ValueError(f"'{path}' should have the arrays {absent} too. Found {sorted(arrays)}.")
+    path, arrays = read_arrays(path, FILE, [*names, "utterance_id"])
     # The id of an utterance is <video>_<number>.
     videos = np.array([name.rpartition("_")[0] for name in arrays["utterance_id"]])
     return _side(path, arrays, videos, "train"), _side(path, arrays, videos, "test")

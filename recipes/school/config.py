@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sennit.recipes.command_line import Options
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 POOLED = "pooled"
 JOINT = "mean_regularized"
@@ -86,13 +86,9 @@ class Config(Options):
 
     def check(self) -> None:
         super().check()
-        for name in self.sharing_options:
-            if name not in self.sharings:
-                raise unknown_name("sharing in --sharing_options", name, self.sharings)
+        check_names("sharing in --sharing_options", self.sharing_options, self.sharings)
         for name, settings in self.own_settings.items():
-            for setting in settings:
-                if setting not in OWN:
-                    raise unknown_name(f"setting of '{name}' in --own_settings", setting, OWN)
+            check_names(f"setting of '{name}' in --own_settings", settings, OWN)
             self.of(name).check()
         if self.balancing is not None and self.sampling != POOLED:
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from sennit.data import Batch, BatchDataset
+from sennit.recipes.harness import read_arrays
 
 LICENCE = (
     "The data of the Inner London Education Authority are distributed under the GPL-2. Cite Goldstein, "
@@ -53,21 +53,7 @@ def load(path: Path | None) -> School:
         FileNotFoundError: There is no such file.
         ValueError: The file is another one, or damaged.
     """
-    path = Path("data") if path is None else path
-    path = path / FILE if path.is_dir() else path
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no file '{path}'. Name {FILE}, or the folder that holds it, with `--data`; it is not "
-            f"downloaded."
-        )
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"'{path}' cannot be read as npz ({error}). Is it truncated?") from None
-    absent = [name for name in ("X", "y", "task") if name not in arrays]
-    if absent:
-        raise ValueError(f"'{path}' should have the arrays {absent} too. Found {sorted(arrays)}.")
+    path, arrays = read_arrays(path, FILE, ("X", "y", "task"))
     x, score, school = arrays["X"], arrays["y"], arrays["task"]
     if x.shape != (len(score), FEATURES) or score.ndim != 1 or school.shape != score.shape:
         raise ValueError(

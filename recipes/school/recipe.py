@@ -10,11 +10,12 @@ import numpy as np
 
 from sennit.data.task_sampling import SAMPLINGS
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits, Stopwatch, check_names
+from sennit.recipes.harness import Recipe, Splits, Stopwatch
 from sennit.recipes.school.config import JOINT, POOLED, Config
 from sennit.recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
 from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, train
 from sennit.recipes.school.references import REFERENCES, run_reference
+from sennit.registry import check_names
 from sennit.tasks import MultiTaskModel, Regression, Task, list_balancings, list_sharings, list_weightings
 
 

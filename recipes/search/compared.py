@@ -10,7 +10,7 @@ from sennit.fusion import ModalityDropout, create_fusion
 from sennit.fusion.cell.genome import Genome
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness import Recipe, Splits, TrainedRecipe
-from sennit.tasks import MultiTaskModel, Task, create_sharing, create_weighting
+from sennit.tasks import Learner, MultiTaskModel, Task, create_sharing, create_weighting
 
 
 class Compared(TrainedRecipe[Any]):
@@ -57,7 +57,7 @@ class Compared(TrainedRecipe[Any]):
             transforms=plain.transforms,
         )
 
-    def learner(self, config: Options, model: MultiTaskModel) -> Any:
+    def learner(self, config: Options, model: MultiTaskModel) -> Learner:
         return self.recipe.learner(config, model)
 
     def training(self, config: Options) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sennit.encoders import Encoder
 from sennit.recipes.command_line import Options
-from sennit.recipes.harness import RunFolder, check_names, comparison_folder, find_recipe, print_table
+from sennit.recipes.harness import RunFolder, comparison_folder, find_recipe, print_table
 from sennit.recipes.harness.summary import summarise
 from sennit.recipes.harness.table import columns_of
 from sennit.recipes.search.compared import Compared
@@ -17,6 +17,7 @@ from sennit.recipes.search.options import SearchOptions
 from sennit.recipes.search.report import Outcome, write_results
 from sennit.recipes.search.stages import Stages
 from sennit.recipes.search.taps import checkpoint, freeze_taps, train_encoders, train_jobs
+from sennit.registry import check_names
 from sennit.search import SearchResult, TapCache, describe_genome, list_strategies, search
 from sennit.tasks import Task
 

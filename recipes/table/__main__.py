@@ -6,8 +6,6 @@ from pathlib import Path
 from sennit.recipes.command_line import RUN_OPTIONS, parse_options, run_command
 from sennit.recipes.table.config import Config
 
-_FLAGS = {"skip_bad_rows": "Leave out rows that cannot be used, and list them in bad_rows.csv."}
-
 
 def main(arguments: Sequence[str] | None = None) -> Path:
     """Guess a schema, or train and test a model; return the schema's file, or the run folder."""
@@ -15,7 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
         Config,
         arguments,
         prog="python -m sennit.recipes.table",
-        flags=_FLAGS,
+        flags=("skip_bad_rows",),
         run_options=(*RUN_OPTIONS, "guess_schema", "target"),
         stored="config.yaml",
     )

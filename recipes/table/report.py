@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from sennit.html_page import Block, Grid, Heading, Text
-from sennit.recipes.harness import Picture, draw_model, write_report
+from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
+from sennit.recipes.harness import draw_model
 from sennit.recipes.table.inputs import Input
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema

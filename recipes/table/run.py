@@ -12,9 +12,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from sennit.files import write_json
 from sennit.fusion import list_fusions
 from sennit.html_page import Grid
-from sennit.recipes.harness import RunFolder, check_names, command, provenance, write_json
+from sennit.recipes.harness import RunFolder, command, provenance
 from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.guess import guess_schema, write_guess
@@ -26,6 +27,7 @@ from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.shards import Shards
 from sennit.recipes.table.train import make_loader, train
+from sennit.registry import check_names
 from sennit.tasks import Evaluation, Fitted, evaluate
 
 _PURPOSES = {"train": "train on", "validation": "choose the epoch by", "test": "test with"}

@@ -1,21 +1,9 @@
 """``python -m sennit.recipes.tox21``."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from sennit.recipes.command_line import run_command
+from sennit.recipes.entry import recipe_main
 
-from sennit.recipes.command_line import parse_options, run_command
-from sennit.recipes.tox21.config import Config
-
-
-def main(arguments: Sequence[str] | None = None) -> Path:
-    """Run the recipe; return the run folder."""
-    config, text = parse_options(Config, arguments, prog="python -m sennit.recipes.tox21")
-    # Imported once the options are read: help and a wrong option do not wait for PyTorch.
-    from sennit.recipes.harness import run_recipe
-    from sennit.recipes.tox21.recipe import RECIPE
-
-    return run_recipe(RECIPE, config, text)
-
+main = recipe_main("tox21")
 
 if __name__ == "__main__":
     run_command(main, again="resume with --resume runs/tox21/latest and the same options")

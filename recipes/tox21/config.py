@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sennit.recipes.command_line import Options
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 ASSAYS = ("classes", "numbers")
 JOINED, SEPARATE = "joined", "separate"
@@ -70,13 +70,9 @@ class Config(Options):
 
     def check(self) -> None:
         super().check()
-        if self.assays not in ASSAYS:
-            raise unknown_name("--assays", self.assays, ASSAYS)
-        if self.tasks not in (JOINED, SEPARATE):
-            raise unknown_name("--tasks", self.tasks, (JOINED, SEPARATE))
-        for name in self.modalities:
-            if name not in MODALITIES:
-                raise unknown_name("modality in --modalities", name, MODALITIES)
+        check_names("--assays", [self.assays], ASSAYS)
+        check_names("--tasks", [self.tasks], (JOINED, SEPARATE))
+        check_names("modality in --modalities", self.modalities, MODALITIES)
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(
                 f"--modalities should hold at least one, and each once. Found {self.modalities}."

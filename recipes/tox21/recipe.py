@@ -10,13 +10,15 @@ import numpy as np
 
 from sennit.data import Batch
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Block, Grid, Heading, Recipe, Splits, TableRow, check_names
+from sennit.html_page import Block, Grid, Heading
+from sennit.recipes.harness import Recipe, Splits, TableRow
 from sennit.recipes.tox21.config import Config
 from sennit.recipes.tox21.data import LICENCE, TASK, find, load, splits
 from sennit.recipes.tox21.figures import figures, overall, predicted
 from sennit.recipes.tox21.fitting import Trained, train, train_alone
 from sennit.recipes.tox21.model import build, build_encoders, build_tasks
 from sennit.recipes.tox21.references import Forest, random_forest
+from sennit.registry import check_names
 from sennit.tasks import MultiTaskModel, Task, create_sharing, list_balancings, list_weightings
 
 _SHOWN = 20  # most assays that have a row of the report each

@@ -1,12 +1,13 @@
 """``python -m sennit.recipes.xvector``: train; with a command's name first, use what was trained."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from sennit.recipes.command_line import run_command
-from sennit.recipes.xvector.options import parse
-from sennit.registry import unknown_name
+from sennit.recipes.command_line import RUN_OPTIONS, parse_options, run_command
+from sennit.recipes.xvector.commands import COMMANDS, PROG, read_options
+from sennit.recipes.xvector.config import Config
 
 
 def main(arguments: Sequence[str] | None = None) -> Path | None:
@@ -16,21 +17,36 @@ def main(arguments: Sequence[str] | None = None) -> Path | None:
         ValueError: There is no such command; close ones are named.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Imported here: each command waits for what it needs, and for no more.
     if not arguments or arguments[0].startswith("-"):
-        config, text = parse(arguments)
-        from sennit.recipes.xvector.run import run
-
-        return run(config, text)
-    from sennit.recipes.xvector.probe import main as probe
-    from sennit.recipes.xvector.shell import COMMANDS
-
-    commands = {**COMMANDS, "probe": probe}
+        return _train(arguments)
     name, *rest = arguments
-    if name not in commands:
-        raise unknown_name("command", name, commands)
-    commands[name](rest)
+    options = read_options(name, rest)
+    # Imported once the options are read: help and a wrong option do not wait for PyTorch.
+    from sennit.recipes.xvector.probing.command import probe
+    from sennit.recipes.xvector.shell import embed, enroll, identify, verify
+
+    functions: Mapping[str, Callable[[Any], None]] = {
+        "embed": embed,
+        "verify": verify,
+        "enroll": enroll,
+        "identify": identify,
+        "probe": probe,
+    }
+    functions[name](options)
     return None
+
+
+def _train(arguments: Sequence[str]) -> Path:
+    config, text = parse_options(
+        Config,
+        arguments,
+        prog=PROG,
+        about=f"Other commands: {', '.join(COMMANDS)}; each explains itself with --help.",
+        run_options=(*RUN_OPTIONS, "loader_workers", "cache"),
+    )
+    from sennit.recipes.xvector.run import run
+
+    return run(config, text)
 
 
 if __name__ == "__main__":

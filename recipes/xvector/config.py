@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 ENCODERS = ("xvector", "ecapa_tdnn")
 LOSSES = ("softmax", "am_softmax", "aam_softmax", "triplet")
@@ -165,9 +165,9 @@ class Config:
         Raises:
             ValueError: An option's value; the option is named.
         """
-        _check_names("encoder of speakers", names(self.encoder), ENCODERS)
-        _check_names("loss", [self.loss], LOSSES)
-        _check_names("augmentation", self.augment, AUGMENTATIONS)
+        check_names("encoder of speakers", names(self.encoder), ENCODERS)
+        check_names("loss", [self.loss], LOSSES)
+        check_names("augmentation", self.augment, AUGMENTATIONS)
         counts = ("seeds", "epochs", "batches", "speakers", "chunks", "development_speakers", "devices")
         for name in counts:
             if getattr(self, name) < 1:
@@ -210,9 +210,3 @@ class Config:
 def names(text: str) -> list[str]:
     """Split a list of names at its commas."""
     return [name.strip() for name in text.split(",")]
-
-
-def _check_names(kind: str, chosen: list[str], existing: tuple[str, ...] | list[str]) -> None:
-    for name in chosen:
-        if name not in existing:
-            raise unknown_name(kind, name, existing)

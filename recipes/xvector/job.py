@@ -19,11 +19,11 @@ from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.augmenting import augmentations_of
 from sennit.recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
 from sennit.recipes.xvector.config import Config, names
-from sennit.recipes.xvector.corpora import Speakers, load, trials_of
 from sennit.recipes.xvector.data import Recordings, Segments
 from sennit.recipes.xvector.network import AUGMENTATION, MODALITY, encoder_of
 from sennit.recipes.xvector.reference import STATISTICS, MFCCStatistics
 from sennit.recipes.xvector.saved import save_speaker_model
+from sennit.recipes.xvector.speakers import Speakers, load, trials_of
 from sennit.recipes.xvector.train import train
 from sennit.tasks import MultiTaskModel, evaluate
 from sennit.tasks.verification.backend import Kind

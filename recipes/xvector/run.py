@@ -14,12 +14,12 @@ from rich.table import Table
 from sennit.files import write_json, write_text
 from sennit.recipes.harness import Jobs, RunFolder, provenance, run_jobs
 from sennit.recipes.xvector import ranks
+from sennit.recipes.xvector.checks import check_parts
 from sennit.recipes.xvector.config import Config
-from sennit.recipes.xvector.corpora import split
 from sennit.recipes.xvector.job import jobs_of, name_of, run_job
 from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
 from sennit.recipes.xvector.scores import SystemResult, read_scores, rows_of, units_of
-from sennit.recipes.xvector.sharing import check_parts
+from sennit.recipes.xvector.speakers import split
 
 
 def run(config: Config, text: str) -> Path:

@@ -19,10 +19,10 @@ from sennit.data.augment.waveform import SpecAugment
 from sennit.recipes.xvector.augmenting import make_augment
 from sennit.recipes.xvector.backends import pairs_of
 from sennit.recipes.xvector.config import Config
-from sennit.recipes.xvector.corpora import Speakers, trials_of
 from sennit.recipes.xvector.data import Chunks, Segments, SpeakerLoader
 from sennit.recipes.xvector.learner import Choice, SpeakerLearner
 from sennit.recipes.xvector.network import MODALITY, build, encoder_of, targets_of
+from sennit.recipes.xvector.speakers import Speakers, trials_of
 from sennit.tasks import Fitted, MultiTaskModel, create_balancing, fit
 
 _FIT_ROWS = 300  # recordings that the front-end is fitted to

@@ -29,8 +29,8 @@ from sennit.recipes.tox21 import data as tox21
 from sennit.recipes.tox21.config import Config as Tox21Config
 from sennit.recipes.tox21.fitting import train as tox21_train
 from sennit.recipes.xvector.config import Config as XVectorConfig
-from sennit.recipes.xvector.corpora import load as xvector_load
 from sennit.recipes.xvector.learner import SpeakerLearner
+from sennit.recipes.xvector.speakers import load as xvector_load
 from sennit.recipes.xvector.train import train as xvector_train
 from sennit.tasks import Learner
 from tests.encoders.test_molecules import letters

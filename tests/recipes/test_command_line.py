@@ -112,10 +112,23 @@ def test_the_text_has_only_what_shapes_the_result() -> None:
 
 
 def test_a_flag_takes_no_value_and_hyphens_are_underscores() -> None:
-    config, _ = parse_options(Config, ["--data=a-b", "--clean"], prog="example", flags={"clean": "Clean."})
+    config, _ = parse_options(Config, ["--data=a-b", "--clean"], prog="example", flags=("clean",))
     assert config.clean
     assert config.data == "a-b"
     assert parse_options(Options, ["--batch-size", "7"], prog="example")[0].batch_size == 7
+
+
+def test_fields_given_without_a_name_are_one_value_or_several(capsys: pytest.CaptureFixture[str]) -> None:
+    def parse(arguments: list[str]) -> Config:
+        return parse_options(Config, arguments, prog="example", positionals=("data", "rates"))[0]
+
+    assert parse(["a", "0.2", "0.3", "--clean", "true"]) == Config("a", [0.2, 0.3], clean=True)
+    with pytest.raises(SystemExit, match="2"):
+        parse(["a"])
+    assert "rates" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        parse(["--help"])
+    assert "Learning rates to try." in capsys.readouterr().out
 
 
 def test_a_value_that_check_refuses_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:

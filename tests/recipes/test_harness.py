@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from sennit.files import write_text
-from sennit.html_page import Grid, Heading, Picture, Text, page_html
-from sennit.recipes.harness import Jobs, RunFolder, TableRow, draw_model, print_table, run_jobs, write_report
+from sennit.html_page import Grid, Heading, Picture, Text, page_html, write_report
+from sennit.recipes.harness import Jobs, RunFolder, TableRow, draw_model, print_table, run_jobs
 from sennit.recipes.harness.run import command, versions
 from sennit.tasks import Classification, Regression, create_weighting
 from tests.parts import make_model

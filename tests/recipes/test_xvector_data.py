@@ -501,6 +501,7 @@ def test_a_training_that_breaks_off_in_mid_epoch_ends_with_the_same_weights(tmp_
 
 
 @pytest.mark.real_data
+@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_librispeech_and_digits_as_published(tmp_path: Path) -> None:
     data = Path(os.environ["SENNIT_DATA"])
     archive = data / "librispeech_mini.tar"

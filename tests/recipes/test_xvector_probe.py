@@ -11,8 +11,8 @@ import torch
 from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.data import InMemory, read_corpus
 from sennit.recipes.xvector.network import build, encoder_of
-from sennit.recipes.xvector.probes import majority, probe, shuffled
-from sennit.recipes.xvector.probing import CHANNELS, SPEEDS, Channel, EvenSpeed, Question, questions
+from sennit.recipes.xvector.probing.classifiers import majority, probe_accuracy, shuffled
+from sennit.recipes.xvector.probing.questions import CHANNELS, SPEEDS, Channel, EvenSpeed, Question, questions
 from sennit.recipes.xvector.saved import save_speaker_model
 from sennit.tasks.verification import Backend
 from tests.recipes.synthetic_voices import RATE, voice, write_voices
@@ -90,11 +90,11 @@ def test_a_probe_finds_what_is_there_and_nothing_in_shuffled_labels(kind: str) -
     label = random.integers(0, 3, 400)
     x = 1e3 * (random.normal(size=(3, 10))[label] + 0.3 * random.normal(size=(400, 10))) + 5e4
     train, test = np.arange(200), np.arange(200, 400)
-    assert probe(kind, x, label, train, test, seed=0) > 0.95
+    assert probe_accuracy(kind, x, label, train, test, seed=0) > 0.95
     mixed = shuffled(label, train, 0)
     assert (mixed[test] == label[test]).all()
     assert sorted(mixed[train]) == sorted(label[train])
-    assert probe(kind, x, mixed, train, test, seed=0) < 0.5
+    assert probe_accuracy(kind, x, mixed, train, test, seed=0) < 0.5
 
 
 def test_a_ring_is_for_the_multi_layer_probe_alone() -> None:
@@ -102,7 +102,7 @@ def test_a_ring_is_for_the_multi_layer_probe_alone() -> None:
     x = random.normal(size=(600, 2))
     label = (np.linalg.norm(x, axis=1) > 1.2).astype(np.int64)
     train, test = np.arange(400), np.arange(400, 600)
-    linear, mlp = (probe(kind, x, label, train, test, seed=0) for kind in ("linear", "mlp"))
+    linear, mlp = (probe_accuracy(kind, x, label, train, test, seed=0) for kind in ("linear", "mlp"))
     assert mlp > 0.9
     assert linear < 0.7
 
@@ -115,7 +115,7 @@ def test_the_majority_is_that_of_the_rows_to_learn_from() -> None:
 def test_a_feature_that_never_varies_is_no_harm() -> None:
     x, label = np.ones((40, 2)), np.arange(40) % 2
     x[:, 1] = label
-    assert probe("linear", x, label, np.arange(20), np.arange(20, 40), seed=0) == 1.0
+    assert probe_accuracy("linear", x, label, np.arange(20), np.arange(20, 40), seed=0) == 1.0
 
 
 def test_the_command_writes_a_table_and_a_picture(folder: Path, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from sennit.data.augment.waveform import RandomGain
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.__main__ import main
 from sennit.recipes.xvector.backends import Embedded, choose, pairs_of, training_segments
+from sennit.recipes.xvector.checks import check_parts
 from sennit.recipes.xvector.config import Config
-from sennit.recipes.xvector.corpora import load, split, trials_of
 from sennit.recipes.xvector.data import Segments
 from sennit.recipes.xvector.embedding import EMBEDDING, embed, embed_taps
 from sennit.recipes.xvector.job import file_of, jobs_of, run_job
@@ -27,7 +27,7 @@ from sennit.recipes.xvector.network import build, encoder_of
 from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.scores import read_scores, rows_of
 from sennit.recipes.xvector.scores import trials_of as trials_of_scores
-from sennit.recipes.xvector.sharing import check_parts
+from sennit.recipes.xvector.speakers import load, split, trials_of
 from sennit.recipes.xvector.train import train
 from sennit.tasks.verification import Backend, DetCurve, bootstrap_interval, equal_error_rate, min_cllr
 from tests.recipes import golden
@@ -156,7 +156,7 @@ def test_speakers_of_a_single_recording_are_compared_by_its_parts(config: Config
 def test_of_a_development_speaker_only_some_recordings_are_taken(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sennit.recipes.xvector.corpora._RECORDINGS", 2)
+    monkeypatch.setattr("sennit.recipes.xvector.speakers._RECORDINGS", 2)
     train_corpus, development, test = split(config, 0)
     assert np.bincount(development.speaker).tolist() == [2, 2, 2]
     assert set(np.bincount(train_corpus.speaker)) == set(np.bincount(test.speaker)) == {3}

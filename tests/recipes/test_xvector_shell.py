@@ -16,10 +16,10 @@ from safetensors import safe_open
 from sennit.recipes.command_line import run_command
 from sennit.recipes.xvector import saved
 from sennit.recipes.xvector.__main__ import main
-from sennit.recipes.xvector.corpora import split
 from sennit.recipes.xvector.network import build, encoder_of
 from sennit.recipes.xvector.reading import read_speech
 from sennit.recipes.xvector.saved import SpeakerModel, save_speaker_model
+from sennit.recipes.xvector.speakers import split
 from sennit.recipes.xvector.voices import Voices, read_voices
 from sennit.tasks.verification import Backend
 from tests.recipes.synthetic_voices import RATE, voice, write_voices
@@ -203,9 +203,14 @@ def test_embeddings_of_a_folder_and_a_file_are_written(
     np.testing.assert_allclose(found, x, rtol=1e-6)
 
 
-def test_another_kind_of_file_is_refused_before_any_work(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"--out should end in \.safetensors or \.csv"):
+def test_another_kind_of_file_is_refused_before_any_work(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
         run("embed", folder, "--model", tmp_path, "--out", tmp_path / "e.npy")
+    assert (
+        f"--out should end in .safetensors or .csv. Found '{tmp_path / 'e.npy'}'." in capsys.readouterr().err
+    )
 
 
 def test_a_folder_without_recordings_is_refused(model: Path, tmp_path: Path) -> None:

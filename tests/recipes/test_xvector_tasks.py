@@ -12,13 +12,13 @@ import soundfile
 import torch
 
 from sennit.recipes.xvector.__main__ import main
+from sennit.recipes.xvector.checks import check_parts
 from sennit.recipes.xvector.config import Config
-from sennit.recipes.xvector.corpora import load
 from sennit.recipes.xvector.job import label_accuracies, run_job
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.network import build, encoder_of, make_sharing
 from sennit.recipes.xvector.report import labels_of
-from sennit.recipes.xvector.sharing import check_parts
+from sennit.recipes.xvector.speakers import load
 from sennit.recipes.xvector.train import train
 from tests.recipes.synthetic_voices import RATE, voice
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from sennit.recipes.xvector.backends import Embedded, choose
-from sennit.recipes.xvector.corpora import load
 from sennit.recipes.xvector.job import _training_sets, run_job
 from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.scores import TOGETHER, read_scores, rows_of, together, trials_of
+from sennit.recipes.xvector.speakers import load
 from sennit.tasks.verification import equal_error_rate
 from tests.recipes.synthetic_voices import RATE, write_voices
 from tests.recipes.test_xvector_recipe import JOB, tiny

@@ -10,7 +10,7 @@ from torch import Generator
 
 from sennit.data import Batch
 from sennit.data.augment.waveform import Augmentation
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,13 @@ class AugmentBatch:
     speed_drawn: str = "speed"
 
     def __call__(self, batch: Batch, *, generator: Generator | None = None) -> Batch:
-        if self.modality not in batch.inputs:
-            raise unknown_name("modality of the batch", self.modality, batch.inputs)
+        check_names("modality of the batch", [self.modality], batch.inputs)
         with torch.no_grad():
             out = self.augmentation(
                 batch.inputs[self.modality], batch.masks.get(self.modality), generator=generator
             )
         wanted = {*self.targets.values(), *([] if self.new_speakers is None else [self.speed_drawn])}
-        for name in sorted(wanted - set(out.drawn)):
-            raise unknown_name("number that the augmentation draws", name, out.drawn)
+        check_names("number that the augmentation draws", sorted(wanted), out.drawn)
         targets = {**batch.targets, **{task: out.drawn[name] for task, name in self.targets.items()}}
         if self.new_speakers is not None:
             moved = targets["speaker"] + self.new_speakers * out.drawn[self.speed_drawn]

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sennit.recipes.xvector.data.recordings import Recordings
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 
 class Chunks(Dataset[dict[str, Any]]):
@@ -74,7 +74,4 @@ class Chunks(Dataset[dict[str, Any]]):
 
 def check_targets(recordings: Recordings, targets: Sequence[str]) -> None:
     """Refuse a label that the corpus does not have."""
-    existing = {"speaker", *recordings.corpus.labels}
-    for name in targets:
-        if name not in existing:
-            raise unknown_name("label of the corpus", name, existing)
+    check_names("label of the corpus", targets, {"speaker", *recordings.corpus.labels})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 _NAME = re.compile(r"(\d)_(\w+)_(\d+)")
 _TEST_RECORDINGS = 5  # of a digit by a speaker: the official test part
@@ -26,9 +26,7 @@ def read_fsdd(folder: Path, parts: Sequence[str]) -> Corpus:
         FileNotFoundError: There is no recording.
         ValueError: A part is unknown.
     """
-    for part in parts:
-        if part not in PARTS:
-            raise unknown_name("part of the Free Spoken Digit Dataset", part, PARTS)
+    check_names("part of the Free Spoken Digit Dataset", parts, PARTS)
     rows = []
     for path in audio_below(folder):
         match = _NAME.fullmatch(path.stem)

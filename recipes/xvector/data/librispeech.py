@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 
 def read_librispeech(folder: Path, subsets: Sequence[str]) -> Corpus:
@@ -23,9 +23,7 @@ def read_librispeech(folder: Path, subsets: Sequence[str]) -> Corpus:
     """
     root = folder / "LibriSpeech" if (folder / "LibriSpeech").is_dir() else folder
     existing = sorted(p.name for p in root.iterdir() if p.is_dir())
-    for subset in subsets:
-        if subset not in existing:
-            raise unknown_name(f"subset in '{root}'", subset, existing)
+    check_names(f"subset in '{root}'", subsets, existing)
     sex = _sex(root / "SPEAKERS.TXT")
     rows = [
         Entry(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})

@@ -11,7 +11,7 @@ import numpy as np
 from sennit.files import write_text
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import table_of
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 _NEEDED = ("path", "speaker")
 _OTHER = ("session", "frames", "sample_rate")
@@ -32,9 +32,7 @@ def read_manifest(path: Path) -> Corpus:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         columns, lines = list(reader.fieldnames or ()), list(reader)
-    for name in _NEEDED:
-        if name not in columns:
-            raise unknown_name(f"column of '{path}': it should be there,", name, columns)
+    check_names(f"column of '{path}': it should be there,", _NEEDED, columns)
     rows = [_row(path, number, line) for number, line in enumerate(lines, 2)]
     if {"frames", "sample_rate"} <= set(columns) and rows:
         frames, rates = (

@@ -12,7 +12,7 @@ from sennit.recipes.xvector.data.librispeech import read_librispeech
 from sennit.recipes.xvector.data.manifest import read_manifest
 from sennit.recipes.xvector.data.tree import read_tree
 from sennit.recipes.xvector.data.voxceleb import read_voxceleb
-from sennit.registry import unknown_name
+from sennit.registry import check_names
 
 _IN_PARTS = {"librispeech": read_librispeech, "fsdd": read_fsdd}
 _WHOLE = {"tree": read_tree, "voxceleb": read_voxceleb}
@@ -43,8 +43,7 @@ def read_corpus(
         Traceback (most recent call last):
         ValueError: unknown layout of a corpus 'vox'. Did you mean 'voxceleb'?
     """
-    if layout not in LAYOUTS:
-        raise unknown_name("layout of a corpus", layout, LAYOUTS)
+    check_names("layout of a corpus", [layout], LAYOUTS)
     if bool(parts) != (layout in _IN_PARTS):
         has = "one or more" if layout in _IN_PARTS else "empty"
         raise ValueError(f"`parts` should be {has} with layout '{layout}'. Found {list(parts)}.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sennit.encoders.layers.pooling import list_poolings
 from sennit.encoders.speaker.front_end import NORMALISATIONS
-from sennit.recipes.harness import check_names
 from sennit.recipes.xvector.config import Config, names
 from sennit.recipes.xvector.data import LAYOUTS
+from sennit.registry import check_names
 from sennit.tasks import create_sharing, list_balancings, list_weightings
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from rich.table import Table
 
-from sennit.recipes.xvector.probes import PROBES
+from sennit.recipes.xvector.probing.classifiers import PROBES
 
 _COLOURS = {"linear": "#3b76c4", "mlp": "#d9822b"}
-_BASELINES = {"majority": ":", "shuffled labels": "-.", "mean MFCC": "--"}
+MAJORITY, SHUFFLED, MFCC = "majority", "shuffled labels", "mean MFCC"
+_BASELINES = {MAJORITY: ":", SHUFFLED: "-.", MFCC: "--"}
 
 
 @dataclass(frozen=True)
@@ -87,3 +91,22 @@ def draw(answers: Sequence[Answer]) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
     return figure
+
+
+def csv_of(answers: Sequence[Answer]) -> str:
+    """Return the accuracies as a CSV file: a line for each label, tap and probe."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(answers[0].to_dict()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(answer.to_dict() for answer in answers)
+    return file.getvalue()
+
+
+def table_of(answers: Sequence[Answer]) -> Table:
+    """Return the mean accuracies as a table: a row for each tap and probe, a column for each label."""
+    names = list(dict.fromkeys(a.question for a in answers))
+    by_place = {(a.question, a.tap, a.probe): a for a in answers}
+    table = Table("tap", "probe", *names, title="Accuracy", title_justify="left")
+    for tap, kind in dict.fromkeys((a.tap, a.probe) for a in answers):
+        table.add_row(tap, kind, *(f"{by_place[name, tap, kind].mean:.3f}" for name in names))
+    return table

@@ -11,7 +11,7 @@ _STEPS, _LR, _DECAY, _WIDTH = 200, 5e-3, 0.1, 256
 PROBES = ("linear", "mlp")
 
 
-def probe(
+def probe_accuracy(
     kind: str, x: np.ndarray, label: np.ndarray, train: np.ndarray, test: np.ndarray, *, seed: int
 ) -> float:
     """Return the accuracy on test rows of a classifier of standardised features, trained on other rows.
@@ -32,7 +32,7 @@ def probe(
 
     Example:
         >>> x, y = np.eye(2)[[0, 1] * 20], np.array([0, 1] * 20)
-        >>> probe("linear", x, y, np.arange(20), np.arange(20, 40), seed=0)
+        >>> probe_accuracy("linear", x, y, np.arange(20), np.arange(20, 40), seed=0)
         1.0
     """
     mean, std = x[train].mean(0), x[train].std(0)

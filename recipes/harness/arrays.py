@@ -1,0 +1,39 @@
+"""Arrays of a dataset that comes as one npz file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def read_arrays(data: Path | None, file: str, names: Sequence[str]) -> tuple[Path, dict[str, np.ndarray]]:
+    """Read an npz file; return its path and all its arrays.
+
+    Args:
+        data: Value of ``--data``: the file, or the folder that holds it; None is the folder ``data``.
+        file: Name of the file in a folder.
+        names: Names of the arrays that it should hold.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, or lacks an array.
+    """
+    path = Path("data") if data is None else data
+    path = path / file if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file '{path}'. Name {file}, or the folder that holds it, with `--data`; it is not "
+            f"downloaded."
+        )
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' cannot be read as npz ({error}). Is it truncated?") from None
+    absent = [name for name in names if name not in arrays]
+    if absent:
+        raise ValueError(f"'{path}' should have the arrays {absent} too. Found {sorted(arrays)}.")
+    return path, arrays
