@@ -158,7 +158,7 @@ class FusedEncoder(nn.Module):
                 view.present[name],
                 all_present=view.all_present,
             )
-            for name, encoder in self.encoders.by_name.items()
+            for name, encoder in self.encoders.items()
         }
 
     def fuse(
