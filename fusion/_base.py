@@ -79,7 +79,7 @@ class Fusion(Configurable, nn.Module):
                 )
         self.modalities = tuple(encoders)
         self._encoder_dims = {m: e.embed_dim for m, e in encoders.items()}
-        self._encoded = [m for m, e in encoders.items() if not isinstance(e, VectorInput)]
+        self._reads_encoders = not all(isinstance(e, VectorInput) for e in encoders.values())
         if self.fits:
             self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
@@ -123,7 +123,7 @@ class Fusion(Configurable, nn.Module):
     def _of_vectors(
         self, vectors: Mapping[str, Any], present: Mapping[str, Tensor] | None
     ) -> tuple[dict[str, EncoderOutput], dict[str, Tensor] | None]:
-        if self.needs != "pooled" and self._encoded:
+        if self.needs != "pooled" and self._reads_encoders:
             raise TypeError(
                 f"fusion '{self.registry_name}' was made for encoders and needs their {self.needs}, so it "
                 f"should be given their outputs. Found plain vectors. Call a FusedEncoder of these encoders, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
@@ -88,10 +88,9 @@ class FusedEncoder(nn.Module):
                     f"'{encoder.fusion.registry_name}', which can only stand outermost."
                 )
             self.nested[name], self._leaves[name] = encoder, encoder.leaves()
-        early = fusion.stage == "early"
-        self.encoders = NamedModules({m: e.input_level() if early else e for m, e in encoders.items()})
+        fronts = {m: cast(AnyEncoder, fusion.front_of(e)) for m, e in encoders.items()}
+        self.encoders = NamedModules(fronts)
         self.fusion = fusion
-        self._by_level = fusion.exchanges
         self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
         self.tap_info = (TapInfo("fused", self.embed_dim, "BC"),)
         self.input_specs: dict[str, InputSpec] = {}
@@ -138,15 +137,16 @@ class FusedEncoder(nn.Module):
 
     def check(self, view: View) -> None:
         """Refuse a view that the encoders cannot read, with what is wrong and the likely fix."""
-        if view.inputs.keys() != self.input_specs.keys():
-            check_modalities("inputs", view.inputs, self.input_specs)
+        for argument, given in (("inputs", view.inputs), ("present", view.present)):
+            if given.keys() != self.input_specs.keys():
+                check_modalities(argument, given, self.input_specs)
         for name, spec in self.input_specs.items():
             if (x := view.inputs[name]).shape[1:] != spec.shape or x.dtype != spec.dtype:
                 spec.check(name, x)
 
     def encode(self, view: View) -> dict[str, EncoderOutput]:
         """Return the outputs of the encoders, before fusion."""
-        if self._by_level:
+        if self.fusion.exchanges:
             return encode_by_level([self], view)[0]
         return {
             name: encoder(view)
@@ -162,25 +162,25 @@ class FusedEncoder(nn.Module):
         }
 
     def fuse(
-        self, outputs: Mapping[str, EncoderOutput], present: Presence, *, hidden: bool = False
+        self, outputs: Mapping[str, EncoderOutput], present: Presence, *, absent_are_zero: bool = False
     ) -> FusionOutput:
         """Fuse the encoders' outputs, and add what nested fusions give besides.
 
         Args:
             outputs: Output of each encoder.
             present: Present mask of each encoder; None when nothing is missing.
-            hidden: Whether absent rows are zeros already, as `encode` leaves those of its view.
+            absent_are_zero: Whether absent rows are zeros already, as `encode` leaves those of its view.
         """
-        hidden_outputs = outputs
-        if present is not None and not hidden:
-            hidden_outputs = {
+        zeroed = outputs
+        if present is not None and not absent_are_zero:
+            zeroed = {
                 m: unpack_output(outputs[m], PresentRows(p.shape[0], present=p)) for m, p in present.items()
             }
-        fused = self.fusion(hidden_outputs, present)
+        fused = self.fusion(zeroed, present)
         return fused.with_nested(outputs) if self.nested else fused
 
     def forward(self, view: View) -> FusionOutput:
-        fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
+        fused = self.fuse(self.encode(view), self.presence(view), absent_are_zero=True)
         return replace(fused, taps={"fused": fused.pooled})
 
     def fusions(self) -> list[Fusion]:

@@ -72,11 +72,11 @@ class FusionOutput(EncoderOutput):
         Args:
             outputs: Output of each encoder; those of nested fusions are `FusionOutput`.
         """
+        nested = {m: out for m, out in outputs.items() if isinstance(out, FusionOutput)}
 
-        def joined(field: str) -> dict[str, Tensor]:
-            nested = ((m, o) for m, o in outputs.items() if isinstance(o, FusionOutput))
-            inner = {f"{m}.{k}": v for m, o in nested for k, v in getattr(o, field).items()}
-            return {**getattr(self, field), **inner}
+        def joined(name: str) -> dict[str, Tensor]:
+            inner = {f"{m}.{k}": v for m, out in nested.items() for k, v in getattr(out, name).items()}
+            return {**getattr(self, name), **inner}
 
         return replace(
             self,
