@@ -23,7 +23,7 @@ class Fusion(Configurable, nn.Module):
     A subclass sets ``stage`` and ``embed_dim`` and defines
     ``forward(outputs: Mapping[str, EncoderOutput], present=None) -> FusionOutput``. Absent rows arrive as
     zeros; ``present`` is None when nothing is missing. The result is finite even where every modality is
-    missing. A fusion made with sizes in the place of encoders is called on plain vectors ``[B, D]``.
+    missing. A fusion made with sizes in place of encoders is called on plain vectors ``[B, D]``.
 
     Args:
         encoders: Encoder of each modality, in the order that the fusion keeps. An early fusion reads their

@@ -103,13 +103,13 @@ class FusedEncoder(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """All that is needed to make it again, in plain JSON values."""
+        """Plain JSON values from which `from_config` rebuilds it."""
         encoders = [[m, (self.nested.get(m) or leaves[m]).config] for m, leaves in self._leaves.items()]
         return {"name": "fused", "encoders": encoders, "fusion": self.fusion.config}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FusedEncoder:
-        """Make it again from its ``config``."""
+        """Rebuild it from its ``config``."""
         encoders = {name: build_encoder(inner) for name, inner in config["encoders"]}
         return cls(encoders, FUSIONS.build(config["fusion"], encoders))
 
@@ -128,7 +128,7 @@ class FusedEncoder(nn.Module):
         return view.present if whole else self.present_masks(view)
 
     def present_masks(self, view: View) -> dict[str, Tensor]:
-        """Return the present mask of each of the fusion's modalities, whatever the view says of them all."""
+        """Return the present mask of each of the fusion's modalities, also if the view has all of them."""
         present = {}
         for name, leaves in self._leaves.items():
             first, *others = (view.present[m] for m in leaves)
@@ -164,7 +164,7 @@ class FusedEncoder(nn.Module):
     def fuse(
         self, outputs: Mapping[str, EncoderOutput], present: Presence, *, absent_are_zero: bool = False
     ) -> FusionOutput:
-        """Fuse the encoders' outputs, and add what nested fusions give besides.
+        """Fuse the encoders' outputs, and add the auxiliary vectors and penalties of nested fusions.
 
         Args:
             outputs: Output of each encoder.
@@ -221,7 +221,7 @@ class FusedEncoder(nn.Module):
         return fronts
 
     def replace_encoder(self, modality: str, encoder: Encoder) -> None:
-        """Put another encoder in the place of a modality's, however deep it is nested."""
+        """Put another encoder in place of a modality's, however deep it is nested."""
         name = next(name for name, leaves in self._leaves.items() if modality in leaves)
         self._leaves[name][modality] = encoder
         if name in self.nested:
@@ -246,5 +246,5 @@ AnyEncoder = Encoder | FusedEncoder
 
 
 def build_encoder(config: dict[str, Any]) -> AnyEncoder:
-    """Make an encoder again, fused or not, from its ``config``."""
+    """Rebuild an encoder, fused or not, from its ``config``."""
     return FusedEncoder.from_config(config) if config.get("name") == "fused" else ENCODERS.build(config)

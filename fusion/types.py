@@ -48,7 +48,7 @@ class FusionOutput(EncoderOutput):
         auxiliary: Named vectors on which the model puts extra heads (CentralNet's unimodal losses).
         auxiliary_present: Present masks of those auxiliary vectors that a sample may lack.
         losses: Penalties of the fusion, one value for each sample.
-        readouts: Vectors that single tasks read in the place of ``pooled`` (of ``candidates``, in a decision
+        readouts: Vectors that single tasks read in place of ``pooled`` (of ``candidates``, in a decision
             fusion), by task; a task that is not named reads ``pooled``.
 
     Shape:

@@ -20,7 +20,7 @@ class SearchResult:
         records: Every candidate, in the order of generation and index.
         space: Space of the candidates.
         objectives: Names of the values of the records.
-        population: Candidates a generation.
+        population: Number of candidates in a generation.
         strategy: Name of the strategy.
     """
 

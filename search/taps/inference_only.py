@@ -33,7 +33,7 @@ def inference_only(encoders: Mapping[str, Encoder], device: torch.device) -> Ite
 def pooled_taps(
     encoders: Mapping[str, Encoder], batch: Batch, device: torch.device
 ) -> dict[str, dict[str, Tensor]]:
-    """Return each modality's taps as one vector a sample, and its embedding as ``"pooled"``.
+    """Return each modality's taps as one vector for each sample, and its embedding as ``"pooled"``.
 
     Rows without the modality are zeros.
 
