@@ -49,11 +49,12 @@ def check_gradient_to_every_parameter(encoder: Encoder, x: Tensor, mask: Tensor 
         for parameter in encoder.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     encoder.eval().zero_grad()
-    pooled = encode(encoder, x, mask).pooled
-    if not pooled.requires_grad:
-        return
-    torch.autograd.backward(loss_of(pooled))
     trained = {n: p for n, p in encoder.named_parameters() if p.requires_grad}
+    if not trained:
+        return
+    pooled = encode(encoder, x, mask).pooled
+    assert pooled.requires_grad, f"no gradient reaches {list(trained)}"
+    torch.autograd.backward(loss_of(pooled))
     idle = [n for n, p in trained.items() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
     assert not idle, f"no gradient reaches {idle}"
     assert_finite_gradients(encoder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from sennit.modes import evaluating
 from sennit.tasks.model.losses import sample_losses
 
 if TYPE_CHECKING:
@@ -140,15 +141,9 @@ def _read(
     read: Callable[[MultiTaskModel, Batch], tuple[Tensor, ...]],
 ) -> list[Tensor]:
     """Read tensors of each batch, and join them; the model's mode stays as it is."""
-    training = [module for module in model.modules() if module.training]
     device = next(model.parameters()).device
-    model.eval()
-    try:
-        with torch.no_grad():
-            readings = [read(model, batch.to(device)) for batch in batches]
-    finally:
-        for module in training:  # one by one: frozen parts were not in training
-            module.training = True
+    with evaluating(model), torch.no_grad():
+        readings = [read(model, batch.to(device)) for batch in batches]
     if not readings:
         raise ValueError("`batches` should hold at least one batch. Found none.")
     return [torch.cat(parts, 1).double() for parts in zip(*readings, strict=True)]

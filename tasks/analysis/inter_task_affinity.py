@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sennit.tasks.model.losses import active_tasks, task_losses, training_features
+from sennit.modes import evaluating
+from sennit.tasks.model.losses import active_tasks, unweighted_losses
 from sennit.tasks.model.parts import model_parts
 from sennit.tasks.model.step import as_batches
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sennit.tasks.model.model import MultiTaskModel
     from sennit.tasks.model.step import Batches
 
-_OWN = ("heads", "rules", "weighting")
+_OF_ONE_TASK = ("heads", "rules", "weighting")
 
 
 def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr: float) -> Tensor:
@@ -70,20 +71,15 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
     """
     if not 0 < lr < math.inf:
         raise ValueError(f"`lr` should be more than 0. Found {lr}.")
-    training = [module for module in model.modules() if module.training]
     device = next(model.parameters()).device
     size = len(model.tasks)
     total = torch.zeros(size, size, dtype=torch.float64)
     count = torch.zeros_like(total)
-    model.eval()
-    try:
+    with evaluating(model):
         for batch in batches:
             effect, measured = _effect(model, [part.to(device) for part in as_batches(batch)], lr)
             total += effect
             count += measured
-    finally:
-        for module in training:  # one by one: frozen parts were not in training
-            module.training = True
     if not count.any():
         raise ValueError("`batches` should hold a batch with losses above zero. Found none.")
     return (total / count).float()
@@ -92,12 +88,15 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
 def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple[Tensor, Tensor]:
     """Return Z of a batch, zero where it cannot be measured, and where it can."""
     of_one_task = {
-        id(p) for name in _OWN for module in model_parts(model).get(name, ()) for p in module.parameters()
+        id(p)
+        for name in _OF_ONE_TASK
+        for module in model_parts(model).get(name, ())
+        for p in module.parameters()
     }
     shared: list[Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in of_one_task]
     active = active_tasks(model, batches)
     with torch.enable_grad():
-        before = _losses(model, batches, active)
+        before = unweighted_losses(model, batches, active)
         gradients = {
             i: torch.autograd.grad(before[i], shared, retain_graph=True, materialize_grads=True)
             for i, on in enumerate(active)
@@ -110,7 +109,7 @@ def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple
         with torch.no_grad():
             try:
                 torch._foreach_add_(shared, gradient, alpha=-lr)
-                after = _losses(model, batches, active)
+                after = unweighted_losses(model, batches, active)
             finally:
                 torch._foreach_copy_(shared, start)
         row = 1 - after.double().cpu() / before.detach().double().cpu()
@@ -121,7 +120,3 @@ def _effect(model: MultiTaskModel, batches: Sequence[Batch], lr: float) -> tuple
                 f"{list(model.tasks)} after one of '{list(model.tasks)[i]}' with lr={lr}. Lower it."
             )
     return effect, measured
-
-
-def _losses(model: MultiTaskModel, batches: Sequence[Batch], active: Sequence[bool]) -> Tensor:
-    return task_losses(model, batches, [training_features(model, b, active) for b in batches], active)

@@ -1,8 +1,8 @@
 """Evaluation of a model, and metrics that torchmetrics lacks: means by label, retrieval, R² in float64."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from sennit.lazy import lazy_exports
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Answers, Evaluation
 from sennit.tasks.metrics.evaluator import Evaluator
@@ -28,16 +28,11 @@ __all__ = [
     "roc_auc",
 ]
 
+# torchmetrics and scikit-learn are slow to import: they come with the first metric.
 _BY_LABEL = ("MeanByLabel", "mean_absolute_error", "mean_by_label", "r2", "roc_auc")
 _LAZY = {
     "R2": "sennit.tasks.metrics.explained_variance",
     "RecallAt1": "sennit.tasks.metrics.recall",
     **dict.fromkeys(_BY_LABEL, "sennit.tasks.metrics.by_label"),
 }
-
-
-def __getattr__(name: str) -> object:
-    # torchmetrics and scikit-learn are slow to import: they come when a metric is asked for.
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'sennit.tasks.metrics' has no attribute '{name}'")
+__getattr__ = lazy_exports(__name__, _LAZY)

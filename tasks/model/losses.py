@@ -109,6 +109,11 @@ def task_losses(
     return torch.stack([losses[name] for name in network.views])
 
 
+def unweighted_losses(network: Network, batches: Sequence[Batch], active: Sequence[bool]) -> Tensor:
+    """Return the loss of each task ``[K]`` from the batches on, without weighting or penalty."""
+    return task_losses(network, batches, [training_features(network, b, active) for b in batches], active)
+
+
 def task_terms(
     network: Network,
     name: str,

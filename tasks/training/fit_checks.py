@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from sennit.data import ResumableLoader
 from sennit.registry import unknown_name
@@ -32,23 +33,57 @@ _SET_BY_FIT = {
 
 
 def check_length(epochs: int | None, steps: int | None, max_time: float | None) -> None:
+    """Refuse a training without a length, with two, or with one that is out of range."""
     if (epochs is None) == (steps is None):
         raise ValueError(
             f"a training should have `epochs` or `steps`, and not both. Found epochs={epochs} and "
             f"steps={steps}."
         )
-    for name, value in {"epochs": epochs, "steps": steps, "max_time": max_time}.items():
-        if value is not None and value <= 0:
-            raise ValueError(f"`{name}` should be more than 0. Found {value}.")
+    check_counts(epochs=epochs, steps=steps)
+    if max_time is None:
+        return
+    if isinstance(max_time, bool) or not isinstance(max_time, (int, float)):
+        raise TypeError(f"`max_time` should be a number of seconds. Found {max_time!r}.")
+    if not max_time > 0:  # NaN is not
+        raise ValueError(f"`max_time` should be more than 0. Found {max_time}.")
+
+
+def check_counts(**counts: int | None) -> None:
+    """Refuse numbers of steps, batches or processes that are not whole, or not above 0."""
+    for name, count in counts.items():
+        if count is None:
+            continue
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"`{name}` should be a whole number. Found {count!r}.")
+        if count <= 0:
+            raise ValueError(f"`{name}` should be more than 0. Found {count}.")
 
 
 def check_loaders(loaders: Mapping[str, Any], *, resumable: bool) -> None:
+    """Refuse a training without a loader and, where it should resume, with loaders that cannot."""
+    if not loaders:
+        raise ValueError("`train` should hold at least one loader. Found none.")
     for name, loader in loaders.items():
         if resumable and not isinstance(loader, ResumableLoader):
             raise TypeError(
                 f"`train` should be a ResumableLoader, or several by name. Found a {type(loader).__name__}"
                 f"{' under ' + repr(name) if name else ''}, which cannot resume in mid-epoch. Without a "
                 f"`folder` there is nothing to resume, and any loader will do."
+            )
+
+
+def check_validation(validation: Any) -> None:
+    """Refuse validation data that is neither a loader nor several by name."""
+    if isinstance(validation, Mapping):
+        if not validation:
+            raise ValueError("`validation` should hold at least one loader. Found none. Leave it None.")
+        if not all(isinstance(name, str) and name and "/" not in name for name in validation):
+            raise ValueError(f"names in `validation` should be words without '/'. Found {list(validation)}.")
+    for loader in validation.values() if isinstance(validation, Mapping) else [validation]:
+        if loader is not None and (isinstance(loader, (list, str)) or not isinstance(loader, Iterable)):
+            raise TypeError(
+                f"`validation` should be a loader, or several by name. Found a {type(loader).__name__}. "
+                f"Give a DataLoader, or a mapping from names to DataLoaders."
             )
 
 
@@ -68,12 +103,11 @@ def check_monitor(
     patience: int | None,
     steps: int | None,
 ) -> None:
+    """Refuse a choice of weights, or a stop, by a value that the validation does not give."""
     if mode not in ("max", "min"):
         raise ValueError(f"`mode` should be 'max' or 'min'. Found '{mode}'.")
     if patience is not None and monitor is None:
         raise ValueError("`patience` needs `monitor`: the value that should get better. Found none.")
-    if isinstance(validation, Mapping) and any("/" in name or not name for name in validation):
-        raise ValueError(f"names in `validation` should be words without '/'. Found {list(validation)}.")
     if monitor is None:
         return
     if not validation:
@@ -94,7 +128,11 @@ def _metrics_of(model: MultiTaskModel, task: str) -> Sequence[str]:
     return [str(key) for key in model.tasks[task].metrics()] if model.tasks[task].target is not None else []
 
 
-def check_trainer_options(options: Mapping[str, Any]) -> None:
+def check_trainer_options(options: Any) -> None:
+    """Refuse options that a Trainer does not have, and those that `fit` sets."""
+    if not isinstance(options, Mapping):
+        raise TypeError(f"`trainer_options` should be a mapping from names to values. Found {options!r}.")
+    accepted = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
     for name in options:
         if name == "plugins":
             raise ValueError("`trainer_options` should not hold 'plugins': `fit` brings its own.")
@@ -103,18 +141,43 @@ def check_trainer_options(options: Mapping[str, Any]) -> None:
                 f"`trainer_options` should not hold '{name}', which `fit` sets. Use its argument "
                 f"`{_SET_BY_FIT[name]}`."
             )
-        accepted = inspect.signature(pl.Trainer.__init__).parameters
         if name not in accepted:
-            raise unknown_name("option of a Trainer", name, [n for n in accepted if n != "self"])
+            raise unknown_name("option of a Trainer", name, accepted)
+    check_counts(num_nodes=options.get("num_nodes"))
+
+
+def check_lists(**lists: Any) -> None:
+    """Refuse a single callback or logger where a list of them should be."""
+    for name, given in lists.items():
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise TypeError(f"`{name}` should be a list. Found {given!r}. Put a single one into a list.")
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
+    """Refuse callbacks that are not Lightning's."""
     for callback in callbacks:
         if not isinstance(callback, pl.Callback):
             raise TypeError(
                 f"`callbacks` should hold Lightning callbacks. Found a {type(callback).__name__}: "
                 f"{callback!r}. Give instances, not classes."
             )
+
+
+def compile_options(compile: bool | Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the options of `torch.compile`; None where nothing is to be compiled.
+
+    Raises:
+        TypeError: ``compile`` is neither a truth value nor a mapping.
+        ValueError: `torch.compile` does not have an option.
+    """
+    if not isinstance(compile, (bool, Mapping)):
+        raise TypeError(f"`compile` should be True, False or options of torch.compile. Found {compile!r}.")
+    options = dict(compile) if isinstance(compile, Mapping) else {}
+    accepted = [name for name in inspect.signature(torch.compile).parameters if name != "model"]
+    for name in options:
+        if name not in accepted:
+            raise unknown_name("option in `compile`", name, accepted)
+    return options if compile is not False else None
 
 
 def warn_of_unfitted(model: MultiTaskModel) -> None:

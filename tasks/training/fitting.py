@@ -18,11 +18,15 @@ from sennit.tasks.training.compiled import compiled
 from sennit.tasks.training.console import interruptible, quiet, say
 from sennit.tasks.training.fit_checks import (
     check_callbacks,
+    check_counts,
     check_folder,
     check_length,
+    check_lists,
     check_loaders,
     check_monitor,
     check_trainer_options,
+    check_validation,
+    compile_options,
     warn_of_unfitted,
 )
 from sennit.tasks.training.learner import Learner
@@ -87,8 +91,8 @@ def fit(
 
     The weights are those of the best validation where ``monitor`` names a value, else the last; with
     ``ema``, their moving average. A run that was killed or interrupted continues with ``resume`` exactly as
-    if nothing had happened: on a CPU it ends with the same weights, bit for bit. So do callbacks whose
-    ``state_dict`` holds all that they need, in tensors and plain values.
+    if nothing had happened: on a CPU it ends with the same weights, bit for bit. A callback
+    resumes as exactly where its ``state_dict`` holds all that it needs, in tensors and plain values.
 
     Args:
         learner: Model and how it learns.
@@ -104,7 +108,7 @@ def fit(
             weight decays, such as ``torch.optim.SGD`` or ``functools.partial(torch.optim.SGD, momentum=.9)``.
         schedule: Schedule in place of the learner's: a name, or a function from an optimizer and the number
             of its steps to a scheduler that moves once a step.
-        precision: Lightning's name of it: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``.
+        precision: Lightning's name of the precision: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``.
         clip: Largest norm of the gradient.
         accumulate: Batches that make one optimizer step.
         ema: Decay of the moving average of the weights, such as 0.999.
@@ -113,10 +117,10 @@ def fit(
         mode: Whether the best value is the ``"max"`` or the ``"min"``.
         patience: Epochs without a better value after which to stop.
         checkpoint_every: Steps between checkpoints; one is also written after each epoch.
-        callbacks: Lightning callbacks of the caller's.
+        callbacks: Further Lightning callbacks.
         loggers: Lightning loggers beside ``metrics.csv``; ``"tensorboard"`` writes events to the folder.
         compile: Whether to compile encoders and fusion for the training, or options of `torch.compile`.
-        accelerator: Lightning's name of it.
+        accelerator: Lightning's name of the accelerator, such as ``"cpu"``.
         devices: Number of processes; each takes a share of every batch (DDP).
         trainer_options: Further options of Lightning's Trainer, such as ``{"deterministic": True}``.
         progress: Whether to show a progress bar and a line at the end. Without it a training is silent.
@@ -125,9 +129,10 @@ def fit(
     Raises:
         FileExistsError: The folder holds a run already, and ``resume`` is False.
         ValueError: ``monitor`` without validation data or of a value that no task has, ``patience``
-            without ``monitor``, an option that needs a folder without one; a damaged checkpoint, or one of
-            another model or of other options.
-        TypeError: A loader that cannot resume, or a callback, a logger or a factory that is not one.
+            without ``monitor``, an option that needs a folder without one, a number out of range; a damaged
+            checkpoint, or one of another model or of other options.
+        TypeError: A loader that cannot resume, or an option of the wrong type, such as a callback, a logger
+            or a factory that is not one.
         OSError: A checkpoint cannot be written; the one before stays.
         KeyboardInterrupt: After a message that says where a resumed run continues.
 
@@ -160,11 +165,15 @@ def fit(
             f"another folder."
         )
     loaders = dict(train) if isinstance(train, Mapping) else {"": train}
-    options = dict(trainer_options or {})
     check_length(epochs, steps, max_time)
+    check_counts(accumulate=accumulate, checkpoint_every=checkpoint_every, devices=devices)
     check_loaders(loaders, resumable=folder is not None)
+    check_validation(validation)
+    check_lists(callbacks=callbacks, loggers=loggers)
     check_callbacks(callbacks)
+    options = {} if trainer_options is None else trainer_options
     check_trainer_options(options)
+    options, compiling = dict(options), compile_options(compile)
     check_monitor(learner.model, validation, monitor=monitor, mode=mode, patience=patience, steps=steps)
     if folder is None:
         check_folder(monitor, checkpoint_every, resume)
@@ -191,7 +200,7 @@ def fit(
     ranks = devices * int(options.get("num_nodes", 1))
     options.setdefault("strategy", "ddp_find_unused_parameters_true" if ranks > 1 else "auto")
     options.setdefault("log_every_n_steps", _log_every(loaders, ranks * accumulate))
-    with quiet(errors_only=not progress), compiled(learner.model, _compile_options(compile)):
+    with quiet(errors_only=not progress), compiled(learner.model, compiling):
         trainer = pl.Trainer(
             accelerator=accelerator,
             devices=devices,
@@ -227,12 +236,6 @@ def fit(
         checkpoint=last,
         best_checkpoint=best if best is not None and best.exists() else None,
     )
-
-
-def _compile_options(compile: bool | Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if isinstance(compile, Mapping):
-        return compile
-    return {} if compile else None
 
 
 def _log_every(loaders: Mapping[str, Any], batches_a_step: int) -> int:

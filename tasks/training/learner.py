@@ -15,7 +15,7 @@ from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.boundary import check_boundary
 from sennit.tasks.metrics.evaluator import Evaluator
-from sennit.tasks.model.losses import active_tasks, task_losses, training_features
+from sennit.tasks.model.losses import active_tasks, unweighted_losses
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
@@ -63,7 +63,7 @@ class Learner(pl.LightningModule):
             None.
 
     Raises:
-        TypeError: The balancing needs a boundary that the model's sharing does not have.
+        TypeError: The balancing needs a boundary that the sharing lacks, or an optimizer is no function.
         ValueError: An unknown schedule or part, or numbers out of range.
 
     Example:
@@ -127,16 +127,20 @@ class Learner(pl.LightningModule):
         """Choose an optimizer, a schedule, or both; None leaves the choice that was made before.
 
         Raises:
+            TypeError: Either is not a function, nor, for a schedule, a name.
             ValueError: An unknown schedule, or one beside which a ``warmup`` has no meaning.
         """
+        if not (optimizer is None or callable(optimizer)):
+            raise TypeError(
+                f"`optimizer` should be a function, such as torch.optim.SGD. Found {optimizer!r}."
+            )
         if schedule is not None:
             check_schedule(schedule, self.warmup)
             self.schedule = schedule
         if optimizer is not None:
             self.optimizer_factory = optimizer
-        self.options["schedule"] = (
-            self.schedule if isinstance(self.schedule, str) else describe(self.schedule)
-        )
+        named = isinstance(self.schedule, str)
+        self.options["schedule"] = self.schedule if named else describe(self.schedule)
         self.options["optimizer"] = describe(self.optimizer_factory or torch.optim.AdamW)
 
     def forward(self, batch: Batch) -> dict[str, TaskOutput]:
@@ -155,7 +159,7 @@ class Learner(pl.LightningModule):
             restore_run(self, state)
 
     def on_train_epoch_start(self) -> None:
-        self.train()  # the model's own `train` would have woken frozen parts
+        self.train()  # calls of `model.train()` have woken frozen parts
         for part in self.modules():
             hook = getattr(part, "on_epoch_start", None)
             if hook is not None:
@@ -195,8 +199,7 @@ class Learner(pl.LightningModule):
         precision = self.trainer.precision_plugin.train_step_context()
         with torch.no_grad(), precision, torch.random.fork_rng():
             set_torch_random_state(state, self.device)
-            features = [training_features(self.model, b, active) for b in batches]
-            losses = task_losses(self.model, batches, features, active)
+            losses = unweighted_losses(self.model, batches, active)
         self.model.weighting.after_step(losses, active)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:

@@ -24,13 +24,19 @@ Schedule = Callable[[Optimizer, int], LRScheduler]
 
 
 def check_schedule(schedule: str | Schedule, warmup: float) -> None:
-    """Refuse an unknown name, and a warm-up where the schedule has its own.
+    """Refuse an unknown schedule, and a warm-up where the schedule has its own.
 
     Raises:
-        ValueError: Either of these.
+        TypeError: The schedule is neither a name nor a function.
+        ValueError: An unknown name, or a warm-up beside a schedule that has its own.
     """
     if isinstance(schedule, str) and schedule not in SCHEDULES:
         raise unknown_name("schedule", schedule, SCHEDULES)
+    if not isinstance(schedule, str) and not callable(schedule):
+        raise TypeError(
+            f"`schedule` should be a name, or a function from an optimizer and the number of its steps to a "
+            f"scheduler. Found {schedule!r}."
+        )
     if not 0 <= warmup < 1 or (warmup and schedule not in ("constant", "cosine")):
         raise ValueError(
             f"`warmup` should be from 0 to less than 1, and 0 unless the schedule is 'constant' or 'cosine': "

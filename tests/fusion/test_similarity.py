@@ -236,7 +236,9 @@ def test_groups_of_channels_are_saved_with_the_model(tmp_path: Path) -> None:
 def test_too_few_steps_are_refused_with_the_modality_s_name() -> None:
     encoders = {"wrist": create_encoder("tcn", 3)}
     fused = FusedEncoder(encoders, create_fusion("granger_clusters", encoders, lags=3))
-    with pytest.raises(ValueError, match=r"of 'wrist' there should be 8 or more windows of 4.*Found 0"):
+    with pytest.raises(
+        ValueError, match=r"channels of 'wrist' there should be 8 or more windows of 4.*Found 0"
+    ):
         fused.fit_fusion(View.of({"wrist": torch.randn(50, 3, 3)}))
 
 

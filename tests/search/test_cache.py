@@ -262,7 +262,9 @@ def test_draws_from_a_generator_of_their_own_are_refused(encoders: dict[str, Any
 
 def test_a_fused_encoder_is_refused_by_name(encoders: dict[str, Any], tmp_path: Path) -> None:
     fused = FusedEncoder(encoders, create_fusion("concat", encoders, embed_dim=4))
-    with pytest.raises(TypeError, match=r"Found a FusedEncoder for 'both'\. Give the encoder of each"):
+    with pytest.raises(
+        TypeError, match=r"Found a FusedEncoder for 'both'\. Give the encoder of each modality"
+    ):
         cache_taps({"both": fused}, BatchDataset(some()), tmp_path)
 
 

@@ -118,6 +118,22 @@ def test_the_optimizer_is_the_callers_with_the_learners_groups(tmp_path: Path) -
         ({"callbacks": [Counting]}, TypeError, r"`callbacks` should hold.*instances, not classes"),
         ({"loggers": ["wandb"]}, ValueError, r"unknown logger 'wandb'"),
         ({"loggers": [3]}, TypeError, r"`loggers` should hold.*Found a int"),
+        ({"optimizer": "sgd"}, TypeError, r"`optimizer` should be a function.*Found 'sgd'"),
+        ({"schedule": 3}, TypeError, r"`schedule` should be a name, or a function.*Found 3"),
+        ({"callbacks": Counting()}, TypeError, r"`callbacks` should be a list. Found <.*Counting"),
+        ({"callbacks": None}, TypeError, r"`callbacks` should be a list. Found None"),
+        ({"loggers": "tensorboard"}, TypeError, r"`loggers` should be a list. Found 'tensorboard'"),
+        ({"compile": "yes"}, TypeError, r"`compile` should be True, False or options.*Found 'yes'"),
+        ({"compile": {"moed": "default"}}, ValueError, r"option in `compile` 'moed'. Did you mean 'mode'"),
+        ({"trainer_options": [3]}, TypeError, r"`trainer_options` should be a mapping.*Found \[3\]"),
+        ({"trainer_options": {"num_nodes": "two"}}, TypeError, r"`num_nodes` should be a whole number"),
+        ({"max_time": math.nan}, ValueError, r"`max_time` should be more than 0. Found nan"),
+        ({"max_time": "00:01"}, TypeError, r"`max_time` should be a number of seconds. Found '00:01'"),
+        ({"epochs": 1.5}, TypeError, r"`epochs` should be a whole number. Found 1.5"),
+        ({"epochs": 0}, ValueError, r"`epochs` should be more than 0. Found 0"),
+        ({"accumulate": 0}, ValueError, r"`accumulate` should be more than 0. Found 0"),
+        ({"devices": 0}, ValueError, r"`devices` should be more than 0. Found 0"),
+        ({"checkpoint_every": 0}, ValueError, r"`checkpoint_every` should be more than 0. Found 0"),
         (
             {"trainer_options": {"max_epochs": 3}},
             ValueError,
@@ -182,6 +198,23 @@ def test_several_validations_have_metrics_by_name_and_one_chooses(tmp_path: Path
             **QUIET)  # fmt: skip
     with pytest.raises(ValueError, match="names in `validation` should be words without '/'"):
         fit(learner, load(batch), {"a/b": load(batch)}, folder=tmp_path / "no", epochs=1, **QUIET)
+
+
+@pytest.mark.parametrize(
+    ("validation", "error", "message"),
+    [
+        ({}, ValueError, r"`validation` should hold at least one loader. Found none"),
+        ({1: None}, ValueError, r"names in `validation` should be words.*Found \[1\]"),
+        (3, TypeError, r"`validation` should be a loader, or several by name. Found a int"),
+        ({"a": 3}, TypeError, r"`validation` should be a loader, or several by name. Found a int"),
+        ([make_batch(4)], TypeError, r"`validation` should be a loader.*Found a list. Give a DataLoader"),
+    ],
+)
+def test_validation_that_is_no_loader_is_refused(
+    tmp_path: Path, validation: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        fit(make_learner(), load(make_data()), validation, folder=tmp_path, epochs=1, **QUIET)
 
 
 @pytest.mark.parametrize("after", [4, 6])

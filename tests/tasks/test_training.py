@@ -140,7 +140,9 @@ def test_the_moving_average_leaves_whole_numbers_alone(tmp_path: Path) -> None:
 def test_training_a_fusion_that_was_never_fitted_warns(tmp_path: Path) -> None:
     data = make_data()
     model = make_model("early_pca", TASKS)
-    with pytest.warns(UserWarning, match=r"fusion 'early_pca' should be fitted.*`model.fit_prep"):
+    with pytest.warns(
+        UserWarning, match=r"fusion 'early_pca' should be fitted.*`model.fit_preprocessing\(batch\)`"
+    ):
         train(Learner(model), data, tmp_path / "never")
     model = make_model("early_pca", TASKS)
     model.fit_preprocessing(make_batch(20))
