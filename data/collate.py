@@ -93,8 +93,10 @@ class Collate:
     def _collate_targets(
         self, rows: Sequence[Mapping[str, Any]], index: Sequence[Any]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        for unknown in dict.fromkeys(t for row in rows for t in row if t not in self.targets):
-            raise unknown_name("target", unknown, self.targets)
+        for row in rows:
+            for name in row:
+                if name not in self.targets:
+                    raise unknown_name("target", name, self.targets)
         targets, labelled = {}, {}
         for task, spec in self.targets.items():
             targets[task], labelled[task] = spec.stack(task, [row.get(task) for row in rows], index)

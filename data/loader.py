@@ -21,8 +21,8 @@ class ResumableLoader:
     saves and restores it. Of several ranks each takes its share of every batch of ``batch_size`` times ranks,
     and all take equally many steps; a last batch too small to give every rank a sample joins the one before.
 
-    A dataset without indices, such as a stream of WebDataset shards, is read through `Stream`, whose page
-    says what it needs.
+    A dataset without indices, such as a stream of WebDataset shards, is read through `Stream`, which
+    documents its requirements.
 
     Args:
         dataset: Samples by index; one that has ``__getitems__`` gives whole batches.

@@ -89,7 +89,7 @@ class TargetSpec:
         else:
             return
         if bool(wrong.any()):
-            row = int(wrong.flatten(1).any(1).nonzero()[0]) if wrong.dim() > 1 else int(wrong.nonzero()[0])
+            row = int(wrong.nonzero()[0, 0])
             raise ValueError(
                 f"`targets['{name}']` should be {should}. Found {values[row]} in the sample with index "
                 f"{index[row]}. {fix}"

@@ -1,13 +1,14 @@
-"""The checks of a batch: the one place where sizes, presence and values are looked at."""
+"""The checks of a batch: the one place where sizes, presence and values are checked."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from sennit.registry import did_you_mean
 
 
 def validate(
@@ -21,7 +22,7 @@ def validate(
 ) -> None:
     """Refuse a batch whose fields disagree, or in which a sample has no modality.
 
-    Presence is looked at on the CPU only.
+    Presence is checked on the CPU only.
 
     Raises:
         ValueError: Sizes or names disagree, or a sample has no modality at all (its index is named).
@@ -107,9 +108,8 @@ def refuse_unknown(argument: str, given: Mapping[str, Any], names: Mapping[str, 
     """
     unknown = sorted(set(given) - set(names))
     if unknown:
-        close = difflib.get_close_matches(unknown[0], names, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise ValueError(f"`{argument}` should name only {sorted(names)}. Found {unknown}.{hint}")
+        message = f"`{argument}` should name only {sorted(names)}. Found {unknown}. "
+        raise ValueError((message + did_you_mean(unknown[0], names)).rstrip())
 
 
 def check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:

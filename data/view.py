@@ -125,5 +125,5 @@ def filled(flags: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[s
 
 
 def _all_present(given: Mapping[str, Tensor]) -> bool:
-    # Values on a GPU are not looked at: that would wait for them.
+    # Values on a GPU are not read, as that would wait for the device.
     return all(p.device.type == "cpu" and bool(p.all()) for p in given.values())

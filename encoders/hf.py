@@ -21,7 +21,7 @@ class HFFamily(HFEncoder):
     """Any encoder of text or of audio that transformers' ``AutoModel`` can make.
 
     Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
-    A member is an `HFTextEncoder` or an `HFAudioEncoder`, by the model's main input; their pages say more.
+    A member is an `HFTextEncoder` or an `HFAudioEncoder`, depending on the model's main input.
 
     Example:
         >>> sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from sennit.encoders.layers.images import ImageEncoder, per_channel
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.extras import require
+from sennit.registry import did_you_mean
 
 
 @register_encoder("timm/")
@@ -63,8 +63,7 @@ class TimmEncoder(ImageEncoder):
         super().__init__()
         timm = require("timm", "image")
         if not timm.is_model(model_name):
-            close = difflib.get_close_matches(model_name, timm.list_models(), n=3, cutoff=0.5)
-            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "See `timm.list_models()`."
+            hint = did_you_mean(model_name, timm.list_models()) or "See `timm.list_models()`."
             raise ValueError(f"unknown timm model '{model_name}'. {hint}")
         trained = timm.get_pretrained_cfg(model_name, allow_unregistered=True)
         fixed = bool(trained and trained.fixed_input_size)

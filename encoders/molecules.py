@@ -1,6 +1,6 @@
 """Encoders of molecules, which are given as SMILES; RDKit reads them (extra ``molecules``).
 
-A SMILES is a text too: the encoder ``bytes`` of `sennit.encoders.text` reads it as such.
+A SMILES is also a text, which the encoder ``bytes`` of `sennit.encoders.text` reads.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class MorganEncoder(StagedEncoder):
                 f"{radius}."
             )
         self.size, self.radius, self.counts = size, radius, counts
-        self.embed_dim, self.token_dim = embed_dim, None
+        self.embed_dim = embed_dim
         self.input_spec = InputSpec((size,))
         self.tap_info = tuple(TapInfo(f"block{i + 1}", width, "BC") for i in range(depth))
         self.project = nn.Linear(size, width)
@@ -167,7 +167,7 @@ class FingerprintInputLevel(Encoder):
         super().__init__()
         (size,) = input_spec.shape
         assert size is not None
-        self.input_spec, self.embed_dim, self.token_dim, self.tap_info = input_spec, size, None, ()
+        self.input_spec, self.embed_dim = input_spec, size
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         return EncoderOutput(x)

@@ -98,7 +98,6 @@ class MLPEncoder(_TableEncoder):
     ) -> None:
         super().__init__(num_features)
         self.embed_dim = embed_dim
-        self.token_dim = None
         self.tap_info = tuple(TapInfo(f"block{i + 1}", width, "BC") for i in range(depth))
         self.features = TableFeatures(num_features, categories=categories, category_dim=category_dim)
         self.project = nn.Linear(self.features.out_dim, width)

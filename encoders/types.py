@@ -17,7 +17,7 @@ class TapInfo:
     """A named intermediate output that fusions and sharings may read.
 
     Args:
-        name: Unique within its encoder; taps are ordered from shallow to deep.
+        name: Name, unique within its encoder; taps are ordered from shallow to deep.
         dim: Number of channels.
         layout: Order of axes: ``"BCHW"`` (feature maps), ``"BTC"`` (sequences) or ``"BC"`` (vectors).
     """

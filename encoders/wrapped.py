@@ -16,6 +16,7 @@ from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.factories import allow_factory, build_module
 from sennit.encoders.types import EncoderOutput, Layout, TapInfo
+from sennit.modes import evaluating
 
 _LAYOUTS: dict[int, Layout] = {2: "BC", 3: "BTC", 4: "BCHW"}
 
@@ -87,20 +88,18 @@ class WrappedEncoder(Encoder):
 
     def _read_sizes(self) -> None:
         """Set ``token_dim`` and ``tap_info`` by one forward on zeros."""
-        shape, training = (1, *self.input_spec.absent_shape()), self.module.training
+        shape = (1, *self.input_spec.absent_shape())
         x = torch.zeros(shape, dtype=self.input_spec.dtype)
         mask = torch.ones(shape[:2], dtype=torch.bool) if self.input_spec.sequence else None
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                out = self.eval()(x, mask)
+            with evaluating(self), torch.no_grad(), torch.random.fork_rng(devices=[]):
+                out = self(x, mask)
         except Exception as error:
             error.add_note(
                 f"Raised by a wrapped module on zeros of shape {shape}, by which its sizes are read. If it "
                 f"cannot read so small a sample, set `stand_in` of its InputSpec."
             )
             raise
-        finally:
-            self.train(training)
         if out.pooled.shape[1] != self.embed_dim:
             raise ValueError(
                 f"`embed_dim` should be the size of the module's output, {out.pooled.shape[1]}. Found "

@@ -23,7 +23,7 @@ class Fusion(Configurable, nn.Module):
     A subclass sets ``stage`` and ``embed_dim`` and defines
     ``forward(outputs: Mapping[str, EncoderOutput], present=None) -> FusionOutput``. Absent rows arrive as
     zeros; ``present`` is None when nothing is missing. The result is finite even where every modality is
-    missing. A fusion made with sizes in the place of encoders is called on plain vectors ``[B, D]``.
+    missing. A fusion made with sizes in place of encoders is called on plain vectors ``[B, D]``.
 
     Args:
         encoders: Encoder of each modality, in the order that the fusion keeps. An early fusion reads their
@@ -79,7 +79,7 @@ class Fusion(Configurable, nn.Module):
                 )
         self.modalities = tuple(encoders)
         self._encoder_dims = {m: e.embed_dim for m, e in encoders.items()}
-        self._encoded = [m for m, e in encoders.items() if not isinstance(e, VectorInput)]
+        self._reads_encoders = not all(isinstance(e, VectorInput) for e in encoders.values())
         if self.fits:
             self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
@@ -123,7 +123,7 @@ class Fusion(Configurable, nn.Module):
     def _of_vectors(
         self, vectors: Mapping[str, Any], present: Mapping[str, Tensor] | None
     ) -> tuple[dict[str, EncoderOutput], dict[str, Tensor] | None]:
-        if self.needs != "pooled" and self._encoded:
+        if self.needs != "pooled" and self._reads_encoders:
             raise TypeError(
                 f"fusion '{self.registry_name}' was made for encoders and needs their {self.needs}, so it "
                 f"should be given their outputs. Found plain vectors. Call a FusedEncoder of these encoders, "

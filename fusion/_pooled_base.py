@@ -14,7 +14,7 @@ from sennit.fusion.missing import MissingTokens, stack_present
 
 
 class PooledFusion(Fusion):
-    """A fusion of the pooled vectors, with a learned token in the place of an absent one.
+    """A fusion of the pooled vectors, with a learned token in place of an absent one.
 
     Args:
         encoders: Encoder of each modality.
@@ -36,7 +36,7 @@ class PooledFusion(Fusion):
     def vectors(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None
     ) -> list[Tensor]:
-        """Return the pooled vectors in the order of the modalities, tokens in the place of absent ones.
+        """Return the pooled vectors in the order of the modalities, tokens in place of absent ones.
 
         Shape:
             ``[B, D_m]`` each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
@@ -88,10 +88,9 @@ class FusedEncoder(nn.Module):
                     f"'{encoder.fusion.registry_name}', which can only stand outermost."
                 )
             self.nested[name], self._leaves[name] = encoder, encoder.leaves()
-        early = fusion.stage == "early"
-        self.encoders = NamedModules({m: e.input_level() if early else e for m, e in encoders.items()})
+        fronts = {m: cast(AnyEncoder, fusion.front_of(e)) for m, e in encoders.items()}
+        self.encoders = NamedModules(fronts)
         self.fusion = fusion
-        self._by_level = fusion.exchanges
         self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
         self.tap_info = (TapInfo("fused", self.embed_dim, "BC"),)
         self.input_specs: dict[str, InputSpec] = {}
@@ -104,13 +103,13 @@ class FusedEncoder(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """All that is needed to make it again, in plain JSON values."""
+        """Plain JSON values from which `from_config` rebuilds it."""
         encoders = [[m, (self.nested.get(m) or leaves[m]).config] for m, leaves in self._leaves.items()]
         return {"name": "fused", "encoders": encoders, "fusion": self.fusion.config}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FusedEncoder:
-        """Make it again from its ``config``."""
+        """Rebuild it from its ``config``."""
         encoders = {name: build_encoder(inner) for name, inner in config["encoders"]}
         return cls(encoders, FUSIONS.build(config["fusion"], encoders))
 
@@ -129,7 +128,7 @@ class FusedEncoder(nn.Module):
         return view.present if whole else self.present_masks(view)
 
     def present_masks(self, view: View) -> dict[str, Tensor]:
-        """Return the present mask of each of the fusion's modalities, whatever the view says of them all."""
+        """Return the present mask of each of the fusion's modalities, also if the view has all of them."""
         present = {}
         for name, leaves in self._leaves.items():
             first, *others = (view.present[m] for m in leaves)
@@ -138,15 +137,16 @@ class FusedEncoder(nn.Module):
 
     def check(self, view: View) -> None:
         """Refuse a view that the encoders cannot read, with what is wrong and the likely fix."""
-        if view.inputs.keys() != self.input_specs.keys():
-            check_modalities("inputs", view.inputs, self.input_specs)
+        for argument, given in (("inputs", view.inputs), ("present", view.present)):
+            if given.keys() != self.input_specs.keys():
+                check_modalities(argument, given, self.input_specs)
         for name, spec in self.input_specs.items():
             if (x := view.inputs[name]).shape[1:] != spec.shape or x.dtype != spec.dtype:
                 spec.check(name, x)
 
     def encode(self, view: View) -> dict[str, EncoderOutput]:
         """Return the outputs of the encoders, before fusion."""
-        if self._by_level:
+        if self.fusion.exchanges:
             return encode_by_level([self], view)[0]
         return {
             name: encoder(view)
@@ -158,29 +158,29 @@ class FusedEncoder(nn.Module):
                 view.present[name],
                 all_present=view.all_present,
             )
-            for name, encoder in self.encoders.by_name.items()
+            for name, encoder in self.encoders.items()
         }
 
     def fuse(
-        self, outputs: Mapping[str, EncoderOutput], present: Presence, *, hidden: bool = False
+        self, outputs: Mapping[str, EncoderOutput], present: Presence, *, absent_are_zero: bool = False
     ) -> FusionOutput:
-        """Fuse the encoders' outputs, and add what nested fusions give besides.
+        """Fuse the encoders' outputs, and add the auxiliary vectors and penalties of nested fusions.
 
         Args:
             outputs: Output of each encoder.
             present: Present mask of each encoder; None when nothing is missing.
-            hidden: Whether absent rows are zeros already, as `encode` leaves those of its view.
+            absent_are_zero: Whether absent rows are zeros already, as `encode` leaves those of its view.
         """
-        hidden_outputs = outputs
-        if present is not None and not hidden:
-            hidden_outputs = {
+        zeroed = outputs
+        if present is not None and not absent_are_zero:
+            zeroed = {
                 m: unpack_output(outputs[m], PresentRows(p.shape[0], present=p)) for m, p in present.items()
             }
-        fused = self.fusion(hidden_outputs, present)
+        fused = self.fusion(zeroed, present)
         return fused.with_nested(outputs) if self.nested else fused
 
     def forward(self, view: View) -> FusionOutput:
-        fused = self.fuse(self.encode(view), self.presence(view), hidden=True)
+        fused = self.fuse(self.encode(view), self.presence(view), absent_are_zero=True)
         return replace(fused, taps={"fused": fused.pooled})
 
     def fusions(self) -> list[Fusion]:
@@ -221,7 +221,7 @@ class FusedEncoder(nn.Module):
         return fronts
 
     def replace_encoder(self, modality: str, encoder: Encoder) -> None:
-        """Put another encoder in the place of a modality's, however deep it is nested."""
+        """Put another encoder in place of a modality's, however deep it is nested."""
         name = next(name for name, leaves in self._leaves.items() if modality in leaves)
         self._leaves[name][modality] = encoder
         if name in self.nested:
@@ -246,5 +246,5 @@ AnyEncoder = Encoder | FusedEncoder
 
 
 def build_encoder(config: dict[str, Any]) -> AnyEncoder:
-    """Make an encoder again, fused or not, from its ``config``."""
+    """Rebuild an encoder, fused or not, from its ``config``."""
     return FusedEncoder.from_config(config) if config.get("name") == "fused" else ENCODERS.build(config)

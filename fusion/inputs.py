@@ -45,7 +45,7 @@ class FusionInput(Protocol):
 
 @dataclass(frozen=True)
 class VectorInput:
-    """Plain vectors in the place of an encoder: they have no tokens, taps or stages.
+    """Plain vectors in place of an encoder: they have no tokens, taps or stages.
 
     Args:
         embed_dim: Size of the vectors.

@@ -77,14 +77,14 @@ class ModalityDropout(nn.Module):
 
     @property
     def config(self) -> Any:
-        """Plain JSON values for `from_config`: the rate alone where that is all."""
+        """Plain JSON values for `from_config`: only the rate where it is a constant for all modalities."""
         if self.schedule == "constant" and not isinstance(self.p, dict):
             return self.p
         return {"p": self.p, "schedule": self.schedule, "epochs": self.epochs}
 
     @classmethod
     def from_config(cls, config: Any) -> ModalityDropout:
-        """Make it again from its ``config``."""
+        """Rebuild it from its ``config``."""
         return cls(**config) if isinstance(config, dict) else cls(config)
 
     def extra_repr(self) -> str:

@@ -48,7 +48,7 @@ class FusionOutput(EncoderOutput):
         auxiliary: Named vectors on which the model puts extra heads (CentralNet's unimodal losses).
         auxiliary_present: Present masks of those auxiliary vectors that a sample may lack.
         losses: Penalties of the fusion, one value for each sample.
-        readouts: Vectors that single tasks read in the place of ``pooled`` (of ``candidates``, in a decision
+        readouts: Vectors that single tasks read in place of ``pooled`` (of ``candidates``, in a decision
             fusion), by task; a task that is not named reads ``pooled``.
 
     Shape:
@@ -72,11 +72,11 @@ class FusionOutput(EncoderOutput):
         Args:
             outputs: Output of each encoder; those of nested fusions are `FusionOutput`.
         """
+        nested = {m: out for m, out in outputs.items() if isinstance(out, FusionOutput)}
 
-        def joined(field: str) -> dict[str, Tensor]:
-            nested = ((m, o) for m, o in outputs.items() if isinstance(o, FusionOutput))
-            inner = {f"{m}.{k}": v for m, o in nested for k, v in getattr(o, field).items()}
-            return {**getattr(self, field), **inner}
+        def joined(name: str) -> dict[str, Tensor]:
+            inner = {f"{m}.{k}": v for m, out in nested.items() for k, v in getattr(out, name).items()}
+            return {**getattr(self, name), **inner}
 
         return replace(
             self,

@@ -1,4 +1,4 @@
-"""A search for the fusion of a given problem."""
+"""Search for the best fusion of given encoders, tasks and data."""
 
 from sennit.bare_import import refuse_bare_import
 from sennit.fusion.cell.genome import Cell, Genome

@@ -16,7 +16,7 @@ class Evaluator(Protocol):
 
     Attributes:
         space: Space of the candidates.
-        fingerprint: Hash of all that the errors depend on besides genome and slot (data, encoders, options
+        fingerprint: Hash of all that the errors depend on apart from genome and slot (data, encoders, options
             of the training, seed). A study resumes only under the same fingerprint.
     """
 

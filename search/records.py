@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sennit.encoders._base import Encoder
-from sennit.fusion import Fusion
+from sennit.fusion import Cells, Fusion
 from sennit.fusion.cell.genome import Genome
 from sennit.search.space import Genes
 
@@ -76,6 +76,4 @@ class Record:
 
     def create_fusion(self, encoders: Mapping[str, Encoder]) -> Fusion:
         """Make a new, untrained fusion of this structure: a module like any other."""
-        from sennit.fusion.intermediate.cells import Cells
-
         return Cells(encoders, genome=self.genome.to_dict())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sennit.search.pareto import pareto_front
 from sennit.search.records import Record
+from sennit.search.report.search_report import write_search_report
 from sennit.search.space import Space
 
 
@@ -19,7 +20,7 @@ class SearchResult:
         records: Every candidate, in the order of generation and index.
         space: Space of the candidates.
         objectives: Names of the values of the records.
-        population: Candidates a generation.
+        population: Number of candidates in a generation.
         strategy: Name of the strategy.
     """
 
@@ -43,8 +44,6 @@ class SearchResult:
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html``, its pictures, and the records as CSV and JSON; return the page's path."""
-        from sennit.search.report.search_report import write_search_report
-
         return write_search_report(
             Path(folder),
             {self.strategy: self.records},

@@ -51,7 +51,7 @@ def search(
     device: str = "cpu",
     progress: bool = True,
 ) -> SearchResult:
-    """Search for the fusions of some encoders that serve some tasks best.
+    """Search for the fusions of given encoders that solve given tasks best.
 
     The encoders are frozen, and should be trained already, each alone or with any fusion. Their taps are
     computed once; the candidates of a generation are trained side by side. The same call in the same folder
@@ -67,12 +67,12 @@ def search(
         space: Choices of the search; `Space.of` the encoders and tasks by default.
         strategy: One of `list_strategies`, or a strategy.
         generations: Number of generations.
-        population: Candidates a generation.
+        population: Number of candidates in a generation.
         objectives: Names of the values to minimise: ``"error"`` (1 − the score, the mean over the tasks),
             ``"error/<task>"``, ``"parameters"``, ``"flops"``, ``"latency_ms"``.
         budgets: Upper limits of such costs, by name.
         epochs: Maximum number of epochs of each candidate.
-        batch_size: Samples a step.
+        batch_size: Number of samples in a step.
         lr: Learning rate of AdamW.
         weight_decay: Weight decay; applied to matrices only.
         patience: Epochs without a better validation error after which a candidate stops.

@@ -18,7 +18,6 @@ class NamedModules(nn.Module, Generic[M]):
 
     Attributes:
         names: The names, in order.
-        by_name: The modules by name, for look-ups at every step; not to be changed, see `replace`.
 
     Raises:
         TypeError: A name is not a string.
@@ -42,15 +41,14 @@ class NamedModules(nn.Module, Generic[M]):
         self._key = dict(zip(self.names, keys, strict=True))
         for name, module in modules.items():
             self.add_module(self._key[name], module)
-        self.by_name = dict(modules)
 
     def __getitem__(self, name: str) -> M:
-        return self.by_name[name]
+        module: M = self._modules[self._key[name]]  # type: ignore[assignment]
+        return module
 
     def replace(self, name: str, module: M) -> None:
         """Put another module under a name that exists."""
         setattr(self, self._key[name], module)
-        self.by_name[name] = module
 
     def __contains__(self, name: str) -> bool:
         return name in self._key
@@ -63,8 +61,8 @@ class NamedModules(nn.Module, Generic[M]):
 
     def items(self) -> list[tuple[str, M]]:
         """Return the names and their modules."""
-        return list(self.by_name.items())
+        return list(zip(self.names, self._modules.values(), strict=True))  # type: ignore[arg-type]
 
     def values(self) -> list[M]:
         """Return the modules."""
-        return list(self.by_name.values())
+        return list(self._modules.values())  # type: ignore[arg-type]

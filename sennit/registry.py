@@ -16,8 +16,7 @@ T = TypeVar("T")
 def unknown_name(kind: str, name: str, names: Iterable[str]) -> ValueError:
     """Return the error for an unknown name; it suggests close matches."""
     names = sorted(names)
-    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)  # YAML may give a number
-    hint = f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else f"Known: {', '.join(names)}."
+    hint = did_you_mean(str(name), names) or f"Known: {', '.join(names)}."  # YAML may give a number
     return ValueError(f"unknown {kind} '{name}'. {hint}")
 
 
@@ -40,6 +39,17 @@ def check_names(kind: str, names: Iterable[str], existing: Collection[str]) -> N
     for name in names:
         if name not in existing:
             raise unknown_name(kind, name, existing)
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a question with the names close to an unknown one; an empty text if there is none.
+
+    Example:
+        >>> did_you_mean("resnet8", ["resnet18", "vit"])
+        "Did you mean 'resnet18'?"
+    """
+    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def check_part(name: str, part: object, kind: type) -> None:

@@ -1,7 +1,7 @@
 """Work on large tensors piece by piece, so that intermediate values stay in the processor's cache.
 
-Temporaries as large as the frames of a batch cost more than the arithmetic: each is fetched from the system
-page by page, and written to memory and read back.
+Temporaries as large as the frames of a batch cost more than the arithmetic: each is requested
+from the system page by page, written to memory and read back.
 """
 
 from __future__ import annotations

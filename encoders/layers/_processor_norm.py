@@ -16,9 +16,9 @@ class ProcessorNorm(torch.autograd.Function):
     Frames of the padding are filled with μ. Then the mean over all N frames is that over the n valid ones,
     and the variance is n/N of it, so that the kernel for whole batches gives the result when eps and weight
     are scaled to match: ``(x - μ) / sqrt(n/N · (var + eps)) · sqrt(n/N) · weight``. As the filled frames are
-    0 once centred, they also add nothing to the gradient of the weight, and that of the bias is set right.
+    0 once centred, they also add nothing to the gradient of the weight; that of the bias is corrected.
 
-    It returns μ and the variance as well.
+    μ and the variance are returned too.
 
     Shape:
         z ``[B, T, C]``, padding (indices into ``B·T``) or None for none; y as z, zero in the padding.

@@ -41,7 +41,6 @@ class ImageInputLevel(Encoder):
         self.grid = grid
         self.input_spec = input_spec
         self.embed_dim = self.token_dim = in_chans * grid**2
-        self.tap_info = ()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         height, width = x.shape[-2:]

@@ -25,7 +25,7 @@ def read_image(raw: Any, in_chans: int) -> Any:
         in_chans: Number of channels; a PIL image is converted to it.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         ValueError: The file is not an image, the channels are not ``in_chans``, or the values are not of
             the kinds above.
     """
@@ -52,7 +52,7 @@ def image_to_tensor(raw: Any, in_chans: int, mean: Sequence[float], std: Sequenc
         result ``[in_chans, H, W]``.
 
     Raises:
-        ValueError: As `read_image`.
+        ValueError: The image is refused by `read_image`.
 
     Example:
         >>> image_to_tensor(np.full((2, 2, 3), 255, np.uint8), 3, (0.5,) * 3, (0.5,) * 3)[0].tolist()

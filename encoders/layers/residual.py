@@ -9,7 +9,7 @@ class ResidualBlock(nn.Module):
     """``x + W_2 ReLU(W_1 LayerNorm(x))``, with dropout; no row sees another.
 
     Source: the ResNet of Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data"
-    (§3.2), with LayerNorm in the place of BatchNorm.
+    (§3.2), with LayerNorm in place of BatchNorm.
 
     Args:
         width: Size of the last axis.
@@ -38,14 +38,14 @@ class ResidualBlock(nn.Module):
 
     @property
     def first(self) -> nn.Linear:
-        """Return the map to the hidden units."""
+        """Linear map to the hidden units."""
         layer = self.layers[1]
         assert isinstance(layer, nn.Linear)
         return layer
 
     @property
     def second(self) -> nn.Linear:
-        """Return the map from the hidden units."""
+        """Linear map from the hidden units."""
         layer = self.layers[4]
         assert isinstance(layer, nn.Linear)
         return layer

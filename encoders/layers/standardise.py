@@ -36,7 +36,7 @@ class Standardise(nn.Module):
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
         """Set the statistics from training data; NaN and padding are left out.
 
-        A feature that never varies keeps the scale 1; one that is always missing stays as it is.
+        A feature that never varies keeps the scale 1; one that is always missing is left unchanged.
 
         Shape:
             x ``[..., num_features]``, mask as x without its last axis.

@@ -36,7 +36,6 @@ class StepsInputLevel(Encoder):
         self.token_dim = token_dim
         self.embed_dim = 2 * token_dim if with_std else token_dim
         self.input_spec = input_spec
-        self.tap_info = ()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         tokens, mask = self.steps(x, mask)

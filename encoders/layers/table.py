@@ -29,7 +29,7 @@ class TableFeatures(nn.Module):
 
     Raises:
         ValueError: More categorical columns than columns, or a code outside its column's range
-            (looked at on the CPU only; elsewhere such a code counts as missing).
+            (checked on the CPU only; elsewhere such a code counts as missing).
 
     Example:
         >>> features = TableFeatures(3, categories=(4,), category_dim=2)
@@ -107,8 +107,6 @@ class TableInputLevel(Encoder):
         self.features = features
         self.input_spec = input_spec
         self.embed_dim = features.out_dim
-        self.token_dim = None
-        self.tap_info = ()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         return EncoderOutput(self.features(x))

@@ -15,9 +15,9 @@ class TDNN(nn.Module):
     Source: Peddinti et al., "A time delay neural network architecture for efficient modeling of long
     temporal contexts", Interspeech 2015, in the order of Snyder et al. 2018.
 
-    Beyond the ends of a recording frames count as zeros, the value of padding, so that there are as many
-    frames after as before. (Where the paper's network has none, a recording must outlast its context of 15
-    frames; spoken digits do not.)
+    Frames beyond the ends of a recording count as zeros, as padding does, so that the number of frames is
+    kept. (The paper's network has no padding and needs recordings longer than its context of 15 frames;
+    spoken digits are not.)
 
     Args:
         in_dim: Size of an input frame.

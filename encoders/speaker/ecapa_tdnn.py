@@ -23,8 +23,8 @@ class ECAPATDNNEncoder(SpeakerEncoder):
     """Time-delay network with squeeze and excitation, aggregation of its layers, and attentive pooling.
 
     A layer over five frames; three blocks of dilation 2, 3 and 4; their outputs joined and mapped; pooling;
-    batch normalisation, an affine map and batch normalisation again. Padding reaches none of it. As in public
-    implementations a block reads what the one before it gave, and not the sum of all before it.
+    batch normalisation, an affine map and batch normalisation again. Padding has no effect. As in public
+    implementations, a block reads the output of the one before it, not the sum of all outputs before it.
 
     Source: Desplanques et al., "ECAPA-TDNN: Emphasized Channel Attention, Propagation and Aggregation in TDNN
     Based Speaker Verification", Interspeech 2020.

@@ -40,9 +40,9 @@ class SpeakerFrontEnd(nn.Module):
         sample_rate: Sample rate of the waveforms in Hz; None for frames.
         num_features: Size of a frame.
         n_mels: Number of mel bands behind the MFCC; ``num_features`` when None.
-        normalise: ``"utterance"`` subtracts from each recording the mean of its frames, and with it what a
-            channel adds; ``"global"`` keeps it. Both then standardise each feature by the mean and deviation
-            that `fit` takes from training data, which leave it as it is until then.
+        normalise: ``"utterance"`` subtracts from each recording the mean of its frames, and with it the
+            effect of a fixed channel; ``"global"`` keeps it. Both then standardise each feature by the mean
+            and deviation that `fit` takes from training data; before that, features are left unchanged.
 
     Shape:
         x ``[B, T]`` samples, or frames ``[B, T, num_features]``; mask ``[B, T]``; frames

@@ -50,9 +50,8 @@ class XVectorEncoder(SpeakerEncoder):
     segment6, whose output is the embedding. Padding reaches neither statistics nor normalisation.
 
     The published network continues with ReLU, normalisation and segment7 to its softmax. With
-    ``embedding="segment7"`` segment7 is part of the encoder, and its affine output the embedding; else it
-    belongs to the head of a task, if to anything, and this encoder has no parameter that does not serve its
-    output.
+    ``embedding="segment7"`` segment7 is part of the encoder, and its affine output the embedding; otherwise
+    it is left to the head of a task, so that every parameter of this encoder contributes to its output.
 
     Source: Snyder et al., "X-Vectors: Robust DNN Embeddings for Speaker Recognition", ICASSP 2018, Table 1.
 

@@ -40,7 +40,7 @@ class Heterogeneity:
 
     @classmethod
     def of(cls, items: Sequence[tuple[str, ...]], scores: Tensor) -> Heterogeneity:
-        """Return the heterogeneity of scores that are known already."""
+        """Return the heterogeneity of given scores."""
         loss = (scores.diagonal() - scores).clamp(min=0)
         return cls(tuple(items), scores, loss + loss.T)
 
@@ -59,7 +59,7 @@ class Heterogeneity:
         return [[x for x, g in zip(self.items, group_of, strict=True) if g == k] for k in range(count)]
 
     def heat_map(self) -> Figure:
-        """Return the distances as a picture."""
+        """Plot the distances as a heat map."""
         from matplotlib.figure import Figure
 
         names = [" + ".join(item).replace("$", r"\$") for item in self.items]

@@ -27,7 +27,7 @@ class ScoredTask(Protocol):
         ...
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """Return one figure for the labelled samples; the best there is is 1."""
+        """Return one score for the labelled samples; 1 is the best possible."""
         ...
 
 

@@ -104,15 +104,14 @@ def list_rules(pattern: str = "*") -> list[str]:
 
 def _fusion_under(rule: type[Rule]) -> type[DecisionFusion]:
     """Return a class whose constructor has the rule's options among its own, so that configs hold them."""
-    learned = issubclass(rule, LearnedRule)
     shared = inspect.signature(DecisionFusion.__init__).parameters
-    options = [] if learned else list(inspect.signature(rule).parameters.values())
+    of_rule = [] if issubclass(rule, LearnedRule) else inspect.signature(rule).parameters.values()
 
     def __init__(self: DecisionFusion, encoders: Any, *, embed_dim: int = 128, **options: Any) -> None:
         made = rule if issubclass(rule, LearnedRule) else rule(**options)
         DecisionFusion.__init__(self, encoders, rule=made, embed_dim=embed_dim)
 
-    parameters = [*(p for p in shared.values() if p.name != "rule"), *options]
+    parameters = [*(p for p in shared.values() if p.name != "rule"), *of_rule]
     setattr(__init__, "__signature__", inspect.Signature(parameters))  # noqa: B010
     # Found by pickle as the rule's attribute.
     names = {"__module__": rule.__module__, "__qualname__": f"{rule.__qualname__}.fusion"}

@@ -15,8 +15,8 @@ class BoostedRule(Rule):
     """``cost^y = ℓ^y · (1 − ∏_{y'≠y} [ℓ^y + δ < ℓ^y'])``, with the cost ℓ of `MultiplicativeRule`.
 
     A sample whose true class wins by more than δ costs nothing and gives no gradient. The decision is that of
-    the multiplicative rule; β = 0 gives the boosted additive form. A smoothed label still costs what it gives
-    to the other classes.
+    the multiplicative rule; β = 0 gives the boosted additive form. With label smoothing, the
+    terms of the other classes remain.
     Source: K. Liu et al. 2018, "Learn to Combine Modalities in Multimodal Deep Learning",
     arXiv 1805.11730 (boosted multiplicative training).
 

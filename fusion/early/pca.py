@@ -21,8 +21,8 @@ class EarlyPCA(ReducedConcat):
     """Concatenates the inputs, keeps their principal components and runs one trunk.
 
     ``h = trunk(W Vᵀ(([x_1; …; x_M] − μ) / σ) + b)``, V the first eigenvectors of the correlation matrix of
-    the training data, in which an absent modality stands at its mean. What `fit` measures is saved with the
-    model and does not learn; before that V is random. A learned token stands in the place of an
+    the training data, in which an absent modality is set to its mean. What `fit` measures is saved with the
+    model and does not learn; before that V is random. A learned token stands in place of an
     absent modality, and is a standardised one as well: it begins at the mean.
     Source: Pearson 1901; Jolliffe 2002, "Principal Component Analysis" (§2.3, of standardised variables).
 

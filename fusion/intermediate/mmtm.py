@@ -59,7 +59,7 @@ class TransferUnit(nn.Module):
 class MMTM(PooledFusion):
     """Multimodal transfer module: modalities recalibrate each other between encoder stages.
 
-    A `TransferUnit` stands after each level that at least two encoders have, counted from the
+    A `TransferUnit` follows each level that at least two encoders have, counted from the
     deepest; the final embeddings are concatenated and mapped linearly. It needs staged encoders.
     The squeeze of a sequence averages over its valid steps.
     Source: Joze et al. 2020, "MMTM: Multimodal Transfer Module for CNN Fusion" (eqs. 2-5).

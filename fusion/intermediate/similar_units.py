@@ -22,7 +22,7 @@ class SimilarUnits(Fusion):
 
     This fusion is the library's own, not a published baseline.
     ``z_k = Σ_{j∈C_k} s_j x̂_j / |C_k|``, ``h = W z + b``: x̂ are the standardised units of ``[x_1; …; x_M]``,
-    C_k groups of units, of whatever modality, found by average linkage on ``1 − |correlation|`` over the
+    C_k groups of units, of any modality, found by average linkage on ``1 − |correlation|`` over the
     training samples that have both units, s_j = ±1 the sign of a unit's correlation with its group's first.
     The mean is over the units that a sample has, so that a merged unit stands in for those that are absent;
     a group that is wholly absent is a learned value. The groups that `fit` finds are saved with the model;

@@ -22,7 +22,7 @@ class ModalityAttention(ProjectedFusion):
     ``h = Σ_m a_m u_m`` with ``u_m = W_m x_m + b_m``, ``a = softmax_m(q · tanh(V_m x_m + c_m))`` over the
     present modalities, or over all where none is. ``modality_weights`` are the a.
     Source: Hori et al. 2017, "Attention-Based Multimodal Fusion for Video Description", with a learned query
-    in the place of a decoder's state, as Yang et al. 2016, "Hierarchical Attention Networks for Document
+    in place of a decoder's state, as Yang et al. 2016, "Hierarchical Attention Networks for Document
     Classification" (eqs. 5-7).
 
     Args:

@@ -77,10 +77,10 @@ def restrict_presence(taps: Taps, present: Present, reads: Sequence[str] | None)
 
 
 class _Taps(Encoder):
-    """A stand-in for an encoder, with no more than `Cells` asks of one."""
+    """A stand-in for an encoder, with only what `Cells` needs."""
 
     def __init__(self, taps: Mapping[str, int]) -> None:
         super().__init__()
         self.input_spec = InputSpec(())
         self.tap_info = tuple(TapInfo(name, dim, "BC") for name, dim in taps.items() if name != EMBEDDING)
-        self.embed_dim, self.token_dim = taps[EMBEDDING], None
+        self.embed_dim = taps[EMBEDDING]

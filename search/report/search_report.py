@@ -65,7 +65,7 @@ def write_search_report(
             that is not ``"random"``; the others are shown beside it.
         space: Space of the candidates.
         objectives: Names of the values of the records.
-        population: Candidates a generation.
+        population: Number of candidates in a generation.
         title: Title of the page.
         winners: Genomes to draw, by label.
         blocks: Blocks to add below the summary, such as a table of test scores.

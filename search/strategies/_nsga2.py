@@ -30,7 +30,7 @@ class _OneGeneration(NSGAIISampler):
 class NSGA2:
     """Selection and breeding among candidates, which are given by the values of their objectives.
 
-    Genes are left out: a caller finds them by trial numbers.
+    Genes are not stored; the caller looks them up by trial number.
 
     Source: `optuna.samplers.NSGAIISampler`.
 

@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @register_strategy("mfas")
 class MFAS(Strategy):
-    """Sequential search: fusions grow by a cell a generation, and a surrogate chooses which to train.
+    """Sequential search: fusions grow by one cell in each generation, and a surrogate chooses which to train.
 
     Generations cycle through levels 1 to L. At level 1 the choices are all fusions of a single cell, at
     level l all that add one cell to a fusion of the previous generation. The surrogate, fitted once a

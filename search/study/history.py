@@ -22,7 +22,7 @@ class History:
     Args:
         store: Open study.
         space: Space of the candidates.
-        population: Candidates a generation.
+        population: Number of candidates in a generation.
         generations: Number of generations to read.
 
     Attributes:

@@ -54,7 +54,7 @@ def run_search(
         folder: Folder for the study and the checkpoints of unfinished trainings.
         name: Name of the study.
         generations: Number of generations; a later call may ask for more.
-        population: Candidates a generation.
+        population: Number of candidates in a generation.
         objectives: Names of the values to minimise: ``"error"`` (the mean over tasks), ``"error/<task>"``,
             or costs.
         budgets: Upper limits of costs, by name; no candidate above a limit is proposed.

@@ -71,7 +71,7 @@ def settings_of(
 
 
 def begin(store: Store, settings: dict[str, Any], workers: int) -> int:
-    """Store the settings of a new study, or check those of an old one; return its slices a generation.
+    """Store the settings of a new study, or check those of an old one; return the slices of a generation.
 
     Raises:
         ValueError: The study was started with other settings; the difference is named.

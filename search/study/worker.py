@@ -34,7 +34,7 @@ class Job:
         name: Name of the study.
         checkpoints: Folder for the state of unfinished trainings.
         generations: Number of generations.
-        population: Candidates a generation.
+        population: Number of candidates in a generation.
         objectives: Names of the values.
         budgets: Upper limits of costs.
         slices: Number of slices of a generation.

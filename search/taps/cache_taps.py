@@ -52,7 +52,7 @@ def cache_taps(
         renderings: Number of random renderings of each sample. The cache has a row for each, rendering by
             rendering.
         seed: Random seed of the renderings.
-        batch_size: Samples a batch, if the data are not batches already.
+        batch_size: Number of samples in a batch, if the data are not batches already.
         device: Device of the encoders.
         progress: Whether to show a progress bar.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
@@ -13,29 +13,27 @@ from sennit.encoders import Encoder
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion.cell.genome import EMBEDDING
+from sennit.modes import evaluating
 
 
 @contextmanager
 def inference_only(encoders: Mapping[str, Encoder], device: torch.device) -> Iterator[None]:
     """Run encoders on a device, in evaluation mode, without gradients; restore each module afterwards."""
-    modes = {module: module.training for encoder in encoders.values() for module in encoder.modules()}
     homes = {m: next((x.device for x in e.state_dict().values()), device) for m, e in encoders.items()}
     try:
-        for encoder in encoders.values():
-            encoder.eval().to(device)
-        with torch.no_grad():
+        with ExitStack() as modes, torch.no_grad():
+            for encoder in encoders.values():
+                modes.enter_context(evaluating(encoder.to(device)))
             yield
     finally:
         for name, encoder in encoders.items():
             encoder.to(homes[name])
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def pooled_taps(
     encoders: Mapping[str, Encoder], batch: Batch, device: torch.device
 ) -> dict[str, dict[str, Tensor]]:
-    """Return each modality's taps as one vector a sample, and its embedding as ``"pooled"``.
+    """Return each modality's taps as one vector for each sample, and its embedding as ``"pooled"``.
 
     Rows without the modality are zeros.
 

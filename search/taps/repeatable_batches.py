@@ -22,7 +22,7 @@ class RepeatableBatches:
         data: Dataset of samples (such as a `BatchDataset`), or an iterable of batches.
         collate: Function that joins samples to a batch; by default the dataset's ``collate``.
         prepare: Function applied to each sample before that.
-        batch_size: Samples a batch, if the data are not batches already.
+        batch_size: Number of samples in a batch, if the data are not batches already.
         seed: Random seed of augmentations in the data.
 
     Raises:

@@ -179,7 +179,7 @@ class Network(nn.Module):
         if not self._read_alike:
             return self._fuse_groups(view, tasks)
         column = self._first[0]
-        return [(tasks, column.fuse(column.encode(view), column.presence(view), hidden=True))]
+        return [(tasks, column.fuse(column.encode(view), column.presence(view), absent_are_zero=True))]
 
     def _fuse_groups(
         self, view: View, tasks: tuple[str, ...]
@@ -194,7 +194,7 @@ class Network(nn.Module):
         for reads, group in self._groups[tasks]:
             if reads is None:
                 outputs = column.encode(view) if outputs is None else outputs
-                yield group, column.fuse(outputs, column.presence(view), hidden=True)
+                yield group, column.fuse(outputs, column.presence(view), absent_are_zero=True)
                 continue
             hidden = view.restrict(reads)
             if column.nested or column.fusion.exchanges:  # there the other modalities would leak in

@@ -117,7 +117,7 @@ def test_a_missing_peer_is_a_row_that_says_so(
     assert set(missing.values()) == {"(not run: no peer: --peer multibench=PATH)"}
 
 
-def test_a_machine_with_a_gpu_is_refused_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_with_a_gpu_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(sys, "argv", ["fusion_ops"])
     with pytest.raises(SystemExit, match="CUDA_VISIBLE_DEVICES"):

@@ -64,5 +64,11 @@ def picture(width: int = 8) -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+def half_frozen(width: int = 8) -> nn.Module:
+    net = nn.Sequential(nn.Linear(3, width), nn.Dropout())
+    net[0].eval()
+    return net
+
+
 def no_module() -> Tensor:
     return torch.zeros(1)

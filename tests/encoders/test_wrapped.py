@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sennit.data import Batch, InputSpec
-from sennit.encoders import ENCODERS, create_encoder, factories, wrap
+from sennit.encoders import ENCODERS, WrappedEncoder, allow_factory, create_encoder, factories, wrap
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel
 from tests.encoders import own_nets
@@ -41,6 +41,12 @@ def test_sizes_are_read_from_one_forward() -> None:
     assert [(t.name, t.dim, t.layout) for t in tapped.tap_info] == [("first", 8, "BTC")]
     picture = wrap(own_nets.picture(), IMAGE, 8, factory=f"{OWN}:picture")
     assert picture.token_dim is None
+
+
+def test_each_part_keeps_its_mode() -> None:
+    allow_factory(f"{OWN}:half_frozen")
+    encoder = WrappedEncoder(f"{OWN}:half_frozen", input_spec={"shape": [3]}, embed_dim=8)
+    assert [part.training for part in encoder.module.modules()] == [True, False, True]
 
 
 def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Encoders and a fusion, together an encoder again."""
+"""Encoders and a fusion, together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from sennit.data import View
 from sennit.fusion import FusedEncoder, create_fusion
 from tests.parts import MODALITIES, make_encoders, make_inputs, make_masks, make_view
 
@@ -56,7 +57,7 @@ def test_the_order_of_modalities_survives_sorted_keys() -> None:
     assert torch.equal(again.eval()(view).pooled, model.eval()(view).pooled)
 
 
-def test_what_it_cannot_read_is_refused_with_the_likely_mend() -> None:
+def test_what_it_cannot_read_is_refused_with_the_likely_fix() -> None:
     model, inputs, masks = fused(), make_inputs(4), make_masks(4)
     view = make_view(4)
     with pytest.raises(ValueError, match=r"unknown modality 'imagge'. Did you mean 'image'"):
@@ -65,6 +66,11 @@ def test_what_it_cannot_read_is_refused_with_the_likely_mend() -> None:
         model.check(view.replaced(inputs={m: inputs[m] for m in ("series", "image")}))
     with pytest.raises(ValueError, match=r"\[batch, time, 2\]\. Found \(4, 2, 6\)\. Are channels first"):
         model.check(view.replaced(inputs={**inputs, "series": inputs["series"].transpose(1, 2)}, masks=masks))
+
+
+def test_a_view_without_present_masks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`present` should hold 'table'\. Found \[\]"):
+        fused().check(View(make_inputs(4)))
 
 
 def test_an_unknown_fusion_or_option_is_refused_with_close_matches() -> None:

@@ -322,7 +322,7 @@ def test_each_modality_counts_at_first_as_in_a_sum(name: str) -> None:
         torch.testing.assert_close(summed, sum(own for _, own in alone))
 
 
-def test_a_tensor_too_large_is_refused_with_the_mend() -> None:
+def test_a_tensor_too_large_is_refused_with_the_fix() -> None:
     with pytest.raises(ValueError, match=r"at most 134217728 entries\. Found .* 'low_rank'"):
         make("tensor_fusion", [32] * 6)
 

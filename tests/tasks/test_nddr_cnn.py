@@ -88,7 +88,7 @@ def test_absent_samples_and_padding_stay_out_of_its_statistics() -> None:
     torch.testing.assert_close({k: model.state_dict()[k] for k in expected}, expected)
 
 
-def test_a_single_vector_in_training_is_refused_with_the_mend() -> None:
+def test_a_single_vector_in_training_is_refused_with_the_fix() -> None:
     sharing = create_sharing("nddr_cnn", trunk={"name": "mlp"})
     model = make_model(tasks={"y": Classification(3)}, sharing=sharing)
     with pytest.raises(ValueError, match=r"Take a larger batch, or call `.eval\(\)`"):

@@ -20,7 +20,7 @@ from sennit.data.augment.waveform._base import (
 class Babble(Augmentation):
     """Adds several other recordings of the batch, of equal energy, at a random signal-to-noise ratio.
 
-    Each is repeated from a random position on, up to the length of the batch. Speakers are not looked at: in
+    Each is repeated from a random position on, up to the length of the batch. Speakers are ignored: in
     a batch with several recordings of a speaker, one of them may be added. A recording alone in its batch
     is not changed.
     Source: as `AdditiveNoise`; needs no folder of noises.

@@ -18,7 +18,7 @@ class Chain(Augmentation):
         parts: Augmentations by name, in their order.
 
     Shape:
-        those of the parts; drawn holds ``"<name of part>.<name of value>"``.
+        the shapes of the parts; drawn holds ``"<name of part>.<name of value>"``.
 
     Raises:
         ValueError: ``parts`` is empty.

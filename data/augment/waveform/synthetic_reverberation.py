@@ -72,6 +72,6 @@ class SyntheticReverberation(Augmentation):
         gain = (10 ** (-ratio / 20)).unsqueeze(1) / tail.square().sum(1, keepdim=True).sqrt()
         response = tail * gain
         response[:, 0] = 1
-        nothing = torch.zeros(len(rows), dtype=torch.long, device=x.device)
-        wet = convolve(wave, response.to(x.dtype), nothing)
+        no_shift = torch.zeros(len(rows), dtype=torch.long, device=x.device)
+        wet = convolve(wave, response.to(x.dtype), no_shift)
         return same_energy(wet, wave, valid), {"rt60_s": decay}
