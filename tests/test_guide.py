@@ -34,7 +34,6 @@ def test_the_code_of_the_guide_runs_block_after_block(folder: Path) -> None:
     assert (folder / "runs" / "first" / "last.ckpt").is_file()
     assert (folder / "runs" / "search" / "report").is_dir()
     assert {"animals", "animals.pt2", "animals.onnx"} <= {path.name for path in folder.iterdir()}
-    assert namespace["answer"]["animal"]["label"] in ("cat", "dog")
     assert len(namespace["answers"]) == 2
     sound = (namespace["waveform"], 8000)
     sample = namespace["preprocess"]({"inputs": {"photo": "cat.jpg", "sound": sound}, "index": 0})

@@ -131,9 +131,7 @@ class Learner(pl.LightningModule):
             ValueError: An unknown schedule, or one beside which a ``warmup`` has no meaning.
         """
         if not (optimizer is None or callable(optimizer)):
-            raise TypeError(
-                f"`optimizer` should be a function, such as torch.optim.SGD. Found {optimizer!r}."
-            )
+            raise TypeError(f"`optimizer` should be a function, as torch.optim.SGD is. Found {optimizer!r}.")
         if schedule is not None:
             check_schedule(schedule, self.warmup)
             self.schedule = schedule
@@ -161,9 +159,8 @@ class Learner(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.train()  # calls of `model.train()` have woken frozen parts
         for part in self.modules():
-            hook = getattr(part, "on_epoch_start", None)
-            if hook is not None:
-                hook(self.current_epoch)
+            if hasattr(part, "on_epoch_start"):
+                part.on_epoch_start(self.current_epoch)
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
         if self.model.weighting.recheck:

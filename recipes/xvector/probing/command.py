@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
@@ -31,7 +33,7 @@ def probe(options: ProbeOptions) -> None:
     console.print(f"{corpus.describe()}.", soft_wrap=True)
     recordings = InMemory(corpus, model.sample_rate)
     reference = _MeanMFCC(model.sample_rate)
-    crops = {"seconds": options.seconds, "count": options.count}
+    crops: dict[str, Any] = {"seconds": options.seconds, "count": options.count}
     answers: list[Answer] = []
     with Progress() as progress:
         bar = progress.add_task("Probing", total=None)
