@@ -1,8 +1,9 @@
-"""Taps of any layout as tokens, as vectors, and scaled by channel."""
+"""Taps of any layout as tokens, as vectors, scaled by channel, and maps at another size."""
 
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from sennit.data.masking import masked_mean
 from sennit.encoders.types import Layout
@@ -48,3 +49,20 @@ def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
     if layout == "BCHW":
         return channels[:, :, None, None]
     return channels[:, None] if layout == "BTC" else channels
+
+
+def resize_map(x: Tensor, like: Tensor, *, mode: str = "bilinear") -> Tensor:
+    """Return a map at the height and width of another, itself where they are the same.
+
+    Args:
+        x: Map to resize.
+        like: Map of the wanted height and width.
+        mode: Interpolation, ``"bilinear"`` or ``"nearest"``.
+
+    Shape:
+        x ``[B, C, h, w]``, like ``[..., H, W]``, result ``[B, C, H, W]``.
+    """
+    height, width = like.shape[-2:]
+    if x.shape[-2:] == (height, width):
+        return x
+    return F.interpolate(x, (height, width), mode=mode)
