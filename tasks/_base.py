@@ -46,6 +46,7 @@ class Task(Lending, Configurable, nn.Module):
 
     Attributes:
         kind: Kind of the task ("classification").
+        dense: Whether the target has a label for each place of a map; the output is then a map too.
         out_dim: Size of the head's output.
         target: Shape and type of a sample's target; None for a task without labels.
         of: Task, or tasks, that lend it their outputs: None for a task with labels.
@@ -61,6 +62,7 @@ class Task(Lending, Configurable, nn.Module):
     """
 
     kind: ClassVar[str]
+    dense: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
     needs_teacher: bool = False
