@@ -21,8 +21,8 @@ def check_lends(name: str, task: Lending, *functions: str) -> None:
     for function in functions:
         if getattr(type(task), function) is getattr(Lending, function):
             raise TypeError(
-                f"a task that is `of` '{name}' needs its {function}, which a {task.kind} does not have. Use a "
-                f"task with probabilities or values."
+                f"a task that is `of` '{name}' needs its {function}, which a {task.kind} does not have. Use "
+                f"a task with probabilities or values."
             )
 
 

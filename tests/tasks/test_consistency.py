@@ -141,11 +141,11 @@ def test_rows_that_cannot_be_read_do_not_count() -> None:
 
 def test_consistency_of_numbers_and_labels() -> None:
     teacher, student = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
-    expected = [
+    of_numbers = [
         sum((float(a) - float(b)) ** 2 for a, b in zip(t, s, strict=True)) / 3
         for t, s in zip(teacher, student, strict=True)
     ]
-    assert Regression(3).divergence(teacher, student).tolist() == pytest.approx(expected, abs=1e-5)
+    assert Regression(3).divergence(teacher, student).tolist() == pytest.approx(of_numbers, abs=1e-5)
     for loss, t, s in zip(MultiLabel(3).divergence(teacher, student), teacher, student, strict=True):
         p, q = t.sigmoid().tolist(), s.sigmoid().tolist()
         of_labels = [
