@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
@@ -85,6 +86,12 @@ class Task(Configurable, nn.Module):
     def metrics(self) -> MetricCollection:
         """Return new metrics; they read ``(scores(logits), target)`` of labelled samples."""
         raise NotImplementedError
+
+    def blank_target(self, output: Tensor) -> Tensor:
+        """Return targets of the size of an output, for a batch that has none; all zero."""
+        assert self.target is not None
+        sizes = [size or 1 for size in self.target.shape]
+        return torch.zeros(len(output), *sizes, dtype=self.target.dtype, device=output.device)
 
     def scorable(self, labelled: Tensor) -> Tensor:
         """Return which samples the metrics take in: those labelled throughout.
