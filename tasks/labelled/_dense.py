@@ -56,6 +56,11 @@ class DenseTask(Task):
         """Return the target that an output stands for at each place."""
         raise NotImplementedError
 
+    def blank_target(self, output: Tensor) -> Tensor:
+        """Return targets of the height and width of an output, all zero; see `Task.blank_target`."""
+        blank = super().blank_target(output)
+        return blank.expand(*blank.shape[:-2], *output.shape[-2:])
+
     def scorable(self, labelled: Tensor) -> Tensor:
         """Return which samples have any label."""
         return labelled.flatten(1).any(1) if labelled.dim() > 1 else labelled
