@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -51,18 +53,24 @@ def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
     return channels[:, None] if layout == "BTC" else channels
 
 
-def resize_map(x: Tensor, like: Tensor, *, mode: str = "bilinear") -> Tensor:
-    """Return a map at the height and width of another, itself where they are the same.
+def at_size(feature_map: Tensor, size: Sequence[int], *, mode: str = "bilinear") -> Tensor:
+    """Return a map at another height and width; itself if it has them.
 
     Args:
-        x: Map to resize.
-        like: Map of the wanted height and width.
+        feature_map: Map to resize.
+        size: Height and width of the result.
         mode: Interpolation, ``"bilinear"`` or ``"nearest"``.
 
     Shape:
-        x ``[B, C, h, w]``, like ``[..., H, W]``, result ``[B, C, H, W]``.
+        ``[..., C, h, w]`` to ``[..., C, H, W]``.
+
+    Example:
+        >>> import torch
+        >>> at_size(torch.zeros(2, 8, 3, 3), (6, 5)).shape
+        torch.Size([2, 8, 6, 5])
     """
-    height, width = like.shape[-2:]
-    if x.shape[-2:] == (height, width):
-        return x
-    return F.interpolate(x, (height, width), mode=mode)
+    if tuple(feature_map.shape[-2:]) == tuple(size):
+        return feature_map
+    flat = feature_map.flatten(0, -4)
+    resized = F.interpolate(flat, tuple(size), mode=mode)
+    return resized.reshape(*feature_map.shape[:-2], *size)

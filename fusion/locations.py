@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sennit.encoders.taps import resize_map
+from sennit.encoders.taps import at_size
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion.inputs import FusionInput, VectorInput
 from sennit.fusion.types import FusionOutput
@@ -65,7 +65,7 @@ class LocationFusion(nn.Module):
             read = {MAP: _flat(x)}
             if self.fusion.needs == "taps":
                 taps = outputs[name].taps
-                read |= {t: _flat(resize_map(tap, x)) for t, tap in taps.items() if tap.dim() == 4}
+                read |= {t: _flat(at_size(tap, x.shape[-2:])) for t, tap in taps.items() if tap.dim() == 4}
             inputs[name] = EncoderOutput(read[MAP], taps=read)
         rows = None
         if present is not None:
@@ -93,21 +93,24 @@ class LocationFusion(nn.Module):
                     f"the encoder of '{name}' should return a map, as its `map_dim` says. Found None."
                 )
             maps[name] = x
-        if len({x.shape[-2:] for x in maps.values()}) == 1:
+        sizes = {name: tuple(x.shape[-2:]) for name, x in maps.items()}
+        if len(set(sizes.values())) == 1:
             return maps
-        # The map of a modality that no sample of the batch has is a single location of zeros.
-        known = present is None or torch.compiler.is_compiling()
-        here = [m for m in maps if known or bool(present[m].any())] or list(maps)  # type: ignore[index]
-        first = maps[here[0]]
+        here = [m for m, size in sizes.items() if present is None or _is_known(present[m], size)]
+        first = (here or list(maps))[0]
         for name in here:
-            if maps[name].shape[-2:] != first.shape[-2:] and not self.resize:
+            if sizes[name] != sizes[first] and not self.resize:
                 raise ValueError(
-                    f"the maps of the modalities should have one size. Found {tuple(first.shape[-2:])} for "
-                    f"'{here[0]}' and {tuple(maps[name].shape[-2:])} for '{name}'. Give images of one size, "
-                    f"set the encoders' `map_stride` so that the maps agree, or make the fusion with "
-                    f"`resize_maps=True`."
+                    f"the maps of the modalities should have one size. Found {sizes[first]} for '{first}' and "
+                    f"{sizes[name]} for '{name}'. Give images of one size, set the encoders' `map_stride` so "
+                    f"that the maps agree, or make the fusion with `resize_maps=True`."
                 )
-        return {name: resize_map(x, first) for name, x in maps.items()}
+        return {name: at_size(x, sizes[first]) for name, x in maps.items()}
+
+
+def _is_known(present: Tensor, size: tuple[int, ...]) -> bool:
+    """Return whether the size of a map means anything: that of a modality that no row has is (1, 1)."""
+    return size != (1, 1) or (not torch.compiler.is_compiling() and bool(present.any()))
 
 
 def with_maps(

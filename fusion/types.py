@@ -71,6 +71,7 @@ class FusionOutput(EncoderOutput):
     readouts: Mapping[str, Tensor] = field(default_factory=dict)
     candidate_maps: Float[Tensor, "batch candidate map_dim height width"] | None = None
     auxiliary_maps: Mapping[str, Tensor] = field(default_factory=dict)
+    encoded: Mapping[str, EncoderOutput] = field(default_factory=dict)
 
     def with_nested(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
         """Return the output with the auxiliary vectors, maps and penalties of the fusions nested in it.
@@ -91,6 +92,13 @@ class FusionOutput(EncoderOutput):
             auxiliary_maps=joined("auxiliary_maps"),
             losses=joined("losses"),
         )
+
+    def with_encoded(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
+        """Return the output with those of the encoders, however deep they are nested."""
+        encoded: dict[str, EncoderOutput] = {}
+        for name, out in outputs.items():
+            encoded |= out.encoded if isinstance(out, FusionOutput) else {name: out}
+        return replace(self, encoded=encoded)
 
     def apart(
         self, tasks: Sequence[str], owner: Mapping[str, str]

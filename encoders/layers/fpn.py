@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from sennit.encoders.layers.conv_unit import conv_unit
-from sennit.encoders.taps import resize_map
+from sennit.encoders.taps import at_size
 
 
 class FPN(nn.Module):
@@ -40,6 +40,6 @@ class FPN(nn.Module):
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         *finer, x = [lateral(c) for lateral, c in zip(self.lateral, levels, strict=True)]
         for m in reversed(finer):
-            x = m + resize_map(x, m, mode="nearest")
+            x = m + at_size(x, m.shape[-2:], mode="nearest")
         out: Tensor = self.smooth(x)
         return out

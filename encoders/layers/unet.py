@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sennit.encoders.layers.conv_unit import conv_unit
-from sennit.encoders.taps import resize_map
+from sennit.encoders.taps import at_size
 
 
 class UNet(nn.Module):
@@ -41,7 +41,7 @@ class UNet(nn.Module):
         first, *others = self.blocks
         x: Tensor = first(levels[-1])
         for block, skip in zip(others, reversed(levels[:-1]), strict=True):
-            x = block(torch.cat([resize_map(x, skip), skip], 1))
+            x = block(torch.cat([at_size(x, skip.shape[-2:]), skip], 1))
         return x
 
 

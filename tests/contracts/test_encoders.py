@@ -14,6 +14,7 @@ from torch._dynamo.testing import CompileCounter
 
 from sennit.data import InputSpec
 from sennit.encoders import Encoder, StagedEncoder, create_encoder, list_encoders, wrap
+from sennit.encoders.layers.words import word_row
 from sennit.encoders.molecules_chemprop import molecule_rows
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing import encoder_kit as kit
@@ -67,6 +68,13 @@ def _image(channels: int) -> Callable[[int], Tensor]:
     return lambda _: torch.randn(channels, 32, 32)
 
 
+def _words(length: int) -> Tensor:
+    """Words of one to four characters, as `bilstm` reads them."""
+    return torch.tensor(
+        [word_row("abcd"[: 1 + int(i)] + "xyz"[int(i) % 3], 6) for i in torch.randint(4, (length,))]
+    )
+
+
 def _ids(length: int) -> Tensor:
     return torch.randint(1, 30, (length,))
 
@@ -81,6 +89,12 @@ BERT = {
 }
 
 EXAMPLES = {
+    "bilstm": Example(
+        lambda: create_encoder(
+            "bilstm", max_words=5, max_chars=6, word_dim=6, char_filters=4, embed_dim=12, depth=2
+        ),
+        _words,
+    ),
     "bytes": Example(lambda: create_encoder("bytes", embed_dim=16), _ids),
     "conv (unet)": Example(
         lambda: create_encoder("conv", 2, widths=(8, 16), pyramid="unet", map_width=6, map_depth=2), _image(2)
