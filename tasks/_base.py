@@ -186,8 +186,8 @@ class Task(Lending, Configurable, nn.Module):
         """
         raise NotImplementedError
 
-    def check(self, other: Task) -> None:
-        """Refuse another task whose head this one cannot use.
+    def check(self, name: str, other: Task) -> None:
+        """Refuse another task, by its name, whose outputs this one cannot learn from.
 
         Raises:
             TypeError: It cannot.

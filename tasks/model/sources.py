@@ -106,6 +106,7 @@ class SourceReader:
     def _dim(self, source: FeatureSource, shared_dim: int) -> int:
         if source.at == "fused":
             return shared_dim
+        dim: int | None
         part: Encoder | Fusion = self._fused.fusion
         if source.modality is not None:
             part = self._fused.leaves()[source.modality]
