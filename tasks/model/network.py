@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import Collate, Preprocessing, Transforms, View
+from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
@@ -163,7 +164,10 @@ class Network(Trunk):
                 x = {source: scale_gradient(v, scale) for source, v in features.sources[name].items()}
                 for source, other in self.source_readers[head].outputs.items():
                     x[source] = self._output_of(other, x[source], present)
-                outputs[name] = TaskOutput(heads[0](x[""] if x.keys() == {""} else x))
+                out = heads[0](x[""] if x.keys() == {""} else x)
+                if self.tasks_by_name[head].dense:
+                    out = at_size(out, self.source_readers[head].size(features.view))
+                outputs[name] = TaskOutput(out)
                 continue
             vector, auxiliary = scale_gradient(features.by_task[name], scale), {}
             if self.auxiliary_info:
