@@ -102,8 +102,8 @@ class LocationFusion(nn.Module):
             if sizes[name] != sizes[first] and not self.resize:
                 raise ValueError(
                     f"the maps of the modalities should have one size. Found {sizes[first]} for '{first}' "
-                    f"and {sizes[name]} for '{name}'. Give images of one size, set the encoders' `map_stride` so "
-                    f"that the maps agree, or make the fusion with `resize_maps=True`."
+                    f"and {sizes[name]} for '{name}'. Give images of one size, set the encoders' "
+                    f"`map_stride` so that the maps agree, or make the fusion with `resize_maps=True`."
                 )
         return {name: at_size(x, sizes[first]) for name, x in maps.items()}
 
