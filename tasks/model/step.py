@@ -54,12 +54,6 @@ class StepLosses:
         """Names of the active tasks."""
         return list(compress(self.tasks, self.active))
 
-    @property
-    def balanced_tasks(self) -> list[str]:
-        """Names of the active tasks that the balancing sees."""
-        both = [on and seen for on, seen in zip(self.active, self.balanced, strict=True)]
-        return list(compress(self.tasks, both))
-
     def total(
         self, loss: Tensor, diagnostics: Mapping[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
