@@ -111,9 +111,12 @@ def step_losses(
     if all(chosen):
         weighted: Tensor = network.weighting(scaled, active)
     else:
-        seen, others = chosen_of(scaled, chosen), chosen_of(scaled, [not on for on in chosen])
-        weighted = network.weighting(seen, tuple(compress(active, chosen))) + others.sum()
-    if network.weighting.reads_boundary and network.training and torch.is_grad_enabled():
+        weighted = chosen_of(scaled, [not on for on in chosen]).sum()
+        on = tuple(compress(active, chosen))
+        if any(on):
+            weighted = weighted + network.weighting(chosen_of(scaled, chosen), on)
+    reads_boundary = network.weighting.reads_boundary and any(compress(active, chosen))
+    if reads_boundary and network.training and torch.is_grad_enabled():
         of_each = list(compress(_read_by_each(network, read), chosen))
         network.weighting.at_boundary(chosen_of(values, chosen), tuple(compress(active, chosen)), of_each)
     return StepLosses(
