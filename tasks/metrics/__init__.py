@@ -1,4 +1,4 @@
-"""Evaluation of a model, and metrics that torchmetrics lacks: means by label, retrieval, R² in float64."""
+"""Evaluation of a model, and metrics that torchmetrics lacks: means by label, retrieval, R² in float64, spans."""
 
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, mean_by_label, r2, roc_auc
     from sennit.tasks.metrics.explained_variance import R2
     from sennit.tasks.metrics.recall import RecallAt1
+    from sennit.tasks.metrics.span_f1 import SpanF1
 
 __all__ = [
     "R2",
@@ -20,6 +21,7 @@ __all__ = [
     "Evaluator",
     "MeanByLabel",
     "RecallAt1",
+    "SpanF1",
     "evaluate",
     "mean_absolute_error",
     "mean_by_label",
@@ -33,6 +35,7 @@ _BY_LABEL = ("MeanByLabel", "mean_absolute_error", "mean_by_label", "r2", "roc_a
 _LAZY = {
     "R2": "sennit.tasks.metrics.explained_variance",
     "RecallAt1": "sennit.tasks.metrics.recall",
+    "SpanF1": "sennit.tasks.metrics.span_f1",
     **dict.fromkeys(_BY_LABEL, "sennit.tasks.metrics.by_label"),
 }
 __getattr__ = lazy_exports(__name__, _LAZY)
