@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
+from torch.nn import functional as F
 
 from sennit.data.masking import masked_mean
 from sennit.encoders.types import Layout
@@ -48,3 +51,21 @@ def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
     if layout == "BCHW":
         return channels[:, :, None, None]
     return channels[:, None] if layout == "BTC" else channels
+
+
+def at_size(feature_map: Tensor, size: Sequence[int]) -> Tensor:
+    """Return a map at another height and width, by bilinear interpolation; itself if it has them.
+
+    Shape:
+        ``[..., C, h, w]`` to ``[..., C, H, W]``.
+
+    Example:
+        >>> import torch
+        >>> at_size(torch.zeros(2, 8, 3, 3), (6, 5)).shape
+        torch.Size([2, 8, 6, 5])
+    """
+    if tuple(feature_map.shape[-2:]) == tuple(size):
+        return feature_map
+    flat = feature_map.flatten(0, -4)
+    resized = F.interpolate(flat, tuple(size), mode="bilinear", align_corners=False)
+    return resized.reshape(*feature_map.shape[:-2], *size)

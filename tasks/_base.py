@@ -25,6 +25,7 @@ class Task(Configurable, nn.Module):
 
     Attributes:
         kind: Kind of the task ("classification").
+        dense: Whether the target has a label for each place of a map; the output is then a map too.
         out_dim: Size of the head's output.
         target: Shape and type of a sample's target; None for a task without labels.
         of: Name of the task whose head this one uses, for a task without its own head.
@@ -35,6 +36,7 @@ class Task(Configurable, nn.Module):
     """
 
     kind: ClassVar[str]
+    dense: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
     of: str | None = None
