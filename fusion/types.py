@@ -65,6 +65,7 @@ class FusionOutput(EncoderOutput):
     auxiliary_present: Mapping[str, Tensor] = field(default_factory=dict)
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     readouts: Mapping[str, Tensor] = field(default_factory=dict)
+    encoded: Mapping[str, EncoderOutput] = field(default_factory=dict)
 
     def with_nested(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
         """Return the output with the auxiliary vectors and penalties of the fusions nested in it.
@@ -84,6 +85,13 @@ class FusionOutput(EncoderOutput):
             auxiliary_present=joined("auxiliary_present"),
             losses=joined("losses"),
         )
+
+    def with_encoded(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
+        """Return the output with those of the encoders, however deep they are nested."""
+        encoded: dict[str, EncoderOutput] = {}
+        for name, out in outputs.items():
+            encoded |= out.encoded if isinstance(out, FusionOutput) else {name: out}
+        return replace(self, encoded=encoded)
 
     def apart(
         self, tasks: Sequence[str], owner: Mapping[str, str]

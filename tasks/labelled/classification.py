@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
+from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -28,7 +29,7 @@ class Classification(Task):
         class_weights: Weight of each class's samples in the loss. The mean over samples is not
             divided by the weights, so give weights of mean 1 to keep the scale.
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7).
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`.
 
     Shape:
         output ``[B, C]``, target ``[B]`` (class indices), loss ``[B]``.
@@ -48,9 +49,9 @@ class Classification(Task):
         *,
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
-        reads: tuple[str, ...] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(reads=reads)
+        super().__init__(**options)
         self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
         self.out_dim = len(self.classes)
         if self.out_dim < 2:
@@ -97,6 +98,20 @@ class Classification(Task):
         if self.label_smoothing:
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * cost.mean(-1)
         return loss if self.class_weights is None else loss * self.class_weights[target]
+
+    def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return ``KL(p_teacher ‖ p_student)`` of each sample."""
+        log_p, log_q = teacher.detach().float().log_softmax(-1), student.float().log_softmax(-1)
+        return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+    def soft_target(self, output: Tensor) -> Tensor:
+        """Return the probabilities ``[B, C]``."""
+        return self.scores(output.detach())
+
+    def pseudo_label(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the likeliest class and its probability."""
+        confidence, label = self.scores(output.detach()).max(-1)
+        return label, confidence
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import MetricCollection

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.labelled.classification import Classification
 
 
@@ -49,9 +51,9 @@ class MarginSoftmax(Classification):
         margin: float,
         scale: float,
         warmup_epochs: int,
-        reads: tuple[str, ...] | None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(classes, reads=reads)
+        super().__init__(classes, **options)
         if not 0 < scale < math.inf:
             raise ValueError(f"`scale` should be more than 0. Found {scale}.")
         if warmup_epochs < 0:
@@ -91,3 +93,7 @@ class MarginSoftmax(Classification):
     def scores(self, logits: Tensor) -> Tensor:
         """Return probabilities, without a margin, since the true class is unknown."""
         return super().scores(self.scale * logits.float())
+
+    def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return the divergence of the probabilities without a margin."""
+        return super().divergence(self.scale * teacher.float(), self.scale * student.float())

@@ -46,7 +46,7 @@ class Evaluator:
         across_ranks: bool = False,
     ) -> None:
         self.model, self.keeps_answers, self.across_ranks = model, answers, across_ranks
-        self.tasks = {name: model.tasks[name] for name in model.with_head if _has_labels(model.tasks[name])}
+        self.tasks = {name: model.tasks[name] for name in model.answering if _has_labels(model.tasks[name])}
         for name in metrics or {}:
             if name not in self.tasks:
                 raise unknown_name("task in `metrics`", name, self.tasks)
@@ -60,8 +60,8 @@ class Evaluator:
     def update(self, batch: Batch) -> None:
         """Run the model on a batch, which is on the model's device, and take its outputs in."""
         outputs = self.model(batch)
-        index = None if self.across_ranks else batch.index
-        self._index.append(None if index is None else index.cpu())
+        index = None if self.across_ranks or batch.index is None else batch.index.cpu()
+        self._index.append(None if index is None or bool((index < 0).any()) else index)
         self._samples += batch.batch_size
         for name, task in self.tasks.items():
             logits = outputs[name].logits

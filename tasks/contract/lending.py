@@ -1,0 +1,50 @@
+"""What a task lends to those that learn from its outputs: comparison, soft targets, pseudo-labels."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+
+class Lending:
+    """Functions of a task's outputs by which any method of consistency works for any kind of target.
+
+    A kind of task defines those that have a meaning for its targets; the others are refused by name.
+    """
+
+    kind: ClassVar[str]
+
+    def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return how far a student's outputs are from a teacher's, for each sample; 0 where they are equal.
+
+        No gradient passes through the teacher's side.
+
+        Shape:
+            both as the task's head gives them, result ``[B]``.
+
+        Raises:
+            TypeError: The task has no such comparison.
+        """
+        raise TypeError(f"a {self.kind} compares no outputs. Use a task with probabilities or values.")
+
+    def soft_target(self, output: Tensor) -> Tensor:
+        """Return the target that an output stands for: probabilities or values, without gradient.
+
+        The task's loss takes it as it takes a target.
+
+        Raises:
+            TypeError: The task has none.
+        """
+        raise TypeError(f"a {self.kind} has no soft targets. Use a task with probabilities or values.")
+
+    def pseudo_label(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the target that the output names, and how confident it is, without gradient.
+
+        Shape:
+            target as the task's ``target`` says, confidence ``[B]`` from 0 to 1.
+
+        Raises:
+            TypeError: The task has none.
+        """
+        raise TypeError(f"a {self.kind} has no pseudo-labels. Use a classification or a multilabel task.")
