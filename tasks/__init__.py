@@ -14,6 +14,7 @@ from sennit.tasks.labelled.multilabel import MultiLabel
 from sennit.tasks.labelled.regression import Regression
 from sennit.tasks.labelled.segmentation import Segmentation
 from sennit.tasks.labelled.surface_normals import SurfaceNormals
+from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.triplet import Triplet
@@ -96,6 +97,7 @@ __all__ = [
     "Task",
     "TaskOutput",
     "TensorNormal",
+    "TokenClassification",
     "TraceNorm",
     "Triplet",
     "Uncertainty",

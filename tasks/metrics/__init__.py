@@ -1,4 +1,4 @@
-"""Evaluation of a model, and metrics that torchmetrics lacks: by label, retrieval, R², those of maps, spans."""
+"""Evaluation of a model, and metrics that torchmetrics lacks: by label, retrieval, R², maps, spans."""
 
 from typing import TYPE_CHECKING
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import Collate, Preprocessing, Transforms, View
+from sennit.data.masking import zero_padding
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
@@ -130,7 +131,7 @@ class Network(Trunk):
 
     def preprocessing(self, *, training: bool = False) -> Preprocessing:
         """Return a function from a raw sample to what `collate` reads; in training it augments."""
-        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
+        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training, self.targets)
 
     def forward(self, data: View | Mapping[str, Tensor]) -> dict[str, TaskOutput]:
         """Return the output of each task that answers.
@@ -163,7 +164,10 @@ class Network(Trunk):
                 x = {source: scale_gradient(v, scale) for source, v in features.sources[name].items()}
                 for source, other in self.source_readers[head].outputs.items():
                     x[source] = self._output_of(other, x[source], present)
-                outputs[name] = TaskOutput(heads[0](x[""] if x.keys() == {""} else x))
+                logits = heads[0](x[""] if x.keys() == {""} else x)
+                if self.tasks_by_name[head].by_token:
+                    logits = zero_padding(logits, features.source_masks.get(name, {}).get(""))
+                outputs[name] = TaskOutput(logits)
                 continue
             vector, auxiliary = scale_gradient(features.by_task[name], scale), {}
             if self.auxiliary_info:
