@@ -60,6 +60,7 @@ class Fusion(Configurable, nn.Module):
 
     embed_dim: int
     token_dim: int | None = None
+    map_dim: int | None = None
     rule: Rule | None = None
     candidates: int = 1
     auxiliary_info: Mapping[str, AuxiliaryInfo] = MappingProxyType({})

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+import torch
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
@@ -189,8 +190,8 @@ class Task(Lending, Configurable, nn.Module):
         """
         raise NotImplementedError
 
-    def check(self, other: Task) -> None:
-        """Refuse another task whose head this one cannot use.
+    def check(self, name: str, other: Task) -> None:
+        """Refuse another task, by its name, whose outputs this one cannot learn from.
 
         Raises:
             TypeError: It cannot.
@@ -207,6 +208,12 @@ class Task(Lending, Configurable, nn.Module):
     def metrics(self) -> MetricCollection:
         """Return new metrics; they read ``(scores(logits), target)`` of labelled samples."""
         raise NotImplementedError
+
+    def blank_target(self, output: Tensor) -> Tensor:
+        """Return targets of the size of an output, for a batch that has none; all zero."""
+        assert self.target is not None
+        sizes = [size or 1 for size in self.target.shape]
+        return torch.zeros(len(output), *sizes, dtype=self.target.dtype, device=output.device)
 
     def scorable(self, labelled: Tensor) -> Tensor:
         """Return which samples the metrics take in: those labelled throughout.

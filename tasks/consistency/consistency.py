@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.context import TaskContext
+from sennit.tasks.contract.lending import check_lends
 from sennit.tasks.contract.options import TaskOptions
 
 
@@ -36,6 +37,9 @@ class Consistency(Task):
         super().__init__(**options)
         self.of, self.views = of, (teacher, student)
         self.out_dim = 0
+
+    def check(self, name: str, other: Task) -> None:
+        check_lends(name, other, "divergence")
 
     def loss_from(self, context: TaskContext) -> Tensor:
         teacher, student = (context.outputs[view] for view in self.views)

@@ -7,6 +7,25 @@ from typing import ClassVar
 from torch import Tensor
 
 
+def check_lends(name: str, task: Lending, *functions: str) -> None:
+    """Refuse a task that does not lend what a method needs of it.
+
+    Args:
+        name: Name of the task.
+        task: Task.
+        functions: Names of the functions that the method calls.
+
+    Raises:
+        TypeError: One of them has no meaning for the task's kind.
+    """
+    for function in functions:
+        if getattr(type(task), function) is getattr(Lending, function):
+            raise TypeError(
+                f"a task that is `of` '{name}' needs its {function}, which a {task.kind} does not have. Use "
+                f"a task with probabilities or values."
+            )
+
+
 class Lending:
     """Functions of a task's outputs by which any method of consistency works for any kind of target.
 

@@ -140,6 +140,9 @@ class TokenClassification(Task):
             metrics["span_f1"] = SpanF1(self.classes, ignore=NO_LABEL)
         return MetricCollection(metrics, compute_groups=False)
 
+    def blank_target(self, output: Tensor) -> Tensor:
+        return torch.zeros(output.shape[:2], dtype=torch.long, device=output.device)
+
     def scorable(self, labelled: Tensor) -> Tensor:
         """Return which samples have any labelled token."""
         return labelled.any(1) if labelled.dim() > 1 else labelled

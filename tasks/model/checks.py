@@ -35,7 +35,7 @@ def check_tasks(
                 raise unknown_name(f"modality that task '{name}' reads", modality, fused.modalities)
         for lender in task.lenders:
             _check_other(name, lender, "task that '{}' is of", tasks)
-            task.check(tasks[lender])
+            task.check(lender, tasks[lender])
         _check_trunk(name, task, tasks, sharing)
         if task.reads is not None and sharing.exchanges and fused.fusion.exchanges:
             raise TypeError(

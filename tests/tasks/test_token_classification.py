@@ -323,9 +323,8 @@ def test_fused_tokens_of_a_single_modality() -> None:
         fusion=create_fusion("early_tokens", encoders, embed_dim=8),
         tasks={"speech": task},
     )
-    batch = model.collate(
-        [{"inputs": {"text": encoders["text"].to_tensor("a b c")}, "targets": {"speech": [0, 1, 2]}}]
-    )
+    x = encoders["text"].to_tensor("a b c")
+    batch = model.collate([{"inputs": {"text": x}, "targets": {"speech": [0, 1, 2]}}])
     assert model.eval()(batch)["speech"].logits.shape == (1, 3, 3)
     assert len(model.predict({"text": "a b"})["speech"]["tags"]) == 2
 
