@@ -13,7 +13,7 @@ OUTSIDE = -1
 
 
 class TagKinds(NamedTuple):
-    """What each class says of spans.
+    """The kind of span of each class, and whether it begins one.
 
     Attributes:
         kind: Number of the kind of span ("NP") of each class, `OUTSIDE` for O.
