@@ -14,6 +14,7 @@ from sennit.data import Collate, Preprocessing, Transforms, View
 from sennit.data.masking import zero_padding
 from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
+from sennit.fusion.maps import keep_maps
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
 from sennit.ramp import FINISHED, value_at
@@ -97,8 +98,11 @@ class Network(Trunk):
         headed = {t: tasks[t] for t in self.with_head}
         self._reversals = {name: task.reversal for name, task in tasks.items() if task.reversal != 1}
         self.source_readers = source_readers(headed, fused, self.sharing.out_dim)
-        if any(reader.modalities for reader in self.source_readers.values()):
-            for column in self.fused_encoders:
+        read = [s for reader in self.source_readers.values() for s in reader.sources.values()]
+        maps = {source.modality for source in read if source.at.endswith("map")}
+        for column in self.fused_encoders:
+            keep_maps(column, fused=None in maps, encoded={m for m in maps if m})
+            if any(source.modality for source in read):
                 column.keep_encoded()
         # A dict is not registered either: heads are looked up in it, once for each task and step.
         self._heads = build_heads(headed, self.sharing.out_dim, fusion.candidates, self.source_readers)
