@@ -23,6 +23,7 @@ from sennit.tasks.labelled.multilabel import MultiLabel
 from sennit.tasks.labelled.regression import Regression
 from sennit.tasks.labelled.segmentation import Segmentation
 from sennit.tasks.labelled.surface_normals import SurfaceNormals
+from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.triplet import Triplet
@@ -110,6 +111,7 @@ __all__ = [
     "TaskOutput",
     "Teacher",
     "TensorNormal",
+    "TokenClassification",
     "TraceNorm",
     "Triplet",
     "Uncertainty",

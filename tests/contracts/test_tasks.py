@@ -21,6 +21,7 @@ from sennit.tasks import (
     Segmentation,
     SurfaceNormals,
     Task,
+    TokenClassification,
     Triplet,
     create_task,
     list_tasks,
@@ -55,6 +56,10 @@ EXAMPLES = {
         lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
+    "token_classification": Example(
+        lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
+        lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
+    ),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]
