@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sennit.configurable import Configurable
 from sennit.data.batch import Batch
+from sennit.data.collate import Sample
 from sennit.data.target_spec import TargetSpec
 from sennit.ramp import plain
 from sennit.registry import Registry
@@ -58,6 +59,8 @@ class Task(Optioned, Lending, Configurable, nn.Module):
         batchwise: Whether a sample's loss depends on the other samples of its batch; such a task with labels
             receives only the labelled ones.
         needs_teacher: Whether `loss_from` reads the outputs of a teacher.
+        by_token: Whether it has a label, and an output, for each token of its source; those of padding are
+            zeros, and their losses are dropped.
         replaces: Whether `render` replaces batches of the step; such a task renders last.
 
     Raises:
@@ -70,6 +73,7 @@ class Task(Optioned, Lending, Configurable, nn.Module):
     batchwise: ClassVar[bool] = False
     needs_teacher: bool = False
     replaces: ClassVar[bool] = False
+    by_token: ClassVar[bool] = False
     of: str | tuple[str, ...] | None = None
     views: tuple[str, ...] = ()
     out_dim: int
@@ -221,6 +225,15 @@ class Task(Optioned, Lending, Configurable, nn.Module):
     def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
         """Return one plain answer for each sample."""
         raise NotImplementedError
+
+    def predict_samples(self, logits: Tensor, samples: Sequence[Sample]) -> list[Mapping[str, Any]]:
+        """Return one plain answer for each sample, in the terms of its raw inputs.
+
+        Args:
+            logits: Outputs of the head.
+            samples: Samples as `Preprocessing` returned them; most tasks do not need them.
+        """
+        return self.predict(logits)
 
 
 TASKS: Registry[Task] = Registry("task")

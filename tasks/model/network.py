@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import Collate, Preprocessing, Transforms, View
+from sennit.data.masking import zero_padding
 from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
 from sennit.fusion.maps import keep_maps
@@ -136,7 +137,7 @@ class Network(Trunk):
 
     def preprocessing(self, *, training: bool = False) -> Preprocessing:
         """Return a function from a raw sample to what `collate` reads; in training it augments."""
-        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
+        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training, self.targets)
 
     def forward(self, data: View | Mapping[str, Tensor]) -> dict[str, TaskOutput]:
         """Return the output of each task that answers.
@@ -184,7 +185,10 @@ class Network(Trunk):
                     if m in extra
                 }
             if present is None or (reader is not None and not reader.of_candidates):
-                outputs[name] = TaskOutput(at_size(heads[0](x), size), auxiliary=auxiliary)
+                out = at_size(heads[0](x), size)
+                if self.tasks_by_name[head].by_token:
+                    out = zero_padding(out, features.source_masks.get(name, {}).get(""))
+                outputs[name] = TaskOutput(out, auxiliary=auxiliary)
                 continue
             candidates = torch.stack([at_size(one(x[:, k]), size) for k, one in enumerate(heads)], 1)
             rule = self.rules[head] if head in self.rules else self._first[0].fusion.rule
