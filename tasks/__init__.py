@@ -8,6 +8,7 @@ from sennit.tasks._base import Task, create_task, list_tasks, register_task
 from sennit.tasks.analysis.modality_weights import modality_weights
 from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
 from sennit.tasks.labelled.multilabel import MultiLabel
@@ -66,6 +67,7 @@ __all__ = [
     "MTAN",
     "NDDRCNN",
     "PLE",
+    "VAT",
     "AAMSoftmax",
     "AMSoftmax",
     "Adaptive",
