@@ -38,8 +38,9 @@ class StepsInputLevel(Encoder):
         self.input_spec = input_spec
 
     def id_vectors(self) -> tuple[nn.Module, int] | None:
-        if self.input_spec.dtype.is_floating_point or not isinstance(self.steps, nn.Module):
+        if self.input_spec.dtype.is_floating_point or self.token_dim is None:
             return None
+        assert isinstance(self.steps, nn.Module)
         return self.steps, self.token_dim
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
