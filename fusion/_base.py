@@ -36,7 +36,7 @@ class Fusion(Configurable, nn.Module):
         token_dim: Size of each token, or None for a fusion without tokens.
         fuses_maps: Whether it fuses the encoders' maps, by its operator at every location.
         map_dim: Channels of ``map``, the most that an encoder's has; None if it fuses none or one lacks it.
-        map_fusion: Fusion of the maps, with its parameters; None where ``map_dim`` is.
+        keeps_map: Whether it fuses maps, in ``map_fusion``; a model turns it off where no head reads them.
         needs: Part of the encoders' outputs that it works on: ``"pooled"`` vectors, ``"tokens"`` (the vector
             is the one token of an encoder without), ``"taps"``, or ``"stages"``, between which it acts.
         fits: Whether it measures something on training data, in `measure`.
@@ -67,6 +67,7 @@ class Fusion(Configurable, nn.Module):
     token_dim: int | None = None
     map_dim: int | None = None
     map_fusion: nn.Module | None
+    keeps_map: bool = True
     rule: Rule | None = None
     candidates: int = 1
     auxiliary_info: Mapping[str, AuxiliaryInfo] = MappingProxyType({})
@@ -132,7 +133,9 @@ class Fusion(Configurable, nn.Module):
         if isinstance(next(iter(outputs.values()), None), Tensor):
             outputs, present = self._of_vectors(outputs, present)
         fused: FusionOutput = super().__call__(outputs, present)
-        return fused if self.map_fusion is None else with_maps(fused, self.map_fusion, outputs, present)
+        if self.map_fusion is None or not self.keeps_map:
+            return fused
+        return with_maps(fused, self.map_fusion, outputs, present)
 
     def build_map_fusion(self, encoders: Mapping[str, FusionInput], width: int, *, resize: bool) -> nn.Module:
         """Make the fusion of the encoders' maps: this fusion anew, at every location.

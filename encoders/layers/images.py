@@ -97,8 +97,8 @@ class ImageEncoder(Encoder):
             self.map_dim = width
 
     def map_of(self, stages: Sequence[Tensor]) -> Tensor | None:
-        """Return the map of the stages' outputs, shallow to deep; None without a pyramid."""
-        return None if self.pyramid is None else self.pyramid(stages)
+        """Return the map of the stages' outputs, shallow to deep; None without one or a reader."""
+        return None if self.pyramid is None or not self.keeps_map else self.pyramid(stages)
 
     def load_raw(self, raw: Any) -> Any:
         """Load an image that transforms act on from a path, a PIL image or an array; see `read_image`."""

@@ -1,6 +1,8 @@
-"""The check that there is a fused map to read."""
+"""Who reads the maps of a fused encoder: a refusal where there is none, and no work for maps not read."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from sennit.fusion._base import FUSIONS
 from sennit.fusion.fused_encoder import FusedEncoder
@@ -30,3 +32,19 @@ def check_map(reader: str, fused: FusedEncoder) -> None:
         f"pyramid (`create_encoder('conv', 3, pyramid='unet')`); other modalities cannot be fused at every "
         f"location, so leave them to another model."
     )
+
+
+def keep_maps(column: FusedEncoder, *, fused: bool, encoded: Collection[str]) -> None:
+    """Compute only these maps from now on.
+
+    Args:
+        column: Encoders and fusion.
+        fused: Whether a head reads the fused map.
+        encoded: Modalities whose encoder's map a head reads.
+    """
+    column.fusion.keeps_map = fused
+    for name, encoder in column.encoders.items():
+        if isinstance(encoder, FusedEncoder):
+            keep_maps(encoder, fused=fused, encoded=encoded)
+        else:
+            encoder.keeps_map = fused or name in encoded
