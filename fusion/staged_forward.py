@@ -10,7 +10,7 @@ from torch import Tensor
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
 from sennit.encoders._base import StagedEncoder
-from sennit.encoders.present_rows import PresentRows, unpack_output
+from sennit.encoders.present_rows import PresentRows, perturbed, unpack_output
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
 
@@ -41,12 +41,24 @@ class Column(Protocol):
 class _Track:
     """One encoder on its way through its stages."""
 
-    def __init__(self, encoder: StagedEncoder, rows: PresentRows, x: Tensor, mask: Tensor | None) -> None:
+    def __init__(
+        self,
+        encoder: StagedEncoder,
+        rows: PresentRows,
+        x: Tensor,
+        mask: Tensor | None,
+        perturbation: Tensor | None,
+    ) -> None:
         packed = None if mask is None else rows.pack(mask)
         self.encoder, self.rows, self.depth = encoder, rows, len(encoder.tap_info)
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
-        self.hidden, self.mask = encoder.stem(zero_padding(rows.pack(x), packed), packed)
+        x = zero_padding(rows.pack(x), packed)
+        if perturbation is None:
+            self.hidden, self.mask = encoder.stem(x, packed)
+            return
+        with perturbed(encoder, rows.pack(perturbation)):
+            self.hidden, self.mask = encoder.stem(x, packed)
 
     def has(self, level: int) -> bool:
         return self.depth + level >= 0
@@ -147,7 +159,8 @@ def _run(columns: Sequence[Column], view: View, across: Across | None) -> list[d
         for name, encoder in column.encoders.items():
             assert isinstance(encoder, StagedEncoder)  # refused by name when the model was built
             if not rows[name].empty:
-                tracks[name] = _Track(encoder, rows[name], view.inputs[name], view.masks.get(name))
+                x, mask, added = view.inputs[name], view.masks.get(name), view.perturbation.get(name)
+                tracks[name] = _Track(encoder, rows[name], x, mask, added)
         every.append(tracks)
     deepest = max((track.depth for tracks in every for track in tracks.values()), default=0)
     present = None if view.all_present else view.present

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import Collate, Preprocessing, Transforms, View
+from sennit.data.masking import zero_padding
 from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
 from sennit.fusion.maps import keep_maps
@@ -107,10 +108,10 @@ class Network(Trunk):
         self._heads = build_heads(headed, self.sharing.out_dim, fusion.candidates, self.source_readers)
         self.heads = NamedModules(self._heads)
         self.sharing.bind_heads({task: self._heads[task] for task in owners})
+        self.auxiliary_info = fused.auxiliary_info()
+        self.auxiliary_heads = build_auxiliary_heads(headed, self.auxiliary_info, self.source_readers)
         headed = {t: task for t, task in headed.items() if t not in self.source_readers}
         self.rules = NamedModules(learned_rules(fusion, headed))
-        self.auxiliary_info = fused.auxiliary_info()
-        self.auxiliary_heads = build_auxiliary_heads(headed, self.auxiliary_info)
         self.step_parts: list[Any] = [part for part in self.modules() if hasattr(part, "on_step_start")]
         for name, task in tasks.items():
             task.bind(name, self)
@@ -135,7 +136,7 @@ class Network(Trunk):
 
     def preprocessing(self, *, training: bool = False) -> Preprocessing:
         """Return a function from a raw sample to what `collate` reads; in training it augments."""
-        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
+        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training, self.targets)
 
     def forward(self, data: View | Mapping[str, Tensor]) -> dict[str, TaskOutput]:
         """Return the output of each task that answers.
@@ -171,6 +172,8 @@ class Network(Trunk):
                 out = heads[0](x[""] if x.keys() == {""} else x)
                 if self.tasks_by_name[head].dense:
                     out = at_size(out, self.source_readers[head].size(features.view))
+                if self.tasks_by_name[head].by_token:
+                    out = zero_padding(out, features.source_masks.get(name, {}).get(""))
                 outputs[name] = TaskOutput(out)
                 continue
             vector, auxiliary = scale_gradient(features.by_task[name], scale), {}
