@@ -1,5 +1,6 @@
 """Tasks without a label: agreement between views of a sample."""
 
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.vat import VAT
 
-__all__ = ["Consistency"]
+__all__ = ["VAT", "Consistency"]
