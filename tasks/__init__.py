@@ -16,6 +16,8 @@ from sennit.tasks.balancing import (
     register_balancing,
 )
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -89,6 +91,7 @@ __all__ = [
     "Debiasing",
     "DenseRegression",
     "DomainAdversary",
+    "EntropyMinimisation",
     "Equal",
     "Evaluation",
     "FeatureSource",
@@ -101,6 +104,7 @@ __all__ = [
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
+    "PseudoLabel",
     "Regression",
     "Segmentation",
     "Segments",

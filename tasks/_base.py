@@ -12,7 +12,7 @@ from sennit.configurable import Configurable
 from sennit.data.batch import Batch
 from sennit.data.collate import Sample
 from sennit.data.target_spec import TargetSpec
-from sennit.ramp import plain
+from sennit.ramp import Progress, plain
 from sennit.registry import Registry
 from sennit.tasks.contract.context import StepNetwork, TaskContext
 from sennit.tasks.contract.feature_source import FUSED
@@ -169,6 +169,10 @@ class Task(Optioned, Lending, Configurable, nn.Module):
             where its entries are labelled separately.
         """
         raise NotImplementedError
+
+    def keeps(self, output: Tensor, target: Tensor, progress: Progress) -> Tensor | None:
+        """Return which labelled samples count in training, by their outputs ``[B]``; None for all."""
+        return None
 
     def check(self, name: str, other: Task) -> None:
         """Refuse another task, by its name, whose outputs this one cannot learn from.

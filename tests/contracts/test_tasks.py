@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sennit.ramp import Ramp
 from sennit.tasks import (
     VAT,
     AAMSoftmax,
@@ -17,7 +18,9 @@ from sennit.tasks import (
     Consistency,
     DenseRegression,
     DomainAdversary,
+    EntropyMinimisation,
     MultiLabel,
+    PseudoLabel,
     Regression,
     Segmentation,
     SurfaceNormals,
@@ -57,6 +60,8 @@ EXAMPLES = {
         lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
+    "entropy_minimisation": Example(lambda: EntropyMinimisation(of="y", view="weak"), None),
+    "pseudo_label": Example(lambda: PseudoLabel(of="y", threshold=0.9, gradient_scale=Ramp(steps=9)), None),
     "vat": Example(lambda: VAT(of="y", epsilon={"table": 1.0, "series": 0.5}), None),
     "token_classification": Example(
         lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
