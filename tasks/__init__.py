@@ -8,6 +8,7 @@ from sennit.tasks._base import Task, create_task, list_tasks, register_task
 from sennit.tasks.analysis.modality_weights import modality_weights
 from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
 from sennit.tasks.labelled.multilabel import MultiLabel
@@ -42,6 +43,7 @@ from sennit.tasks.sharing import (
     list_sharings,
     register_sharing,
 )
+from sennit.tasks.teachers import Teacher, create_teacher, list_teachers, register_teacher
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.warm_start import start_from_single_tasks
 from sennit.tasks.weighting import (
@@ -82,6 +84,7 @@ __all__ = [
     "Learner",
     "MMoE",
     "MeanRegularized",
+    "MeanTeacher",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
@@ -95,6 +98,7 @@ __all__ = [
     "SurfaceNormals",
     "Task",
     "TaskOutput",
+    "Teacher",
     "TensorNormal",
     "TraceNorm",
     "Triplet",
@@ -103,6 +107,7 @@ __all__ = [
     "create_balancing",
     "create_sharing",
     "create_task",
+    "create_teacher",
     "create_weighting",
     "evaluate",
     "export_onnx",
@@ -112,11 +117,13 @@ __all__ = [
     "list_balancings",
     "list_sharings",
     "list_tasks",
+    "list_teachers",
     "list_weightings",
     "modality_weights",
     "register_balancing",
     "register_sharing",
     "register_task",
+    "register_teacher",
     "register_weighting",
     "start_from_single_tasks",
 ]

@@ -1,5 +1,6 @@
-"""Tasks without a label: agreement between views of a sample."""
+"""Tasks without a label: agreement between views of a sample, or between networks."""
 
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
 
-__all__ = ["Consistency"]
+__all__ = ["Consistency", "MeanTeacher"]

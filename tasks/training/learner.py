@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
@@ -16,12 +15,12 @@ from sennit.registry import check_part
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.boundary import check_boundary, warn_of_places
-from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
 from sennit.tasks.model.prepare import Batches, Prepared, prepare
-from sennit.tasks.teachers import Teacher, check_teacher
+from sennit.tasks.teachers import Teacher, bind_teacher
+from sennit.tasks.training.evaluated import EvaluatedModule
 from sennit.tasks.training.logs import forget_last_step, refuse_infinite
 from sennit.tasks.training.optimization import OptimizerFactory, describe, make_optimizer, parameter_groups
 from sennit.tasks.training.ramps import check_ramps
@@ -36,7 +35,7 @@ from sennit.tasks.training.schedules import Schedule, check_schedule, make_sched
 from sennit.tasks.training.second_look import second_look
 
 
-class Learner(pl.LightningModule):
+class Learner(EvaluatedModule):
     """A `MultiTaskModel` with an optimizer, a schedule and, optionally, a balancing; `fit` trains it.
 
     Optimization is automatic: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
@@ -105,8 +104,7 @@ class Learner(pl.LightningModule):
             check_boundary(balancing, model.sharing)
             warn_of_places(balancing, model)
             balancing.bind([name for name, task in model.tasks.items() if task.weighted])
-        check_teacher(teacher, model)
-        self.model, self.balancing, self.teacher = model, balancing, teacher
+        self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
         self.options: dict[str, Any] = {  # which a resumed run must have too
             "lr": lr,
@@ -115,7 +113,6 @@ class Learner(pl.LightningModule):
             "lr_scale": scales,
             "freeze": list(freeze),
             "balancing": None if balancing is None else balancing.config,
-            "teacher": None if teacher is None else teacher.config,
         }
         self.optimizer_factory: OptimizerFactory | None = None
         self.set_optimization(optimizer=optimizer, schedule=schedule)
@@ -125,7 +122,8 @@ class Learner(pl.LightningModule):
         for p in model.parameters():
             if id(p) in frozen:
                 p.requires_grad_(False)
-        self._evaluators: dict[int, Evaluator] = {}
+        bind_teacher(teacher, model)  # which shares what is frozen
+        self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
         self._steps = math.inf
         self._to_restore: dict[str, Any] | None = None
@@ -212,29 +210,6 @@ class Learner(pl.LightningModule):
             self.teacher.after_step(self.model)
         for task in self.model.tasks.values():
             task.after_step()
-
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        if dataloader_idx not in self._evaluators:
-            self._evaluators[dataloader_idx] = Evaluator(self.model, answers=False, across_ranks=True)
-        self._evaluators[dataloader_idx].update(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self.validation_step(batch, batch_idx, dataloader_idx)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_metrics("val", self.trainer.val_dataloaders)
-
-    def on_test_epoch_end(self) -> None:
-        self._log_metrics("test", self.trainer.test_dataloaders)
-
-    def _log_metrics(self, stage: str, loaders: Any) -> None:
-        names = list(loaders) if isinstance(loaders, Mapping) else None
-        for place, evaluator in sorted(self._evaluators.items()):
-            prefix = stage if names is None else f"{stage}/{names[place]}"
-            for task, values in evaluator.compute().metrics.items():
-                logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
-                self.log_dict(logged, prog_bar=stage == "val")
-        self._evaluators.clear()
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(
