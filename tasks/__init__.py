@@ -5,16 +5,26 @@ from typing import TYPE_CHECKING
 from sennit.bare_import import refuse_bare_import
 from sennit.lazy import lazy_exports
 from sennit.tasks._base import Task, create_task, list_tasks, register_task
+from sennit.tasks.adversary.domain import DomainAdversary
 from sennit.tasks.analysis.modality_weights import modality_weights
-from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
+from sennit.tasks.balancing import (
+    Balancing,
+    Debiasing,
+    PCGrad,
+    create_balancing,
+    list_balancings,
+    register_balancing,
+)
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
 from sennit.tasks.labelled.multilabel import MultiLabel
 from sennit.tasks.labelled.regression import Regression
 from sennit.tasks.labelled.segmentation import Segmentation
 from sennit.tasks.labelled.surface_normals import SurfaceNormals
+from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.triplet import Triplet
@@ -75,9 +85,12 @@ __all__ = [
     "Classification",
     "Consistency",
     "CrossStitch",
+    "Debiasing",
     "DenseRegression",
+    "DomainAdversary",
     "Equal",
     "Evaluation",
+    "FeatureSource",
     "Features",
     "Fitted",
     "Hard",
@@ -100,6 +113,7 @@ __all__ = [
     "TaskOutput",
     "Teacher",
     "TensorNormal",
+    "TokenClassification",
     "TraceNorm",
     "Triplet",
     "Uncertainty",

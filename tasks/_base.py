@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import torch
@@ -11,20 +10,21 @@ from torch import Tensor, nn
 
 from sennit.configurable import Configurable
 from sennit.data.batch import Batch
+from sennit.data.collate import Sample
 from sennit.data.target_spec import TargetSpec
-from sennit.ramp import least, plain, ramp_of
-from sennit.registry import Registry, unknown_name
+from sennit.ramp import plain
+from sennit.registry import Registry
 from sennit.tasks.contract.context import TaskContext
-from sennit.tasks.contract.feature_source import FUSED, sources_of
+from sennit.tasks.contract.feature_source import FUSED
 from sennit.tasks.contract.hooks import TrainingHooks
 from sennit.tasks.contract.lending import Lending
-from sennit.tasks.contract.options import TaskOptions
+from sennit.tasks.contract.options import Optioned, TaskOptions
 
 if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
     from torchmetrics import MetricCollection
 
 
-class Task(Lending, TrainingHooks, Configurable, nn.Module):
+class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
     """Something to learn: a head, a loss for each sample, metrics and a prediction.
 
     A task does not reduce its losses: the model does that in one place, over the samples that count. A task
@@ -46,6 +46,9 @@ class Task(Lending, TrainingHooks, Configurable, nn.Module):
         weighted: Whether the weighting and the balancing see the task; otherwise its loss is added as it is.
             False is the default of an adversary, which most weightings would reward, and its only choice.
 
+        answers: Whether predictions, exports and metrics hold the task; when None, those with labels of the
+            data and a head do.
+
     Attributes:
         kind: Kind of the task ("classification").
         dense: Whether the target has a label for each place of a map; the output is then a map too.
@@ -56,6 +59,8 @@ class Task(Lending, TrainingHooks, Configurable, nn.Module):
         gaussian: Whether the loss is a squared error; uncertainty weighting halves its weight.
         batchwise: Whether a sample's loss depends on the other samples of its batch; such a task with labels
             receives only the labelled ones.
+        by_token: Whether it has a label, and an output, for each token of its source; those of padding are
+            zeros, and their losses are dropped.
 
     Raises:
         ValueError: An option out of range.
@@ -65,6 +70,7 @@ class Task(Lending, TrainingHooks, Configurable, nn.Module):
     dense: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
+    by_token: ClassVar[bool] = False
     of: str | tuple[str, ...] | None = None
     views: tuple[str, ...] = ()
     out_dim: int
@@ -72,31 +78,7 @@ class Task(Lending, TrainingHooks, Configurable, nn.Module):
 
     def __init__(self, **options: Unpack[TaskOptions]) -> None:
         super().__init__()
-        unknown = options.keys() - TaskOptions.__annotations__.keys()
-        if unknown:
-            accepted = {*TaskOptions.__annotations__, *inspect.signature(type(self)).parameters}
-            raise unknown_name(f"option of a {type(self).__name__}", min(unknown), accepted - {"options"})
-        reads = options.get("reads")
-        if reads is not None and len(reads) == 0:
-            raise ValueError(f"`reads` should be a tuple of one or more modalities. Found {reads!r}.")
-        self.reads = None if reads is None else tuple(reads)
-        self.view, self.drawn = options.get("view", ""), options.get("drawn")
-        loaders = options.get("loaders")
-        self.loaders = None if loaders is None else tuple(loaders)
-        self.sources, self.through = sources_of(options.get("sources")), options.get("through")
-        self.gradient_scale = ramp_of(options.get("gradient_scale", 1.0))
-        self.reversal = ramp_of(options.get("reversal", 1.0))
-        weighted, adversary = options.get("weighted"), least(self.reversal) < 0
-        if least(self.gradient_scale) < 0:
-            raise ValueError(
-                f"`gradient_scale` should be 0 or more. Found {self.gradient_scale}. An adversary has a "
-                f"`reversal` below 0."
-            )
-        if weighted and adversary:
-            raise ValueError(
-                "`weighted` should be False for an adversary, whose weight would grow as it wins. Found True."
-            )
-        self.weighted = not adversary if weighted is None else weighted
+        self.set_options(options)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -115,7 +97,9 @@ class Task(Lending, TrainingHooks, Configurable, nn.Module):
 
     @property
     def answers(self) -> bool:
-        """Whether predictions, exports and metrics hold the task: it has labels of the data."""
+        """Whether predictions, exports and metrics hold the task."""
+        if self._answers is not None:
+            return self._answers
         return self.target is not None and self.has_head and self.drawn is None and self.view == ""
 
     @property
@@ -218,6 +202,15 @@ class Task(Lending, TrainingHooks, Configurable, nn.Module):
     def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
         """Return one plain answer for each sample."""
         raise NotImplementedError
+
+    def predict_samples(self, logits: Tensor, samples: Sequence[Sample]) -> list[Mapping[str, Any]]:
+        """Return one plain answer for each sample, in the terms of its raw inputs.
+
+        Args:
+            logits: Outputs of the head.
+            samples: Samples as `Preprocessing` returned them; most tasks do not need them.
+        """
+        return self.predict(logits)
 
 
 TASKS: Registry[Task] = Registry("task")

@@ -60,10 +60,10 @@ def _check_trunk(name: str, task: Task, tasks: Mapping[str, Task], sharing: Shar
             )
         return
     if task.has_head and not task.answers and sharing.per_task_encoders and not sharing.exchanges:
-        answering = [other for other, t in tasks.items() if t.answers]
+        answering = next((other for other, t in tasks.items() if t.answers), "")
         raise TypeError(
             f"task '{name}' would train encoders of its own, which no answer reads, under sharing "
-            f"'{sharing.registry_name}'. Name the task that it should help, such as through={answering[:1]}, "
+            f"'{sharing.registry_name}'. Name the task that it should help, such as through={answering!r}, "
             f"or choose another sharing."
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import nn
 
@@ -34,13 +34,14 @@ def build_heads(
 
 
 def build_auxiliary_heads(
-    tasks: Mapping[str, Task], vectors: Mapping[str, AuxiliaryInfo]
+    tasks: Mapping[str, Task], vectors: Mapping[str, AuxiliaryInfo], sources: Collection[str] = ()
 ) -> NamedModules[NamedModules[nn.Module]]:
     """Make the heads of each task on the fusion's auxiliary vectors, except those that it may not read.
 
     Args:
         tasks: Tasks that have heads of their own.
         vectors: Size and modalities of each auxiliary vector.
+        sources: Tasks that read at sources of their own, and no auxiliary vector.
     """
     return NamedModules(
         {
@@ -48,7 +49,8 @@ def build_auxiliary_heads(
                 {
                     vector: task.build_head(info.dim)
                     for vector, info in vectors.items()
-                    if task.reads is None or not set(task.reads).isdisjoint(info.modalities)
+                    if name not in sources
+                    and (task.reads is None or not set(task.reads).isdisjoint(info.modalities))
                 }
             )
             for name, task in tasks.items()

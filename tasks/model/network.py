@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import Collate, Preprocessing, Transforms, View
+from sennit.data.masking import zero_padding
 from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
+from sennit.fusion.maps import keep_maps
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
 from sennit.ramp import FINISHED, value_at
@@ -100,17 +102,20 @@ class Network(Trunk):
         headed = {t: tasks[t] for t in self.with_head}
         self._reversals = {name: task.reversal for name, task in tasks.items() if task.reversal != 1}
         self.source_readers = source_readers(headed, fused, self.sharing.out_dim)
-        if any(reader.modalities for reader in self.source_readers.values()):
-            for column in self.fused_encoders:
+        read = [s for reader in self.source_readers.values() for s in reader.sources.values()]
+        maps = {source.modality for source in read if source.at.endswith("map")}
+        for column in self.fused_encoders:
+            keep_maps(column, fused=None in maps, encoded={m for m in maps if m})
+            if any(source.modality for source in read):
                 column.keep_encoded()
         # A dict is not registered either: heads are looked up in it, once for each task and step.
         self._heads = build_heads(headed, self.sharing.out_dim, fusion.candidates, self.source_readers)
         self.heads = NamedModules(self._heads)
         self.sharing.bind_heads({task: self._heads[task] for task in owners})
+        self.auxiliary_info = fused.auxiliary_info()
+        self.auxiliary_heads = build_auxiliary_heads(headed, self.auxiliary_info, self.source_readers)
         headed = {t: task for t, task in headed.items() if t not in self.source_readers}
         self.rules = NamedModules(learned_rules(fusion, headed))
-        self.auxiliary_info = fused.auxiliary_info()
-        self.auxiliary_heads = build_auxiliary_heads(headed, self.auxiliary_info)
         self.step_parts: list[Any] = [part for part in self.modules() if hasattr(part, "on_step_start")]
         for name, task in tasks.items():
             task.bind(name, self)
@@ -135,7 +140,7 @@ class Network(Trunk):
 
     def preprocessing(self, *, training: bool = False) -> Preprocessing:
         """Return a function from a raw sample to what `collate` reads; in training it augments."""
-        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training)
+        return Preprocessing(self.fused_encoder.leaves(), self.transforms, training, self.targets)
 
     def forward(self, data: View | Mapping[str, Tensor]) -> dict[str, TaskOutput]:
         """Return the output of each task that answers.
@@ -171,6 +176,8 @@ class Network(Trunk):
                 out = heads[0](x[""] if x.keys() == {""} else x)
                 if self.tasks_by_name[head].dense:
                     out = at_size(out, self.source_readers[head].size(features.view))
+                if self.tasks_by_name[head].by_token:
+                    out = zero_padding(out, features.source_masks.get(name, {}).get(""))
                 outputs[name] = TaskOutput(out)
                 continue
             vector, auxiliary = scale_gradient(features.by_task[name], scale), {}

@@ -10,6 +10,7 @@ from torch import Tensor
 from sennit.data import View
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import FusedEncoder, Fusion, FusionOutput
+from sennit.fusion.maps import check_map
 from sennit.registry import check_names
 from sennit.tasks._base import Task
 from sennit.tasks.contract.feature_source import FeatureSource
@@ -106,6 +107,8 @@ class SourceReader:
     def _dim(self, source: FeatureSource, shared_dim: int) -> int:
         if source.at == "fused":
             return shared_dim
+        if source.at == "map":
+            check_map(f"task '{self._name}'", self._fused)
         dim: int | None
         part: Encoder | Fusion = self._fused.fusion
         if source.modality is not None:

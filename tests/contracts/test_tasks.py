@@ -16,12 +16,14 @@ from sennit.tasks import (
     Classification,
     Consistency,
     DenseRegression,
+    DomainAdversary,
     MeanTeacher,
     MultiLabel,
     Regression,
     Segmentation,
     SurfaceNormals,
     Task,
+    TokenClassification,
     Triplet,
     create_task,
     list_tasks,
@@ -48,6 +50,7 @@ EXAMPLES = {
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
     "mean_teacher": Example(
         lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
     ),
@@ -58,6 +61,10 @@ EXAMPLES = {
         lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
+    "token_classification": Example(
+        lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
+        lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
+    ),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]

@@ -178,7 +178,7 @@ def test_a_source_that_is_no_map_is_refused() -> None:
     series = FeatureSource("tap", of="series", tap="stage1")
     with pytest.raises(TypeError, match=r"'seg' should read maps. Found the tap .* whose layout is BTC"):
         make_model(tasks={"seg": Segmentation(2, sources=series)})
-    with pytest.raises(TypeError, match=r"task 'seg' reads 'map', which fusion 'concat' does not have"):
+    with pytest.raises(TypeError, match=r"'seg' reads the fused map, .* of \['table', 'series'\] have none"):
         make_model(tasks={"seg": Segmentation(2)})
 
 
