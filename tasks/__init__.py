@@ -17,6 +17,7 @@ from sennit.tasks.balancing import (
 )
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
@@ -78,6 +79,7 @@ __all__ = [
     "MTAN",
     "NDDRCNN",
     "PLE",
+    "VAT",
     "AAMSoftmax",
     "AMSoftmax",
     "Adaptive",

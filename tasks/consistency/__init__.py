@@ -2,5 +2,6 @@
 
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.vat import VAT
 
-__all__ = ["Consistency", "MeanTeacher"]
+__all__ = ["VAT", "Consistency", "MeanTeacher"]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sennit.ramp import Ramp
 from sennit.tasks import (
+    VAT,
     AAMSoftmax,
     AMSoftmax,
     Classification,
@@ -61,6 +62,7 @@ EXAMPLES = {
         lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
+    "vat": Example(lambda: VAT(of="y", epsilon={"table": 1.0, "series": 0.5}), None),
     "token_classification": Example(
         lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
         lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
