@@ -26,12 +26,14 @@ class Encoder(SampleReader, Configurable, nn.Module):
         token_dim: Size of each of ``tokens``; None, the default, for an encoder without tokens.
         tap_info: Taps, from shallow to deep; none by default.
         map_dim: Number of channels of ``map``; None, the default, for an encoder without a map.
+        keeps_map: Whether it computes its map; a model turns it off where no head reads it.
     """
 
     embed_dim: int
     token_dim: int | None = None
     tap_info: tuple[TapInfo, ...] = ()
     map_dim: int | None = None
+    keeps_map: bool = True
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False
@@ -53,6 +55,17 @@ class Encoder(SampleReader, Configurable, nn.Module):
         Shape:
             x ``[N, ...]`` as `input_spec` says, mask ``[N, T]``.
         """
+
+    def input_scale(self) -> Tensor | None:
+        """Return the fitted scale of the features of the last axis, in which noise is sized; None for 1.
+
+        0 marks a feature that no noise may be added to, such as the code of a category.
+        """
+        return None
+
+    def id_vectors(self) -> tuple[nn.Module, int] | None:
+        """Return the module that makes vectors of ids, and their size; None for inputs that are no ids."""
+        return None
 
     def empty_output(self, batch_size: int, *, device: torch.device) -> EncoderOutput:
         """Return the output for a modality absent from the whole batch: zeros, nothing valid."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from sennit.data.target_spec import TargetSpec
 from sennit.encoders.taps import at_size
 from sennit.tasks._base import register_task
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.labelled._dense import DenseTask, mean_of_places
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Segmentation(DenseTask):
         ignore: Value of places without a label, outside of the classes; None where there is no such value.
         class_weights: Weight of each class's places in the loss. The mean over places is not divided by the
             weights, so give weights of mean 1 to keep the scale.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`. ``sources`` are maps, the fused one when None.
 
     Shape:
         output ``[B, C, H, W]``, target ``[B, H, W]`` (class indices) or ``[B, C, H, W]`` (probabilities),
@@ -59,9 +60,9 @@ class Segmentation(DenseTask):
         *,
         ignore: int | None = 255,
         class_weights: Sequence[float] | None = None,
-        reads: tuple[str, ...] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(reads=reads)
+        super().__init__(**options)
         self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
         self.out_dim = len(self.classes)
         if self.out_dim < 2:
@@ -126,6 +127,22 @@ class Segmentation(DenseTask):
         """Return the likeliest class of each place, and its probability, averaged over the places."""
         confidence, label = self.soft_target(output).max(1)
         return label, mean_of_places(confidence)
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the mean over places of ``−Σ p log p``."""
+        log_p = output.float().log_softmax(1)
+        return mean_of_places(-(log_p.exp() * log_p).sum(1))
+
+    def sharpen(self, target: Tensor, temperature: float) -> Tensor:
+        """Return ``p^{1/T} / Σ p^{1/T}`` of the probabilities ``[B, C, H, W]``."""
+        return (target.log() / temperature).softmax(1)
+
+    def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+        """Return mixed probabilities ``[B, C, H, W]`` of class indices, or of probabilities."""
+        return super().mix(*[x if x.is_floating_point() else self._one_hot(x) for x in (a, b)], share)
+
+    def _one_hot(self, target: Tensor) -> Tensor:
+        return F.one_hot(target, self.out_dim).movedim(-1, 1).float()
 
     def answer(self, output: Tensor) -> Tensor:
         return output.argmax(1)
