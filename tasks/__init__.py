@@ -16,6 +16,7 @@ from sennit.tasks.balancing import (
     register_balancing,
 )
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -98,6 +99,7 @@ __all__ = [
     "Learner",
     "MMoE",
     "MeanRegularized",
+    "MeanTeacher",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",

@@ -81,7 +81,12 @@ class Trunk(nn.Module):
                     else:
                         vector = shared.get(trunk_of[reading])
                         sources[reading], masks[reading] = reader.read(out, vector)
-        auxiliary = {reading: fused[reading].auxiliary for reading in by_task} if self.auxiliary_info else {}
+        auxiliary: dict[str, Mapping[str, Tensor]] = {}
+        if self.auxiliary_info:
+            auxiliary = {reading: fused[reading].auxiliary for reading in by_task}
+            for reading in sources:
+                if self.source_readers[head_of[reading]].of_fused_map:
+                    auxiliary[reading] = fused[reading].auxiliary_maps
         return Features(view, by_task, fused, auxiliary, sources, masks)
 
     def _reads_vector(self, head: str) -> bool:
