@@ -17,6 +17,7 @@ from sennit.tasks.balancing import (
 )
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
@@ -101,6 +102,7 @@ __all__ = [
     "Learner",
     "MMoE",
     "MeanRegularized",
+    "MeanTeacher",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",

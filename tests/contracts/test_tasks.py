@@ -19,6 +19,7 @@ from sennit.tasks import (
     DenseRegression,
     DomainAdversary,
     EntropyMinimisation,
+    MeanTeacher,
     MultiLabel,
     PseudoLabel,
     Regression,
@@ -53,6 +54,9 @@ EXAMPLES = {
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
+    "mean_teacher": Example(
+        lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
+    ),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
     "segmentation": Example(
