@@ -16,6 +16,9 @@ from sennit.tasks.balancing import (
     register_balancing,
 )
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -89,6 +92,7 @@ __all__ = [
     "Debiasing",
     "DenseRegression",
     "DomainAdversary",
+    "EntropyMinimisation",
     "Equal",
     "Evaluation",
     "FeatureSource",
@@ -98,9 +102,11 @@ __all__ = [
     "Learner",
     "MMoE",
     "MeanRegularized",
+    "MeanTeacher",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
+    "PseudoLabel",
     "Regression",
     "Segmentation",
     "Segments",

@@ -25,7 +25,7 @@ from sennit.tasks.model.decision_rule import decide, learned_rules
 from sennit.tasks.model.gradient_scale import call_frozen, scale_gradient
 from sennit.tasks.model.heads import build_auxiliary_heads, build_heads
 from sennit.tasks.model.outputs import Features, TaskOutput
-from sennit.tasks.model.readings import Readings
+from sennit.tasks.model.readings import Readings, taught_views
 from sennit.tasks.model.sources import source_readers
 from sennit.tasks.model.trunk import Reads, Trunk
 from sennit.tasks.sharing import Hard, Sharing
@@ -41,6 +41,8 @@ class Network(Trunk):
         readings: The heads that each task's loss needs, and whose features they read.
         reads: Modalities that each reading may see; None for all.
         views: Names of the views that each task reads; ``("",)`` is the batch itself.
+        taught: Names of the views that a teacher reads for each task.
+        needed: Names of the views of both kinds, without which the task learns nothing from a batch.
         weighted: Flag of each task: whether the weighting and the balancing see it.
         targets: Shape and type of each task's targets in the data.
         penalized: Whether the sharing adds a penalty to the loss.
@@ -84,6 +86,8 @@ class Network(Trunk):
         self.tasks_by_name = dict(tasks)
         self.reads: dict[str, Reads] = {r: tasks[t].reads for r, t in self.readings.trunk_of.items()}
         self.views = {name: task.views_of(name) for name, task in tasks.items()}
+        self.taught = {name: taught_views(name, task) for name, task in tasks.items()}
+        self.needed = {n: tuple(dict.fromkeys((*views, *self.taught[n]))) for n, views in self.views.items()}
         self.targets = {n: t.target for n, t in tasks.items() if t.target is not None and t.drawn is None}
         self.progress = FINISHED
         if not isinstance(modality_dropout, ModalityDropout):
