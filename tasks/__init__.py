@@ -17,6 +17,7 @@ from sennit.tasks.balancing import (
 )
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -114,6 +115,7 @@ __all__ = [
     "Task",
     "TaskOutput",
     "Teacher",
+    "TemporalEnsembling",
     "TensorNormal",
     "TokenClassification",
     "TraceNorm",

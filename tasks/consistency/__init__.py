@@ -2,6 +2,7 @@
 
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
 from sennit.tasks.consistency.vat import VAT
 
-__all__ = ["VAT", "Consistency", "MeanTeacher"]
+__all__ = ["VAT", "Consistency", "MeanTeacher", "TemporalEnsembling"]

@@ -24,6 +24,7 @@ from sennit.tasks import (
     Segmentation,
     SurfaceNormals,
     Task,
+    TemporalEnsembling,
     TokenClassification,
     Triplet,
     create_task,
@@ -67,6 +68,7 @@ EXAMPLES = {
         lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
         lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
     ),
+    "temporal_ensembling": Example(lambda: TemporalEnsembling(of="y", samples={"": 9}), None),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]
