@@ -55,6 +55,8 @@ class Task(Lending, Configurable, nn.Module):
         gaussian: Whether the loss is a squared error; uncertainty weighting halves its weight.
         batchwise: Whether a sample's loss depends on the other samples of its batch; such a task with labels
             receives only the labelled ones.
+        least_rows: Number of samples, over all ranks, that a batch must have for a task without labels to
+            learn from it.
         needs_teacher: Whether `loss_from` reads the outputs of a teacher.
         replaces: Whether `render` replaces batches of the step; such a task renders last.
 
@@ -66,6 +68,7 @@ class Task(Lending, Configurable, nn.Module):
     dense: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
+    least_rows: ClassVar[int] = 1
     needs_teacher: bool = False
     replaces: ClassVar[bool] = False
     of: str | tuple[str, ...] | None = None

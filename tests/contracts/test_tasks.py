@@ -15,6 +15,7 @@ from sennit.tasks import (
     Classification,
     Consistency,
     DenseRegression,
+    InfoNCE,
     MultiLabel,
     Regression,
     Segmentation,
@@ -46,6 +47,7 @@ EXAMPLES = {
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
     "segmentation": Example(
