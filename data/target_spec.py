@@ -14,6 +14,9 @@ from torch import Tensor
 class TargetSpec:
     """The shape and type of one sample's target; NaN in a float target is a missing label.
 
+    A soft target, the probability of each class ``[B, classes, *shape]`` in floats, may stand for class
+    indices in a batch.
+
     Args:
         shape: Shape without the batch axis; ``()`` for a class index. A size that is None is free, as the
             height and width of a label map are; within a batch the sizes agree.
@@ -39,6 +42,8 @@ class TargetSpec:
             ValueError: The shape is wrong.
             TypeError: The dtype is of the wrong kind.
         """
+        if self.is_soft(target):
+            return
         if not self._fits(target.shape[1:]):
             shape = ", ".join(["batch", *("*" if size is None else str(size) for size in self.shape)])
             hint = " Try `y.unsqueeze(1)`." if (*target.shape[1:], 1) == self.shape else ""
@@ -50,6 +55,12 @@ class TargetSpec:
                 f"`targets['{name}']` should be of type {self.dtype}. Found {target.dtype}. "
                 f"Convert it with `.to({self.dtype})`."
             )
+
+    def is_soft(self, target: Tensor) -> bool:
+        """Return whether a batch of targets holds the probabilities of classes in place of their indices."""
+        if self.classes is None or not target.is_floating_point() or target.dim() < 2:
+            return False
+        return target.shape[1] == self.classes and self._fits(target[:, 0].shape[1:])
 
     def _fits(self, shape: Sequence[int]) -> bool:
         return len(shape) == len(self.shape) and all(

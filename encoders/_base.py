@@ -26,12 +26,14 @@ class Encoder(SampleReader, Configurable, nn.Module):
         token_dim: Size of each of ``tokens``; None, the default, for an encoder without tokens.
         tap_info: Taps, from shallow to deep; none by default.
         map_dim: Number of channels of ``map``; None, the default, for an encoder without a map.
+        keeps_map: Whether it computes its map; a model turns it off where no head reads it.
     """
 
     embed_dim: int
     token_dim: int | None = None
     tap_info: tuple[TapInfo, ...] = ()
     map_dim: int | None = None
+    keeps_map: bool = True
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Taps of any layout as tokens, as vectors, and scaled by channel."""
+"""Taps of any layout as tokens, as vectors, scaled by channel, and maps at another size."""
 
 from __future__ import annotations
 
@@ -53,8 +53,13 @@ def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
     return channels[:, None] if layout == "BTC" else channels
 
 
-def at_size(feature_map: Tensor, size: Sequence[int]) -> Tensor:
-    """Return a map at another height and width, by bilinear interpolation; itself if it has them.
+def at_size(feature_map: Tensor, size: Sequence[int], *, mode: str = "bilinear") -> Tensor:
+    """Return a map at another height and width; itself if it has them.
+
+    Args:
+        feature_map: Map to resize.
+        size: Height and width of the result.
+        mode: Interpolation, ``"bilinear"`` or ``"nearest"``.
 
     Shape:
         ``[..., C, h, w]`` to ``[..., C, H, W]``.
@@ -67,5 +72,5 @@ def at_size(feature_map: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(feature_map.shape[-2:]) == tuple(size):
         return feature_map
     flat = feature_map.flatten(0, -4)
-    resized = F.interpolate(flat, tuple(size), mode="bilinear", align_corners=False)
+    resized = F.interpolate(flat, tuple(size), mode=mode)
     return resized.reshape(*feature_map.shape[:-2], *size)

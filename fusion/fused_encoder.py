@@ -93,7 +93,7 @@ class FusedEncoder(nn.Module):
         fronts = {m: cast(AnyEncoder, fusion.front_of(e)) for m, e in encoders.items()}
         self.encoders = NamedModules(fronts)
         self.fusion = fusion
-        self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
+        self.embed_dim, self.token_dim, self.map_dim = fusion.embed_dim, fusion.token_dim, fusion.map_dim
         self.tap_info = (TapInfo("fused", self.embed_dim, "BC"),)
         self.input_specs: dict[str, InputSpec] = {}
         for leaves in self._leaves.values():

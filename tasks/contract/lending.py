@@ -67,3 +67,30 @@ class Lending:
             TypeError: The task has none.
         """
         raise TypeError(f"a {self.kind} has no pseudo-labels. Use a classification or a multilabel task.")
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the entropy of the probabilities of each sample, with gradient.
+
+        Shape:
+            output as the task's head gives it, result ``[B]``.
+
+        Raises:
+            TypeError: The task has no probabilities.
+        """
+        raise TypeError(f"a {self.kind} has no probabilities. Use a classification or a multilabel task.")
+
+    def sharpen(self, target: Tensor, temperature: float) -> Tensor:
+        """Return a soft target with its probabilities raised to ``1 / temperature`` and normalised.
+
+        Targets that are no probabilities are returned as they are.
+        """
+        return target
+
+    def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+        """Return the soft targets ``share · a + (1 − share) · b``, of class indices too.
+
+        Shape:
+            a and b as the task's ``target`` says, or soft; share ``[B]``; result soft.
+        """
+        share = share.reshape(-1, *[1] * (a.dim() - 1)).to(a.dtype)
+        return b + share * (a - b)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from sennit.data.target_spec import TargetSpec
 from sennit.encoders.taps import at_size
 from sennit.registry import check_names
 from sennit.tasks._base import register_task
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.labelled._dense import DenseTask, mean_of_places
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class DenseRegression(DenseTask):
     Args:
         loss: Error of a place, ``"l1"`` or ``"berhu"``.
         ignore: Value of places without a label; None where every value is one. NaN is no label either.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`. ``sources`` are maps, the fused one when None.
 
     Shape:
         output ``[B, 1, H, W]``, target and loss ``[B, H, W]``.
@@ -54,9 +55,9 @@ class DenseRegression(DenseTask):
         *,
         loss: Literal["l1", "berhu"] = "l1",
         ignore: float | None = 0.0,
-        reads: tuple[str, ...] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(reads=reads)
+        super().__init__(**options)
         check_names("loss of a dense regression", [loss], ("l1", "berhu"))
         self.error = loss
         self.target = TargetSpec((None, None), ignore=ignore)

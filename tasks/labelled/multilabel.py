@@ -50,7 +50,9 @@ class MultiLabel(Task):
         self.target = TargetSpec((self.out_dim,), probability=True)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(output.float(), target.float(), reduction="none")
+        # Under a decision fusion an output holds both alternatives.
+        logits = output[..., 1] - output[..., 0] if output.dim() == 3 else output
+        return F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
 
     def log_probabilities(self, output: Tensor) -> Tensor:
         return F.logsigmoid(torch.stack([-output, output], -1).float())
@@ -66,7 +68,6 @@ class MultiLabel(Task):
         return (log_p.exp() * (log_p - log_q)).sum((-2, -1))
 
     def _log_probabilities_of(self, output: Tensor) -> Tensor:
-        # Under a decision fusion an output holds both alternatives.
         return output.float().log_softmax(-1) if output.dim() == 3 else self.log_probabilities(output)
 
     def soft_target(self, output: Tensor) -> Tensor:
@@ -77,6 +78,15 @@ class MultiLabel(Task):
         """Return the likelier value of each label, and the probability of the least certain one."""
         p = self.scores(output.detach())
         return (p > 0.5).float(), torch.maximum(p, 1 - p).amin(-1)
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the sum of the entropies of the labels of each sample, in nats."""
+        log_p = self._log_probabilities_of(output)
+        return -(log_p.exp() * log_p).sum((-2, -1))
+
+    def sharpen(self, target: Tensor, temperature: float) -> Tensor:
+        """Return ``p^{1/T} / (p^{1/T} + (1 − p)^{1/T})`` of each label's probability ``[B, L]``."""
+        return (target.logit() / temperature).sigmoid()
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import Metric, MetricCollection

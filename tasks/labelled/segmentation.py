@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from sennit.data.target_spec import TargetSpec
 from sennit.encoders.taps import at_size
 from sennit.tasks._base import register_task
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.labelled._dense import DenseTask, mean_of_places
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Segmentation(DenseTask):
         ignore: Value of places without a label, outside of the classes; None where there is no such value.
         class_weights: Weight of each class's places in the loss. The mean over places is not divided by the
             weights, so give weights of mean 1 to keep the scale.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`. ``sources`` are maps, the fused one when None.
 
     Shape:
         output ``[B, C, H, W]``, target ``[B, H, W]`` (class indices) or ``[B, C, H, W]`` (probabilities),
@@ -59,9 +60,9 @@ class Segmentation(DenseTask):
         *,
         ignore: int | None = 255,
         class_weights: Sequence[float] | None = None,
-        reads: tuple[str, ...] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(reads=reads)
+        super().__init__(**options)
         self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
         self.out_dim = len(self.classes)
         if self.out_dim < 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from sennit.data.target_spec import TargetSpec
 from sennit.encoders.taps import at_size
 from sennit.tasks._base import register_task
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.labelled._dense import DenseTask, mean_of_places
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class SurfaceNormals(DenseTask):
     Multi-Scale Convolutional Architecture", §4.2.
 
     Args:
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`. ``sources`` are maps, the fused one when None.
 
     Shape:
         output, target and loss ``[B, 3, H, W]``; the loss of a place stands at each of its three components,
@@ -43,8 +44,8 @@ class SurfaceNormals(DenseTask):
     kind = "surface_normals"
     out_dim = 3
 
-    def __init__(self, *, reads: tuple[str, ...] | None = None) -> None:
-        super().__init__(reads=reads)
+    def __init__(self, **options: Unpack[TaskOptions]) -> None:
+        super().__init__(**options)
         self.target = TargetSpec((3, None, None), ignore=0.0, vector=True)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:

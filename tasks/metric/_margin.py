@@ -74,11 +74,14 @@ class MarginSoftmax(Classification):
         """Return the reduced cosine of the true class.
 
         Shape:
-            cosine ``[B, 1]``, margin a scalar, result ``[B, 1]``.
+            cosine ``[B, 1]`` (or ``[B, C]``, each as if it were that of the true class), margin a scalar,
+            result as the cosine.
         """
         raise NotImplementedError
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        if target.is_floating_point():
+            return self._soft_loss(output.float(), target)
         cosines, column = output.float(), target.unsqueeze(-1)
         try:
             true = cosines.gather(-1, column)
@@ -86,6 +89,17 @@ class MarginSoftmax(Classification):
             raise self._outside(target) from None
         true = self.with_margin(true, self.current_margin.float())
         return super().loss(self.scale * cosines.scatter(-1, column, true), target)
+
+    def _soft_loss(self, cosines: Tensor, target: Tensor) -> Tensor:
+        """Return the mean of the classes' losses, each with the margin at that class."""
+        x = self.scale * cosines
+        reduced = self.scale * self.with_margin(cosines, self.current_margin.float())
+        none = x.new_full((*x.shape[:-1], 1), -torch.inf)
+        before = torch.cat([none, x[..., :-1].logcumsumexp(-1)], -1)
+        after = torch.cat([x[..., 1:].flip(-1).logcumsumexp(-1).flip(-1), none], -1)
+        total = before.logaddexp(after).logaddexp(reduced)  # of each class with the margin at it
+        mean = (x.sum(-1, keepdim=True) - x + reduced) / x.shape[-1]
+        return self.mean_by_class(total - reduced, total - mean, target)
 
     def log_probabilities(self, output: Tensor) -> None:  # type: ignore[override]
         """Return None: rules over probabilities have no margin, so the candidates' cosines are averaged."""
@@ -97,3 +111,7 @@ class MarginSoftmax(Classification):
     def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
         """Return the divergence of the probabilities without a margin."""
         return super().divergence(self.scale * teacher.float(), self.scale * student.float())
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the entropy of the probabilities without a margin."""
+        return super().entropy(self.scale * output.float())

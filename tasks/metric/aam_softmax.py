@@ -37,7 +37,8 @@ class AAMSoftmax(MarginSoftmax):
         options: Options of every task; see `Task`.
 
     Shape:
-        output ``[B, C]`` (cosines), target ``[B]`` (class indices), loss ``[B]``.
+        output ``[B, C]`` (cosines), target ``[B]`` (class indices) or ``[B, C]`` (probabilities: the mean of
+        the classes' losses), loss ``[B]``.
 
     Units:
         ``margin`` in radians.

@@ -30,7 +30,8 @@ class AMSoftmax(MarginSoftmax):
         options: Options of every task; see `Task`.
 
     Shape:
-        output ``[B, C]`` (cosines), target ``[B]`` (class indices), loss ``[B]``.
+        output ``[B, C]`` (cosines), target ``[B]`` (class indices) or ``[B, C]`` (probabilities: the mean of
+        the classes' losses), loss ``[B]``.
 
     Raises:
         ValueError: The margin is not from 0 to less than 2, the scale is not above 0, ``warmup_epochs`` is

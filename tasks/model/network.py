@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import Collate, Preprocessing, Transforms, View
+from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
+from sennit.fusion.maps import keep_maps
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
 from sennit.ramp import FINISHED, value_at
@@ -95,8 +97,11 @@ class Network(Trunk):
         headed = {t: tasks[t] for t in self.with_head}
         self._reversals = {name: task.reversal for name, task in tasks.items() if task.reversal != 1}
         self.source_readers = source_readers(headed, fused, self.sharing.out_dim)
-        if any(reader.modalities for reader in self.source_readers.values()):
-            for column in self.fused_encoders:
+        read = [s for reader in self.source_readers.values() for s in reader.sources.values()]
+        maps = {source.modality for source in read if source.at.endswith("map")}
+        for column in self.fused_encoders:
+            keep_maps(column, fused=None in maps, encoded={m for m in maps if m})
+            if any(source.modality for source in read):
                 column.keep_encoded()
         # A dict is not registered either: heads are looked up in it, once for each task and step.
         self._heads = build_heads(headed, self.sharing.out_dim, fusion.candidates, self.source_readers)
@@ -163,7 +168,10 @@ class Network(Trunk):
                 x = {source: scale_gradient(v, scale) for source, v in features.sources[name].items()}
                 for source, other in self.source_readers[head].outputs.items():
                     x[source] = self._output_of(other, x[source], present)
-                outputs[name] = TaskOutput(heads[0](x[""] if x.keys() == {""} else x))
+                out = heads[0](x[""] if x.keys() == {""} else x)
+                if self.tasks_by_name[head].dense:
+                    out = at_size(out, self.source_readers[head].size(features.view))
+                outputs[name] = TaskOutput(out)
                 continue
             vector, auxiliary = scale_gradient(features.by_task[name], scale), {}
             if self.auxiliary_info:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
+from sennit.data import View
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.fusion import FusedEncoder, Fusion, FusionOutput
+from sennit.fusion.maps import check_map
 from sennit.registry import check_names
 from sennit.tasks._base import Task
 from sennit.tasks.contract.feature_source import FeatureSource
@@ -30,6 +33,7 @@ class SourceReader:
         modalities: Modalities that a row must have to be read.
         reads_vector: Whether a source is behind the sharing: the fused vector, or another task's output.
         outputs: Sources that are outputs of other tasks, with these tasks.
+        images: Modalities of the maps that a dense task reads; its output has their height and width.
 
     Raises:
         TypeError: The encoders or the fusion have no such features; they are named.
@@ -62,6 +66,34 @@ class SourceReader:
             for n, s in self.sources.items()
         }
         self.modalities = tuple(dict.fromkeys(s.modality for s in self.sources.values() if s.modality))
+        self.images = self._images(task) if task.dense else ()
+
+    def _images(self, task: Task) -> tuple[str, ...]:
+        leaves = self._fused.leaves()
+        for source in self.sources.values():
+            if source.at == "tap":
+                layout = {t.name: t.layout for t in leaves[str(source.of)].tap_info}[str(source.tap)]
+                if layout != "BCHW":
+                    raise TypeError(
+                        f"task '{self._name}' should read maps. Found the tap '{source.tap}' of "
+                        f"'{source.of}', whose layout is {layout}."
+                    )
+        if all(source.modality for source in self.sources.values()):
+            return self.modalities
+        with_map = [m for m, encoder in leaves.items() if encoder.map_dim is not None]
+        return tuple(m for m in with_map if task.reads is None or m in task.reads)
+
+    def size(self, view: View) -> tuple[int, int]:
+        """Return the height and width of the images that a dense task reads.
+
+        Those of the first modality that a sample of the batch has, as the others may be placeholders.
+        """
+        sizes = {m: view.inputs[m].shape[-2:] for m in self.images}
+        first = next(iter(sizes.values()))
+        if not view.all_present and not torch.compiler.is_compiling() and len(set(sizes.values())) > 1:
+            first = next((size for m, size in sizes.items() if bool(view.present[m].any())), first)
+        height, width = first
+        return height, width
 
     def _check(self, source: FeatureSource, reads: tuple[str, ...] | None) -> None:
         if source.modality is None:
@@ -83,6 +115,8 @@ class SourceReader:
     def _dim(self, source: FeatureSource, shared_dim: int) -> int:
         if source.at == "fused":
             return shared_dim
+        if source.at == "map":
+            check_map(f"task '{self._name}'", self._fused)
         dim: int | None
         part: Encoder | Fusion = self._fused.fusion
         if source.modality is not None:

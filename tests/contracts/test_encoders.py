@@ -96,6 +96,16 @@ EXAMPLES = {
         _words,
     ),
     "bytes": Example(lambda: create_encoder("bytes", embed_dim=16), _ids),
+    "conv (unet)": Example(
+        lambda: create_encoder("conv", 2, widths=(8, 16), pyramid="unet", map_width=6, map_depth=2), _image(2)
+    ),
+    "conv (fpn)": Example(
+        lambda: create_encoder("conv", 2, widths=(8, 16, 8), pyramid="fpn", map_width=6, map_stride=4),
+        _image(2),
+    ),
+    "timm/ (fpn)": Example(
+        lambda: create_encoder("timm/resnet18", in_chans=2, pyramid="fpn", map_width=6), _image(2)
+    ),
     "chemprop": Example(lambda: create_encoder("chemprop", width=16, embed_dim=12), _chain),
     "conv": Example(lambda: create_encoder("conv", 2, widths=(8, 16), embed_dim=12), _image(2)),
     "ecapa_tdnn": Example(
@@ -159,7 +169,7 @@ each_and_front = pytest.mark.parametrize(
 
 
 def test_every_encoder_has_an_example() -> None:
-    assert set(EXAMPLES) == set(list_encoders())
+    assert {name.split(" ")[0] for name in EXAMPLES} == set(list_encoders())
 
 
 @each_and_front
@@ -239,4 +249,6 @@ def test_one_graph_serves_every_subset(name: str) -> None:
         eager = encode_present_rows(encoder, x, mask, present, all_present=False)
         out = compiled(encoder, x, mask, present, all_present=False)
         torch.testing.assert_close(out.pooled, eager.pooled)
+        if any(subset) and eager.map is not None:  # without any image, eager mode has one location
+            torch.testing.assert_close(out.map, eager.map)
     assert counter.frame_count == 1
