@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sennit.data import Batch
 from sennit.encoders import create_encoder
@@ -17,6 +18,16 @@ from sennit.tasks import Classification, InfoNCE, Learner, MultiTaskModel, creat
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.active import active_tasks
 from sennit.testing.gradients import backward
+from tests.mnist_halves import (
+    HALVES,
+    accuracy,
+    few_labels,
+    in_halves,
+    mnist_model,
+    needs_data,
+    read_mnist,
+    train_few_labels,
+)
 from tests.parts import make_batch, make_encoders, make_model, make_view
 
 PAIR = ("table", "series")
@@ -101,7 +112,7 @@ def test_a_learned_temperature_moves_within_its_range_and_does_not_decay() -> No
         task.log_scale.add_(1.0)
     task.after_step()
     assert float(task.log_scale.detach().exp()) == pytest.approx(100, rel=1e-5)
-    optimizer: Any = Learner(model, weight_decay=0.1).configure_optimizers()["optimizer"]  # type: ignore[index]
+    optimizer: Any = Learner(model, weight_decay=0.1).configure_optimizers()
     (group,) = (g for g in optimizer.param_groups if any(p is task.log_scale for p in g["params"]))
     assert group["weight_decay"] == 0
 
@@ -167,3 +178,20 @@ def test_a_batch_under_autocast_has_its_loss_in_float32() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         _, parts = model.loss(batch)
     assert parts["pair"].dtype == torch.float32
+
+
+@needs_data
+def test_halves_of_mnist_find_one_another_and_help_the_digit() -> None:
+    """100 labels. Settings fixed with other labels (seeds 101 and 102, training images 50,000 to 53,000)."""
+    images, digits = read_mnist("train")
+    rows = few_labels(digits, 10, seed=1)
+    test = in_halves(*(part[:1000] for part in read_mnist("t10k")))
+    accuracies = []
+    for tasks in ({}, {"pair": InfoNCE(*HALVES, temperature=0.2, gradient_scale=0.3)}):
+        model = mnist_model(tasks, seed=1)
+        train_few_labels(model, in_halves(images[rows], digits[rows]), in_halves(images[:20_000]), steps=150)
+        accuracies.append(accuracy(model, test))
+    sides = F.normalize(model.decode(model.features(test, ("pair",)))["pair"].logits, dim=-1)
+    found = (sides[:, 0] @ sides[:, 1].T).argmax(1) == torch.arange(1000)
+    assert float(found.float().mean()) > 0.1  # chance: .001
+    assert accuracies[1] > accuracies[0] + 0.01
