@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import torch
@@ -11,19 +10,21 @@ from torch import Tensor, nn
 
 from sennit.configurable import Configurable
 from sennit.data.batch import Batch
+from sennit.data.collate import Sample
 from sennit.data.target_spec import TargetSpec
-from sennit.ramp import least, plain, ramp_of
-from sennit.registry import Registry, unknown_name
-from sennit.tasks.contract.context import StepNetwork, TaskContext
-from sennit.tasks.contract.feature_source import FUSED, sources_of
+from sennit.ramp import Progress, plain
+from sennit.registry import Registry
+from sennit.tasks.contract.context import TaskContext
+from sennit.tasks.contract.feature_source import FUSED
+from sennit.tasks.contract.hooks import TrainingHooks
 from sennit.tasks.contract.lending import Lending
-from sennit.tasks.contract.options import TaskOptions
+from sennit.tasks.contract.options import Optioned, TaskOptions
 
 if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
     from torchmetrics import MetricCollection
 
 
-class Task(Lending, Configurable, nn.Module):
+class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
     """Something to learn: a head, a loss for each sample, metrics and a prediction.
 
     A task does not reduce its losses: the model does that in one place, over the samples that count. A task
@@ -45,6 +46,9 @@ class Task(Lending, Configurable, nn.Module):
         weighted: Whether the weighting and the balancing see the task; otherwise its loss is added as it is.
             False is the default of an adversary, which most weightings would reward, and its only choice.
 
+        answers: Whether predictions, exports and metrics hold the task; when None, those with labels of the
+            data and a head do.
+
     Attributes:
         kind: Kind of the task ("classification").
         dense: Whether the target has a label for each place of a map; the output is then a map too.
@@ -57,8 +61,8 @@ class Task(Lending, Configurable, nn.Module):
             receives only the labelled ones.
         least_rows: Number of samples, over all ranks, that a batch must have for a task without labels to
             learn from it.
-        needs_teacher: Whether `loss_from` reads the outputs of a teacher.
-        replaces: Whether `render` replaces batches of the step; such a task renders last.
+        by_token: Whether it has a label, and an output, for each token of its source; those of padding are
+            zeros, and their losses are dropped.
 
     Raises:
         ValueError: An option out of range.
@@ -69,8 +73,7 @@ class Task(Lending, Configurable, nn.Module):
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
     least_rows: ClassVar[int] = 1
-    needs_teacher: bool = False
-    replaces: ClassVar[bool] = False
+    by_token: ClassVar[bool] = False
     of: str | tuple[str, ...] | None = None
     views: tuple[str, ...] = ()
     out_dim: int
@@ -78,31 +81,7 @@ class Task(Lending, Configurable, nn.Module):
 
     def __init__(self, **options: Unpack[TaskOptions]) -> None:
         super().__init__()
-        unknown = options.keys() - TaskOptions.__annotations__.keys()
-        if unknown:
-            accepted = {*TaskOptions.__annotations__, *inspect.signature(type(self)).parameters}
-            raise unknown_name(f"option of a {type(self).__name__}", min(unknown), accepted - {"options"})
-        reads = options.get("reads")
-        if reads is not None and len(reads) == 0:
-            raise ValueError(f"`reads` should be a tuple of one or more modalities. Found {reads!r}.")
-        self.reads = None if reads is None else tuple(reads)
-        self.view, self.drawn = options.get("view", ""), options.get("drawn")
-        loaders = options.get("loaders")
-        self.loaders = None if loaders is None else tuple(loaders)
-        self.sources, self.through = sources_of(options.get("sources")), options.get("through")
-        self.gradient_scale = ramp_of(options.get("gradient_scale", 1.0))
-        self.reversal = ramp_of(options.get("reversal", 1.0))
-        weighted, adversary = options.get("weighted"), least(self.reversal) < 0
-        if least(self.gradient_scale) < 0:
-            raise ValueError(
-                f"`gradient_scale` should be 0 or more. Found {self.gradient_scale}. An adversary has a "
-                f"`reversal` below 0."
-            )
-        if weighted and adversary:
-            raise ValueError(
-                "`weighted` should be False for an adversary, whose weight would grow as it wins. Found True."
-            )
-        self.weighted = not adversary if weighted is None else weighted
+        self.set_options(options)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -121,7 +100,9 @@ class Task(Lending, Configurable, nn.Module):
 
     @property
     def answers(self) -> bool:
-        """Whether predictions, exports and metrics hold the task: it has labels of the data."""
+        """Whether predictions, exports and metrics hold the task."""
+        if self._answers is not None:
+            return self._answers
         return self.target is not None and self.has_head and self.drawn is None and self.view == ""
 
     @property
@@ -132,23 +113,6 @@ class Task(Lending, Configurable, nn.Module):
     def views_of(self, name: str) -> tuple[str, ...]:
         """Return the views that the task, under its name in the model, reads; its loss needs all of them."""
         return (self.view,) if self.target is not None else self.views or ("",)
-
-    def bind(self, name: str, model: nn.Module) -> None:
-        """Check, or remember, the model that the task is part of, once it is built.
-
-        Raises:
-            TypeError: The task cannot work with a part of the model; the message names it.
-        """
-
-    def render(self, name: str, batches: list[Batch], network: StepNetwork) -> list[Batch]:
-        """Return the batches of a step with the views that the task makes of them.
-
-        Args:
-            name: Name of the task.
-            batches: Batches of the step, after modality dropout.
-            network: Network, for views that depend on it.
-        """
-        return batches
 
     def learns_from(self, batch: Batch) -> bool:
         """Return whether the batch is of a loader that the task learns from."""
@@ -161,9 +125,6 @@ class Task(Lending, Configurable, nn.Module):
             loss ``[B]``; or loss ``[R, ...]`` and a mask of that shape, where other units than samples count.
         """
         raise NotImplementedError
-
-    def after_step(self) -> None:
-        """Update the state that changes with each optimizer step; the learner calls it."""
 
     def build_source_head(self, dims: Mapping[str, int]) -> nn.Module:
         """Make a new head on the task's sources.
@@ -188,6 +149,10 @@ class Task(Lending, Configurable, nn.Module):
             where its entries are labelled separately.
         """
         raise NotImplementedError
+
+    def keeps(self, output: Tensor, target: Tensor, progress: Progress) -> Tensor | None:
+        """Return which labelled samples count in training, by their outputs ``[B]``; None for all."""
+        return None
 
     def check(self, name: str, other: Task) -> None:
         """Refuse another task, by its name, whose outputs this one cannot learn from.
@@ -244,6 +209,15 @@ class Task(Lending, Configurable, nn.Module):
     def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
         """Return one plain answer for each sample."""
         raise NotImplementedError
+
+    def predict_samples(self, logits: Tensor, samples: Sequence[Sample]) -> list[Mapping[str, Any]]:
+        """Return one plain answer for each sample, in the terms of its raw inputs.
+
+        Args:
+            logits: Outputs of the head.
+            samples: Samples as `Preprocessing` returned them; most tasks do not need them.
+        """
+        return self.predict(logits)
 
 
 TASKS: Registry[Task] = Registry("task")

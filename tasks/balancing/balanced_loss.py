@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from operator import and_
 
 import torch
 from torch import Tensor
@@ -76,7 +78,10 @@ def _balanced(
     diagnostics: bool,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Turn the losses into a surrogate; return it with the weights and, if asked for, the diagnostics."""
-    total, tasks = losses.weighted, losses.balanced_tasks
+    seen = tuple(
+        balancing.sees(name, weighted=on) for name, on in zip(losses.tasks, losses.balanced, strict=True)
+    )
+    total, tasks = losses.weighted, list(compress(losses.tasks, map(and_, losses.active, seen)))
     others = [task for task in losses.active_tasks if task not in tasks]
     at_boundary = {id(leaf) for leaf in boundary.leaves}
     above = [x for x in leaves_of(total) if id(x) not in at_boundary]  # of the heads and the weighting
@@ -99,7 +104,9 @@ def _balanced(
             gramian = feature_gramian(boundaries, tasks)
         weights = gramian.diagonal()
         if boundaries:
-            weights = _agreed(balancing, _unscaled(gramian, losses, tasks) / scale**2, losses)
+            weights = _agreed(
+                balancing, _unscaled(gramian, losses, tasks) / scale**2, list(compress(losses.active, seen))
+            )
         if of_tasks is not None and not others:
             shared = of_tasks.mixed(weights)
         else:  # those that the balancing does not see, such as adversaries, keep their gradients
@@ -154,9 +161,8 @@ def _unscaled(gramian: Tensor, losses: StepLosses, tasks: Sequence[str]) -> Tens
     return gramian / torch.outer(scales, scales)
 
 
-def _agreed(balancing: Balancing, gramian: Tensor, losses: StepLosses) -> Tensor:
+def _agreed(balancing: Balancing, gramian: Tensor, active: Sequence[bool]) -> Tensor:
     """Return the weights; under torch.distributed those of rank 0, with the state that the rule keeps."""
-    active = [on for on, seen in zip(losses.active, losses.balanced, strict=True) if seen]
     weights = balancing.weights_of(gramian, active)
     if dist.is_initialized():
         weights = weights.contiguous()

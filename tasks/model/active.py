@@ -42,7 +42,7 @@ def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]
 def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = True) -> bool:
     """Return whether a batch has the views of a task and, unless that is not asked for, its labels."""
     task, views = network.tasks_by_name[name], network.views[name]
-    if not task.learns_from(batch) or not all(view in batch.views for view in views if view):
+    if not task.learns_from(batch) or not all(view in batch.views for view in network.needed[name] if view):
         return False
     if task.target is None:
         return True
@@ -55,8 +55,8 @@ def _rows(network: Network, name: str, batch: Batch) -> int:
     """Return how many samples of a batch a task learns from, as far as missing modalities decide."""
     if not learns_from(network, name, batch):
         return 0
-    reading = network.readings.of_task[name][0]
-    if network.reads[reading] is None and network.views[name] == ("",) and name not in network.source_readers:
+    whole = network.reads[network.readings.of_task[name][0]] is None and name not in network.source_readers
+    if whole and network.needed[name] == ("",):
         return batch.batch_size  # each sample of a batch has a modality
     counted = counted_rows(network, name, batch)
     return batch.batch_size if counted is None else int(counted.sum())
@@ -73,7 +73,7 @@ def readable_rows(network: Network, reading: str, view: View) -> Tensor | None:
 def counted_rows(network: Network, name: str, batch: Batch) -> Tensor | None:
     """Return which samples of a batch a task can read in every view that it needs ``[B]``; None for all."""
     counted: Tensor | None = None
-    for view_name in network.views[name]:
+    for view_name in network.needed[name]:
         view = batch.views[view_name] if view_name else batch
         for reading in network.readings.of_task[name]:
             readable = readable_rows(network, reading, view)

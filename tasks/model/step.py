@@ -54,12 +54,6 @@ class StepLosses:
         """Names of the active tasks."""
         return list(compress(self.tasks, self.active))
 
-    @property
-    def balanced_tasks(self) -> list[str]:
-        """Names of the active tasks that the balancing sees."""
-        both = [on and seen for on, seen in zip(self.active, self.balanced, strict=True)]
-        return list(compress(self.tasks, both))
-
     def total(
         self, loss: Tensor, diagnostics: Mapping[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -117,9 +111,12 @@ def step_losses(
     if all(chosen):
         weighted: Tensor = network.weighting(scaled, active)
     else:
-        seen, others = chosen_of(scaled, chosen), chosen_of(scaled, [not on for on in chosen])
-        weighted = network.weighting(seen, tuple(compress(active, chosen))) + others.sum()
-    if network.weighting.reads_boundary and network.training and torch.is_grad_enabled():
+        weighted = chosen_of(scaled, [not on for on in chosen]).sum()
+        on = tuple(compress(active, chosen))
+        if any(on):
+            weighted = weighted + network.weighting(chosen_of(scaled, chosen), on)
+    reads_boundary = network.weighting.reads_boundary and any(compress(active, chosen))
+    if reads_boundary and network.training and torch.is_grad_enabled():
         of_each = list(compress(_read_by_each(network, read), chosen))
         network.weighting.at_boundary(chosen_of(values, chosen), tuple(compress(active, chosen)), of_each)
     return StepLosses(

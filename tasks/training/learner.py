@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from sennit.data import Batch
@@ -16,14 +14,15 @@ from sennit.registry import check_part
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.boundary import check_boundary, warn_of_places
-from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
 from sennit.tasks.model.prepare import Batches, Prepared, prepare
-from sennit.tasks.teachers import Teacher, check_teacher
+from sennit.tasks.teachers import Teacher, bind_teacher
+from sennit.tasks.training.evaluated import EvaluatedModule
 from sennit.tasks.training.logs import forget_last_step, refuse_infinite
-from sennit.tasks.training.optimization import OptimizerFactory, describe, make_optimizer, parameter_groups
+from sennit.tasks.training.optimization import OptimizerFactory
+from sennit.tasks.training.optimized import Optimized
 from sennit.tasks.training.ramps import check_ramps
 from sennit.tasks.training.run_state import (
     check_options,
@@ -32,11 +31,11 @@ from sennit.tasks.training.run_state import (
     run_state,
     torch_random_state,
 )
-from sennit.tasks.training.schedules import Schedule, check_schedule, make_schedule
+from sennit.tasks.training.schedules import Schedule
 from sennit.tasks.training.second_look import second_look
 
 
-class Learner(pl.LightningModule):
+class Learner(Optimized, EvaluatedModule):
     """A `MultiTaskModel` with an optimizer, a schedule and, optionally, a balancing; `fit` trains it.
 
     Optimization is automatic: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
@@ -104,9 +103,9 @@ class Learner(pl.LightningModule):
             check_part("balancing", balancing, Balancing)
             check_boundary(balancing, model.sharing)
             warn_of_places(balancing, model)
-            balancing.bind([name for name, task in model.tasks.items() if task.weighted])
-        check_teacher(teacher, model)
-        self.model, self.balancing, self.teacher = model, balancing, teacher
+            seen = [name for name, t in model.tasks.items() if balancing.sees(name, weighted=t.weighted)]
+            balancing.bind(seen)
+        self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
         self.options: dict[str, Any] = {  # which a resumed run must have too
             "lr": lr,
@@ -115,9 +114,7 @@ class Learner(pl.LightningModule):
             "lr_scale": scales,
             "freeze": list(freeze),
             "balancing": None if balancing is None else balancing.config,
-            "teacher": None if teacher is None else teacher.config,
         }
-        self.optimizer_factory: OptimizerFactory | None = None
         self.set_optimization(optimizer=optimizer, schedule=schedule)
         part_of_each(model, scales)
         frozen = part_of_each(model, freeze)
@@ -125,31 +122,12 @@ class Learner(pl.LightningModule):
         for p in model.parameters():
             if id(p) in frozen:
                 p.requires_grad_(False)
-        self._evaluators: dict[int, Evaluator] = {}
+        bind_teacher(teacher, model)  # which shares what is frozen
+        self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
         self._steps = math.inf
         self._to_restore: dict[str, Any] | None = None
         self.train(self.training)
-
-    def set_optimization(
-        self, *, optimizer: OptimizerFactory | None = None, schedule: str | Schedule | None = None
-    ) -> None:
-        """Choose an optimizer, a schedule, or both; None leaves the choice that was made before.
-
-        Raises:
-            TypeError: Either is not a function, nor, for a schedule, a name.
-            ValueError: An unknown schedule, or one beside which a ``warmup`` has no meaning.
-        """
-        if not (optimizer is None or callable(optimizer)):
-            raise TypeError(f"`optimizer` should be a function, as torch.optim.SGD is. Found {optimizer!r}.")
-        if schedule is not None:
-            check_schedule(schedule, self.warmup)
-            self.schedule = schedule
-        if optimizer is not None:
-            self.optimizer_factory = optimizer
-        named = isinstance(self.schedule, str)
-        self.options["schedule"] = self.schedule if named else describe(self.schedule)
-        self.options["optimizer"] = describe(self.optimizer_factory or torch.optim.AdamW)
 
     def forward(self, batch: Batch) -> dict[str, TaskOutput]:
         return self.model(batch)  # type: ignore[no-any-return]
@@ -212,44 +190,6 @@ class Learner(pl.LightningModule):
             self.teacher.after_step(self.model)
         for task in self.model.tasks.values():
             task.after_step()
-
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        if dataloader_idx not in self._evaluators:
-            self._evaluators[dataloader_idx] = Evaluator(self.model, answers=False, across_ranks=True)
-        self._evaluators[dataloader_idx].update(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self.validation_step(batch, batch_idx, dataloader_idx)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_metrics("val", self.trainer.val_dataloaders)
-
-    def on_test_epoch_end(self) -> None:
-        self._log_metrics("test", self.trainer.test_dataloaders)
-
-    def _log_metrics(self, stage: str, loaders: Any) -> None:
-        names = list(loaders) if isinstance(loaders, Mapping) else None
-        for place, evaluator in sorted(self._evaluators.items()):
-            prefix = stage if names is None else f"{stage}/{names[place]}"
-            for task, values in evaluator.compute().metrics.items():
-                logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
-                self.log_dict(logged, prog_bar=stage == "val")
-        self._evaluators.clear()
-
-    def configure_optimizers(self) -> Any:
-        groups = parameter_groups(
-            self.model, lr=self.lr, weight_decay=self.weight_decay, lr_scale=self.lr_scale
-        )
-        # Lightning refuses to clip in mixed precision beside a fused optimizer.
-        trainer = self._trainer
-        clips = trainer is not None and bool(trainer.gradient_clip_val)
-        fused = not (clips and "mixed" in str(trainer.precision))
-        optimizer = make_optimizer(groups, self.optimizer_factory, fused=fused)
-        if self.schedule == "constant" and not self.warmup:
-            return optimizer
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = make_schedule(optimizer, self.schedule, steps=steps, warmup=self.warmup)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sennit"] = run_state(self, self.options)
