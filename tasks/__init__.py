@@ -16,7 +16,9 @@ from sennit.tasks.balancing import (
     register_balancing,
 )
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
@@ -29,6 +31,7 @@ from sennit.tasks.labelled.surface_normals import SurfaceNormals
 from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
+from sennit.tasks.metric.infonce import InfoNCE
 from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
@@ -91,12 +94,14 @@ __all__ = [
     "Debiasing",
     "DenseRegression",
     "DomainAdversary",
+    "EntropyMinimisation",
     "Equal",
     "Evaluation",
     "FeatureSource",
     "Features",
     "Fitted",
     "Hard",
+    "InfoNCE",
     "Learner",
     "MMoE",
     "MeanRegularized",
@@ -104,6 +109,7 @@ __all__ = [
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
+    "PseudoLabel",
     "Regression",
     "Segmentation",
     "Segments",

@@ -18,8 +18,11 @@ from sennit.tasks import (
     Consistency,
     DenseRegression,
     DomainAdversary,
+    EntropyMinimisation,
+    InfoNCE,
     MeanTeacher,
     MultiLabel,
+    PseudoLabel,
     Regression,
     Segmentation,
     SurfaceNormals,
@@ -52,6 +55,7 @@ EXAMPLES = {
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
     "mean_teacher": Example(
         lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
@@ -63,6 +67,8 @@ EXAMPLES = {
         lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
+    "entropy_minimisation": Example(lambda: EntropyMinimisation(of="y", view="weak"), None),
+    "pseudo_label": Example(lambda: PseudoLabel(of="y", threshold=0.9, gradient_scale=Ramp(steps=9)), None),
     "vat": Example(lambda: VAT(of="y", epsilon={"table": 1.0, "series": 0.5}), None),
     "token_classification": Example(
         lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),

@@ -43,10 +43,8 @@ def train(
 ) -> dict[str, Any]:
     """Partial labels, missing modalities, a shorter loader; give all that a run leaves behind."""
     torch.manual_seed(0)
-    of_task = {
-        "past": TemporalEnsembling(of="y", samples=dict.fromkeys(SIZES, 16)),
-        "mean": MeanTeacher(of="y"),
-    }
+    past = TemporalEnsembling(of="y", samples=dict.fromkeys(SIZES, 16))
+    of_task = {"past": past, "mean": MeanTeacher(of="y")}
     model = _model(of_task, norms, dropout, weighting)
     # A norm needs two rows, on each rank, in which the modality is present.
     joined = 2 * JOINED if norms else JOINED
