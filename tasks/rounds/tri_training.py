@@ -74,10 +74,23 @@ def majority_vote(models: Sequence[MultiTaskModel], task: str, view: View) -> Te
     Shape:
         ``[B]``, indices of classes.
     """
-    votes: list[Tensor] = []
+    every: list[Tensor] = []
     for model in models:
         with torch.no_grad(), evaluating(model):
-            p = model.tasks[task].scores(model(view)[task].logits)
-        # The mean of the probabilities is below a vote, so it decides between equal ones only.
-        votes.append(F.one_hot(p.argmax(1), p.shape[1]) + p / (2 * len(models)))
-    return torch.stack(votes).sum(0).argmax(1)
+            every.append(model.tasks[task].scores(model(view)[task].logits))
+    return vote(every)
+
+
+def vote(probabilities: Sequence[Tensor]) -> Tensor:
+    """Return the class that most give each sample; of equal votes, the most probable on average.
+
+    Shape:
+        ``[B, C]`` each, result ``[B]``.
+
+    Example:
+        >>> vote([torch.tensor([p]) for p in ([0.6, 0.4], [0.6, 0.4], [0.0, 1.0])])
+        tensor([0])
+    """
+    votes = torch.stack([F.one_hot(p.argmax(1), p.shape[1]) for p in probabilities]).sum(0)
+    # Below a vote, so that it decides between equal ones only.
+    return (votes + torch.stack(list(probabilities)).mean(0) / 2).argmax(1)
