@@ -24,6 +24,7 @@ class Batch(View):
         views: Other renderings of the same samples (augmented, a modality dropped).
         all_labelled: Set on the CPU when every label is known.
         unlabelled: Tasks without a single label in this batch; set on the CPU.
+        loader: Name of the loader in a step of several.
 
     Example:
         >>> import torch
@@ -37,6 +38,7 @@ class Batch(View):
     views: Mapping[str, View] = field(default_factory=dict)
     all_labelled: bool = False
     unlabelled: frozenset[str] = frozenset()
+    loader: str = ""
 
     @classmethod
     def of(
@@ -77,21 +79,38 @@ class Batch(View):
 
     def select(self, rows: Tensor) -> Self:
         """Return the samples at ``rows``, in that order (an index tensor, on the same device)."""
-        chosen = super().select(rows)
-        return chosen if self.all_labelled else chosen.replaced(**label_flags(chosen.labelled))
+        chosen = super(Batch, self.replaced(views={})).select(rows)
+        views = {name: _select(view, rows) for name, view in self.views.items()}
+        return chosen.replaced(views=views, **({} if self.all_labelled else label_flags(chosen.labelled)))
 
     def with_views(self, **views: View) -> Self:
         """Return the same batch with other renderings beside it.
 
         Raises:
-            ValueError: A view has another number of samples.
+            ValueError: A view has another number of samples, or rows of samples that the batch lacks.
         """
         for name, view in views.items():
-            if view.batch_size != self.batch_size:
+            rows = self.batch_size if view.rows is None else len(view.rows)
+            if view.batch_size != rows:
+                raise ValueError(f"`views['{name}']` should hold {rows} samples. Found {view.batch_size}.")
+            if (
+                view.rows is not None
+                and rows
+                and not 0 <= int(view.rows.min()) <= int(view.rows.max()) < (self.batch_size)
+            ):
                 raise ValueError(
-                    f"`views['{name}']` should hold {self.batch_size} samples. Found {view.batch_size}."
+                    f"`rows` of view '{name}' should be from 0 to {self.batch_size - 1}. Found "
+                    f"{int(view.rows.min())} to {int(view.rows.max())}."
                 )
         return self.replaced(views={**self.views, **views})
+
+
+def _select(view: View, rows: Tensor) -> View:
+    """Return the rows of a view that are of the chosen samples."""
+    if view.rows is None:
+        return view.select(rows)
+    sample, row = (view.rows.unsqueeze(0) == rows.unsqueeze(1)).nonzero(as_tuple=True)
+    return view.select(row).replaced(rows=sample)
 
 
 def _blanked(target: Tensor, labelled: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ Sample = Mapping[str, Any]
 class Collate:
     """Makes a `Batch` of samples ``{"inputs": {...}, "targets": {...}, "views": {...}, "index": 7}``.
 
-    Any modality and any target may be left out of a sample, or be None. Runs on the CPU, in the
+    Any modality and any target may be left out of a sample, or be None. The index is a sample's id, -1 in
+    the batch where it has none: a cache or a memory then refuses it. Runs on the CPU, in the
     workers of a loader: ``DataLoader(dataset, collate_fn=model.collate)``.
 
     Args:
@@ -46,16 +47,18 @@ class Collate:
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         if not samples:
             raise ValueError("a batch should hold at least one sample. Found none.")
-        index = [s.get("index", i) for i, s in enumerate(samples)]
+        index = [s.get("index", position) for position, s in enumerate(samples)]  # for messages
         allows_nan = frozenset(m for m, spec in self.inputs.items() if spec.allows_nan)
+        ids = torch.tensor([s.get("index", -1) for s in samples])
         views = {}
         for name in dict.fromkeys(v for s in samples for v in s.get("views", {})):
             rows = [s.get("views", {}).get(name, s["inputs"]) for s in samples]
-            views[name] = View(**self._collate_inputs(rows, index))
+            views[name] = View(**self._collate_inputs(rows, index), index=ids)
         inputs = self._collate_inputs([s["inputs"] for s in samples], index)
         targets, labelled = self._collate_targets([s.get("targets", {}) for s in samples], index)
         batch = Batch(
             **inputs,
+            index=ids,
             targets=targets,
             labelled=labelled,
             views=views,
@@ -87,7 +90,6 @@ class Collate:
             "masks": masks,
             "present": present,
             "all_present": all(bool(p.all()) for p in present.values()),
-            "index": torch.as_tensor(index),
         }
 
     def _collate_targets(

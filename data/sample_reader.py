@@ -36,3 +36,13 @@ class SampleReader:
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the tensor of a raw sample (an array or a list by default) as `input_spec` says."""
         return torch.as_tensor(raw, dtype=self.input_spec.dtype)
+
+    def word_starts(self, raw: Any) -> list[tuple[str, int | None]]:
+        """Return the words of a raw text, each with the place of the first token that stands for it.
+
+        The place is None for a word that was cut off.
+
+        Raises:
+            TypeError: The reader knows no words.
+        """
+        raise TypeError(f"{type(self).__name__} does not read words. Use a text encoder.")

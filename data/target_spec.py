@@ -14,17 +14,26 @@ from torch import Tensor
 class TargetSpec:
     """The shape and type of one sample's target; NaN in a float target is a missing label.
 
+    A soft target, the probability of each class ``[B, classes, *shape]`` in floats, may stand for class
+    indices in a batch.
+
     Args:
-        shape: Shape without the batch axis; ``()`` for a class index.
+        shape: Shape without the batch axis; ``()`` for a class index. A size that is None is free, as the
+            height and width of a label map are; within a batch the sizes agree.
         dtype: ``torch.long`` for classes, a float type otherwise.
-        classes: Number of classes, for a class index.
+        classes: Number of classes, for class indices.
         probability: Whether values are from 0 to 1, as those of labels are.
+        ignore: Value of an entry that has no label, such as 255 in a label map.
+        vector: Whether the first axis holds the components of one label, as of a surface normal: it is
+            missing where any of them is NaN, or all of them are ``ignore``.
     """
 
-    shape: tuple[int, ...] = ()
+    shape: tuple[int | None, ...] = ()
     dtype: torch.dtype = torch.float32
     classes: int | None = None
     probability: bool = False
+    ignore: float | None = None
+    vector: bool = False
 
     def check(self, name: str, target: Tensor) -> None:
         """Refuse a batch of targets of another shape or kind; a wrong shape would broadcast silently.
@@ -33,19 +42,30 @@ class TargetSpec:
             ValueError: The shape is wrong.
             TypeError: The dtype is of the wrong kind.
         """
-        if target.shape[1:] == self.shape and target.dtype == self.dtype:
+        if self.is_soft(target):
             return
-        if target.shape[1:] != self.shape:
-            shape = ", ".join(["batch", *map(str, self.shape)])
+        if not self._fits(target.shape[1:]):
+            shape = ", ".join(["batch", *("*" if size is None else str(size) for size in self.shape)])
             hint = " Try `y.unsqueeze(1)`." if (*target.shape[1:], 1) == self.shape else ""
             raise ValueError(
                 f"`targets['{name}']` should have shape [{shape}]. Found {(*target.shape,)}.{hint}"
             )
-        if not (self.dtype.is_floating_point and target.is_floating_point()):
+        if target.dtype != self.dtype and not (self.dtype.is_floating_point and target.is_floating_point()):
             raise TypeError(
                 f"`targets['{name}']` should be of type {self.dtype}. Found {target.dtype}. "
                 f"Convert it with `.to({self.dtype})`."
             )
+
+    def is_soft(self, target: Tensor) -> bool:
+        """Return whether a batch of targets holds the probabilities of classes in place of their indices."""
+        if self.classes is None or not target.is_floating_point() or target.dim() < 2:
+            return False
+        return target.shape[1] == self.classes and self._fits(target[:, 0].shape[1:])
+
+    def _fits(self, shape: Sequence[int]) -> bool:
+        return len(shape) == len(self.shape) and all(
+            want in (None, size) for want, size in zip(self.shape, shape, strict=True)
+        )
 
     def stack(self, name: str, values: Sequence[Any], index: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Return the targets of a batch, zero where there is no label, and where there is one.
@@ -56,29 +76,48 @@ class TargetSpec:
             index: Id of each sample, for error messages.
 
         Shape:
-            both ``[B, *shape]``.
+            both ``[B, *shape]``; free sizes are 1 in a batch without a single target.
 
         Raises:
-            ValueError: A target has another shape, or is out of range; its sample is named.
+            ValueError: A target has another shape, or is out of range; its sample is named. Or targets of
+                free sizes differ in size.
         """
-        blank = torch.zeros(self.shape, dtype=self.dtype)
-        rows = [blank if value is None else torch.as_tensor(value, dtype=self.dtype) for value in values]
+        rows = [None if value is None else torch.as_tensor(value, dtype=self.dtype) for value in values]
         for row, i in zip(rows, index, strict=True):
-            if row.shape != self.shape:
+            if row is not None and not self._fits(row.shape):
                 raise ValueError(
                     f"`targets['{name}']` should have shape {self.shape}. Found {tuple(row.shape)} "
                     f"in the sample with index {i}."
                 )
-        targets = torch.stack(rows)
+        targets = self._stacked(name, rows)
         labelled = torch.tensor([value is not None for value in values])
         labelled = labelled.reshape(-1, *[1] * len(self.shape)).expand(targets.shape)
-        if self.dtype.is_floating_point:
-            labelled = labelled & ~targets.isnan()
+        labelled = labelled & ~self._missing(targets)
         targets = torch.where(labelled, targets, torch.zeros((), dtype=self.dtype))
-        self._check_range(name, targets, values, index)
+        self._check_range(name, targets, index)
         return targets, labelled.clone()
 
-    def _check_range(self, name: str, targets: Tensor, values: Sequence[Any], index: Sequence[Any]) -> None:
+    def _stacked(self, name: str, rows: Sequence[Tensor | None]) -> Tensor:
+        shapes = {tuple(row.shape) for row in rows if row is not None}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"`targets['{name}']` should have one size within a batch. Found {sorted(shapes)}. Resize "
+                f"or crop the samples, inputs and targets alike."
+            )
+        shape = shapes.pop() if shapes else tuple(1 if size is None else size for size in self.shape)
+        blank = torch.zeros(shape, dtype=self.dtype)
+        return torch.stack([blank if row is None else row for row in rows])
+
+    def _missing(self, targets: Tensor) -> Tensor:
+        missing = targets.isnan()
+        if self.vector:
+            missing = missing.any(1, keepdim=True).expand(targets.shape)
+        if self.ignore is None:
+            return missing
+        ignored = targets == self.ignore
+        return missing | (ignored.all(1, keepdim=True) if self.vector else ignored)
+
+    def _check_range(self, name: str, targets: Tensor, index: Sequence[Any]) -> None:
         if self.classes is not None:
             wrong = (targets < 0) | (targets >= self.classes)
             should = f"a class from 0 to {self.classes - 1}"
@@ -88,9 +127,11 @@ class TargetSpec:
             should, fix = "from 0 to 1", "Give NaN for a label that is unknown."
         else:
             return
+        if self.ignore is not None:
+            should += f", or {self.ignore:g} where there is no label"
         if bool(wrong.any()):
-            row = int(wrong.nonzero()[0, 0])
+            entry = wrong.nonzero()[0]
             raise ValueError(
-                f"`targets['{name}']` should be {should}. Found {values[row]} in the sample with index "
-                f"{index[row]}. {fix}"
+                f"`targets['{name}']` should be {should}. Found {targets[tuple(entry)].item():g} in the "
+                f"sample with index {index[int(entry[0])]}. {fix}"
             )

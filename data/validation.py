@@ -124,6 +124,7 @@ def check_bool(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
 
 def _samples(flags: Tensor, index: Tensor | None) -> str:
     rows = flags.nonzero().flatten()
-    if index is None:
+    ids = [] if index is None else index[rows.to(index.device)].tolist()
+    if not ids or min(ids) < 0:
         return f"the samples at rows {rows.tolist()} of the batch"
-    return f"the samples with index {index[rows.to(index.device)].tolist()}"
+    return f"the samples with index {ids}"

@@ -23,7 +23,14 @@ class View:
         masks: Valid steps (True), ``[B, T]`` bool, of the modalities that have a time axis.
         present: Rows that have the modality (True), ``[B]`` bool, for each modality.
         all_present: Set on the CPU when nothing is missing; lets a model take the plain path.
-        index: Sample ids ``[B]``, for error messages and caches.
+        index: Sample ids ``[B]``, for messages, caches and memories; -1 for a sample without an id.
+        drawn: Random values that augmentations drew for each row, by ``"<modality>/<name>"``: targets for
+            tasks.
+        rows: Sample of the batch that each row of a view is of ``[R]``, where a view has more or fewer rows;
+            None: one each, in order.
+        observed: Present masks before modality dropout; empty where nothing was hidden.
+        shares_presence: Whether modality dropout hides in this view what it hides in its batch; otherwise it
+            draws anew.
     """
 
     inputs: Mapping[str, Tensor]
@@ -31,6 +38,10 @@ class View:
     present: Mapping[str, Tensor] = field(default_factory=dict)
     all_present: bool = False
     index: Tensor | None = None
+    drawn: Mapping[str, Tensor] = field(default_factory=dict)
+    rows: Tensor | None = None
+    observed: Mapping[str, Tensor] = field(default_factory=dict)
+    shares_presence: bool = True
 
     @classmethod
     def of(

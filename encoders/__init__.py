@@ -17,12 +17,14 @@ from sennit.encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
 from sennit.encoders.tabular import FTTransformerEncoder, MLPEncoder
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.text import ByteTransformerEncoder
+from sennit.encoders.text_bilstm import BiLSTMEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.encoders.wrapped import WrappedEncoder, wrap
 
 __all__ = [
     "ENCODERS",
+    "BiLSTMEncoder",
     "ByteTransformerEncoder",
     "ChempropEncoder",
     "ConvEncoder",

@@ -25,11 +25,15 @@ class Encoder(SampleReader, Configurable, nn.Module):
         embed_dim: Size of ``pooled``.
         token_dim: Size of each of ``tokens``; None, the default, for an encoder without tokens.
         tap_info: Taps, from shallow to deep; none by default.
+        map_dim: Number of channels of ``map``; None, the default, for an encoder without a map.
+        keeps_map: Whether it computes its map; a model turns it off where no head reads it.
     """
 
     embed_dim: int
     token_dim: int | None = None
     tap_info: tuple[TapInfo, ...] = ()
+    map_dim: int | None = None
+    keeps_map: bool = True
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False
@@ -68,6 +72,7 @@ class Encoder(SampleReader, Configurable, nn.Module):
             mask=None if self.token_dim is None else nothing,
             taps={t.name: zeros(*before[t.layout], t.dim, *after[t.layout]) for t in self.tap_info},
             tap_masks={t.name: nothing for t in self.tap_info if t.layout == "BTC"},
+            map=None if self.map_dim is None else zeros(self.map_dim, 1, 1),
         )
 
     def save_assets(self, folder: Path) -> None:

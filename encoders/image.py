@@ -28,16 +28,27 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         embed_dim: Size of ``pooled``; that of the last stage when None.
         mean: Value that `to_tensor` subtracts; one for all channels or one for each.
         std: Value by which `to_tensor` divides; one for all channels or one for each.
+        pyramid: Decoder that makes a map of the stages, ``"fpn"`` or ``"unet"``; None for no map.
+        map_width: Channels of the map.
+        map_depth: Number of 3 × 3 convolutions of the decoder (at each level, in a U-Net).
+        map_stride: Pixels to a step of the map: 2 for the first stage, 4 for the second, and so on; None for
+            the first.
 
     Shape:
         ``[B, in_chans, H, W]``; pooled ``[B, embed_dim]``, tokens ``[B, H'·W', widths[-1]]``, taps
-        ``[B, C, H/2ⁿ, W/2ⁿ]``.
+        ``[B, C, H/2ⁿ, W/2ⁿ]``, map ``[B, map_width, H/map_stride, W/map_stride]``, sizes rounded up.
+
+    Raises:
+        ValueError: An unknown pyramid, or no stage of ``map_stride``.
 
     Example:
         >>> import torch
         >>> encoder = ConvEncoder(1, widths=(8, 16))
         >>> encoder(torch.randn(2, 1, 28, 28)).taps["stage2"].shape
         torch.Size([2, 16, 7, 7])
+        >>> encoder = ConvEncoder(1, widths=(8, 16), pyramid="unet", map_width=24)
+        >>> encoder(torch.randn(2, 1, 28, 28)).map.shape
+        torch.Size([2, 24, 14, 14])
     """
 
     def __init__(
@@ -49,6 +60,10 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         embed_dim: int | None = None,
         mean: Sequence[float] | float = 0.5,
         std: Sequence[float] | float = 0.5,
+        pyramid: str | None = None,
+        map_width: int = 64,
+        map_depth: int = 1,
+        map_stride: int | None = None,
     ) -> None:
         super().__init__()
         self.mean, self.std = per_channel("mean", mean, in_chans), per_channel("std", std, in_chans)
@@ -60,10 +75,15 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         before = (in_chans, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(a, b) for a, b in zip(before, widths, strict=True))
         self.head = nn.Linear(widths[-1], embed_dim) if embed_dim else nn.Identity()
+        strides = [2 ** (i + 1) for i in range(len(widths))]
+        self.build_map(pyramid, widths, strides, width=map_width, depth=map_depth, stride=map_stride)
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         return x, None
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         last = taps[self.tap_info[-1].name]
-        return EncoderOutput(self.head(pool(last, "BCHW")), as_tokens(last, "BCHW"), taps=taps)
+        levels = [taps[tap.name] for tap in self.tap_info]
+        return EncoderOutput(
+            self.head(pool(last, "BCHW")), as_tokens(last, "BCHW"), taps=taps, map=self.map_of(levels)
+        )

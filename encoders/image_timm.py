@@ -33,12 +33,19 @@ class TimmEncoder(ImageEncoder):
         out_indices: Indices of the features that become taps; timm's choice when None.
         mean: Value that `to_tensor` subtracts; that of the model's training when None.
         std: Value by which `to_tensor` divides; that of the model's training when None.
+        pyramid: Decoder that makes a map of the taps, ``"fpn"`` or ``"unet"``; None for no map.
+        map_width: Channels of the map.
+        map_depth: Number of 3 × 3 convolutions of the decoder (at each level, in a U-Net).
+        map_stride: Pixels to a step of the map, the stride of a tap (2, 4, 8, 16 or 32 in a ResNet, 16 in
+            most transformers); the smallest when None.
 
     Shape:
-        ``[B, in_chans, H, W]``; pooled ``[B, C]``, tokens ``[B, H'·W', C]``, taps ``[B, C, H', W']``.
+        ``[B, in_chans, H, W]``; pooled ``[B, C]``, tokens ``[B, H'·W', C]``, taps ``[B, C, H', W']``, map
+        ``[B, map_width, H", W"]``.
 
     Raises:
-        ValueError: timm does not know the name, or the model has no intermediate features.
+        ValueError: timm does not know the name, or the model has no intermediate features; an unknown
+            pyramid, or no tap of ``map_stride``.
         ImportError: timm is not installed.
 
     Example:
@@ -59,6 +66,10 @@ class TimmEncoder(ImageEncoder):
         out_indices: Sequence[int] | None = None,
         mean: Sequence[float] | float | None = None,
         std: Sequence[float] | float | None = None,
+        pyramid: str | None = None,
+        map_width: int = 64,
+        map_depth: int = 1,
+        map_stride: int | None = None,
     ) -> None:
         super().__init__()
         timm = require("timm", "image")
@@ -100,6 +111,7 @@ class TimmEncoder(ImageEncoder):
             names = [f"{name}.{i}" for i, name in enumerate(names)]
         self.tap_info = tuple(TapInfo(n, d, "BCHW") for n, d in zip(names, dims, strict=True))
         self.embed_dim = self.token_dim = dims[-1]
+        self.build_map(pyramid, dims, info.reduction(), width=map_width, depth=map_depth, stride=map_stride)
         self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
 
     @classmethod
@@ -111,7 +123,10 @@ class TimmEncoder(ImageEncoder):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         maps = [m.permute(0, 3, 1, 2) if self.channels_last else m for m in self.net(x)]
         taps = {tap.name: m for tap, m in zip(self.tap_info, maps, strict=True)}
-        return EncoderOutput(pool(maps[-1], "BCHW"), as_tokens(maps[-1], "BCHW"), taps=taps)
+        deepest = maps[-1]
+        return EncoderOutput(
+            pool(deepest, "BCHW"), as_tokens(deepest, "BCHW"), taps=taps, map=self.map_of(maps)
+        )
 
     def to_tensor(self, raw: Any) -> Tensor:
         """Transform an image (a path, a PIL image or an array), for a model of a fixed size as timm does."""

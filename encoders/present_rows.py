@@ -97,4 +97,5 @@ def unpack_output(out: EncoderOutput, rows: PresentRows) -> EncoderOutput:
         mask=None if mask is None else rows.unpack(mask),
         taps={name: rows.unpack(tap) for name, tap in out.taps.items()} if out.taps else out.taps,
         tap_masks={name: rows.unpack(m) for name, m in out.tap_masks.items()} if out.tap_masks else {},
+        map=None if out.map is None else rows.unpack(out.map),
     )

@@ -1,8 +1,11 @@
-"""Taps of any layout as tokens, as vectors, and scaled by channel."""
+"""Taps of any layout as tokens, as vectors, scaled by channel, and maps at another size."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
+from torch.nn import functional as F
 
 from sennit.data.masking import masked_mean
 from sennit.encoders.types import Layout
@@ -48,3 +51,26 @@ def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
     if layout == "BCHW":
         return channels[:, :, None, None]
     return channels[:, None] if layout == "BTC" else channels
+
+
+def at_size(feature_map: Tensor, size: Sequence[int], *, mode: str = "bilinear") -> Tensor:
+    """Return a map at another height and width; itself if it has them.
+
+    Args:
+        feature_map: Map to resize.
+        size: Height and width of the result.
+        mode: Interpolation, ``"bilinear"`` or ``"nearest"``.
+
+    Shape:
+        ``[..., C, h, w]`` to ``[..., C, H, W]``.
+
+    Example:
+        >>> import torch
+        >>> at_size(torch.zeros(2, 8, 3, 3), (6, 5)).shape
+        torch.Size([2, 8, 6, 5])
+    """
+    if tuple(feature_map.shape[-2:]) == tuple(size):
+        return feature_map
+    flat = feature_map.flatten(0, -4)
+    resized = F.interpolate(flat, tuple(size), mode=mode)
+    return resized.reshape(*feature_map.shape[:-2], *size)

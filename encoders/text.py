@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, ClassVar
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import zero_padding
+from sennit.data.words import word_spans, words_of
 from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.steps import StepsInputLevel
@@ -59,7 +61,7 @@ class ByteTransformerEncoder(TransformerEncoder):
         ([256, 110, 195, 169], torch.Size([1, 4, 64]))
     """
 
-    raw_samples: ClassVar[str] = "a text"
+    raw_samples: ClassVar[str] = "a text, or a list of its words"
 
     def __init__(
         self,
@@ -83,10 +85,18 @@ class ByteTransformerEncoder(TransformerEncoder):
         ), mask
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """Return the ids of a text's bytes, cut to ``max_length``."""
-        if not isinstance(raw, str):
-            raise TypeError(f"a text should be a str. Found {type(raw).__name__}.")
-        return torch.tensor([START, *raw.encode()][: self.max_length])
+        """Return the ids of a text's bytes, cut to ``max_length``; words of a list are joined by spaces."""
+        text = raw if isinstance(raw, str) else " ".join(words_of(raw))
+        return torch.tensor([START, *text.encode()][: self.max_length])
+
+    def word_starts(self, raw: Any) -> list[tuple[str, int | None]]:
+        words = words_of(raw)
+        if isinstance(raw, str):
+            starts = [len(raw[:start].encode()) for start, _ in word_spans(raw)]
+        else:
+            starts = list(itertools.accumulate((len(word.encode()) + 1 for word in words), initial=0))[:-1]
+        places = [1 + start for start in starts]  # behind the id that starts a text
+        return [(w, p if p < self.max_length else None) for w, p in zip(words, places, strict=True)]
 
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.embed, self.embed_dim, self.input_spec, with_std=False)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
+from sennit.data.words import words_of
 from sennit.encoders._base import Encoder
 from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.steps import StepsInputLevel
@@ -44,7 +45,7 @@ class HFTextEncoder(HFEncoder):
     """
 
     registry_name: ClassVar[str] = "hf/"
-    raw_samples: ClassVar[str] = "a text"
+    raw_samples: ClassVar[str] = "a text, or a list of its words"
     reads: ClassVar[tuple[str, ...]] = ("input_ids",)
     _preprocessor_class: ClassVar[str] = "AutoTokenizer"
 
@@ -83,9 +84,37 @@ class HFTextEncoder(HFEncoder):
 
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the ids of a text's tokens, cut to ``max_length``."""
-        if not isinstance(raw, str):
-            raise TypeError(f"a text should be a str. Found {type(raw).__name__}.")
-        return torch.tensor(self.tokenizer(raw, truncation=True, max_length=self.max_length)["input_ids"])
+        return torch.tensor(self._tokens(raw, truncation=True, max_length=self.max_length)["input_ids"])
+
+    def word_starts(self, raw: Any) -> list[tuple[str, int | None]]:
+        """Return the words of a raw text, each with the place of its first sub-word.
+
+        A word of a string is one of the tokenizer's words.
+
+        Raises:
+            TypeError: The tokenizer knows no words, since it is not one of the library tokenizers.
+        """
+        whole = self._tokens(raw)
+        cut = self._tokens(raw, truncation=True, max_length=self.max_length)
+        if not whole.is_fast:
+            raise TypeError(f"{type(self.tokenizer).__name__} does not say which words its tokens are of.")
+        first: dict[int, int] = {}
+        for place, word in enumerate(cut.word_ids()):
+            if word is not None:
+                first.setdefault(word, place)
+        if isinstance(raw, str):
+            spans = {w: whole.word_to_chars(w) for w in whole.word_ids() if w is not None}
+            words = {w: raw[span.start : span.end] for w, span in spans.items()}
+        else:
+            words = dict(enumerate(raw))
+        return [(text, first.get(word)) for word, text in words.items()]
+
+    def _tokens(self, raw: Any, **options: Any) -> Any:
+        words_of(raw)  # refuses everything else
+        split = not isinstance(raw, str)
+        return self.tokenizer(
+            list(raw) if split else raw, is_split_into_words=split, verbose=False, **options
+        )
 
     def input_level(self) -> Encoder:
         words: nn.Module = self.net.get_input_embeddings()

@@ -37,9 +37,11 @@ class EncoderOutput:
         mask: Valid tokens (True), after any subsampling; None when all are.
         taps: Intermediate outputs by the names in ``tap_info``, each in its own layout.
         tap_masks: Masks of the taps that have a time axis with padding.
+        map: Features at each location of an image, or None where the encoder has no ``map_dim``.
 
     Shape:
-        pooled ``[B, D]``, tokens ``[B, T, D']``, mask ``[B, T]``, taps as `TapInfo` says.
+        pooled ``[B, D]``, tokens ``[B, T, D']``, mask ``[B, T]``, taps as `TapInfo` says, map
+        ``[B, C, H, W]``.
     """
 
     pooled: Float[Tensor, "batch dim"]
@@ -47,3 +49,4 @@ class EncoderOutput:
     mask: Bool[Tensor, "batch time"] | None = None
     taps: Mapping[str, Tensor] = field(default_factory=dict)
     tap_masks: Mapping[str, Tensor] = field(default_factory=dict)
+    map: Float[Tensor, "batch map_dim height width"] | None = None

@@ -87,7 +87,7 @@ class WrappedEncoder(Encoder):
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask)
 
     def _read_sizes(self) -> None:
-        """Set ``token_dim`` and ``tap_info`` by one forward on zeros."""
+        """Set ``token_dim``, ``map_dim`` and ``tap_info`` by one forward on zeros."""
         shape = (1, *self.input_spec.absent_shape())
         x = torch.zeros(shape, dtype=self.input_spec.dtype)
         mask = torch.ones(shape[:2], dtype=torch.bool) if self.input_spec.sequence else None
@@ -106,6 +106,7 @@ class WrappedEncoder(Encoder):
                 f"{self.embed_dim}."
             )
         self.token_dim = None if out.tokens is None else out.tokens.shape[-1]
+        self.map_dim = None if out.map is None else out.map.shape[1]
         layouts = {name: _LAYOUTS[tap.dim()] for name, tap in out.taps.items()}
         self.tap_info = tuple(
             TapInfo(name, tap.shape[1 if layouts[name] == "BCHW" else -1], layouts[name])

@@ -13,6 +13,7 @@ from sennit.configurable import Configurable
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.inputs import FusionInput, VectorInput, check_inputs, outputs_of_vectors
+from sennit.fusion.locations import LocationFusion, location_inputs, with_maps
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput, Labels, LearnedRule, Needs, Rule, Stage
 from sennit.registry import Registry
 
@@ -33,6 +34,9 @@ class Fusion(Configurable, nn.Module):
         stage: ``"early"``, ``"intermediate"``, ``"late"`` or ``"decision"``.
         embed_dim: Size of ``pooled`` (of each candidate, in a decision fusion).
         token_dim: Size of each token, or None for a fusion without tokens.
+        fuses_maps: Whether it fuses the encoders' maps, by its operator at every location.
+        map_dim: Channels of ``map``, the most that an encoder's has; None if it fuses none or one lacks it.
+        keeps_map: Whether it fuses maps, in ``map_fusion``; a model turns it off where no head reads them.
         needs: Part of the encoders' outputs that it works on: ``"pooled"`` vectors, ``"tokens"`` (the vector
             is the one token of an encoder without), ``"taps"``, or ``"stages"``, between which it acts.
         fits: Whether it measures something on training data, in `measure`.
@@ -56,10 +60,14 @@ class Fusion(Configurable, nn.Module):
     stage: Stage
     needs: Needs = "pooled"
     fits: ClassVar[bool] = False
+    fuses_maps: ClassVar[bool] = False
     _not_config: ClassVar[tuple[str, ...]] = ("encoders",)
 
     embed_dim: int
     token_dim: int | None = None
+    map_dim: int | None = None
+    map_fusion: nn.Module | None
+    keeps_map: bool = True
     rule: Rule | None = None
     candidates: int = 1
     auxiliary_info: Mapping[str, AuxiliaryInfo] = MappingProxyType({})
@@ -82,6 +90,13 @@ class Fusion(Configurable, nn.Module):
         self._reads_encoders = not all(isinstance(e, VectorInput) for e in encoders.values())
         if self.fits:
             self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+        self.map_fusion = None
+        dims = [encoder.map_dim for encoder in encoders.values()]
+        if self.fuses_maps and None not in dims:
+            self.map_dim = max(dim for dim in dims if dim is not None)
+            read = {m: self.front_of(e) for m, e in encoders.items()}
+            resize = self.__dict__["_arguments"].get("resize_maps", False)
+            self.map_fusion = self.build_map_fusion(read, self.map_dim, resize=resize)
 
     @property
     def exchanges(self) -> bool:
@@ -118,7 +133,23 @@ class Fusion(Configurable, nn.Module):
         if isinstance(next(iter(outputs.values()), None), Tensor):
             outputs, present = self._of_vectors(outputs, present)
         fused: FusionOutput = super().__call__(outputs, present)
-        return fused
+        if self.map_fusion is None or not self.keeps_map:
+            return fused
+        return with_maps(fused, self.map_fusion, outputs, present)
+
+    def build_map_fusion(self, encoders: Mapping[str, FusionInput], width: int, *, resize: bool) -> nn.Module:
+        """Make the fusion of the encoders' maps: this fusion anew, at every location.
+
+        Args:
+            encoders: Encoder of each modality as the fusion reads it, all with maps.
+            width: Channels of the fused map.
+            resize: Whether to resize maps of another size than the first's.
+
+        Returns:
+            Module whose ``forward(outputs, present)`` returns fields of `FusionOutput`, ``map`` among them.
+        """
+        options = {**self.__dict__["_arguments"], "embed_dim": width}
+        return LocationFusion(type(self)(location_inputs(encoders), **options), resize=resize)
 
     def _of_vectors(
         self, vectors: Mapping[str, Any], present: Mapping[str, Tensor] | None

@@ -19,6 +19,7 @@ from sennit.encoders.present_rows import PresentRows, encode_present_rows, unpac
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import FUSIONS, Fusion
 from sennit.fusion.inputs import check_modalities
+from sennit.fusion.nested_auxiliary import nested_auxiliary_info
 from sennit.fusion.staged_forward import encode_by_level
 from sennit.fusion.types import AuxiliaryInfo, FusionOutput
 from sennit.modes import evaluating
@@ -78,6 +79,7 @@ class FusedEncoder(nn.Module):
         self.nested: dict[str, FusedEncoder] = {}
         # Not registered: an early fusion owns their fronts only.
         self._leaves: dict[str, dict[str, Encoder]] = {}
+        self.keeps_encoded = False
         for name, encoder in encoders.items():
             if not isinstance(encoder, FusedEncoder):
                 self._leaves[name] = {name: encoder}
@@ -91,7 +93,7 @@ class FusedEncoder(nn.Module):
         fronts = {m: cast(AnyEncoder, fusion.front_of(e)) for m, e in encoders.items()}
         self.encoders = NamedModules(fronts)
         self.fusion = fusion
-        self.embed_dim, self.token_dim = fusion.embed_dim, fusion.token_dim
+        self.embed_dim, self.token_dim, self.map_dim = fusion.embed_dim, fusion.token_dim, fusion.map_dim
         self.tap_info = (TapInfo("fused", self.embed_dim, "BC"),)
         self.input_specs: dict[str, InputSpec] = {}
         for leaves in self._leaves.values():
@@ -177,7 +179,20 @@ class FusedEncoder(nn.Module):
                 m: unpack_output(outputs[m], PresentRows(p.shape[0], present=p)) for m, p in present.items()
             }
         fused = self.fusion(zeroed, present)
-        return fused.with_nested(outputs) if self.nested else fused
+        if self.nested:
+            fused = fused.with_nested(outputs)
+        return fused.with_encoded(zeroed) if self.keeps_encoded else fused
+
+    def keep_encoded(self) -> None:
+        """Return the encoders' outputs with the fused one from now on, for heads that read them."""
+        self.keeps_encoded = True
+        for nested in self.nested.values():
+            nested.keep_encoded()
+
+    def fusion_of(self, modality: str) -> Fusion:
+        """Return the fusion, nested or not, that reads the encoder of a modality."""
+        name = next(name for name, leaves in self._leaves.items() if modality in leaves)
+        return self.nested[name].fusion_of(modality) if name in self.nested else self.fusion
 
     def forward(self, view: View) -> FusionOutput:
         fused = self.fuse(self.encode(view), self.presence(view), absent_are_zero=True)
@@ -231,14 +246,8 @@ class FusedEncoder(nn.Module):
 
     def auxiliary_info(self) -> dict[str, AuxiliaryInfo]:
         """Return the auxiliary vectors on which heads are wanted, those of nested fusions included."""
-        wanted: dict[str, AuxiliaryInfo] = {}
-        for name, leaves in self._leaves.items():
-            if name in self.fusion.auxiliary_info:
-                wanted[name] = replace(self.fusion.auxiliary_info[name], modalities=tuple(leaves))
-            if name in self.nested:
-                inner = self.nested[name].auxiliary_info()
-                wanted |= {f"{name}.{k}": info for k, info in inner.items()}
-        return wanted
+        inner = {name: nested.auxiliary_info() for name, nested in self.nested.items()}
+        return nested_auxiliary_info(self.fusion.auxiliary_info, self._leaves, inner)
 
 
 AnyEncoder = Encoder | FusedEncoder

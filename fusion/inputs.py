@@ -34,6 +34,11 @@ class FusionInput(Protocol):
         ...
 
     @property
+    def map_dim(self) -> int | None:
+        """Number of channels of ``map``, or None for an input without a map."""
+        ...
+
+    @property
     def staged(self) -> bool:
         """Whether a fusion can act between the stages of the input's encoder."""
         ...
@@ -45,7 +50,7 @@ class FusionInput(Protocol):
 
 @dataclass(frozen=True)
 class VectorInput:
-    """Plain vectors in place of an encoder: they have no tokens, taps or stages.
+    """Plain vectors in place of an encoder: they have no tokens, taps, maps or stages.
 
     Args:
         embed_dim: Size of the vectors.
@@ -54,6 +59,7 @@ class VectorInput:
     embed_dim: int
     token_dim: int | None = None
     tap_info: tuple[TapInfo, ...] = ()
+    map_dim: int | None = None
     staged: bool = False
 
     def __post_init__(self) -> None:

@@ -29,11 +29,13 @@ class AuxiliaryInfo:
         dim: Size of the vector.
         weight: Weight of the losses of the heads on it.
         modalities: Modalities that it is made of.
+        map_dim: Channels of the auxiliary map of the same name; None where there is none.
     """
 
     dim: int
     weight: float
     modalities: tuple[str, ...]
+    map_dim: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,13 @@ class FusionOutput(EncoderOutput):
         losses: Penalties of the fusion, one value for each sample.
         readouts: Vectors that single tasks read in place of ``pooled`` (of ``candidates``, in a decision
             fusion), by task; a task that is not named reads ``pooled``.
+        candidate_maps: Candidates of a decision fusion at each location, where there is a ``map``.
+        auxiliary_maps: Maps beside ``map`` on which the model puts extra heads, named as ``auxiliary``.
 
     Shape:
         candidates ``[B, K, D]``, candidate_present ``[B, K]``, modality_weights ``[B, M]``,
         choices ``[B, P]``, auxiliary ``[B, D]`` each, auxiliary_present and losses ``[B]`` each, readouts as
-        pooled or candidates.
+        pooled or candidates, candidate_maps ``[B, K, C, H, W]``, auxiliary_maps ``[B, C, H, W]`` each.
     """
 
     candidates: Float[Tensor, "batch candidate dim"] | None = None
@@ -65,9 +69,12 @@ class FusionOutput(EncoderOutput):
     auxiliary_present: Mapping[str, Tensor] = field(default_factory=dict)
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     readouts: Mapping[str, Tensor] = field(default_factory=dict)
+    candidate_maps: Float[Tensor, "batch candidate map_dim height width"] | None = None
+    auxiliary_maps: Mapping[str, Tensor] = field(default_factory=dict)
+    encoded: Mapping[str, EncoderOutput] = field(default_factory=dict)
 
     def with_nested(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
-        """Return the output with the auxiliary vectors and penalties of the fusions nested in it.
+        """Return the output with the auxiliary vectors, maps and penalties of the fusions nested in it.
 
         Args:
             outputs: Output of each encoder; those of nested fusions are `FusionOutput`.
@@ -82,8 +89,16 @@ class FusionOutput(EncoderOutput):
             self,
             auxiliary=joined("auxiliary"),
             auxiliary_present=joined("auxiliary_present"),
+            auxiliary_maps=joined("auxiliary_maps"),
             losses=joined("losses"),
         )
+
+    def with_encoded(self, outputs: Mapping[str, EncoderOutput]) -> FusionOutput:
+        """Return the output with those of the encoders, however deep they are nested."""
+        encoded: dict[str, EncoderOutput] = {}
+        for name, out in outputs.items():
+            encoded |= out.encoded if isinstance(out, FusionOutput) else {name: out}
+        return replace(self, encoded=encoded)
 
     def apart(
         self, tasks: Sequence[str], owner: Mapping[str, str]

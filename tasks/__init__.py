@@ -8,9 +8,13 @@ from sennit.tasks._base import Task, create_task, list_tasks, register_task
 from sennit.tasks.analysis.modality_weights import modality_weights
 from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
+from sennit.tasks.labelled.dense_regression import DenseRegression
 from sennit.tasks.labelled.multilabel import MultiLabel
 from sennit.tasks.labelled.regression import Regression
+from sennit.tasks.labelled.segmentation import Segmentation
+from sennit.tasks.labelled.surface_normals import SurfaceNormals
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.triplet import Triplet
@@ -70,8 +74,10 @@ __all__ = [
     "Classification",
     "Consistency",
     "CrossStitch",
+    "DenseRegression",
     "Equal",
     "Evaluation",
+    "FeatureSource",
     "Features",
     "Fitted",
     "Hard",
@@ -82,11 +88,13 @@ __all__ = [
     "MultiTaskModel",
     "PCGrad",
     "Regression",
+    "Segmentation",
     "Segments",
     "Sharing",
     "Sluice",
     "SoftL2",
     "SoftOrthogonality",
+    "SurfaceNormals",
     "Task",
     "TaskOutput",
     "TensorNormal",

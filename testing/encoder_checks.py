@@ -14,6 +14,7 @@ from sennit.testing.encoder_outputs import (
     assert_finite,
     assert_finite_gradients,
     assert_same,
+    check_map,
     check_mask,
     check_taps,
     encode,
@@ -34,6 +35,7 @@ def check_shapes(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
         assert out.tokens.shape == (batch, out.tokens.shape[1], encoder.token_dim)
         check_mask(out.tokens, out.mask)
     check_taps(encoder, out, batch)
+    check_map(encoder, out, batch)
     for name, tap in out.taps.items():
         if name in out.tap_masks:
             check_mask(tap, out.tap_masks[name])
@@ -44,7 +46,7 @@ def check_shapes(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
 
 
 def check_gradient_to_every_parameter(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
-    """Check that a loss on ``pooled`` alone moves every parameter, once none is exactly zero."""
+    """Check that a loss on ``pooled`` (and ``map``) moves every parameter, once none is exactly zero."""
     with torch.no_grad():
         for parameter in encoder.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
@@ -52,9 +54,9 @@ def check_gradient_to_every_parameter(encoder: Encoder, x: Tensor, mask: Tensor 
     trained = {n: p for n, p in encoder.named_parameters() if p.requires_grad}
     if not trained:
         return
-    pooled = encode(encoder, x, mask).pooled
-    assert pooled.requires_grad, f"no gradient reaches {list(trained)}"
-    torch.autograd.backward(loss_of(pooled))
+    out = encode(encoder, x, mask)
+    assert out.pooled.requires_grad, f"no gradient reaches {list(trained)}"
+    torch.autograd.backward(loss_of(out))
     idle = [n for n, p in trained.items() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
     assert not idle, f"no gradient reaches {idle}"
     assert_finite_gradients(encoder)
@@ -78,6 +80,7 @@ def check_config_round_trip(encoder: Encoder) -> None:
         n: p.shape for n, p in encoder.named_parameters()
     }
     assert (again.tap_info, again.input_spec) == (encoder.tap_info, encoder.input_spec)
+    assert again.map_dim == encoder.map_dim
     assert again.config == json.loads(json.dumps(encoder.config))
 
 
@@ -86,7 +89,10 @@ def check_batch_order_equivariance(encoder: Encoder, x: Tensor, mask: Tensor | N
     encoder.eval()
     order = torch.arange(len(x)).flip(0)
     turned = encode(encoder, x[order], None if mask is None else mask[order])
-    assert_close(turned.pooled, encode(encoder, x, mask).pooled[order])
+    plain = encode(encoder, x, mask)
+    assert_close(turned.pooled, plain.pooled[order])
+    if plain.map is not None and turned.map is not None:
+        assert_close(turned.map, plain.map[order])
 
 
 def check_determinism(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
@@ -109,7 +115,7 @@ def check_bf16_autocast(encoder: Encoder, x: Tensor, mask: Tensor | None) -> Non
     difference = (out.pooled.float() - exact).norm() / exact.norm()
     assert difference < 0.05, f"bfloat16 is {difference:.3f} away"
     if out.pooled.requires_grad:
-        torch.autograd.backward(loss_of(out.pooled.float()))
+        torch.autograd.backward(loss_of(out))
         assert_finite_gradients(encoder)
 
 
@@ -161,3 +167,4 @@ def check_empty_output(encoder: Encoder) -> None:
         assert out.mask is not None
         assert not out.mask.any()
     check_taps(encoder, out, 2)
+    check_map(encoder, out, 2)

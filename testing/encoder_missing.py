@@ -66,15 +66,18 @@ def check_absent_rows(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
             out = encode_present_rows(encoder, values, valid, present, all_present=False)
         assert_finite(out)
         assert not out.pooled[~present].any()
+        assert out.map is None or not out.map[~present].any()
         if out.tokens is not None and not present.all():
             assert out.mask is not None
             assert not out.mask[~present].any()
         if present.any():
             alone = encode(encoder, x[present], None if mask is None else mask[present])
             assert_close(out.pooled[present], alone.pooled)
+            if out.map is not None and alone.map is not None:
+                assert_close(out.map[present], alone.map)
         if not out.pooled.requires_grad:
             continue
-        torch.autograd.backward(loss_of(out.pooled))
+        torch.autograd.backward(loss_of(out))
         assert_finite_gradients(encoder, values)
         if values.grad is not None:
             assert not values.grad[~present].any()
@@ -88,7 +91,7 @@ def check_all_masked(encoder: Encoder, x: Tensor, mask: Tensor) -> None:
     encoder.eval().zero_grad()
     out = encode(encoder, x, mask)
     assert_finite(out)
-    torch.autograd.backward(loss_of(out.pooled))
+    torch.autograd.backward(loss_of(out))
     assert_finite_gradients(encoder, x)
 
 

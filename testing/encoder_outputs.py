@@ -29,9 +29,11 @@ def rebuilt(encoder: Encoder) -> Encoder:
     return ENCODERS.build(json.loads(json.dumps(encoder.config)))
 
 
-def loss_of(pooled: Tensor) -> Tensor:
-    """Return a sum with fixed random weights; a plain one is constant after a LayerNorm."""
-    return (pooled * torch.randn(pooled.shape, generator=torch.Generator().manual_seed(0))).sum()
+def loss_of(out: EncoderOutput) -> Tensor:
+    """Return a sum of what heads read with fixed random weights; a plain one is constant after a norm."""
+    generator = torch.Generator().manual_seed(0)
+    read = [out.pooled] if out.map is None else [out.pooled, out.map]
+    return torch.stack([(x.float() * torch.randn(x.shape, generator=generator)).sum() for x in read]).sum()
 
 
 def tensor_ids(module: nn.Module) -> set[int]:
@@ -56,9 +58,16 @@ def check_taps(encoder: Encoder, out: EncoderOutput, batch: int) -> None:
         assert (tap.dim(), len(tap), channels) == (AXES[info.layout], batch, info.dim), info
 
 
+def check_map(encoder: Encoder, out: EncoderOutput, batch: int) -> None:
+    """Check that the map is that of ``map_dim``."""
+    assert (out.map is None) == (encoder.map_dim is None)
+    if out.map is not None:
+        assert (out.map.dim(), *out.map.shape[:2]) == (4, batch, encoder.map_dim)
+
+
 def flat(out: EncoderOutput) -> dict[str, Tensor | None]:
     """Return all tensors of an output by name."""
-    return {"pooled": out.pooled, "tokens": out.tokens, **out.taps}
+    return {"pooled": out.pooled, "tokens": out.tokens, "map": out.map, **out.taps}
 
 
 def assert_finite(out: EncoderOutput) -> None:

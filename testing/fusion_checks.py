@@ -29,6 +29,7 @@ def check_shapes(fused: FusedEncoder, view: View) -> None:
     assert (out.tokens is None) == (fusion.token_dim is None)
     if out.tokens is not None:
         assert out.tokens.shape == (size, out.tokens.shape[1], fusion.token_dim)
+    check_maps(fused, out, size)
     assert (fusion.stage == "decision") == (out.candidates is not None)
     rules = [r for r in (fusion.rule, fusion.build_rule((3,))) if r is not None]
     assert len(rules) == (fusion.stage == "decision"), "a decision fusion has one rule, no other has any"
@@ -51,6 +52,23 @@ def check_shapes(fused: FusedEncoder, view: View) -> None:
     assert set(out.auxiliary_present) <= set(out.auxiliary)
     assert all(v.shape == (size,) for v in out.losses.values())
     assert_finite(out)
+
+
+def check_maps(fused: FusedEncoder, out: FusionOutput, size: int) -> None:
+    """Check that the maps of an output are those that ``map_dim`` and the auxiliary vectors promise."""
+    fusion = fused.fusion
+    assert fused.map_dim == fusion.map_dim
+    if out.map is None or fusion.map_dim is None:
+        assert (out.map, fusion.map_dim, out.candidate_maps) == (None, None, None)
+        return
+    assert (out.map.dim(), *out.map.shape[:2]) == (4, size, fusion.map_dim)
+    assert (out.candidate_maps is None) == (out.candidates is None)
+    if out.candidate_maps is not None:
+        expected = (size, fusion.candidates, fusion.map_dim, *out.map.shape[2:])
+        assert out.candidate_maps.shape == expected
+    assert {k: v.shape for k, v in out.auxiliary_maps.items()} == {
+        k: (size, info.map_dim, *out.map.shape[2:]) for k, info in fusion.auxiliary_info.items()
+    }
 
 
 def check_modality_weights_sum_to_one(fused: FusedEncoder, view: View) -> None:

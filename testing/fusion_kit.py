@@ -66,8 +66,8 @@ def check_fusion(build: Callable[[Mapping[str, Encoder]], Fusion]) -> None:
     """Run every check that applies to a fusion, with one, two and three modalities.
 
     Call it from a test of a fusion of your own. The modalities are a table, a time series and an image, each
-    with a small staged encoder; all subsets of them occur, the empty one included. A check that fails is
-    named in the error's notes.
+    with a small staged encoder; all subsets of them occur, the empty one included. A fusion of maps is also
+    checked on two images with maps. A check that fails is named in the error's notes.
 
     Args:
         build: Function that makes the fusion for the given encoders, small enough to run often.
@@ -84,21 +84,29 @@ def check_fusion(build: Callable[[Mapping[str, Encoder]], Fusion]) -> None:
         "series": create_encoder("tcn", 2, width=8, depth=2, dropout=0.0),
         "image": create_encoder("conv", 1, widths=(4, 6, 8)),
     }
+    with_maps = {
+        "colour": create_encoder("conv", 3, widths=(8, 8), pyramid="unet", map_width=6),
+        "depth": create_encoder("conv", 1, widths=(4, 8, 8), pyramid="fpn", map_width=4),
+    }
     for count in (1, 2, 3):
-        chosen = dict(itertools.islice(copy.deepcopy(encoders).items(), count))
-        fused = FusedEncoder(chosen, build(chosen))
-        if fused.fits:
-            fused.fit_fusion(_view(chosen, rows=4, empty=False))
-        for check in CHECKS:
-            _run(check, fused, _view(chosen, rows=2, empty=False))
-        for check in (check_every_subset, check_gradient_to_every_parameter):
-            _run(check, fused, _view(chosen, rows=2, empty=True))
-        if fused.fusion.config["name"]:
-            _run(check_config_and_state_round_trip, fused, _view(chosen, rows=2, empty=False))
-        elif count == 1:
-            warnings.warn(
-                "the fusion is not registered, so that it cannot be saved: not checked", stacklevel=2
-            )
+        fusion = _check(build, dict(itertools.islice(copy.deepcopy(encoders).items(), count)))
+    if fusion.fuses_maps:
+        _check(build, with_maps)
+    if not fusion.config["name"]:
+        warnings.warn("the fusion is not registered, so that it cannot be saved: not checked", stacklevel=2)
+
+
+def _check(build: Callable[[Mapping[str, Encoder]], Fusion], chosen: Mapping[str, Encoder]) -> Fusion:
+    fused = FusedEncoder(chosen, build(chosen))
+    if fused.fits:
+        fused.fit_fusion(_view(chosen, rows=4, empty=False))
+    for check in CHECKS:
+        _run(check, fused, _view(chosen, rows=2, empty=False))
+    for check in (check_every_subset, check_gradient_to_every_parameter):
+        _run(check, fused, _view(chosen, rows=2, empty=True))
+    if fused.fusion.config["name"]:
+        _run(check_config_and_state_round_trip, fused, _view(chosen, rows=2, empty=False))
+    return fused.fusion
 
 
 def _run(check: Callable[[FusedEncoder, View], None], fused: FusedEncoder, view: View) -> None:
@@ -117,6 +125,7 @@ def _view(modalities: Mapping[str, Encoder], *, rows: int, empty: bool) -> View:
     size = len(masks)
     present = dict(zip(modalities, masks.unbind(1), strict=True))
     shapes = {"table": (3,), "series": (STEPS, 2), "image": (1, 8, 8)}
+    shapes |= {"colour": (3, 8, 12), "depth": (1, 8, 12)}
     lengths = torch.randint(1, STEPS + 1, (size, 1))
     valid = {"series": torch.arange(STEPS) < lengths} if "series" in modalities else {}
     view = View.of({m: torch.randn(size, *shapes[m]) for m in modalities}, masks=valid)

@@ -43,6 +43,9 @@ def check_every_subset(fused: FusedEncoder, view: View) -> None:
         torch.testing.assert_close(alone.pooled[0], together.pooled[row])
         if alone.candidates is not None:
             torch.testing.assert_close(alone.candidates[0], together.candidates[row])
+        # Alone, a row without any image has a map of one location.
+        if alone.map is not None and alone.map.shape[1:] == together.map[row].shape:
+            torch.testing.assert_close(alone.map[0], together.map[row])
 
 
 def check_absent_inputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
@@ -84,7 +87,7 @@ def check_absent_outputs_reach_nothing(fused: FusedEncoder, view: View) -> None:
             for grad in [t.grad for t in _tensors(spoiled) if t.grad is not None]:
                 assert not grad[~present[m]].any(), m
                 assert bool(grad.isfinite().all()), m
-        results.append((replace(out, auxiliary={}), gradients(fused)))
+        results.append((replace(out, auxiliary={}, auxiliary_maps={}), gradients(fused)))
     _assert_same_results(*results)
 
 
@@ -145,6 +148,7 @@ def _spoiled(out: EncoderOutput, present: Tensor, value: float) -> EncoderOutput
         mask=None if out.mask is None else valid(out.mask),
         taps={k: spoil(v) for k, v in out.taps.items()},
         tap_masks={k: valid(v) for k, v in out.tap_masks.items()},
+        map=None if out.map is None else spoil(out.map),
     )
 
 

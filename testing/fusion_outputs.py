@@ -18,9 +18,11 @@ def values_of(out: FusionOutput) -> dict[str, Tensor]:
         "candidate_present": out.candidate_present,
         "modality_weights": out.modality_weights,
         "choices": out.choices,
+        "map": out.map,
+        "candidate_maps": out.candidate_maps,
     }
     values = {k: v for k, v in named.items() if v is not None}
-    for field in ("auxiliary", "auxiliary_present", "losses", "readouts"):
+    for field in ("auxiliary", "auxiliary_present", "auxiliary_maps", "losses", "readouts"):
         values |= {f"{field}/{k}": v for k, v in getattr(out, field).items()}
     return values
 
@@ -29,6 +31,8 @@ def loss_of(out: FusionOutput, *, auxiliary: bool = True) -> Tensor:
     """Return a sum with fixed random weights over what heads read and what the fusion penalises."""
     read = [out.pooled, *([] if out.candidates is None else [out.candidates]), *out.losses.values()]
     read += [*out.readouts.values(), *(out.auxiliary.values() if auxiliary else ())]
+    read += [x for x in (out.map, out.candidate_maps) if x is not None]
+    read += out.auxiliary_maps.values() if auxiliary else ()
     generator = torch.Generator().manual_seed(0)
     terms = [(x.float() * torch.randn(x.shape, generator=generator)).sum() for x in read]
     return torch.stack(terms).sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from sennit.configurable import Configurable
 from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from sennit.registry import Registry
 from sennit.tasks import Task
+from sennit.tasks.model.decision_rule import decide
 
 C = TypeVar("C", bound=Configurable)
 
@@ -41,9 +43,14 @@ def check_config_round_trip(part: C, registry: Registry[Any]) -> C:
     return again
 
 
+def random_output(task: Task, target: Tensor) -> Tensor:
+    """Return an output of the task's head for targets ``[B, ...]``: ``[B, out_dim]``, or a map."""
+    return torch.randn(len(target), task.out_dim, *(target.shape[-2:] if task.dense else ()))
+
+
 def check_loss_is_per_sample(task: Task, target: Tensor) -> None:
     """Check for one loss a sample (or an entry of its target), each from its own output and target alone."""
-    output = torch.randn(len(target), task.out_dim)
+    output = random_output(task, target)
     losses = task.loss(output, target)
     assert losses.shape in (target.shape[:1], target.shape)
     assert losses.dtype == torch.float32
@@ -61,32 +68,34 @@ def check_loss_is_per_sample(task: Task, target: Tensor) -> None:
 def check_gradient_to_every_parameter_of_the_head(task: Task, target: Tensor) -> None:
     """Check that the loss moves every parameter of the head."""
     head = task.build_head(5)
-    torch.autograd.backward(task.loss(head(torch.randn(len(target), 5)), target).sum())
+    features = torch.randn(len(target), 5, *(target.shape[-2:] if task.dense else ()))
+    torch.autograd.backward(task.loss(head(features), target).sum())
     assert all(p.grad is not None and bool(p.grad.any()) for p in head.parameters())
 
 
 def check_one_candidate_decides_alone(task: Task, target: Tensor) -> None:
     """Check that with one candidate the loss under a decision rule is the task's own."""
-    output = torch.randn(len(target), 1, task.out_dim)
-    log_p = task.log_probabilities(output)
+    output = random_output(task, target)
+    log_p = task.log_probabilities(torch.randn(len(target), 1, task.out_dim))
     if log_p is None:
         return
     torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(log_p.shape[:-1]))
     present = torch.ones(len(target), 1, dtype=torch.bool)
     for rule in (MeanProbabilityRule(), MultiplicativeRule(beta=0.5)):
-        loss = task.expected_cost(rule.cost(log_p, present), target)
-        torch.testing.assert_close(loss, task.loss(output[:, 0], target))
+        _, cost = decide(task, rule, output.unsqueeze(1), present)
+        assert cost is not None
+        torch.testing.assert_close(task.expected_cost(cost, target), task.loss(output, target))
 
 
 def check_metrics_and_predictions(task: Task, target: Tensor) -> None:
-    """Check that metrics read labelled samples alone, and that each prediction is plain JSON."""
-    logits, labelled = torch.randn(len(target), task.out_dim), torch.ones(len(target), dtype=torch.bool)
+    """Check that metrics read labelled samples alone, and that each prediction is plain JSON or arrays."""
+    logits, labelled = random_output(task, target), torch.ones(len(target), dtype=torch.bool)
     metrics = task.metrics()
     task.update_metrics(metrics, logits, target, labelled)
     assert all(bool(v.isfinite().all()) for v in metrics.compute().values())
     answers = task.predict(logits)
     assert len(answers) == len(target)
-    assert json.dumps(answers)
+    assert json.dumps(answers, default=np.ndarray.tolist)
     half_labelled = task.metrics()
     rows = torch.arange(len(target)) < len(target) // 2
     spoiled = torch.where(rows.reshape(-1, *[1] * (target.dim() - 1)), target, torch.zeros_like(target) - 7)

@@ -19,17 +19,23 @@ STEPS = 6
 
 
 def make_encoders(modalities: Sequence[str] = MODALITIES, *, dropout: float = 0.0) -> dict[str, Encoder]:
-    """A vector, a sequence of two stages and an image of three, one for each layout of taps."""
+    """A vector, a sequence of two stages and an image of three, one for each layout of taps.
+
+    Beside them two images with maps, ``"colour"`` and ``"depth"``.
+    """
     make = {
         "table": lambda: create_encoder("mlp", 3, width=8, embed_dim=6, dropout=dropout),
         "series": lambda: create_encoder("tcn", 2, width=8, depth=2, dropout=dropout),
         "image": lambda: create_encoder("conv", 1, widths=(4, 6, 8)),
+        "colour": lambda: create_encoder("conv", 3, widths=(8, 8), pyramid="unet", map_width=6),
+        "depth": lambda: create_encoder("conv", 1, widths=(4, 8, 8), pyramid="fpn", map_width=4),
     }
     return {m: make[m]() for m in modalities}
 
 
 def make_inputs(size: int, modalities: Sequence[str] = MODALITIES) -> dict[str, Tensor]:
     shapes = {"table": (3,), "series": (STEPS, 2), "image": (1, 8, 8)}
+    shapes |= {"colour": (3, 8, 12), "depth": (1, 8, 12)}
     return {m: torch.randn(size, *shapes[m]) for m in modalities}
 
 

@@ -33,6 +33,7 @@ class DecisionFusion(ProjectedFusion):
         encoders: Encoder of each modality.
         rule: Rule of all tasks; or a class of learned rules, of which each task has one of its own.
         embed_dim: Size of each candidate.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``candidates [B, M, embed_dim]``, ``modality_weights [B, M]``.
@@ -46,9 +47,15 @@ class DecisionFusion(ProjectedFusion):
     """
 
     stage = "decision"
+    fuses_maps = True
 
     def __init__(
-        self, encoders: Mapping[str, FusionInput], *, rule: Rule | type[LearnedRule], embed_dim: int = 128
+        self,
+        encoders: Mapping[str, FusionInput],
+        *,
+        rule: Rule | type[LearnedRule],
+        embed_dim: int = 128,
+        resize_maps: bool = False,
     ) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
         self.candidates = len(encoders)
@@ -107,9 +114,16 @@ def _fusion_under(rule: type[Rule]) -> type[DecisionFusion]:
     shared = inspect.signature(DecisionFusion.__init__).parameters
     of_rule = [] if issubclass(rule, LearnedRule) else inspect.signature(rule).parameters.values()
 
-    def __init__(self: DecisionFusion, encoders: Any, *, embed_dim: int = 128, **options: Any) -> None:
+    def __init__(
+        self: DecisionFusion,
+        encoders: Any,
+        *,
+        embed_dim: int = 128,
+        resize_maps: bool = False,
+        **options: Any,
+    ) -> None:
         made = rule if issubclass(rule, LearnedRule) else rule(**options)
-        DecisionFusion.__init__(self, encoders, rule=made, embed_dim=embed_dim)
+        DecisionFusion.__init__(self, encoders, rule=made, embed_dim=embed_dim, resize_maps=resize_maps)
 
     parameters = [*(p for p in shared.values() if p.name != "rule"), *of_rule]
     setattr(__init__, "__signature__", inspect.Signature(parameters))  # noqa: B010

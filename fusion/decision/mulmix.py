@@ -43,6 +43,7 @@ class MulMix(DecisionFusion):
         max_candidates: Number of candidates at which the pruning stops; single modalities and the whole may
             be more.
         delta: Margin of `BoostedRule` (boosted MulMix); None for the plain rule.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``candidates [B, K, embed_dim]``, ``modality_weights [B, M]``.
@@ -73,9 +74,10 @@ class MulMix(DecisionFusion):
         mixtures: Sequence[Sequence[str]] | None = None,
         max_candidates: int = 16,
         delta: float | None = None,
+        resize_maps: bool = False,
     ) -> None:
         rule = MultiplicativeRule(beta=beta) if delta is None else BoostedRule(beta=beta, delta=delta)
-        super().__init__(encoders, rule=rule, embed_dim=embed_dim)
+        super().__init__(encoders, rule=rule, embed_dim=embed_dim, resize_maps=resize_maps)
         check_at_least(1, "fusion 'mulmix'", max_candidates=max_candidates)
         if mixtures is None:
             self.mixtures = pruned_subsets(self.modalities, max_candidates)

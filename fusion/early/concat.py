@@ -12,7 +12,10 @@ from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion._pooled_base import PooledFusion
+from sennit.fusion.early.conv_trunk import ConvTrunk
 from sennit.fusion.inputs import FusionInput
+from sennit.fusion.late.concat import LateConcat
+from sennit.fusion.locations import LocationFusion, location_inputs
 from sennit.fusion.types import FusionOutput
 
 
@@ -71,7 +74,8 @@ class EarlyConcat(ReducedConcat):
     """Concatenates the input levels of the encoders, reduces them linearly and runs one trunk.
 
     ``h = trunk(W [x_1; …; x_M] + b)`` with a residual MLP as trunk. It reads
-    `Encoder.input_level`, so the same encoders work with it and with any later fusion.
+    `Encoder.input_level`, so the same encoders work with it and with any later fusion. The map comes from the
+    images themselves, their channels side by side: see `ConvTrunk`.
     Source: feature-level fusion, Baltrušaitis et al. 2019, "Multimodal Machine Learning" (§5.1).
 
     Args:
@@ -79,9 +83,11 @@ class EarlyConcat(ReducedConcat):
         embed_dim: Width of the reduction, of the trunk and of the result.
         depth: Number of residual blocks in the trunk.
         dropout: Dropout rate in the trunk.
+        resize_maps: Whether to resize images of another size than the first modality's; they are refused
+            else.
 
     Shape:
-        ``pooled [B, embed_dim]``.
+        ``pooled [B, embed_dim]``; map ``[B, C, H/2, W/2]`` for images of ``[B, ..., H, W]``.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -93,6 +99,8 @@ class EarlyConcat(ReducedConcat):
         torch.Size([4, 32])
     """
 
+    fuses_maps = True
+
     def __init__(
         self,
         encoders: Mapping[str, FusionInput],
@@ -100,5 +108,10 @@ class EarlyConcat(ReducedConcat):
         embed_dim: int = 128,
         depth: int = 2,
         dropout: float = 0.1,
+        resize_maps: bool = False,
     ) -> None:
         super().__init__(encoders, embed_dim=embed_dim, depth=depth, dropout=dropout)
+
+    def build_map_fusion(self, encoders: Mapping[str, FusionInput], width: int, *, resize: bool) -> nn.Module:
+        joined = LocationFusion(LateConcat(location_inputs(encoders), embed_dim=width), resize=resize)
+        return ConvTrunk(joined, width, depth=max(1, self.__dict__["_arguments"]["depth"]))

@@ -24,13 +24,15 @@ class CentralNet(TappedFusion):
     m, pooled, and P a linear map to the central width (the paper's layers are equally wide). The
     model also puts a head and a loss on each unimodal embedding, for the paper's total loss
     ``L_C + Σ_m β_m L_m``; these heads serve training only. Encoders of unlike depth are aligned at their
-    deepest taps.
+    deepest taps. The fused map is another such network at every location, whose taps are the feature maps of
+    all stages, resized to the map, and the map itself.
     Source: Vielzeuf et al. 2018, "CentralNet: a Multilayer Approach for Multimodal Fusion" (eqs. 1-2).
 
     Args:
         encoders: Encoder of each modality, with at least one tap.
         embed_dim: Width of the central network.
         auxiliary_weight: Weight β of the unimodal losses; 1 as in the paper.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``pooled [B, embed_dim]``, ``auxiliary[m] [B, D_m]``.
@@ -50,16 +52,23 @@ class CentralNet(TappedFusion):
     """
 
     stage = "intermediate"
+    fuses_maps = True
 
     def __init__(
-        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, auxiliary_weight: float = 1.0
+        self,
+        encoders: Mapping[str, FusionInput],
+        *,
+        embed_dim: int = 128,
+        auxiliary_weight: float = 1.0,
+        resize_maps: bool = False,
     ) -> None:
         super().__init__(encoders)
         check_at_least(0, "fusion 'central_net'", auxiliary_weight=auxiliary_weight)
         self.embed_dim = embed_dim
         if auxiliary_weight > 0:
             self.auxiliary_info = {
-                m: AuxiliaryInfo(e.embed_dim, auxiliary_weight, (m,)) for m, e in encoders.items()
+                m: AuxiliaryInfo(e.embed_dim, auxiliary_weight, (m,), self.map_dim and e.map_dim)
+                for m, e in encoders.items()
             }
         depth, count = len(self.taps), len(encoders)
         self.project = nn.ModuleList(

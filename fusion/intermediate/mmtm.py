@@ -12,6 +12,8 @@ from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import register_fusion
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
+from sennit.fusion.late.concat import LateConcat
+from sennit.fusion.locations import LocationFusion, location_inputs
 from sennit.fusion.missing import MissingTokens
 from sennit.fusion.types import FusionOutput
 
@@ -61,13 +63,15 @@ class MMTM(PooledFusion):
 
     A `TransferUnit` follows each level that at least two encoders have, counted from the
     deepest; the final embeddings are concatenated and mapped linearly. It needs staged encoders.
-    The squeeze of a sequence averages over its valid steps.
+    The squeeze of a sequence averages over its valid steps. Maps, which the encoders make of their
+    recalibrated stages, are concatenated and mapped linearly at every location.
     Source: Joze et al. 2020, "MMTM: Multimodal Transfer Module for CNN Fusion" (eqs. 2-5).
 
     Args:
         encoders: Staged encoder of each modality.
         embed_dim: Size of the result.
         ratio: Reduction of the squeezed vector; 4 as in the paper.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``pooled [B, embed_dim]``.
@@ -87,9 +91,15 @@ class MMTM(PooledFusion):
 
     stage = "intermediate"
     needs = "stages"
+    fuses_maps = True
 
     def __init__(
-        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, ratio: float = 4.0
+        self,
+        encoders: Mapping[str, FusionInput],
+        *,
+        embed_dim: int = 128,
+        ratio: float = 4.0,
+        resize_maps: bool = False,
     ) -> None:
         super().__init__(encoders)
         if not ratio > 0:
@@ -106,6 +116,9 @@ class MMTM(PooledFusion):
             ]
         )
         self.project = nn.Linear(sum(self.dims), embed_dim)
+
+    def build_map_fusion(self, encoders: Mapping[str, FusionInput], width: int, *, resize: bool) -> nn.Module:
+        return LocationFusion(LateConcat(location_inputs(encoders), embed_dim=width), resize=resize)
 
     def exchange(
         self,

@@ -28,6 +28,7 @@ class ModalityAttention(ProjectedFusion):
     Args:
         encoders: Encoder of each modality.
         embed_dim: Size of the result, and of the query.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``pooled [B, embed_dim]``, ``modality_weights [B, M]``.
@@ -41,8 +42,11 @@ class ModalityAttention(ProjectedFusion):
     """
 
     stage = "late"
+    fuses_maps = True
 
-    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
+    def __init__(
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, resize_maps: bool = False
+    ) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
         # A single modality has all the weight: there would be nothing to learn.
         several = encoders.values() if len(encoders) > 1 else ()

@@ -24,6 +24,7 @@ class LateConcat(PooledFusion):
     Args:
         encoders: Encoder of each modality.
         embed_dim: Size of the result.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``pooled [B, embed_dim]``.
@@ -38,8 +39,11 @@ class LateConcat(PooledFusion):
     """
 
     stage = "late"
+    fuses_maps = True
 
-    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
+    def __init__(
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, resize_maps: bool = False
+    ) -> None:
         super().__init__(encoders)
         self.embed_dim = embed_dim
         self.project = nn.Linear(sum(self.dims), embed_dim)

@@ -27,6 +27,7 @@ class FiLM(PooledFusion):
         encoders: Encoder of each modality.
         embed_dim: Size of the result.
         modulated: Modality whose features are scaled and shifted; None for the first.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``pooled [B, embed_dim]``.
@@ -43,9 +44,15 @@ class FiLM(PooledFusion):
     """
 
     stage = "late"
+    fuses_maps = True
 
     def __init__(
-        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, modulated: str | None = None
+        self,
+        encoders: Mapping[str, FusionInput],
+        *,
+        embed_dim: int = 128,
+        modulated: str | None = None,
+        resize_maps: bool = False,
     ) -> None:
         super().__init__(encoders)
         self.embed_dim = embed_dim

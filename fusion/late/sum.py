@@ -26,6 +26,7 @@ class LateSum(ProjectedFusion):
     Args:
         encoders: Encoder of each modality.
         embed_dim: Size of the result.
+        resize_maps: Whether to resize maps of another size than the first modality's; they are refused else.
 
     Shape:
         ``pooled [B, embed_dim]``, ``modality_weights [B, M]``.
@@ -39,8 +40,11 @@ class LateSum(ProjectedFusion):
     """
 
     stage = "late"
+    fuses_maps = True
 
-    def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128) -> None:
+    def __init__(
+        self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 128, resize_maps: bool = False
+    ) -> None:
         super().__init__(encoders, embed_dim=embed_dim)
 
     def forward(

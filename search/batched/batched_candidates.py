@@ -21,7 +21,7 @@ from sennit.search.batched.candidate import (
 from sennit.search.batched.parameter_layout import tap_name
 from sennit.search.batched.plan import Group, Plan, make_plan
 from sennit.tasks.model.decision_rule import decide
-from sennit.tasks.model.losses import output_loss
+from sennit.tasks.model.terms import output_loss
 
 
 class BatchedCandidates:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sennit.modes import evaluating
-from sennit.tasks.model.losses import sample_losses
+from sennit.tasks.model.terms import sample_losses
 
 if TYPE_CHECKING:
     from sennit.data import Batch
@@ -31,7 +31,7 @@ def error_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tensor:
         batches: Labelled data, such as a loader.
 
     Returns:
-        ``[T, T]`` from 0 to 1, in the order of ``model.with_head``.
+        ``[T, T]`` from 0 to 1, in the order of ``model.answering``.
 
     Raises:
         ValueError: Two tasks have no sample with labels of both; `prediction_affinity` needs none.
@@ -45,7 +45,7 @@ def error_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tensor:
         i, j = (both == 0).nonzero()[0].tolist()
         raise ValueError(
             f"each two tasks should share labelled samples, to tell whether they find the same ones hard. "
-            f"Found none for '{model.with_head[i]}' and '{model.with_head[j]}'. Use `prediction_affinity`."
+            f"Found none for '{model.answering[i]}' and '{model.answering[j]}'. Use `prediction_affinity`."
         )
     return ((hard @ hard.T + easy @ easy.T) / both).float()
 
@@ -61,12 +61,12 @@ def prediction_affinity(model: MultiTaskModel, batches: Iterable[Batch]) -> Tens
         batches: Data, such as a loader.
 
     Returns:
-        ``[T, T]`` from 0 to 1, in the order of ``model.with_head``.
+        ``[T, T]`` from 0 to 1, in the order of ``model.answering``.
 
     Raises:
         ValueError: The outputs of the tasks differ in size.
     """
-    sizes = {name: model.tasks[name].out_dim for name in model.with_head}
+    sizes = {name: model.tasks[name].out_dim for name in model.answering}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"tasks should have outputs of one size. Found {sizes}.")
     (outputs,) = _read(model, batches, _outputs)
@@ -151,15 +151,15 @@ def _read(
 
 def _outputs(model: MultiTaskModel, batch: Batch) -> tuple[Tensor]:
     outputs = model(batch)
-    return (torch.stack([outputs[t].logits.flatten() for t in model.with_head]),)
+    return (torch.stack([outputs[t].logits.flatten() for t in model.answering]),)
 
 
 def _losses(model: MultiTaskModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the loss of each sample by each task, and whether it has a label ``[T, B]``."""
     features = model.features(batch)
-    outputs = model.decode(features, model.with_head)
+    outputs = model.decode(features, model.answering)
     losses, labelled = [], []
-    for name in model.with_head:
+    for name in model.answering:
         loss = torch.zeros(batch.batch_size, device=next(model.parameters()).device)
         has_label = torch.zeros_like(loss, dtype=torch.bool)
         if name in batch.targets:

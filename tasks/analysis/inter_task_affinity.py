@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from sennit.modes import evaluating
-from sennit.tasks.model.losses import active_tasks, unweighted_losses
+from sennit.tasks.model.active import active_tasks
+from sennit.tasks.model.losses import unweighted_losses
 from sennit.tasks.model.parts import model_parts
-from sennit.tasks.model.step import as_batches
+from sennit.tasks.model.prepare import as_batches, prepare
 
 if TYPE_CHECKING:
     from sennit.data import Batch
     from sennit.tasks.model.model import MultiTaskModel
-    from sennit.tasks.model.step import Batches
+    from sennit.tasks.model.prepare import Batches
 
 _OF_ONE_TASK = ("heads", "rules", "weighting")
 
@@ -77,7 +78,8 @@ def inter_task_affinity(model: MultiTaskModel, batches: Iterable[Batches], *, lr
     count = torch.zeros_like(total)
     with evaluating(model):
         for batch in batches:
-            effect, measured = _effect(model, [part.to(device) for part in as_batches(batch)], lr)
+            step = prepare(model, [part.to(device) for part in as_batches(batch)])
+            effect, measured = _effect(model, step.batches, lr)
             total += effect
             count += measured
     if not count.any():

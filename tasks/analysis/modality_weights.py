@@ -111,11 +111,11 @@ def _of_fusion(fused: FusedEncoder) -> _Explained:
 
 
 def _of_task(model: MultiTaskModel, task: str | None) -> _Explained:
-    if task is None and len(model.with_head) > 1:
-        raise ValueError(f"`task` should be one of {model.with_head}. Found None.")
-    name = model.with_head[0] if task is None else task
-    if name not in model.with_head:
-        raise unknown_name("task", name, model.with_head)
+    if task is None and len(model.answering) > 1:
+        raise ValueError(f"`task` should be one of {model.answering}. Found None.")
+    name = model.answering[0] if task is None else task
+    if name not in model.answering:
+        raise unknown_name("task", name, model.answering)
 
     def output(view: View) -> Tensor:
         answer = model.decode(model.features(view, (name,)), (name,))[name]

@@ -9,6 +9,7 @@ from sennit.tasks.balancing._base import (
 )
 from sennit.tasks.balancing.aligned_mtl import AlignedMTL
 from sennit.tasks.balancing.cagrad import CAGrad
+from sennit.tasks.balancing.debiasing import Debiasing
 from sennit.tasks.balancing.gradvac import GradVac
 from sennit.tasks.balancing.imtl_g import IMTLG
 from sennit.tasks.balancing.mgda import MGDA
@@ -22,6 +23,7 @@ __all__ = [
     "AlignedMTL",
     "Balancing",
     "CAGrad",
+    "Debiasing",
     "GradVac",
     "Level",
     "NashMTL",

@@ -26,15 +26,25 @@ class Balancing(Configurable, nn.Module):
         level: Gradients from which the Gramian is taken: ``"features"``, those at the boundary where the
             tasks part, at little cost; ``"parameters"``, those of the shared parameters, exactly.
 
+    Attributes:
+        includes: Tasks that are not ``weighted`` and that the balancing weighs all the same, such as the
+            adversaries of `Debiasing`.
+
     Raises:
         ValueError: An unknown level; close matches are named.
     """
+
+    includes: tuple[str, ...] = ()
 
     def __init__(self, *, level: Level = "features") -> None:
         super().__init__()
         if level not in LEVELS:
             raise unknown_name("level of the gradients", level, LEVELS)
         self.level = level
+
+    def sees(self, name: str, *, weighted: bool) -> bool:
+        """Return whether the balancing weighs a task's gradient."""
+        return weighted or name in self.includes
 
     def bind(self, tasks: Sequence[str]) -> None:
         """Make the state that the rule keeps for each task, when the learner is built."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from operator import and_
 
 import torch
 from torch import Tensor
@@ -16,7 +18,8 @@ from sennit.tasks.balancing.parameter_gramian import parameter_gramian
 from sennit.tasks.balancing.surrogate import leaves_of, with_gradients
 from sennit.tasks.balancing.unshared_parameters import unweighted
 from sennit.tasks.model.network import Network
-from sennit.tasks.model.step import Batches, StepLosses, step_losses
+from sennit.tasks.model.prepare import Batches
+from sennit.tasks.model.step import StepLosses, step_losses
 
 
 def balanced_loss(
@@ -60,7 +63,7 @@ def balanced_loss(
         ValueError: At the parameters, nothing that the tasks share learns.
     """
     check_boundary(balancing, model.sharing)
-    boundary = Boundary()
+    boundary = Boundary(model.readings.task_of)
     losses = step_losses(model, batch, boundary.detach)
     surrogate, parts = _balanced(model, balancing, losses, boundary, scale, diagnostics)
     return losses.total(surrogate, parts)
@@ -75,7 +78,11 @@ def _balanced(
     diagnostics: bool,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Turn the losses into a surrogate; return it with the weights and, if asked for, the diagnostics."""
-    total, tasks = losses.weighted, losses.active_tasks
+    seen = tuple(
+        balancing.sees(name, weighted=on) for name, on in zip(losses.tasks, losses.balanced, strict=True)
+    )
+    total, tasks = losses.weighted, list(compress(losses.tasks, map(and_, losses.active, seen)))
+    others = [task for task in losses.active_tasks if task not in tasks]
     at_boundary = {id(leaf) for leaf in boundary.leaves}
     above = [x for x in leaves_of(total) if id(x) not in at_boundary]  # of the heads and the weighting
     hooked = any(x._backward_hooks for x in above)
@@ -85,17 +92,27 @@ def _balanced(
         inputs = [*learning, losses.values] if diagnostics else learning
         seed = torch.full_like(total, scale)
         gradients = torch.autograd.grad(total, inputs, seed, retain_graph=hooked, allow_unused=True)
-        boundaries = boundary.gathered(gradients[: len(boundary.leaves)])
+        whole = boundary.gathered(gradients[: len(boundary.leaves)])
+        boundaries = [part for b in whole if (part := b.of(tasks)) is not None] if others else whole
         of_tasks = None
-        if balancing.level == "parameters":
+        gramian = total.new_zeros(len(tasks), len(tasks))
+        if not boundaries:
+            pass  # only others have anything to learn
+        elif balancing.level == "parameters":
             gramian, of_tasks = parameter_gramian(model, boundaries, tasks)
         else:
             gramian = feature_gramian(boundaries, tasks)
-        weights = _agreed(balancing, gramian / scale**2, losses.active)
-        if of_tasks is not None:
+        weights = gramian.diagonal()
+        if boundaries:
+            weights = _agreed(
+                balancing, _unscaled(gramian, losses, tasks) / scale**2, list(compress(losses.active, seen))
+            )
+        if of_tasks is not None and not others:
             shared = of_tasks.mixed(weights)
-        else:
-            shared = [(b.tensor, b.mixed(weights, tasks)) for b in boundaries if b.tensor.requires_grad]
+        else:  # those that the balancing does not see, such as adversaries, keep their gradients
+            all_weights = torch.cat([weights, weights.new_ones(len(others))])
+            of_all = [(b.tensor, b.mixed(all_weights, tasks + others)) for b in whole]
+            shared = [(x, g) for x, g in of_all if x.requires_grad]
         shared += unweighted(model, boundaries, tasks, weights)
     pairs = zip(learning, gradients[: len(learning)], strict=True)
     heads = [(x, g) for x, g in pairs if g is not None and id(x) not in at_boundary]
@@ -133,6 +150,15 @@ def feature_gramian(boundaries: Sequence[BoundaryGradients], tasks: list[str]) -
         gramian = gramian / dist.get_world_size() ** 2
         dist.all_reduce(gramian)
     return gramian
+
+
+def _unscaled(gramian: Tensor, losses: StepLosses, tasks: Sequence[str]) -> Tensor:
+    """Return the Gramian without the tasks' gradient scales, which apply behind the balancing."""
+    if losses.scales is None:
+        return gramian
+    scales = losses.scales[[losses.tasks.index(task) for task in tasks]]
+    scales = torch.where(scales > 0, scales, 1).to(gramian.dtype)
+    return gramian / torch.outer(scales, scales)
 
 
 def _agreed(balancing: Balancing, gramian: Tensor, active: Sequence[bool]) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from sennit.tasks.balancing._base import Balancing
+    from sennit.tasks.model.network import Network
     from sennit.tasks.model.outputs import Features
     from sennit.tasks.sharing import Sharing
 
@@ -26,6 +28,20 @@ def check_boundary(balancing: Balancing, sharing: Sharing) -> None:
         raise TypeError(
             f"balancing '{balancing.registry_name}' needs a tensor at which the tasks part, and sharing "
             f"'{sharing.registry_name}' has none. Use another sharing, such as 'hard'."
+        )
+
+
+def warn_of_places(balancing: Balancing, model: Network) -> None:
+    """Warn where tasks that read at different places would be compared by their gradients there.
+
+    Gradients at different tensors are orthogonal by construction.
+    """
+    elsewhere = [t for t in model.source_readers if model.tasks[t].weighted]
+    if balancing.level == "features" and elsewhere and len(model.readings.task_of) > 1:
+        warnings.warn(
+            f"balancing '{balancing.registry_name}' compares gradients at the fused features, and "
+            f"{elsewhere} read elsewhere: theirs count as orthogonal to the others. Use level='parameters'.",
+            stacklevel=3,
         )
 
 
@@ -48,6 +64,13 @@ class BoundaryGradients:
         """The gradients ``[T, ...]`` of the tasks that read the tensor."""
         return torch.stack(self.gradients)
 
+    def of(self, tasks: Collection[str]) -> BoundaryGradients | None:
+        """Return the same with the gradients of some tasks only; None where none of them reads the tensor."""
+        if all(task in tasks for task in self.tasks):
+            return self
+        kept = [(t, g) for t, g in zip(self.tasks, self.gradients, strict=True) if t in tasks]
+        return BoundaryGradients(self.tensor, [t for t, _ in kept], [g for _, g in kept]) if kept else None
+
     def mixed(self, weights: Tensor, tasks: list[str]) -> Tensor:
         """Return ``Σ_t w_t g_t``, with the weights of these tasks, in their order."""
         if self.tasks != tasks:
@@ -69,11 +92,15 @@ def weighted_sum(weights: Tensor, gradients: Tensor) -> Tensor:
 class Boundary:
     """The boundary tensors of a step, and the leaves that the tasks read in their place.
 
+    Args:
+        task_of: Task of each reading; a reading that is not named is a task.
+
     Attributes:
-        leaves: Detached copies of the boundary tensors, one for each task that reads one.
+        leaves: Detached copies of the boundary tensors, one for each reading.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, task_of: Mapping[str, str] | None = None) -> None:
+        self._task_of = task_of or {}
         self.leaves: list[Tensor] = []
         self._readers: list[tuple[str, int]] = []
         self._tensors: list[Tensor] = []
@@ -85,15 +112,18 @@ class Boundary:
         auxiliary = {
             t: {m: self._leaf(t, x) for m, x in vectors.items()} for t, vectors in features.auxiliary.items()
         }
-        return replace(features, by_task=by_task, auxiliary=auxiliary)
+        sources = {
+            t: {n: self._leaf(t, x) for n, x in of_task.items()} for t, of_task in features.sources.items()
+        }
+        return replace(features, by_task=by_task, auxiliary=auxiliary, sources=sources)
 
-    def _leaf(self, task: str, x: Tensor) -> Tensor:
+    def _leaf(self, reading: str, x: Tensor) -> Tensor:
         if id(x) not in self._position:
             self._position[id(x)] = len(self._tensors)
             self._tensors.append(x)
         leaf = x.detach().requires_grad_()
         self.leaves.append(leaf)
-        self._readers.append((task, self._position[id(x)]))
+        self._readers.append((self._task_of.get(reading, reading), self._position[id(x)]))
         return leaf
 
     def gathered(self, gradients: Sequence[Tensor | None]) -> list[BoundaryGradients]:

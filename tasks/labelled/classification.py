@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
+from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -23,15 +24,17 @@ _NO_CLASS = torch.iinfo(torch.long).min
 class Classification(Task):
     """One class of several; the loss is the cross-entropy.
 
+    The loss of a soft target, the probability of each class, is the mean of the classes' losses by it.
+
     Args:
         classes: Number of classes, or their names in the order of the labels.
         class_weights: Weight of each class's samples in the loss. The mean over samples is not
             divided by the weights, so give weights of mean 1 to keep the scale.
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7).
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`.
 
     Shape:
-        output ``[B, C]``, target ``[B]`` (class indices), loss ``[B]``.
+        output ``[B, C]``, target ``[B]`` (class indices) or ``[B, C]`` (probabilities), loss ``[B]``.
 
     Example:
         >>> task = Classification(["cat", "dog"])
@@ -48,9 +51,9 @@ class Classification(Task):
         *,
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
-        reads: tuple[str, ...] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(reads=reads)
+        super().__init__(**options)
         self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
         self.out_dim = len(self.classes)
         if self.out_dim < 2:
@@ -67,6 +70,8 @@ class Classification(Task):
         self.target = TargetSpec((), torch.long, classes=self.out_dim)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        if target.is_floating_point():
+            return self.expected_cost(-output.float().log_softmax(-1), target)
         try:
             loss = F.cross_entropy(
                 output.float(),
@@ -90,6 +95,8 @@ class Classification(Task):
         )
 
     def expected_cost(self, cost: Tensor, target: Tensor) -> Tensor:
+        if target.is_floating_point():
+            return self.mean_by_class(cost, cost.mean(-1, keepdim=True), target)
         try:
             loss = cost.gather(-1, target.unsqueeze(-1)).squeeze(-1)
         except RuntimeError:  # as above; the shapes are known to agree
@@ -97,6 +104,50 @@ class Classification(Task):
         if self.label_smoothing:
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * cost.mean(-1)
         return loss if self.class_weights is None else loss * self.class_weights[target]
+
+    def mean_by_class(self, cost: Tensor, smooth: Tensor, target: Tensor) -> Tensor:
+        """Return the mean of the classes' losses, by their probabilities in a soft target.
+
+        Args:
+            cost: Cost of each class if it were the label.
+            smooth: Mean cost of all classes, if each class were the label.
+            target: Probability of each class.
+
+        Shape:
+            cost and target ``[B, C]``, smooth ``[B, C]`` or ``[B, 1]``, result ``[B]``.
+        """
+        if self.label_smoothing:
+            cost = (1 - self.label_smoothing) * cost + self.label_smoothing * smooth
+        weights = target if self.class_weights is None else target * self.class_weights
+        return (cost * weights).sum(-1)
+
+    def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return ``KL(p_teacher ‖ p_student)`` of each sample."""
+        log_p, log_q = teacher.detach().float().log_softmax(-1), student.float().log_softmax(-1)
+        return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+    def soft_target(self, output: Tensor) -> Tensor:
+        """Return the probabilities ``[B, C]``."""
+        return self.scores(output.detach())
+
+    def pseudo_label(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the likeliest class and its probability."""
+        confidence, label = self.scores(output.detach()).max(-1)
+        return label, confidence
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the entropy of the class of each sample, in nats."""
+        log_p = output.float().log_softmax(-1)
+        return -(log_p.exp() * log_p).sum(-1)
+
+    def sharpen(self, target: Tensor, temperature: float) -> Tensor:
+        """Return ``p^{1/T} / Σ p^{1/T}`` of the probabilities ``[B, C]``."""
+        return (target.log() / temperature).softmax(-1)
+
+    def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+        """Return mixed probabilities ``[B, C]`` of class indices, or of probabilities."""
+        soft = [x if x.is_floating_point() else F.one_hot(x, self.out_dim).float() for x in (a, b)]
+        return super().mix(*soft, share)
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import MetricCollection

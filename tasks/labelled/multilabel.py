@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
+from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -27,7 +28,7 @@ class MultiLabel(Task):
         labels: Number of labels, or their names.
         auroc: Whether to add the area under the ROC curve to the metrics: the mean over the labels, each over
             the samples in which it is known. It stores all scores of an evaluation.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`.
 
     Shape:
         output ``[B, L]`` (under a decision fusion ``[B, L, 2]``), target ``[B, L]`` from 0 to 1, loss
@@ -41,15 +42,17 @@ class MultiLabel(Task):
     kind = "multilabel"
 
     def __init__(
-        self, labels: int | Sequence[str], *, auroc: bool = False, reads: tuple[str, ...] | None = None
+        self, labels: int | Sequence[str], *, auroc: bool = False, **options: Unpack[TaskOptions]
     ) -> None:
-        super().__init__(reads=reads)
+        super().__init__(**options)
         self.labels = [str(i) for i in range(labels)] if isinstance(labels, int) else list(labels)
         self.out_dim, self.auroc = len(self.labels), auroc
         self.target = TargetSpec((self.out_dim,), probability=True)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(output.float(), target.float(), reduction="none")
+        # Under a decision fusion an output holds both alternatives.
+        logits = output[..., 1] - output[..., 0] if output.dim() == 3 else output
+        return F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
 
     def log_probabilities(self, output: Tensor) -> Tensor:
         return F.logsigmoid(torch.stack([-output, output], -1).float())
@@ -57,6 +60,33 @@ class MultiLabel(Task):
     def expected_cost(self, cost: Tensor, target: Tensor) -> Tensor:
         # A target between 0 and 1 counts as in the binary cross-entropy: as a share of either.
         return torch.lerp(cost[..., 0], cost[..., 1], target.to(cost.dtype))
+
+    def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return the sum of the divergences of the labels, each between two Bernoulli distributions."""
+        log_p = self._log_probabilities_of(teacher.detach())
+        log_q = self._log_probabilities_of(student)
+        return (log_p.exp() * (log_p - log_q)).sum((-2, -1))
+
+    def _log_probabilities_of(self, output: Tensor) -> Tensor:
+        return output.float().log_softmax(-1) if output.dim() == 3 else self.log_probabilities(output)
+
+    def soft_target(self, output: Tensor) -> Tensor:
+        """Return the probability of each label ``[B, L]``."""
+        return self.scores(output.detach())
+
+    def pseudo_label(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the likelier value of each label, and the probability of the least certain one."""
+        p = self.scores(output.detach())
+        return (p > 0.5).float(), torch.maximum(p, 1 - p).amin(-1)
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the sum of the entropies of the labels of each sample, in nats."""
+        log_p = self._log_probabilities_of(output)
+        return -(log_p.exp() * log_p).sum((-2, -1))
+
+    def sharpen(self, target: Tensor, temperature: float) -> Tensor:
+        """Return ``p^{1/T} / (p^{1/T} + (1 − p)^{1/T})`` of each label's probability ``[B, L]``."""
+        return (target.logit() / temperature).sigmoid()
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import Metric, MetricCollection

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from torch import Tensor
 
 from sennit.data.target_spec import TargetSpec
 from sennit.tasks._base import Task, register_task
+from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -26,7 +27,7 @@ class Regression(Task):
         sparse: Whether most values of a sample are unknown, as with hundreds of assays. The metrics are then
             means over the outputs, each over the samples in which it is known; otherwise only wholly
             labelled samples count.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`.
 
     Shape:
         output ``[B, size]``, target ``[B, size]``, loss ``[B, size]``.
@@ -40,13 +41,21 @@ class Regression(Task):
     kind = "regression"
     gaussian = True
 
-    def __init__(self, size: int = 1, *, sparse: bool = False, reads: tuple[str, ...] | None = None) -> None:
-        super().__init__(reads=reads)
+    def __init__(self, size: int = 1, *, sparse: bool = False, **options: Unpack[TaskOptions]) -> None:
+        super().__init__(**options)
         self.out_dim, self.sparse = size, sparse
         self.target = TargetSpec((size,))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         return (output.float() - target.float()).square()
+
+    def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return the squared error of each sample, averaged over its numbers."""
+        return (student.float() - teacher.detach().float()).square().mean(-1)
+
+    def soft_target(self, output: Tensor) -> Tensor:
+        """Return the numbers themselves."""
+        return output.detach().float()
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import MeanAbsoluteError, MetricCollection

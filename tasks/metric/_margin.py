@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.labelled.classification import Classification
 
 
@@ -49,9 +51,9 @@ class MarginSoftmax(Classification):
         margin: float,
         scale: float,
         warmup_epochs: int,
-        reads: tuple[str, ...] | None,
+        **options: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(classes, reads=reads)
+        super().__init__(classes, **options)
         if not 0 < scale < math.inf:
             raise ValueError(f"`scale` should be more than 0. Found {scale}.")
         if warmup_epochs < 0:
@@ -72,11 +74,14 @@ class MarginSoftmax(Classification):
         """Return the reduced cosine of the true class.
 
         Shape:
-            cosine ``[B, 1]``, margin a scalar, result ``[B, 1]``.
+            cosine ``[B, 1]`` (or ``[B, C]``, each as if it were that of the true class), margin a scalar,
+            result as the cosine.
         """
         raise NotImplementedError
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        if target.is_floating_point():
+            return self._soft_loss(output.float(), target)
         cosines, column = output.float(), target.unsqueeze(-1)
         try:
             true = cosines.gather(-1, column)
@@ -85,9 +90,28 @@ class MarginSoftmax(Classification):
         true = self.with_margin(true, self.current_margin.float())
         return super().loss(self.scale * cosines.scatter(-1, column, true), target)
 
+    def _soft_loss(self, cosines: Tensor, target: Tensor) -> Tensor:
+        """Return the mean of the classes' losses, each with the margin at that class."""
+        x = self.scale * cosines
+        reduced = self.scale * self.with_margin(cosines, self.current_margin.float())
+        none = x.new_full((*x.shape[:-1], 1), -torch.inf)
+        before = torch.cat([none, x[..., :-1].logcumsumexp(-1)], -1)
+        after = torch.cat([x[..., 1:].flip(-1).logcumsumexp(-1).flip(-1), none], -1)
+        total = before.logaddexp(after).logaddexp(reduced)  # of each class with the margin at it
+        mean = (x.sum(-1, keepdim=True) - x + reduced) / x.shape[-1]
+        return self.mean_by_class(total - reduced, total - mean, target)
+
     def log_probabilities(self, output: Tensor) -> None:  # type: ignore[override]
         """Return None: rules over probabilities have no margin, so the candidates' cosines are averaged."""
 
     def scores(self, logits: Tensor) -> Tensor:
         """Return probabilities, without a margin, since the true class is unknown."""
         return super().scores(self.scale * logits.float())
+
+    def divergence(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return the divergence of the probabilities without a margin."""
+        return super().divergence(self.scale * teacher.float(), self.scale * student.float())
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the entropy of the probabilities without a margin."""
+        return super().entropy(self.scale * output.float())

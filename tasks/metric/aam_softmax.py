@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from sennit.tasks._base import register_task
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.metric._margin import MarginSoftmax
 
 _TINY = 2.0**-23
@@ -32,10 +34,11 @@ class AAMSoftmax(MarginSoftmax):
         margin: Margin m in radians.
         scale: Factor s on the cosines.
         warmup_epochs: Number of epochs in which the margin rises linearly from 0.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`.
 
     Shape:
-        output ``[B, C]`` (cosines), target ``[B]`` (class indices), loss ``[B]``.
+        output ``[B, C]`` (cosines), target ``[B]`` (class indices) or ``[B, C]`` (probabilities: the mean of
+        the classes' losses), loss ``[B]``.
 
     Units:
         ``margin`` in radians.
@@ -60,14 +63,14 @@ class AAMSoftmax(MarginSoftmax):
         margin: float = 0.2,
         scale: float = 30.0,
         warmup_epochs: int = 0,
-        reads: tuple[str, ...] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
         if not 0 <= margin <= math.pi / 2:
             raise ValueError(
                 f"`margin` should be from 0 to π/2 radians. Found {margin}. Is it in degrees? "
                 f"Try `math.radians({margin:g})`."
             )
-        super().__init__(classes, margin=margin, scale=scale, warmup_epochs=warmup_epochs, reads=reads)
+        super().__init__(classes, margin=margin, scale=scale, warmup_epochs=warmup_epochs, **options)
 
     def with_margin(self, cosine: Tensor, margin: Tensor) -> Tensor:
         # Not the angle itself, whose gradient is infinite at 0 and 180 degrees.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor
 
 from sennit.tasks._base import register_task
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.metric._margin import MarginSoftmax
 
 
@@ -25,10 +27,11 @@ class AMSoftmax(MarginSoftmax):
         margin: Margin m, on the scale of a cosine.
         scale: Factor s on the cosines.
         warmup_epochs: Number of epochs in which the margin rises linearly from 0.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`.
 
     Shape:
-        output ``[B, C]`` (cosines), target ``[B]`` (class indices), loss ``[B]``.
+        output ``[B, C]`` (cosines), target ``[B]`` (class indices) or ``[B, C]`` (probabilities: the mean of
+        the classes' losses), loss ``[B]``.
 
     Raises:
         ValueError: The margin is not from 0 to less than 2, the scale is not above 0, ``warmup_epochs`` is
@@ -49,11 +52,11 @@ class AMSoftmax(MarginSoftmax):
         margin: float = 0.2,
         scale: float = 30.0,
         warmup_epochs: int = 0,
-        reads: tuple[str, ...] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
         if not 0 <= margin < 2:
             raise ValueError(f"`margin` should be from 0 to less than 2, as cosines are. Found {margin}.")
-        super().__init__(classes, margin=margin, scale=scale, warmup_epochs=warmup_epochs, reads=reads)
+        super().__init__(classes, margin=margin, scale=scale, warmup_epochs=warmup_epochs, **options)
 
     def with_margin(self, cosine: Tensor, margin: Tensor) -> Tensor:
         return cosine - margin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from sennit.data.target_spec import TargetSpec
 from sennit.extras import require
 from sennit.tasks._base import Task, register_task
+from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.metrics.nearest import nearest_is_of_class
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Triplet(Task):
     Args:
         size: Size of the embedding.
         margin: Margin m, on the scale of squared distances, which are from 0 to 4.
-        reads: Modalities that the task may read; None for all.
+        options: Options of every task; see `Task`.
 
     Shape:
         output ``[B, size]``, target ``[B]`` (class indices), loss ``[B]``.
@@ -52,8 +53,8 @@ class Triplet(Task):
     kind = "triplet"
     batchwise = True
 
-    def __init__(self, size: int = 128, *, margin: float = 0.2, reads: tuple[str, ...] | None = None) -> None:
-        super().__init__(reads=reads)
+    def __init__(self, size: int = 128, *, margin: float = 0.2, **options: Unpack[TaskOptions]) -> None:
+        super().__init__(**options)
         if size < 1:
             raise ValueError(f"`size` should be 1 or more. Found {size}.")
         if not 0 < margin < math.inf:

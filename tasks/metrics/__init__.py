@@ -1,4 +1,4 @@
-"""Evaluation of a model, and metrics that torchmetrics lacks: means by label, retrieval, R² in float64."""
+"""Evaluation of a model, and metrics that torchmetrics lacks: by label, retrieval, R², those of maps."""
 
 from typing import TYPE_CHECKING
 
@@ -9,13 +9,19 @@ from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.metrics.nearest import nearest_is_of_class
 
 if TYPE_CHECKING:
+    from sennit.tasks.metrics.angles import AngleFigure
     from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, mean_by_label, r2, roc_auc
+    from sennit.tasks.metrics.confusion import ConfusionFigure, mean_iou, pixel_accuracy
+    from sennit.tasks.metrics.depth_errors import DepthFigure
     from sennit.tasks.metrics.explained_variance import R2
     from sennit.tasks.metrics.recall import RecallAt1
 
 __all__ = [
     "R2",
+    "AngleFigure",
     "Answers",
+    "ConfusionFigure",
+    "DepthFigure",
     "Evaluation",
     "Evaluator",
     "MeanByLabel",
@@ -23,14 +29,20 @@ __all__ = [
     "evaluate",
     "mean_absolute_error",
     "mean_by_label",
+    "mean_iou",
     "nearest_is_of_class",
+    "pixel_accuracy",
     "r2",
     "roc_auc",
 ]
 
 # torchmetrics and scikit-learn are slow to import: they come with the first metric.
 _BY_LABEL = ("MeanByLabel", "mean_absolute_error", "mean_by_label", "r2", "roc_auc")
+_OF_CONFUSION = ("ConfusionFigure", "mean_iou", "pixel_accuracy")
 _LAZY = {
+    "AngleFigure": "sennit.tasks.metrics.angles",
+    "DepthFigure": "sennit.tasks.metrics.depth_errors",
+    **dict.fromkeys(_OF_CONFUSION, "sennit.tasks.metrics.confusion"),
     "R2": "sennit.tasks.metrics.explained_variance",
     "RecallAt1": "sennit.tasks.metrics.recall",
     **dict.fromkeys(_BY_LABEL, "sennit.tasks.metrics.by_label"),

@@ -46,7 +46,7 @@ class Evaluator:
         across_ranks: bool = False,
     ) -> None:
         self.model, self.keeps_answers, self.across_ranks = model, answers, across_ranks
-        self.tasks = {name: model.tasks[name] for name in model.with_head if _has_labels(model.tasks[name])}
+        self.tasks = {name: model.tasks[name] for name in model.answering if _has_labels(model.tasks[name])}
         for name in metrics or {}:
             if name not in self.tasks:
                 raise unknown_name("task in `metrics`", name, self.tasks)
@@ -60,12 +60,12 @@ class Evaluator:
     def update(self, batch: Batch) -> None:
         """Run the model on a batch, which is on the model's device, and take its outputs in."""
         outputs = self.model(batch)
-        index = None if self.across_ranks else batch.index
-        self._index.append(None if index is None else index.cpu())
+        index = None if self.across_ranks or batch.index is None else batch.index.cpu()
+        self._index.append(None if index is None or bool((index < 0).any()) else index)
         self._samples += batch.batch_size
         for name, task in self.tasks.items():
             logits = outputs[name].logits
-            tensors = [logits, *_labels(task, name, batch), self._readable(name, batch)]
+            tensors = [logits, *_labels(task, name, batch, logits), self._readable(name, batch)]
             if self.across_ranks:  # ranks exchange outputs: the states of metrics may differ in kind
                 tensors = of_all_ranks(*tensors)
             logits, targets, labelled, readable = tensors
@@ -126,15 +126,13 @@ def _has_labels(task: Task) -> bool:
     return task.target is not None
 
 
-def _labels(task: Task, name: str, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return a task's targets, and which of their entries are labels; none in a batch without targets."""
-    if name in batch.targets:
+def _labels(task: Task, name: str, batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a task's targets, and which of their entries are labels; none in a batch without a label."""
+    if name in batch.targets and name not in batch.unlabelled:
         targets, labelled = batch.targets[name], batch.labelled[name]
         whole = labelled.reshape(*labelled.shape, *[1] * (targets.dim() - labelled.dim()))
         return targets, whole.expand(targets.shape)
-    assert task.target is not None
-    shape = (batch.batch_size, *task.target.shape)
-    targets = torch.zeros(shape, dtype=task.target.dtype, device=_device(batch))
+    targets = task.blank_target(logits)
     return targets, torch.zeros_like(targets, dtype=torch.bool)
 
 

@@ -7,28 +7,68 @@ from collections.abc import Mapping
 from sennit.fusion import FusedEncoder
 from sennit.registry import unknown_name
 from sennit.tasks._base import Task
+from sennit.tasks.model.readings import trunk_of
 from sennit.tasks.sharing import Sharing
+from sennit.tasks.weighting import Weighting
 
 
-def check_tasks(tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharing) -> None:
-    """Refuse tasks that the encoders, the fusion or the sharing cannot serve.
+def check_tasks(
+    tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharing, weighting: Weighting
+) -> None:
+    """Refuse tasks that the encoders, the fusion, the sharing or the weighting cannot serve.
 
     Raises:
-        TypeError: A task cannot use another's head, or fusion and sharing mix what it must not read.
+        TypeError: A task cannot use another's head or trunk, would train encoders that no answer reads, or
+            fusion and sharing mix what it must not read, or the weighting undoes its gradient scale.
         ValueError: No task has a head, or a task names an unknown modality or task.
     """
-    if not any(task.of is None for task in tasks.values()):
+    if not any(task.has_head for task in tasks.values()):
         raise ValueError("a model needs at least one task with a head. Found none.")
+    if not any(task.weighted for task in tasks.values()):
+        raise ValueError("a model needs at least one task that is `weighted`. Found none.")
+    replacing = [name for name, task in tasks.items() if task.replaces]
+    if len(replacing) > 1:
+        raise TypeError(f"one task at most may replace the batches of a step. Found {replacing}.")
     for name, task in tasks.items():
         for modality in task.reads or ():
             if modality not in fused.modalities:
                 raise unknown_name(f"modality that task '{name}' reads", modality, fused.modalities)
-        if task.of is not None:
-            if task.of not in tasks:
-                raise unknown_name(f"task that '{name}' is of", task.of, tasks)
-            task.check(tasks[task.of])
+        for lender in task.lenders:
+            _check_other(name, lender, "task that '{}' is of", tasks)
+            task.check(lender, tasks[lender])
+        _check_trunk(name, task, tasks, sharing)
         if task.reads is not None and sharing.exchanges and fused.fusion.exchanges:
             raise TypeError(
                 f"task '{name}' reads {task.reads} alone, but fusion '{fused.fusion.registry_name}' with "
                 f"sharing '{sharing.registry_name}' mixes all modalities. Choose another fusion or sharing."
             )
+        if task.gradient_scale != 1 and not weighting.keeps_gradient_scale:
+            raise TypeError(
+                f"task '{name}' has a `gradient_scale`, which weighting '{weighting.registry_name}' would "
+                f"undo, as it makes gradients alike. Choose another weighting, or `weighted=False`."
+            )
+
+
+def _check_trunk(name: str, task: Task, tasks: Mapping[str, Task], sharing: Sharing) -> None:
+    """Refuse a task that reads through another that has no trunk, or whose own trunk serves no answer."""
+    trunk = trunk_of(name, task)
+    if trunk != name:
+        _check_other(name, trunk, "task through which '{}' reads", tasks)
+        if not tasks[trunk].reads_fused or trunk_of(trunk, tasks[trunk]) != trunk:
+            raise TypeError(
+                f"task '{name}' cannot read through '{trunk}', which does not read the fused vector itself."
+            )
+        return
+    if task.has_head and not task.answers and sharing.per_task_encoders and not sharing.exchanges:
+        answering = next((other for other, t in tasks.items() if t.answers), "")
+        raise TypeError(
+            f"task '{name}' would train encoders of its own, which no answer reads, under sharing "
+            f"'{sharing.registry_name}'. Name the task that it should help, such as through={answering!r}, "
+            f"or choose another sharing."
+        )
+
+
+def _check_other(name: str, other: str, kind: str, tasks: Mapping[str, Task]) -> None:
+    headed = [t for t, task in tasks.items() if task.has_head]
+    if other not in headed:
+        raise unknown_name(kind.format(name), other, headed)

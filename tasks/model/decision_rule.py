@@ -30,9 +30,25 @@ def decide(
 
     A task without alternatives takes the mean of the present candidates' outputs, and has no cost.
 
+    A dense task decides at each place.
+
     Shape:
-        candidates ``[B, K, out_dim]``, present ``[B, K]``.
+        candidates ``[B, K, out_dim]``, or ``[B, K, out_dim, H, W]`` of a dense task; present ``[B, K]``.
+        Logits as the candidates without K, cost with the alternatives last: ``[B, H, W, out_dim]``.
     """
+    if not task.dense:
+        return _decide(task, rule, candidates, present)
+    height, width = candidates.shape[-2:]
+    rows = candidates.permute(0, 3, 4, 1, 2).flatten(0, 2)
+    present = present[:, None].expand(-1, height * width, -1).flatten(0, 1)
+    logits, cost = _decide(task, rule, rows, present)
+    logits = logits.unflatten(0, (-1, height, width)).movedim(-1, 1)
+    return logits, None if cost is None else cost.unflatten(0, (-1, height, width))
+
+
+def _decide(
+    task: Task, rule: Rule | None, candidates: Tensor, present: Tensor
+) -> tuple[Tensor, Tensor | None]:
     log_p = task.log_probabilities(candidates)
     if log_p is None or rule is None:
         share = present.to(candidates.dtype) / present.sum(1, keepdim=True)

@@ -9,18 +9,26 @@ from torch import nn
 from sennit.fusion.types import AuxiliaryInfo
 from sennit.named_modules import NamedModules
 from sennit.tasks._base import Task
+from sennit.tasks.model.sources import SourceReader
+
+_NONE: Mapping[str, SourceReader] = {}
 
 
-def build_heads(tasks: Mapping[str, Task], in_dim: int, candidates: int) -> dict[str, nn.ModuleList]:
+def build_heads(
+    tasks: Mapping[str, Task], in_dim: int, candidates: int, sources: Mapping[str, SourceReader] = _NONE
+) -> dict[str, nn.ModuleList]:
     """Make the heads of each task.
 
     Args:
         tasks: Tasks that have heads of their own.
         in_dim: Size of the features.
         candidates: Number of candidates of the fusion; 1 unless it is a decision fusion.
+        sources: Readers of the tasks whose heads read elsewhere; such a task has one head.
     """
     return {
-        name: nn.ModuleList([task.build_head(in_dim) for _ in range(candidates)])
+        name: nn.ModuleList([task.build_source_head(sources[name].dims)])
+        if name in sources
+        else nn.ModuleList([task.build_head(in_dim) for _ in range(candidates)])
         for name, task in tasks.items()
     }
 

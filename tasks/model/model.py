@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sennit.data import View
 from sennit.tasks.model.network import Network
-from sennit.tasks.model.step import Batches, step_losses
+from sennit.tasks.model.prepare import Batches
+from sennit.tasks.model.step import step_losses
 
 
 class MultiTaskModel(Network):

@@ -17,19 +17,24 @@ class Features:
 
     Attributes:
         view: Inputs after modality dropout.
-        by_task: Features of each task. Tasks that see the same modalities through the same trunk share one
-            tensor.
-        fused: Fusion output of each task.
-        auxiliary: The fusion's auxiliary vectors, by task and name.
+        by_task: Features of each reading (see `Readings`; that of a task's own head has the task's name)
+            whose head reads the fused vector. Those that see the same modalities through the same trunk share
+            one tensor.
+        fused: Fusion output of each reading.
+        auxiliary: The fusion's auxiliary vectors, by reading and name.
+        sources: Features of the other readings, by reading and source.
+        source_masks: Masks of those of them that have a time axis with padding.
 
     Shape:
-        by_task ``[B, D]`` each; ``[B, K, D]`` under a decision fusion.
+        by_task ``[B, D]`` each; ``[B, K, D]`` under a decision fusion; sources as `FeatureSource` says.
     """
 
     view: View
     by_task: Mapping[str, Tensor]
     fused: Mapping[str, FusionOutput]
     auxiliary: Mapping[str, Mapping[str, Tensor]]
+    sources: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    source_masks: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

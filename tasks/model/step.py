@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import torch
 from torch import Tensor
 
-from sennit.data import Batch
 from sennit.fusion.types import total_penalty
-from sennit.tasks.model.losses import Views, active_tasks, task_losses, training_features
+from sennit.ramp import value_at
+from sennit.tasks.model.active import active_tasks
+from sennit.tasks.model.gradient_scale import scale_gradient
+from sennit.tasks.model.losses import task_losses, training_features
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.outputs import Features
-
-Batches = Batch | Mapping[str, Batch] | Sequence[Batch]
+from sennit.tasks.model.prepare import Batches, prepare
+from sennit.tasks.model.terms import Views
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,10 @@ class StepLosses:
     Attributes:
         tasks: Names of all tasks.
         active: Flag of each task: whether the step has a label (or views) for it.
+        balanced: Flag of each task: whether the weighting and the balancing see it.
+        scales: Factor on the gradient of each task, behind the weighting; None where all are 1.
         values: Loss of each task; zero for an inactive one.
-        weighted: The losses as one, by the model's weighting.
+        weighted: The losses as one: by the model's weighting, with those that it does not see added.
         penalty: Sum of the penalties of the fusion and the sharing; None where there are none.
 
     Shape:
@@ -38,6 +43,8 @@ class StepLosses:
 
     tasks: tuple[str, ...]
     active: tuple[bool, ...]
+    balanced: tuple[bool, ...]
+    scales: Tensor | None
     values: Tensor
     weighted: Tensor
     penalty: Tensor | None
@@ -45,7 +52,7 @@ class StepLosses:
     @property
     def active_tasks(self) -> list[str]:
         """Names of the active tasks."""
-        return [task for task, on in zip(self.tasks, self.active, strict=True) if on]
+        return list(compress(self.tasks, self.active))
 
     def total(
         self, loss: Tensor, diagnostics: Mapping[str, Tensor] | None = None
@@ -92,31 +99,63 @@ def step_losses(
     Raises:
         ValueError: No task has anything to learn from the batch.
     """
-    batches = as_batches(batch)
+    prepared = prepare(network, batch)
+    batches = prepared.batches
     active = active_tasks(network, batches)
     features = [training_features(network, b, active) for b in batches]
     read = features if detach is None else [{v: detach(f) for v, f in views.items()} for views in features]
-    values = task_losses(network, batches, read, active)
-    weighted: Tensor = network.weighting(values, active)
-    if network.weighting.reads_boundary and network.training and torch.is_grad_enabled():
-        network.weighting.at_boundary(values, active, _read_by_each(network, read))
-    return StepLosses(network.tasks.names, active, values, weighted, _penalty(network, features))
+    values = task_losses(network, batches, read, active, prepared.teacher)
+    scales = _scales(network, values)
+    scaled = values if scales is None else scale_gradient(values, scales)
+    chosen = network.weighted
+    if all(chosen):
+        weighted: Tensor = network.weighting(scaled, active)
+    else:
+        weighted = chosen_of(scaled, [not on for on in chosen]).sum()
+        on = tuple(compress(active, chosen))
+        if any(on):
+            weighted = weighted + network.weighting(chosen_of(scaled, chosen), on)
+    reads_boundary = network.weighting.reads_boundary and any(compress(active, chosen))
+    if reads_boundary and network.training and torch.is_grad_enabled():
+        of_each = list(compress(_read_by_each(network, read), chosen))
+        network.weighting.at_boundary(chosen_of(values, chosen), tuple(compress(active, chosen)), of_each)
+    return StepLosses(
+        tasks=network.tasks.names,
+        active=active,
+        balanced=chosen,
+        scales=scales,
+        values=values,
+        weighted=weighted,
+        penalty=_penalty(network, features),
+    )
 
 
-def as_batches(batch: Batches) -> list[Batch]:
-    """Return one batch, several by loader, or several in a sequence as a list."""
-    if isinstance(batch, Batch):
-        return [batch]
-    return list(batch.values() if isinstance(batch, Mapping) else batch)
+def chosen_of(values: Tensor, chosen: Sequence[bool]) -> Tensor:
+    """Return the values ``[K]`` of the chosen tasks; all of them as they are."""
+    return values if all(chosen) else torch.stack(list(compress(values.unbind(), chosen)))
+
+
+def _scales(network: Network, values: Tensor) -> Tensor | None:
+    """Return the factor on the gradient of each task at this position of the training."""
+    scales = [value_at(task.gradient_scale, network.progress) for task in network.tasks_by_name.values()]
+    return None if all(scale == 1 for scale in scales) else values.new_tensor(scales)
 
 
 def _read_by_each(network: Network, features: Sequence[Views]) -> list[list[Tensor]]:
     """Return all tensors that the heads of each task read."""
     seen = [f for views in features for f in views.values()]
     return [
-        [f.by_task[t] for f in seen if t in f.by_task]
-        + [x for f in seen for x in f.auxiliary.get(t, {}).values()]
-        for t in network.views
+        [
+            x
+            for reading in network.readings.of_task[task]
+            for f in seen
+            for x in (
+                *((f.by_task[reading],) if reading in f.by_task else ()),
+                *f.auxiliary.get(reading, {}).values(),
+                *f.sources.get(reading, {}).values(),
+            )
+        ]
+        for task in network.views
     ]
 
 
@@ -128,7 +167,8 @@ def _penalty(network: Network, features: Sequence[Views]) -> Tensor | None:
     penalty = total_penalty(list(outputs.values())) if outputs else None
     if not network.penalized:
         return penalty
-    by_head = [{network.head_of[t]: x for t, x in f.by_task.items()} for f in seen]
+    trunk_of = network.readings.trunk_of
+    by_head = [{trunk_of[r]: x for r, x in f.by_task.items()} for f in seen]
     of_sharing = network.sharing.penalty_of(by_head)
     if penalty is None:
         return of_sharing

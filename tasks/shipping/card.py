@@ -73,12 +73,12 @@ def model_card(
     }
     sections = [
         f"---\n{data.to_yaml()}\n---\n\n{_MARK}",
-        "# " + " + ".join(map(_cell, leaves)) + " → " + ", ".join(map(_cell, model.with_head)),
+        "# " + " + ".join(map(_cell, leaves)) + " → " + ", ".join(map(_cell, model.answering)),
         "A multi-modal, multi-task model, made with Sennit.",
         "## Reads",
         _table(("modality", "encoder", "a raw value", "transforms"), _inputs(model, leaves)),
         "## Predicts",
-        _table(("task", "kind", "answers", "reads"), [_task(n, model.tasks[n]) for n in model.with_head]),
+        _table(("task", "kind", "answers", "reads"), [_task(n, model.tasks[n]) for n in model.answering]),
         "## Parts",
         _table(("part", "value"), list(parts.items())),
         "## Use",

@@ -118,7 +118,7 @@ def check_monitor(
             f"steps={steps}. Pass `epochs`."
         )
     prefixes = [f"val/{name}" for name in validation] if isinstance(validation, Mapping) else ["val"]
-    metrics = [f"{task}/{key}" for task in model.with_head for key in _metrics_of(model, task)]
+    metrics = [f"{task}/{key}" for task in model.answering for key in _metrics_of(model, task)]
     values = [f"{prefix}/{metric}" for prefix in prefixes for metric in metrics]
     if monitor not in values:
         raise unknown_name("value to monitor", monitor, values)

@@ -30,8 +30,8 @@ def grow(model: MultiTaskModel, affinity: Tensor, *, branch_cost: float = 0.1) -
 
     Args:
         model: Model with sharing ``adaptive``.
-        affinity: Affinity of the tasks ``[T, T]``, from 0 to 1, in the order of ``model.with_head``, such as
-            that of `error_affinity`.
+        affinity: Affinity of the tasks ``[T, T]``, from 0 to 1, in the order of
+            ``model.readings.owners``, such as that of `error_affinity`.
         branch_cost: Cost of another branch, as a share of the cost of keeping entirely unlike tasks
             together.
 
@@ -50,7 +50,7 @@ def grow(model: MultiTaskModel, affinity: Tensor, *, branch_cost: float = 0.1) -
         [[['a', 'b'], ['c']]]
     """
     sharing = _adaptive(model)
-    size = len(model.with_head)
+    size = len(model.readings.owners)
     if affinity.shape != (size, size) or not bool(((affinity >= 0) & (affinity <= 1)).all()):
         raise ValueError(
             f"`affinity` should have shape {(size, size)} and values from 0 to 1. Found "
@@ -59,7 +59,7 @@ def grow(model: MultiTaskModel, affinity: Tensor, *, branch_cost: float = 0.1) -
     children = sharing.on_junction()
     if len(children) < 2:
         return model
-    members = [[model.with_head.index(task) for task in tasks] for tasks in children]
+    members = [[model.readings.owners.index(task) for task in tasks] for tasks in children]
     groups = group(branch_affinity((affinity + affinity.T) / 2, members), branch_cost)
     return model if len(groups) == 1 else _with(model, sharing.part(groups))
 

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from sennit.data import Batch
+from sennit.ramp import Progress
 from sennit.registry import check_part
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.balancing.boundary import check_boundary
+from sennit.tasks.balancing.boundary import check_boundary, warn_of_places
 from sennit.tasks.metrics.evaluator import Evaluator
-from sennit.tasks.model.losses import active_tasks, unweighted_losses
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
-from sennit.tasks.model.step import Batches, as_batches
+from sennit.tasks.model.prepare import Batches, Prepared, prepare
+from sennit.tasks.teachers import Teacher, check_teacher
 from sennit.tasks.training.logs import forget_last_step, refuse_infinite
-from sennit.tasks.training.optimization import OptimizerFactory, describe, make_optimizer, parameter_groups
+from sennit.tasks.training.optimization import OptimizerFactory
+from sennit.tasks.training.optimized import Optimized
+from sennit.tasks.training.ramps import check_ramps
 from sennit.tasks.training.run_state import (
     check_options,
     check_shapes,
     restore_run,
     run_state,
-    set_torch_random_state,
     torch_random_state,
 )
-from sennit.tasks.training.schedules import Schedule, check_schedule, make_schedule
+from sennit.tasks.training.schedules import Schedule
+from sennit.tasks.training.second_look import second_look
 
 
-class Learner(pl.LightningModule):
+class Learner(Optimized):
     """A `MultiTaskModel` with an optimizer, a schedule and, optionally, a balancing; `fit` trains it.
 
     Optimization is automatic: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
@@ -59,6 +61,8 @@ class Learner(pl.LightningModule):
             fusion that learns to decide.
         freeze: Parts that stay as they are: no gradients, norm statistics fixed, no dropout.
         balancing: Method that weighs what shared parameters receive, from the tasks' gradients.
+        teacher: Second network that follows the model, for tasks that learn from its outputs. It is saved in
+            checkpoints, but not with the model.
         optimizer: Function from parameter groups to an optimizer, such as ``torch.optim.SGD``; AdamW when
             None.
 
@@ -88,6 +92,7 @@ class Learner(pl.LightningModule):
         lr_scale: Mapping[str, float] | None = None,
         freeze: Sequence[str] = (),
         balancing: Balancing | None = None,
+        teacher: Teacher | None = None,
         optimizer: OptimizerFactory | None = None,
     ) -> None:
         super().__init__()
@@ -97,8 +102,11 @@ class Learner(pl.LightningModule):
         if balancing is not None:
             check_part("balancing", balancing, Balancing)
             check_boundary(balancing, model.sharing)
-            balancing.bind(list(model.tasks))
-        self.model, self.balancing = model, balancing
+            warn_of_places(balancing, model)
+            seen = [name for name, t in model.tasks.items() if balancing.sees(name, weighted=t.weighted)]
+            balancing.bind(seen)
+        check_teacher(teacher, model)
+        self.model, self.balancing, self.teacher = model, balancing, teacher
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
         self.options: dict[str, Any] = {  # which a resumed run must have too
             "lr": lr,
@@ -107,8 +115,8 @@ class Learner(pl.LightningModule):
             "lr_scale": scales,
             "freeze": list(freeze),
             "balancing": None if balancing is None else balancing.config,
+            "teacher": None if teacher is None else teacher.config,
         }
-        self.optimizer_factory: OptimizerFactory | None = None
         self.set_optimization(optimizer=optimizer, schedule=schedule)
         part_of_each(model, scales)
         frozen = part_of_each(model, freeze)
@@ -117,29 +125,10 @@ class Learner(pl.LightningModule):
             if id(p) in frozen:
                 p.requires_grad_(False)
         self._evaluators: dict[int, Evaluator] = {}
-        self._recheck: tuple[list[Batch], list[Tensor]] | None = None
+        self._recheck: tuple[Prepared, list[Tensor]] | None = None
+        self._steps = math.inf
         self._to_restore: dict[str, Any] | None = None
         self.train(self.training)
-
-    def set_optimization(
-        self, *, optimizer: OptimizerFactory | None = None, schedule: str | Schedule | None = None
-    ) -> None:
-        """Choose an optimizer, a schedule, or both; None leaves the choice that was made before.
-
-        Raises:
-            TypeError: Either is not a function, nor, for a schedule, a name.
-            ValueError: An unknown schedule, or one beside which a ``warmup`` has no meaning.
-        """
-        if not (optimizer is None or callable(optimizer)):
-            raise TypeError(f"`optimizer` should be a function, as torch.optim.SGD is. Found {optimizer!r}.")
-        if schedule is not None:
-            check_schedule(schedule, self.warmup)
-            self.schedule = schedule
-        if optimizer is not None:
-            self.optimizer_factory = optimizer
-        named = isinstance(self.schedule, str)
-        self.options["schedule"] = self.schedule if named else describe(self.schedule)
-        self.options["optimizer"] = describe(self.optimizer_factory or torch.optim.AdamW)
 
     def forward(self, batch: Batch) -> dict[str, TaskOutput]:
         return self.model(batch)  # type: ignore[no-any-return]
@@ -151,6 +140,8 @@ class Learner(pl.LightningModule):
         return self
 
     def on_train_start(self) -> None:
+        self._steps = float(self.trainer.estimated_stepping_batches)
+        check_ramps(self.model, self._steps)
         # Nothing that counts has drawn a random number yet.
         if self._to_restore is not None:
             state, self._to_restore = self._to_restore, None
@@ -158,25 +149,30 @@ class Learner(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.train()  # calls of `model.train()` have woken frozen parts
-        for part in self.modules():
-            if hasattr(part, "on_epoch_start"):
-                part.on_epoch_start(self.current_epoch)
+        for whole in (self.model, self.balancing):  # not the teacher, which follows the model
+            for part in () if whole is None else whole.modules():
+                hook = getattr(part, "on_epoch_start", None)
+                if hook is not None:
+                    hook(self.current_epoch)
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
+        teacher = None if self.teacher is None else self.teacher.network
+        progress = Progress(self.global_step, self._steps)
+        step = prepare(self.model, batch, progress=progress, teacher=teacher)
         if self.model.weighting.recheck:
-            self._recheck = as_batches(batch), torch_random_state(self.device)
+            self._recheck = step, torch_random_state(self.device)
         every = self.trainer.log_every_n_steps
         logs = self.global_step == 0 or (self.global_step + 1) % every == 0  # steps that the loggers write
         if self.balancing is None:
-            loss, parts = self.model.loss(batch, diagnostics=logs)
+            loss, parts = self.model.loss(step, diagnostics=logs)
         else:
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of half precision
             scale = 1.0 if scaler is None else scaler.get_scale()
-            loss, parts = balanced_loss(self.model, self.balancing, batch, scale=scale, diagnostics=logs)
+            loss, parts = balanced_loss(self.model, self.balancing, step, scale=scale, diagnostics=logs)
         if self.global_step % every == 0:
             refuse_infinite(parts, self.global_step)
         if logs:
-            self._log_parts(parts, sum(b.batch_size for b in as_batches(batch)))
+            self._log_parts(parts, sum(b.batch_size for b in step.batches))
         return loss
 
     def _log_parts(self, parts: Mapping[str, Tensor], size: int) -> None:
@@ -187,17 +183,14 @@ class Learner(pl.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         self.model.sharing.after_step()
-        if self._recheck is None:
-            return
-        # Here, and not after the batch: a checkpoint may be written before that.
-        (batches, state), self._recheck = self._recheck, None
-        active = active_tasks(self.model, batches)
-        # With the random numbers of before the step, so that only the step makes the difference.
-        precision = self.trainer.precision_plugin.train_step_context()
-        with torch.no_grad(), precision, torch.random.fork_rng():
-            set_torch_random_state(state, self.device)
-            losses = unweighted_losses(self.model, batches, active)
-        self.model.weighting.after_step(losses, active)
+        if self._recheck is not None:
+            # Not after the batch: a checkpoint may be written before that.
+            (step, state), self._recheck = self._recheck, None
+            second_look(self, self.model, step, state)
+        if self.teacher is not None:
+            self.teacher.after_step(self.model)
+        for task in self.model.tasks.values():
+            task.after_step()
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         if dataloader_idx not in self._evaluators:
@@ -221,21 +214,6 @@ class Learner(pl.LightningModule):
                 logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
                 self.log_dict(logged, prog_bar=stage == "val")
         self._evaluators.clear()
-
-    def configure_optimizers(self) -> Any:
-        groups = parameter_groups(
-            self.model, lr=self.lr, weight_decay=self.weight_decay, lr_scale=self.lr_scale
-        )
-        # Lightning refuses to clip in mixed precision beside a fused optimizer.
-        trainer = self._trainer
-        clips = trainer is not None and bool(trainer.gradient_clip_val)
-        fused = not (clips and "mixed" in str(trainer.precision))
-        optimizer = make_optimizer(groups, self.optimizer_factory, fused=fused)
-        if self.schedule == "constant" and not self.warmup:
-            return optimizer
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = make_schedule(optimizer, self.schedule, steps=steps, warmup=self.warmup)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sennit"] = run_state(self, self.options)

@@ -47,15 +47,15 @@ def start_from_single_tasks(model: MultiTaskModel, singles: Mapping[str, MultiTa
             f"'{model.sharing.registry_name}'. Use 'cross_stitch' without a trunk."
         )
     for name in singles:
-        if name not in model.with_head:
-            raise unknown_name("task in `singles`", name, model.with_head)
-    missing = [name for name in model.with_head if name not in singles]
+        if name not in model.readings.owners:
+            raise unknown_name("task in `singles`", name, model.readings.owners)
+    missing = [name for name in model.readings.owners if name not in singles]
     if missing:
         raise ValueError(f"`singles` should have a model for each task with a head. Found none of {missing}.")
-    for name, column in zip(model.with_head, model.columns, strict=True):
+    for name, column in zip(model.readings.owners, model.columns, strict=True):
         single = singles[name]
-        if name not in single.with_head:
-            raise unknown_name(f"task with a head in `singles['{name}']`", name, single.with_head)
+        if name not in single.readings.owners:
+            raise unknown_name(f"task with a head in `singles['{name}']`", name, single.readings.owners)
         pairs: list[tuple[str, nn.Module, nn.Module]] = [
             ("encoders and fusion", single.fused_encoder, column),
             ("head", single.heads[name], model.heads[name]),

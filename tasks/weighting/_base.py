@@ -20,10 +20,12 @@ class Weighting(Configurable, nn.Module):
 
     Attributes:
         recheck: Whether `after_step` needs the losses of the same batch after the optimizer's step.
+        keeps_gradient_scale: Whether a task's `gradient_scale` stays what it is under the weighting.
         reads_boundary: Whether `at_boundary` needs the features that the heads of each task read.
     """
 
     recheck: ClassVar[bool] = False
+    keeps_gradient_scale: ClassVar[bool] = True
     reads_boundary: ClassVar[bool] = False
     forward: Callable[..., Tensor]
 

@@ -55,6 +55,7 @@ class GradNorm(Weighting):
         tensor([1.1000, 0.9000])
     """
 
+    keeps_gradient_scale = False
     reads_boundary = True
     weights: Tensor
     first: Tensor

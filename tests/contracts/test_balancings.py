@@ -10,7 +10,8 @@ import torch
 from sennit.tasks import Classification, Learner, MultiLabel, Regression, create_balancing, list_balancings
 from sennit.tasks.balancing._base import BALANCINGS, LEVELS
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.model.losses import active_tasks, task_losses, training_features
+from sennit.tasks.model.active import active_tasks
+from sennit.tasks.model.losses import task_losses, training_features
 from sennit.testing import check_balancing
 from sennit.testing.gradients import assert_close_gradients, backward
 from sennit.testing.task_kit import check_config_round_trip

@@ -14,6 +14,7 @@ from torch._dynamo.testing import CompileCounter
 
 from sennit.data import InputSpec
 from sennit.encoders import Encoder, StagedEncoder, create_encoder, list_encoders, wrap
+from sennit.encoders.layers.words import word_row
 from sennit.encoders.molecules_chemprop import molecule_rows
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing import encoder_kit as kit
@@ -67,6 +68,13 @@ def _image(channels: int) -> Callable[[int], Tensor]:
     return lambda _: torch.randn(channels, 32, 32)
 
 
+def _words(length: int) -> Tensor:
+    """Words of one to four characters, as `bilstm` reads them."""
+    return torch.tensor(
+        [word_row("abcd"[: 1 + int(i)] + "xyz"[int(i) % 3], 6) for i in torch.randint(4, (length,))]
+    )
+
+
 def _ids(length: int) -> Tensor:
     return torch.randint(1, 30, (length,))
 
@@ -81,7 +89,23 @@ BERT = {
 }
 
 EXAMPLES = {
+    "bilstm": Example(
+        lambda: create_encoder(
+            "bilstm", max_words=5, max_chars=6, word_dim=6, char_filters=4, embed_dim=12, depth=2
+        ),
+        _words,
+    ),
     "bytes": Example(lambda: create_encoder("bytes", embed_dim=16), _ids),
+    "conv (unet)": Example(
+        lambda: create_encoder("conv", 2, widths=(8, 16), pyramid="unet", map_width=6, map_depth=2), _image(2)
+    ),
+    "conv (fpn)": Example(
+        lambda: create_encoder("conv", 2, widths=(8, 16, 8), pyramid="fpn", map_width=6, map_stride=4),
+        _image(2),
+    ),
+    "timm/ (fpn)": Example(
+        lambda: create_encoder("timm/resnet18", in_chans=2, pyramid="fpn", map_width=6), _image(2)
+    ),
     "chemprop": Example(lambda: create_encoder("chemprop", width=16, embed_dim=12), _chain),
     "conv": Example(lambda: create_encoder("conv", 2, widths=(8, 16), embed_dim=12), _image(2)),
     "ecapa_tdnn": Example(
@@ -145,7 +169,7 @@ each_and_front = pytest.mark.parametrize(
 
 
 def test_every_encoder_has_an_example() -> None:
-    assert set(EXAMPLES) == set(list_encoders())
+    assert {name.split(" ")[0] for name in EXAMPLES} == set(list_encoders())
 
 
 @each_and_front
@@ -225,4 +249,6 @@ def test_one_graph_serves_every_subset(name: str) -> None:
         eager = encode_present_rows(encoder, x, mask, present, all_present=False)
         out = compiled(encoder, x, mask, present, all_present=False)
         torch.testing.assert_close(out.pooled, eager.pooled)
+        if any(subset) and eager.map is not None:  # without any image, eager mode has one location
+            torch.testing.assert_close(out.map, eager.map)
     assert counter.frame_count == 1

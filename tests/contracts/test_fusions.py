@@ -11,7 +11,7 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from sennit.data import View
-from sennit.fusion import FusedEncoder, create_fusion, list_fusions
+from sennit.fusion import FUSIONS, FusedEncoder, create_fusion, list_fusions
 from sennit.tasks import Classification, MultiTaskModel, Regression
 from sennit.testing import fusion_kit as kit
 from tests.parts import MODALITIES, every_subset_of, make_encoders, make_inputs, make_masks, make_view
@@ -72,6 +72,14 @@ CHECKS = [
 each = pytest.mark.parametrize("name", EXAMPLES)
 
 
+MAPS = ("colour", "depth")
+"""Two images with maps, of unlike depth and width."""
+
+FUSES_MAPS = [name for name in EXAMPLES if FUSIONS.get(name).fuses_maps]
+RULES = {n for n in FUSES_MAPS if FUSIONS.get(n).stage == "decision"} - {"mean_probability", "mulmix"}
+"""Fusions that differ from another by their rule alone, which sees no map."""
+
+
 def make_fused(name: str, modalities: tuple[str, ...] = MODALITIES, *, dropout: float = 0.1) -> FusedEncoder:
     encoders = make_encoders(modalities, dropout=dropout)
     return FusedEncoder(encoders, create_fusion(name, encoders, embed_dim=8, **EXAMPLES[name]))
@@ -85,6 +93,31 @@ def test_every_fusion_has_an_example() -> None:
 @pytest.mark.parametrize("check", CHECKS)
 def test_three_modalities(check: Callable[[FusedEncoder, View], None], name: str) -> None:
     check(make_fused(name), make_view(14))
+
+
+@pytest.mark.parametrize("name", sorted(set(FUSES_MAPS) - RULES))
+@pytest.mark.parametrize("check", CHECKS)
+def test_maps(check: Callable[[FusedEncoder, View], None], name: str) -> None:
+    check(make_fused(name, MAPS), make_view(12, MAPS))
+
+
+@pytest.mark.parametrize("name", FUSES_MAPS)
+def test_every_subset_of_maps(name: str) -> None:
+    kit.check_every_subset(make_fused(name, MAPS), every_subset_of(MAPS))
+
+
+@pytest.mark.parametrize("name", ["central_net", "early_concat", "gated", "mmtm", "mulmix"])
+def test_one_graph_fuses_maps_of_every_subset(name: str) -> None:
+    fused, view = make_fused(name, MAPS).eval(), every_subset_of(MAPS)
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(fused, fullgraph=True, backend=counter)
+    order = torch.arange(view.batch_size).roll(1)
+    for other in (view, view.replaced(present={m: p[order] for m, p in view.present.items()})):
+        out, expected = compiled(other), fused(other)
+        for field, value in kit.values_of(expected).items():
+            torch.testing.assert_close(kit.values_of(out)[field], value, msg=field)
+    assert counter.frame_count == 1
 
 
 @each

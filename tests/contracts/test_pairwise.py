@@ -33,7 +33,7 @@ from sennit.tasks import (
     list_weightings,
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.model.losses import active_tasks
+from sennit.tasks.model.active import active_tasks
 from sennit.tasks.sharing._base import SHARINGS
 from tests.contracts.test_encoders import BATCH, WITHOUT_FRONT
 from tests.contracts.test_encoders import EXAMPLES as ENCODER_EXAMPLES

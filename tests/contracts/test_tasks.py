@@ -14,8 +14,11 @@ from sennit.tasks import (
     AMSoftmax,
     Classification,
     Consistency,
+    DenseRegression,
     MultiLabel,
     Regression,
+    Segmentation,
+    SurfaceNormals,
     Task,
     Triplet,
     create_task,
@@ -42,8 +45,14 @@ EXAMPLES = {
         lambda n: torch.arange(n) % 3,
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
+    "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
+    "segmentation": Example(
+        lambda: Segmentation(["a", "b", "c"], class_weights=[0.5, 1.0, 1.5]),
+        lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
+    ),
+    "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]

@@ -113,7 +113,7 @@ def test_a_label_is_from_0_to_1_or_unknown() -> None:
     assert collate([_sample(1, targets={"tags": [0.5, math.nan]})]).labelled["tags"].tolist() == [
         [True, False]
     ]
-    with pytest.raises(ValueError, match=r"from 0 to 1. Found \[0, 2\] in the sample with index 41"):
+    with pytest.raises(ValueError, match=r"from 0 to 1. Found 2 in the sample with index 41"):
         collate([_sample(1, targets={"tags": [0, 2]}, index=41)])
 
 

@@ -54,8 +54,46 @@ def test_bytes_of_an_empty_text() -> None:
 def test_bytes_are_cut_and_other_raws_refused() -> None:
     encoder = ByteTransformerEncoder(max_length=4)
     assert encoder.to_tensor("é" * 9).tolist() == [256, 195, 169, 195]
-    with pytest.raises(TypeError, match=r"a text should be a str. Found list"):
-        encoder.to_tensor(["a"])
+    for wrong, kind in ((3, "int"), (["a", 3], "list that holds a int")):
+        with pytest.raises(TypeError, match=rf"a text should be a str or a list of words\. Found {kind}\."):
+            encoder.to_tensor(wrong)
+
+
+def test_words_of_bytes_start_at_their_first_byte() -> None:
+    encoder = ByteTransformerEncoder(max_length=8)
+    for raw, words in (
+        ("né, so far", ["né", ",", "so", "far"]),
+        (["né,", "so", "far"], ["né,", "so", "far"]),
+    ):
+        ids, starts = encoder.to_tensor(raw).tolist(), encoder.word_starts(raw)
+        assert [word for word, _ in starts] == words
+        assert starts[-1][1] is None
+        for word, place in starts[:-1]:
+            assert place is not None
+            assert bytes(ids[place:]).startswith(word.encode()[: len(ids) - place])
+
+
+@pytest.mark.parametrize("raw", [["red", "reddest", "", "cat"], "red reddest cat"])
+def test_words_of_sub_words_start_at_the_first(folder: Path, raw: str | list[str]) -> None:
+    encoder = create_encoder(f"hf/{folder}", max_length=9)
+    pieces = {w: i for i, w in enumerate([*WORDS, "##de", "##st", "##d", "re"])}
+    tokenizer = Tokenizer(
+        models.WordPiece({w: i for w, i in pieces.items() if w != "red"}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HFTextEncoder, "tokenizer", property(lambda _: fast))
+        starts = encoder.word_starts(raw)
+        tokens = fast.convert_ids_to_tokens(encoder.to_tensor(raw).tolist())
+        assert tokens == ["[CLS]", "re", "##d", "re", "##d", "##de", "##st", "cat", "[SEP]"]
+        empty = [("", None)] if isinstance(raw, list) else []
+        assert starts == [("red", 1), ("reddest", 3), *empty, ("cat", 7)]
+        encoder.max_length = 8
+        assert encoder.word_starts(raw)[-1] == ("cat", None)
 
 
 def test_hf_from_a_folder(folder: Path) -> None:

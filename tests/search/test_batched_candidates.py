@@ -16,7 +16,7 @@ from sennit.search.batched.cached_batches import CachedBatches
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.plan import make_plan
-from sennit.tasks.model.losses import output_loss
+from sennit.tasks.model.terms import output_loss
 from tests.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
 
 STEPS, BATCH, COUNT = 6, 16, 24

@@ -25,7 +25,8 @@ from sennit.tasks import (
     create_weighting,
 )
 from sennit.tasks.balancing.balanced_loss import balanced_loss
-from sennit.tasks.model.losses import active_tasks, task_losses, training_features
+from sennit.tasks.model.active import active_tasks
+from sennit.tasks.model.losses import task_losses, training_features
 from sennit.testing.gradients import assert_close_gradients, backward
 from tests.parts import MODALITIES, make_batch, make_model, make_view
 from tests.tasks.training import make_trainer

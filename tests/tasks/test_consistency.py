@@ -12,7 +12,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sennit.data import Batch, BatchDataset
-from sennit.tasks import Classification, Consistency, Learner, MultiTaskModel, PCGrad, Regression
+from sennit.tasks import (
+    Classification,
+    Consistency,
+    Learner,
+    MultiLabel,
+    MultiTaskModel,
+    PCGrad,
+    Regression,
+    Triplet,
+)
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from tests.parts import make_batch, make_model, make_view
 from tests.tasks.training import make_trainer
@@ -34,18 +43,16 @@ def unlabelled(size: int = 8) -> Batch:
 
 
 def test_the_loss_is_the_divergence_of_the_students_from_the_teachers() -> None:
-    task = Consistency(of="y", teacher="weak", student="strong")
     teacher, student = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
-    for loss, t, s in zip(task.agreement(teacher, student), teacher, student, strict=True):
+    for loss, t, s in zip(Classification(3).divergence(teacher, student), teacher, student, strict=True):
         p, q = t.exp() / t.exp().sum(), s.exp() / s.exp().sum()
         expected = sum(float(a) * (math.log(a) - math.log(b)) for a, b in zip(p, q, strict=True))
         assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_no_gradient_passes_through_the_teacher() -> None:
-    task = Consistency(of="y", teacher="weak", student="strong")
     teacher, student = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
-    task.agreement(teacher, student).sum().backward()
+    Classification(3).divergence(teacher, student).sum().backward()
     assert teacher.grad is None
     assert bool(student.grad.any())
     model, batch = make(), unlabelled()
@@ -66,7 +73,7 @@ def test_an_unlabelled_batch_alone_trains_the_head_it_is_of() -> None:
     assert parts["same"] > 0
     assert all(p.grad is not None and p.grad.any() for p in model.heads["y"].parameters())
     teacher, student = (model(batch.views[v])["y"].logits for v in ("weak", "strong"))
-    torch.testing.assert_close(loss, model.tasks["same"].agreement(teacher, student).mean())
+    torch.testing.assert_close(loss, model.tasks["y"].divergence(teacher, student).mean())
 
 
 def test_labelled_and_unlabelled_batches_make_one_loss() -> None:
@@ -129,12 +136,27 @@ def test_rows_that_cannot_be_read_do_not_count() -> None:
     there: Tensor = batch.views["strong"].present["table"]
     loss = model.loss(batch)[0]
     teacher, student = (model(batch.views[v])["y"].logits for v in ("weak", "strong"))
-    torch.testing.assert_close(loss, model.tasks["same"].agreement(teacher, student)[there].mean())
+    torch.testing.assert_close(loss, model.tasks["y"].divergence(teacher, student)[there].mean())
 
 
-def test_consistency_of_what_is_no_classification_is_refused() -> None:
-    tasks = {"z": Regression(), "same": Consistency(of="z", teacher="a", student="b")}
-    with pytest.raises(TypeError, match=r"should be of a classification. Found 'z', a regression"):
+def test_consistency_of_numbers_and_labels() -> None:
+    teacher, student = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+    of_numbers = [
+        sum((float(a) - float(b)) ** 2 for a, b in zip(t, s, strict=True)) / 3
+        for t, s in zip(teacher, student, strict=True)
+    ]
+    assert Regression(3).divergence(teacher, student).tolist() == pytest.approx(of_numbers, abs=1e-5)
+    for loss, t, s in zip(MultiLabel(3).divergence(teacher, student), teacher, student, strict=True):
+        p, q = t.sigmoid().tolist(), s.sigmoid().tolist()
+        of_labels = [
+            a * math.log(a / b) + (1 - a) * math.log((1 - a) / (1 - b)) for a, b in zip(p, q, strict=True)
+        ]
+        assert loss.item() == pytest.approx(sum(of_labels), abs=1e-5)
+
+
+def test_consistency_of_what_lends_no_divergence_is_refused() -> None:
+    tasks = {"z": Triplet(4), "same": Consistency(of="z", teacher="a", student="b")}
+    with pytest.raises(TypeError, match=r"`of` 'z' needs its divergence, which a triplet does not have"):
         make_model("gated", tasks)
     tasks["same"] = Consistency(of="zz", teacher="a", student="b")
     with pytest.raises(ValueError, match=r"unknown task that 'same' is of 'zz'"):

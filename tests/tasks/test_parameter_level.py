@@ -27,7 +27,7 @@ from sennit.tasks import (
 from sennit.tasks.balancing import parameter_gramian as parameter_level
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.gramian import Graph, conv, linear
-from sennit.tasks.model.losses import active_tasks
+from sennit.tasks.model.active import active_tasks
 from sennit.testing.gradients import assert_close_gradients, backward
 from tests.parts import make_batch, make_model
 from tests.tasks.test_balancing import CASES, head_parameters, one_task, read_by_y_alone, tasks, whole_batch

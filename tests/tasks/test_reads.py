@@ -9,6 +9,7 @@ from sennit.data import Batch
 from sennit.fusion import FusedEncoder, create_fusion, list_fusions
 from sennit.tasks import Classification, CrossStitch, MultiTaskModel, Regression
 from sennit.tasks.model.losses import task_losses, training_features
+from sennit.tasks.model.prepare import prepare
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model
 
 SIZE = 14
@@ -89,6 +90,7 @@ def test_samples_that_lack_it_do_not_count(name: str) -> None:
 def test_a_sample_whose_modality_is_dropped_does_not_count() -> None:
     model = make_model("gated", {"z": Regression(reads=("table",))}, modality_dropout=0.5).train()
     batch = make_batch(400, missing=False, targets={"z": torch.zeros(400, 1)})
+    (batch,) = prepare(model, batch).batches
     features = training_features(model, batch, (True,))
     there = features[""].view.present["table"]
     assert 0 < int(there.sum()) < 400

@@ -1,0 +1,96 @@
+"""The network of a step for tasks that make views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from sennit.data import View
+from sennit.ramp import Progress
+from sennit.tasks.model.network import Network
+
+
+class TracelessNetwork:
+    """The network of a step for a task that makes views: it leaves no trace.
+
+    Buffers, such as the statistics of norms, stay as they are, and so do the random numbers of the training;
+    no modality is hidden; dropout is the same in every look, so that two outputs differ by their inputs
+    alone. Gradients flow to the inputs, and are kept nowhere.
+
+    Args:
+        network: Network of the step.
+        teacher: Teacher's network, if the learner has one.
+
+    Attributes:
+        training: Whether the network trains.
+        progress: Position of the training.
+    """
+
+    def __init__(self, network: Network, teacher: Network | None = None) -> None:
+        self._network, self._teacher = network, teacher
+        self._seed: int | None = None
+        self.training = network.training
+
+    @property
+    def progress(self) -> Progress:
+        """Position of the training."""
+        return self._network.progress
+
+    def outputs(self, view: View, tasks: Sequence[str], *, teacher: bool = False) -> dict[str, Tensor]:
+        """Return the output of the heads of some tasks for a view.
+
+        Args:
+            view: Inputs.
+            tasks: Names of tasks that have heads.
+            teacher: Whether the teacher's heads are meant, whose outputs have no gradient.
+
+        Raises:
+            ValueError: There is no teacher.
+        """
+        if teacher:
+            if self._teacher is None:
+                raise ValueError("the learner should have a teacher. Found none. Give `teacher=`.")
+            with torch.no_grad():
+                return _outputs(self._teacher, view, tasks)
+        device = next(iter(view.inputs.values())).device
+        with self._same_random_numbers(device), _same_buffers(self._network):
+            return _outputs(self._network, view, tasks)
+
+    @contextmanager
+    def _same_random_numbers(self, device: torch.device) -> Iterator[None]:
+        if not self.training:
+            yield
+            return
+        if self._seed is None:  # drawn once a step, so that a resumed run draws the same
+            self._seed = int(torch.randint(2**62, ()))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(self._seed)
+            yield
+
+
+def _outputs(network: Network, view: View, tasks: Sequence[str]) -> dict[str, Tensor]:
+    outputs = network.decode(network.features(view, tuple(tasks)), tuple(tasks))
+    return {task: outputs[task].logits for task in tasks}
+
+
+@contextmanager
+def _same_buffers(network: Network) -> Iterator[None]:
+    """Put buffers back that change within the block, whether in place or by an assignment."""
+    if not network.training:
+        yield
+        return
+    before = [
+        (module, name, buffer, buffer.clone())
+        for module in network.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for module, name, buffer, values in before:
+            module._buffers[name] = buffer
+            buffer.data.copy_(values)  # in place would break the graph of what was computed meanwhile
