@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,12 @@ def models_for(acquire: Acquisition) -> list[MultiTaskModel]:
 
 def test_every_acquisition_has_an_example() -> None:
     assert set(EXAMPLES) == set(list_acquisitions())
+
+
+def test_every_acquisition_has_its_line_in_the_docs() -> None:
+    pages = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
+    section = pages.split("## Acquisitions\n")[1].split("\n## ")[0]
+    assert [name for name in list_acquisitions() if f"| `{name}` |" not in section] == []
 
 
 @each
