@@ -43,6 +43,7 @@ from sennit.tasks.sharing import (
     list_sharings,
     register_sharing,
 )
+from sennit.tasks.training.extended import extended
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.warm_start import start_from_single_tasks
 from sennit.tasks.weighting import (
@@ -109,6 +110,7 @@ __all__ = [
     "evaluate",
     "export_onnx",
     "export_program",
+    "extended",
     "fit",
     "latent_transfer",
     "list_balancings",

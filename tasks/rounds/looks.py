@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sennit.data import Batch
 from sennit.modes import evaluating
+from sennit.registry import check_names
 from sennit.tasks._base import Task
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.rounds.pool import Pool
@@ -92,6 +93,19 @@ class Looks:
             flags = model.readable(task, batch)
             seen.append(torch.ones(batch.batch_size, dtype=torch.bool) if flags is None else flags)
         return [i for i, on in zip(ids, torch.cat(seen).tolist(), strict=True) if on] if seen else []
+
+
+def tasks_to_ask(model: MultiTaskModel, of: Sequence[str] | None, pool: Pool) -> tuple[str, ...]:
+    """Return the tasks that an acquisition is about: those of ``of``, or all that have labels and answer.
+
+    Raises:
+        ValueError: The model does not answer a task, or the pool does not have it.
+    """
+    answering = [task for task in model.targets if task in model.answering]
+    check_names("task in `of`", of or (), answering)
+    asked = tuple(answering if of is None else of)
+    check_names("task of the pool", asked, pool.tasks)
+    return asked
 
 
 def alternatives(task: Task, logits: Tensor) -> Tensor:

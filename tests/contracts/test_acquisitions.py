@@ -130,6 +130,15 @@ def test_a_task_that_it_cannot_score_or_does_not_know_is_refused_before_training
         known.check([make()] * known.learners, other)
 
 
+@each
+def test_a_task_that_gives_no_answers_is_refused_before_training(name: str) -> None:
+    """Its labels are for a view that only the training has."""
+    acquire = create_acquisition(name, **EXAMPLES[name] | {"of": "y"})
+    model = make({"y": Classification(3, view="weak"), "w": MultiLabel(2)})
+    with pytest.raises(ValueError, match=r"unknown task in `of` 'y'"):
+        acquire.check([model] * acquire.learners, make_pool())
+
+
 def mean(values: list[float]) -> float:
     return math.fsum(values) / len(values)
 

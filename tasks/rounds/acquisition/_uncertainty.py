@@ -10,7 +10,7 @@ from torch import Tensor
 from sennit.registry import check_names
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.rounds.acquisition._base import Acquisition, Choice, RoundState, best
-from sennit.tasks.rounds.looks import check_alternatives
+from sennit.tasks.rounds.looks import check_alternatives, tasks_to_ask
 from sennit.tasks.rounds.pool import Pool
 
 
@@ -46,16 +46,11 @@ class ByScore(Acquisition):
         self.count, self.ask, self.weights = count, ask, dict(weights or {})
         self.of = None if of is None else (of,) if isinstance(of, str) else tuple(of)
 
-    def tasks(self, model: MultiTaskModel) -> tuple[str, ...]:
-        """Return the tasks whose labels may be asked for."""
-        return tuple(model.targets) if self.of is None else self.of
-
     def check(self, models: Sequence[MultiTaskModel], pool: Pool) -> None:
         for model in models:
-            check_names("task in `of`", self.of or (), model.targets)
-            check_names("task of the pool", self.tasks(model), pool.tasks)
-            check_names("task in `weights`", self.weights, self.tasks(model))
-            for task in self.tasks(model):
+            asked = tasks_to_ask(model, self.of, pool)
+            check_names("task in `weights`", self.weights, asked)
+            for task in asked:
                 self.check_task(task, model)
 
     def check_task(self, name: str, model: MultiTaskModel) -> None:
@@ -76,7 +71,7 @@ class ByScore(Acquisition):
         return {task: self.score(p) for task, p in every.items()}
 
     def choose(self, state: RoundState) -> list[Choice]:
-        tasks = self.tasks(state.models[0])
+        tasks = tasks_to_ask(state.models[0], self.of, state.pool)
         open_labels = {t: set(state.looks.readable(t, state.pool.unlabelled(t))) for t in tasks}
         ids = [i for i in state.pool.ids if any(i in of_task for of_task in open_labels.values())]
         if not ids:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sennit.data.random_state import keyed_random_state
-from sennit.registry import check_names
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.rounds.acquisition._base import (
     Acquisition,
@@ -17,6 +16,7 @@ from sennit.tasks.rounds.acquisition._base import (
     RoundState,
     register_acquisition,
 )
+from sennit.tasks.rounds.looks import tasks_to_ask
 from sennit.tasks.rounds.pool import Pool
 
 
@@ -54,19 +54,17 @@ class Agreement(Acquisition):
     def __init__(self, of: str | None = None, *, disagreement: bool = False, bounded: bool = True) -> None:
         self.of, self.disagreement, self.bounded = of, disagreement, bounded
 
-    def _task(self, model: MultiTaskModel) -> str:
-        if self.of is None and len(model.targets) != 1:
+    def _task(self, model: MultiTaskModel, pool: Pool) -> str:
+        asked = tasks_to_ask(model, None if self.of is None else (self.of,), pool)
+        if len(asked) != 1:
             raise ValueError(
-                f"`of` should name the task of an agreement where a model has several. Found "
-                f"{sorted(model.targets)}."
+                f"`of` should name the task of an agreement where a model has several. Found {asked}."
             )
-        return next(iter(model.targets)) if self.of is None else self.of
+        return asked[0]
 
     def check(self, models: Sequence[MultiTaskModel], pool: Pool) -> None:
         for model in models:
-            task = self._task(model)
-            check_names("task in `of`", [task], model.targets)
-            check_names("task of the pool", [task], pool.tasks)
+            task = self._task(model, pool)
             target = model.targets[task]
             if target.classes is None or target.shape:
                 raise TypeError(
@@ -75,7 +73,7 @@ class Agreement(Acquisition):
                 )
 
     def choose(self, state: RoundState) -> list[Choice]:
-        task = self._task(state.models[0])
+        task = self._task(state.models[0], state.pool)
         labelled = list(state.pool.givers(task))
         unlabelled = state.looks.readable(task, state.pool.unlabelled(task))
         if not unlabelled:

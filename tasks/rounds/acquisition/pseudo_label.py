@@ -17,7 +17,7 @@ from sennit.tasks.rounds.acquisition._base import (
     best,
     register_acquisition,
 )
-from sennit.tasks.rounds.looks import check_alternatives
+from sennit.tasks.rounds.looks import check_alternatives, tasks_to_ask
 from sennit.tasks.rounds.pool import By, Pool
 
 
@@ -63,19 +63,14 @@ class PseudoLabel(Acquisition):
         self.threshold, self.count, self.by = threshold, count, by
         self.of = None if of is None else (of,) if isinstance(of, str) else tuple(of)
 
-    def _tasks(self, model: MultiTaskModel) -> tuple[str, ...]:
-        return tuple(model.targets) if self.of is None else self.of
-
     def check(self, models: Sequence[MultiTaskModel], pool: Pool) -> None:
         for model in models:
-            check_names("task in `of`", self.of or (), model.targets)
-            check_names("task of the pool", self._tasks(model), pool.tasks)
-            for task in self._tasks(model):
+            for task in tasks_to_ask(model, self.of, pool):
                 check_alternatives(task, model.tasks[task])
 
     def choose(self, state: RoundState) -> list[Choice]:
         choices = []
-        for task in self._tasks(state.models[0]):
+        for task in tasks_to_ask(state.models[0], self.of, state.pool):
             earlier = [i for i, giver in state.pool.givers(task).items() if giver == self.by]
             ids = state.looks.readable(task, [*state.pool.unlabelled(task), *earlier])
             if not ids:
