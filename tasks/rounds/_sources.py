@@ -38,7 +38,7 @@ class BatchSource:
     def holds(self, task: str, rows: Sequence[int]) -> list[bool]:
         """Return whether the data hold a label."""
         flags = self.data.batch.labelled[task][rows]
-        return (flags.flatten(1).any(1) if flags.dim() > 1 else flags).tolist()  # type: ignore[no-any-return]
+        return (flags.flatten(1).any(1) if flags.dim() > 1 else flags).tolist()
 
     def reveal(self, task: str, rows: Sequence[int]) -> None:
         """Show the labels that the data hold."""

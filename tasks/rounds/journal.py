@@ -87,8 +87,8 @@ class Journal:
 
 def fingerprint(pool: Pool) -> str:
     """Return a hash of the ids of a pool, and of who labelled which at first."""
-    known = {task: sorted(pool.givers(task).items()) for task in pool.tasks}
-    return hashlib.sha256(json.dumps([pool.ids, known]).encode()).hexdigest()
+    givers = {task: sorted(pool.givers(task).items()) for task in pool.tasks}
+    return hashlib.sha256(json.dumps([pool.ids, givers]).encode()).hexdigest()
 
 
 def of_first_rank(choices: list[Choice]) -> list[Choice]:

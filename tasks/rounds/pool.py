@@ -215,8 +215,8 @@ class Pool(Dataset[Any]):
 
     def with_labels(self, *tasks: str) -> Subset[Any]:
         """Return the samples that have a label of any of the tasks (of all tasks by default), to train on."""
-        some = torch.stack([self._of(task) > 0 for task in tasks or self.tasks]).any(0)
-        return Subset(self, some.nonzero().flatten().tolist())
+        labelled = torch.stack([self._of(task) > 0 for task in tasks or self.tasks]).any(0)
+        return Subset(self, labelled.nonzero().flatten().tolist())
 
 
 def _check_ids(ids: Sequence[int], size: int) -> None:

@@ -39,7 +39,7 @@ class RoundData:
 
 @dataclass(frozen=True)
 class RoundsResult:
-    """What rounds end with.
+    """The learners and the labels that rounds end with.
 
     Attributes:
         learners: Learners of the last round with their chosen weights; one, unless several are compared.

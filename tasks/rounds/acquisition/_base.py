@@ -1,4 +1,4 @@
-"""What a round chooses: the base of acquisitions, and their registry."""
+"""The base of acquisitions, which choose the labels of a round, and their registry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class RoundState:
-    """What an acquisition sees at the end of a round.
+    """The models, the samples and the earlier choices that an acquisition sees at the end of a round.
 
     Attributes:
         models: Trained model of each learner, in evaluation mode.

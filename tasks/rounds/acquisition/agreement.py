@@ -84,8 +84,8 @@ class Agreement(Acquisition):
         predicted = [self._predict(state, task, unlabelled, i) for i in every]
         choices = []
         for i in every:
-            (p, first), (q, second) = (predicted[k] for k in every if k != i)
-            error = joint_error(*(on_labelled[k] for k in every if k != i), truth)
+            (p, first), (q, second) = predicted[(i + 1) % 3], predicted[(i + 2) % 3]
+            error = joint_error(on_labelled[(i + 1) % 3], on_labelled[(i + 2) % 3], truth)
             agreed = first == second
             if self.disagreement:
                 agreed &= predicted[i][1] != first

@@ -41,4 +41,5 @@ class Entropy(ByScore):
 
 def entropy(probabilities: Tensor) -> Tensor:
     """Return ``−Σ_c p_c log p_c`` over the last axis; 0 log 0 is 0."""
-    return torch.special.entr(probabilities).sum(-1)
+    terms: Tensor = torch.special.entr(probabilities)
+    return terms.sum(-1)
