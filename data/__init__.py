@@ -11,6 +11,7 @@ from sennit.data.preprocessing import Preprocessing
 from sennit.data.sample_reader import SampleReader
 from sennit.data.target_spec import TargetSpec
 from sennit.data.task_sampling import TaskSamplingLoader
+from sennit.data.token_targets import TokenTargets, token_targets
 from sennit.data.transforms import Transforms
 from sennit.data.view import View
 
@@ -25,9 +26,11 @@ __all__ = [
     "SampleReader",
     "TargetSpec",
     "TaskSamplingLoader",
+    "TokenTargets",
     "Transforms",
     "View",
     "masked_mean",
+    "token_targets",
     "zero_padding",
 ]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from sennit.data.batch import Batch
 from sennit.data.input_spec import InputSpec
 from sennit.data.target_spec import TargetSpec
+from sennit.data.token_targets import TokenTargets
 from sennit.data.validation import check_finite, label_flags
 from sennit.data.view import View
 from sennit.registry import unknown_name
@@ -55,7 +56,7 @@ class Collate:
             rows = [s.get("views", {}).get(name, s["inputs"]) for s in samples]
             views[name] = View(**self._collate_inputs(rows, index), index=ids)
         inputs = self._collate_inputs([s["inputs"] for s in samples], index)
-        targets, labelled = self._collate_targets([s.get("targets", {}) for s in samples], index)
+        targets, labelled = self._collate_targets([s.get("targets", {}) for s in samples], index, inputs)
         batch = Batch(
             **inputs,
             index=ids,
@@ -93,7 +94,7 @@ class Collate:
         }
 
     def _collate_targets(
-        self, rows: Sequence[Mapping[str, Any]], index: Sequence[Any]
+        self, rows: Sequence[Mapping[str, Any]], index: Sequence[Any], inputs: Mapping[str, Any]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         for row in rows:
             for name in row:
@@ -101,7 +102,11 @@ class Collate:
                     raise unknown_name("target", name, self.targets)
         targets, labelled = {}, {}
         for task, spec in self.targets.items():
-            targets[task], labelled[task] = spec.stack(task, [row.get(task) for row in rows], index)
+            values = [row.get(task) for row in rows]
+            if isinstance(spec, TokenTargets):
+                valid = inputs["masks"][spec.along]
+                values = spec.padded(task, values, lengths=valid.sum(1).tolist(), index=index)
+            targets[task], labelled[task] = spec.stack(task, values, index)
         return targets, labelled
 
 

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from sennit.data.collate import Sample
 from sennit.data.sample_reader import SampleReader
+from sennit.data.target_spec import TargetSpec
+from sennit.data.token_targets import TokenTargets
 from sennit.data.transforms import Transforms
 from sennit.registry import unknown_name
 
@@ -24,6 +26,8 @@ class Preprocessing:
         encoders: Encoder, or another reader, of each modality.
         transforms: Transforms of a modality, between `SampleReader.load_raw` and `SampleReader.to_tensor`.
         training: Whether to augment.
+        targets: Specification of each target; labels of words become labels of tokens, and the words of the
+            texts that they are of, with the places of their first tokens, are the sample's ``"words"``.
 
     Raises:
         ValueError: An unknown modality, or a raw value that its encoder cannot read; the modality and the
@@ -43,6 +47,7 @@ class Preprocessing:
     encoders: Mapping[str, SampleReader]
     transforms: Mapping[str, Transforms] = field(default_factory=dict)
     training: bool = False
+    targets: Mapping[str, TargetSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.transforms:
@@ -67,12 +72,33 @@ class Preprocessing:
                 # Not the error's own class: its constructor may need more than a message.
                 kinds = (FileNotFoundError, OSError, TypeError, ValueError, RuntimeError)
                 kind = next(k for k in kinds if isinstance(error, k))
-                which = f"the sample with index {sample['index']}" if "index" in sample else "a sample"
-                raise kind(f"`inputs['{name}']` of {which}: {error}") from error
-        return {**sample, "inputs": inputs}
+                raise kind(f"`inputs['{name}']` of {_which(sample)}: {error}") from error
+        return {**sample, "inputs": inputs, **self._of_words(sample, inputs)}
+
+    def _of_words(self, sample: Sample, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Return the words of the texts that have labels for each word, and those labels, moved to tokens."""
+        specs = {t: s for t, s in self.targets.items() if isinstance(s, TokenTargets)}
+        read = {s.along for s in specs.values() if s.along in inputs and self.encoders[s.along].reads_words}
+        if not read:
+            return {}
+        words = {m: self.encoders[m].word_starts(sample["inputs"][m]) for m in read}
+        targets = dict(sample.get("targets", {}))
+        for task, spec in specs.items():
+            if spec.along in words and targets.get(task) is not None:
+                try:
+                    targets[task] = spec.on_tokens(
+                        task, targets[task], words[spec.along], len(inputs[spec.along])
+                    )
+                except ValueError as error:
+                    raise ValueError(f"{_which(sample)}: {error}") from None
+        return {"words": words, **({"targets": targets} if "targets" in sample else {})}
 
     def _read(self, name: str, raw: Any) -> Tensor:
         encoder = self.encoders[name]
         if name in self.transforms:
             raw = self.transforms[name](encoder.load_raw(raw), training=self.training)
         return encoder.to_tensor(raw)
+
+
+def _which(sample: Sample) -> str:
+    return f"the sample with index {sample['index']}" if "index" in sample else "a sample"

@@ -29,6 +29,11 @@ class SampleReader:
         """Whether transforms can act on what `load_raw` returns: an image or a waveform."""
         return type(self).load_raw is not SampleReader.load_raw
 
+    @property
+    def reads_words(self) -> bool:
+        """Whether `word_starts` says where the words of a raw sample are."""
+        return type(self).word_starts is not SampleReader.word_starts
+
     def load_raw(self, raw: Any) -> Any:
         """Load what transforms act on from a raw sample, such as an image from a path."""
         return raw

@@ -5,9 +5,21 @@ from typing import TYPE_CHECKING
 from sennit.bare_import import refuse_bare_import
 from sennit.lazy import lazy_exports
 from sennit.tasks._base import Task, create_task, list_tasks, register_task
+from sennit.tasks.adversary.domain import DomainAdversary
 from sennit.tasks.analysis.modality_weights import modality_weights
-from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
+from sennit.tasks.balancing import (
+    Balancing,
+    Debiasing,
+    PCGrad,
+    create_balancing,
+    list_balancings,
+    register_balancing,
+)
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.pseudo_label import PseudoLabel
+from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
@@ -15,6 +27,7 @@ from sennit.tasks.labelled.multilabel import MultiLabel
 from sennit.tasks.labelled.regression import Regression
 from sennit.tasks.labelled.segmentation import Segmentation
 from sennit.tasks.labelled.surface_normals import SurfaceNormals
+from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.triplet import Triplet
@@ -43,6 +56,7 @@ from sennit.tasks.sharing import (
     list_sharings,
     register_sharing,
 )
+from sennit.tasks.teachers import Teacher, create_teacher, list_teachers, register_teacher
 from sennit.tasks.training.extended import extended
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.warm_start import start_from_single_tasks
@@ -68,6 +82,7 @@ __all__ = [
     "MTAN",
     "NDDRCNN",
     "PLE",
+    "VAT",
     "AAMSoftmax",
     "AMSoftmax",
     "Adaptive",
@@ -75,7 +90,10 @@ __all__ = [
     "Classification",
     "Consistency",
     "CrossStitch",
+    "Debiasing",
     "DenseRegression",
+    "DomainAdversary",
+    "EntropyMinimisation",
     "Equal",
     "Evaluation",
     "FeatureSource",
@@ -85,9 +103,11 @@ __all__ = [
     "Learner",
     "MMoE",
     "MeanRegularized",
+    "MeanTeacher",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
+    "PseudoLabel",
     "Regression",
     "Segmentation",
     "Segments",
@@ -98,7 +118,9 @@ __all__ = [
     "SurfaceNormals",
     "Task",
     "TaskOutput",
+    "Teacher",
     "TensorNormal",
+    "TokenClassification",
     "TraceNorm",
     "Triplet",
     "Uncertainty",
@@ -106,6 +128,7 @@ __all__ = [
     "create_balancing",
     "create_sharing",
     "create_task",
+    "create_teacher",
     "create_weighting",
     "evaluate",
     "export_onnx",
@@ -116,11 +139,13 @@ __all__ = [
     "list_balancings",
     "list_sharings",
     "list_tasks",
+    "list_teachers",
     "list_weightings",
     "modality_weights",
     "register_balancing",
     "register_sharing",
     "register_task",
+    "register_teacher",
     "register_weighting",
     "start_from_single_tasks",
 ]

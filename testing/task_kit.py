@@ -44,7 +44,9 @@ def check_config_round_trip(part: C, registry: Registry[Any]) -> C:
 
 
 def random_output(task: Task, target: Tensor) -> Tensor:
-    """Return an output of the task's head for targets ``[B, ...]``: ``[B, out_dim]``, or a map."""
+    """Return an output of the task's head for targets ``[B, ...]``: ``[B, out_dim]``, of tokens, or a map."""
+    if task.by_token:
+        return torch.randn(*target.shape, task.out_dim)
     return torch.randn(len(target), task.out_dim, *(target.shape[-2:] if task.dense else ()))
 
 
@@ -69,6 +71,8 @@ def check_gradient_to_every_parameter_of_the_head(task: Task, target: Tensor) ->
     """Check that the loss moves every parameter of the head."""
     head = task.build_head(5)
     features = torch.randn(len(target), 5, *(target.shape[-2:] if task.dense else ()))
+    if task.by_token:
+        features = torch.randn(*target.shape, 5)
     torch.autograd.backward(task.loss(head(features), target).sum())
     assert all(p.grad is not None and bool(p.grad.any()) for p in head.parameters())
 
@@ -77,7 +81,7 @@ def check_one_candidate_decides_alone(task: Task, target: Tensor) -> None:
     """Check that with one candidate the loss under a decision rule is the task's own."""
     output = random_output(task, target)
     log_p = task.log_probabilities(torch.randn(len(target), 1, task.out_dim))
-    if log_p is None:
+    if log_p is None or task.by_token:  # no rule decides about tokens
         return
     torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(log_p.shape[:-1]))
     present = torch.ones(len(target), 1, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Evaluation of a model, and metrics that torchmetrics lacks: by label, retrieval, R², those of maps."""
+"""Evaluation of a model, and metrics that torchmetrics lacks: by label, retrieval, R², maps, spans."""
 
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sennit.tasks.metrics.depth_errors import DepthFigure
     from sennit.tasks.metrics.explained_variance import R2
     from sennit.tasks.metrics.recall import RecallAt1
+    from sennit.tasks.metrics.span_f1 import SpanF1
 
 __all__ = [
     "R2",
@@ -26,6 +27,7 @@ __all__ = [
     "Evaluator",
     "MeanByLabel",
     "RecallAt1",
+    "SpanF1",
     "evaluate",
     "mean_absolute_error",
     "mean_by_label",
@@ -45,6 +47,7 @@ _LAZY = {
     **dict.fromkeys(_OF_CONFUSION, "sennit.tasks.metrics.confusion"),
     "R2": "sennit.tasks.metrics.explained_variance",
     "RecallAt1": "sennit.tasks.metrics.recall",
+    "SpanF1": "sennit.tasks.metrics.span_f1",
     **dict.fromkeys(_BY_LABEL, "sennit.tasks.metrics.by_label"),
 }
 __getattr__ = lazy_exports(__name__, _LAZY)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sennit.data import Batch
+from sennit.data.masking import cat_padded
 from sennit.registry import unknown_name
 from sennit.tasks._base import Task
 from sennit.tasks.metrics.evaluation import Answers, Evaluation, labels_of_readable
@@ -162,4 +163,4 @@ def _scalar(task: str, metric: str, value: Tensor) -> float:
 
 def _joined(parts: list[Answers]) -> Answers:
     names = ("logits", "scores", "targets", "labelled", "readable")
-    return Answers(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+    return Answers(*(cat_padded([getattr(part, name) for part in parts]) for name in names))

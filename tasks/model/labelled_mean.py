@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from sennit.data.masking import cat_padded
+
 Terms = Sequence[tuple[Tensor, Tensor | None]]
 """Losses ``[B, ...]`` of each batch, and the mask of those that count: ``[B]``, the same shape, or None."""
 
@@ -75,11 +77,14 @@ def any_rank(flags: Sequence[bool], device: torch.device) -> tuple[bool, ...]:
 
 
 def of_all_ranks(*tensors: Tensor) -> list[Tensor]:
-    """Return the tensors of all ranks, joined along the first axis in the order of the ranks."""
+    """Return the tensors of all ranks, joined along the first axis in the order of the ranks.
+
+    Where the ranks' batches differ in length, the shorter are filled with zeros.
+    """
     if not dist.is_initialized():
         return list(tensors)
     gathered: list[list[Tensor]] = [[] for _ in range(dist.get_world_size())]
     dist.all_gather_object(gathered, [x.cpu() for x in tensors])
     return [
-        torch.cat(parts).to(x.device) for x, parts in zip(tensors, zip(*gathered, strict=True), strict=True)
+        cat_padded(parts).to(x.device) for x, parts in zip(tensors, zip(*gathered, strict=True), strict=True)
     ]

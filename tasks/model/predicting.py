@@ -31,7 +31,8 @@ def predict(model: Network, samples: Iterable[Mapping[str, Any]], *, batch_size:
             for rows in _of_one_size(chunk, model.fused_encoder.input_specs):
                 outputs = model(collate([chunk[row] for row in rows]).to(device))
                 for task, out in outputs.items():
-                    for row, answer in zip(rows, model.tasks[task].predict(out.logits), strict=True):
+                    answered = model.tasks[task].predict_samples(out.logits, [chunk[row] for row in rows])
+                    for row, answer in zip(rows, answered, strict=True):
                         of_chunk[row][task] = answer
             answers += of_chunk
     return answers

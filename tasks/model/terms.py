@@ -69,7 +69,11 @@ def task_terms(
     view = network.views[name][0]
     features, out = views[view], outputs[view][name]
     target, counted = _target(network, name, task, batch, features.view)
+    if network.training:
+        counted = both(counted, task.keeps(out.logits, target, network.progress))
     loss = output_loss(task, out.logits, target, cost=out.cost, counted=counted)
+    if task.by_token:
+        counted = _valid_tokens(features.source_masks.get(name, {}).get(""), counted)
     terms = [Term("", 1.0, loss, counted)]
     present = features.fused[name].auxiliary_present
     for part, logits in out.auxiliary.items():
@@ -126,6 +130,13 @@ def _target(
     if task.view or network.reads[name] is not None or name in network.source_readers:
         counted = both(counted, readable_rows(network, name, view))
     return target, counted
+
+
+def _valid_tokens(mask: Tensor | None, counted: Tensor | None) -> Tensor | None:
+    """Return which tokens count: those that are no padding, of rows or entries that count."""
+    if mask is None or counted is None or counted.dim() == 1:
+        return both(mask, counted)
+    return mask & counted
 
 
 def output_loss(

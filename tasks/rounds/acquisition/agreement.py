@@ -74,7 +74,7 @@ class Agreement(Acquisition):
 
     def choose(self, state: RoundState) -> list[Choice]:
         task = self._task(state.models[0], state.pool)
-        labelled = list(state.pool.givers(task))
+        labelled = state.looks.readable(task, list(state.pool.givers(task)))
         unlabelled = state.looks.readable(task, state.pool.unlabelled(task))
         if not unlabelled:
             return []
