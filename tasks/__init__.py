@@ -31,6 +31,7 @@ from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
+from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
     MTAN,
@@ -99,6 +100,7 @@ __all__ = [
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
+    "Reconstruction",
     "Regression",
     "Segmentation",
     "Segments",

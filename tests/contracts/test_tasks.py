@@ -17,6 +17,7 @@ from sennit.tasks import (
     DenseRegression,
     DomainAdversary,
     MultiLabel,
+    Reconstruction,
     Regression,
     Segmentation,
     SurfaceNormals,
@@ -50,6 +51,7 @@ EXAMPLES = {
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
+    "reconstruction": Example(lambda: Reconstruction("table", shape=(3,)), None),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
     "segmentation": Example(
         lambda: Segmentation(["a", "b", "c"], class_weights=[0.5, 1.0, 1.5]),
