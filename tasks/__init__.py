@@ -16,6 +16,10 @@ from sennit.tasks.balancing import (
     register_balancing,
 )
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.pseudo_label import PseudoLabel
+from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
@@ -78,6 +82,7 @@ __all__ = [
     "MTAN",
     "NDDRCNN",
     "PLE",
+    "VAT",
     "AAMSoftmax",
     "AMSoftmax",
     "Adaptive",
@@ -88,6 +93,7 @@ __all__ = [
     "Debiasing",
     "DenseRegression",
     "DomainAdversary",
+    "EntropyMinimisation",
     "Equal",
     "Evaluation",
     "FeatureSource",
@@ -97,9 +103,11 @@ __all__ = [
     "Learner",
     "MMoE",
     "MeanRegularized",
+    "MeanTeacher",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
+    "PseudoLabel",
     "Reconstruction",
     "Regression",
     "Segmentation",
