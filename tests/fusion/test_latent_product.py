@@ -31,6 +31,7 @@ def experts(fusion: LatentProduct, x: dict[str, Tensor]) -> dict[str, tuple[Tens
     return {m: linear[m](x[m]).double().chunk(2, -1) for m in x}
 
 
+@torch.no_grad()
 def test_the_product_is_that_of_a_loop() -> None:
     fusion = latent(SIZES, embed_dim=4).eval()
     x = {m: torch.randn(7, d) for m, d in SIZES.items()}
