@@ -30,6 +30,7 @@ from sennit.tasks.labelled.surface_normals import SurfaceNormals
 from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
+from sennit.tasks.metric.infonce import InfoNCE
 from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
@@ -100,6 +101,7 @@ __all__ = [
     "Features",
     "Fitted",
     "Hard",
+    "InfoNCE",
     "Learner",
     "MMoE",
     "MeanRegularized",

@@ -19,6 +19,7 @@ from sennit.tasks import (
     DenseRegression,
     DomainAdversary,
     EntropyMinimisation,
+    InfoNCE,
     MeanTeacher,
     MultiLabel,
     PseudoLabel,
@@ -54,6 +55,7 @@ EXAMPLES = {
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
     "mean_teacher": Example(
         lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
