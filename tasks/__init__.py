@@ -30,11 +30,13 @@ from sennit.tasks.labelled.surface_normals import SurfaceNormals
 from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
+from sennit.tasks.metric.infonce import InfoNCE
 from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
+from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
     MTAN,
@@ -100,6 +102,7 @@ __all__ = [
     "Features",
     "Fitted",
     "Hard",
+    "InfoNCE",
     "Learner",
     "MMoE",
     "MeanRegularized",
@@ -108,6 +111,7 @@ __all__ = [
     "MultiTaskModel",
     "PCGrad",
     "PseudoLabel",
+    "Reconstruction",
     "Regression",
     "Segmentation",
     "Segments",
