@@ -37,6 +37,7 @@ from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
+from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
     MTAN,
@@ -59,6 +60,7 @@ from sennit.tasks.sharing import (
     register_sharing,
 )
 from sennit.tasks.teachers import Teacher, create_teacher, list_teachers, register_teacher
+from sennit.tasks.training.extended import extended
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.warm_start import start_from_single_tasks
 from sennit.tasks.weighting import (
@@ -110,6 +112,7 @@ __all__ = [
     "MultiTaskModel",
     "PCGrad",
     "PseudoLabel",
+    "Reconstruction",
     "Regression",
     "Segmentation",
     "Segments",
@@ -136,6 +139,7 @@ __all__ = [
     "evaluate",
     "export_onnx",
     "export_program",
+    "extended",
     "fit",
     "latent_transfer",
     "list_balancings",

@@ -23,6 +23,7 @@ from sennit.tasks import (
     MeanTeacher,
     MultiLabel,
     PseudoLabel,
+    Reconstruction,
     Regression,
     Segmentation,
     SurfaceNormals,
@@ -61,6 +62,7 @@ EXAMPLES = {
         lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
     ),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
+    "reconstruction": Example(lambda: Reconstruction("table", shape=(3,)), None),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
     "segmentation": Example(
         lambda: Segmentation(["a", "b", "c"], class_weights=[0.5, 1.0, 1.5]),
