@@ -59,6 +59,8 @@ class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
         gaussian: Whether the loss is a squared error; uncertainty weighting halves its weight.
         batchwise: Whether a sample's loss depends on the other samples of its batch; such a task with labels
             receives only the labelled ones.
+        least_rows: Number of samples, over all ranks, that a batch must have for a task without labels to
+            learn from it.
         by_token: Whether it has a label, and an output, for each token of its source; those of padding are
             zeros, and their losses are dropped.
 
@@ -70,6 +72,7 @@ class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
     dense: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
+    least_rows: ClassVar[int] = 1
     by_token: ClassVar[bool] = False
     of: str | tuple[str, ...] | None = None
     views: tuple[str, ...] = ()

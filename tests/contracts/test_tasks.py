@@ -19,13 +19,16 @@ from sennit.tasks import (
     DenseRegression,
     DomainAdversary,
     EntropyMinimisation,
+    InfoNCE,
     MeanTeacher,
     MultiLabel,
     PseudoLabel,
+    Reconstruction,
     Regression,
     Segmentation,
     SurfaceNormals,
     Task,
+    TemporalEnsembling,
     TokenClassification,
     Triplet,
     create_task,
@@ -53,11 +56,13 @@ EXAMPLES = {
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
     "mean_teacher": Example(
         lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
     ),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
+    "reconstruction": Example(lambda: Reconstruction("table", shape=(3,)), None),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
     "segmentation": Example(
         lambda: Segmentation(["a", "b", "c"], class_weights=[0.5, 1.0, 1.5]),
@@ -71,6 +76,7 @@ EXAMPLES = {
         lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
         lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
     ),
+    "temporal_ensembling": Example(lambda: TemporalEnsembling(of="y", samples={"": 9}), None),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]
