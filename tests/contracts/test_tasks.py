@@ -22,6 +22,7 @@ from sennit.tasks import (
     EntropyMinimisation,
     InfoNCE,
     MeanTeacher,
+    MixMatch,
     MultiLabel,
     PseudoLabel,
     Reconstruction,
@@ -72,6 +73,7 @@ EXAMPLES = {
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
     "entropy_minimisation": Example(lambda: EntropyMinimisation(of="y", view="weak"), None),
+    "mixmatch": Example(lambda: MixMatch(of="y", views=("weak",), loaders=("unlabelled",)), None),
     "pseudo_label": Example(lambda: PseudoLabel(of="y", threshold=0.9, gradient_scale=Ramp(steps=9)), None),
     "vat": Example(lambda: VAT(of="y", epsilon={"table": 1.0, "series": 0.5}), None),
     "token_classification": Example(
