@@ -104,7 +104,9 @@ class MaskedTokens(Task):
             x, mask = x.index_select(0, rows), None if mask is None else mask.index_select(0, rows)
         if len(x) == 0:
             x = view.inputs[modality]
-            drawn = {"masked": present[:, None], "target": present[:, None].long()}
+            nothing = present.unsqueeze(1)
+            target = nothing.long() if self.of_classes else nothing.unsqueeze(2).expand(-1, -1, self.out_dim)
+            drawn = {"masked": nothing, "target": target}
         else:
             targets, has_target = encoder.token_targets(x, mask)
             hidden = self._drawn(has_target)

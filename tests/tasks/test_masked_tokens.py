@@ -97,7 +97,8 @@ def test_every_encoder_with_tokens(name: str) -> None:
     rule = Given()  # weights of 1 give the ordinary gradient
     balanced = backward(model, prepared, lambda b: balanced_loss(model, rule, b))
     assert_close_gradients(balanced, ordinary)
-    assert float(rule.gramian.diagonal().min()) > 0, "a task that passes no boundary has a zero row"
+    if hidden.shape[1] > 1:  # else all is hidden
+        assert float(rule.gramian.diagonal().min()) > 0, "a task that passes no boundary has a zero row"
     for rule_name in ("mgda", "pcgrad"):
         _, parts = balanced_loss(model, create_balancing(rule_name, level="parameters"), prepared)
         y, masked = (float(parts[f"weight/{task}"]) for task in ("y", "masked"))
