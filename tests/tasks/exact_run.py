@@ -21,6 +21,7 @@ from sennit.tasks import (
     Fitted,
     InfoNCE,
     Learner,
+    MaskedTokens,
     MixMatch,
     MultiLabel,
     MultiTaskModel,
@@ -93,6 +94,7 @@ def make(**options: Any) -> tuple[MultiTaskModel, dict[str, ResumableLoader], Re
     several, workers = options.get("several", False), options.get("workers", 0)
     if several:
         tasks["same"] = Consistency(of="y", teacher="weak", student="strong")
+        tasks["masked"] = MaskedTokens("series", rate=0.5)
         tasks["pair"] = InfoNCE(*MODALITIES, learns_temperature=True, dim=4)
     if options.get("renders"):
         tasks["vat"] = VAT(of="y", epsilon=0.5, gradient_scale=Ramp(share=0.5))
