@@ -37,8 +37,8 @@ class Rounds:
     arguments: `run` resumes wherever it was (in training, while it chose, while it wrote), and ends with the
     same file and, on a CPU, the same weights. The pool itself stays as it is.
 
-    All random numbers depend on ``seed`` alone. With `pseudo_label` this is self-training (noisy student, where
-    ``build`` adds noise or a larger model), with `entropy` or `bald` active learning.
+    All random numbers depend on ``seed`` alone. With `pseudo_label` this is self-training, and noisy student
+    where ``build`` adds noise; with `entropy` or `bald` it is active learning.
 
     Args:
         build: Function from the number of a round to a new learner; it draws its weights anew in each.
