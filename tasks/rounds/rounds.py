@@ -115,9 +115,8 @@ class Rounds:
                 f"{batch_size} and {seed}."
             )
         check_names("start of a round", [start], ("anew", "last"))
-        for name in ("folder", "resume"):
-            if name in options:
-                raise ValueError(f"`options` should not hold '{name}', which rounds set for each training.")
+        if "resume" in options:
+            raise ValueError("`options` should not hold 'resume', which rounds set for each training.")
         self.build, self.pool, self.acquire, self.folder = build, pool, acquire, Path(folder).resolve()
         self.count, self.start, self.batch_size, self.seed = rounds, start, batch_size, seed
         self.loaders, self.ask, self.measure, self.options = loaders, ask, measure, options
@@ -212,8 +211,8 @@ class Rounds:
 
     def _loader(self, data: RoundData) -> ResumableLoader:
         # An epoch of few labels is few steps, and each writes a checkpoint.
-        passes = max(1, self.options.get("steps", 0) * self.batch_size // max(len(data.labelled), 1))
-        rows = Subset(data.pool, list(data.labelled.indices) * passes)
+        passes = self.options.get("steps", 0) * self.batch_size // max(len(data.labelled), 1)
+        rows = Subset(data.pool, list(data.labelled.indices) * max(1, passes))
         return ResumableLoader(rows, batch_size=self.batch_size, collate_fn=data.collate, seed=data.seed)
 
     def _weights(self, number: int, i: int) -> dict[str, Any]:
