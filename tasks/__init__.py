@@ -39,6 +39,7 @@ from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.pretext.deep_cluster import DeepCluster
+from sennit.tasks.pretext.masked_tokens import MaskedTokens
 from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
@@ -109,6 +110,7 @@ __all__ = [
     "InfoNCE",
     "Learner",
     "MMoE",
+    "MaskedTokens",
     "MeanRegularized",
     "MeanTeacher",
     "MixMatch",
