@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from torch import Tensor
@@ -82,6 +82,10 @@ class Batch(View):
         chosen = super(Batch, self.replaced(views={})).select(rows)
         views = {name: _select(view, rows) for name, view in self.views.items()}
         return chosen.replaced(views=views, **({} if self.all_labelled else label_flags(chosen.labelled)))
+
+    def as_view(self) -> View:
+        """Return what the batch itself renders, without targets and other views."""
+        return View(**{f.name: getattr(self, f.name) for f in fields(View)})
 
     def with_views(self, **views: View) -> Self:
         """Return the same batch with other renderings beside it.

@@ -29,6 +29,8 @@ class View:
         rows: Sample of the batch that each row of a view is of ``[R]``, where a view has more or fewer rows;
             None: one each, in order.
         observed: Present masks before modality dropout; empty where nothing was hidden.
+        perturbation: Tensors ``[B, T, D]`` that are added to the vectors which an encoder makes of ids, by
+            modality.
         shares_presence: Whether modality dropout hides in this view what it hides in its batch; otherwise it
             draws anew.
     """
@@ -42,6 +44,7 @@ class View:
     rows: Tensor | None = None
     observed: Mapping[str, Tensor] = field(default_factory=dict)
     shares_presence: bool = True
+    perturbation: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(

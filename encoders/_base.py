@@ -56,6 +56,17 @@ class Encoder(SampleReader, Configurable, nn.Module):
             x ``[N, ...]`` as `input_spec` says, mask ``[N, T]``.
         """
 
+    def input_scale(self) -> Tensor | None:
+        """Return the fitted scale of the features of the last axis, in which noise is sized; None for 1.
+
+        0 marks a feature that no noise may be added to, such as the code of a category.
+        """
+        return None
+
+    def id_vectors(self) -> tuple[nn.Module, int] | None:
+        """Return the module that makes vectors of ids, and their size; None for inputs that are no ids."""
+        return None
+
     def empty_output(self, batch_size: int, *, device: torch.device) -> EncoderOutput:
         """Return the output for a modality absent from the whole batch: zeros, nothing valid."""
         dtype = next((p.dtype for p in self.parameters()), torch.float32)

@@ -194,5 +194,9 @@ class ChempropEncoder(Encoder):
         """Return the rows of a SMILES, or rows unchanged."""
         return molecule_rows(raw) if isinstance(raw, str) else super().to_tensor(raw)
 
+    def input_scale(self) -> Tensor:
+        """Return zeros: rows hold the places of atoms beside their features."""
+        return torch.zeros(3 + self.atom_size + self.bond_size)
+
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.atoms, self.atom_size, self.input_spec, with_std=False)

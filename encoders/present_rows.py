@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sennit.data.masking import zero_padding
 from sennit.encoders._base import Encoder
@@ -66,15 +70,44 @@ def _like(rows: Tensor, x: Tensor) -> Tensor:
     return rows.reshape(-1, *[1] * (x.dim() - 1))
 
 
+@contextmanager
+def perturbed(encoder: Encoder, perturbation: Tensor) -> Iterator[None]:
+    """Add a tensor to the vectors that an encoder makes of ids, within the block.
+
+    Shape:
+        perturbation ``[B, T, D]`` as the vectors.
+    """
+    vectors = encoder.id_vectors()
+    assert vectors is not None
+
+    def add(module: nn.Module, args: Any, out: Any) -> Any:
+        if isinstance(out, Tensor):
+            return out + perturbation.to(out.dtype)
+        return (out[0] + perturbation.to(out[0].dtype), *out[1:])
+
+    handle = vectors[0].register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def encode_present_rows(
-    encoder: Encoder, x: Tensor, mask: Tensor | None, present: Tensor, *, all_present: bool
+    encoder: Encoder,
+    x: Tensor,
+    mask: Tensor | None,
+    present: Tensor,
+    *,
+    all_present: bool,
+    perturbation: Tensor | None = None,
 ) -> EncoderOutput:
     """Run an encoder on the samples that have its modality.
 
     Absent rows of the result are zeros with nothing valid.
 
     Shape:
-        x ``[B, ...]``, mask ``[B, T]``, present ``[B]``.
+        x ``[B, ...]``, mask ``[B, T]``, present ``[B]``, perturbation ``[B, T, D]`` as the vectors that the
+        encoder makes of ids.
     """
     rows = None if all_present else PresentRows.of(present, all_present=False, training=encoder.training)
     if rows is not None:
@@ -82,7 +115,13 @@ def encode_present_rows(
             return encoder.empty_output(rows.size, device=x.device)
         x = rows.pack(x)
         mask = None if mask is None else rows.pack(mask)
-    out: EncoderOutput = encoder(x if mask is None else zero_padding(x, mask), mask)
+        perturbation = None if perturbation is None else rows.pack(perturbation)
+    x = x if mask is None else zero_padding(x, mask)
+    if perturbation is None:
+        out: EncoderOutput = encoder(x, mask)
+    else:
+        with perturbed(encoder, perturbation):
+            out = encoder(x, mask)
     return out if rows is None or rows.complete else unpack_output(out, rows)
 
 

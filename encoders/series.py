@@ -41,6 +41,10 @@ class _SeriesEncoder(Encoder):
         """
         self.steps.standardise.fit(x, mask)
 
+    def input_scale(self) -> Tensor:
+        """Return the standard deviation of each channel."""
+        return self.steps.standardise.scale
+
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.steps, len(self.steps.standardise.mean), self.input_spec)
 

@@ -31,6 +31,11 @@ class _TableEncoder(StagedEncoder):
         """Set mean and scale of the numeric columns from training rows; missing cells are left out."""
         self.features.fit(x)
 
+    def input_scale(self) -> Tensor:
+        """Return the standard deviation of the numeric columns, and 0 for categorical ones."""
+        scale = self.features.standardise.scale
+        return torch.cat([scale, scale.new_zeros(self.features.num_features - len(scale))])
+
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the tensor of a row: an array, or a list in which None is a missing cell."""
         if isinstance(raw, (list, tuple)):

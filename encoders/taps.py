@@ -53,8 +53,8 @@ def broadcast_channels(channels: Tensor, layout: Layout) -> Tensor:
     return channels[:, None] if layout == "BTC" else channels
 
 
-def at_size(feature_map: Tensor, size: Sequence[int], *, mode: str = "bilinear") -> Tensor:
-    """Return a map at another height and width; itself if it has them.
+def at_size(feature_map: Tensor, size: Sequence[int] | None, *, mode: str = "bilinear") -> Tensor:
+    """Return a map at another height and width; itself if it has them, or none are given.
 
     Args:
         feature_map: Map to resize.
@@ -69,7 +69,7 @@ def at_size(feature_map: Tensor, size: Sequence[int], *, mode: str = "bilinear")
         >>> at_size(torch.zeros(2, 8, 3, 3), (6, 5)).shape
         torch.Size([2, 8, 6, 5])
     """
-    if tuple(feature_map.shape[-2:]) == tuple(size):
+    if size is None or tuple(feature_map.shape[-2:]) == tuple(size):
         return feature_map
     flat = feature_map.flatten(0, -4)
     resized = F.interpolate(flat, tuple(size), mode=mode)

@@ -98,5 +98,8 @@ class ByteTransformerEncoder(TransformerEncoder):
         places = [1 + start for start in starts]  # behind the id that starts a text
         return [(w, p if p < self.max_length else None) for w, p in zip(words, places, strict=True)]
 
+    def id_vectors(self) -> tuple[nn.Module, int]:
+        return self.embed.embedding, self.embed_dim
+
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.embed, self.embed_dim, self.input_spec, with_std=False)

@@ -105,6 +105,8 @@ class BiLSTMEncoder(StagedEncoder):
     def word_starts(self, raw: Any) -> list[tuple[str, int | None]]:
         return [(word, place) for place, word in enumerate(words_of(raw))]
 
+    def id_vectors(self) -> tuple[nn.Module, int]:
+        return self.embed, self.embed.words.embedding_dim + self.embed.filters.out_channels
+
     def input_level(self) -> Encoder:
-        size = self.embed.words.embedding_dim + self.embed.filters.out_channels
-        return StepsInputLevel(self.embed, size, self.input_spec, with_std=False)
+        return StepsInputLevel(self.embed, self.id_vectors()[1], self.input_spec, with_std=False)

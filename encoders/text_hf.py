@@ -116,6 +116,10 @@ class HFTextEncoder(HFEncoder):
             list(raw) if split else raw, is_split_into_words=split, verbose=False, **options
         )
 
+    def id_vectors(self) -> tuple[nn.Module, int]:
+        words: nn.Embedding = self.net.get_input_embeddings()
+        return words, words.embedding_dim
+
     def input_level(self) -> Encoder:
         words: nn.Module = self.net.get_input_embeddings()
         return StepsInputLevel(EmbeddedIds(words), self.embed_dim, self.input_spec, with_std=False)

@@ -159,6 +159,7 @@ class FusedEncoder(nn.Module):
                 view.masks.get(name),
                 view.present[name],
                 all_present=view.all_present,
+                perturbation=view.perturbation.get(name),
             )
             for name, encoder in self.encoders.items()
         }

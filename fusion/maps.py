@@ -1,4 +1,4 @@
-"""Who reads the maps of a fused encoder: a refusal where there is none, and no work for maps not read."""
+"""The readers of a fused map: a refusal where there is no map, and no work where there is no reader."""
 
 from __future__ import annotations
 

@@ -10,11 +10,12 @@ from torch import Tensor
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
 from sennit.encoders._base import StagedEncoder
-from sennit.encoders.present_rows import PresentRows, unpack_output
+from sennit.encoders.present_rows import PresentRows, perturbed, unpack_output
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
 
 Across = Callable[[str, int, list[Tensor], Tensor | None, list[list[Tensor]]], list[Tensor]]
+Attend = Callable[[str, int, Tensor, Tensor | None, str], Tensor]
 
 
 class Encoders(Protocol):
@@ -40,12 +41,24 @@ class Column(Protocol):
 class _Track:
     """One encoder on its way through its stages."""
 
-    def __init__(self, encoder: StagedEncoder, rows: PresentRows, x: Tensor, mask: Tensor | None) -> None:
+    def __init__(
+        self,
+        encoder: StagedEncoder,
+        rows: PresentRows,
+        x: Tensor,
+        mask: Tensor | None,
+        perturbation: Tensor | None,
+    ) -> None:
         packed = None if mask is None else rows.pack(mask)
         self.encoder, self.rows, self.depth = encoder, rows, len(encoder.tap_info)
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
-        self.hidden, self.mask = encoder.stem(zero_padding(rows.pack(x), packed), packed)
+        x = zero_padding(rows.pack(x), packed)
+        if perturbation is None:
+            self.hidden, self.mask = encoder.stem(x, packed)
+            return
+        with perturbed(encoder, rows.pack(perturbation)):
+            self.hidden, self.mask = encoder.stem(x, packed)
 
     def has(self, level: int) -> bool:
         return self.depth + level >= 0
@@ -59,8 +72,8 @@ class _Track:
         if self.mask is not None:
             self.tap_masks[name] = self.mask
 
-    def finish(self) -> EncoderOutput:
-        return unpack_output(self.encoder.finish(self.taps, self.tap_masks), self.rows)
+    def finish(self, taps: Mapping[str, Tensor]) -> EncoderOutput:
+        return unpack_output(self.encoder.finish(taps, self.tap_masks), self.rows)
 
 
 def encode_by_level(
@@ -79,6 +92,62 @@ def encode_by_level(
     Returns:
         For each column, the output of its encoders by modality.
     """
+    every = _run(columns, view, across)
+    return [
+        _outputs(column, view, {m: track.finish(track.taps) for m, track in tracks.items()})
+        for column, tracks in zip(columns, every, strict=True)
+    ]
+
+
+def encode_attended(
+    column: Column, view: View, readers: Sequence[str], attend: Attend
+) -> dict[str, dict[str, EncoderOutput]]:
+    """Encode a view once, and let each reader take its part of every stage.
+
+    Args:
+        column: Encoders and their fusion, which may exchange between the modalities after a level (MMTM).
+        view: View to encode.
+        readers: Names of the readers.
+        attend: Function that returns what a reader takes of a stage: called with the modality, the level
+            (from the deepest, -1), the hidden state, what the reader took of the stage before (None at the
+            first), and the reader.
+
+    Returns:
+        For each reader, the output of the encoders by modality, made of what it took.
+    """
+    taken: dict[str, dict[str, list[Tensor]]] = {r: {} for r in readers}
+
+    def take(
+        modality: str, level: int, hidden: list[Tensor], mask: Tensor | None, earlier: list[list[Tensor]]
+    ) -> list[Tensor]:
+        for reader in readers:
+            before = taken[reader].setdefault(modality, [])
+            before.append(attend(modality, level, hidden[0], before[-1] if before else None, reader))
+        return hidden
+
+    tracks = _run([column], view, take)[0]
+    return {
+        reader: _outputs(
+            column,
+            view,
+            {m: t.finish(dict(zip(t.taps, taken[reader][m], strict=True))) for m, t in tracks.items()},
+        )
+        for reader in readers
+    }
+
+
+def _outputs(column: Column, view: View, encoded: Mapping[str, EncoderOutput]) -> dict[str, EncoderOutput]:
+    """Return the outputs of a column, those of modalities absent from the whole batch among them."""
+    return {
+        name: encoded[name]
+        if name in encoded
+        else encoder.empty_output(view.batch_size, device=view.inputs[name].device)
+        for name, encoder in column.encoders.items()
+    }
+
+
+def _run(columns: Sequence[Column], view: View, across: Across | None) -> list[dict[str, _Track]]:
+    """Run the stages of all encoders; see `encode_by_level`."""
     training = columns[0].training
     rows = {
         m: PresentRows.of(view.present[m], all_present=view.all_present, training=training)
@@ -90,7 +159,8 @@ def encode_by_level(
         for name, encoder in column.encoders.items():
             assert isinstance(encoder, StagedEncoder)  # refused by name when the model was built
             if not rows[name].empty:
-                tracks[name] = _Track(encoder, rows[name], view.inputs[name], view.masks.get(name))
+                x, mask, added = view.inputs[name], view.masks.get(name), view.perturbation.get(name)
+                tracks[name] = _Track(encoder, rows[name], x, mask, added)
         every.append(tracks)
     deepest = max((track.depth for tracks in every for track in tracks.values()), default=0)
     present = None if view.all_present else view.present
@@ -112,15 +182,7 @@ def encode_by_level(
         for tracks in live:
             for track in tracks.values():
                 track.record(level)
-    return [
-        {
-            name: tracks[name].finish()
-            if name in tracks
-            else encoder.empty_output(view.batch_size, device=view.inputs[name].device)
-            for name, encoder in column.encoders.items()
-        }
-        for column, tracks in zip(columns, every, strict=True)
-    ]
+    return every
 
 
 def _exchange(

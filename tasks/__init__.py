@@ -5,9 +5,19 @@ from typing import TYPE_CHECKING
 from sennit.bare_import import refuse_bare_import
 from sennit.lazy import lazy_exports
 from sennit.tasks._base import Task, create_task, list_tasks, register_task
+from sennit.tasks.adversary.domain import DomainAdversary
 from sennit.tasks.analysis.modality_weights import modality_weights
-from sennit.tasks.balancing import Balancing, PCGrad, create_balancing, list_balancings, register_balancing
+from sennit.tasks.balancing import (
+    Balancing,
+    Debiasing,
+    PCGrad,
+    create_balancing,
+    list_balancings,
+    register_balancing,
+)
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
@@ -44,6 +54,7 @@ from sennit.tasks.sharing import (
     list_sharings,
     register_sharing,
 )
+from sennit.tasks.teachers import Teacher, create_teacher, list_teachers, register_teacher
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.warm_start import start_from_single_tasks
 from sennit.tasks.weighting import (
@@ -68,6 +79,7 @@ __all__ = [
     "MTAN",
     "NDDRCNN",
     "PLE",
+    "VAT",
     "AAMSoftmax",
     "AMSoftmax",
     "Adaptive",
@@ -75,7 +87,9 @@ __all__ = [
     "Classification",
     "Consistency",
     "CrossStitch",
+    "Debiasing",
     "DenseRegression",
+    "DomainAdversary",
     "Equal",
     "Evaluation",
     "FeatureSource",
@@ -85,6 +99,7 @@ __all__ = [
     "Learner",
     "MMoE",
     "MeanRegularized",
+    "MeanTeacher",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
@@ -98,6 +113,7 @@ __all__ = [
     "SurfaceNormals",
     "Task",
     "TaskOutput",
+    "Teacher",
     "TensorNormal",
     "TokenClassification",
     "TraceNorm",
@@ -107,6 +123,7 @@ __all__ = [
     "create_balancing",
     "create_sharing",
     "create_task",
+    "create_teacher",
     "create_weighting",
     "evaluate",
     "export_onnx",
@@ -116,11 +133,13 @@ __all__ = [
     "list_balancings",
     "list_sharings",
     "list_tasks",
+    "list_teachers",
     "list_weightings",
     "modality_weights",
     "register_balancing",
     "register_sharing",
     "register_task",
+    "register_teacher",
     "register_weighting",
     "start_from_single_tasks",
 ]

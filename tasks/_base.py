@@ -14,8 +14,9 @@ from sennit.data.collate import Sample
 from sennit.data.target_spec import TargetSpec
 from sennit.ramp import plain
 from sennit.registry import Registry
-from sennit.tasks.contract.context import StepNetwork, TaskContext
+from sennit.tasks.contract.context import TaskContext
 from sennit.tasks.contract.feature_source import FUSED
+from sennit.tasks.contract.hooks import TrainingHooks
 from sennit.tasks.contract.lending import Lending
 from sennit.tasks.contract.options import Optioned, TaskOptions
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # torchmetrics is slow to import, and brings much with it
     from torchmetrics import MetricCollection
 
 
-class Task(Optioned, Lending, Configurable, nn.Module):
+class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
     """Something to learn: a head, a loss for each sample, metrics and a prediction.
 
     A task does not reduce its losses: the model does that in one place, over the samples that count. A task
@@ -58,10 +59,8 @@ class Task(Optioned, Lending, Configurable, nn.Module):
         gaussian: Whether the loss is a squared error; uncertainty weighting halves its weight.
         batchwise: Whether a sample's loss depends on the other samples of its batch; such a task with labels
             receives only the labelled ones.
-        needs_teacher: Whether `loss_from` reads the outputs of a teacher.
         by_token: Whether it has a label, and an output, for each token of its source; those of padding are
             zeros, and their losses are dropped.
-        replaces: Whether `render` replaces batches of the step; such a task renders last.
 
     Raises:
         ValueError: An option out of range.
@@ -71,8 +70,6 @@ class Task(Optioned, Lending, Configurable, nn.Module):
     dense: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
-    needs_teacher: bool = False
-    replaces: ClassVar[bool] = False
     by_token: ClassVar[bool] = False
     of: str | tuple[str, ...] | None = None
     views: tuple[str, ...] = ()
@@ -114,23 +111,6 @@ class Task(Optioned, Lending, Configurable, nn.Module):
         """Return the views that the task, under its name in the model, reads; its loss needs all of them."""
         return (self.view,) if self.target is not None else self.views or ("",)
 
-    def bind(self, name: str, model: nn.Module) -> None:
-        """Check, or remember, the model that the task is part of, once it is built.
-
-        Raises:
-            TypeError: The task cannot work with a part of the model; the message names it.
-        """
-
-    def render(self, name: str, batches: list[Batch], network: StepNetwork) -> list[Batch]:
-        """Return the batches of a step with the views that the task makes of them.
-
-        Args:
-            name: Name of the task.
-            batches: Batches of the step, after modality dropout.
-            network: Network, for views that depend on it.
-        """
-        return batches
-
     def learns_from(self, batch: Batch) -> bool:
         """Return whether the batch is of a loader that the task learns from."""
         return self.loaders is None or batch.loader in self.loaders
@@ -142,9 +122,6 @@ class Task(Optioned, Lending, Configurable, nn.Module):
             loss ``[B]``; or loss ``[R, ...]`` and a mask of that shape, where other units than samples count.
         """
         raise NotImplementedError
-
-    def after_step(self) -> None:
-        """Update the state that changes with each optimizer step; the learner calls it."""
 
     def build_source_head(self, dims: Mapping[str, int]) -> nn.Module:
         """Make a new head on the task's sources.

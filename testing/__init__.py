@@ -5,8 +5,16 @@ from sennit.testing.balancing_kit import check_balancing
 from sennit.testing.encoder_kit import check_encoder
 from sennit.testing.fusion_kit import check_fusion
 from sennit.testing.task_kit import check_task
+from sennit.testing.teacher_kit import check_teacher
 from sennit.testing.weighting_kit import check_weighting
 
-__all__ = ["check_balancing", "check_encoder", "check_fusion", "check_task", "check_weighting"]
+__all__ = [
+    "check_balancing",
+    "check_encoder",
+    "check_fusion",
+    "check_task",
+    "check_teacher",
+    "check_weighting",
+]
 
 refuse_bare_import(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import masked_mean, zero_padding
@@ -36,6 +36,12 @@ class StepsInputLevel(Encoder):
         self.token_dim = token_dim
         self.embed_dim = 2 * token_dim if with_std else token_dim
         self.input_spec = input_spec
+
+    def id_vectors(self) -> tuple[nn.Module, int] | None:
+        if self.input_spec.dtype.is_floating_point or self.token_dim is None:
+            return None
+        assert isinstance(self.steps, nn.Module)
+        return self.steps, self.token_dim
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         tokens, mask = self.steps(x, mask)

@@ -37,7 +37,9 @@ def warn_of_places(balancing: Balancing, model: Network) -> None:
     Gradients at different tensors are orthogonal by construction.
     """
     elsewhere = [t for t in model.source_readers if model.tasks[t].weighted]
-    if balancing.level == "features" and elsewhere and len(model.readings.task_of) > 1:
+    heads = (model.tasks[t] for t in model.with_head)
+    places = {frozenset(task.sources.items()) for task in heads if task.weighted}
+    if balancing.level == "features" and elsewhere and len(places) > 1:
         warnings.warn(
             f"balancing '{balancing.registry_name}' compares gradients at the fused features, and "
             f"{elsewhere} read elsewhere: theirs count as orthogonal to the others. Use level='parameters'.",

@@ -1,5 +1,7 @@
-"""Tasks without a label: agreement between views of a sample."""
+"""Tasks without a label: agreement between views of a sample, or between networks."""
 
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.vat import VAT
 
-__all__ = ["Consistency"]
+__all__ = ["VAT", "Consistency", "MeanTeacher"]

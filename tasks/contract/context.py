@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sennit.data.batch import Batch
 from sennit.data.view import View
+from sennit.encoders import Encoder
 from sennit.ramp import Progress
 from sennit.tasks.contract.lending import Lending
 
@@ -29,6 +30,14 @@ class StepNetwork(Protocol):
     @property
     def progress(self) -> Progress:
         """Position of the training."""
+        ...
+
+    def task(self, name: str) -> Lending:
+        """Return a task by its name."""
+        ...
+
+    def encoder(self, modality: str) -> Encoder:
+        """Return the encoder of a modality (of the first task, where each has its own)."""
         ...
 
     def outputs(self, view: View, tasks: Sequence[str], *, teacher: bool = False) -> dict[str, Tensor]:

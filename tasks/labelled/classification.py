@@ -146,8 +146,8 @@ class Classification(Task):
 
     def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
         """Return mixed probabilities ``[B, C]`` of class indices, or of probabilities."""
-        soft = [x if x.is_floating_point() else F.one_hot(x, self.out_dim).float() for x in (a, b)]
-        return super().mix(*soft, share)
+        a, b = (x if x.is_floating_point() else F.one_hot(x, self.out_dim).float() for x in (a, b))
+        return super().mix(a, b, share)
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import MetricCollection

@@ -128,6 +128,22 @@ class Segmentation(DenseTask):
         confidence, label = self.soft_target(output).max(1)
         return label, mean_of_places(confidence)
 
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the mean over places of ``−Σ p log p``."""
+        log_p = output.float().log_softmax(1)
+        return mean_of_places(-(log_p.exp() * log_p).sum(1))
+
+    def sharpen(self, target: Tensor, temperature: float) -> Tensor:
+        """Return ``p^{1/T} / Σ p^{1/T}`` of the probabilities ``[B, C, H, W]``."""
+        return (target.log() / temperature).softmax(1)
+
+    def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+        """Return mixed probabilities ``[B, C, H, W]`` of class indices, or of probabilities."""
+        return super().mix(*[x if x.is_floating_point() else self._one_hot(x) for x in (a, b)], share)
+
+    def _one_hot(self, target: Tensor) -> Tensor:
+        return F.one_hot(target, self.out_dim).movedim(-1, 1).float()
+
     def answer(self, output: Tensor) -> Tensor:
         return output.argmax(1)
 

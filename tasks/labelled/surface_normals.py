@@ -61,6 +61,10 @@ class SurfaceNormals(DenseTask):
         """Return the directions, of length 1."""
         return self.scores(output.detach())
 
+    def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+        """Return the directions, of length 1, between two."""
+        return F.normalize(super().mix(a, b, share), dim=1)
+
     def answer(self, output: Tensor) -> Tensor:
         return output
 

@@ -36,7 +36,7 @@ def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]
 def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = True) -> bool:
     """Return whether a batch has the views of a task and, unless that is not asked for, its labels."""
     task, views = network.tasks_by_name[name], network.views[name]
-    if not task.learns_from(batch) or not all(view in batch.views for view in views if view):
+    if not task.learns_from(batch) or not all(view in batch.views for view in network.needed[name] if view):
         return False
     if task.target is None:
         return True
@@ -47,7 +47,7 @@ def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = T
 
 def _any_row(network: Network, name: str, batch: Batch) -> bool:
     """Return whether a batch has a row that counts, as far as missing modalities decide."""
-    if network.reads[network.readings.of_task[name][0]] is None and network.views[name] == ("",):
+    if network.reads[network.readings.of_task[name][0]] is None and network.needed[name] == ("",):
         return True  # each sample of a batch has a modality
     counted = counted_rows(network, name, batch)
     return counted is None or bool(counted.any())
@@ -64,7 +64,7 @@ def readable_rows(network: Network, reading: str, view: View) -> Tensor | None:
 def counted_rows(network: Network, name: str, batch: Batch) -> Tensor | None:
     """Return which samples of a batch a task can read in every view that it needs ``[B]``; None for all."""
     counted: Tensor | None = None
-    for view_name in network.views[name]:
+    for view_name in network.needed[name]:
         view = batch.views[view_name] if view_name else batch
         for reading in network.readings.of_task[name]:
             readable = readable_rows(network, reading, view)

@@ -37,7 +37,14 @@ def check_tasks(
             _check_other(name, lender, "task that '{}' is of", tasks)
             task.check(lender, tasks[lender])
         _check_trunk(name, task, tasks, sharing)
-        if task.reads is not None and sharing.exchanges and fused.fusion.exchanges:
+        if any(source.at == "map" for source in task.sources.values()) and not sharing.shares_maps:
+            raise TypeError(
+                f"task '{name}' reads the fused map, and sharing '{sharing.registry_name}' acts on the fused "
+                f"vector, so that the map would pass it by. Choose 'hard' without blocks, 'mtan' with "
+                f"`encoders=True`, or encoders for each task, as 'cross_stitch' has without a `trunk`."
+            )
+        mixes = sharing.exchanges or sharing.attends
+        if task.reads is not None and mixes and fused.fusion.exchanges:
             raise TypeError(
                 f"task '{name}' reads {task.reads} alone, but fusion '{fused.fusion.registry_name}' with "
                 f"sharing '{sharing.registry_name}' mixes all modalities. Choose another fusion or sharing."

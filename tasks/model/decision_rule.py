@@ -42,8 +42,8 @@ def decide(
     rows = candidates.permute(0, 3, 4, 1, 2).flatten(0, 2)
     present = present[:, None].expand(-1, height * width, -1).flatten(0, 1)
     logits, cost = _decide(task, rule, rows, present)
-    logits = logits.unflatten(0, (-1, height, width)).movedim(-1, 1)
-    return logits, None if cost is None else cost.unflatten(0, (-1, height, width))
+    logits = logits.reshape(-1, height, width, *logits.shape[1:]).movedim(-1, 1)
+    return logits, None if cost is None else cost.reshape(-1, height, width, *cost.shape[1:])
 
 
 def _decide(

@@ -51,7 +51,7 @@ def task_losses(
     outputs = [{v: network.decode(f) for v, f in views.items()} for views in features]
     terms: dict[tuple[str, str], list[Term]] = {}
     for batch, views, out in zip(batches, features, outputs, strict=True):
-        taught = {} if teacher is None else teacher_outputs(network, teacher, batch, views)
+        taught = {} if teacher is None else teacher_outputs(network, teacher, batch)
         for (name, task), on in zip(network.tasks_by_name.items(), active, strict=True):
             if on:
                 for term in task_terms(network, name, task, batch, views, out, taught):
@@ -75,23 +75,18 @@ def unweighted_losses(
     return task_losses(network, batches, features, active, teacher)
 
 
-def teacher_outputs(
-    network: Network, teacher: Network, batch: Batch, views: Views
-) -> dict[str, dict[str, Tensor]]:
+def teacher_outputs(network: Network, teacher: Network, batch: Batch) -> dict[str, dict[str, Tensor]]:
     """Return the outputs of the teacher's heads that tasks ask for, by task and view, without gradient."""
-    wanted: dict[str, dict[str, str]] = {view: {} for view in views}
-    for name, task in network.tasks_by_name.items():
-        if task.needs_teacher and learns_from(network, name, batch):
-            for view in network.views[name]:
-                for reading in network.readings.of_task[name]:
-                    if view in wanted:
-                        head = network.readings.head_of[reading]
-                        wanted[view].setdefault(head, head)
+    wanted: dict[str, dict[str, None]] = {}
+    for name, views in network.taught.items():
+        if views and learns_from(network, name, batch):
+            for view in views:
+                heads = (network.readings.head_of[reading] for reading in network.readings.of_task[name])
+                wanted.setdefault(view, {}).update(dict.fromkeys(heads))
     taught: dict[str, dict[str, Tensor]] = {}
     with torch.no_grad():
         for view, heads in wanted.items():
-            if heads:
-                features = teacher.features(batch.views[view] if view else batch, tuple(heads))
-                for head, out in teacher.decode(features, tuple(heads)).items():
-                    taught.setdefault(head, {})[view] = out.logits
+            features = teacher.features(batch.views[view] if view else batch, tuple(heads))
+            for head, out in teacher.decode(features, tuple(heads)).items():
+                taught.setdefault(head, {})[view] = out.logits
     return taught

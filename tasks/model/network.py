@@ -25,7 +25,7 @@ from sennit.tasks.model.decision_rule import decide, learned_rules
 from sennit.tasks.model.gradient_scale import call_frozen, scale_gradient
 from sennit.tasks.model.heads import build_auxiliary_heads, build_heads
 from sennit.tasks.model.outputs import Features, TaskOutput
-from sennit.tasks.model.readings import Readings
+from sennit.tasks.model.readings import Readings, taught_views
 from sennit.tasks.model.sources import source_readers
 from sennit.tasks.model.trunk import Reads, Trunk
 from sennit.tasks.sharing import Hard, Sharing
@@ -41,6 +41,8 @@ class Network(Trunk):
         readings: The heads that each task's loss needs, and whose features they read.
         reads: Modalities that each reading may see; None for all.
         views: Names of the views that each task reads; ``("",)`` is the batch itself.
+        taught: Names of the views that a teacher reads for each task.
+        needed: Names of the views of both kinds, without which the task learns nothing from a batch.
         weighted: Flag of each task: whether the weighting and the balancing see it.
         targets: Shape and type of each task's targets in the data.
         penalized: Whether the sharing adds a penalty to the loss.
@@ -84,6 +86,8 @@ class Network(Trunk):
         self.tasks_by_name = dict(tasks)
         self.reads: dict[str, Reads] = {r: tasks[t].reads for r, t in self.readings.trunk_of.items()}
         self.views = {name: task.views_of(name) for name, task in tasks.items()}
+        self.taught = {name: taught_views(name, task) for name, task in tasks.items()}
+        self.needed = {n: tuple(dict.fromkeys((*views, *self.taught[n]))) for n, views in self.views.items()}
         self.targets = {n: t.target for n, t in tasks.items() if t.target is not None and t.drawn is None}
         self.progress = FINISHED
         if not isinstance(modality_dropout, ModalityDropout):
@@ -110,7 +114,8 @@ class Network(Trunk):
         self.sharing.bind_heads({task: self._heads[task] for task in owners})
         self.auxiliary_info = fused.auxiliary_info()
         self.auxiliary_heads = build_auxiliary_heads(headed, self.auxiliary_info, self.source_readers)
-        headed = {t: task for t, task in headed.items() if t not in self.source_readers}
+        readers = self.source_readers
+        headed = {t: task for t, task in headed.items() if t not in readers or readers[t].of_candidates}
         self.rules = NamedModules(learned_rules(fusion, headed))
         self.step_parts: list[Any] = [part for part in self.modules() if hasattr(part, "on_step_start")]
         for name, task in tasks.items():
@@ -164,27 +169,32 @@ class Network(Trunk):
         outputs = {}
         for name in features.fused if readings is None else readings:
             head, scale = self.readings.head_of[name], self._reversal(name)
-            heads, present = self._heads[head], features.fused[name].candidate_present
-            if name in features.sources:
+            heads, reader = self._heads[head], self.source_readers.get(head)
+            present, size = features.fused[name].candidate_present, None
+            x: Any
+            if reader is None:
+                x = scale_gradient(features.by_task[name], scale)
+            else:
+                size = reader.size(features.view)
                 x = {source: scale_gradient(v, scale) for source, v in features.sources[name].items()}
-                for source, other in self.source_readers[head].outputs.items():
+                for source, other in reader.outputs.items():
                     x[source] = self._output_of(other, x[source], present)
-                out = heads[0](x[""] if x.keys() == {""} else x)
-                if self.tasks_by_name[head].dense:
-                    out = at_size(out, self.source_readers[head].size(features.view))
+                x = x[""] if x.keys() == {""} else x
+            auxiliary = {}
+            if self.auxiliary_info:
+                extra, vectors = self.auxiliary_heads[head], features.auxiliary.get(name, {})
+                auxiliary = {
+                    m: at_size(extra[m](scale_gradient(v, scale)), size)
+                    for m, v in vectors.items()
+                    if m in extra
+                }
+            if present is None or (reader is not None and not reader.of_candidates):
+                out = at_size(heads[0](x), size)
                 if self.tasks_by_name[head].by_token:
                     out = zero_padding(out, features.source_masks.get(name, {}).get(""))
-                outputs[name] = TaskOutput(out)
+                outputs[name] = TaskOutput(out, auxiliary=auxiliary)
                 continue
-            vector, auxiliary = scale_gradient(features.by_task[name], scale), {}
-            if self.auxiliary_info:
-                extra = self.auxiliary_heads[head]
-                vectors = features.auxiliary[name]
-                auxiliary = {m: extra[m](scale_gradient(v, scale)) for m, v in vectors.items() if m in extra}
-            if present is None:
-                outputs[name] = TaskOutput(heads[0](vector), auxiliary=auxiliary)
-                continue
-            candidates = torch.stack([one(vector[:, k]) for k, one in enumerate(heads)], 1)
+            candidates = torch.stack([at_size(one(x[:, k]), size) for k, one in enumerate(heads)], 1)
             rule = self.rules[head] if head in self.rules else self._first[0].fusion.rule
             logits, cost = decide(self.tasks[head], rule, candidates, present)
             outputs[name] = TaskOutput(logits, candidates, present, cost, auxiliary)

@@ -58,3 +58,9 @@ def trunk_of(name: str, task: Task) -> str:
     """Return the task through whose trunk a task's head reads: itself, unless it says otherwise."""
     outputs = [source.of for source in task.sources.values() if source.at == "output"]
     return next((of for of in outputs if of is not None), task.through or name)
+
+
+def taught_views(name: str, task: Task) -> tuple[str, ...]:
+    """Return the views that a teacher reads for a task; none where the task needs no teacher."""
+    views = task.teacher_views_of(name) if task.needs_teacher else ()
+    return task.views_of(name) if views is None else views

@@ -32,6 +32,8 @@ class SourceReader:
         reads_vector: Whether a source is behind the sharing: the fused vector, or another task's output.
         outputs: Sources that are outputs of other tasks, with these tasks.
         images: Modalities of the maps that a dense task reads; its output has their height and width.
+        of_fused_map: Whether a dense task learns from the fused map alone, and from auxiliary maps.
+        of_candidates: Whether it has a head on the map of each candidate of a decision fusion.
 
     Raises:
         TypeError: The encoders or the fusion have no such features; they are named.
@@ -59,6 +61,9 @@ class SourceReader:
         }
         self.modalities = tuple(dict.fromkeys(s.modality for s in self.sources.values() if s.modality))
         self.images = self._images(task) if task.dense else ()
+        (first, *others) = self.sources.values()
+        self.of_fused_map = task.dense and first == FeatureSource("map") and not others
+        self.of_candidates = self.of_fused_map and fused.fusion.stage == "decision"
 
     def _images(self, task: Task) -> tuple[str, ...]:
         leaves = self._fused.leaves()
@@ -75,11 +80,13 @@ class SourceReader:
         with_map = [m for m, encoder in leaves.items() if encoder.map_dim is not None]
         return tuple(m for m in with_map if task.reads is None or m in task.reads)
 
-    def size(self, view: View) -> tuple[int, int]:
-        """Return the height and width of the images that a dense task reads.
+    def size(self, view: View) -> tuple[int, int] | None:
+        """Return the height and width of the images that a dense task reads; None for another task.
 
         Those of the first modality that a sample of the batch has, as the others may be placeholders.
         """
+        if not self.images:
+            return None
         sizes = {m: view.inputs[m].shape[-2:] for m in self.images}
         first = next(iter(sizes.values()))
         if not view.all_present and not torch.compiler.is_compiling() and len(set(sizes.values())) > 1:
@@ -160,6 +167,8 @@ class SourceReader:
         if source.at == "encoded":
             return place.pooled, None
         value = place.map if source.at.endswith("map") else place.tokens
+        if self.of_candidates:
+            value = out.candidate_maps
         assert value is not None
         return value, None if source.at.endswith("map") else place.mask
 

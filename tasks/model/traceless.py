@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from sennit.data import View
+from sennit.encoders import Encoder
 from sennit.ramp import Progress
+from sennit.tasks._base import Task
 from sennit.tasks.model.network import Network
 
 
@@ -38,6 +40,14 @@ class TracelessNetwork:
     def progress(self) -> Progress:
         """Position of the training."""
         return self._network.progress
+
+    def task(self, name: str) -> Task:
+        """Return a task by its name."""
+        return self._network.tasks_by_name[name]
+
+    def encoder(self, modality: str) -> Encoder:
+        """Return the encoder of a modality (of the first task, where each has its own)."""
+        return self._network.fused_encoder.leaves()[modality]
 
     def outputs(self, view: View, tasks: Sequence[str], *, teacher: bool = False) -> dict[str, Tensor]:
         """Return the output of the heads of some tasks for a view.

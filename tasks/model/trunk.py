@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from torch import Tensor, nn
 
 from sennit.data import View
+from sennit.encoders import EncoderOutput
 from sennit.fusion import FusedEncoder, FusionOutput
 from sennit.fusion.missing import SubsetLog
-from sennit.fusion.staged_forward import encode_by_level
+from sennit.fusion.staged_forward import encode_attended, encode_by_level
 from sennit.fusion.types import AuxiliaryInfo
 from sennit.tasks.model.outputs import Features
 from sennit.tasks.model.readings import Readings
@@ -80,7 +81,12 @@ class Trunk(nn.Module):
                     else:
                         vector = shared.get(trunk_of[reading])
                         sources[reading], masks[reading] = reader.read(out, vector)
-        auxiliary = {reading: fused[reading].auxiliary for reading in by_task} if self.auxiliary_info else {}
+        auxiliary: dict[str, Mapping[str, Tensor]] = {}
+        if self.auxiliary_info:
+            auxiliary = {reading: fused[reading].auxiliary for reading in by_task}
+            for reading in sources:
+                if self.source_readers[head_of[reading]].of_fused_map:
+                    auxiliary[reading] = fused[reading].auxiliary_maps
         return Features(view, by_task, fused, auxiliary, sources, masks)
 
     def _reads_vector(self, head: str) -> bool:
@@ -97,7 +103,7 @@ class Trunk(nn.Module):
 
     def _fuse(self, view: View, tasks: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], FusionOutput]]:
         """Return the fused output of each group of tasks that read the same through the same encoders."""
-        if self.sharing.per_task_encoders:
+        if self.sharing.per_task_encoders or self.sharing.attends:
             return self._fuse_columns(view, tasks)
         if any(self.reads[task] is not None for task in tasks):
             return self._fuse_groups(view, tasks)
@@ -129,17 +135,24 @@ class Trunk(nn.Module):
     def _fuse_columns(
         self, view: View, tasks: tuple[str, ...]
     ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
-        """Yield the fused output of each task, from the task's own encoders."""
-        columns = self.fused_encoders
-        encoded = encode_by_level(columns, view, self.sharing.exchange) if self.sharing.exchanges else None
+        """Yield the fused output of each task, from the task's own encoders or its part of common ones."""
         of_trunk: dict[str, list[str]] = {}
         for task in tasks:
             of_trunk.setdefault(self.readings.trunk_of[task], []).append(task)
+        every = self.fused_encoders
+        if self.sharing.attends:  # one for all
+            every = every * len(self.readings.owners)
+        columns = dict(zip(self.readings.owners, every, strict=True))
+        encoded: Mapping[str, Mapping[str, EncoderOutput]] = {}
+        if self.sharing.attends:
+            encoded = encode_attended(self.fused_encoder, view, tuple(of_trunk), self.sharing.attend)
+        elif self.sharing.exchanges:
+            outputs = encode_by_level(list(columns.values()), view, self.sharing.exchange)
+            encoded = dict(zip(columns, outputs, strict=True))
         for trunk, group in of_trunk.items():
-            position, reads = self.readings.owners.index(trunk), self.reads[trunk]
+            column, reads = columns[trunk], self.reads[trunk]
             hidden = view if reads is None else view.restrict(reads)
-            column = columns[position]
-            if encoded is None:
-                yield tuple(group), column(hidden)
+            if trunk in encoded:
+                yield tuple(group), column.fuse(encoded[trunk], column.presence(hidden))
             else:
-                yield tuple(group), column.fuse(encoded[position], column.presence(hidden))
+                yield tuple(group), column(hidden)

@@ -1,6 +1,7 @@
 """Sharings: which parameters the tasks have in common."""
 
 from sennit.tasks.sharing._base import Sharing, create_sharing, list_sharings, register_sharing
+from sennit.tasks.sharing._stage_attention import TaskAttention
 from sennit.tasks.sharing.adaptive import Adaptive
 from sennit.tasks.sharing.cgc import CGC
 from sennit.tasks.sharing.cross_stitch import CrossStitch, StitchUnit
@@ -8,7 +9,7 @@ from sennit.tasks.sharing.flip_flop import flip_flop, mode_product, negative_log
 from sennit.tasks.sharing.hard import Hard
 from sennit.tasks.sharing.mean_regularized import MeanRegularized
 from sennit.tasks.sharing.mmoe import MMoE
-from sennit.tasks.sharing.mtan import MTAN, TaskAttention
+from sennit.tasks.sharing.mtan import MTAN
 from sennit.tasks.sharing.nddr_cnn import NDDRCNN, NDDRUnit
 from sennit.tasks.sharing.ple import PLE
 from sennit.tasks.sharing.segments import Segments

@@ -21,12 +21,14 @@ class Sharing(Configurable, nn.Module):
         out_dim: Size of each task's features, known after `bind`.
         per_task_encoders: Whether every task has encoders and a fusion of its own.
         exchanges: Whether `exchange` acts between those encoders after each stage.
+        attends: Whether each task takes its part of the stages of common encoders, in `attend`.
         has_boundary: Whether the tasks part at one tensor, the features that `forward` returns; what
             balancing needs.
     """
 
     per_task_encoders: bool = False
     exchanges: bool = False
+    attends: bool = False
     has_boundary: bool = True
     out_dim: int
     forward: Callable[..., dict[str, Tensor]]
@@ -75,6 +77,23 @@ class Sharing(Configurable, nn.Module):
             earlier: Shallower taps of each task's encoder, from shallow to deep.
         """
         raise NotImplementedError
+
+    def attend(self, modality: str, level: int, hidden: Tensor, taken: Tensor | None, task: str) -> Tensor:
+        """Return what a task takes of a stage of the common encoders (only where it ``attends``).
+
+        Args:
+            modality: Name of the modality.
+            level: Index of the stage, counted from the deepest, -1.
+            hidden: Hidden state after the stage, in the layout of its tap.
+            taken: What the task took of the stage before; None for the first.
+            task: Name of the task.
+        """
+        raise NotImplementedError
+
+    @property
+    def shares_maps(self) -> bool:
+        """Whether it serves tasks that read the fused map; one that acts on vectors would be passed by."""
+        return False
 
     @property
     def penalizes(self) -> bool:

@@ -61,6 +61,10 @@ class TaskNetworks(Sharing):
         self.per_task_encoders = trunk is None
         self.exchanges = trunk is None and self.mixes
 
+    @property
+    def shares_maps(self) -> bool:
+        return self.trunk is None
+
     def make_units(self, taps: Sequence[TapInfo]) -> nn.ModuleList:
         """Create the unit after each stage with one of these taps; ``self.tasks`` is set."""
         raise NotImplementedError
@@ -73,19 +77,10 @@ class TaskNetworks(Sharing):
             self.stacks = NamedModules({t: copy.deepcopy(first) if i else first for i, t in enumerate(tasks)})
             self.out_dim, taps = first.out_dim, {TRUNK: first.tap_info}
         elif self.mixes:
-            self._check(encoders)
+            check_staged(self, encoders)
         if self.mixes:
             self.taps = taps
             self.units = NamedModules({name: self.make_units(infos) for name, infos in taps.items()})
-
-    def _check(self, encoders: Mapping[str, FusionInput]) -> None:
-        for name, encoder in encoders.items():
-            if not encoder.staged:
-                raise TypeError(
-                    f"sharing '{self.registry_name}' acts between the stages of the encoders, and the "
-                    f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder, "
-                    f"another sharing, a fusion that is neither early nor nested, or a `trunk`."
-                )
 
     def bind_task_networks(self, networks: Sequence[nn.Module]) -> None:
         # A tuple is not registered: the model saves the networks itself.
@@ -136,6 +131,17 @@ class TaskNetworks(Sharing):
             for name, taps in (self.taps if self.mixes else {}).items()
             for level, tap in enumerate(taps)
         }
+
+
+def check_staged(sharing: Sharing, encoders: Mapping[str, FusionInput]) -> None:
+    """Refuse an encoder without stages, between which a sharing acts."""
+    for name, encoder in encoders.items():
+        if not encoder.staged:
+            raise TypeError(
+                f"sharing '{sharing.registry_name}' acts between the stages of the encoders, and the "
+                f"encoder of '{name}' ({type(encoder).__name__}) has none. Choose a staged encoder, "
+                f"another sharing, a fusion that is neither early nor nested, or a `trunk`."
+            )
 
 
 def check_share(name: str, value: float) -> None:

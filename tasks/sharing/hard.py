@@ -50,6 +50,10 @@ class Hard(Sharing):
             )
         self.depth, self.dropout, self.stack = depth, dropout, trunk
 
+    @property
+    def shares_maps(self) -> bool:
+        return self.depth == 0 and self.stack is None
+
     def bind(self, tasks: tuple[str, ...], in_dim: int, encoders: Mapping[str, FusionInput]) -> None:
         self.out_dim = in_dim
         if self.stack is not None:

@@ -2,11 +2,22 @@
 
 from sennit.tasks.teachers._base import (
     Teacher,
-    check_teacher,
+    bind_teacher,
     create_teacher,
     list_teachers,
     register_teacher,
 )
 from sennit.tasks.teachers.ema import EMA
+from sennit.tasks.teachers.frozen import Frozen
+from sennit.tasks.teachers.snapshot import Snapshot
 
-__all__ = ["EMA", "Teacher", "check_teacher", "create_teacher", "list_teachers", "register_teacher"]
+__all__ = [
+    "EMA",
+    "Frozen",
+    "Snapshot",
+    "Teacher",
+    "bind_teacher",
+    "create_teacher",
+    "list_teachers",
+    "register_teacher",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -21,26 +23,38 @@ class EMA(Teacher):
     Args:
         decay: Weight α of the average so far, from 0 to less than 1.
 
+    Attributes:
+        steps: Number n of the last step.
+
     Raises:
         ValueError: ``decay`` is out of range.
     """
-
-    steps: Tensor
 
     def __init__(self, *, decay: float = 0.99) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"`decay` should be from 0 to less than 1. Found {decay}.")
-        self.decay = decay
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.decay, self.steps = decay, 0
 
     @torch.no_grad()
     def after_step(self, model: Network) -> None:
         """Move towards the model."""
         self.steps += 1
-        share = 1 - min(self.decay, 1 - 1 / (int(self.steps) + 1))
-        floats = [(x, y) for x, y in self.followed(model) if x.is_floating_point()]
-        torch._foreach_lerp_([x for x, _ in floats], [y for _, y in floats], share)
+        floats: tuple[list[Tensor], list[Tensor]] = [], []
+        integers: tuple[list[Tensor], list[Tensor]] = [], []
         for x, y in self.followed(model):
-            if not x.is_floating_point():
-                x.copy_(y)
+            mine, theirs = floats if x.is_floating_point() else integers
+            mine.append(x)
+            theirs.append(y)
+        if floats[0]:
+            torch._foreach_lerp_(*floats, 1 - min(self.decay, 1 - 1 / (self.steps + 1)))
+        if integers[0]:
+            torch._foreach_copy_(*integers)
+
+    def get_extra_state(self) -> Tensor:
+        """Return the number of steps; a buffer would have to be read from the device in each."""
+        return torch.tensor(self.steps)
+
+    def set_extra_state(self, state: object) -> None:
+        """Restore the number of steps."""
+        self.steps = int(cast(Tensor, state))

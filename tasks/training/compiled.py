@@ -27,7 +27,7 @@ def compiled(model: MultiTaskModel, options: Mapping[str, Any] | None) -> Iterat
     if options is None:
         yield
         return
-    if model.sharing.exchanges:
+    if model.sharing.exchanges or model.sharing.attends:
         raise ValueError(
             f"`compile` should be False with a sharing that acts between the stages of encoders. Found "
             f"'{model.sharing.registry_name}'."

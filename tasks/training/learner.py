@@ -14,12 +14,12 @@ from sennit.registry import check_part
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.boundary import check_boundary, warn_of_places
-from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
 from sennit.tasks.model.prepare import Batches, Prepared, prepare
-from sennit.tasks.teachers import Teacher, check_teacher
+from sennit.tasks.teachers import Teacher, bind_teacher
+from sennit.tasks.training.evaluated import EvaluatedModule
 from sennit.tasks.training.logs import forget_last_step, refuse_infinite
 from sennit.tasks.training.optimization import OptimizerFactory
 from sennit.tasks.training.optimized import Optimized
@@ -35,7 +35,7 @@ from sennit.tasks.training.schedules import Schedule
 from sennit.tasks.training.second_look import second_look
 
 
-class Learner(Optimized):
+class Learner(Optimized, EvaluatedModule):
     """A `MultiTaskModel` with an optimizer, a schedule and, optionally, a balancing; `fit` trains it.
 
     Optimization is automatic: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
@@ -105,8 +105,7 @@ class Learner(Optimized):
             warn_of_places(balancing, model)
             seen = [name for name, t in model.tasks.items() if balancing.sees(name, weighted=t.weighted)]
             balancing.bind(seen)
-        check_teacher(teacher, model)
-        self.model, self.balancing, self.teacher = model, balancing, teacher
+        self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
         self.options: dict[str, Any] = {  # which a resumed run must have too
             "lr": lr,
@@ -115,7 +114,6 @@ class Learner(Optimized):
             "lr_scale": scales,
             "freeze": list(freeze),
             "balancing": None if balancing is None else balancing.config,
-            "teacher": None if teacher is None else teacher.config,
         }
         self.set_optimization(optimizer=optimizer, schedule=schedule)
         part_of_each(model, scales)
@@ -124,7 +122,8 @@ class Learner(Optimized):
         for p in model.parameters():
             if id(p) in frozen:
                 p.requires_grad_(False)
-        self._evaluators: dict[int, Evaluator] = {}
+        bind_teacher(teacher, model)  # which shares what is frozen
+        self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
         self._steps = math.inf
         self._to_restore: dict[str, Any] | None = None
@@ -191,29 +190,6 @@ class Learner(Optimized):
             self.teacher.after_step(self.model)
         for task in self.model.tasks.values():
             task.after_step()
-
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        if dataloader_idx not in self._evaluators:
-            self._evaluators[dataloader_idx] = Evaluator(self.model, answers=False, across_ranks=True)
-        self._evaluators[dataloader_idx].update(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self.validation_step(batch, batch_idx, dataloader_idx)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_metrics("val", self.trainer.val_dataloaders)
-
-    def on_test_epoch_end(self) -> None:
-        self._log_metrics("test", self.trainer.test_dataloaders)
-
-    def _log_metrics(self, stage: str, loaders: Any) -> None:
-        names = list(loaders) if isinstance(loaders, Mapping) else None
-        for place, evaluator in sorted(self._evaluators.items()):
-            prefix = stage if names is None else f"{stage}/{names[place]}"
-            for task, values in evaluator.compute().metrics.items():
-                logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
-                self.log_dict(logged, prog_bar=stage == "val")
-        self._evaluators.clear()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sennit"] = run_state(self, self.options)

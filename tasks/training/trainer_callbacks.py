@@ -16,7 +16,8 @@ from torch import Tensor
 class MovingAverage(WeightAveraging):
     """Moving average of weights and statistics; integers (indices, counts) are the model's current ones.
 
-    The average of two equal integers may be rounded down, and so become another feature's index.
+    The average of two equal integers may be rounded down, and so become another feature's index. A learner's
+    teacher is not averaged: the average holds the teacher itself.
 
     Args:
         decay: Weight of the average so far at each step.
@@ -27,6 +28,19 @@ class MovingAverage(WeightAveraging):
             return torch.lerp(value, mean, decay) if mean.is_floating_point() else value
 
         super().__init__(avg_fn=average)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        teacher = getattr(pl_module, "teacher", None)
+        if teacher is None:
+            super().setup(trainer, pl_module, stage)
+            return
+        pl_module.teacher = None  # not copied
+        try:
+            super().setup(trainer, pl_module, stage)
+        finally:
+            pl_module.teacher = teacher
+        if self._average_model is not None:
+            self._average_model.module.teacher = teacher
 
 
 class DataWaitTimer(pl.Callback):

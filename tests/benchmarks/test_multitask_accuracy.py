@@ -99,7 +99,7 @@ def test_every_method_is_screened_once() -> None:
     for sharing in list_sharings():
         assert {Case("tox21", sharing), Case("tox21", sharing, "uncertainty")} <= set(cases)
     assert {Case("tox21", weighting=name) for name in list_weightings()} <= set(cases)
-    assert {Case("tox21", balancing=name) for name in list_balancings()} <= set(cases)
+    assert {Case("tox21", balancing=name) for name in list_balancings() if name != "debiasing"} <= set(cases)
     assert cases[0] == Case("tox21", SINGLE)
 
 

@@ -32,7 +32,8 @@ each = pytest.mark.parametrize("name", EXAMPLES)
 
 
 def test_every_balancing_has_an_example() -> None:
-    assert set(EXAMPLES) == set(list_balancings())
+    # Debiasing is no rule among equals: tests/tasks/test_adversary.py holds it to its formula.
+    assert {*EXAMPLES, "debiasing"} == set(list_balancings())
 
 
 @each

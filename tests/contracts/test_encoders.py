@@ -130,7 +130,7 @@ EXAMPLES = {
         lambda: create_encoder("series_transformer", 3, embed_dim=16), lambda n: torch.randn(n, 3)
     ),
     "tcn": Example(lambda: create_encoder("tcn", 3, width=16), lambda n: torch.randn(n, 3)),
-    "timm/": Example(lambda: create_encoder("timm/resnet18", in_chans=2), _image(2)),
+    "timm/": Example(lambda: create_encoder("timm/test_resnet", in_chans=2), _image(2)),
     "wrapped": Example(
         lambda: wrap(
             own_nets.halved(3),

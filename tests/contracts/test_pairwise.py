@@ -68,7 +68,7 @@ FACTORS: list[Sequence[Any]] = [
     list_sharings(),
     list(TASK_SETS),
     list_weightings(),
-    [None, *list_balancings()],
+    [None, *(name for name in list_balancings() if name != "debiasing")],  # which needs an adversary
 ]
 
 RULES: list[Callable[[Row], bool]] = [

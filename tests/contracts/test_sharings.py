@@ -39,6 +39,7 @@ SOFT = ("soft_l2", "trace_norm")
 COLUMNS = ("cross_stitch", "nddr_cnn", "sluice", *SOFT)
 EXAMPLES: dict[str, dict[str, Any]] = {
     **METHODS,
+    "mtan over encoders": {"encoders": True},
     **{f"{name} over a trunk": METHODS[name] | TRUNK for name in COLUMNS},
 }
 OWN = re.compile(

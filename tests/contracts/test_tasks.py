@@ -9,12 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from sennit.ramp import Ramp
 from sennit.tasks import (
+    VAT,
     AAMSoftmax,
     AMSoftmax,
     Classification,
     Consistency,
     DenseRegression,
+    DomainAdversary,
+    MeanTeacher,
     MultiLabel,
     Regression,
     Segmentation,
@@ -47,6 +51,10 @@ EXAMPLES = {
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
+    "mean_teacher": Example(
+        lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
+    ),
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
     "segmentation": Example(
@@ -54,6 +62,7 @@ EXAMPLES = {
         lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
+    "vat": Example(lambda: VAT(of="y", epsilon={"table": 1.0, "series": 0.5}), None),
     "token_classification": Example(
         lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
         lambda n: torch.arange(n * 5).reshape(n, 5) % 3,

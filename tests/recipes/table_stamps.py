@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from PIL import Image
 from tests.recipes.table_files import write_csv
 
 
-def make_stamps(source: Path, folder: Path) -> Path:
-    """Write ``train.csv`` and its 740 PNG and 740 WAV or Ogg files."""
+def make_stamps(source: Path, folder: Path, categories: Sequence[str] | None = None) -> Path:
+    """Write ``train.csv`` and its PNG and WAV or Ogg files: all 740, or those of some categories."""
     images = np.load(source / "images64.npz")["images"]
     speech, rate = soundfile.read(source / "speech_es_8k.ogg")
     with (source / "metadata.csv").open(newline="") as file:
         stamps = list(csv.DictReader(file))
     rows = []
     for i, (row, image) in enumerate(zip(stamps, images, strict=True)):
+        if categories is not None and row["category"] not in categories:
+            continue
         Image.fromarray(image).save(folder / f"{i}.png")
         voice = ""
         if row["es_length"]:

@@ -330,7 +330,7 @@ def test_recordings_of_another_rate_or_speaker_are_named(tmp_path: Path, folder:
 
 def test_the_default_model_overfits(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = dataclasses.replace(
-        config, pairs=64, epochs=30, batch_size=16, width=32, noise=0.0, voices=0, modality_dropout=0.0
+        config, pairs=64, epochs=20, batch_size=16, width=32, noise=0.0, voices=0, modality_dropout=0.0
     )
     whole = RECIPE.data(own, MODALITIES, 0)
     fixed = BatchDataset(whole.train.transform(whole.train.batch))
@@ -483,7 +483,7 @@ def test_real_data_are_the_published_ones_and_train() -> None:
 @pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_a_small_model_learns_from_real_data(tmp_path: Path) -> None:
     folder = Path(os.environ["SENNIT_DATA"])
-    config = Config(data=folder, pairs=1500, test_pairs=300, epochs=2, noise=0.0, voices=0)
+    config = Config(data=folder, pairs=1000, test_pairs=200, epochs=2, noise=0.0, voices=0)
     found = RECIPE.run_job(config, tmp_path, JOB)
     assert found["tasks"]["digit"]["score"] > 0.6
     assert found["tasks"]["speaker"]["score"] > 0.6

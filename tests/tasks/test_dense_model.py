@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sennit.data import Batch
+from sennit.fusion import FUSIONS, list_fusions
 from sennit.tasks import (
     Classification,
     Consistency,
@@ -22,7 +23,8 @@ from sennit.tasks import (
     export_program,
 )
 from sennit.tasks.contract import FeatureSource
-from tests.parts import make_model
+from tests.contracts.test_fusions import EXAMPLES
+from tests.parts import make_inputs, make_model
 
 SIZE, HEIGHT, WIDTH = 6, 8, 6
 STAGE = FeatureSource("tap", of="image", tap="stage1")
@@ -129,7 +131,7 @@ def test_metrics_are_over_labelled_places_of_readable_samples() -> None:
     right = (guess == data.targets["seg"])[places].double().mean()
     found = evaluate(net, [data.select(torch.arange(2)), data.select(torch.arange(2, SIZE))])
     assert found.metrics["seg"]["pixel_accuracy"] == pytest.approx(float(right))
-    error = (net(data)["depth"].logits[:, 0] - data.targets["depth"]).abs()[places]
+    error = (net(data)["depth"].logits[:, 0].detach() - data.targets["depth"]).abs()[places]
     assert found.metrics["depth"]["absolute_error"] == pytest.approx(float(error.double().mean()))
 
 
@@ -192,3 +194,67 @@ def test_several_maps_are_joined() -> None:
     loss.backward()
     stages = net.fused_encoder.encoders["image"].stages
     assert all(bool(p.grad.any()) for p in stages.parameters())
+
+
+IMAGES = ("colour", "depth")
+MAP_FUSIONS = [name for name in list_fusions() if FUSIONS.get(name).fuses_maps]
+
+
+def image_batch() -> Batch:
+    """Two images of 8 × 12, of which samples lack either; places may lack a label, and the last all."""
+    known = torch.rand(SIZE, 8, 12) > 0.3
+    known[-1] = False
+    rows = torch.arange(SIZE)
+    return Batch.of(
+        make_inputs(SIZE, IMAGES),
+        present={"colour": rows != 0, "depth": rows != 1},
+        targets={"seg": torch.randint(0, 3, (SIZE, 8, 12)), "normal": torch.randn(SIZE, 3, 8, 12)},
+        labelled={"seg": known, "normal": known.unsqueeze(1).expand(SIZE, 3, 8, 12)},
+    )
+
+
+def image_model(fusion: str, **options: object) -> MultiTaskModel:
+    dense = {"seg": Segmentation(3), "normal": SurfaceNormals(reads=("depth",))}
+    return make_model(fusion, dense, modalities=IMAGES, fusion_options=EXAMPLES[fusion], **options)
+
+
+@pytest.mark.parametrize("fusion", MAP_FUSIONS)
+def test_every_fusion_of_maps_serves_dense_tasks(fusion: str) -> None:
+    net, data = image_model(fusion), image_batch()
+    loss, parts = net.loss(data)
+    loss.backward()
+    assert parts.keys() >= {"seg", "normal"}
+    moved = {n for n, p in net.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    assert moved >= {n for n, _ in net.named_parameters() if n.startswith("heads.m_seg")}
+    assert any(n.startswith("columns.0") for n in moved)
+    outputs = net.eval()(data)
+    assert outputs["seg"].logits.shape == (SIZE, 3, 8, 12)
+    spoiled = {m: x.masked_fill(~data.present[m][:, None, None, None], 9.0) for m, x in data.inputs.items()}
+    torch.testing.assert_close(net(data.replaced(inputs=spoiled))["seg"].logits, outputs["seg"].logits)
+
+
+def test_a_rule_decides_at_each_place() -> None:
+    net, data = image_model("mean_probability").eval(), image_batch()
+    out = net(data)["seg"]
+    assert out.candidates is not None
+    assert out.candidates.shape == (SIZE, 2, 3, 8, 12)
+    p = out.candidates.softmax(2)
+    both = p[2:].mean(1)
+    torch.testing.assert_close(out.logits[2:].softmax(1), both)
+    torch.testing.assert_close(out.logits[0].softmax(0), p[0, 1])
+    target, known = data.targets["seg"], data.labelled["seg"]
+    right = out.logits.log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
+    _, parts = net.loss(data)
+    torch.testing.assert_close(parts["seg"], -right[known].mean())
+
+
+def test_auxiliary_maps_have_heads() -> None:
+    net, data = image_model("central_net"), image_batch()
+    outputs = net(data)["seg"]
+    assert {m: x.shape for m, x in outputs.auxiliary.items()} == dict.fromkeys(IMAGES, (SIZE, 3, 8, 12))
+    known, total = data.labelled["seg"], 0.0
+    for m in ("", *IMAGES):
+        places = known & data.present[m][:, None, None] if m else known
+        logits = outputs.auxiliary[m] if m else outputs.logits
+        total = total + net.tasks["seg"].loss(logits, data.targets["seg"])[places].mean()
+    torch.testing.assert_close(net.loss(data)[1]["seg"], total.detach())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from sennit.tasks import MTAN, Classification, Hard, Regression
-from tests.parts import make_batch, make_model
+from sennit.data import View
+from sennit.fusion import VectorInput
+from sennit.tasks import MTAN, Classification, Hard, MultiTaskModel, Regression, Segmentation
+from sennit.tasks.sharing._stage_attention import TaskAttention, fitted
+from tests.parts import make_batch, make_inputs, make_model
 
 TASKS = {"y": Classification(3), "z": Regression()}
 TRUNK = {"name": "mlp", "depth": 3, "dropout": 0.0}
@@ -116,3 +120,79 @@ def test_a_batch_of_one_trains() -> None:
     loss, _ = model.loss(batch)
     loss.backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.sharing.parameters())
+
+
+def attending(**more: object) -> MultiTaskModel:
+    """A model of two images whose encoders have maps, in which tasks attend to the stages."""
+    tasks = {"seg": Segmentation(3), "z": Regression()}
+    sharing = MTAN(encoders=True)
+    return make_model("concat", tasks, modalities=("colour", "depth"), sharing=sharing, **more).double()
+
+
+def images(size: int = 4) -> dict[str, Tensor]:
+    return {m: x.double() for m, x in make_inputs(size, ("colour", "depth")).items()}
+
+
+def test_over_encoders_each_task_takes_its_part_of_every_stage() -> None:
+    """``â^l = h(g([p^l; pool(f(â^{l−1}))])) ⊙ p^l``, position by position; the decoder and pooling read â."""
+    model, inputs = attending().eval(), images(2)
+    features = model.features(View.of(inputs))
+    for task in ("seg", "z"):
+        outputs = {}
+        for m, encoder in model.fused_encoder.encoders.items():
+            attention, hidden, taps = model.sharing.stages[m], inputs[m], {}
+            taken: Tensor | None = None
+            for level, info in enumerate(encoder.tap_info):
+                hidden, _ = encoder.run_stage(level, hidden, None)
+                seen = hidden
+                if taken is not None:
+                    passed = attention.passes[level - 1](taken)
+                    passed = nn.functional.max_pool2d(passed, 2, ceil_mode=True)
+                    seen = torch.cat([hidden, passed], 1)
+                taken = torch.zeros_like(hidden)
+                for n, i, j in itertools.product(*map(range, (2, *hidden.shape[2:]))):
+                    mask = attention.attention[task][level](seen[n, :, i, j])
+                    taken[n, :, i, j] = mask * hidden[n, :, i, j]
+                taps[info.name] = taken
+            outputs[m] = encoder.finish(taps, {})
+        expected = model.fused_encoder.fuse(outputs, None)
+        found = features.fused[task]
+        torch.testing.assert_close(found.map, expected.map)
+        torch.testing.assert_close(found.pooled, expected.pooled)
+    assert torch.equal(features.sources["seg"][""], features.fused["seg"].map)
+
+
+def test_over_encoders_masks_of_one_are_hard_sharing() -> None:
+    model, inputs = attending().eval(), images()
+    for module in model.sharing.modules():
+        if isinstance(module, TaskAttention):
+            nn.init.zeros_(module.mask[1].weight)
+            nn.init.constant_(module.mask[1].bias, 100.0)
+    view = View.of(inputs, present={"colour": torch.tensor([True, True, False, True])})
+    found, plain = model.features(view), model.fused_encoder(view)
+    for task in ("seg", "z"):
+        torch.testing.assert_close(found.fused[task].map, plain.map)
+        torch.testing.assert_close(found.fused[task].pooled, plain.pooled)
+
+
+def test_over_encoders_what_a_task_takes_is_its_own() -> None:
+    """A task alone has the features that it has among others, and its attention learns from it alone."""
+    model, view = attending(), View.of(images())
+    together = model.features(view).fused["seg"].map
+    alone = model.features(view, ["seg"]).fused["seg"].map
+    assert together is not None
+    torch.testing.assert_close(alone, together, rtol=0, atol=0)
+    together.square().sum().backward()
+    for name, p in model.sharing.named_parameters():
+        assert (p.grad is None) == (".m_z." in name), name
+
+
+def test_over_encoders_a_stage_that_does_not_halve_the_resolution_is_refused() -> None:
+    state = torch.randn(1, 2, 9, 9)
+    assert fitted(state, torch.randn(1, 2, 5, 5), "BCHW").shape == (1, 2, 5, 5)
+    with pytest.raises(ValueError, match=r"'mtan' passes .* Found \(9, 9\) after a stage and \(4, 4\)"):
+        fitted(state, torch.randn(1, 2, 4, 4), "BCHW")
+    with pytest.raises(ValueError, match=r"`trunk` should be None with `encoders=True`"):
+        MTAN(trunk=TRUNK, encoders=True)
+    with pytest.raises(TypeError, match=r"'mtan' acts between .* of 'text' \(VectorInput\) has none"):
+        MTAN(encoders=True).bind(("y",), 8, {"text": VectorInput(3)})

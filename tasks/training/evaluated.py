@@ -1,0 +1,49 @@
+"""The validation and test of a module in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+
+from sennit.data import Batch
+from sennit.tasks.metrics.evaluator import Evaluator
+from sennit.tasks.model.model import MultiTaskModel
+
+
+class EvaluatedModule(pl.LightningModule):
+    """A module whose model is evaluated, and its metrics logged, on each validation or test loader.
+
+    Attributes:
+        model: Model.
+    """
+
+    model: MultiTaskModel
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._evaluators: dict[int, Evaluator] = {}
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        if dataloader_idx not in self._evaluators:
+            self._evaluators[dataloader_idx] = Evaluator(self.model, answers=False, across_ranks=True)
+        self._evaluators[dataloader_idx].update(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self.validation_step(batch, batch_idx, dataloader_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val", self.trainer.val_dataloaders)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test", self.trainer.test_dataloaders)
+
+    def _log_metrics(self, stage: str, loaders: Any) -> None:
+        names = list(loaders) if isinstance(loaders, Mapping) else None
+        for place, evaluator in sorted(self._evaluators.items()):
+            prefix = stage if names is None else f"{stage}/{names[place]}"
+            for task, values in evaluator.compute().metrics.items():
+                logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
+                self.log_dict(logged, prog_bar=stage == "val")
+        self._evaluators.clear()
