@@ -233,7 +233,16 @@ def test_what_it_lends_reads_no_padding() -> None:
     assert not loss[~valid].any()
     cross = -(q * teacher.log_softmax(-1)).sum(-1)
     torch.testing.assert_close(loss[valid], cross[valid].float())
+    sharp = task.sharpen(soft, 0.5)
+    torch.testing.assert_close(sharp[valid], (soft**2 / (soft**2).sum(-1, keepdim=True))[valid])
+    assert not sharp[~valid].any()
+    for row, n in enumerate((5, 2)):
+        nats = -(p[row, :n] * p[row, :n].log()).sum(-1).mean()
+        assert task.entropy(teacher)[row].item() == pytest.approx(float(nats), abs=1e-6)
     hard = torch.randint(3, (3, 5))
+    mixed = task.mix(hard, soft, torch.tensor([1.0, 0.25, 0.0]))
+    torch.testing.assert_close(mixed[0], F.one_hot(hard[0], 3).float())
+    torch.testing.assert_close(mixed[1], 0.25 * F.one_hot(hard[1], 3) + 0.75 * soft[1])
     torch.testing.assert_close(task.loss(teacher, F.one_hot(hard, 3).float()), task.loss(teacher, hard))
 
 
