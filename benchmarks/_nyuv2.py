@@ -7,7 +7,7 @@ split, 795 frames for training and 654 for testing.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,9 +18,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sennit.data import Batch
+from sennit.tasks import DenseRegression, Segmentation, SurfaceNormals
+
 SIZE = (64, 48)
-VALIDATION = 95
-"""Number of training frames held out to choose settings; their rooms may be those of other frames."""
+IGNORE = 255
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Frames:
 
     Attributes:
         image: Colours, from 0 to 1.
-        segmentation: Classes, 255 where there is none.
+        segmentation: Classes, `IGNORE` where there is none.
         depth: Metres, 0 where there is none.
         normals: Directions (x right, y down, z forward), 0 where there is none.
 
@@ -79,3 +81,69 @@ def _pictures(path: Path) -> Iterator[np.ndarray]:
         for member in sorted((m for m in tar if m.isfile()), key=lambda m: m.name):
             with Image.open(tar.extractfile(member)) as picture:  # type: ignore[arg-type]
                 yield np.asarray(picture.resize(SIZE, Image.Resampling.BOX))
+
+
+def batch_of(frames: Frames, tasks: Collection[str], *, with_depth: bool) -> Batch:
+    """Return frames as one batch, normalised.
+
+    Args:
+        frames: Frames.
+        tasks: Tasks whose targets it has: ``"segmentation"``, ``"depth"`` and ``"normals"``.
+        with_depth: Whether depth is an input beside the colours.
+    """
+    inputs = {"colour": (frames.image - 0.5) / 0.5}
+    if with_depth:
+        inputs["depth"] = ((frames.depth - 2.8) / 1.4).unsqueeze(1)
+    known = {
+        "segmentation": frames.segmentation != IGNORE,
+        "depth": frames.depth > 0,
+        "normals": frames.normals.any(1, keepdim=True).expand_as(frames.normals),
+    }
+    targets = {"segmentation": frames.segmentation, "depth": frames.depth, "normals": frames.normals}
+    return Batch.of(inputs, targets={t: targets[t] for t in tasks}, labelled={t: known[t] for t in tasks})
+
+
+def mirrored(batch: Batch) -> Batch:
+    """Return a batch in which half of the samples, drawn anew, are mirrored, and all differ in brightness.
+
+    Mirrored normals point the other way along x.
+    """
+    flip = torch.rand(batch.batch_size) < 0.5
+
+    def turned(x: Tensor) -> Tensor:
+        return torch.where(flip.reshape(-1, *[1] * (x.dim() - 1)), x.flip(-1), x)
+
+    targets = {t: turned(y) for t, y in batch.targets.items()}
+    if "normals" in targets:
+        sign = 1 - 2 * flip.float()[:, None, None]
+        targets["normals"] = torch.stack(
+            [targets["normals"][:, 0] * sign, *targets["normals"][:, 1:].unbind(1)], 1
+        )
+    inputs = {m: turned(x) for m, x in batch.inputs.items()}
+    if "colour" in inputs:
+        gain = 1 + 0.4 * (torch.rand(batch.batch_size, 1, 1, 1) - 0.5)
+        shift = 0.2 * (torch.rand(batch.batch_size, 3, 1, 1) - 0.5)
+        inputs["colour"] = inputs["colour"] * gain + shift
+    labelled = {t: turned(x) for t, x in batch.labelled.items()}
+    return batch.replaced(inputs=inputs, targets=targets, labelled=labelled)
+
+
+def floors(train: Frames, test: Frames, classes: int) -> dict[str, dict[str, float]]:
+    """Return the figures on test frames of answers that ignore the image.
+
+    They are the commonest class, the mean depth and the mean normal at each place of the training frames.
+    """
+    count = torch.stack([(train.segmentation == c).sum(0) for c in range(classes)])
+    answers = {
+        "segmentation": (Segmentation(classes, ignore=IGNORE), count.float()),
+        "depth": (DenseRegression(), train.depth.mean(0, keepdim=True)),
+        "normals": (SurfaceNormals(), train.normals.mean(0)),
+    }
+    whole = batch_of(test, tuple(answers), with_depth=False)
+    figures = {}
+    for name, (task, answer) in answers.items():
+        metrics = task.metrics()
+        output = answer.expand(whole.batch_size, *answer.shape)
+        task.update_metrics(metrics, output, whole.targets[name], whole.labelled[name])
+        figures[name] = {key: float(value) for key, value in metrics.compute().items()}
+    return figures

@@ -55,6 +55,7 @@ from sennit.fusion.late.multiplicative_interactions import MultiplicativeInterac
 from sennit.fusion.late.mutan import MUTAN
 from sennit.fusion.late.sum import LateSum
 from sennit.fusion.late.tensor_fusion import TensorFusion
+from sennit.fusion.latent.latent_product import LatentProduct
 from sennit.fusion.missing import MissingTokens
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.fusion.types import FusionOutput, Labels, LearnedRule, Rule, Stage
@@ -92,6 +93,7 @@ __all__ = [
     "LateMax",
     "LateMean",
     "LateSum",
+    "LatentProduct",
     "LearnedRule",
     "LearnedWeightsRule",
     "LowRank",

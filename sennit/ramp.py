@@ -13,6 +13,8 @@ CURVES: dict[str, Callable[[float], float]] = {
     "linear": lambda t: t,
     "cosine": lambda t: 0.5 - 0.5 * math.cos(math.pi * t),
     "gaussian": lambda t: math.exp(-5 * (1 - t) ** 2),
+    "exponential": lambda t: math.exp(-5 * (1 - t)),
+    "logarithmic": lambda t: 1 - math.exp(-5 * t),
     "dann": lambda t: 2 / (1 + math.exp(-10 * t)) - 1,
 }
 """Curves from a share t of the ramp, 0 to 1, to a share of its rise."""
@@ -50,11 +52,14 @@ class Ramp:
 
     With t from 0 to 1 along the ramp, the curves are linear ``t``, cosine ``(1 − cos πt) / 2``, gaussian
     ``exp(−5 (1 − t)²)`` (Laine & Aila 2017, "Temporal Ensembling for Semi-Supervised Learning", §3) and dann
-    ``2 / (1 + e^{−10 t}) − 1`` (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", §5.2.2).
-    The gaussian curve begins at e⁻⁵ of its rise. Outside of a training a ramp is at its end.
+    ``2 / (1 + e^{−10 t}) − 1`` (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", §5.2.2),
+    exponential ``exp(−5 (1 − t))`` and logarithmic ``1 − exp(−5 t)`` (Xie et al. 2020, "Unsupervised Data
+    Augmentation for Consistency Training", §2.2). The gaussian and the exponential curve begin at e⁻⁵ of
+    their rise; the logarithmic one comes to 1 − e⁻⁵ of it. Outside of a training a ramp is at its end.
 
     Args:
-        curve: Curve, ``"linear"``, ``"cosine"``, ``"gaussian"`` or ``"dann"``.
+        curve: Curve, ``"linear"``, ``"cosine"``, ``"gaussian"``, ``"exponential"``, ``"logarithmic"``
+            or ``"dann"``.
         steps: Length in optimizer steps; papers give it so.
         share: Length as a share of the training, above 0 and at most 1; give this or ``steps``.
         start: Value before the rise.

@@ -16,7 +16,9 @@ from sennit.tasks.balancing import (
     register_balancing,
 )
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -28,11 +30,13 @@ from sennit.tasks.labelled.surface_normals import SurfaceNormals
 from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
+from sennit.tasks.metric.infonce import InfoNCE
 from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
+from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
     MTAN,
@@ -90,12 +94,14 @@ __all__ = [
     "Debiasing",
     "DenseRegression",
     "DomainAdversary",
+    "EntropyMinimisation",
     "Equal",
     "Evaluation",
     "FeatureSource",
     "Features",
     "Fitted",
     "Hard",
+    "InfoNCE",
     "Learner",
     "MMoE",
     "MeanRegularized",
@@ -103,6 +109,8 @@ __all__ = [
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
+    "PseudoLabel",
+    "Reconstruction",
     "Regression",
     "Segmentation",
     "Segments",

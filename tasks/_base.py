@@ -12,7 +12,7 @@ from sennit.configurable import Configurable
 from sennit.data.batch import Batch
 from sennit.data.collate import Sample
 from sennit.data.target_spec import TargetSpec
-from sennit.ramp import plain
+from sennit.ramp import Progress, plain
 from sennit.registry import Registry
 from sennit.tasks.contract.context import TaskContext
 from sennit.tasks.contract.feature_source import FUSED
@@ -59,6 +59,8 @@ class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
         gaussian: Whether the loss is a squared error; uncertainty weighting halves its weight.
         batchwise: Whether a sample's loss depends on the other samples of its batch; such a task with labels
             receives only the labelled ones.
+        least_rows: Number of samples, over all ranks, that a batch must have for a task without labels to
+            learn from it.
         by_token: Whether it has a label, and an output, for each token of its source; those of padding are
             zeros, and their losses are dropped.
 
@@ -70,6 +72,7 @@ class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
     dense: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
+    least_rows: ClassVar[int] = 1
     by_token: ClassVar[bool] = False
     of: str | tuple[str, ...] | None = None
     views: tuple[str, ...] = ()
@@ -146,6 +149,10 @@ class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
             where its entries are labelled separately.
         """
         raise NotImplementedError
+
+    def keeps(self, output: Tensor, target: Tensor, progress: Progress) -> Tensor | None:
+        """Return which labelled samples count in training, by their outputs ``[B]``; None for all."""
+        return None
 
     def check(self, name: str, other: Task) -> None:
         """Refuse another task, by its name, whose outputs this one cannot learn from.

@@ -1,7 +1,9 @@
 """Tasks without a label: agreement between views of a sample, or between networks."""
 
 from sennit.tasks.consistency.consistency import Consistency
+from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.vat import VAT
 
-__all__ = ["VAT", "Consistency", "MeanTeacher"]
+__all__ = ["VAT", "Consistency", "EntropyMinimisation", "MeanTeacher", "PseudoLabel"]

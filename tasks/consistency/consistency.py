@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Literal, Unpack
 
+import torch
 from torch import Tensor
 
+from sennit.registry import check_names
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.context import TaskContext
 from sennit.tasks.contract.lending import check_lends
@@ -17,30 +19,109 @@ class Consistency(Task):
     """Agreement of a task's outputs for two views of a sample, labelled or not.
 
     The loss is the task's own `divergence`, with no gradient through the teacher's view: for a classification
-    ``KL(p_teacher ‖ p_student)``. The task has no head: it reads that of the task ``of``.
-    Source: Xie et al. 2020, "Unsupervised Data Augmentation for Consistency Training" (eq. 1).
+    ``KL(p_teacher ‖ p_student)``. The task has no head: it reads that of the task ``of``. Known methods are
+    choices of its options:
+
+    - UDA: ``sharpen=0.4, threshold=0.8``, with ``annealing`` of the classification.
+    - FixMatch: ``hard=True, threshold=0.95``.
+    - Π-model: ``distance="squared", gradient="both"``, with a ``gradient_scale`` that rises.
+
+    Source: Xie et al. 2020, "Unsupervised Data Augmentation for Consistency Training" (eq. 1, §2.2); Sohn et
+    al. 2020, "FixMatch" (eq. 4); Laine & Aila 2017, "Temporal Ensembling for Semi-Supervised Learning"
+    (§2.1).
 
     Args:
         of: Name of the task whose outputs should agree.
         teacher: Name of the view whose outputs are the target (weakly augmented); "" is the batch itself.
-        student: Name of the view that learns from it (strongly augmented).
+        student: Name of the view that learns from it (strongly augmented). It may have several rows of a
+            sample.
+        distance: Distance of the outputs: ``"divergence"``, or ``"squared"``, the squared difference of
+            probabilities or values, averaged over them.
+        gradient: Views that learn, ``"student"`` or ``"both"`` (of a squared distance).
+        sharpen: Temperature by which the teacher's logits are divided; below 1 its target is sharper.
+        threshold: Least confidence of the teacher, before sharpening, with which a sample counts. A less
+            certain one costs nothing, but is part of the mean.
+        hard: Whether the target is the teacher's likeliest label, and the loss that of the task ``of``.
         options: Options of every task; see `Task`.
 
     Shape:
-        Outputs of both views as those of the task ``of``, loss ``[B]``.
+        Outputs of both views as those of the task ``of``, loss ``[B]``, or ``[R]`` for a student's view
+        with R rows, several of a sample.
+
+    Raises:
+        ValueError: An unknown distance or gradient, numbers out of range, or options that exclude each other.
+        TypeError: The task ``of`` lacks what the options need; it is named.
     """
 
     kind = "consistency"
     target = None
 
-    def __init__(self, *, of: str, teacher: str, student: str, **options: Unpack[TaskOptions]) -> None:
+    def __init__(
+        self,
+        *,
+        of: str,
+        teacher: str,
+        student: str,
+        distance: Literal["divergence", "squared"] = "divergence",
+        gradient: Literal["student", "both"] = "student",
+        sharpen: float = 1.0,
+        threshold: float = 0.0,
+        hard: bool = False,
+        **options: Unpack[TaskOptions],
+    ) -> None:
         super().__init__(**options)
-        self.of, self.views = of, (teacher, student)
-        self.out_dim = 0
+        check_names("distance of a consistency", [distance], ("divergence", "squared"))
+        check_names("gradient of a consistency", [gradient], ("student", "both"))
+        if teacher == student:
+            raise ValueError(
+                f"`teacher` and `student` should be two views. Found {teacher!r} for both. Use "
+                f"`PseudoLabel` or `EntropyMinimisation` for a single one."
+            )
+        if not 0 < sharpen <= 1 or not 0 <= threshold <= 1:
+            raise ValueError(
+                f"`sharpen` should be above 0 and at most 1, and `threshold` from 0 to 1. Found {sharpen} "
+                f"and {threshold}."
+            )
+        if hard and (distance, gradient, sharpen) != ("divergence", "student", 1.0):
+            raise ValueError(
+                f"a `hard` target should leave `distance`, `gradient` and `sharpen` as they are. Found "
+                f"{distance!r}, {gradient!r} and {sharpen}."
+            )
+        if gradient == "both" and (distance != "squared" or sharpen != 1):
+            raise ValueError(
+                f"`gradient='both'` should go with `distance='squared'` and without `sharpen`. Found "
+                f"{distance!r} and {sharpen}."
+            )
+        self.of, self.out_dim, self.views = of, 0, (teacher, student)
+        self.distance, self.gradient = distance, gradient
+        self.sharpen_by, self.threshold, self.hard = sharpen, threshold, hard
 
     def check(self, name: str, other: Task) -> None:
-        check_lends(name, other, "divergence")
+        if self.hard or self.threshold > 0 or self.sharpen_by < 1:
+            check_lends(name, other, "pseudo_label")
+        if not self.hard and self.distance == "divergence":
+            check_lends(name, other, "divergence")
 
-    def loss_from(self, context: TaskContext) -> Tensor:
-        teacher, student = (context.outputs[view] for view in self.views)
-        return context.lender.divergence(teacher, student)
+    def loss_from(self, context: TaskContext) -> Tensor | tuple[Tensor, Tensor]:
+        lender, (teacher, student) = context.lender, (context.outputs[view] for view in self.views)
+        assert isinstance(lender, Task)
+        rows, counted = context.view(self.views[1]).rows, context.counted
+        if rows is not None:
+            teacher = teacher.index_select(0, rows)
+        loss = self._loss(lender, teacher, student)
+        if self.threshold > 0:
+            loss = loss * (lender.pseudo_label(teacher)[1] >= self.threshold)
+        if rows is None:
+            return loss
+        every = torch.ones(context.batch.batch_size, dtype=torch.bool, device=rows.device)
+        return loss, (every if counted is None else counted).index_select(0, rows)
+
+    def _loss(self, lender: Task, teacher: Tensor, student: Tensor) -> Tensor:
+        if self.hard:
+            return lender.loss(student, lender.pseudo_label(teacher)[0]).reshape(len(student), -1).mean(1)
+        teacher = teacher if self.sharpen_by == 1 else teacher / self.sharpen_by
+        if self.distance == "divergence":
+            return lender.divergence(teacher, student)
+        teacher = teacher if self.gradient == "both" else teacher.detach()
+        difference = lender.scores(student) - lender.scores(teacher)
+        return difference.square().reshape(len(student), -1).mean(1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sennit.data.target_spec import TargetSpec
+from sennit.ramp import Progress, Ramp, ramp_of, value_at
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.options import TaskOptions
 
@@ -31,6 +32,9 @@ class Classification(Task):
         class_weights: Weight of each class's samples in the loss. The mean over samples is not
             divided by the weights, so give weights of mean 1 to keep the scale.
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7).
+        annealing: Probability above which the label of a training sample is known too well to count; a ramp
+            from 1 over the number of classes to 1 releases the samples of a small labelled set slowly (Xie
+            et al. 2020, "Unsupervised Data Augmentation for Consistency Training", §2.2). None: all count.
         options: Options of every task; see `Task`.
 
     Shape:
@@ -51,6 +55,7 @@ class Classification(Task):
         *,
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
+        annealing: float | Ramp | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
         super().__init__(**options)
@@ -65,6 +70,7 @@ class Classification(Task):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"`label_smoothing` should be from 0 to less than 1. Found {label_smoothing}.")
         self.label_smoothing = label_smoothing
+        self.annealing = None if annealing is None else ramp_of(annealing)
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
         self.target = TargetSpec((), torch.long, classes=self.out_dim)
@@ -83,6 +89,13 @@ class Classification(Task):
         except IndexError:  # on the CPU; a GPU stops with an assertion
             raise self._outside(target) from None
         return loss if self.class_weights is None else loss * self.class_weights[target]
+
+    def keeps(self, output: Tensor, target: Tensor, progress: Progress) -> Tensor | None:
+        if self.annealing is None:
+            return None
+        p = self.scores(output.detach())
+        soft = target if target.is_floating_point() else F.one_hot(target, self.out_dim)
+        return (p * soft).sum(-1) <= value_at(self.annealing, progress)
 
     def log_probabilities(self, output: Tensor) -> Tensor:
         return output.float().log_softmax(-1)

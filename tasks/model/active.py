@@ -9,7 +9,6 @@ from torch import Tensor
 from torch import distributed as dist
 
 from sennit.data import Batch, View
-from sennit.tasks.model.labelled_mean import any_rank
 from sennit.tasks.model.network import Network
 
 
@@ -19,11 +18,18 @@ def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]
     Raises:
         ValueError: No task has.
     """
-    flags = [
-        any(learns_from(network, name, b) and _any_row(network, name, b) for b in batches)
-        for name in network.views
-    ]
-    active = any_rank(flags, device_of(batches)) if dist.is_initialized() else tuple(flags)
+    if dist.is_initialized():
+        counts = [[_rows(network, name, b) for b in batches] for name in network.views]
+        joined = torch.tensor(counts, device=device_of(batches))
+        dist.all_reduce(joined)
+        counts = joined.tolist()
+        enough = [task.least_rows for task in network.tasks_by_name.values()]
+        active = tuple(max(of_task) >= n for of_task, n in zip(counts, enough, strict=True))
+    else:
+        active = tuple(
+            any(_rows(network, name, b) >= task.least_rows for b in batches)
+            for name, task in network.tasks_by_name.items()
+        )
     if not any(active):
         raise ValueError(
             f"the batch should have a label (or the views) of at least one of the tasks "
@@ -45,12 +51,15 @@ def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = T
     return name in batch.targets and not (labelled and name in batch.unlabelled)
 
 
-def _any_row(network: Network, name: str, batch: Batch) -> bool:
-    """Return whether a batch has a row that counts, as far as missing modalities decide."""
-    if network.reads[network.readings.of_task[name][0]] is None and network.needed[name] == ("",):
-        return True  # each sample of a batch has a modality
+def _rows(network: Network, name: str, batch: Batch) -> int:
+    """Return how many samples of a batch a task learns from, as far as missing modalities decide."""
+    if not learns_from(network, name, batch):
+        return 0
+    whole = network.reads[network.readings.of_task[name][0]] is None and name not in network.source_readers
+    if whole and network.needed[name] == ("",):
+        return batch.batch_size  # each sample of a batch has a modality
     counted = counted_rows(network, name, batch)
-    return counted is None or bool(counted.any())
+    return batch.batch_size if counted is None else int(counted.sum())
 
 
 def readable_rows(network: Network, reading: str, view: View) -> Tensor | None:

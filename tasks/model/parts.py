@@ -27,7 +27,8 @@ def model_parts(model: Network) -> dict[str, list[nn.Module]]:
         ['fusion', 'sharing', 'weighting', 'heads', 'heads.digit', 'image', 'audio']
     """
     columns = model.fused_encoders
-    heads = {f"heads.{t}": [model.heads[t], model.auxiliary_heads[t]] for t in model.with_head}
+    extra = {t: [model.auxiliary_heads[t]] for t in model.with_head if t in model.auxiliary_heads}
+    heads = {f"heads.{t}": [model.heads[t], *extra.get(t, ())] for t in model.with_head}
     return {
         "fusion": list(columns),
         "sharing": [model.sharing],

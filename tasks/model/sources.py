@@ -14,6 +14,7 @@ from sennit.fusion.maps import check_map
 from sennit.registry import check_names
 from sennit.tasks._base import Task
 from sennit.tasks.contract.feature_source import FeatureSource
+from sennit.tasks.model.readings import trunk_of
 
 
 class SourceReader:
@@ -25,6 +26,7 @@ class SourceReader:
         fused: Encoders and fusion.
         shared_dim: Size of a vector behind the sharing.
         out_dims: Size of the output of each task with a head.
+        reads: Modalities that its trunk sees; None for all.
 
     Attributes:
         dims: Size of each source.
@@ -41,7 +43,13 @@ class SourceReader:
     """
 
     def __init__(
-        self, name: str, task: Task, fused: FusedEncoder, shared_dim: int, out_dims: Mapping[str, int]
+        self,
+        name: str,
+        task: Task,
+        fused: FusedEncoder,
+        shared_dim: int,
+        out_dims: Mapping[str, int],
+        reads: tuple[str, ...] | None,
     ) -> None:
         self.sources = dict(task.sources)
         self._name, self._fused = name, fused
@@ -54,7 +62,7 @@ class SourceReader:
                 f"fusion."
             )
         for source in self.sources.values():
-            self._check(source, task)
+            self._check(source, reads)
         self.dims = {
             n: out_dims[s.of] if s.at == "output" and s.of else self._dim(s, shared_dim)
             for n, s in self.sources.items()
@@ -94,14 +102,14 @@ class SourceReader:
         height, width = first
         return height, width
 
-    def _check(self, source: FeatureSource, task: Task) -> None:
+    def _check(self, source: FeatureSource, reads: tuple[str, ...] | None) -> None:
         if source.modality is None:
             return
         kind = f"modality in `sources` of task '{self._name}'"
         check_names(kind, [source.modality], self._fused.modalities)
-        if task.reads is not None and source.modality not in task.reads:
+        if reads is not None and source.modality not in reads:
             raise ValueError(
-                f"the sources of task '{self._name}' should be of modalities that it reads, {task.reads}. "
+                f"the sources of task '{self._name}' should be of modalities that it reads, {reads}. "
                 f"Found '{source.modality}'."
             )
         fusion = self._fused.fusion_of(source.modality)
@@ -184,8 +192,9 @@ def source_readers(
         shared_dim: Size of a vector behind the sharing.
     """
     out_dims = {name: task.out_dim for name, task in tasks.items()}
+    trunks = {name: tasks[trunk_of(name, task)] for name, task in tasks.items()}
     return {
-        name: SourceReader(name, task, fused, shared_dim, out_dims)
+        name: SourceReader(name, task, fused, shared_dim, out_dims, trunks[name].reads)
         for name, task in tasks.items()
         if not task.reads_fused
     }

@@ -69,6 +69,8 @@ def task_terms(
     view = network.views[name][0]
     features, out = views[view], outputs[view][name]
     target, counted = _target(network, name, task, batch, features.view)
+    if network.training:
+        counted = both(counted, task.keeps(out.logits, target, network.progress))
     loss = output_loss(task, out.logits, target, cost=out.cost, counted=counted)
     if task.by_token:
         counted = _valid_tokens(features.source_masks.get(name, {}).get(""), counted)

@@ -34,6 +34,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "film": {},
     "gated": {},
     "granger_clusters": {"width": 4},
+    "latent_product": {"beta": 0.5},
     "learned_weights": {},
     "low_rank": {"rank": 3},
     "majority_vote": {},

@@ -17,6 +17,7 @@ from sennit.tasks import (
     Classification,
     Consistency,
     Fitted,
+    InfoNCE,
     Learner,
     MultiLabel,
     MultiTaskModel,
@@ -83,6 +84,7 @@ def make(**options: Any) -> tuple[MultiTaskModel, dict[str, ResumableLoader], Re
     several, workers = options.get("several", False), options.get("workers", 0)
     if several:
         tasks["same"] = Consistency(of="y", teacher="weak", student="strong")
+        tasks["pair"] = InfoNCE(*MODALITIES, learns_temperature=True, dim=4)
     weighting = create_weighting(options.get("weighting", "equal"))
     ramp = ModalityDropout({"table": 0.3, "series": 0.6}, schedule="linear", epochs=2)
     hides = ramp if options.get("ramp") else 0.3

@@ -13,7 +13,16 @@ from typing import Any
 import torch
 
 from sennit.data import BatchDataset, ResumableLoader
-from sennit.tasks import Classification, Consistency, Learner, MultiLabel, Regression, create_weighting, fit
+from sennit.tasks import (
+    Classification,
+    Consistency,
+    InfoNCE,
+    Learner,
+    MultiLabel,
+    Regression,
+    create_weighting,
+    fit,
+)
 from sennit.tasks.training.checkpoints import SafeCheckpointIO
 from tests.parts import make_batch, make_model, make_view
 
@@ -22,7 +31,7 @@ MODALITIES = ("table", "series")
 
 
 def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
-    """Partial labels (z in few batches), missing modalities, an unlabelled loader, a last smaller batch."""
+    """Partial labels (z in few batches), missing modalities, pairs among ranks, a last smaller batch."""
     torch.manual_seed(0)
     rows = torch.arange(SIZE)
     tasks = {
@@ -30,6 +39,7 @@ def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
         "z": Regression(2, reads=("table",)),
         "w": MultiLabel(3),
         "same": Consistency(of="y", teacher="weak", student="strong"),
+        "pair": InfoNCE(*MODALITIES, learns_temperature=True, dim=4),
     }
     batch = make_batch(
         SIZE,
