@@ -264,10 +264,8 @@ def test_consistency_of_words_over_two_views() -> None:
 SHARINGS: dict[str, dict[str, Any]] = {
     "hard": {},
     "cross_stitch": {},
-    "sluice": {},
-    "nddr_cnn": {},
     "soft_l2": {},
-    "mtan": {},
+    "mtan": {"encoders": True},
 }
 
 
@@ -285,6 +283,15 @@ def test_it_learns_under_sharings_of_encoders(sharing: str) -> None:
         losses.append(parts["chunk"].item() + parts["speech"].item())
     assert losses[-1] < 0.6 * losses[0]
     assert model.eval().predict({"text": "The cat"})["speech"]["tags"][0][0] == "The"
+
+
+def test_a_sharing_of_a_vector_that_no_task_reads_is_refused() -> None:
+    tasks = {t: TokenClassification(SPEECH, modality="text") for t in ("speech", "again")}
+    with pytest.raises(
+        TypeError, match=r"'mmoe' acts on the fused vector, which no task reads: \['speech', "
+    ):
+        make(tasks=tasks, sharing=create_sharing("mmoe"))
+    make(tasks={**tasks, "y": Classification(2)}, sharing=create_sharing("mmoe"))
 
 
 @pytest.mark.parametrize("weighting", ["uncertainty", "famo", "gradnorm"])
