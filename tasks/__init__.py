@@ -19,6 +19,7 @@ from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
+from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -36,6 +37,7 @@ from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
+from sennit.tasks.pretext.deep_cluster import DeepCluster
 from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
@@ -59,6 +61,7 @@ from sennit.tasks.sharing import (
     register_sharing,
 )
 from sennit.tasks.teachers import Teacher, create_teacher, list_teachers, register_teacher
+from sennit.tasks.training.extended import extended
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.warm_start import start_from_single_tasks
 from sennit.tasks.weighting import (
@@ -92,6 +95,7 @@ __all__ = [
     "Consistency",
     "CrossStitch",
     "Debiasing",
+    "DeepCluster",
     "DenseRegression",
     "DomainAdversary",
     "EntropyMinimisation",
@@ -122,6 +126,7 @@ __all__ = [
     "Task",
     "TaskOutput",
     "Teacher",
+    "TemporalEnsembling",
     "TensorNormal",
     "TokenClassification",
     "TraceNorm",
@@ -136,6 +141,7 @@ __all__ = [
     "evaluate",
     "export_onnx",
     "export_program",
+    "extended",
     "fit",
     "latent_transfer",
     "list_balancings",

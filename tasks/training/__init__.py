@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sennit.lazy import lazy_exports
+from sennit.tasks.training.extended import extended, extended_balancing
 from sennit.tasks.training.growing import grow, thin
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.optimization import OptimizerFactory, parameter_groups
@@ -20,6 +21,8 @@ __all__ = [
     "Learner",
     "OptimizerFactory",
     "Schedule",
+    "extended",
+    "extended_balancing",
     "fit",
     "grow",
     "latent_transfer",

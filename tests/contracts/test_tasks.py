@@ -16,6 +16,7 @@ from sennit.tasks import (
     AMSoftmax,
     Classification,
     Consistency,
+    DeepCluster,
     DenseRegression,
     DomainAdversary,
     EntropyMinimisation,
@@ -28,6 +29,7 @@ from sennit.tasks import (
     Segmentation,
     SurfaceNormals,
     Task,
+    TemporalEnsembling,
     TokenClassification,
     Triplet,
     create_task,
@@ -54,6 +56,7 @@ EXAMPLES = {
         lambda n: torch.arange(n) % 3,
     ),
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
+    "deep_cluster": Example(lambda: DeepCluster(5, samples=30, pca=4), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
     "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
@@ -75,6 +78,7 @@ EXAMPLES = {
         lambda: TokenClassification(["O", "B-a", "I-a"], modality="text", class_weights=[0.5, 1.0, 1.5]),
         lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
     ),
+    "temporal_ensembling": Example(lambda: TemporalEnsembling(of="y", samples={"": 9}), None),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]
