@@ -21,7 +21,7 @@ LINES = ["The DT B-NP", "cat NN I-NP", "sat VBD B-VP", ". . O"]
 
 
 def made_up(folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training gives, from made-up scores."""
+    """Return the outcome of a training, from made-up scores."""
     score = 0.9 if job["sharing"] == LINEAR else 0.93 + 0.01 * job["seed"]
     test = {"chunk": {"accuracy": score, "span_f1": score - 0.05}, "speech": {"accuracy": score + 0.02}}
     return {"test": test, "step_ms": 1.0, "steps": 3}
