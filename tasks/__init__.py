@@ -18,7 +18,9 @@ from sennit.tasks.balancing import (
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
+from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -36,6 +38,8 @@ from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
+from sennit.tasks.pretext.deep_cluster import DeepCluster
+from sennit.tasks.pretext.masked_tokens import MaskedTokens
 from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
@@ -75,7 +79,8 @@ from sennit.tasks.weighting import (
 if TYPE_CHECKING:
     from sennit.tasks.shipping.export import export_program
     from sennit.tasks.shipping.onnx_export import export_onnx
-    from sennit.tasks.training.fitting import Fitted, fit
+    from sennit.tasks.training.fitted import Fitted
+    from sennit.tasks.training.fitting import fit
     from sennit.tasks.training.learner import Learner
 
 __all__ = [
@@ -93,6 +98,7 @@ __all__ = [
     "Consistency",
     "CrossStitch",
     "Debiasing",
+    "DeepCluster",
     "DenseRegression",
     "DomainAdversary",
     "EntropyMinimisation",
@@ -105,8 +111,10 @@ __all__ = [
     "InfoNCE",
     "Learner",
     "MMoE",
+    "MaskedTokens",
     "MeanRegularized",
     "MeanTeacher",
+    "MixMatch",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",
@@ -123,6 +131,7 @@ __all__ = [
     "Task",
     "TaskOutput",
     "Teacher",
+    "TemporalEnsembling",
     "TensorNormal",
     "TokenClassification",
     "TraceNorm",
@@ -158,7 +167,7 @@ __all__ = [
 # Lightning and the exporters are heavy: they are imported when asked for, not with the package.
 _LAZY = {
     "Learner": "sennit.tasks.training.learner",
-    "Fitted": "sennit.tasks.training.fitting",
+    "Fitted": "sennit.tasks.training.fitted",
     "fit": "sennit.tasks.training.fitting",
     "export_program": "sennit.tasks.shipping.export",
     "export_onnx": "sennit.tasks.shipping.onnx_export",

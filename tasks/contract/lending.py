@@ -57,6 +57,14 @@ class Lending:
         """
         raise TypeError(f"a {self.kind} has no soft targets. Use a task with probabilities or values.")
 
+    def output_for(self, target: Tensor) -> Tensor:
+        """Return an output whose `soft_target` is the given one, such as logits of probabilities.
+
+        Raises:
+            TypeError: The task has none.
+        """
+        raise TypeError(f"a {self.kind} has no outputs of targets. Use a task with probabilities or values.")
+
     def pseudo_label(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Return the target that the output names, and how confident it is, without gradient.
 

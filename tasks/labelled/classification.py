@@ -143,6 +143,10 @@ class Classification(Task):
         """Return the probabilities ``[B, C]``."""
         return self.scores(output.detach())
 
+    def output_for(self, target: Tensor) -> Tensor:
+        """Return the logarithms of probabilities ``[B, C]``."""
+        return target.clamp(min=torch.finfo(target.dtype).tiny).log()
+
     def pseudo_label(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Return the likeliest class and its probability."""
         confidence, label = self.scores(output.detach()).max(-1)

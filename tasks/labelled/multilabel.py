@@ -74,6 +74,10 @@ class MultiLabel(Task):
         """Return the probability of each label ``[B, L]``."""
         return self.scores(output.detach())
 
+    def output_for(self, target: Tensor) -> Tensor:
+        """Return the logits of the probability of each label ``[B, L]``."""
+        return target.logit(eps=torch.finfo(target.dtype).eps)
+
     def pseudo_label(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Return the likelier value of each label, and the probability of the least certain one."""
         p = self.scores(output.detach())

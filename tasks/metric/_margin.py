@@ -101,6 +101,10 @@ class MarginSoftmax(Classification):
         mean = (x.sum(-1, keepdim=True) - x + reduced) / x.shape[-1]
         return self.mean_by_class(total - reduced, total - mean, target)
 
+    def output_for(self, target: Tensor) -> Tensor:
+        """Return vectors in place of the cosines, which have these probabilities without a margin."""
+        return super().output_for(target) / self.scale
+
     def log_probabilities(self, output: Tensor) -> None:  # type: ignore[override]
         """Return None: rules over probabilities have no margin, so the candidates' cosines are averaged."""
 

@@ -27,6 +27,7 @@ from sennit.tasks.training.ramps import check_ramps
 from sennit.tasks.training.run_state import (
     check_options,
     check_shapes,
+    restore_parts,
     restore_run,
     run_state,
     torch_random_state,
@@ -198,6 +199,9 @@ class Learner(Optimized, EvaluatedModule):
         trainer = self._trainer
         where = "the checkpoint" if trainer is None else f"'{trainer.ckpt_path}'"
         check_shapes(where, checkpoint["state_dict"], self.state_dict())
-        if trainer is not None and trainer.state.fn == "fit" and "sennit" in checkpoint:
+        if "sennit" not in checkpoint:
+            return
+        restore_parts(where, self, checkpoint["sennit"])
+        if trainer is not None and trainer.state.fn == "fit":
             self._to_restore = checkpoint["sennit"]
             check_options(where, checkpoint["sennit"]["options"], self.options)

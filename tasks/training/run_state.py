@@ -20,14 +20,45 @@ def run_state(module: pl.LightningModule, options: dict[str, Any]) -> dict[str, 
     """Return what a checkpoint needs so that its run resumes exactly, in tensors and plain values.
 
     Args:
-        module: Module in training.
+        module: Module in training. Of its parts, those that have a ``training_state`` give theirs too.
         options: Options that must be the same in a resumed run.
     """
     return {
         "options": options,
         "random": _of_all_ranks(_random_numbers(module.device)),
         "loaders": [loader.state_dict() for loader in _loaders(module)],
+        "parts": {name: part.training_state() for name, part in _parts(module).items()},
     }
+
+
+def restore_parts(where: str, module: pl.LightningModule, state: dict[str, Any]) -> None:
+    """Restore the memories of a module, and whatever else has a ``training_state``, when it is loaded.
+
+    Not at the start of a training, which a run that has ended does not reach.
+
+    Args:
+        where: Checkpoint, for the message.
+        module: Module.
+        state: State of the run, as `run_state` returned it.
+
+    Raises:
+        ValueError: The checkpoint has no state for a part, or that of a part of another size.
+    """
+    saved = state.get("parts", {})
+    for name, part in _parts(module).items():
+        if name not in saved:
+            raise ValueError(
+                f"{where} should hold the state of '{name}', a {type(part).__name__}. Found "
+                f"{sorted(saved)}. Was it made with other tasks?"
+            )
+        try:
+            part.load_training_state(saved[name])
+        except ValueError as error:
+            raise ValueError(f"{where} does not fit '{name}': {error}") from None
+
+
+def _parts(module: pl.LightningModule) -> dict[str, Any]:
+    return {name: part for name, part in module.named_modules() if hasattr(part, "training_state")}
 
 
 def restore_run(module: pl.LightningModule, state: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from sennit.tasks import (
     create_sharing,
     list_sharings,
 )
+from sennit.tasks.shipping.fixed_modalities import FixedModel
 from sennit.testing import fusion_kit
 from tests.parts import make_batch, make_model
 
@@ -113,6 +115,13 @@ def test_gradients_reach_all_that_a_task_reads(name: str, fusion: str) -> None:
     fusion_kit.assert_finite_gradients(model)
 
 
+def test_a_column_computes_the_maps_that_its_task_reads() -> None:
+    columns = make("cross_stitch").fused_encoders
+    assert [column.fusion.keeps_map for column in columns] == [True, True, False]
+    assert [column.encoders["depth"].keeps_map for column in columns] == [True, True, False]
+    assert make("hard").fused_encoder.fusion.keeps_map
+
+
 @pytest.mark.parametrize("name", SERVES)
 def test_what_is_absent_reaches_no_map(name: str) -> None:
     model, data = make(name), batch()
@@ -155,3 +164,15 @@ def test_the_identity_is_separate_networks(name: str) -> None:
     for position, task in enumerate(("seg", "far")):
         # In evaluation a fresh BatchNorm divides by the root of 1 + 1e-5, once after each stage.
         torch.testing.assert_close(features.sources[task][""], alone(position), rtol=1e-3, atol=1e-3)
+
+
+def test_exported_without_the_first_image_it_answers_at_the_size_of_the_other() -> None:
+    model, data = make("mtan", "mean").eval(), batch(missing=False)
+    exported = FixedModel(model, ("depth",))
+    exported.leave_out()
+    absent = {"colour": torch.zeros(SIZE, dtype=torch.bool)}
+    expected = model(data.replaced(present=data.present | absent, all_present=False))
+    with patch("torch.compiler.is_compiling", return_value=True):  # as while a graph is traced
+        found = exported({"depth": data.inputs["depth"]})
+    for name, scores in found.items():
+        torch.testing.assert_close(scores, model.tasks[name].scores(expected[name].logits))

@@ -1,0 +1,139 @@
+"""Runs with a teacher and a memory: to be killed, and on two ranks (``python -m ... FOLDER``)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sennit.data import BatchDataset, ResumableLoader
+from sennit.tasks import (
+    Classification,
+    Learner,
+    MeanTeacher,
+    MultiTaskModel,
+    TemporalEnsembling,
+    create_teacher,
+    create_weighting,
+    fit,
+)
+from sennit.tasks.training.checkpoints import SafeCheckpointIO
+from tests.parts import make_batch, make_model
+from tests.tasks.pretext import clustered_runs
+from tests.tasks.teachers import nets
+
+SIZES = {"labelled": 10, "unlabelled": 14}
+RANKS, JOINED = 2, 4
+
+
+def train(
+    folder: Path,
+    *,
+    ranks: int = 1,
+    norms: bool = False,
+    dropout: float = 0.0,
+    weighting: str = "equal",
+    resume: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """Partial labels, missing modalities, a shorter loader; give all that a run leaves behind."""
+    torch.manual_seed(0)
+    past = TemporalEnsembling(of="y", samples=dict.fromkeys(SIZES, 16))
+    of_task = {"past": past, "mean": MeanTeacher(of="y")}
+    model = _model(of_task, norms, dropout, weighting)
+    # A norm needs two rows, on each rank, in which the modality is present.
+    joined = 2 * JOINED if norms else JOINED
+    sizes = {"labelled": 12, "unlabelled": 16} if norms else SIZES
+    sets = {
+        name: nets.batch(size, missing=False) if norms else make_batch(size, index=torch.arange(size))
+        for name, size in sizes.items()
+    }
+    sets["unlabelled"] = sets["unlabelled"].replaced(targets={}, labelled={})
+
+    def load(name: str) -> ResumableLoader:
+        data = BatchDataset(sets[name])
+        return ResumableLoader(data, batch_size=joined // ranks, collate_fn=data.collate)
+
+    teacher = create_teacher("ema", decay=0.8)
+    learner = Learner(model, lr=0.02, teacher=teacher)
+    fitted = fit(
+        learner,
+        {name: load(name) for name in sets},
+        folder=folder,
+        epochs=2,
+        checkpoint_every=1,
+        accelerator="cpu",
+        devices=ranks,
+        progress=False,
+        resume=resume,
+        **options,
+    )
+    return {
+        "steps": fitted.steps,
+        "model": model.state_dict(),
+        "teacher": teacher.state_dict(),
+        "memory": past.memory.training_state(),
+    }
+
+
+def _model(tasks: Any, norms: bool, dropout: float, weighting: str) -> MultiTaskModel:
+    tasks = {"y": Classification(3), **tasks}
+    chosen = create_weighting(weighting)
+    if not norms:
+        return make_model("gated", tasks, dropout=dropout, modality_dropout=dropout, weighting=chosen)
+    plain = nets.model(dropout=dropout)
+    encoders = plain.fused_encoder.leaves()
+    return MultiTaskModel(
+        encoders=encoders,
+        fusion=plain.fused_encoder.fusion,
+        tasks=tasks,
+        weighting=chosen,
+        modality_dropout=0.0,
+    )
+
+
+def work(rank: int, folder: Path) -> None:
+    os.environ["LOCAL_RANK"] = str(rank)
+    torch.set_num_threads(1)
+    results = {"plain": train(folder / "plain", ranks=RANKS)}
+    keep_third_checkpoint(folder / "whole", folder / "kept")
+    results["whole"] = train(folder / "whole", ranks=RANKS, norms=True, dropout=0.3)
+    results["resumed"] = train(folder / "kept", ranks=RANKS, norms=True, dropout=0.3)
+    results["clusters"] = clustered_runs.train(folder / "clusters", ranks=RANKS)
+    torch.save(results, folder / f"rank-{rank}.pt")
+
+
+def keep_third_checkpoint(folder: Path, kept: Path) -> None:
+    """Copy the folder as it is after the third write in it, in mid-epoch."""
+    save, writes = SafeCheckpointIO.save_checkpoint, iter(range(100))
+
+    def save_and_keep(io: SafeCheckpointIO, checkpoint: Any, path: Any, storage_options: Any) -> None:
+        save(io, checkpoint, path, storage_options)
+        if Path(path).parent == folder and next(writes) == 2:
+            shutil.copytree(folder, kept)
+
+    SafeCheckpointIO.save_checkpoint = save_and_keep  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Two processes that share what was imported; started as torchrun would."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    fork = multiprocessing.get_context("fork")
+    ranks = [fork.Process(target=work, args=(rank, Path(sys.argv[1]))) for rank in range(RANKS)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    sys.exit(any(rank.exitcode for rank in ranks))
+
+
+if __name__ == "__main__":
+    main()
