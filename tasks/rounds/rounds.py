@@ -217,9 +217,8 @@ class Rounds:
         return ResumableLoader(rows, batch_size=self.batch_size, collate_fn=data.collate, seed=data.seed)
 
     def _weights(self, number: int, i: int) -> dict[str, Any]:
-        folder = self.folder_of(number, i)
-        best = folder / "best.ckpt"
-        state: dict[str, Any] = read_checkpoint(best if best.exists() else folder / "last.ckpt")["state_dict"]
+        best, last = (self.folder_of(number, i) / f"{name}.ckpt" for name in ("best", "last"))
+        state: dict[str, Any] = read_checkpoint(best if best.exists() else last)["state_dict"]
         return state
 
     def _choose(
