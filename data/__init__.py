@@ -14,6 +14,7 @@ from sennit.data.task_sampling import TaskSamplingLoader
 from sennit.data.token_targets import TokenTargets, token_targets
 from sennit.data.transforms import Transforms
 from sennit.data.view import View
+from sennit.data.view_transform import Views, ViewTransform
 
 __all__ = [
     "Batch",
@@ -29,6 +30,8 @@ __all__ = [
     "TokenTargets",
     "Transforms",
     "View",
+    "ViewTransform",
+    "Views",
     "masked_mean",
     "token_targets",
     "zero_padding",

@@ -37,6 +37,7 @@ from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
+from sennit.tasks.pretext.deep_cluster import DeepCluster
 from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
@@ -94,6 +95,7 @@ __all__ = [
     "Consistency",
     "CrossStitch",
     "Debiasing",
+    "DeepCluster",
     "DenseRegression",
     "DomainAdversary",
     "EntropyMinimisation",

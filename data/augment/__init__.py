@@ -1,1 +1,33 @@
-"""Augmentation, one folder a kind of input."""
+"""Augmentation in batch, one folder a kind of input; what any kind of input takes stands here."""
+
+from sennit.data.augment._base import (
+    Augmentation,
+    Augmented,
+    create_augment,
+    list_augments,
+    register_augment,
+)
+from sennit.data.augment.chain import Chain
+from sennit.data.augment.gaussian_noise import GaussianNoise
+from sennit.data.augment.image import Rotation, Shift
+from sennit.data.augment.one_of import OneOf
+from sennit.data.augment.series import MaskSpans
+from sennit.data.augment.table import MaskCells
+from sennit.data.augment.text import DropIds
+from sennit.data.augment.waveform import RandomGain as _waveforms  # noqa: F401  (registers them)
+
+__all__ = [
+    "Augmentation",
+    "Augmented",
+    "Chain",
+    "DropIds",
+    "GaussianNoise",
+    "MaskCells",
+    "MaskSpans",
+    "OneOf",
+    "Rotation",
+    "Shift",
+    "create_augment",
+    "list_augments",
+    "register_augment",
+]

@@ -51,6 +51,11 @@ class Consistency(Task):
     Raises:
         ValueError: An unknown distance or gradient, numbers out of range, or options that exclude each other.
         TypeError: The task ``of`` lacks what the options need; it is named.
+
+    Example:
+        >>> fixmatch = Consistency(of="y", teacher="weak", student="strong", hard=True, threshold=0.95)
+        >>> fixmatch.views
+        ('weak', 'strong')
     """
 
     kind = "consistency"

@@ -27,6 +27,10 @@ class EntropyMinimisation(Task):
 
     Raises:
         TypeError: The task ``of`` has no probabilities; it is named.
+
+    Example:
+        >>> EntropyMinimisation(of="y", view="weak").views
+        ('weak',)
     """
 
     kind = "entropy_minimisation"

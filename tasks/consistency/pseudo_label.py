@@ -32,6 +32,12 @@ class PseudoLabel(Task):
     Raises:
         ValueError: The threshold is not from 0 to 1.
         TypeError: The task ``of`` names no labels.
+
+    Example:
+        >>> from sennit.ramp import Ramp
+        >>> ramp = Ramp("linear", steps=5000, end=3.0)
+        >>> PseudoLabel(of="y", threshold=0.9, gradient_scale=ramp).views
+        ('',)
     """
 
     kind = "pseudo_label"

@@ -53,6 +53,11 @@ class VAT(Task):
     Raises:
         ValueError: A length that is not above 0, fewer than one iteration, or an unknown modality.
         TypeError: A modality that cannot be perturbed.
+
+    Example:
+        >>> vat = VAT(of="digit", epsilon={"image": 2.0, "table": 0.5})
+        >>> vat.views_of("vat")
+        ('vat',)
     """
 
     kind = "vat"

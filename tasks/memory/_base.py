@@ -36,6 +36,11 @@ class Memory(nn.Module):
             self._held = {key: x.to(self._device) for key, x in self.blank().items()}
         return self._held[name]
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was written or read yet."""
+        return not self._held
+
     def training_state(self) -> dict[str, Any]:
         """Return what a checkpoint needs: tensors and plain values; empty where nothing was written yet."""
         return {**self._held, **{name: getattr(self, name) for name in self._plain}}

@@ -59,11 +59,11 @@ class SampleMemory(Memory):
         values = torch.zeros(self.size, *self.shape, dtype=self.dtype)
         return {"values": values, "counts": torch.zeros(self.size, dtype=torch.long)}
 
-    def rows(self, loader: str, index: Tensor | None) -> Tensor:
+    def rows(self, loader: str | None, index: Tensor | None) -> Tensor:
         """Return the rows of samples in the memory.
 
         Args:
-            loader: Name of the loader, ``Batch.loader``.
+            loader: Name of the loader, ``Batch.loader``; None for the only one.
             index: Ids of the samples, ``Batch.index``.
 
         Raises:
@@ -90,8 +90,10 @@ class SampleMemory(Memory):
                 )
         return index + start
 
-    def _place_of(self, loader: str) -> tuple[int, int]:
+    def _place_of(self, loader: str | None) -> tuple[int, int]:
         """Return the first row of a loader's samples, and their number."""
+        if loader is None and not isinstance(self.samples, dict):
+            return 0, self.samples
         if isinstance(self.samples, dict):
             if loader not in self.samples:
                 raise ValueError(

@@ -89,7 +89,8 @@ class MultiTaskModel(Network):
 
         Returns:
             ``{task: answer}`` for one sample, a list of them otherwise. An answer has a ``label`` (or
-            ``labels``) and ``probabilities``, or a ``value``.
+            ``labels``) and ``probabilities``, or a ``value``; one for each pixel has arrays of the size of
+            the image that the encoder reads.
 
         Raises:
             ValueError: A value that cannot be read, an unknown modality, or a sample without any; the

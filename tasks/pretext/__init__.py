@@ -1,5 +1,6 @@
 """Pretexts: tasks whose targets come from the inputs themselves."""
 
+from sennit.tasks.pretext.deep_cluster import DeepCluster
 from sennit.tasks.pretext.reconstruction import Reconstruction
 
-__all__ = ["Reconstruction"]
+__all__ = ["DeepCluster", "Reconstruction"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,34 +28,14 @@ from sennit.tasks.training.fit_checks import (
     compile_options,
     warn_of_unfitted,
 )
+from sennit.tasks.training.fitted import Fitted
 from sennit.tasks.training.learner import Learner
 from sennit.tasks.training.logs import make_loggers
 from sennit.tasks.training.optimization import OptimizerFactory
+from sennit.tasks.training.passes import Passes, check_passes
 from sennit.tasks.training.schedules import Schedule
 from sennit.tasks.training.time_limit import TimeLimit
 from sennit.tasks.training.trainer_callbacks import DataWaitTimer, MovingAverage
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """Result of a training.
-
-    Attributes:
-        best: Best monitored value, if one was monitored.
-        steps: Optimizer steps, in all.
-        epochs: Epochs, in all; ``steps`` or ``max_time`` may have cut the last one short.
-        waiting: Share of the time that this process spent waiting for training data, 0 to 1; NaN where a
-            loader does not count it.
-        checkpoint: ``last.ckpt``, if there is a folder.
-        best_checkpoint: ``best.ckpt``, if a value was monitored.
-    """
-
-    best: float | None
-    steps: int
-    epochs: int
-    waiting: float
-    checkpoint: Path | None
-    best_checkpoint: Path | None = None
 
 
 def fit(
@@ -78,6 +57,7 @@ def fit(
     mode: str = "max",
     patience: int | None = None,
     checkpoint_every: int | None = None,
+    passes: Mapping[str, Any] | None = None,
     callbacks: Sequence[pl.Callback] = (),
     loggers: Sequence[Logger | str] = (),
     compile: bool | Mapping[str, Any] = False,
@@ -117,6 +97,8 @@ def fit(
         mode: Whether the best value is the ``"max"`` or the ``"min"``.
         patience: Epochs without a better value after which to stop.
         checkpoint_every: Steps between checkpoints; one is also written after each epoch.
+        passes: Loaders, by task, that are read whole before each epoch, in evaluation mode, for tasks that
+            learn from all samples at once, such as `DeepCluster`.
         callbacks: Further Lightning callbacks.
         loggers: Lightning loggers beside ``metrics.csv``; ``"tensorboard"`` writes events to the folder.
         compile: Whether to compile encoders and fusion for the training, or options of `torch.compile`.
@@ -188,6 +170,7 @@ def fit(
     timer = DataWaitTimer(loaders.values())
     parts: list[pl.Callback | None] = [
         timer,
+        Passes(passes, progress=progress) if passes else None,
         *callbacks,
         None if ema is None else MovingAverage(ema),
         None
@@ -198,6 +181,7 @@ def fit(
         checkpoints,
     ]
     ranks = devices * int(options.get("num_nodes", 1))
+    check_passes(learner.model, passes or {}, loaders, ranks)
     options.setdefault("strategy", "ddp_find_unused_parameters_true" if ranks > 1 else "auto")
     options.setdefault("log_every_n_steps", _log_every(loaders, ranks * accumulate))
     with quiet(errors_only=not progress), compiled(learner.model, compiling):

@@ -41,6 +41,8 @@ def rooms() -> Clips:
     return Clips([torch.tensor([0.01, 0.05, 1.0, 0.2, 0.0, 0.3]), torch.tensor([1.0, 0.5])])
 
 
+# Those of other inputs than waveforms; see test_view_transform.
+OTHERS = {"drop_ids", "gaussian_noise", "mask_cells", "mask_spans", "rotation", "shift"}
 EXAMPLES: dict[str, Callable[[], Augmentation]] = {
     "additive_noise": lambda: AdditiveNoise(noises(), snr_db=(0, 15), voices=(2, 4)),
     "babble": lambda: Babble(snr_db=(5, 10), voices=(1, 3)),
@@ -70,7 +72,7 @@ def padded(size: int = 6, length: int = 3000) -> tuple[Tensor, Tensor]:
 
 
 def test_every_augmentation_has_an_example() -> None:
-    assert set(EXAMPLES) == set(list_augments())
+    assert set(EXAMPLES) | OTHERS == set(list_augments())
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

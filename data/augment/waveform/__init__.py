@@ -1,18 +1,18 @@
 """Augmentation of waveforms and frames, in batch, on the device on which they are."""
 
-from sennit.data.augment.waveform._base import (
+from sennit.data.augment._base import (
     Augmentation,
     Augmented,
     create_augment,
     list_augments,
     register_augment,
 )
+from sennit.data.augment.chain import Chain
+from sennit.data.augment.one_of import OneOf
 from sennit.data.augment.waveform.additive_noise import AdditiveNoise
 from sennit.data.augment.waveform.babble import Babble
-from sennit.data.augment.waveform.chain import Chain
 from sennit.data.augment.waveform.clips import Clips
 from sennit.data.augment.waveform.musan import musan
-from sennit.data.augment.waveform.one_of import OneOf
 from sennit.data.augment.waveform.random_filter import RandomFilter
 from sennit.data.augment.waveform.random_gain import RandomGain
 from sennit.data.augment.waveform.reverberation import Reverberation

@@ -2,86 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
-
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from sennit.data.masking import zero_padding
-from sennit.registry import Registry
-
-
-@dataclass(frozen=True)
-class Augmented:
-    """Recordings after an augmentation.
-
-    Attributes:
-        x: The waveforms, zero in the padding.
-        mask: Valid samples (True); None when all are.
-        drawn: Random values of each recording, by name: labels for a task, or for a probe.
-
-    Shape:
-        x ``[B, T]``, mask ``[B, T]``, drawn ``[B]`` each.
-    """
-
-    x: Tensor
-    mask: Tensor | None
-    drawn: Mapping[str, Tensor] = field(default_factory=dict)
+from sennit.data.augment._base import Augmentation
 
 
-class Augmentation(nn.Module):
-    """Changes each recording of a batch by random numbers of its own.
+class WaveformAugmentation(Augmentation):
+    """Changes each recording of a batch ``[B, T]`` by random numbers of its own."""
 
-    They come from the CPU, so that they are the same on any device and nothing waits for a GPU. An
-    augmentation acts in any mode of the module: the caller knows whether this is training.
-
-    A subclass defines `change`, or ``forward`` where the length of recordings changes.
-
-    Attributes:
-        keeps_length: Whether recordings keep their length.
-    """
-
-    registry_name: ClassVar[str] = ""
-    keeps_length: ClassVar[bool] = True
-
-    def forward(
-        self, x: Tensor, mask: Tensor | None = None, *, generator: Generator | None = None
-    ) -> Augmented:
-        """Change the recordings of a batch.
-
-        Args:
-            x: Waveforms; values in the padding reach nothing.
-            mask: Valid samples (True); None when all are.
-            generator: Random generator on the CPU; the process's own when None.
-
-        Shape:
-            x ``[B, T]``, mask ``[B, T]``.
-
-        Raises:
-            ValueError: ``x`` is not a batch of waveforms.
-        """
+    def check(self, x: Tensor) -> None:
         check_waveforms(x)
-        with torch.autocast(x.device.type, enabled=False):
-            changed, drawn = self.change(zero_padding(x, mask), mask, torch.arange(len(x)), generator)
-        return Augmented(zero_padding(changed, mask), mask, drawn)
-
-    def change(
-        self, x: Tensor, mask: Tensor | None, rows: Tensor, generator: Generator | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the changed recordings at ``rows``, and the random values of each.
-
-        Args:
-            x: Waveforms of the whole batch, zero in the padding.
-            mask: Valid samples of the whole batch.
-            rows: Rows to change, on the CPU.
-            generator: Random generator on the CPU; the process's own when None.
-
-        Shape:
-            x ``[B, T]``, mask ``[B, T]``, rows ``[R]``, results ``[R, T]`` and ``[R]`` each.
-        """
-        raise NotImplementedError
 
 
 def check_waveforms(x: Tensor) -> None:
@@ -152,17 +83,3 @@ def add_up(pool: Tensor, power: Tensor, chosen: Tensor, voices: Tensor) -> Tenso
     share = torch.zeros(len(chosen), len(pool)).scatter(1, chosen, counted.float())
     share = share.to(pool.device, pool.dtype, non_blocking=True)
     return (share * power.clamp_min(1e-30).rsqrt()) @ pool
-
-
-AUGMENTS: Registry[Augmentation] = Registry("augmentation")
-register_augment = AUGMENTS.register
-
-
-def create_augment(name: str, *args: Any, **options: Any) -> Augmentation:
-    """Make an augmentation by name: ``create_augment("random_gain", gain_db=(-6, 6))``."""
-    return AUGMENTS.create(name, *args, **options)
-
-
-def list_augments(pattern: str = "*") -> list[str]:
-    """Return the names of the augmentations that match a shell pattern."""
-    return AUGMENTS.list(pattern)

@@ -5,20 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import (
-    Augmentation,
-    add_up,
-    check_range,
-    mix,
-    register_augment,
-    take,
-    uniform,
-)
+from sennit.data.augment._base import register_augment
+from sennit.data.augment.waveform._base import WaveformAugmentation, add_up, check_range, mix, take, uniform
 from sennit.data.augment.waveform.clips import Clips
 
 
 @register_augment("additive_noise")
-class AdditiveNoise(Augmentation):
+class AdditiveNoise(WaveformAugmentation):
     """Adds a random part of a random clip, or the sum of several, at a random signal-to-noise ratio.
 
     ``y = x + n · √(E(x) / (E(n) · 10^(SNR/10)))``, the energies E over the recording's valid samples.

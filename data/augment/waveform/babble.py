@@ -5,19 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import (
-    Augmentation,
-    add_up,
-    check_range,
-    mix,
-    register_augment,
-    take,
-    uniform,
-)
+from sennit.data.augment._base import register_augment
+from sennit.data.augment.waveform._base import WaveformAugmentation, add_up, check_range, mix, take, uniform
 
 
 @register_augment("babble")
-class Babble(Augmentation):
+class Babble(WaveformAugmentation):
     """Adds several other recordings of the batch, of equal energy, at a random signal-to-noise ratio.
 
     Each is repeated from a random position on, up to the length of the batch. Speakers are ignored: in

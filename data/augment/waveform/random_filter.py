@@ -7,12 +7,13 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import Augmentation, register_augment, same_energy, take, uniform
+from sennit.data.augment._base import register_augment
+from sennit.data.augment.waveform._base import WaveformAugmentation, same_energy, take, uniform
 from sennit.data.augment.waveform.convolution import convolve
 
 
 @register_augment("random_filter")
-class RandomFilter(Augmentation):
+class RandomFilter(WaveformAugmentation):
     """Raises and lowers bands of frequencies, as other microphones and rooms would; the energy is kept.
 
     The gains of a few points, evenly spaced on the mel scale, are drawn in dB and joined by lines; the

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import Augmentation, check_range, register_augment, take, uniform
+from sennit.data.augment._base import register_augment
+from sennit.data.augment.waveform._base import WaveformAugmentation, check_range, take, uniform
 
 
 @register_augment("random_gain")
-class RandomGain(Augmentation):
+class RandomGain(WaveformAugmentation):
     """Multiplies each recording by a random factor.
 
     Source: Ko et al. 2015, "Audio Augmentation for Speech Recognition" (volume perturbation).

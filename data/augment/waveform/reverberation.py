@@ -6,13 +6,14 @@ from pathlib import Path
 
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import Augmentation, register_augment, same_energy, take
+from sennit.data.augment._base import register_augment
+from sennit.data.augment.waveform._base import WaveformAugmentation, same_energy, take
 from sennit.data.augment.waveform.clips import Clips
 from sennit.data.augment.waveform.convolution import convolve
 
 
 @register_augment("reverberation")
-class Reverberation(Augmentation):
+class Reverberation(WaveformAugmentation):
     """Convolves each recording with the impulse response of a random room.
 
     The direct sound, the response's largest value, keeps its position in time, and the recording keeps its

@@ -8,13 +8,14 @@ from fractions import Fraction
 import torch
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import Augmentation, Augmented, check_waveforms, register_augment
+from sennit.data.augment._base import Augmented, register_augment
+from sennit.data.augment.waveform._base import WaveformAugmentation, check_waveforms
 from sennit.data.masking import zero_padding
 from sennit.extras import require
 
 
 @register_augment("speed_perturbation")
-class SpeedPerturbation(Augmentation):
+class SpeedPerturbation(WaveformAugmentation):
     """Plays each recording at one of a few speeds, drawn at random; pitch and length change with it.
 
     A voice at another speed sounds like another speaker: `speaker_labels` makes it one.

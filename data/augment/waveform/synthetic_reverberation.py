@@ -7,19 +7,13 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import (
-    Augmentation,
-    check_range,
-    register_augment,
-    same_energy,
-    take,
-    uniform,
-)
+from sennit.data.augment._base import register_augment
+from sennit.data.augment.waveform._base import WaveformAugmentation, check_range, same_energy, take, uniform
 from sennit.data.augment.waveform.convolution import convolve
 
 
 @register_augment("synthetic_reverberation")
-class SyntheticReverberation(Augmentation):
+class SyntheticReverberation(WaveformAugmentation):
     """Convolves each recording with a response of exponentially decaying noise.
 
     ``h(t) = δ(t) + g · n(t) · e^(−3 ln(10) t / RT60)`` with Gaussian noise n, scaled by g so that the

@@ -25,6 +25,7 @@ from sennit.tasks import (
 )
 from sennit.tasks.training.checkpoints import SafeCheckpointIO
 from tests.parts import make_batch, make_model
+from tests.tasks.pretext import clustered_runs
 from tests.tasks.teachers import nets
 
 SIZES = {"labelled": 10, "unlabelled": 14}
@@ -104,6 +105,7 @@ def work(rank: int, folder: Path) -> None:
     keep_third_checkpoint(folder / "whole", folder / "kept")
     results["whole"] = train(folder / "whole", ranks=RANKS, norms=True, dropout=0.3)
     results["resumed"] = train(folder / "kept", ranks=RANKS, norms=True, dropout=0.3)
+    results["clusters"] = clustered_runs.train(folder / "clusters", ranks=RANKS)
     torch.save(results, folder / f"rank-{rank}.pt")
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sennit.tasks.training.checkpoints import SafeCheckpointIO
+from tests.tasks.pretext import clustered_runs
 from tests.tasks.ranks import run_ranks
 from tests.tasks.teachers.taught_runs import SIZES, train
 
@@ -86,3 +87,12 @@ def test_a_run_on_two_ranks_resumes_exactly(ranks: list[dict[str, Any]]) -> None
     for rank in ranks:
         for part in ("model", "teacher", "memory"):
             assert differences(rank["whole"][part], rank["resumed"][part]) == [], part
+
+
+def test_both_ranks_hold_the_same_clusters(ranks: list[dict[str, Any]]) -> None:
+    """Each reads its share of a pass, the first computes them; the new heads are the same too."""
+    first, second = (rank["clusters"] for rank in ranks)
+    assert first["memory"]["counts"].tolist() == [3] * clustered_runs.SIZE
+    assert len(first["memory"]["values"].unique()) == clustered_runs.CLUSTERS
+    for part in ("model", "memory"):
+        assert differences(first[part], second[part]) == []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import Augmentation, Augmented, register_augment
+from sennit.data.augment._base import Augmentation, Augmented, register_augment
 from sennit.named_modules import NamedModules
 
 

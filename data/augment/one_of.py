@@ -1,4 +1,4 @@
-"""A different augmentation for each recording."""
+"""A different augmentation for each sample."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
-from sennit.data.augment.waveform._base import Augmentation, register_augment
+from sennit.data.augment._base import Augmentation, register_augment
 from sennit.named_modules import NamedModules
 
 
 @register_augment("one_of")
 class OneOf(Augmentation):
-    """Changes each recording by one augmentation drawn from several, or leaves it clean.
+    """Changes each sample by one augmentation drawn from several, or leaves it clean.
 
     Source: Snyder et al. 2018, "X-vectors: Robust DNN Embeddings for Speaker Recognition" (§3.3: babble,
     music, noise or reverberation).
 
     Args:
         parts: Augmentations by name.
-        clean: Probability that a recording is not changed; the parts share the rest equally.
+        clean: Probability that a sample is not changed; the parts share the rest equally.
 
     Shape:
-        x ``[B, T]``, mask ``[B, T]``; drawn ``kind [B]``, the position in ``kinds``.
+        x ``[B, ...]``, mask ``[B, T]``; drawn ``kind [B]``, the position in ``kinds``.
 
     Attributes:
         kinds: ``"clean"`` and the names of the parts.
 
     Raises:
         ValueError: ``parts`` is empty, ``clean`` is not from 0 to 1, or a part is called "clean".
-        TypeError: A part changes the length of recordings, or is not a single change.
+        TypeError: A part changes the length of sequences, or is not a single change.
 
     Example:
         >>> from sennit.data.augment.waveform import Babble, RandomFilter
@@ -49,7 +49,7 @@ class OneOf(Augmentation):
         for name, part in parts.items():
             if not part.keeps_length or type(part).change is Augmentation.change:
                 raise TypeError(
-                    f"`parts` should keep the length of recordings and be single changes. Found "
+                    f"`parts` should keep the length of sequences and be single changes. Found "
                     f"{type(part).__name__} as '{name}'. Put it before or after, in a Chain."
                 )
         self.parts, self.clean = NamedModules(parts), clean
