@@ -25,6 +25,7 @@ class Batch(View):
         all_labelled: Set on the CPU when every label is known.
         unlabelled: Tasks without a single label in this batch; set on the CPU.
         loader: Name of the loader in a step of several.
+        tasks: Tasks that may learn from it; None for all.
 
     Example:
         >>> import torch
@@ -39,6 +40,7 @@ class Batch(View):
     all_labelled: bool = False
     unlabelled: frozenset[str] = frozenset()
     loader: str = ""
+    tasks: frozenset[str] | None = None
 
     @classmethod
     def of(

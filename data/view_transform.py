@@ -115,10 +115,10 @@ class Views:
         """Return a batch, from one or from samples, with the views beside it."""
         batch: Batch = data if self.collate is None else self.collate(data)
         made = {name: transform(batch) for name, transform in self.views.items()}
-        own = made.pop("", None)
-        if own is not None:
+        replacement = made.pop("", None)
+        if replacement is not None:
             names = ("inputs", "masks", "present", "all_present", "drawn")
-            batch = batch.replaced(**{name: getattr(own, name) for name in names})
+            batch = batch.replaced(**{name: getattr(replacement, name) for name in names})
         return batch.with_views(**made)
 
 

@@ -18,6 +18,7 @@ from sennit.tasks.balancing import (
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
 from sennit.tasks.consistency.vat import VAT
@@ -38,6 +39,7 @@ from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.pretext.deep_cluster import DeepCluster
+from sennit.tasks.pretext.masked_tokens import MaskedTokens
 from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
@@ -108,8 +110,10 @@ __all__ = [
     "InfoNCE",
     "Learner",
     "MMoE",
+    "MaskedTokens",
     "MeanRegularized",
     "MeanTeacher",
+    "MixMatch",
     "MultiLabel",
     "MultiTaskModel",
     "PCGrad",

@@ -21,4 +21,6 @@ def test_the_code_of_the_page_runs_block_after_block(capsys: pytest.CaptureFixtu
         "{'segmentation': 2112, 'depth': 3072, 'normals': 0}",
         "['depth', 'loss', 'segmentation']",
         "(30, 40) (30, 40, 3)",
+        "32 16",
+        "{'segmentation': (2, 3, 48, 64), 'normals': (2, 3, 48, 64)}",
     ]

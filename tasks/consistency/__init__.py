@@ -3,6 +3,7 @@
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
+from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
 from sennit.tasks.consistency.vat import VAT
@@ -12,6 +13,7 @@ __all__ = [
     "Consistency",
     "EntropyMinimisation",
     "MeanTeacher",
+    "MixMatch",
     "PseudoLabel",
     "TemporalEnsembling",
 ]

@@ -67,16 +67,16 @@ def random_direction(places: Mapping[str, Place]) -> dict[str, Tensor]:
 def scaled_to_one(direction: Direction, otherwise: Direction) -> dict[str, Tensor]:
     """Return a direction with rows of length 1; another where a row is zero."""
     peak = torch.stack([x.abs().flatten(1).amax(1) for x in direction.values()]).amax(0)
-    some = peak > 0
-    safe = peak.where(some, 1.0)
+    nonzero = peak > 0
+    safe = peak.where(nonzero, 1.0)
     scaled = {m: x / _like(safe, x) for m, x in direction.items()}  # squares of tiny numbers would vanish
     length = torch.stack([x.square().flatten(1).sum(1) for x in scaled.values()]).sum(0).sqrt()
-    length = length.where(some, 1.0)
-    return {m: torch.where(_like(some, x), x / _like(length, x), otherwise[m]) for m, x in scaled.items()}
+    length = length.where(nonzero, 1.0)
+    return {m: torch.where(_like(nonzero, x), x / _like(length, x), otherwise[m]) for m, x in scaled.items()}
 
 
 def perturbed_view(view: View, places: Mapping[str, Place], direction: Direction, length: float) -> View:
-    """Return a view with a direction of some length added."""
+    """Return a view with a direction of nonzero length added."""
     inputs, perturbation = dict(view.inputs), dict(view.perturbation)
     for modality, place in places.items():
         added = length * place.units * direction[modality]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
@@ -32,7 +32,11 @@ class StepNetwork(Protocol):
         """Position of the training."""
         ...
 
-    def task(self, name: str) -> Lending:
+    def readable(self, task: str, view: View) -> Tensor:
+        """Return which rows of a view a task's head can read ``[R]``."""
+        ...
+
+    def task(self, name: str) -> Any:
         """Return a task by its name."""
         ...
 

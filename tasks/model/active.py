@@ -42,6 +42,8 @@ def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]
 def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = True) -> bool:
     """Return whether a batch has the views of a task and, unless that is not asked for, its labels."""
     task, views = network.tasks_by_name[name], network.views[name]
+    if batch.tasks is not None and name not in batch.tasks:
+        return False
     if not task.learns_from(batch) or not all(view in batch.views for view in network.needed[name] if view):
         return False
     if task.target is None:

@@ -12,6 +12,7 @@ from sennit.data import View
 from sennit.encoders import Encoder
 from sennit.ramp import Progress
 from sennit.tasks._base import Task
+from sennit.tasks.model.active import readable_rows
 from sennit.tasks.model.network import Network
 
 
@@ -40,6 +41,11 @@ class TracelessNetwork:
     def progress(self) -> Progress:
         """Position of the training."""
         return self._network.progress
+
+    def readable(self, task: str, view: View) -> Tensor:
+        """Return which rows of a view a task's head can read ``[R]``."""
+        rows = readable_rows(self._network, task, view)
+        return torch.ones_like(next(iter(view.present.values()))) if rows is None else rows
 
     def task(self, name: str) -> Task:
         """Return a task by its name."""

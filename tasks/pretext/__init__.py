@@ -4,3 +4,6 @@ from sennit.tasks.pretext.deep_cluster import DeepCluster
 from sennit.tasks.pretext.reconstruction import Reconstruction
 
 __all__ = ["DeepCluster", "Reconstruction"]
+from sennit.tasks.pretext.masked_tokens import MaskedTokens
+
+__all__ = ["MaskedTokens", "Reconstruction"]

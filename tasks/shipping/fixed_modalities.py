@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from sennit.data import View
+from sennit.data import InputSpec, View
 from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
 
 if TYPE_CHECKING:
@@ -68,15 +68,23 @@ class FixedModel(nn.Module):
     def _fields(self, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Return the fields of a `View` in which the other modalities are absent."""
         size = inputs[self.modalities[0]].shape[0]
+        images = [inputs[m].shape[2:] for m in self.modalities if _is_image(self.specs[m])]
         x, masks, present = {}, {}, {}
         for name, spec in self.specs.items():
             here, absent = name in self.modalities, spec.absent_shape()
+            if images and _is_image(spec):  # answers for each pixel have the size of the images
+                absent = (absent[0], *images[0])
             x[name] = inputs[name] if here else torch.zeros(size, *absent, dtype=spec.dtype)
             if spec.sequence:
                 nothing = torch.zeros(size, absent[0], dtype=torch.bool)
                 masks[name] = inputs[mask_of(name)] if here else nothing
             present[name] = torch.full((size,), here)
         return {"inputs": x, "masks": masks, "present": present}
+
+
+def _is_image(spec: InputSpec) -> bool:
+    """Return whether samples are images of any height and width."""
+    return spec.shape[1:] == (None, None)
 
 
 class _Absent(StagedEncoder):
@@ -86,6 +94,7 @@ class _Absent(StagedEncoder):
         super().__init__()
         self.input_spec, self.tap_info = encoder.input_spec, encoder.tap_info
         self.embed_dim, self.token_dim = encoder.embed_dim, encoder.token_dim
+        self.map_dim = encoder.map_dim
 
     def _nothing(self, x: Tensor) -> EncoderOutput:
         return self.empty_output(x.shape[0], device=x.device)

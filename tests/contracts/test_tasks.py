@@ -21,7 +21,9 @@ from sennit.tasks import (
     DomainAdversary,
     EntropyMinimisation,
     InfoNCE,
+    MaskedTokens,
     MeanTeacher,
+    MixMatch,
     MultiLabel,
     PseudoLabel,
     Reconstruction,
@@ -60,6 +62,7 @@ EXAMPLES = {
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
     "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
+    "masked_tokens": Example(lambda: MaskedTokens("text", rate=0.2), None),
     "mean_teacher": Example(
         lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None
     ),
@@ -72,6 +75,7 @@ EXAMPLES = {
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
     "entropy_minimisation": Example(lambda: EntropyMinimisation(of="y", view="weak"), None),
+    "mixmatch": Example(lambda: MixMatch(of="y", views=("weak",), loaders=("unlabelled",)), None),
     "pseudo_label": Example(lambda: PseudoLabel(of="y", threshold=0.9, gradient_scale=Ramp(steps=9)), None),
     "vat": Example(lambda: VAT(of="y", epsilon={"table": 1.0, "series": 0.5}), None),
     "token_classification": Example(

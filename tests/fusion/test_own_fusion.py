@@ -17,6 +17,7 @@ class Halves(Fusion):
     """The mean of the modalities' linear maps, absent ones as zeros."""
 
     stage = "late"
+    fuses_maps = True
 
     def __init__(self, encoders: Mapping[str, FusionInput], *, embed_dim: int = 8) -> None:
         super().__init__(encoders)

@@ -19,6 +19,7 @@ from sennit.tasks import (
     Fitted,
     InfoNCE,
     Learner,
+    MaskedTokens,
     MultiLabel,
     MultiTaskModel,
     PCGrad,
@@ -85,6 +86,7 @@ def make(**options: Any) -> tuple[MultiTaskModel, dict[str, ResumableLoader], Re
     if several:
         tasks["same"] = Consistency(of="y", teacher="weak", student="strong")
         tasks["pair"] = InfoNCE(*MODALITIES, learns_temperature=True, dim=4)
+        tasks["masked"] = MaskedTokens("series", rate=0.5)
     weighting = create_weighting(options.get("weighting", "equal"))
     ramp = ModalityDropout({"table": 0.3, "series": 0.6}, schedule="linear", epochs=2)
     hides = ramp if options.get("ramp") else 0.3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from sennit.tasks import (
     create_sharing,
     list_sharings,
 )
+from sennit.tasks.shipping.fixed_modalities import FixedModel
 from sennit.testing import fusion_kit
 from tests.parts import make_batch, make_model
 
@@ -155,3 +157,15 @@ def test_the_identity_is_separate_networks(name: str) -> None:
     for position, task in enumerate(("seg", "far")):
         # In evaluation a fresh BatchNorm divides by the root of 1 + 1e-5, once after each stage.
         torch.testing.assert_close(features.sources[task][""], alone(position), rtol=1e-3, atol=1e-3)
+
+
+def test_exported_without_the_first_image_it_answers_at_the_size_of_the_other() -> None:
+    model, data = make("mtan", "mean").eval(), batch(missing=False)
+    exported = FixedModel(model, ("depth",))
+    exported.leave_out()
+    absent = {"colour": torch.zeros(SIZE, dtype=torch.bool)}
+    expected = model(data.replaced(present=data.present | absent, all_present=False))
+    with patch("torch.compiler.is_compiling", return_value=True):  # as while a graph is traced
+        found = exported({"depth": data.inputs["depth"]})
+    for name, scores in found.items():
+        torch.testing.assert_close(scores, model.tasks[name].scores(expected[name].logits))
