@@ -1,9 +1,9 @@
 """MNIST with 100 labels, its upper and lower half as two modalities: accuracies of unlabelled tasks.
 
-Each half has an MLP, modality dropout hides halves in training, and each method has the same steps, batches and
-seeds. A seed draws the labels, the initial weights and the order. The settings below were chosen with ``--tune``,
-on other labels (seeds from 100) and on training images that no run trains on; the test images are for the table.
-Every run is stored when it is done: the command resumes.
+Each half has an MLP, modality dropout hides halves in training, and each method has the same steps, batches
+and seeds. A seed draws the labels, the initial weights and the order. The settings below were chosen with
+``--tune``, on other labels (seeds from 100) and on training images that no run trains on; the test images are
+for the table. Every run is stored when it is done: the command resumes.
 
     nice python -m benchmarks.unlabelled_mnist --data PATH/mnist
 """
@@ -37,11 +37,13 @@ from sennit.tasks import (
     Classification,
     Consistency,
     EntropyMinimisation,
+    InfoNCE,
     Learner,
     MeanTeacher,
     MultiTaskModel,
     PseudoLabel,
     Task,
+    TemporalEnsembling,
     create_teacher,
     evaluate,
     fit,
@@ -64,6 +66,12 @@ METHODS: dict[str, Callable[[], dict[str, Task]]] = {
     "fixmatch": lambda: {
         "same": Consistency(of="digit", teacher="weak", student="strong", hard=True, threshold=0.8)
     },
+    "temporal ensembling": lambda: {
+        "same": TemporalEnsembling(
+            of="digit", samples={"labelled": LABELS, "unlabelled": 50_000}, gradient_scale=RAMP
+        )
+    },
+    "infonce": lambda: {"pairs": InfoNCE("upper", "lower", temperature=0.2, gradient_scale=0.3)},
     "pseudo-label": lambda: {"same": PseudoLabel(of="digit", threshold=0.9, gradient_scale=RAMP)},
 }
 
