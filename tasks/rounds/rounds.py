@@ -19,7 +19,8 @@ from sennit.tasks.rounds.pool import Pool
 from sennit.tasks.rounds.round_data import RoundData, RoundsResult, round_data
 from sennit.tasks.rounds.seeds import seed_of, seeded
 from sennit.tasks.training.checkpoints import read_checkpoint
-from sennit.tasks.training.fitting import Fitted, fit
+from sennit.tasks.training.fitted import Fitted
+from sennit.tasks.training.fitting import fit
 from sennit.tasks.training.learner import Learner
 
 BUILD, TRAIN, CHOOSE = range(3)
