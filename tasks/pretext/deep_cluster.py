@@ -102,7 +102,7 @@ class DeepCluster(Task):
         """Return the weight of the samples of each cluster: inverse to their number, 1 in the mean."""
         groups = self.memory.held("values")[self.memory.held("counts") > 0]
         sizes = groups.bincount(minlength=self.out_dim)
-        return len(groups) / (self.out_dim * sizes.clamp(min=1)).float()
+        return (self.out_dim * sizes.clamp(min=1) / len(groups)).reciprocal()
 
 
 def whitened(x: Tensor, dims: int) -> Tensor:
