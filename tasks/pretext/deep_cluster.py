@@ -102,7 +102,8 @@ class DeepCluster(Task):
         """Return the weight of the samples of each cluster: inverse to their number, 1 in the mean."""
         groups = self.memory.held("values")[self.memory.held("counts") > 0]
         sizes = groups.bincount(minlength=self.out_dim)
-        return (self.out_dim * sizes.clamp(min=1) / len(groups)).reciprocal()
+        weights: Tensor = (self.out_dim * sizes.clamp(min=1) / len(groups)).reciprocal()
+        return weights
 
 
 def whitened(x: Tensor, dims: int) -> Tensor:
