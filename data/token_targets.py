@@ -98,7 +98,8 @@ class TokenTargets(TargetSpec):
         Raises:
             ValueError: A target has another length than its sequence; its sample is named.
         """
-        longest, rows = max(*lengths, 1), []
+        longest = max(*lengths, 1)
+        rows: list[Tensor | None] = []
         for value, length, i in zip(values, lengths, index, strict=True):
             if value is None or length == 0:
                 rows.append(None)

@@ -10,8 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from sennit.configurable import Configurable
+from sennit.data.masking import zero_padding
 from sennit.data.sample_reader import SampleReader
+from sennit.encoders.token_units import TokenTargetInfo, TokenUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
+
+_WITH_UNITS = ("bytes", "tcn", "conv", "ft_transformer")
 
 
 class Encoder(SampleReader, Configurable, nn.Module):
@@ -66,6 +70,54 @@ class Encoder(SampleReader, Configurable, nn.Module):
     def id_vectors(self) -> tuple[nn.Module, int] | None:
         """Return the module that makes vectors of ids, and their size; None for inputs that are no ids."""
         return None
+
+    def token_units(self) -> TokenUnits | None:
+        """Return what the tokens stand for in the input; None where they have no such targets."""
+        return None
+
+    @property
+    def token_target_info(self) -> TokenTargetInfo | None:
+        """Kind of what a token stands for, without learned depth; None where there is no such thing."""
+        units = self.token_units()
+        return None if units is None else units.info
+
+    def token_targets(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return what the tokens of inputs stand for, and which of them have such a target.
+
+        Frames and patches are standardised values, ids are classes.
+
+        Shape:
+            x ``[B, ...]``, mask ``[B, T']``; values ``[B, T, dim]`` or classes ``[B, T]``, mask ``[B, T]``,
+            with the encoder's T tokens.
+
+        Raises:
+            TypeError: The encoder has no tokens, or they stand for nothing that is not learned.
+        """
+        return self._units().targets(x if mask is None else zero_padding(x, mask), mask)
+
+    def hide_tokens(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """Return the input without what some tokens stand for.
+
+        Hidden ids become the id of a mask, cells of a table are missing, waveforms are silent; steps and
+        pixels become their mean.
+
+        Shape:
+            x ``[B, ...]``, hidden ``[B, T]``, result as x.
+
+        Raises:
+            TypeError: The encoder has no tokens, or they stand for nothing that is not learned.
+        """
+        return self._units().hide(x, hidden)
+
+    def _units(self) -> TokenUnits:
+        units = self.token_units()
+        if units is None:
+            what = "no tokens" if self.token_dim is None else "tokens without a target that is not learned"
+            raise TypeError(
+                f"{type(self).__name__} has {what}, so none can be hidden. Choose another encoder, such as "
+                f"one of {_WITH_UNITS}."
+            )
+        return units
 
     def empty_output(self, batch_size: int, *, device: torch.device) -> EncoderOutput:
         """Return the output for a modality absent from the whole batch: zeros, nothing valid."""

@@ -13,6 +13,7 @@ from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.features import LogMel, load_waveform
 from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.layers.units import WaveUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
 
 
@@ -120,6 +121,10 @@ class LogMelConvEncoder(StagedEncoder):
         mask = tap_masks.get(last)
         tokens = zero_padding(self.head(taps[last]), mask)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)
+
+    def token_units(self) -> WaveUnits:
+        dim, size = len(self.logmel.standardise.mean), 2 ** len(self.stages)
+        return WaveUnits(self.logmel, dim, window=self.logmel.window, hop=self.logmel.hop, size=size)
 
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.logmel, len(self.logmel.standardise.mean), self.input_spec)

@@ -10,6 +10,7 @@ from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.images import ConvStage, ImageEncoder, per_channel
+from sennit.encoders.layers.units import PatchUnits
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 
@@ -87,3 +88,6 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         return EncoderOutput(
             self.head(pool(last, "BCHW")), as_tokens(last, "BCHW"), taps=taps, map=self.map_of(levels)
         )
+
+    def token_units(self) -> PatchUnits:
+        return PatchUnits(len(self.mean), 2 ** len(self.stages))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.images import ImageEncoder, per_channel
+from sennit.encoders.layers.units import PatchUnits
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.extras import require
@@ -127,6 +128,10 @@ class TimmEncoder(ImageEncoder):
         return EncoderOutput(
             pool(deepest, "BCHW"), as_tokens(deepest, "BCHW"), taps=taps, map=self.map_of(maps)
         )
+
+    def token_units(self) -> PatchUnits:
+        info: Any = self.net.feature_info
+        return PatchUnits(len(self.mean), info.reduction()[-1])
 
     def to_tensor(self, raw: Any) -> Tensor:
         """Transform an image (a path, a PIL image or an array), for a model of a fixed size as timm does."""

@@ -14,6 +14,7 @@ from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.layers.units import StepUnits
 from sennit.encoders.molecules import read_molecule
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.extras import require
@@ -197,6 +198,9 @@ class ChempropEncoder(Encoder):
     def input_scale(self) -> Tensor:
         """Return zeros: rows hold the places of atoms beside their features."""
         return torch.zeros(3 + self.atom_size + self.bond_size)
+
+    def token_units(self) -> StepUnits:
+        return StepUnits(self.atoms, self.atom_size, features=slice(1, 1 + self.atom_size))
 
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.atoms, self.atom_size, self.input_spec, with_std=False)

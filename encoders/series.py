@@ -14,6 +14,7 @@ from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.layers.transformer import TransformerEncoder, sinusoids
+from sennit.encoders.layers.units import StepUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
 
 
@@ -32,6 +33,11 @@ class _SeriesEncoder(Encoder):
     """Base of the encoders of series."""
 
     steps: _Steps
+    patch_size = 1
+
+    def token_units(self) -> StepUnits:
+        mean = self.steps.standardise.mean
+        return StepUnits(self.steps, len(mean), blank=mean, size=self.patch_size)
 
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
         """Set mean and scale of each channel from training series; padding is left out.

@@ -14,6 +14,7 @@ from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.encoders.layers.table import TableFeatures, TableInputLevel
 from sennit.encoders.layers.transformer import TransformerBlock
+from sennit.encoders.layers.units import ColumnUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
 
 
@@ -188,3 +189,6 @@ class FTTransformerEncoder(_TableEncoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         hidden = self.norm(taps[self.tap_info[-1].name])
         return EncoderOutput(hidden[:, 0], hidden[:, 1:], taps=taps)
+
+    def token_units(self) -> ColumnUnits | None:
+        return ColumnUnits(self.features) if self.features.num_numeric else None

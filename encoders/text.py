@@ -15,6 +15,7 @@ from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.layers.transformer import TransformerEncoder, sinusoids
+from sennit.encoders.layers.units import IdUnits
 
 START = 256
 """Id before the bytes, so that no text is empty."""
@@ -100,6 +101,9 @@ class ByteTransformerEncoder(TransformerEncoder):
 
     def id_vectors(self) -> tuple[nn.Module, int]:
         return self.embed.embedding, self.embed_dim
+
+    def token_units(self) -> IdUnits:
+        return IdUnits(START + 1, START, without=(START,))
 
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.embed, self.embed_dim, self.input_spec, with_std=False)

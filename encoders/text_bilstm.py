@@ -15,6 +15,7 @@ from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.lstm import BiLSTM
 from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.layers.units import IdUnits
 from sennit.encoders.layers.words import WordVectors, word_row
 from sennit.encoders.types import EncoderOutput, TapInfo
 
@@ -107,6 +108,11 @@ class BiLSTMEncoder(StagedEncoder):
 
     def id_vectors(self) -> tuple[nn.Module, int]:
         return self.embed, self.embed.words.embedding_dim + self.embed.filters.out_channels
+
+    def token_units(self) -> IdUnits:
+        vocabulary = self.embed.vocabulary
+        classes = len(vocabulary.numbers) + 1  # words that are not known, class 0, are no targets
+        return IdUnits(classes, 0, without=(0,), classes_of=lambda x: vocabulary(x[..., 0]))
 
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.embed, self.id_vectors()[1], self.input_spec, with_std=False)

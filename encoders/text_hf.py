@@ -14,6 +14,7 @@ from sennit.data.words import words_of
 from sennit.encoders._base import Encoder
 from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.layers.units import IdUnits
 from sennit.encoders.text import EmbeddedIds
 from sennit.encoders.types import EncoderOutput
 
@@ -119,6 +120,15 @@ class HFTextEncoder(HFEncoder):
     def id_vectors(self) -> tuple[nn.Module, int]:
         words: nn.Embedding = self.net.get_input_embeddings()
         return words, words.embedding_dim
+
+    def token_units(self) -> IdUnits:
+        """Return ids, of which the tokenizer's mask (else its unknown or padding id) hides one."""
+        tokenizer, known = self._loaded_preprocessor, ("mask_token_id", "unk_token_id", "pad_token_id")
+        ids = [getattr(part, name, None) for part in (tokenizer, self.net.config) for name in known]
+        hidden_id = next((i for i in ids if i is not None), 0)
+        special = () if tokenizer is None else tokenizer.all_special_ids
+        words: nn.Embedding = self.net.get_input_embeddings()
+        return IdUnits(words.num_embeddings, hidden_id, without={hidden_id, *special})
 
     def input_level(self) -> Encoder:
         words: nn.Module = self.net.get_input_embeddings()

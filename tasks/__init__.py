@@ -17,6 +17,7 @@ from sennit.tasks.balancing import (
 )
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.ladder import Ladder
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
@@ -39,6 +40,7 @@ from sennit.tasks.metrics.evaluation import Evaluation
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import Features, TaskOutput
 from sennit.tasks.pretext.deep_cluster import DeepCluster
+from sennit.tasks.pretext.masked_tokens import MaskedTokens
 from sennit.tasks.pretext.reconstruction import Reconstruction
 from sennit.tasks.sharing import (
     CGC,
@@ -78,7 +80,8 @@ from sennit.tasks.weighting import (
 if TYPE_CHECKING:
     from sennit.tasks.shipping.export import export_program
     from sennit.tasks.shipping.onnx_export import export_onnx
-    from sennit.tasks.training.fitting import Fitted, fit
+    from sennit.tasks.training.fitted import Fitted
+    from sennit.tasks.training.fitting import fit
     from sennit.tasks.training.learner import Learner
 
 __all__ = [
@@ -107,8 +110,10 @@ __all__ = [
     "Fitted",
     "Hard",
     "InfoNCE",
+    "Ladder",
     "Learner",
     "MMoE",
+    "MaskedTokens",
     "MeanRegularized",
     "MeanTeacher",
     "MixMatch",
@@ -164,7 +169,7 @@ __all__ = [
 # Lightning and the exporters are heavy: they are imported when asked for, not with the package.
 _LAZY = {
     "Learner": "sennit.tasks.training.learner",
-    "Fitted": "sennit.tasks.training.fitting",
+    "Fitted": "sennit.tasks.training.fitted",
     "fit": "sennit.tasks.training.fitting",
     "export_program": "sennit.tasks.shipping.export",
     "export_onnx": "sennit.tasks.shipping.onnx_export",

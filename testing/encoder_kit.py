@@ -35,6 +35,7 @@ from sennit.testing.encoder_missing import (
     check_padding_invariance,
     check_statistics_without_absent_rows,
 )
+from sennit.testing.encoder_token_targets import check_token_targets
 
 __all__ = [
     "check_absent_rows",
@@ -53,6 +54,7 @@ __all__ = [
     "check_staged",
     "check_state_dict_round_trip",
     "check_statistics_without_absent_rows",
+    "check_token_targets",
 ]
 
 
@@ -116,5 +118,6 @@ BATCH_CHECKS: tuple[Callable[..., None], ...] = (
     check_determinism,
     check_bf16_autocast,
     check_statistics_without_absent_rows,
+    check_token_targets,
 )
 """Checks of an encoder, or of its front, with a batch."""

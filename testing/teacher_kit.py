@@ -54,7 +54,7 @@ def check_teacher_takes_no_gradient(teacher: Teacher, model: MultiTaskModel, bat
     teacher.bind(model)
     moved(model)
     model.zero_grad()
-    model.loss(prepare(model, batch, teacher=teacher.network))[0].backward()
+    torch.autograd.backward(model.loss(prepare(model, batch, teacher=teacher.network))[0])
     shared = {id(p) for p in model.parameters() if not p.requires_grad}
     for p in teacher.parameters():
         assert not p.requires_grad
@@ -84,7 +84,7 @@ def check_student_is_not_its_own_teacher(teacher: Teacher, model: MultiTaskModel
     model.eval()  # so that equal networks would agree
     _disturb(teacher, model)
     model.zero_grad()
-    model.loss(prepare(model, batch, teacher=teacher.network))[0].backward()
+    torch.autograd.backward(model.loss(prepare(model, batch, teacher=teacher.network))[0])
     assert any(p.grad is not None and bool(p.grad.any()) for p in model.heads.parameters())
     before = taught_loss(teacher, model, batch)
     assert before > 0, "two different networks agree"

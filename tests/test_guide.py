@@ -41,6 +41,17 @@ def test_the_code_of_the_guide_runs_block_after_block(folder: Path) -> None:
     check_graph(namespace["animals"], torch.export.load("animals.pt2").module())
 
 
+def test_the_code_of_the_page_about_words_runs_block_after_block(folder: Path) -> None:
+    page = ROOT / "docs" / "tokens.md"
+    namespace: dict[str, Any] = {"__name__": "tokens"}
+    for line, block in blocks(page):
+        torch.manual_seed(0)
+        run_block(page, line, block, namespace)
+    assert namespace["evaluation"].metrics["chunk"]["span_f1"] > 0.9
+    assert [word for word, _ in namespace["answer"]["chunk"]["tags"]][-2:] == ["sees", "dogs"]
+    assert (folder / "tagger" / "config.json").is_file()
+
+
 def check_graph(model: MultiTaskModel, graph: Any) -> None:
     """The exported graph answers as the model does."""
     batch = model.collate([model.preprocessing()({"inputs": {"photo": "cat.jpg"}})])

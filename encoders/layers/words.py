@@ -56,7 +56,7 @@ class Vocabulary(nn.Module):
         Shape:
             numbers ``[N]``; 0 is no word.
         """
-        distinct, counts = numbers[numbers > 0].unique(return_counts=True)
+        distinct, counts = torch.unique(numbers[numbers > 0], return_counts=True)
         commonest = counts.argsort(descending=True, stable=True)[: len(self.numbers)]
         self.numbers.fill_(_NO_WORD)
         self.numbers[: len(commonest)] = distinct[commonest].sort().values
@@ -125,4 +125,4 @@ class WordVectors(nn.Module):
         vectors = zero_padding(self.chars(flat), flat > 0).transpose(1, 2)
         # A place without a character is below every other after the rectifier, and never the maximum.
         heights = F.relu(self.filters(vectors)).masked_fill((flat == 0).unsqueeze(1), 0)
-        return heights.amax(-1).unflatten(0, chars.shape[:2])
+        return heights.amax(-1).reshape(*chars.shape[:2], -1)

@@ -10,6 +10,7 @@ from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders.features import load_waveform
 from sennit.encoders.layers.steps import StepsInputLevel
+from sennit.encoders.layers.units import StepUnits, WaveUnits
 from sennit.encoders.speaker.front_end import SpeakerFrontEnd
 
 
@@ -65,6 +66,13 @@ class SpeakerEncoder(StagedEncoder):
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         frames, mask = self.front(x, mask)
         return frames, mask
+
+    def token_units(self) -> StepUnits:
+        front, frames = self.front, self.front.frames
+        if front.window is None:
+            blank = front.standardise.mean if front.normalise == "global" else 0.0
+            return StepUnits(front, front.num_features, blank=blank)
+        return WaveUnits(front, front.num_features, window=front.window, hop=int(frames.hop))  # type: ignore[arg-type]
 
     def input_level(self) -> Encoder:
         return StepsInputLevel(self.front, self.front.num_features, self.input_spec)

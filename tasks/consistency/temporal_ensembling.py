@@ -74,7 +74,7 @@ class TemporalEnsembling(Task):
         check_lends(name, other, "divergence", "soft_target", "output_for")
 
     def bind(self, name: str, model: nn.Module) -> None:
-        lender = model.tasks[self.of]  # type: ignore[index]
+        lender: Task = model.get_submodule("tasks")[self.of]  # type: ignore[index]
         self.memory.shape = (lender.out_dim,)
 
     def loss_from(self, context: TaskContext) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from sennit.data.batch import Batch
+from sennit.encoders import Encoder
 from sennit.tasks.contract.context import StepNetwork
 
 
@@ -23,6 +24,13 @@ class TrainingHooks:
     needs_teacher: bool = False
     replaces: ClassVar[bool] = False
     renews_head: ClassVar[bool] = False
+
+    def on_build(self, name: str, encoders: Mapping[str, Encoder]) -> None:
+        """Set sizes that depend on the encoders, before heads are made.
+
+        Raises:
+            TypeError: The task cannot work with an encoder; the message names it.
+        """
 
     def bind(self, name: str, model: nn.Module) -> None:
         """Check, or remember, the model that the task is part of, once it is built.

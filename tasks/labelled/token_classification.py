@@ -71,7 +71,8 @@ class TokenClassification(Task):
         if options.get("sources") is not None:
             raise ValueError("`sources` should be None: `modality` and `at` name the tokens. Found sources.")
         source = FeatureSource(at, of=modality if at == "encoded_tokens" else None)
-        super().__init__(**{**options, "sources": source})
+        options["sources"] = source
+        super().__init__(**options)
         self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
         self.out_dim, self.modality = len(self.classes), modality
         if self.out_dim < 2:
@@ -133,12 +134,27 @@ class TokenClassification(Task):
         from sennit.tasks.metrics.span_f1 import SpanF1
         from sennit.tasks.metrics.spans import tag_kinds
 
-        metrics: dict[str, Metric] = {
+        metrics: dict[str, Metric | MetricCollection] = {
             "accuracy": MulticlassAccuracy(self.out_dim, average="micro", ignore_index=NO_LABEL)
         }
         if tag_kinds(self.classes) is not None:
             metrics["span_f1"] = SpanF1(self.classes, ignore=NO_LABEL)
         return MetricCollection(metrics, compute_groups=False)
+
+    def entropy(self, output: Tensor) -> Tensor:
+        """Return the mean over a sample's tokens of the entropy of the class, in nats."""
+        log_p = output.float().log_softmax(-1)
+        return _mean_of_tokens(-(log_p.exp() * log_p).sum(-1), _valid(output))
+
+    def sharpen(self, target: Tensor, temperature: float) -> Tensor:
+        """Return ``p^{1/T} / Σ p^{1/T}`` of the probabilities of each token; zeros stay in the padding."""
+        valid = _valid(target).unsqueeze(-1)
+        return (target.masked_fill(~valid, 1).log() / temperature).softmax(-1) * valid
+
+    def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+        """Return mixed probabilities ``[B, T, C]`` of class indices, or of probabilities."""
+        a, b = (x if x.is_floating_point() else F.one_hot(x, self.out_dim).float() for x in (a, b))
+        return super().mix(a, b, share)
 
     def blank_target(self, output: Tensor) -> Tensor:
         return torch.zeros(output.shape[:2], dtype=torch.long, device=output.device)

@@ -64,7 +64,7 @@ class Memory(nn.Module):
             setattr(self, name, state[name])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # A cast of the model would lose what small steps add up to, so that only the device is taken.
         self._device = fn(torch.empty(0, device=self._device)).device
         self._held = {key: x.to(self._device) for key, x in self._held.items()}

@@ -41,7 +41,7 @@ class Prototypes(Memory):
     def blank(self) -> dict[str, Tensor]:
         return {
             "centres": torch.zeros(self.count, self.dim),
-            "known": torch.zeros(self.count, dtype=torch.bool),
+            "begun": torch.zeros(self.count, dtype=torch.bool),
         }
 
     def read(self) -> Tensor:
@@ -51,7 +51,7 @@ class Prototypes(Memory):
     def nearest(self, features: Tensor) -> Tensor:
         """Return the group whose centre is nearest, of those that had a sample."""
         distances = torch.cdist(features.float(), self.read())
-        return distances.masked_fill(~self.held("known"), torch.inf).argmin(1)
+        return distances.masked_fill(~self.held("begun"), torch.inf).argmin(1)
 
     @torch.no_grad()
     def write(self, groups: Tensor, features: Tensor, *, decay: float = 0.0) -> None:
@@ -67,8 +67,8 @@ class Prototypes(Memory):
         groups, features = gathered(groups, features.float())
         sums = features.new_zeros(self.count, self.dim).index_add_(0, groups, features)
         counts = groups.bincount(minlength=self.count)
-        seen, known, centres = counts > 0, self.held("known"), self.held("centres")
+        seen, begun, centres = counts > 0, self.held("begun"), self.held("centres")
         means = sums / counts.clamp(min=1).unsqueeze(1)
-        moved = torch.where(known.unsqueeze(1), torch.lerp(means, centres, decay), means)
+        moved = torch.where(begun.unsqueeze(1), torch.lerp(means, centres, decay), means)
         centres.copy_(torch.where(seen.unsqueeze(1), moved, centres))
-        known |= seen
+        begun |= seen

@@ -134,7 +134,7 @@ class SampleMemory(Memory):
     @torch.no_grad()
     def put(self, rows: Tensor, values: Tensor, *, decay: float = 0.0) -> None:
         """Write values that all ranks have already; see `write`."""
-        single, inverse = rows.unique(return_inverse=True)
+        single, inverse = torch.unique(rows, return_inverse=True)
         place = torch.arange(len(rows), device=rows.device)
         last = place.new_zeros(len(single)).scatter_reduce_(0, inverse, place, "amax", include_self=False)
         memory, new = self.held("values"), values[last].to(self.dtype)

@@ -11,6 +11,11 @@ from sennit.tasks.model.readings import trunk_of
 from sennit.tasks.sharing import Sharing
 from sennit.tasks.weighting import Weighting
 
+_OTHER_SHARINGS = (
+    "Choose 'hard' without blocks, 'mtan' with `encoders=True`, or encoders for each task, as 'cross_stitch' "
+    "has without a `trunk`."
+)
+
 
 def check_tasks(
     tasks: Mapping[str, Task], fused: FusedEncoder, sharing: Sharing, weighting: Weighting
@@ -26,6 +31,11 @@ def check_tasks(
         raise ValueError("a model needs at least one task with a head. Found none.")
     if not any(task.weighted for task in tasks.values()):
         raise ValueError("a model needs at least one task that is `weighted`. Found none.")
+    if not sharing.shares_maps and not any(_reads_vector(task) for task in tasks.values()):
+        raise TypeError(
+            f"sharing '{sharing.registry_name}' acts on the fused vector, which no task reads: "
+            f"{[name for name, task in tasks.items() if task.has_head]} read elsewhere. {_OTHER_SHARINGS}"
+        )
     replacing = [name for name, task in tasks.items() if task.replaces]
     if len(replacing) > 1:
         raise TypeError(f"one task at most may replace the batches of a step. Found {replacing}.")
@@ -40,8 +50,7 @@ def check_tasks(
         if any(source.at == "map" for source in task.sources.values()) and not sharing.shares_maps:
             raise TypeError(
                 f"task '{name}' reads the fused map, and sharing '{sharing.registry_name}' acts on the fused "
-                f"vector, so that the map would pass it by. Choose 'hard' without blocks, 'mtan' with "
-                f"`encoders=True`, or encoders for each task, as 'cross_stitch' has without a `trunk`."
+                f"vector, so that the map would pass it by. {_OTHER_SHARINGS}"
             )
         mixes = sharing.exchanges or sharing.attends
         if task.reads is not None and mixes and fused.fusion.exchanges:
@@ -73,6 +82,10 @@ def _check_trunk(name: str, task: Task, tasks: Mapping[str, Task], sharing: Shar
             f"'{sharing.registry_name}'. Name the task that it should help, such as through={answering!r}, "
             f"or choose another sharing."
         )
+
+
+def _reads_vector(task: Task) -> bool:
+    return task.has_head and any(source.at in ("fused", "output") for source in task.sources.values())
 
 
 def _check_other(name: str, other: str, kind: str, tasks: Mapping[str, Task]) -> None:

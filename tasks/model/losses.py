@@ -85,8 +85,8 @@ def teacher_outputs(network: Network, teacher: Network, batch: Batch) -> dict[st
                 wanted.setdefault(view, {}).update(dict.fromkeys(heads))
     taught: dict[str, dict[str, Tensor]] = {}
     with torch.no_grad():
-        for view, heads in wanted.items():
-            features = teacher.features(batch.views[view] if view else batch, tuple(heads))
-            for head, out in teacher.decode(features, tuple(heads)).items():
+        for view, needed in wanted.items():
+            features = teacher.features(batch.views[view] if view else batch, tuple(needed))
+            for head, out in teacher.decode(features, tuple(needed)).items():
                 taught.setdefault(head, {})[view] = out.logits
     return taught

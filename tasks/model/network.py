@@ -14,7 +14,7 @@ from sennit.data import Collate, Preprocessing, Transforms, View
 from sennit.data.masking import zero_padding
 from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
-from sennit.fusion.maps import keep_maps
+from sennit.fusion.maps import keep_encoded, keep_maps
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
 from sennit.ramp import FINISHED, value_at
@@ -65,6 +65,8 @@ class Network(Trunk):
     ) -> None:
         super().__init__()
         fused = FusedEncoder(encoders, fusion)
+        for name, task in tasks.items():
+            task.on_build(name, fused.leaves())
         self.tasks = NamedModules(tasks)
         self.with_head = tuple(name for name, task in tasks.items() if task.has_head)
         self.answering = tuple(name for name, task in tasks.items() if task.answers)
@@ -102,12 +104,8 @@ class Network(Trunk):
         headed = {t: tasks[t] for t in self.with_head}
         self._reversals = {name: task.reversal for name, task in tasks.items() if task.reversal != 1}
         self.source_readers = source_readers(headed, fused, self.sharing.out_dim)
-        read = [s for reader in self.source_readers.values() for s in reader.sources.values()]
-        maps = {source.modality for source in read if source.at.endswith("map")}
-        for column in self.fused_encoders:
-            keep_maps(column, fused=None in maps, encoded={m for m in maps if m})
-            if any(source.modality for source in read):
-                column.keep_encoded()
+        for i, column in enumerate(self.fused_encoders):
+            self._keep_what_is_read(column, owners if len(self.columns) == 1 else owners[i : i + 1])
         # A dict is not registered either: heads are looked up in it, once for each task and step.
         self._heads = build_heads(headed, self.sharing.out_dim, fusion.candidates, self.source_readers)
         self.heads = NamedModules(self._heads)
@@ -120,6 +118,15 @@ class Network(Trunk):
         self.step_parts: list[Any] = [part for part in self.modules() if hasattr(part, "on_step_start")]
         for name, task in tasks.items():
             task.bind(name, self)
+
+    def _keep_what_is_read(self, column: FusedEncoder, owners: tuple[str, ...]) -> None:
+        """Let a column return the maps and the encoders' outputs that tasks read through these trunks."""
+        readers = [r for t, r in self.source_readers.items() if self.readings.trunk_of[t] in owners]
+        read = [source for reader in readers for source in reader.sources.values()]
+        maps = {source.modality for source in read if source.at.endswith("map")}
+        keep_maps(column, fused=None in maps, encoded={m for m in maps if m})
+        if any(source.modality for source in read):
+            keep_encoded(column)
 
     @property
     def config(self) -> dict[str, Any]:

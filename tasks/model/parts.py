@@ -28,12 +28,12 @@ def model_parts(model: Network) -> dict[str, list[nn.Module]]:
     """
     columns = model.fused_encoders
     extra = {t: [model.auxiliary_heads[t]] for t in model.with_head if t in model.auxiliary_heads}
-    heads = {f"heads.{t}": [model.heads[t], *extra.get(t, ())] for t in model.with_head}
+    heads = {f"heads.{t}": [model.heads[t], model.tasks[t], *extra.get(t, ())] for t in model.with_head}
     return {
         "fusion": list(columns),
         "sharing": [model.sharing],
         "weighting": [model.weighting],
-        "heads": [model.heads, model.auxiliary_heads],
+        "heads": [model.heads, model.tasks, model.auxiliary_heads],
         **heads,
         **({"rules": [model.rules]} if len(model.rules) else {}),
         **{m: [c.leaves()[m] for c in columns] for m in model.fused_encoder.leaves()},

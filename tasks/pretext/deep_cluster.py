@@ -102,7 +102,7 @@ class DeepCluster(Task):
         """Return the weight of the samples of each cluster: inverse to their number, 1 in the mean."""
         groups = self.memory.held("values")[self.memory.held("counts") > 0]
         sizes = groups.bincount(minlength=self.out_dim)
-        return len(groups) / (self.out_dim * sizes.clamp(min=1)).float()
+        return (self.out_dim * sizes.clamp(min=1) / len(groups)).reciprocal()
 
 
 def whitened(x: Tensor, dims: int) -> Tensor:
@@ -120,4 +120,5 @@ def whitened(x: Tensor, dims: int) -> Tensor:
     kept = (variances > 1e-8 * variances[-1].clamp(min=1e-30)).nonzero().squeeze(1)[-dims:]
     if len(kept) == 0:
         return torch.zeros_like(x[:, :1])
-    return (centred @ axes[:, kept] / variances[kept].sqrt()).to(x.dtype)
+    components: Tensor = centred @ axes[:, kept] / variances[kept].sqrt()
+    return components.to(x.dtype)

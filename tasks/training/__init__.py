@@ -12,7 +12,8 @@ from sennit.tasks.training.warm_start import start_from_single_tasks
 
 if TYPE_CHECKING:
     from sennit.tasks.training.checkpoints import read_checkpoint
-    from sennit.tasks.training.fitting import Fitted, fit
+    from sennit.tasks.training.fitted import Fitted
+    from sennit.tasks.training.fitting import fit
     from sennit.tasks.training.learner import Learner
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
 
 # Lightning is slow to import: it comes with what needs it.
 _LAZY = {
-    "Fitted": "sennit.tasks.training.fitting",
+    "Fitted": "sennit.tasks.training.fitted",
     "Learner": "sennit.tasks.training.learner",
     "fit": "sennit.tasks.training.fitting",
     "read_checkpoint": "sennit.tasks.training.checkpoints",

@@ -104,7 +104,7 @@ def _all_samples(
             parts.setdefault(source, []).append(x)
     joined = {source: torch.cat(x) for source, x in parts.items()}
     index, *values = gathered(torch.cat(ids), *joined.values())
-    single, inverse = index.unique(return_inverse=True)
+    single, inverse = torch.unique(index, return_inverse=True)
     places = torch.arange(len(index), device=index.device)
     last = places.new_zeros(len(single)).scatter_reduce_(0, inverse, places, "amax", include_self=False)
     return {source: x[last] for source, x in zip(joined, values, strict=True)}, single

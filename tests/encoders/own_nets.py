@@ -38,6 +38,18 @@ class Halved(nn.Module):
         return EncoderOutput(pool(tokens, "BTC", mask), tokens, mask, {"first": hidden}, tap_masks)
 
 
+class Mapped(nn.Module):
+    """A convolution whose output is the map, and whose mean is the vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 6, 3, padding=1)
+
+    def forward(self, x: Tensor) -> EncoderOutput:
+        hidden = self.conv(x)
+        return EncoderOutput(hidden.mean((2, 3)), map=hidden)
+
+
 class Strided(nn.Module):
     """Every second step, without a mask of its own."""
 

@@ -14,7 +14,7 @@ from torch import nn
 from sennit.data import Batch, InputSpec
 from sennit.encoders import ENCODERS, WrappedEncoder, allow_factory, create_encoder, factories, wrap
 from sennit.fusion import create_fusion
-from sennit.tasks import Classification, MultiTaskModel
+from sennit.tasks import Classification, MultiTaskModel, Segmentation
 from tests.encoders import own_nets
 
 OWN = "tests.encoders.own_nets"
@@ -41,6 +41,17 @@ def test_sizes_are_read_from_one_forward() -> None:
     assert [(t.name, t.dim, t.layout) for t in tapped.tap_info] == [("first", 8, "BTC")]
     picture = wrap(own_nets.picture(), IMAGE, 8, factory=f"{OWN}:picture")
     assert picture.token_dim is None
+
+
+def test_a_map_of_a_module_is_read_by_a_task() -> None:
+    encoder = wrap(own_nets.Mapped(), IMAGE, 6, factory=f"{OWN}:Mapped")
+    assert encoder.map_dim == 6
+    model = MultiTaskModel(
+        encoders={"picture": encoder},
+        fusion=create_fusion("mean", {"picture": encoder}),
+        tasks={"seg": Segmentation(3)},
+    )
+    assert model({"picture": torch.randn(2, 1, 9, 7)})["seg"].logits.shape == (2, 3, 9, 7)
 
 
 def test_each_part_keeps_its_mode() -> None:

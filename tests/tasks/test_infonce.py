@@ -182,16 +182,17 @@ def test_a_batch_under_autocast_has_its_loss_in_float32() -> None:
 
 @needs_data
 def test_halves_of_mnist_find_one_another_and_help_the_digit() -> None:
-    """100 labels; with other labels, on training images, 200 steps gave .738 against .707, and recall .16."""
+    """30 labels; three seeds on other labels and images gave .56 against .50, on average over the inputs."""
     images, digits = read_mnist("train")
-    rows = few_labels(digits, 10, seed=1)
+    rows = few_labels(digits, 3, seed=1)
     test = in_halves(*(part[:1000] for part in read_mnist("t10k")))
-    accuracies = []
+    means = []
     for tasks in ({}, {"pair": InfoNCE(*HALVES)}):
         model = mnist_model(tasks, seed=1)
-        train_few_labels(model, in_halves(images[rows], digits[rows]), in_halves(images[:20_000]), steps=150)
-        accuracies.append(accuracy(model, test))
+        train_few_labels(model, in_halves(images[rows], digits[rows]), in_halves(images[:20_000]), steps=200)
+        whole_and_halves = (test, test.restrict(HALVES[:1]), test.restrict(HALVES[1:]))
+        means.append(sum(accuracy(model, batch) for batch in whole_and_halves) / 3)
     sides = F.normalize(model.decode(model.features(test, ("pair",)))["pair"].logits, dim=-1)
     found = (sides[:, 0] @ sides[:, 1].T).argmax(1) == torch.arange(1000)
     assert float(found.float().mean()) > 0.05  # chance: .001
-    assert accuracies[1] > accuracies[0] + 0.01
+    assert means[1] > means[0] + 0.02, means

@@ -115,6 +115,13 @@ def test_gradients_reach_all_that_a_task_reads(name: str, fusion: str) -> None:
     fusion_kit.assert_finite_gradients(model)
 
 
+def test_a_column_computes_the_maps_that_its_task_reads() -> None:
+    columns = make("cross_stitch").fused_encoders
+    assert [column.fusion.keeps_map for column in columns] == [True, True, False]
+    assert [column.encoders["depth"].keeps_map for column in columns] == [True, True, False]
+    assert make("hard").fused_encoder.fusion.keeps_map
+
+
 @pytest.mark.parametrize("name", SERVES)
 def test_what_is_absent_reaches_no_map(name: str) -> None:
     model, data = make(name), batch()

@@ -233,7 +233,16 @@ def test_what_it_lends_reads_no_padding() -> None:
     assert not loss[~valid].any()
     cross = -(q * teacher.log_softmax(-1)).sum(-1)
     torch.testing.assert_close(loss[valid], cross[valid].float())
+    sharp = task.sharpen(soft, 0.5)
+    torch.testing.assert_close(sharp[valid], (soft**2 / (soft**2).sum(-1, keepdim=True))[valid])
+    assert not sharp[~valid].any()
+    for row, n in enumerate((5, 2)):
+        nats = -(p[row, :n] * p[row, :n].log()).sum(-1).mean()
+        assert task.entropy(teacher)[row].item() == pytest.approx(float(nats), abs=1e-6)
     hard = torch.randint(3, (3, 5))
+    mixed = task.mix(hard, soft, torch.tensor([1.0, 0.25, 0.0]))
+    torch.testing.assert_close(mixed[0], F.one_hot(hard[0], 3).float())
+    torch.testing.assert_close(mixed[1], 0.25 * F.one_hot(hard[1], 3) + 0.75 * soft[1])
     torch.testing.assert_close(task.loss(teacher, F.one_hot(hard, 3).float()), task.loss(teacher, hard))
 
 
@@ -255,10 +264,8 @@ def test_consistency_of_words_over_two_views() -> None:
 SHARINGS: dict[str, dict[str, Any]] = {
     "hard": {},
     "cross_stitch": {},
-    "sluice": {},
-    "nddr_cnn": {},
     "soft_l2": {},
-    "mtan": {},
+    "mtan": {"encoders": True},
 }
 
 
@@ -276,6 +283,15 @@ def test_it_learns_under_sharings_of_encoders(sharing: str) -> None:
         losses.append(parts["chunk"].item() + parts["speech"].item())
     assert losses[-1] < 0.6 * losses[0]
     assert model.eval().predict({"text": "The cat"})["speech"]["tags"][0][0] == "The"
+
+
+def test_a_sharing_of_a_vector_that_no_task_reads_is_refused() -> None:
+    tasks = {t: TokenClassification(SPEECH, modality="text") for t in ("speech", "again")}
+    with pytest.raises(
+        TypeError, match=r"'mmoe' acts on the fused vector, which no task reads: \['speech', "
+    ):
+        make(tasks=tasks, sharing=create_sharing("mmoe"))
+    make(tasks={**tasks, "y": Classification(2)}, sharing=create_sharing("mmoe"))
 
 
 @pytest.mark.parametrize("weighting", ["uncertainty", "famo", "gradnorm"])
