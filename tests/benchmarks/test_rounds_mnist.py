@@ -79,7 +79,7 @@ def test_an_active_round_and_tri_training_beat_their_baselines(
     tri_training = TriTraining(
         rounds_mnist.build,
         rounds_mnist.make_pool(train, 52, rounds_mnist.LABELS),
-        create_acquisition("agreement", bounded=False),
+        create_acquisition("agreement"),
         folder=tmp_path / "three",
         rounds=2,
         **rounds_mnist.OPTIONS,
