@@ -14,7 +14,7 @@ from sennit.data import Collate, Preprocessing, Transforms, View
 from sennit.data.masking import zero_padding
 from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
-from sennit.fusion.maps import keep_maps
+from sennit.fusion.maps import keep_encoded, keep_maps
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
 from sennit.ramp import FINISHED, value_at
@@ -65,6 +65,8 @@ class Network(Trunk):
     ) -> None:
         super().__init__()
         fused = FusedEncoder(encoders, fusion)
+        for name, task in tasks.items():
+            task.on_build(name, fused.leaves())
         self.tasks = NamedModules(tasks)
         self.with_head = tuple(name for name, task in tasks.items() if task.has_head)
         self.answering = tuple(name for name, task in tasks.items() if task.answers)
@@ -99,8 +101,6 @@ class Network(Trunk):
         self.subsets = SubsetLog(fused.modalities)
         # A tuple is not registered as a second parent.
         self._first = (fused, self.subsets)
-        for name, task in tasks.items():
-            task.on_build(name, fused.leaves())
         headed = {t: tasks[t] for t in self.with_head}
         self._reversals = {name: task.reversal for name, task in tasks.items() if task.reversal != 1}
         self.source_readers = source_readers(headed, fused, self.sharing.out_dim)
@@ -126,7 +126,7 @@ class Network(Trunk):
         maps = {source.modality for source in read if source.at.endswith("map")}
         keep_maps(column, fused=None in maps, encoded={m for m in maps if m})
         if any(source.modality for source in read):
-            column.keep_encoded()
+            keep_encoded(column)
 
     @property
     def config(self) -> dict[str, Any]:
