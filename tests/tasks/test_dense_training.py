@@ -129,7 +129,7 @@ def test_a_killed_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.Monkey
         kept = Kept(tmp_path / "whole", patched)
         fitted, state = trained(tmp_path / "whole", resume=False)
     assert len(kept.folders) > 2
-    for folder in kept.folders[::2]:
+    for folder in kept.folders[1::2]:
         again, resumed = trained(folder)
         assert (again.best, again.steps) == (fitted.best, fitted.steps)
         assert [k for k in state if not torch.equal(state[k], resumed[k])] == [], folder
@@ -149,13 +149,14 @@ def test_real_frames_have_the_known_floors_and_training_beats_one() -> None:
     assert floor["segmentation"]["mean_iou"] == pytest.approx(0.067, abs=0.0005)
     assert floor["depth"]["rmse"] == pytest.approx(1.2, abs=0.001)
     assert floor["normals"]["mean_angle"] == pytest.approx(39.1, abs=0.05)
-    encoders = {"colour": create_encoder("conv", 3, widths=(16, 32, 64), pyramid="unet", map_width=16)}
-    fusion = create_fusion("mean", encoders, embed_dim=16)
+    encoders = {"colour": create_encoder("conv", 3, widths=(8, 16, 32), pyramid="unet", map_width=8)}
+    fusion = create_fusion("mean", encoders, embed_dim=8)
     model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks={"segmentation": Segmentation(classes)})
     data = BatchDataset(batch_of(train, ["segmentation"], with_depth=False), transform=mirrored)
     loader = ResumableLoader(data, batch_size=16, collate_fn=data.collate, drop_last=True)
     learner = Learner(model, lr=5e-3, schedule="one_cycle")
     fit(learner, loader, steps=60, accelerator="cpu", progress=False)
-    rest = BatchDataset(batch_of(test, ["segmentation"], with_depth=False))
+    third = test.select(torch.arange(0, len(test.image), 3))
+    rest = BatchDataset(batch_of(third, ["segmentation"], with_depth=False))
     figures = evaluate(model, ResumableLoader(rest, batch_size=100, collate_fn=rest.collate), answers=False)
     assert figures.metrics["segmentation"]["pixel_accuracy"] > floor["segmentation"]["pixel_accuracy"]
