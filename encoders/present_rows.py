@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sennit.data.masking import zero_padding
-from sennit.encoders._base import Encoder
+from sennit.encoders._base import Encoder, StagedEncoder
+from sennit.encoders.noise import noisy
 from sennit.encoders.types import EncoderOutput
 
 
@@ -92,6 +93,18 @@ def perturbed(encoder: Encoder, perturbation: Tensor) -> Iterator[None]:
         handle.remove()
 
 
+@contextmanager
+def changed(encoder: Encoder, perturbation: Tensor | None, noise: float) -> Iterator[None]:
+    """Add what a view asks for to the vectors of ids, and to the stages, within the block."""
+    with ExitStack() as stack:
+        if perturbation is not None:
+            stack.enter_context(perturbed(encoder, perturbation))
+        if noise:
+            assert isinstance(encoder, StagedEncoder)
+            stack.enter_context(noisy(encoder, noise))
+        yield
+
+
 def encode_present_rows(
     encoder: Encoder,
     x: Tensor,
@@ -100,6 +113,7 @@ def encode_present_rows(
     *,
     all_present: bool,
     perturbation: Tensor | None = None,
+    noise: float = 0.0,
 ) -> EncoderOutput:
     """Run an encoder on the samples that have its modality.
 
@@ -117,11 +131,8 @@ def encode_present_rows(
         mask = None if mask is None else rows.pack(mask)
         perturbation = None if perturbation is None else rows.pack(perturbation)
     x = x if mask is None else zero_padding(x, mask)
-    if perturbation is None:
+    with changed(encoder, perturbation, noise):
         out: EncoderOutput = encoder(x, mask)
-    else:
-        with perturbed(encoder, perturbation):
-            out = encoder(x, mask)
     return out if rows is None or rows.complete else unpack_output(out, rows)
 
 

@@ -160,6 +160,7 @@ class FusedEncoder(nn.Module):
                 view.present[name],
                 all_present=view.all_present,
                 perturbation=view.perturbation.get(name),
+                noise=view.noise.get(name, 0.0),
             )
             for name, encoder in self.encoders.items()
         }

@@ -47,6 +47,7 @@ class SubsetLog(nn.Module):
 
     Attributes:
         complete: Whether every subset is recorded, so that there is nothing more to do.
+        records: Whether views are recorded and checked at all.
     """
 
     seen: Tensor
@@ -58,11 +59,13 @@ class SubsetLog(nn.Module):
         size = 2 ** len(self.modalities) if len(self.modalities) <= 16 else 0
         self.register_buffer("seen", torch.zeros(size, dtype=torch.bool))
         self.register_buffer("place", 2 ** torch.arange(len(self.modalities)), persistent=False)
-        self.complete, self._whole = size == 0, False
+        self.complete, self._whole, self.records = size == 0, False, True
 
     def forward(self, view: View) -> None:
         """Record a training view or check another; a model never trained is not checked."""
-        if self.complete or torch.compiler.is_compiling() or (view.all_present and not self.training):
+        if self.complete or not self.records or torch.compiler.is_compiling():
+            return
+        if view.all_present and not self.training:
             return
         if view.all_present:
             if not self._whole:

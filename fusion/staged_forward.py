@@ -10,7 +10,7 @@ from torch import Tensor
 from sennit.data.masking import zero_padding
 from sennit.data.view import View
 from sennit.encoders._base import StagedEncoder
-from sennit.encoders.present_rows import PresentRows, perturbed, unpack_output
+from sennit.encoders.present_rows import PresentRows, changed, unpack_output
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion
 
@@ -48,23 +48,24 @@ class _Track:
         x: Tensor,
         mask: Tensor | None,
         perturbation: Tensor | None,
+        noise: float,
     ) -> None:
         packed = None if mask is None else rows.pack(mask)
         self.encoder, self.rows, self.depth = encoder, rows, len(encoder.tap_info)
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
+        self.noise = noise
         x = zero_padding(rows.pack(x), packed)
-        if perturbation is None:
-            self.hidden, self.mask = encoder.stem(x, packed)
-            return
-        with perturbed(encoder, rows.pack(perturbation)):
+        added = None if perturbation is None else rows.pack(perturbation)
+        with changed(encoder, added, 0.0):
             self.hidden, self.mask = encoder.stem(x, packed)
 
     def has(self, level: int) -> bool:
         return self.depth + level >= 0
 
     def step(self, level: int) -> None:
-        self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)
+        with changed(self.encoder, None, self.noise):
+            self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)
 
     def record(self, level: int) -> None:
         name = self.encoder.tap_info[self.depth + level].name
@@ -160,7 +161,8 @@ def _run(columns: Sequence[Column], view: View, across: Across | None) -> list[d
             assert isinstance(encoder, StagedEncoder)  # refused by name when the model was built
             if not rows[name].empty:
                 x, mask, added = view.inputs[name], view.masks.get(name), view.perturbation.get(name)
-                tracks[name] = _Track(encoder, rows[name], x, mask, added)
+                noise = view.noise.get(name, 0.0)
+                tracks[name] = _Track(encoder, rows[name], x, mask, added, noise)
         every.append(tracks)
     deepest = max((track.depth for tracks in every for track in tracks.values()), default=0)
     present = None if view.all_present else view.present

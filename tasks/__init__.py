@@ -17,6 +17,7 @@ from sennit.tasks.balancing import (
 )
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.ladder import Ladder
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
@@ -109,6 +110,7 @@ __all__ = [
     "Fitted",
     "Hard",
     "InfoNCE",
+    "Ladder",
     "Learner",
     "MMoE",
     "MaskedTokens",

@@ -2,6 +2,7 @@
 
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.ladder import Ladder
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
@@ -12,6 +13,7 @@ __all__ = [
     "VAT",
     "Consistency",
     "EntropyMinimisation",
+    "Ladder",
     "MeanTeacher",
     "MixMatch",
     "PseudoLabel",

@@ -44,12 +44,14 @@ def partners(view: View, counted: Tensor) -> Tensor:
         view: View.
         counted: Mask of the rows that may be partners ``[R]``; others are their own.
     """
-    kinds = torch.stack([counted, *view.present.values()], 1)
+    kinds = torch.zeros(len(counted), dtype=torch.long, device=counted.device)
+    for place, present in enumerate(view.present.values()):
+        kinds += present.long() << place
+    kinds = kinds.masked_fill(~counted, -1)
     partner = torch.arange(len(kinds), device=kinds.device)
-    for kind in kinds.unique(dim=0):
-        if bool(kind[0]):
-            rows = (kinds == kind).all(1).nonzero().squeeze(1)
-            partner[rows] = rows[torch.randperm(len(rows)).to(rows.device)]
+    for kind in sorted({*kinds.tolist()} - {-1}):
+        rows = (kinds == kind).nonzero().squeeze(1)
+        partner[rows] = rows[torch.randperm(len(rows)).to(rows.device)]
     return partner
 
 

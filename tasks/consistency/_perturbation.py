@@ -76,7 +76,7 @@ def scaled_to_one(direction: Direction, otherwise: Direction) -> dict[str, Tenso
 
 
 def perturbed_view(view: View, places: Mapping[str, Place], direction: Direction, length: float) -> View:
-    """Return a view with a direction of nonzero length added."""
+    """Return a view with a direction of some length added."""
     inputs, perturbation = dict(view.inputs), dict(view.perturbation)
     for modality, place in places.items():
         added = length * place.units * direction[modality]

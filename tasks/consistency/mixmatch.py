@@ -207,7 +207,8 @@ class MixMatch(Task):
 
     def _lender(self, network: StepNetwork) -> Lending:
         assert isinstance(self.of, str)
-        return network.task(self.of)
+        lender: Lending = network.task(self.of)
+        return lender
 
     def loss_from(self, context: TaskContext) -> tuple[Tensor, Tensor]:
         name, lender = context.name, context.lender

@@ -65,6 +65,8 @@ class Network(Trunk):
     ) -> None:
         super().__init__()
         fused = FusedEncoder(encoders, fusion)
+        for name, task in tasks.items():
+            task.on_build(name, fused.leaves())
         self.tasks = NamedModules(tasks)
         self.with_head = tuple(name for name, task in tasks.items() if task.has_head)
         self.answering = tuple(name for name, task in tasks.items() if task.answers)
@@ -99,8 +101,6 @@ class Network(Trunk):
         self.subsets = SubsetLog(fused.modalities)
         # A tuple is not registered as a second parent.
         self._first = (fused, self.subsets)
-        for name, task in tasks.items():
-            task.on_build(name, fused.leaves())
         headed = {t: tasks[t] for t in self.with_head}
         self._reversals = {name: task.reversal for name, task in tasks.items() if task.reversal != 1}
         self.source_readers = source_readers(headed, fused, self.sharing.out_dim)

@@ -104,9 +104,11 @@ def _same_buffers(network: Network) -> Iterator[None]:
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
+    network.subsets.records = False
     try:
         yield
     finally:
+        network.subsets.records = True
         for module, name, buffer, values in before:
             module._buffers[name] = buffer
             buffer.data.copy_(values)  # in place would break the graph of what was computed meanwhile

@@ -120,4 +120,5 @@ def whitened(x: Tensor, dims: int) -> Tensor:
     kept = (variances > 1e-8 * variances[-1].clamp(min=1e-30)).nonzero().squeeze(1)[-dims:]
     if len(kept) == 0:
         return torch.zeros_like(x[:, :1])
-    return (centred @ axes[:, kept] / variances[kept].sqrt()).to(x.dtype)
+    components: Tensor = centred @ axes[:, kept] / variances[kept].sqrt()
+    return components.to(x.dtype)

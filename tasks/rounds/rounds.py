@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import Subset
+
 from sennit.data import ResumableLoader
 from sennit.registry import check_names, check_part
 from sennit.tasks.model.model import MultiTaskModel
@@ -36,21 +38,21 @@ class Rounds:
     arguments: `run` resumes wherever it was (in training, while it chose, while it wrote), and ends with the
     same file and, on a CPU, the same weights. The pool itself stays as it is.
 
-    The random numbers of every phase of every round depend on ``seed`` alone. With `pseudo_label` this is
-    self-training (noisy student, where ``build`` adds noise or a larger model), with `entropy` or `bald`
-    active learning. `TriTraining` compares three learners.
+    All random numbers depend on ``seed`` alone. With `pseudo_label` this is self-training, and noisy student
+    where ``build`` adds noise; with `entropy` or `bald` it is active learning.
 
     Args:
         build: Function from the number of a round to a new learner; it draws its weights anew in each.
         pool: Samples, some of them labelled.
         acquire: Acquisition between two rounds.
         folder: Folder of the rounds.
-        rounds: Number of trainings; more than before continues a finished run.
+        rounds: Number of trainings; more than before continue a finished run.
         start: Weights with which a round begins: ``"anew"`` for those of ``build``, ``"last"`` for those of
             the round before.
-        batch_size: Samples in a batch of the labelled samples, and of those that the acquisition looks at.
+        batch_size: Samples in a batch of the training; the acquisition looks at four times as many at once.
         loaders: Function from `RoundData` to the training data of `fit`: loaders by name, where unlabelled
-            samples take part in the training. By default one loader of the labelled samples.
+            samples take part in the training. By default one loader of the labelled samples; with ``steps``
+            its epoch is all of them, as many times as the steps read them.
         ask: Function from a task and ids to the labels that a person gives; by default the labels that the
             data hold.
         measure: Function from a trained model to figures that are written beside the choices, such as those
@@ -114,9 +116,8 @@ class Rounds:
                 f"{batch_size} and {seed}."
             )
         check_names("start of a round", [start], ("anew", "last"))
-        for name in ("folder", "resume"):
-            if name in options:
-                raise ValueError(f"`options` should not hold '{name}', which rounds set for each training.")
+        if "resume" in options:
+            raise ValueError("`options` should not hold 'resume', which rounds set for each training.")
         self.build, self.pool, self.acquire, self.folder = build, pool, acquire, Path(folder).resolve()
         self.count, self.start, self.batch_size, self.seed = rounds, start, batch_size, seed
         self.loaders, self.ask, self.measure, self.options = loaders, ask, measure, options
@@ -210,14 +211,14 @@ class Rounds:
             return fit(learner, train, folder=self.folder_of(number, i), resume=True, **self.options)
 
     def _loader(self, data: RoundData) -> ResumableLoader:
-        return ResumableLoader(
-            data.labelled, batch_size=self.batch_size, collate_fn=data.collate, seed=data.seed
-        )
+        # An epoch of few labels is few steps, and each writes a checkpoint.
+        passes = self.options.get("steps", 0) * self.batch_size // max(len(data.labelled), 1)
+        rows = Subset(data.pool, list(data.labelled.indices) * max(1, passes))
+        return ResumableLoader(rows, batch_size=self.batch_size, collate_fn=data.collate, seed=data.seed)
 
     def _weights(self, number: int, i: int) -> dict[str, Any]:
-        folder = self.folder_of(number, i)
-        best = folder / "best.ckpt"
-        state: dict[str, Any] = read_checkpoint(best if best.exists() else folder / "last.ckpt")["state_dict"]
+        best, last = (self.folder_of(number, i) / f"{name}.ckpt" for name in ("best", "last"))
+        state: dict[str, Any] = read_checkpoint(best if best.exists() else last)["state_dict"]
         return state
 
     def _choose(
@@ -225,7 +226,8 @@ class Rounds:
     ) -> list[Choice]:
         models = [learner.model for learner in learners]
         key = (self.seed, number, CHOOSE)
-        looks = Looks(models, pool, pool.collate or models[0].collate, self.batch_size, key)
+        # Without gradients a larger batch takes no more memory.
+        looks = Looks(models, pool, pool.collate or models[0].collate, 4 * self.batch_size, key)
         state = RoundState(models, pool, looks, history, key)
         with seeded(key):
             choices = of_first_rank(self.acquire.choose(state))

@@ -21,6 +21,7 @@ from sennit.tasks import (
     DomainAdversary,
     EntropyMinimisation,
     InfoNCE,
+    Ladder,
     MaskedTokens,
     MeanTeacher,
     MixMatch,
@@ -62,6 +63,7 @@ EXAMPLES = {
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
     "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
+    "ladder": Example(lambda: Ladder("image", weights=(1.0, 0.1)), None),
     "masked_tokens": Example(lambda: MaskedTokens("text", rate=0.2), None),
     "mean_teacher": Example(
         lambda: MeanTeacher(of="y", student="strong", gradient_scale=Ramp("gaussian", steps=9)), None

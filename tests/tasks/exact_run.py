@@ -13,13 +13,16 @@ from torch.utils.data import Dataset
 
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.fusion import ModalityDropout
+from sennit.ramp import Ramp
 from sennit.tasks import (
+    VAT,
     Classification,
     Consistency,
     Fitted,
     InfoNCE,
     Learner,
     MaskedTokens,
+    MixMatch,
     MultiLabel,
     MultiTaskModel,
     PCGrad,
@@ -39,6 +42,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "several loaders, workers, EMA": {"several": True, "workers": 2, "ema": 0.8},
     "EMA, early stopping": {"ema": 0.8, "patience": 1, "checkpoint_every": 1},
     "FAMO, accumulation": {"weighting": "famo", "accumulate": 2, "schedule": "one_cycle", "clip": 1.0},
+    "VAT, MixMatch, FAMO, accumulation": {
+        "several": True,
+        "renders": True,
+        "weighting": "famo",
+        "accumulate": 2,
+    },
     "PCGrad, a ramp of modality dropout": {
         "weighting": "uncertainty",
         "balancing": True,
@@ -85,8 +94,11 @@ def make(**options: Any) -> tuple[MultiTaskModel, dict[str, ResumableLoader], Re
     several, workers = options.get("several", False), options.get("workers", 0)
     if several:
         tasks["same"] = Consistency(of="y", teacher="weak", student="strong")
-        tasks["pair"] = InfoNCE(*MODALITIES, learns_temperature=True, dim=4)
         tasks["masked"] = MaskedTokens("series", rate=0.5)
+        tasks["pair"] = InfoNCE(*MODALITIES, learns_temperature=True, dim=4)
+    if options.get("renders"):
+        tasks["vat"] = VAT(of="y", epsilon=0.5, gradient_scale=Ramp(share=0.5))
+        tasks["mix"] = MixMatch(of="y", views=("weak",), loaders=("unlabelled",))
     weighting = create_weighting(options.get("weighting", "equal"))
     ramp = ModalityDropout({"table": 0.3, "series": 0.6}, schedule="linear", epochs=2)
     hides = ramp if options.get("ramp") else 0.3

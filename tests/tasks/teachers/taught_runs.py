@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import distributed as dist
 
 from sennit.data import BatchDataset, ResumableLoader
 from sennit.tasks import (
@@ -23,6 +24,7 @@ from sennit.tasks import (
     create_weighting,
     fit,
 )
+from sennit.tasks.memory import FeatureQueue, Prototypes, SampleMemory
 from sennit.tasks.training.checkpoints import SafeCheckpointIO
 from tests.parts import make_batch, make_model
 from tests.tasks.pretext import clustered_runs
@@ -98,13 +100,30 @@ def _model(tasks: Any, norms: bool, dropout: float, weighting: str) -> MultiTask
     )
 
 
+def gather(rank: int, folder: Path) -> dict[str, Any]:
+    """Write unequal numbers of rows, none on the first rank at first, into a queue and other memories."""
+    store = f"file://{folder / 'store'}"
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=RANKS)
+    queue, prototypes, samples = FeatureQueue(5, 1), Prototypes(2, 1), SampleMemory(9, (1,))
+    for step in range(3):
+        values = torch.full((2 * rank + step, 1), 10.0 * rank + step)
+        queue.write(values)
+        prototypes.write(torch.full((len(values),), rank), values, decay=0.5)
+        samples.write(torch.arange(len(values)) + rank, values)
+    dist.destroy_process_group()
+    memories = {"queue": queue, "prototypes": prototypes, "samples": samples}
+    return {name: memory.training_state() for name, memory in memories.items()} | {"read": queue.read()}
+
+
 def work(rank: int, folder: Path) -> None:
-    os.environ["LOCAL_RANK"] = str(rank)
     torch.set_num_threads(1)
+    gathered = gather(rank, folder)
+    os.environ["LOCAL_RANK"] = str(rank)
     results = {"plain": train(folder / "plain", ranks=RANKS)}
     keep_third_checkpoint(folder / "whole", folder / "kept")
     results["whole"] = train(folder / "whole", ranks=RANKS, norms=True, dropout=0.3)
     results["resumed"] = train(folder / "kept", ranks=RANKS, norms=True, dropout=0.3)
+    results["gathered"] = gathered
     results["clusters"] = clustered_runs.train(folder / "clusters", ranks=RANKS)
     torch.save(results, folder / f"rank-{rank}.pt")
 

@@ -96,3 +96,16 @@ def test_both_ranks_hold_the_same_clusters(ranks: list[dict[str, Any]]) -> None:
     assert len(first["memory"]["values"].unique()) == clustered_runs.CLUSTERS
     for part in ("model", "memory"):
         assert differences(first[part], second[part]) == []
+
+
+def test_memories_take_the_rows_of_all_ranks_in_the_order_of_the_ranks(ranks: list[dict[str, Any]]) -> None:
+    """Ranks with other numbers of rows, or none; each rank's own rows first would make them differ."""
+    first, second = (rank["gathered"] for rank in ranks)
+    for memory in ("queue", "prototypes", "samples"):
+        assert differences(first[memory], second[memory]) == []
+    # Step by step, rank 0 and then rank 1: 10 10, 1 11 11 11, 2 2 12 12 12 12.
+    assert first["read"].flatten().tolist() == [2, 12, 12, 12, 12]
+    assert first["queue"]["written"] == 12
+    assert first["prototypes"]["centres"].flatten().tolist() == [1.5, 11.25]
+    assert first["samples"]["values"].flatten().tolist() == [2, 12, 12, 12, 12, 0, 0, 0, 0]
+    assert first["samples"]["counts"].tolist() == [2, 3, 3, 2, 1, 0, 0, 0, 0]
