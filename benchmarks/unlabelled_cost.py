@@ -191,7 +191,7 @@ def infonce_row(runs: int) -> Result:
     first, second = SIZES
     model = make_model(InfoNCE(first, second, temperature=TEMPERATURE, loaders=("unlabelled",)))
     batches, hand, head = make_batches(), Hand(model), model.heads["method"][0]
-    project: list[nn.Module] = [head.projections[0], head.projections[1]]
+    project: list[nn.Module] = [head.first, head.second]
 
     def loss() -> Tensor:
         encoded = hand.encode(batches["unlabelled"].inputs)
@@ -206,7 +206,7 @@ def infonce_row(runs: int) -> Result:
 def masked_tokens_row(runs: int) -> Result:
     """Time masked frames of a series beside a table."""
     encoders: dict[str, Encoder] = {
-        "series": create_encoder("tcn", 16, width=64, depth=3),
+        "series": create_encoder("tcn", 16, width=64, depth=3, dropout=0.0),
         "table": Perceptron(32),
     }
     model = make_model(MaskedTokens("series", loaders=("unlabelled",)), encoders)
