@@ -58,15 +58,13 @@ class FusedEncoder(nn.Module):
         >>> inner = FusedEncoder(pair, create_fusion("gated", pair, embed_dim=8))
         >>> trio = {"ab": inner, "c": create_encoder("mlp", 2, embed_dim=8)}
         >>> outer = FusedEncoder(trio, create_fusion("concat", trio, embed_dim=16))
-        >>> outer.modalities
-        ('a', 'b', 'c')
         >>> outer(View.of({m: torch.randn(4, d) for m, d in {"a": 3, "b": 5, "c": 2}.items()})).pooled.shape
         torch.Size([4, 16])
     """
 
     encoders: NamedModules[AnyEncoder]
     fusion: Fusion
-    staged = False
+    staged = keeps_encoded = False
 
     def __init__(self, encoders: Mapping[str, AnyEncoder], fusion: Fusion) -> None:
         super().__init__()
@@ -79,7 +77,6 @@ class FusedEncoder(nn.Module):
         self.nested: dict[str, FusedEncoder] = {}
         # Not registered: an early fusion owns their fronts only.
         self._leaves: dict[str, dict[str, Encoder]] = {}
-        self.keeps_encoded = False
         for name, encoder in encoders.items():
             if not isinstance(encoder, FusedEncoder):
                 self._leaves[name] = {name: encoder}
@@ -118,8 +115,7 @@ class FusedEncoder(nn.Module):
     def input_level(self) -> NoReturn:
         """Refuse: an early fusion reads the inputs of single modalities."""
         raise TypeError(
-            "a FusedEncoder has no input level, so an early fusion cannot read it. Use an intermediate, late "
-            "or decision fusion."
+            "a FusedEncoder has no input level, so an early fusion cannot read it. Use a later fusion."
         )
 
     def presence(self, view: View) -> Presence:
@@ -131,11 +127,10 @@ class FusedEncoder(nn.Module):
 
     def present_masks(self, view: View) -> dict[str, Tensor]:
         """Return the present mask of each of the fusion's modalities, also if the view has all of them."""
-        present = {}
-        for name, leaves in self._leaves.items():
-            first, *others = (view.present[m] for m in leaves)
-            present[name] = functools.reduce(torch.logical_or, others, first)
-        return present
+        return {
+            name: functools.reduce(torch.logical_or, [view.present[m] for m in leaves])
+            for name, leaves in self._leaves.items()
+        }
 
     def check(self, view: View) -> None:
         """Refuse a view that the encoders cannot read, with what is wrong and the likely fix."""
@@ -184,12 +179,6 @@ class FusedEncoder(nn.Module):
         if self.nested:
             fused = fused.with_nested(outputs)
         return fused.with_encoded(zeroed) if self.keeps_encoded else fused
-
-    def keep_encoded(self) -> None:
-        """Return the encoders' outputs with the fused one from now on, for heads that read them."""
-        self.keeps_encoded = True
-        for nested in self.nested.values():
-            nested.keep_encoded()
 
     def fusion_of(self, modality: str) -> Fusion:
         """Return the fusion, nested or not, that reads the encoder of a modality."""

@@ -1,4 +1,4 @@
-"""The readers of a fused map: a refusal where there is no map, and no work where there is no reader."""
+"""Maps and encoders' outputs for heads that read them: computed where there is a reader, refused by name."""
 
 from __future__ import annotations
 
@@ -48,3 +48,14 @@ def keep_maps(column: FusedEncoder, *, fused: bool, encoded: Collection[str]) ->
             keep_maps(encoder, fused=fused, encoded=encoded)
         else:
             encoder.keeps_map = fused or name in encoded
+
+
+def keep_encoded(column: FusedEncoder) -> None:
+    """Return the encoders' outputs with the fused one from now on.
+
+    Args:
+        column: Encoders and fusion; those nested in it are set too.
+    """
+    column.keeps_encoded = True
+    for nested in column.nested.values():
+        keep_encoded(nested)

@@ -14,7 +14,7 @@ from sennit.data import Collate, Preprocessing, Transforms, View
 from sennit.data.masking import zero_padding
 from sennit.encoders.taps import at_size
 from sennit.fusion import AnyEncoder, FusedEncoder, Fusion, ModalityDropout
-from sennit.fusion.maps import keep_maps
+from sennit.fusion.maps import keep_encoded, keep_maps
 from sennit.fusion.missing import SubsetLog
 from sennit.named_modules import NamedModules
 from sennit.ramp import FINISHED, value_at
@@ -126,7 +126,7 @@ class Network(Trunk):
         maps = {source.modality for source in read if source.at.endswith("map")}
         keep_maps(column, fused=None in maps, encoded={m for m in maps if m})
         if any(source.modality for source in read):
-            column.keep_encoded()
+            keep_encoded(column)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from sennit.data import Batch
 from sennit.fusion import FUSIONS, list_fusions
@@ -258,3 +259,31 @@ def test_auxiliary_maps_have_heads() -> None:
         logits = outputs.auxiliary[m] if m else outputs.logits
         total = total + net.tasks["seg"].loss(logits, data.targets["seg"])[places].mean()
     torch.testing.assert_close(net.loss(data)[1]["seg"], total.detach())
+
+
+@pytest.mark.parametrize("fusion", ["gated", "mean_probability"])
+def test_one_graph_serves_every_subset_of_images(fusion: str) -> None:
+    net, data = image_model(fusion).eval(), image_batch()
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(net, fullgraph=True, backend=counter)
+    rows = torch.arange(SIZE)
+    with torch.no_grad():
+        for colour, depth in ((rows < 4, rows > 1), (rows < 6, rows < 0)):
+            view = data.replaced(present={"colour": colour, "depth": depth})
+            expected = net(view)["seg"].logits
+            torch.testing.assert_close(compiled(view)["seg"].logits, expected, atol=1e-5, rtol=1e-4)
+    assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize(
+    ("fusion", "modalities"), [("gated", ("depth",)), ("mean_probability", IMAGES)], ids=["gated", "rule"]
+)
+def test_exported_maps_are_the_models(fusion: str, modalities: tuple[str, ...]) -> None:
+    net = make_model(fusion, {"seg": Segmentation(3)}, modalities=IMAGES).eval()
+    program = export_program(net, modalities=modalities, example=Batch.of(make_inputs(3, IMAGES)))
+    inputs = make_inputs(5, IMAGES)
+    present = {m: torch.full((5,), m in modalities) for m in IMAGES}
+    want = net(Batch.of(inputs, present=present))["seg"].logits.softmax(1)
+    found = program.module()({m: inputs[m] for m in modalities})["seg"]
+    torch.testing.assert_close(found, want, atol=1e-5, rtol=1e-4)
