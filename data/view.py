@@ -31,8 +31,8 @@ class View:
         observed: Present masks before modality dropout; empty where nothing was hidden.
         perturbation: Tensors ``[B, T, D]`` that are added to the vectors which an encoder makes of ids, by
             modality.
-        noise: Deviation of the noise that is added between the stages of an encoder, by modality, over the
-            root mean square of the channels.
+        noise: Deviation of the noise that is added between the stages of an encoder, by modality, over
+            that of each channel.
         shares_presence: Whether modality dropout hides in this view what it hides in its batch; otherwise it
             draws anew.
     """

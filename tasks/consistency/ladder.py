@@ -36,7 +36,7 @@ class Ladder(Task):
 
     Args:
         modality: Modality, whose encoder has stages.
-        noise: Deviation of the noise, over the root mean square of the channels at each place.
+        noise: Deviation of the noise, over that of each channel in the batch.
         weights: Weight λ of each stage, shallow to deep, or one for all.
         view: Name of the noisy view.
         options: Options of every task; see `Task`.

@@ -10,7 +10,7 @@ import torch
 
 from sennit.data import Batch
 from sennit.encoders import create_encoder
-from sennit.encoders.noise import noisy
+from sennit.encoders.noise import noisy, with_noise
 from sennit.tasks import Classification, Ladder, MultiTaskModel, create_balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.consistency.ladder import Combinator, channels_last, stage_costs
@@ -71,8 +71,20 @@ def test_the_cost_of_a_stage_by_hand() -> None:
         assert float(found[row]) == pytest.approx(sum(errors) / len(errors), rel=1e-4)
 
 
+def test_noise_has_a_share_of_the_deviation_of_each_channel_and_padding_has_none() -> None:
+    scale = torch.tensor([1.0, 10.0, 0.0])
+    x, mask = 3 + scale * torch.randn(500, 6, 3), torch.rand(500, 6) > 0.5
+    added = with_noise(x, mask, 0.3) - x
+    assert not bool(added[~mask].any())
+    torch.testing.assert_close(added[mask].std(0), 0.3 * scale, rtol=0.1, atol=1e-6)
+    image = x.movedim(-1, 1).reshape(500, 3, 3, 2)
+    torch.testing.assert_close(
+        (with_noise(image, None, 0.3) - image).std((0, 2, 3)), 0.3 * scale, rtol=0.1, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("name", ["tcn", "conv", "mlp"])
-def test_noise_is_sized_by_each_sample_and_padding_has_none(name: str) -> None:
+def test_noise_is_between_the_stages_and_leaves_nothing_behind(name: str) -> None:
     encoder: Any = {
         "tcn": lambda: create_encoder("tcn", 2, width=64, depth=2, dropout=0.0),
         "conv": lambda: create_encoder("conv", 1, widths=(64, 32)),

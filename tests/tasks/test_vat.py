@@ -15,6 +15,15 @@ from sennit.tasks import VAT, Classification, MultiTaskModel, Regression, Task, 
 from sennit.tasks.consistency._perturbation import perturbed_view, place_of
 from sennit.tasks.model.prepare import prepare
 from sennit.tasks.model.traceless import TracelessNetwork
+from tests.mnist_halves import (
+    accuracy,
+    few_labels,
+    in_halves,
+    mnist_model,
+    needs_data,
+    read_mnist,
+    train_few_labels,
+)
 from tests.parts import make_batch, make_model
 
 
@@ -245,3 +254,18 @@ def test_what_cannot_be_perturbed_is_refused_by_name() -> None:
     tasks: dict[str, Task] = {"y": Triplet(4), "vat": VAT(of="y", epsilon=1.0)}
     with pytest.raises(TypeError, match="needs its divergence"):
         make_model("gated", tasks)
+
+
+@pytest.mark.real_data
+@needs_data
+def test_vat_beats_the_supervised_model_on_100_digits() -> None:
+    """Halves of MNIST as two modalities: .68 and .84 after 300 steps, .82 after 100."""
+    (images, digits), (others, labels) = read_mnist("train"), read_mnist("t10k")
+    rows = few_labels(digits, 10, seed=100)
+    labelled, test = in_halves(images[rows], digits[rows]), in_halves(others[:2000], labels[:2000])
+    scores = []
+    for tasks in ({}, {"vat": VAT(of="digit", epsilon=1.0)}):
+        model = mnist_model(tasks, seed=0)
+        train_few_labels(model, labelled, in_halves(images), steps=80)
+        scores.append(accuracy(model, test))
+    assert scores[1] > scores[0] + 0.04
