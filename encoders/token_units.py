@@ -1,4 +1,4 @@
-"""What the tokens of an encoder stand for in its input: the targets of masked tokens."""
+"""The parts of an input for which the tokens of an encoder stand: targets of masked tokens."""
 
 from __future__ import annotations
 

@@ -139,9 +139,11 @@ class Segmentation(DenseTask):
 
     def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
         """Return mixed probabilities ``[B, C, H, W]`` of class indices, or of probabilities."""
-        return super().mix(*[x if x.is_floating_point() else self._one_hot(x) for x in (a, b)], share)
+        return super().mix(self._soft(a), self._soft(b), share)
 
-    def _one_hot(self, target: Tensor) -> Tensor:
+    def _soft(self, target: Tensor) -> Tensor:
+        if target.is_floating_point():
+            return target
         return F.one_hot(target, self.out_dim).movedim(-1, 1).float()
 
     def answer(self, output: Tensor) -> Tensor:
