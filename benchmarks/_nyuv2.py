@@ -94,13 +94,13 @@ def batch_of(frames: Frames, tasks: Collection[str], *, with_depth: bool) -> Bat
     inputs = {"colour": (frames.image - 0.5) / 0.5}
     if with_depth:
         inputs["depth"] = ((frames.depth - 2.8) / 1.4).unsqueeze(1)
-    known = {
+    labelled = {
         "segmentation": frames.segmentation != IGNORE,
         "depth": frames.depth > 0,
         "normals": frames.normals.any(1, keepdim=True).expand_as(frames.normals),
     }
     targets = {"segmentation": frames.segmentation, "depth": frames.depth, "normals": frames.normals}
-    return Batch.of(inputs, targets={t: targets[t] for t in tasks}, labelled={t: known[t] for t in tasks})
+    return Batch.of(inputs, targets={t: targets[t] for t in tasks}, labelled={t: labelled[t] for t in tasks})
 
 
 def mirrored(batch: Batch) -> Batch:
