@@ -51,8 +51,8 @@ from sennit.tasks import (
 
 HALVES = ("upper", "lower")
 LABELS, STEPS, BATCH, UNLABELLED = 100, 500, 64, 128
-HELD_OUT = 10_000
-"""The last training images, which no run trains on: settings are chosen on them."""
+POOL, HELD_OUT = 3_000, 10_000
+"""Unlabelled images, and the last training images, which no run trains on: settings are chosen on them."""
 
 RAMP = Ramp("gaussian", share=0.4)
 METHODS: dict[str, Callable[[], dict[str, Task]]] = {
@@ -68,7 +68,7 @@ METHODS: dict[str, Callable[[], dict[str, Task]]] = {
     },
     "temporal ensembling": lambda: {
         "same": TemporalEnsembling(
-            of="digit", samples={"labelled": LABELS, "unlabelled": 50_000}, gradient_scale=RAMP
+            of="digit", samples={"labelled": LABELS, "unlabelled": POOL}, gradient_scale=RAMP
         )
     },
     "infonce": lambda: {"pairs": InfoNCE("upper", "lower", temperature=0.2, gradient_scale=0.3)},
@@ -131,10 +131,12 @@ def run(method: str, seed: int, folder: Path, *, tune: bool, steps: int = STEPS)
     """Train a method with a seed; return its accuracies with both halves and with either alone."""
     torch.manual_seed(seed)
     images, digits = read(folder, "train")
-    images, digits, held = images[:-HELD_OUT], digits[:-HELD_OUT], (images[-HELD_OUT:], digits[-HELD_OUT:])
+    held = images[-HELD_OUT:], digits[-HELD_OUT:]
+    images, digits = images[:-HELD_OUT], digits[:-HELD_OUT]
     test = held if tune else read(folder, "t10k")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     chosen = torch.cat([order[digits[order] == digit][: LABELS // 10] for digit in range(10)])
+    images_without = images[order[-POOL:]]
     encoders = {m: create_encoder("mlp", 392, width=128, depth=2, embed_dim=64) for m in HALVES}
     model = MultiTaskModel(
         encoders=encoders,
@@ -148,7 +150,7 @@ def run(method: str, seed: int, folder: Path, *, tune: bool, steps: int = STEPS)
         transform=weakly if rendered else None,
     )
     others = BatchDataset(
-        Batch.of(halves(images), index=torch.arange(len(images))), transform=with_views if rendered else None
+        Batch.of(halves(images_without), index=torch.arange(POOL)), transform=with_views if rendered else None
     )
     loaders = {
         name: ResumableLoader(data, batch_size=size, collate_fn=data.collate, seed=seed, drop_last=True)

@@ -123,8 +123,8 @@ class HFTextEncoder(HFEncoder):
 
     def token_units(self) -> IdUnits:
         """Return ids, of which the tokenizer's mask (else its unknown or padding id) hides one."""
-        tokenizer, known = self._loaded_preprocessor, ("mask_token_id", "unk_token_id", "pad_token_id")
-        ids = [getattr(part, name, None) for part in (tokenizer, self.net.config) for name in known]
+        tokenizer, names = self._loaded_preprocessor, ("mask_token_id", "unk_token_id", "pad_token_id")
+        ids = [getattr(part, name, None) for part in (tokenizer, self.net.config) for name in names]
         hidden_id = next((i for i in ids if i is not None), 0)
         special = () if tokenizer is None else tokenizer.all_special_ids
         words: nn.Embedding = self.net.get_input_embeddings()

@@ -1,4 +1,4 @@
-"""The parts of an input for which the tokens of an encoder stand: targets of masked tokens."""
+"""Meanings of the tokens of an encoder in its input: the targets of masked tokens."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sennit.data import Batch, View
+from sennit.data.random_state import random_state
 from sennit.tasks import MultiTaskModel
 from sennit.tasks.model.active import active_tasks
 from sennit.tasks.model.losses import unweighted_losses
@@ -63,13 +63,15 @@ def check_rendering_leaves_no_trace(model: MultiTaskModel, batches: Mapping[str,
         p.grad = torch.ones_like(p)
     before = {key: x.clone() for key, x in [*model.named_buffers(), *model.named_parameters()]}
     modes = [module.training for module in model.modules()]
-    states = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
+    states = random_state()[1:]
     prepare(model, batches)
     for key, x in [*model.named_buffers(), *model.named_parameters()]:
         assert torch.equal(before[key], x), f"'{key}' changed"
     assert all(p.grad is not None and bool((p.grad == 1).all()) for p in model.parameters())
     assert modes == [module.training for module in model.modules()]
-    assert states == (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[union-attr]
+    now = random_state()[1:]
+    assert states[0] == now[0]
+    assert np.array_equal(states[1][1], now[1][1])
     model.zero_grad()
 
 

@@ -182,7 +182,7 @@ def test_pixels_of_a_wrong_kind_are_refused(raw: Any, match: str) -> None:
 
 
 def test_a_text_that_is_no_text_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"a text should be a str. Found bytes"):
+    with pytest.raises(TypeError, match=r"a text should be a str or a list of words. Found bytes"):
         create_encoder("bytes").to_tensor(b"text")
 
 

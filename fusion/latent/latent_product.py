@@ -13,7 +13,7 @@ from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import stack_present
 from sennit.fusion.types import FusionOutput
-from sennit.ramp import Progress, Ramp, plain, ramp_of, value_at
+from sennit.ramp import FINISHED, Progress, Ramp, least, plain, ramp_of, value_at
 
 
 @register_fusion("latent_product")
@@ -65,12 +65,12 @@ class LatentProduct(Fusion):
         super().__init__(encoders)
         self.embed_dim = embed_dim
         self.beta = ramp_of(beta)
-        if min(getattr(self.beta, "start", self.beta), getattr(self.beta, "end", self.beta)) < 0:
+        if least(self.beta) < 0:
             raise ValueError(f"`beta` should be 0 or more. Found {beta}.")
         self.experts = nn.ModuleList([nn.Linear(e.embed_dim, 2 * embed_dim) for e in encoders.values()])
         # A tensor, so that a compiled graph does not depend on the step.
         self.register_buffer("current_beta", torch.ones(()), persistent=False)
-        self.current_beta.fill_(getattr(self.beta, "end", self.beta))
+        self.current_beta.fill_(value_at(self.beta, FINISHED))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Ladder(Task):
         modality: Modality, whose encoder has stages.
         noise: Deviation of the noise, over that of each channel in the batch.
         weights: Weight λ of each stage, shallow to deep, or one for all.
-        view: Name of the noisy view.
+        noisy_view: Name of the noisy view.
         options: Options of every task; see `Task`.
 
     Shape:
@@ -68,20 +68,20 @@ class Ladder(Task):
         *,
         noise: float = 0.3,
         weights: float | Sequence[float] = 1.0,
-        view: str = "noisy",
+        noisy_view: str = "noisy",
         **options: Unpack[TaskOptions],
     ) -> None:
         given = (weights,) if isinstance(weights, float | int) else tuple(weights)
-        if noise <= 0 or not view or not given or min(given) < 0:
+        if noise <= 0 or not noisy_view or not given or min(given) < 0:
             raise ValueError(
-                f"`noise` should be above 0, `weights` 0 or more, and `view` a name. Found {noise}, "
-                f"{weights} and {view!r}."
+                f"`noise` should be above 0, `weights` 0 or more, and `noisy_view` a name. Found {noise}, "
+                f"{weights} and {noisy_view!r}."
             )
         for name in ("sources", "reversal"):
             if options.get(name) is not None:
                 raise ValueError(f"`{name}` should not be given: the task reads the stages of its modality.")
         super().__init__(**options)
-        self.modality, self.noise, self.noisy_view, self.given = modality, noise, view, given
+        self.modality, self.noise, self.noisy_view, self.given = modality, noise, noisy_view, given
         self.out_dim = 0
         self.taps: tuple[TapInfo, ...] = ()
 
@@ -165,7 +165,8 @@ class Combinator(nn.Module):
         a1, a2, a3, a4, a5, a6, a7, a8, a9, a10 = self.a
         mean = a1 * torch.sigmoid(a2 * u + a3) + a4 * u + a5
         slope = a6 * torch.sigmoid(a7 * u + a8) + a9 * u + a10
-        return (noisy - mean) * slope + mean
+        cleaned: Tensor = (noisy - mean) * slope + mean
+        return cleaned
 
 
 class LateralDecoder(nn.Module):

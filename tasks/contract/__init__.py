@@ -1,4 +1,4 @@
-"""What a task may ask for and what it is given: sources of its head, options, the context of its loss."""
+"""The requests of a task and what it is given: sources of its head, options, the context of its loss."""
 
 from sennit.tasks.contract.context import StepNetwork, TaskContext
 from sennit.tasks.contract.feature_source import FeatureSource

@@ -1,4 +1,4 @@
-"""What a task without labels is given to compute its loss, and to make views."""
+"""The inputs of a task without labels: those of its loss, and a network to make views with."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class StepNetwork(Protocol):
 
 @dataclass(frozen=True)
 class TaskContext:
-    """What a task sees of one batch of a step.
+    """The view that a task has of one batch of a step.
 
     Attributes:
         name: Name of the task.

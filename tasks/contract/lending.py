@@ -1,4 +1,4 @@
-"""What a task lends to those that learn from its outputs: comparison, soft targets, pseudo-labels."""
+"""Functions that a task lends to those that learn from its outputs: comparison, soft and pseudo-labels."""
 
 from __future__ import annotations
 

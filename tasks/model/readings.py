@@ -1,4 +1,4 @@
-"""Who reads what: the heads that each task's loss needs, and whose features these read."""
+"""Readings: the heads that each task's loss needs, and whose features these read."""
 
 from __future__ import annotations
 

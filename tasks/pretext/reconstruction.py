@@ -119,4 +119,4 @@ class Reconstruction(Task):
     def rebuilt(self, output: Tensor) -> Tensor:
         """Return the inputs that an output stands for ``[B, *shape]``: means, or probabilities."""
         values = output.sigmoid() if self.likelihood == "bernoulli" else output
-        return values.unflatten(1, self.shape)
+        return values.reshape(-1, *self.shape)
