@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks._harness import Result, alternate, arguments, report
+from benchmarks._unlabelled_hand import divergence, make_inputs, scaled
 from benchmarks.overhead import BATCH, DIM, SIZES, Perceptron
 from sennit.data import Batch
 from sennit.encoders import Encoder, create_encoder
@@ -48,11 +49,6 @@ def make_model(method: Task, encoders: dict[str, Encoder] | None = None) -> Mult
     return MultiTaskModel(encoders=encoders, fusion=fusion, tasks=tasks, modality_dropout=0.0)
 
 
-def make_inputs(size: int) -> dict[str, Tensor]:
-    """Return random inputs."""
-    return {m: torch.randn(size, d) for m, d in SIZES.items()}
-
-
 def make_batches(make: Callable[[int], dict[str, Tensor]] = make_inputs) -> dict[str, Batch]:
     """Return a labelled and an unlabelled batch."""
     return {
@@ -78,12 +74,6 @@ class Hand:
         return logits
 
 
-def divergence(teacher: Tensor, student: Tensor) -> Tensor:
-    """Return the mean of KL(teacher ‖ student)."""
-    log_p, log_q = teacher.detach().log_softmax(-1), student.log_softmax(-1)
-    return (log_p.exp() * (log_p - log_q)).sum(-1).mean()
-
-
 def supervised(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:
     """Return the loss of the labelled batch."""
     labelled = batches["labelled"]
@@ -105,12 +95,6 @@ def vat(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:
     d = scaled(torch.autograd.grad(distance, d))
     worst = {m: x + EPSILON * e for (m, x), e in zip(inputs.items(), d, strict=True)}
     return supervised(hand, batches) + divergence(clean, hand.logits(worst))
-
-
-def scaled(direction: Any) -> list[Tensor]:
-    """Scale each row, over both modalities, to length 1."""
-    length = torch.cat(list(direction), 1).norm(dim=1, keepdim=True)
-    return [x / length for x in direction]
 
 
 def fixmatch(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:

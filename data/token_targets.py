@@ -30,7 +30,7 @@ class TokenTargets(TargetSpec):
     Example:
         >>> spec = token_targets("text", ["O", "B-NP", "I-NP"])
         >>> spec.padded("chunk", [["B-NP", "O"], [2], None], lengths=[2, 1, 3], index=[0, 1, 2])
-        [tensor([1, 0]), tensor([   2, -100]), None]
+        [tensor([   1,    0, -100]), tensor([   2, -100, -100]), None]
     """
 
     along: str = ""

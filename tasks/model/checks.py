@@ -74,6 +74,11 @@ def _check_trunk(name: str, task: Task, tasks: Mapping[str, Task], sharing: Shar
             raise TypeError(
                 f"task '{name}' cannot read through '{trunk}', which does not read the fused vector itself."
             )
+        if task.reads not in (None, tasks[trunk].reads):
+            raise TypeError(
+                f"task '{name}' reads through '{trunk}' and so what that reads, {tasks[trunk].reads}. Found "
+                f"reads={task.reads}. Leave it out, or leave `through` out."
+            )
         return
     if task.has_head and not task.answers and sharing.per_task_encoders and not sharing.exchanges:
         answering = next((other for other, t in tasks.items() if t.answers), "")

@@ -74,6 +74,7 @@ class Learner(Optimized, EvaluatedModule):
     Example:
         >>> from sennit.encoders import create_encoder; from sennit.fusion import create_fusion
         >>> from sennit.tasks import Classification
+        >>> from sennit.tasks.training.optimization import parameter_groups
         >>> encoders = {"a": create_encoder("mlp", 3)}
         >>> fusion = create_fusion("concat", encoders)
         >>> model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks={"y": Classification(2)})

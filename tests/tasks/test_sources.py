@@ -201,6 +201,11 @@ def test_a_pretext_reads_through_the_task_that_it_helps(sharing: str) -> None:
     assert list(model(data)) == ["y"]
 
 
+def test_what_is_read_through_another_task_is_what_that_reads() -> None:
+    with pytest.raises(TypeError, match=r"'z' reads through 'y' and so what that reads, None. Found reads="):
+        make(FeatureSource(), task={"through": "y", "reads": ("series",)})
+
+
 def test_wrong_sources_are_refused() -> None:
     with pytest.raises(ValueError, match=r"place of a feature source 'fusd'. Did you mean 'fused'"):
         FeatureSource("fusd")  # type: ignore[arg-type]

@@ -1,0 +1,27 @@
+"""Pieces of the hand-written side of `benchmarks.unlabelled_cost`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.overhead import SIZES
+
+
+def make_inputs(size: int) -> dict[str, Tensor]:
+    """Return random inputs of both modalities."""
+    return {m: torch.randn(size, d) for m, d in SIZES.items()}
+
+
+def divergence(teacher: Tensor, student: Tensor) -> Tensor:
+    """Return the mean of KL(teacher ‖ student)."""
+    log_p, log_q = teacher.detach().log_softmax(-1), student.log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1).mean()
+
+
+def scaled(direction: Any) -> list[Tensor]:
+    """Scale each row, over both modalities, to length 1."""
+    length = torch.cat(list(direction), 1).norm(dim=1, keepdim=True)
+    return [x / length for x in direction]
