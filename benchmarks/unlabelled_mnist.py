@@ -16,8 +16,6 @@ import json
 import statistics
 import struct
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -194,10 +192,8 @@ def main() -> None:
             Console().print(key, runs[key])
             result = {
                 "benchmark": "unlabelled_mnist",
-                "command": "python -m benchmarks.unlabelled_mnist --data mnist",
-                "versions": {p: version(p) for p in ("torch", "pytorch-lightning")},
                 **provenance(),
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "command": "python -m benchmarks.unlabelled_mnist --data mnist",
                 "steps": STEPS,
                 "runs": runs,
                 "rows": rows_of(runs),
@@ -206,27 +202,47 @@ def main() -> None:
             temporary.write_text(json.dumps(result, indent=2) + "\n")
             temporary.replace(out)
     table = Table("method", "both", "upper alone", "lower alone", "seeds")
-    for row in rows_of(runs):
-        table.add_row(
-            row["method"],
-            *(f"{row[k][0]:.3f} ± {row[k][1]:.3f}" for k in ("both", *HALVES)),
-            str(row["seeds"]),
-        )
+    for method in METHODS:
+        scores = scores_of(runs, method)
+        if scores:
+            figures = {key: [score[key] for score in scores] for key in ("both", *HALVES)}
+            table.add_row(
+                method,
+                *(f"{statistics.fmean(v):.3f} ± {statistics.pstdev(v):.3f}" for v in figures.values()),
+                str(len(scores)),
+            )
     Console().print(table)
 
 
+def scores_of(runs: dict[str, dict[str, float]], method: str) -> list[dict[str, float]]:
+    """Return the accuracies of a method, by seed."""
+    return [run for key, run in runs.items() if key.rpartition("/")[0] == method]
+
+
 def rows_of(runs: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """Return the mean and the standard deviation over the seeds of each method."""
+    """Return a row for each method: its accuracy beside that of supervised training with the same seeds."""
     rows = []
     for method in METHODS:
-        scores = [run for key, run in runs.items() if key.rpartition("/")[0] == method]
-        if scores:
-            row: dict[str, Any] = {"method": method, "seeds": len(scores)}
-            for key in ("both", *HALVES):
-                values = [score[key] for score in scores]
-                deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-                row[key] = [statistics.fmean(values), deviation]
-            rows.append(row)
+        seeds = [key.rpartition("/")[2] for key in runs if key.rpartition("/")[0] == method]
+        pairs = [
+            (runs[f"{method}/{s}"]["both"], runs[f"supervised/{s}"]["both"])
+            for s in seeds
+            if f"supervised/{s}" in runs
+        ]
+        if pairs:
+            ours, peer = (statistics.fmean(side) for side in zip(*pairs, strict=True))
+            ratios = [a / b for a, b in pairs]
+            rows.append(
+                {
+                    "what": method,
+                    "ours": round(ours, 4),
+                    "peer": round(peer, 4),
+                    "ratio": round(statistics.fmean(ratios), 4),
+                    "unit": "accuracy",
+                    "runs": len(pairs),
+                    "spread": [round(min(ratios), 4), round(max(ratios), 4)],
+                }
+            )
     return rows
 
 
