@@ -20,12 +20,11 @@ def test_the_code_of_the_page_runs_block_after_block(tmp_path: Path, monkeypatch
     for line, block in blocks(PAGE):
         torch.manual_seed(0)
         run_block(PAGE, line, block, namespace)
-    assert namespace["pool"].counts() == {"corner": {"human": 12}}
-    assert namespace["result"].pool.counts() == {"corner": {"human": 28}}
+    assert namespace["pool"].counts() == {"corner": {"human": 24}}
+    assert namespace["result"].pool.counts() == {"corner": {"human": 40}}
     taught = namespace["taught"].pool.counts()["corner"]
-    assert taught["human"] == 12
+    assert taught["human"] == 24
     assert taught["model"] > 100
     for name in ("active", "taught", "three"):
         assert json.loads((tmp_path / "runs" / name / "rounds.json").read_text())["rounds"]
-    # One of four corners, after a few steps of a tiny net: well above the quarter of a guess.
-    assert float((namespace["votes"] == namespace["label"]).float().mean()) > 0.4
+    assert float((namespace["votes"] == namespace["label"]).float().mean()) > 0.6
