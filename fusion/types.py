@@ -130,9 +130,12 @@ class Rule(ABC):
 
     Attributes:
         fusion: Class of the decision fusion that decides by it, of a registered rule.
+        passes_gradient: Whether a gradient passes from the decision to the candidates, as what learns from
+            decisions needs.
     """
 
     fusion: ClassVar[type[nn.Module]]
+    passes_gradient: ClassVar[bool] = True
 
     @abstractmethod
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:

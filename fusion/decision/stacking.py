@@ -37,6 +37,8 @@ class StackingRule(LearnedRule):
         tensor([[0.7500, 0.2500]])
     """
 
+    passes_gradient = False
+
     def __init__(self, candidates: int, alternatives: Sequence[int]) -> None:
         super().__init__()
         *labels, classes = alternatives

@@ -34,8 +34,8 @@ class FeatureSource:
         says, an output as the other task's head gives it.
 
     Example:
-        >>> FeatureSource("tap", of="image", tap="stage2").layout_of("BCHW")
-        'BCHW'
+        >>> FeatureSource("tap", of="image", tap="stage2", gradient="none").modality
+        'image'
     """
 
     at: Place = "fused"
@@ -58,11 +58,6 @@ class FeatureSource:
     def modality(self) -> str | None:
         """Modality that the source is of; None where it is of the fused features or of a task."""
         return self.of if self.at in _OF_A_MODALITY else None
-
-    def layout_of(self, tap_layout: str) -> str:
-        """Return the order of axes, given that of the tap: ``"BC"``, ``"BTC"`` or ``"BCHW"``."""
-        layouts = {"tokens": "BTC", "encoded_tokens": "BTC", "map": "BCHW", "encoded_map": "BCHW"}
-        return tap_layout if self.at == "tap" else layouts.get(self.at, "BC")
 
 
 FUSED = {"": FeatureSource()}

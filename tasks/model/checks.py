@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sennit.fusion import FusedEncoder
+from sennit.fusion import FusedEncoder, Fusion
+from sennit.fusion.types import LearnedRule
 from sennit.registry import unknown_name
 from sennit.tasks._base import Task
 from sennit.tasks.model.readings import trunk_of
@@ -87,6 +88,27 @@ def _check_trunk(name: str, task: Task, tasks: Mapping[str, Task], sharing: Shar
             f"'{sharing.registry_name}'. Name the task that it should help, such as through={answering!r}, "
             f"or choose another sharing."
         )
+
+
+def check_decisions(tasks: Mapping[str, Task], fusion: Fusion, rules: Mapping[str, LearnedRule]) -> None:
+    """Refuse tasks that learn from a decision whose gradient does not reach the encoders.
+
+    Args:
+        tasks: Tasks by name.
+        fusion: Outermost fusion.
+        rules: Learned decision rules of the tasks that have one.
+
+    Raises:
+        TypeError: A task would silently train nothing but the rule.
+    """
+    for name, task in tasks.items():
+        outputs = [source.of for source in task.sources.values() if source.at == "output"]
+        for other in (*task.lenders, *outputs):
+            if other in rules and not rules[other].passes_gradient:
+                raise TypeError(
+                    f"task '{name}' learns from the decisions of '{other}', and those of fusion "
+                    f"'{fusion.registry_name}' pass no gradient to the encoders. Choose another fusion."
+                )
 
 
 def _reads_vector(task: Task) -> bool:

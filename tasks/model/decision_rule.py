@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sennit.fusion import Fusion
 from sennit.fusion.types import LearnedRule, Rule
@@ -21,6 +21,22 @@ def learned_rules(fusion: Fusion, tasks: Mapping[str, Task]) -> dict[str, Learne
         if rule is not None:
             rules[name] = rule
     return rules
+
+
+class Decision(nn.Module):
+    """The logits of a task's decision as a module, whose rule may have parameters.
+
+    Args:
+        task: Task.
+        rule: Rule of the fusion, or the task's learned one.
+    """
+
+    def __init__(self, task: Task, rule: Rule | None) -> None:
+        super().__init__()
+        self.task, self.rule = task, rule
+
+    def forward(self, candidates: Tensor, present: Tensor) -> Tensor:
+        return decide(self.task, self.rule, candidates, present)[0]
 
 
 def decide(

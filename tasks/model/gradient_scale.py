@@ -42,8 +42,8 @@ class _ScaleGradient(torch.autograd.Function):
         return grads[0] * ctx.scale, None
 
 
-def call_frozen(module: nn.Module, x: Tensor) -> Tensor:
-    """Call a module whose parameters take no gradient of this call; ``x`` does."""
+def call_frozen(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """Call a module whose parameters take no gradient of this call; the inputs do."""
     frozen = {name: p.detach() for name, p in module.named_parameters()}
-    result: Tensor = functional_call(module, frozen, (x,))
+    result: Tensor = functional_call(module, frozen, inputs)
     return result

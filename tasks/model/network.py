@@ -20,8 +20,8 @@ from sennit.named_modules import NamedModules
 from sennit.ramp import FINISHED, value_at
 from sennit.registry import check_part
 from sennit.tasks._base import Task
-from sennit.tasks.model.checks import check_tasks
-from sennit.tasks.model.decision_rule import decide, learned_rules
+from sennit.tasks.model.checks import check_decisions, check_tasks
+from sennit.tasks.model.decision_rule import Decision, decide, learned_rules
 from sennit.tasks.model.gradient_scale import call_frozen, scale_gradient
 from sennit.tasks.model.heads import build_auxiliary_heads, build_heads
 from sennit.tasks.model.outputs import Features, TaskOutput
@@ -114,7 +114,9 @@ class Network(Trunk):
         self.auxiliary_heads = build_auxiliary_heads(headed, self.auxiliary_info, self.source_readers)
         readers = self.source_readers
         headed = {t: task for t, task in headed.items() if t not in readers or readers[t].of_candidates}
-        self.rules = NamedModules(learned_rules(fusion, headed))
+        rules = learned_rules(fusion, headed)
+        check_decisions(tasks, fusion, rules)
+        self.rules = NamedModules(rules)
         self.step_parts: list[Any] = [part for part in self.modules() if hasattr(part, "on_step_start")]
         for name, task in tasks.items():
             task.bind(name, self)
@@ -218,7 +220,10 @@ class Network(Trunk):
         if present is None:
             return call_frozen(heads[0], x)
         candidates = torch.stack([call_frozen(one, x[:, k]) for k, one in enumerate(heads)], 1)
-        return decide(self.tasks[task], self._first[0].fusion.rule, candidates, present)[0]
+        rule = self.rules[task] if task in self.rules else self._first[0].fusion.rule
+        logits = call_frozen(Decision(self.tasks[task], rule), candidates, present)
+        # Where a rule gives both alternatives of a label, the log-odds are the output without a rule.
+        return logits[..., 1] - logits[..., 0] if logits.dim() > candidates.dim() - 1 else logits
 
     def readable(self, reading: str, view: View) -> Tensor | None:
         """Return which rows have a modality that a reading sees, and those of its sources ``[B]``.

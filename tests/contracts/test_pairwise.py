@@ -77,6 +77,7 @@ RULES: list[Callable[[Row], bool]] = [
     lambda r: SHARINGS.get(r.sharing).exchanges and FUSIONS.get(r.fusion).stage == "early",
     lambda r: FUSIONS.get(r.fusion).stage == "early" and not _with_front(r.encoders),
     lambda r: r.balancing is not None and not SHARINGS.get(r.sharing).has_boundary,
+    lambda r: r.tasks == "consistency" and r.fusion == "stacking",  # which passes no gradient to candidates
     lambda r: r.tasks == "reads" and _exchanges(r.fusion) and SHARINGS.get(r.sharing).exchanges,
 ]
 """All that cannot work together."""
@@ -99,10 +100,10 @@ def _kind(place: int, value: Any) -> Any:
     if place == 0:
         return all(ENCODERS.get(name).staged for name in value), _with_front(value)
     if place == 1:
-        return _exchanges(value), FUSIONS.get(value).stage == "early"
+        return _exchanges(value), FUSIONS.get(value).stage == "early", value == "stacking"
     if place == 2:
         return SHARINGS.get(value).exchanges, SHARINGS.get(value).has_boundary
-    return (value == "reads", None, value is not None)[place - 3]
+    return (value if value in ("reads", "consistency") else "", None, value is not None)[place - 3]
 
 
 KINDS = [{value: _kind(place, value) for value in values} for place, values in enumerate(FACTORS)]

@@ -148,7 +148,7 @@ def test_missing_cells_and_categories_are_not_mixed() -> None:
 
 
 @pytest.mark.parametrize("of", [Classification(3), MultiLabel(2), Regression(2)])
-@pytest.mark.parametrize("fusion", ["gated", "product_of_experts", "mean_probability", "stacking"])
+@pytest.mark.parametrize("fusion", ["gated", "product_of_experts", "mean_probability", "learned_weights"])
 def test_every_kind_of_target_and_decision_fusion(of: Task, fusion: str) -> None:
     torch.manual_seed(0)
     model, step = make(of, fusion).train(), batches(missing=True)

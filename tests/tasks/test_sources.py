@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sennit.data import Batch
-from sennit.tasks import Classification, FeatureSource, MultiTaskModel, create_sharing
+from sennit.tasks import Classification, FeatureSource, MultiLabel, MultiTaskModel, create_sharing
 from sennit.tasks.balancing._base import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from tests.parts import make_batch, make_model
@@ -120,6 +120,27 @@ def test_the_output_of_another_task_gives_its_head_no_gradient() -> None:
     assert any(name.startswith("columns") and bool(g.any()) for name, g in moved.items())
 
 
+@pytest.mark.parametrize("fusion", ["learned_weights", "product_of_experts", "mean_probability"])
+@pytest.mark.parametrize("kind", [Classification, MultiLabel])
+def test_the_output_of_a_task_is_that_of_its_decision_rule(
+    fusion: str, kind: type[Classification] | type[MultiLabel]
+) -> None:
+    """A rule that learns is the task's too, and neither it nor the heads get a gradient of the reader."""
+    torch.manual_seed(0)
+    tasks = {"y": kind(3), "z": Classification(2, sources=FeatureSource("output", of="y"))}
+    model, data = make_model(fusion, tasks), make_batch(8, targets={"z": torch.arange(8) % 2})
+    for p in model.rules.parameters():
+        p.data = torch.randn_like(p)
+    read: list[Tensor] = []
+    model.heads["z"][0].register_forward_pre_hook(lambda module, inputs: read.append(inputs[0]))
+    answer = model.eval()(data)["y"].logits
+    expected = answer if kind is Classification else answer[..., 1] - answer[..., 0]
+    torch.testing.assert_close(read[0], expected)
+    moved = gradients(model, model.loss(data)[0])
+    assert not any(name.startswith(("heads.m_y", "rules")) for name in moved)
+    assert any(name.startswith("columns") and bool(g.any()) for name, g in moved.items())
+
+
 def test_rows_without_the_modality_of_the_source_do_not_count() -> None:
     model, data = make(FeatureSource("encoded", of="series")).eval(), batch()
     logits, rows = model(data)["z"].logits, data.present["series"]
@@ -157,6 +178,7 @@ def test_sources_are_saved_with_the_model(tmp_path: Any) -> None:
         (FeatureSource("tap", of="table", tap="x"), "gated", {}, ValueError, r"tap of 'table' 'x'"),
         (FeatureSource("encoded", of="table"), "early_concat", {}, TypeError, r"'early_concat' is early"),
         (FeatureSource("output", of="x"), "gated", {}, ValueError, r"task through which 'z' reads 'x'"),
+        (FeatureSource("output", of="y"), "stacking", {}, TypeError, r"fusion 'stacking' pass no gradient"),
         (
             FeatureSource(gradient="none"),
             "mean_probability",
