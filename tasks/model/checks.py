@@ -102,7 +102,7 @@ def check_decisions(tasks: Mapping[str, Task], fusion: Fusion, rules: Mapping[st
         TypeError: A task would silently train nothing but the rule.
     """
     for name, task in tasks.items():
-        outputs = [source.of for source in task.sources.values() if source.at == "output"]
+        outputs = [str(source.of) for source in task.sources.values() if source.at == "output"]
         for other in (*task.lenders, *outputs):
             if other in rules and not rules[other].passes_gradient:
                 raise TypeError(
