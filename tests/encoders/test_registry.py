@@ -14,7 +14,7 @@ from sennit.registry import Registry
 def test_close_names_are_suggested() -> None:
     with pytest.raises(ValueError, match=r"unknown encoder 'tcnn'. Did you mean 'tcn'"):
         create_encoder("tcnn")
-    with pytest.raises(ValueError, match=r"unknown encoder 'q'. Known: bytes, chemprop"):
+    with pytest.raises(ValueError, match=r"unknown encoder 'q'. Known: bilstm, bytes, chemprop"):
         create_encoder("q")
     with pytest.raises(ValueError, match=r"unknown option of encoder 'mlp' 'widht'. Did you mean 'width'"):
         create_encoder("mlp", 3, widht=8)
@@ -42,7 +42,7 @@ def test_a_taken_name_is_given_to_the_new_class_with_a_warning() -> None:
 
 @pytest.mark.parametrize("name", [3, None, ("mlp",)])
 def test_a_name_should_be_a_string(name: Any) -> None:
-    with pytest.raises(TypeError, match=r"the name of the encoder should be a str, such as 'bytes'. Found "):
+    with pytest.raises(TypeError, match=r"the name of the encoder should be a str, such as 'bilstm'. Found "):
         create_encoder(name)
 
 
