@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks._proof import Comparison, Figures, Proof, served, train
 from benchmarks._proof_halves import accuracies, draw
-from benchmarks.unlabelled_mnist import HALVES
+from benchmarks.unlabelled_mnist import HALVES, weakly, with_views
 from sennit.data import InputSpec
 from sennit.encoders import wrap
 from sennit.fusion import create_fusion
@@ -28,17 +28,18 @@ def make_net(width: int = 128, dim: int = 64) -> nn.Sequential:
 
 
 def run(method: str, seed: int, folder: Path, tune: bool) -> Figures:
-    """Train on 100 labels, with a mean teacher on 3,000 other images or without."""
+    """Train on 100 labels, with a mean teacher on 3,000 other images or without; all are moved a little."""
     data = draw(folder, seed, tune)
     torch.manual_seed(seed)
     factory = f"{make_net.__module__}:{make_net.__name__}"
     encoders = {half: wrap(make_net(), InputSpec((392,)), 64, factory=factory) for half in HALVES}
-    loaders = {"labelled": served(data.labelled, 64, seed)}
+    loaders = {"labelled": served(data.labelled, 64, seed, weakly)}
     tasks: dict[str, Task] = {"digit": Classification(10)}
     options = {}
     if method == "mean teacher":
-        tasks["same"] = MeanTeacher(of="digit", gradient_scale=Ramp("gaussian", share=0.4, end=END))
-        loaders["unlabelled"] = served(data.unlabelled, 128, seed)
+        views = {"teacher": "weak", "student": "again", "loaders": ("unlabelled",)}
+        tasks["same"] = MeanTeacher(of="digit", gradient_scale=Ramp("gaussian", share=0.4, end=END), **views)
+        loaders["unlabelled"] = served(data.unlabelled, 128, seed, with_views)
         options["teacher"] = create_teacher("ema", decay=DECAY)
     fusion = create_fusion("concat", encoders, embed_dim=64)
     model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks=tasks, modality_dropout=0.3)

@@ -98,10 +98,10 @@ def halves(images: Tensor) -> dict[str, Tensor]:
 
 def shifted(images: Tensor, most: int) -> Tensor:
     """Return images moved by up to ``most`` pixels each way."""
-    rows = []
-    for image, (down, right) in zip(images, torch.randint(-most, most + 1, (len(images), 2)), strict=True):
-        rows.append(torch.roll(image, (int(down), int(right)), (0, 1)))
-    return torch.stack(rows)
+    _, height, width = images.shape
+    down, right = torch.randint(-most, most + 1, (len(images), 2)).T.unsqueeze(2)
+    rows, columns = (torch.arange(height) - down) % height, (torch.arange(width) - right) % width
+    return images[torch.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None]]
 
 
 def weak(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
