@@ -74,8 +74,8 @@ class Trunk(nn.Module):
         if (only := self._encoders_only(readings)) is not None:
             encoded = column.encode(view, only)
             for reading in readings:
-                reader = self.source_readers[head_of[reading]]
-                sources[reading], masks[reading] = reader.read(None, None, encoded)
+                of_encoders = self.source_readers[head_of[reading]]
+                sources[reading], masks[reading] = of_encoders.read(None, None, encoded)
             return Features(view, by_task, fused, {}, sources, masks)
         for readers, whole in self._fuse(view, readings):
             for group, out in whole.apart(readers, trunk_of) if whole.readouts else ((readers, whole),):
