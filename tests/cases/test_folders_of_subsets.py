@@ -61,8 +61,6 @@ def test_subsets_are_no_speakers(tmp_path: Path) -> None:
             path = tmp_path / subset / speaker / "0.wav"
             path.parent.mkdir(parents=True)
             soundfile.write(path, np.zeros(80), 8000)
-    with pytest.raises(
-        ValueError, match=r"Found the subsets test, train .* Give one of them"
-    ):
+    with pytest.raises(ValueError, match=r"Found the subsets test, train .* Give one of them"):
         read_corpus(tmp_path, "tree")
     assert read_corpus(tmp_path / "train", "tree").speakers == ("a", "b")
