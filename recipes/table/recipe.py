@@ -97,9 +97,9 @@ class _Scaled(Dataset[Sample]):
 
 def rows_with_any_of(rows: Rows, columns: Sequence[str]) -> Rows:
     """Return the table with the rows of each subset that have a cell in one of some columns."""
-    texts = [rows.texts(column) for column in columns]
+    blank = [rows.blank(column) for column in columns]
     subsets = {
-        name: [i for i in indices if any(column[i] is not None for column in texts)]
+        name: [i for i in indices if not all(column[i] for column in blank)]
         for name, indices in rows.subsets.items()
     }
     return replace(rows, subsets=subsets)

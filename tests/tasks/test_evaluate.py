@@ -102,7 +102,15 @@ def test_the_result_is_that_of_validation(fusion: str) -> None:
     (logged,) = make_trainer().validate(Learner(model), load(batch), verbose=False)
     evaluation = evaluate(model, load(batch))
     flat = {f"val/{t}/{m}": value for t, own in evaluation.metrics.items() for m, value in own.items()}
-    assert flat == pytest.approx(logged)
+    assert flat == pytest.approx({name: logged[name] for name in flat})
+    losses = {f"val/{t}/loss": value for t, value in evaluation.losses.items()}
+    losses["val/loss"] = sum(losses.values())
+    assert losses == pytest.approx({name: logged[name] for name in losses})
+    leading = [evaluation.metrics["y"]["accuracy"], evaluation.metrics["z"]["r2"]]
+    leading.append(evaluation.metrics["w"]["accuracy"])
+    assert {"val/mean": sum(leading) / 3} == pytest.approx(
+        {n: logged[n] for n in logged.keys() - {*flat, *losses}}
+    )
 
 
 def test_the_mode_of_each_part_returns_and_no_gradient_is_kept() -> None:
