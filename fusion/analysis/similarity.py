@@ -9,9 +9,10 @@ from torch import Tensor
 def activation_correlation(x: Tensor, y: Tensor) -> float:
     """Return the debiased linear CKA of two layers' activations: a squared correlation, for vectors.
 
-    ``HSIC(X, Y) / √(HSIC(X, X) HSIC(Y, Y))`` with linear kernels and the unbiased estimate of HSIC. It is 1 for
-    layers that are rotations and scalings of each other, and about 0 for independent ones. The plain figure
-    (the RV coefficient) of independent layers grows with their width: .56 for 128 units and 100 samples.
+    ``HSIC(X, Y) / √(HSIC(X, X) HSIC(Y, Y))`` with linear kernels and the unbiased estimate of HSIC. It is 1
+    for layers that are rotations and scalings of each other, and about 0 for independent ones. The plain
+    figure (the RV coefficient) of independent layers grows with their width: .56 for 128 units and 100
+    samples.
     Source: Nguyen et al. 2021, "Do Wide and Deep Networks Learn the Same Things?" (eqs. 2-3); Song et al.
     2012, "Feature Selection via Dependence Maximization" (eq. 5).
 
