@@ -177,7 +177,8 @@ class Classification(Task):
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
         """Return the accuracy."""
-        return float((output.argmax(-1) == target)[labelled].float().mean())
+        classes = target.argmax(-1) if target.is_floating_point() else target
+        return float((output.argmax(-1) == classes)[labelled].float().mean())
 
     def scores(self, logits: Tensor) -> Tensor:
         return logits.float().softmax(-1)

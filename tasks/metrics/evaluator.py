@@ -76,11 +76,13 @@ class Evaluator:
                 tensors = of_all_ranks(*tensors)
             logits, targets, labelled, readable, loss = tensors
             self._losses[name] = self._losses.get(name, 0) + loss.sum(0)
-            counted = labels_of_readable(labelled, readable)
+            counted, answers = labels_of_readable(labelled, readable), targets
+            if task.target is not None and task.target.is_soft(targets):
+                answers, counted = targets.argmax(1), counted[:, 0]  # the likeliest class is the true one
             scored = task.scorable(counted)
             self._count(name, labelled, readable, scored)
             if bool(scored.any()):
-                task.update_metrics(self._metrics_of(name, logits.device), logits, targets, counted)
+                task.update_metrics(self._metrics_of(name, logits.device), logits, answers, counted)
             if self.keeps_answers:
                 kept = (logits, task.scores(logits), targets, labelled, readable)
                 self._answers[name].append(Answers(*(x.detach().cpu() for x in kept)))
