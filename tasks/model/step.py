@@ -164,7 +164,7 @@ def _read_by_each(network: Network, features: Sequence[Views]) -> list[list[Tens
 
 def _penalty(network: Network, features: Sequence[Views]) -> Tensor | None:
     """Return what the fusion and the sharing add to the loss; None where they add nothing."""
-    seen = [f for views in features for f in views.values()]
+    seen = [f for views in features for f in views.values() if not f.detached]
     # Tasks may share an output.
     outputs = {id(out): out for f in seen for out in f.fused.values() if out.losses}
     penalty = total_penalty(list(outputs.values())) if outputs else None
