@@ -16,7 +16,8 @@ from sennit.fusion import create_fusion
 from sennit.tasks import Classification, DomainAdversary, MultiTaskModel, Task, evaluate
 
 STEPS, BATCH, LR, WARM_UP = 500, 64, 2e-3, 0.1
-"""At a rate of 3e-3 without a warm-up, one training of three fell to chance on both domains."""
+"""At a rate of 3e-3 without a warm-up, for 600 steps, two trainings of three gained .09 on MNIST-M over the
+source alone, and one fell to chance on both domains; this rate is safe, and in these steps gains nothing."""
 SOURCE, HELD_OUT = 8_000, 1_000
 """Labelled images of MNIST, and training images of MNIST-M on which settings were chosen."""
 
