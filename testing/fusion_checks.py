@@ -7,7 +7,7 @@ import json
 import torch
 
 from sennit.data import View
-from sennit.fusion import FUSIONS, FusedEncoder, FusionOutput
+from sennit.fusion import FUSIONS, FusedEncoder, FusionOutput, build_encoders
 from sennit.testing.fusion_outputs import (
     assert_finite,
     assert_finite_gradients,
@@ -94,7 +94,7 @@ def check_config_and_state_round_trip(fused: FusedEncoder, view: View) -> None:
     rebuilt = FUSIONS.build(json.loads(json.dumps(fused.fusion.config)), encoders)
     assert rebuilt.config == json.loads(json.dumps(fused.fusion.config))
     rebuilt.load_state_dict(fused.fusion.state_dict(), strict=True)
-    whole = FusedEncoder.from_config(json.loads(json.dumps(fused.config)))
+    whole = build_encoders([["all", json.loads(json.dumps(fused.config))]])["all"]
     whole.load_state_dict(fused.state_dict(), strict=True)
     expected = fused.eval()(view)
     with torch.no_grad():
