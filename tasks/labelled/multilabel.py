@@ -47,7 +47,7 @@ class MultiLabel(Task):
         super().__init__(**options)
         self.labels = [str(i) for i in range(labels)] if isinstance(labels, int) else list(labels)
         self.out_dim, self.auroc = len(self.labels), auroc
-        self.target = TargetSpec((self.out_dim,), probability=True)
+        self.target = TargetSpec((self.out_dim,), probability=True, names=tuple(self.labels))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         # Under a decision fusion an output holds both alternatives.
