@@ -63,6 +63,7 @@ class HFEncoder(Encoder):
             self.net = self.net.get_encoder()
         if hasattr(self.net, "pooler"):
             self.net.pooler = None
+        self.dtype = torch.float32  # whatever the default type is
         self.embed_dim = self.token_dim = int(config.hidden_size)
         self.tap_info = tuple(
             TapInfo(f"layer{i + 1}", self.embed_dim, "BTC") for i in range(config.num_hidden_layers)

@@ -160,7 +160,7 @@ def encode_present_rows(
         return encoder.empty_output(rows.size, device=x.device)
     mask = None if mask is None else rows.pack(mask)
     perturbation = None if perturbation is None else rows.pack(perturbation)
-    x = zero_padding(rows.pack(x), mask)
+    x = zero_padding(rows.pack(encoder.cast_input(x)), mask)
     with changed(encoder, rows, perturbation, noise):
         out: EncoderOutput = encoder(x, mask)
     return out if rows.complete else unpack_output(out, rows)

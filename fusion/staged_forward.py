@@ -55,7 +55,7 @@ class _Track:
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
         self.noise = noise
-        x = zero_padding(rows.pack(x), packed)
+        x = zero_padding(rows.pack(encoder.cast_input(x)), packed)
         added = None if perturbation is None else rows.pack(perturbation)
         with changed(encoder, rows, added):
             self.hidden, self.mask = encoder.stem(x, packed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import torch
@@ -132,3 +133,16 @@ def check_bf16_autocast(fused: FusedEncoder, view: View) -> None:
     assert difference < 0.05, f"bfloat16 is {difference:.3f} away"
     backward(loss_of(out))
     assert_finite_gradients(fused)
+
+
+def check_casts(fused: FusedEncoder, view: View) -> None:
+    """Check that encoders and a fusion cast to another type read the same inputs, with values near."""
+    exact = fused.eval()(view).pooled.double()
+    state = copy.deepcopy(fused.state_dict())
+    for kind in (torch.float64, torch.bfloat16, torch.float16):
+        out = fused.to(kind)(view)
+        assert_finite(out)
+        assert out.pooled.dtype == kind
+        difference = (out.pooled.double() - exact).norm() / exact.norm()
+        assert difference < 0.05, f"{kind} is {difference:.3f} away"
+        fused.float().load_state_dict(state)

@@ -25,6 +25,11 @@ class EvaluatedModule(pl.LightningModule):
         super().__init__()
         self._evaluators: dict[int, Evaluator] = {}
 
+    def setup(self, stage: str) -> None:
+        """Leave inputs in float32: encoders cast them, after they have read codes and spectra."""
+        # Lightning also refuses to cast a frozen batch, and waveforms would lose their quiet parts.
+        self.trainer.precision_plugin.convert_input = _unchanged  # type: ignore[method-assign]
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         if dataloader_idx not in self._evaluators:
             self._evaluators[dataloader_idx] = Evaluator(self.model, answers=False, across_ranks=True)
@@ -47,3 +52,7 @@ class EvaluatedModule(pl.LightningModule):
                 logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
                 self.log_dict(logged, prog_bar=stage == "val")
         self._evaluators.clear()
+
+
+def _unchanged(data: Any) -> Any:
+    return data
