@@ -34,6 +34,8 @@ class Encoder(SampleReader, Configurable, nn.Module):
         reads_float32: Whether inputs reach it in float32 (or float64) whatever its own type: it computes
             features of them (codes, spectra, standardised values) before it casts with `cast`.
         keeps_map: Whether it computes its map; a model turns it off where no head reads it.
+        sees_padding: Whether the output of a sample depends on its padding, and so on the longest sample of
+            its batch; `MultiTaskModel.predict` gives such an encoder samples of one length.
     """
 
     embed_dim: int
@@ -43,6 +45,7 @@ class Encoder(SampleReader, Configurable, nn.Module):
     keeps_map: bool = True
     dtype: torch.dtype
     reads_float32: bool = False
+    sees_padding: bool = False
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False

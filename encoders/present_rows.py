@@ -120,14 +120,14 @@ def kept_statistics(encoder: Encoder, rows: PresentRows) -> Iterator[None]:
 
 @contextmanager
 def changed(
-    encoder: Encoder, rows: PresentRows, perturbation: Tensor | None = None, noise: float = 0.0
+    encoder: Encoder, rows: PresentRows | None, perturbation: Tensor | None = None, noise: float = 0.0
 ) -> Iterator[None]:
     """Add what a view asks for to the vectors of ids, and to the stages, within the block.
 
     Norms keep their statistics where a single row is present.
     """
     with ExitStack() as stack:
-        if encoder.training and not rows.complete:
+        if encoder.training and rows is not None and not rows.complete:
             stack.enter_context(kept_statistics(encoder, rows))
         if perturbation is not None:
             stack.enter_context(perturbed(encoder, perturbation))
@@ -155,15 +155,23 @@ def encode_present_rows(
         x ``[B, ...]``, mask ``[B, T]``, present ``[B]``, perturbation ``[B, T, D]`` as the vectors that the
         encoder makes of ids.
     """
-    rows = PresentRows.of(present, all_present=all_present)
-    if rows.empty:
-        return encoder.empty_output(rows.size, device=x.device)
-    mask = None if mask is None else rows.pack(mask)
-    perturbation = None if perturbation is None else rows.pack(perturbation)
-    x = zero_padding(rows.pack(encoder.cast_input(x)), mask)
-    with changed(encoder, rows, perturbation, noise):
-        out: EncoderOutput = encoder(x, mask)
-    return out if rows.complete else unpack_output(out, rows)
+    rows = None if all_present else PresentRows.of(present, all_present=False)
+    x = encoder.cast_input(x)
+    if rows is not None:
+        if rows.empty:
+            return encoder.empty_output(rows.size, device=x.device)
+        x = rows.pack(x)
+        mask = None if mask is None else rows.pack(mask)
+        perturbation = None if perturbation is None else rows.pack(perturbation)
+    x = x if mask is None else zero_padding(x, mask)
+    whole = rows is None or rows.complete
+    out: EncoderOutput
+    if perturbation is None and not noise and (whole or not encoder.training):
+        out = encoder(x, mask)
+    else:
+        with changed(encoder, rows, perturbation, noise):
+            out = encoder(x, mask)
+    return out if rows is None or whole else unpack_output(out, rows)
 
 
 def unpack_output(out: EncoderOutput, rows: PresentRows) -> EncoderOutput:

@@ -19,6 +19,9 @@ from sennit.encoders.text import EmbeddedIds
 from sennit.encoders.types import EncoderOutput
 from sennit.modes import evaluating
 
+_SEE_PADDING = frozenset({"convbert", "fnet", "mobilebert", "yoso"})
+"""Models that mix all places of a text, padding included."""
+
 
 class HFTextEncoder(HFEncoder):
     """Any text encoder that transformers' ``AutoModel`` can make; see `HFEncoder`.
@@ -64,6 +67,7 @@ class HFTextEncoder(HFEncoder):
         architecture: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(model_name, pretrained=pretrained, architecture=architecture)
+        self.sees_padding = self.net.config.model_type in _SEE_PADDING
         positions = getattr(self.net.config, "max_position_embeddings", None) or max_length
         self.max_length = min(max_length, positions)
         self.input_spec = InputSpec((None,), dtype=torch.long, sequence=True)
