@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._create import register_encoder
@@ -116,7 +116,7 @@ class TimmEncoder(ImageEncoder):
         if len(set(names)) < len(names):
             names = [f"{name}.{i}" for i, name in enumerate(names)]
         self.tap_info = tuple(TapInfo(n, d, "BCHW") for n, d in zip(names, dims, strict=True))
-        embedded: int = self.net.num_features
+        embedded = self.net.num_features
         self.embed_dim = getattr(self.net, "head_hidden_size", embedded)
         # The embedding of a CrossViT joins those of its branches; tokens are of the last one.
         self.token_dim = dims[-1] if getattr(self.net, "num_branches", 1) > 1 else embedded
@@ -158,10 +158,10 @@ class TimmEncoder(ImageEncoder):
         return x
 
 
-def _network(timm: Any, model_name: str, **options: Any) -> nn.Module:
+def _network(timm: Any, model_name: str, **options: Any) -> Any:
     """Return a network of timm without a classifier."""
     try:
-        net: nn.Module = timm.create_model(model_name, num_classes=0, **options)
+        net = timm.create_model(model_name, num_classes=0, **options)
     except (AttributeError, AssertionError, LookupError, OSError, RuntimeError, TypeError) as error:
         raise ValueError(
             f"timm model '{model_name}' could not be made with {options}. timm says: {error}. Does it take "

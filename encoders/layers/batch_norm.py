@@ -95,7 +95,7 @@ class MaskedBatchNorm(nn.Module):
         padding = None if mask is None else (~mask).view(-1).nonzero().squeeze(1)
         given = (x.contiguous(), padding, self.weight, self.bias, self.eps, self.rectify)
         count = x.shape[0] * x.shape[1] - (0 if padding is None else padding.shape[0])
-        if count < 2:
+        if mask is not None and count < 2:
             return self._masked(x, mask)
         y, mean, var = ProcessorNorm.apply(*given)
         self._track(mean, var, var.new_tensor(count))

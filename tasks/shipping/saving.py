@@ -89,7 +89,7 @@ def _write(model: Network, new: Path) -> None:
 
 
 def _check_readable(model: Network, new: Path) -> None:
-    """Refuse a model that what was written does not rebuild; random numbers go on as before."""
+    """Refuse a model that its written config does not rebuild; random numbers stay as they were."""
     try:
         with keyed_random_state((0,)):
             load(type(model), new)

@@ -31,7 +31,7 @@ class EvaluatedModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Leave inputs in float32: encoders cast them, after they have read codes and spectra."""
         # Lightning also refuses to cast a frozen batch, and waveforms would lose their quiet parts.
-        self.trainer.precision_plugin.convert_input = _unchanged  # type: ignore[method-assign]
+        self.trainer.precision_plugin.convert_input = _unchanged
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         if dataloader_idx not in self._evaluators:
