@@ -20,6 +20,7 @@ from sennit.tasks.model.parts import part_of_each
 from sennit.tasks.model.prepare import Batches, Prepared, prepare
 from sennit.tasks.teachers import Teacher, bind_teacher
 from sennit.tasks.training.evaluated import EvaluatedModule
+from sennit.tasks.training.idle import IdleTasks
 from sennit.tasks.training.logs import forget_last_step, refuse_infinite
 from sennit.tasks.training.optimization import OptimizerFactory
 from sennit.tasks.training.optimized import Optimized
@@ -127,7 +128,7 @@ class Learner(Optimized, EvaluatedModule):
         bind_teacher(teacher, model)  # which shares what is frozen
         self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
-        self._steps = math.inf
+        self._steps, self._idle = math.inf, IdleTasks(model.tasks)
         self._to_restore: dict[str, Any] | None = None
         self.train(self.training)
 
@@ -156,6 +157,9 @@ class Learner(Optimized, EvaluatedModule):
                 if hook is not None:
                     hook(self.current_epoch)
 
+    def on_train_epoch_end(self) -> None:
+        self._idle.warn(self.model)
+
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
         teacher = None if self.teacher is None else self.teacher.network
         progress = Progress(self.global_step, self._steps)
@@ -170,6 +174,7 @@ class Learner(Optimized, EvaluatedModule):
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of half precision
             scale = 1.0 if scaler is None else scaler.get_scale()
             loss, parts = balanced_loss(self.model, self.balancing, step, scale=scale, diagnostics=logs)
+        self._idle.step(parts, batch_idx)
         if self.global_step % every == 0:
             refuse_infinite(parts, self.global_step)
         if logs:
