@@ -88,7 +88,7 @@ def _check_options(name: str, task: Task) -> None:
     views = task.views_of(name)
     if task.view not in ("", *views):
         raise TypeError(
-            f"task '{name}' would not read its `view`. Found '{task.view}'; a {task.kind} reads {views} here. "
+            f"task '{name}' would not read its `view`. Found '{task.view}'; a {task.kind} reads {views}. "
             f"Leave it out, or see the options of the kind."
         )
     if task.answers and type(task).predict is Task.predict:

@@ -89,6 +89,11 @@ class Trunk(nn.Module):
                     auxiliary[reading] = fused[reading].auxiliary_maps
         return Features(view, by_task, fused, auxiliary, sources, masks)
 
+    def reads_fused(self, reading: str) -> bool:
+        """Return whether a reading's head reads the fused features: their vector, tokens or map."""
+        reader = self.source_readers.get(self.readings.head_of[reading])
+        return reader is None or any(source.modality is None for source in reader.sources.values())
+
     def _reads_vector(self, head: str) -> bool:
         reader = self.source_readers.get(head)
         return reader is None or reader.reads_vector
