@@ -123,10 +123,10 @@ class Consistency(Task):
 
     def _loss(self, lender: Task, teacher: Tensor, student: Tensor) -> Tensor:
         if self.hard:
-            return lender.loss(student, lender.pseudo_label(teacher)[0]).reshape(len(student), -1).mean(1)
+            return lender.sample_means(lender.loss(student, lender.pseudo_label(teacher)[0]), student)
         teacher = teacher if self.sharpen_by == 1 else teacher / self.sharpen_by
         if self.distance == "divergence":
             return lender.divergence(teacher, student)
         teacher = teacher if self.gradient == "both" else teacher.detach()
         difference = lender.scores(student) - lender.scores(teacher)
-        return difference.square().reshape(len(student), -1).mean(1)
+        return lender.sample_means(difference.square(), student)
