@@ -104,8 +104,8 @@ class MixMatch(Task):
         check_lends(name, other, "soft_target")
         if other.by_token:
             raise TypeError(
-                f"a mixmatch cannot be of '{name}', a {other.kind}, whose samples differ in their tokens. Use "
-                f"another method, such as a consistency."
+                f"a mixmatch cannot be of '{name}', a {other.kind}, whose samples differ in their tokens. "
+                f"Use another method, such as a consistency."
             )
 
     def bind(self, name: str, model: nn.Module) -> None:
