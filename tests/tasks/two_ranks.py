@@ -14,12 +14,17 @@ import torch
 
 from sennit.data import BatchDataset, ResumableLoader
 from sennit.tasks import (
+    VAT,
     Classification,
     Consistency,
     InfoNCE,
+    Ladder,
     Learner,
+    MaskedTokens,
+    MixMatch,
     MultiLabel,
     Regression,
+    Task,
     create_weighting,
     fit,
 )
@@ -31,16 +36,26 @@ MODALITIES = ("table", "series")
 
 
 def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
-    """Partial labels (z in few batches), missing modalities, pairs among ranks, a last smaller batch."""
+    """Partial labels (z in few batches), missing modalities, pairs among ranks, a last smaller batch.
+
+    With dropout further tasks without labels, which draw random numbers.
+    """
     torch.manual_seed(0)
     rows = torch.arange(SIZE)
-    tasks = {
+    tasks: dict[str, Task] = {
         "y": Classification(3),
         "z": Regression(2, reads=("table",)),
         "w": MultiLabel(3),
         "same": Consistency(of="y", teacher="weak", student="strong"),
         "pair": InfoNCE(*MODALITIES, learns_temperature=True, dim=4),
     }
+    if dropout:  # these draw random numbers, of which one process would draw others
+        tasks |= {
+            "vat": VAT(of="y", epsilon=0.5),
+            "mix": MixMatch(of="y", views=("weak",), loaders=("unlabelled",)),
+            "masked": MaskedTokens("series", rate=0.5),
+            "ladder": Ladder("series"),
+        }
     batch = make_batch(
         SIZE,
         targets={"y": rows % 3, "z": torch.randn(SIZE, 2), "w": (torch.rand(SIZE, 3) > 0.5).float()},
