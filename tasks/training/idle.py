@@ -46,9 +46,9 @@ class IdleTasks:
         task, views = network.tasks_by_name[name], [view for view in network.needed[name] if view]
         loaders = "" if task.loaders is None else f", of the loaders {task.loaders}"
         with_views = f" with the views {views}" if views else ""
-        needs = f"samples that it can read{with_views}" if task.target is None else f"a label{with_views}"
+        samples = "a label" if task.target else f"samples to read ({task.least_rows} or more)"
         warnings.warn(
             f"task '{name}' should learn from some step of an epoch. Found none in {self._steps} steps: no "
-            f"batch had {needs}{loaders}. Is a name misspelt?",
+            f"batch had {samples}{with_views}{loaders}. Is a name misspelt?",
             stacklevel=2,
         )
