@@ -9,6 +9,7 @@ no pool. Reads ``mnist/`` in the folder that SENNIT_DATA names.
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import shutil
@@ -175,12 +176,15 @@ def rows_of(
     return rows, "; ".join(notes)
 
 
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds (default: %(default)s)")
+
+
 def main() -> None:
     """Measure, print, write."""
-    options = arguments(
-        "rounds_mnist", __doc__ or "", lambda p: p.add_argument("--workers", type=int, default=2)
-    )
-    seeds, rounds = 2 if options.quick else 5, 2
+    options = arguments("rounds_mnist", __doc__ or "", _options)
+    seeds, rounds = 2 if options.quick else options.seeds, 2
     jobs = [
         *(("active", seed, rounds) for seed in range(seeds)),
         *(("taught", seed, rounds) for seed in range(seeds)),

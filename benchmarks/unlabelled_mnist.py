@@ -27,6 +27,7 @@ from torch import Tensor
 
 from sennit.data import Batch, BatchDataset, ResumableLoader
 from sennit.encoders import create_encoder
+from sennit.files import write_json
 from sennit.fusion import create_fusion
 from sennit.ramp import Ramp
 from sennit.recipes.harness import provenance
@@ -38,6 +39,7 @@ from sennit.tasks import (
     InfoNCE,
     Learner,
     MeanTeacher,
+    MixMatch,
     MultiTaskModel,
     PseudoLabel,
     Task,
@@ -52,9 +54,11 @@ LABELS, STEPS, BATCH, UNLABELLED = 100, 500, 64, 128
 POOL, HELD_OUT = 3_000, 10_000
 """Unlabelled images, and the last training images, which no run trains on: settings are chosen on them."""
 
-RAMP = Ramp("gaussian", share=0.4)
+RAMP, RISE = Ramp("gaussian", share=0.4), Ramp("linear", share=1.0, end=10.0)
+MIXED = ("weak", "again")
 METHODS: dict[str, Callable[[], dict[str, Task]]] = {
     "supervised": dict,
+    "supervised, moved": dict,
     "vat": lambda: {"same": VAT(of="digit", epsilon=2.0)},
     "vat + entropy": lambda: {
         "same": VAT(of="digit", epsilon=2.0),
@@ -63,6 +67,9 @@ METHODS: dict[str, Callable[[], dict[str, Task]]] = {
     "mean teacher": lambda: {"same": MeanTeacher(of="digit", gradient_scale=RAMP)},
     "fixmatch": lambda: {
         "same": Consistency(of="digit", teacher="weak", student="strong", hard=True, threshold=0.8)
+    },
+    "mixmatch": lambda: {
+        "same": MixMatch(of="digit", views=MIXED, loaders=("unlabelled",), gradient_scale=RISE)
     },
     "temporal ensembling": lambda: {
         "same": TemporalEnsembling(
@@ -91,10 +98,10 @@ def halves(images: Tensor) -> dict[str, Tensor]:
 
 def shifted(images: Tensor, most: int) -> Tensor:
     """Return images moved by up to ``most`` pixels each way."""
-    rows = []
-    for image, (down, right) in zip(images, torch.randint(-most, most + 1, (len(images), 2)), strict=True):
-        rows.append(torch.roll(image, (int(down), int(right)), (0, 1)))
-    return torch.stack(rows)
+    _, height, width = images.shape
+    down, right = torch.randint(-most, most + 1, (len(images), 2)).T.unsqueeze(2)
+    rows, columns = (torch.arange(height) - down) % height, (torch.arange(width) - right) % width
+    return images[torch.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None]]
 
 
 def weak(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -119,9 +126,9 @@ def weakly(batch: Batch) -> Batch:
 
 
 def with_views(batch: Batch) -> Batch:
-    """Give a batch a weak and a strong view."""
+    """Give a batch two weak views and a strong one."""
     inputs = dict(batch.inputs)
-    views = {"weak": weak(inputs), "strong": strong(inputs)}
+    views = {"weak": weak(inputs), "again": weak(inputs), "strong": strong(inputs)}
     return batch.with_views(**{name: Batch.of(x) for name, x in views.items()})
 
 
@@ -142,7 +149,7 @@ def run(method: str, seed: int, folder: Path, *, tune: bool, steps: int = STEPS)
         tasks={"digit": Classification(10), **METHODS[method]()},
         modality_dropout=0.3,
     )
-    rendered = method == "fixmatch"
+    rendered = method in ("fixmatch", "mixmatch", "supervised, moved")
     labelled = BatchDataset(
         Batch.of(halves(images[chosen]), targets={"digit": digits[chosen]}, index=torch.arange(LABELS)),
         transform=weakly if rendered else None,
@@ -154,7 +161,7 @@ def run(method: str, seed: int, folder: Path, *, tune: bool, steps: int = STEPS)
         name: ResumableLoader(data, batch_size=size, collate_fn=data.collate, seed=seed, drop_last=True)
         for name, data, size in (("labelled", labelled, BATCH), ("unlabelled", others, UNLABELLED))
     }
-    if method == "supervised":
+    if method.startswith("supervised"):
         del loaders["unlabelled"]
     teacher = create_teacher("ema", decay=0.99) if method == "mean teacher" else None
     learner = Learner(model, lr=2e-3, schedule="cosine", teacher=teacher)
@@ -172,14 +179,11 @@ def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.unlabelled_mnist", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the four idx files")
-    parser.add_argument(
-        "--tune", action="store_true", help="other labels, scored on held-out training images"
-    )
+    parser.add_argument("--tune", action="store_true", help="other labels, held-out training images")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds (default: %(default)s)")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results" / "unlabelled_mnist.json"
-    )
+    results = Path(__file__).parent / "results"
+    parser.add_argument("--out", type=Path, default=results / "unlabelled_mnist.json")
     options = parser.parse_args()
     out = options.out.with_suffix(".tune.json") if options.tune else options.out
     runs: dict[str, Any] = json.loads(out.read_text())["runs"] if out.exists() else {}
@@ -198,19 +202,14 @@ def main() -> None:
                 "runs": runs,
                 "rows": rows_of(runs),
             }
-            temporary = out.with_name(f".{out.name}")
-            temporary.write_text(json.dumps(result, indent=2) + "\n")
-            temporary.replace(out)
+            write_json(out, result)
     table = Table("method", "both", "upper alone", "lower alone", "seeds")
     for method in METHODS:
         scores = scores_of(runs, method)
         if scores:
             figures = {key: [score[key] for score in scores] for key in ("both", *HALVES)}
-            table.add_row(
-                method,
-                *(f"{statistics.fmean(v):.3f} ± {statistics.pstdev(v):.3f}" for v in figures.values()),
-                str(len(scores)),
-            )
+            cells = (f"{statistics.fmean(v):.3f} ± {statistics.pstdev(v):.3f}" for v in figures.values())
+            table.add_row(method, *cells, str(len(scores)))
     Console().print(table)
 
 

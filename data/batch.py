@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from sennit.data.validation import label_flags, validate
+from sennit.data.validation import label_flags, labels_of, validate
 from sennit.data.view import View, filled
 
 
@@ -26,6 +26,7 @@ class Batch(View):
         unlabelled: Tasks without a single label in this batch; set on the CPU.
         loader: Name of the loader in a step of several.
         tasks: Tasks that may learn from it; None for all.
+        gradient_shares: Factor on the gradient of each task, where several batches make an optimizer step.
 
     Example:
         >>> import torch
@@ -41,6 +42,7 @@ class Batch(View):
     unlabelled: frozenset[str] = frozenset()
     loader: str = ""
     tasks: frozenset[str] | None = None
+    gradient_shares: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -54,16 +56,19 @@ class Batch(View):
         labelled: Mapping[str, Tensor] | None = None,
         views: Mapping[str, View] | None = None,
     ) -> Self:
-        """Build from tensors; a target without an entry in ``labelled`` is labelled in every row.
+        """Build from tensors; a target without an entry in ``labelled`` is labelled wherever it is not NaN.
 
         Targets become zero where there is no label, so that the values given there reach no loss.
 
         Raises:
-            ValueError: Sizes or names disagree, or a sample has no modality at all (its index is named).
+            ValueError: Sizes or names disagree, a sample has no modality at all (its index is named), or a
+                label is infinite.
         """
         masks, present, targets, labelled = masks or {}, present or {}, targets or {}, labelled or {}
         validate(inputs, masks, present, index=index, targets=targets, labelled=labelled)
-        present, labelled = filled(present, inputs), filled(labelled, targets)
+        present = filled(present, inputs)
+        flags = filled(labelled, targets)
+        labelled = {task: labels_of(task, target, flags[task]) for task, target in targets.items()}
         batch = cls(
             inputs=inputs,
             masks=masks,

@@ -48,6 +48,8 @@ class Collate:
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         if not samples:
             raise ValueError("a batch should hold at least one sample. Found none.")
+        for position, sample in enumerate(samples):
+            _check_form(sample, position)
         index = [s.get("index", position) for position, s in enumerate(samples)]  # for messages
         allows_nan = frozenset(m for m, spec in self.inputs.items() if spec.allows_nan)
         ids = torch.tensor([s.get("index", -1) for s in samples])
@@ -56,7 +58,7 @@ class Collate:
             rows = [s.get("views", {}).get(name, s["inputs"]) for s in samples]
             views[name] = View(**self._collate_inputs(rows, index), index=ids)
         inputs = self._collate_inputs([s["inputs"] for s in samples], index)
-        targets, labelled = self._collate_targets([s.get("targets", {}) for s in samples], index, inputs)
+        targets, labelled = self._collate_targets([s.get("targets") or {} for s in samples], index, inputs)
         batch = Batch(
             **inputs,
             index=ids,
@@ -108,6 +110,27 @@ class Collate:
                 values = spec.padded(task, values, lengths=valid.sum(1).tolist(), index=index)
             targets[task], labelled[task] = spec.stack(task, values, index)
         return targets, labelled
+
+
+def _check_form(sample: Any, position: int) -> None:
+    """Refuse what is no sample, by its position among those of the batch."""
+    if not isinstance(sample, Mapping) or not isinstance(sample.get("inputs"), Mapping):
+        given = list(sample) if isinstance(sample, Mapping) else f"a {type(sample).__name__}"
+        raise TypeError(
+            f"a sample should be a mapping with 'inputs' by modality: {{'inputs': {{...}}, 'targets': "
+            f"{{...}}}}. Found {given} at position {position} of the batch."
+        )
+    targets, index = sample.get("targets"), sample.get("index", -1)
+    if not (targets is None or isinstance(targets, Mapping)):
+        raise TypeError(
+            f"`targets` should be a mapping from tasks to targets. Found a {type(targets).__name__} in the "
+            f"sample with index {index}."
+        )
+    if isinstance(index, str):
+        raise TypeError(
+            f"`index` should be a whole number, as caches and memories read it. Found {index!r}. Number the "
+            f"samples, and keep their names in a list."
+        )
 
 
 def _stack(

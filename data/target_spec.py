@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sennit.data.labels import read_label, unknown_labels
+
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """The shape and type of one sample's target; NaN in a float target is a missing label.
+    """The shape and type of one sample's target; None or NaN, as a whole or in an entry, is a missing label.
 
     A soft target, the probability of each class ``[B, classes, *shape]`` in floats, may stand for class
     indices in a batch.
@@ -26,6 +28,7 @@ class TargetSpec:
         ignore: Value of an entry that has no label, such as 255 in a label map.
         vector: Whether the first axis holds the components of one label, as of a surface normal: it is
             missing where any of them is NaN, or all of them are ``ignore``.
+        names: Names of the classes, in the order of their numbers, which may stand for these in a sample.
     """
 
     shape: tuple[int | None, ...] = ()
@@ -34,6 +37,7 @@ class TargetSpec:
     probability: bool = False
     ignore: float | None = None
     vector: bool = False
+    names: tuple[str, ...] = ()
 
     def check(self, name: str, target: Tensor) -> None:
         """Refuse a batch of targets of another shape or kind; a wrong shape would broadcast silently.
@@ -79,23 +83,53 @@ class TargetSpec:
             both ``[B, *shape]``; free sizes are 1 in a batch without a single target.
 
         Raises:
-            ValueError: A target has another shape, or is out of range; its sample is named. Or targets of
-                free sizes differ in size.
+            ValueError: A target is no label, has another shape, or is out of range; its sample is named. Or
+                targets of free sizes differ in size.
         """
-        rows = [None if value is None else torch.as_tensor(value, dtype=self.dtype) for value in values]
-        for row, i in zip(rows, index, strict=True):
-            if row is not None and not self._fits(row.shape):
-                raise ValueError(
-                    f"`targets['{name}']` should have shape {self.shape}. Found {tuple(row.shape)} "
-                    f"in the sample with index {i}."
-                )
+        rows = [self._read(name, value, i) for value, i in zip(values, index, strict=True)]
         targets = self._stacked(name, rows)
-        labelled = torch.tensor([value is not None for value in values])
+        labelled = torch.tensor([row is not None for row in rows])
         labelled = labelled.reshape(-1, *[1] * len(self.shape)).expand(targets.shape)
         labelled = labelled & ~self._missing(targets)
         targets = torch.where(labelled, targets, torch.zeros((), dtype=self.dtype))
         self._check_range(name, targets, index)
         return targets, labelled.clone()
+
+    def decode(self, name: str, value: Any, index: Any = None) -> Tensor:
+        """Return a target as a tensor of its type, of any shape; see `sennit.data.labels.read_label`.
+
+        Args:
+            name: Name of the task, for error messages.
+            value: Target as people give it.
+            index: Id of the sample, for error messages.
+
+        Raises:
+            ValueError: The value is no label.
+        """
+        try:
+            # Names of true labels might as well be numbers of a vector: only those of classes are read.
+            return read_label(value, self.dtype, self.names if self.classes is not None else ())
+        except ValueError as error:
+            where = "" if index is None else f" in the sample with index {index}"
+            fix = f" Give a number for each of {list(self.names)}." if self.names and not self.classes else ""
+            raise ValueError(f"`targets['{name}']`{where}: {error}{fix}") from None
+
+    def _read(self, name: str, value: Any, index: Any) -> Tensor | None:
+        """Return the target of a sample; None where all of it is unknown."""
+        row = self.decode(name, value, index)
+        if self._fits(row.shape):
+            return row
+        if row.dim() == 0 and bool(unknown_labels(row)):
+            return None
+        fix = ""
+        if (1, *row.shape) == self.shape:
+            fix = " Give a list of one number."
+        elif self.classes is not None and row.shape == (*self.shape, self.classes):
+            fix = f" Give the number of the class, such as {int(row.argmax(-1).flatten()[0])}."
+        raise ValueError(
+            f"`targets['{name}']` should have shape {self.shape}. Found {tuple(row.shape)} "
+            f"in the sample with index {index}.{fix}"
+        )
 
     def _stacked(self, name: str, rows: Sequence[Tensor | None]) -> Tensor:
         shapes = {tuple(row.shape) for row in rows if row is not None}
@@ -109,7 +143,7 @@ class TargetSpec:
         return torch.stack([blank if row is None else row for row in rows])
 
     def _missing(self, targets: Tensor) -> Tensor:
-        missing = targets.isnan()
+        missing = unknown_labels(targets)
         if self.vector:
             missing = missing.any(1, keepdim=True).expand(targets.shape)
         if self.ignore is None:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sennit.data.labels import unknown_labels
 from sennit.data.target_spec import TargetSpec
-from sennit.registry import unknown_name
 
 NO_LABEL = -100
 """Value of a token without a label, as in transformers and PyTorch."""
@@ -25,7 +25,6 @@ class TokenTargets(TargetSpec):
 
     Args:
         along: Modality whose tokens are labelled.
-        names: Names of the classes, in the order of their numbers.
 
     Example:
         >>> spec = token_targets("text", ["O", "B-NP", "I-NP"])
@@ -34,26 +33,15 @@ class TokenTargets(TargetSpec):
     """
 
     along: str = ""
-    names: tuple[str, ...] = ()
 
-    def ids(self, name: str, value: Any) -> Tensor:
-        """Return the classes of a sequence as numbers.
+    def ids(self, name: str, value: Any, index: Any = None) -> Tensor:
+        """Return the classes of a sequence as numbers, -100 where one is unknown.
 
         Raises:
-            ValueError: A class by an unknown name; close matches are named.
+            ValueError: A label is no class; close matches are named.
         """
-        if isinstance(value, Tensor):
-            return value.to(self.dtype)
-        return torch.tensor([self._id(name, label) for label in value], dtype=self.dtype)
-
-    def _id(self, name: str, label: Any) -> int:
-        if label is None:
-            return NO_LABEL
-        if not isinstance(label, str):
-            return int(label)
-        if label not in self.names:
-            raise unknown_name(f"class in `targets['{name}']`", label, self.names)
-        return self.names.index(label)
+        ids = self.decode(name, value, index)
+        return ids.masked_fill(unknown_labels(ids), NO_LABEL)
 
     def on_tokens(
         self, name: str, value: Any, starts: Sequence[tuple[str, int | None]], count: int
@@ -104,7 +92,7 @@ class TokenTargets(TargetSpec):
             if value is None or length == 0:
                 rows.append(None)
                 continue
-            ids = self.ids(name, value)
+            ids = self.ids(name, value, i)
             if ids.shape != (length,):
                 raise ValueError(
                     f"`targets['{name}']` of the sample with index {i} should hold a label for each of the "

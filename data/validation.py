@@ -92,6 +92,35 @@ def check_finite(
             )
 
 
+def labels_of(task: str, target: Tensor, labelled: Tensor) -> Tensor:
+    """Return where a target has a label: where it is said to have one, and is not NaN.
+
+    Args:
+        task: Name of the task, for the message.
+        target: Targets.
+        labelled: Flags, for each row or each entry.
+
+    Shape:
+        target ``[B, ...]``, labelled ``[B]`` or the target's; result ``[B]`` where rows are known or unknown
+        as a whole, else the target's.
+
+    Raises:
+        ValueError: A label is infinite.
+    """
+    if not target.is_floating_point() or bool(target.isfinite().all()):
+        return labelled
+    numbers = ~target.isnan()
+    given = labelled.reshape(*labelled.shape, *[1] * (target.dim() - labelled.dim()))
+    if bool((target.isinf() & given).any()):
+        raise ValueError(
+            f"`targets['{task}']` should be finite where there is a label. Found infinity. Give NaN where "
+            f"the label is unknown."
+        )
+    of_row = numbers.reshape(len(target), -1)
+    whole_rows = labelled.dim() == 1 and bool((of_row == of_row[:, :1]).all())
+    return labelled & of_row[:, 0] if whole_rows else numbers & given
+
+
 def label_flags(labelled: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the flags of a batch that follow from its labels."""
     return {

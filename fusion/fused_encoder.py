@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn, cast
 
@@ -141,8 +141,8 @@ class FusedEncoder(nn.Module):
             if (x := view.inputs[name]).shape[1:] != spec.shape or x.dtype != spec.dtype:
                 spec.check(name, x)
 
-    def encode(self, view: View) -> dict[str, EncoderOutput]:
-        """Return the outputs of the encoders, before fusion."""
+    def encode(self, view: View, only: Collection[str] | None = None) -> dict[str, EncoderOutput]:
+        """Return the outputs of the encoders, before fusion; ``only`` of some, if they are named."""
         if self.fusion.exchanges:
             return encode_by_level([self], view)[0]
         return {
@@ -158,6 +158,7 @@ class FusedEncoder(nn.Module):
                 noise=view.noise.get(name, 0.0),
             )
             for name, encoder in self.encoders.items()
+            if only is None or name in only
         }
 
     def fuse(
@@ -200,11 +201,7 @@ class FusedEncoder(nn.Module):
 
     @torch.no_grad()
     def fit_fusion(self, view: View) -> None:
-        """Let the fusions measure what they need on training data, the innermost first.
-
-        Args:
-            view: Training inputs; a `Batch` if there are labels.
-        """
+        """Let the fusions measure what they need on a training view, or batch; the innermost first."""
         for nested in self.nested.values():
             nested.fit_fusion(view)
         if not self.fusion.fits:

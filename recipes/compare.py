@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     config = dataclasses.replace(config, data=data, fusions=fusions)
     recipe.check(config)
     jobs = [job for job in recipe.jobs(config) if recipe.ablation(job) is None]
-    folder = comparison_folder(config, options.output / recipe.name)
+    folder = comparison_folder(recipe, config, options.output / recipe.name)
     fill(recipe, config, jobs, folder)
     return folder
 

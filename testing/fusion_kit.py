@@ -25,6 +25,7 @@ from sennit.testing.fusion_checks import (
     check_modality_weights_sum_to_one,
     check_shapes,
 )
+from sennit.testing.fusion_learning import check_each_modality_counts_at_first
 from sennit.testing.fusion_missing import (
     check_absent_inputs_reach_nothing,
     check_absent_outputs_reach_nothing,
@@ -49,6 +50,7 @@ __all__ = [
     "check_bf16_autocast",
     "check_config_and_state_round_trip",
     "check_determinism",
+    "check_each_modality_counts_at_first",
     "check_every_subset",
     "check_fusion",
     "check_gradient_to_every_parameter",
@@ -63,11 +65,12 @@ STEPS = 6
 
 
 def check_fusion(build: Callable[[Mapping[str, Encoder]], Fusion]) -> None:
-    """Run every check that applies to a fusion, with one, two and three modalities.
+    """Run every check that applies to a fusion, with one, two, three and five modalities.
 
     Call it from a test of a fusion of your own. The modalities are a table, a time series and an image, each
     with a small staged encoder; all subsets of them occur, the empty one included. A fusion of maps is also
-    checked on two images with maps. A check that fails is named in the error's notes.
+    checked on two images with maps, and one that is not fitted to data on five tables, each of which it
+    should learn from. A check that fails is named in the error's notes.
 
     Args:
         build: Function that makes the fusion for the given encoders, small enough to run often.
@@ -92,6 +95,10 @@ def check_fusion(build: Callable[[Mapping[str, Encoder]], Fusion]) -> None:
         fusion = _check(build, dict(itertools.islice(copy.deepcopy(encoders).items(), count)))
     if fusion.fuses_maps:
         _check(build, with_maps)
+    if not fusion.fits:  # a fitted fusion may leave modalities out
+        tables = {f"m{i}": create_encoder("mlp", 4, width=8, dropout=0.0) for i in range(5)}
+        view = View.of({m: torch.randn(64, 4) for m in tables})
+        _run(check_each_modality_counts_at_first, FusedEncoder(tables, build(tables)), view)
     if not fusion.config["name"]:
         warnings.warn("the fusion is not registered, so that it cannot be saved: not checked", stacklevel=2)
 

@@ -12,6 +12,7 @@ from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
+from sennit.fusion.late.factor_product import FactorProduct
 from sennit.fusion.types import FusionOutput
 
 
@@ -51,19 +52,13 @@ class LowRank(PooledFusion):
         check_at_least(1, "fusion 'low_rank'", rank=rank)
         self.embed_dim, self.rank = embed_dim, rank
         # The bias of each linear map is the factor's column for the appended 1.
-        factors = [nn.Linear(d, rank * embed_dim) for d in self.dims]
-        for factor in factors:
-            nn.init.ones_(factor.bias)
-        self.factors = nn.ModuleList(factors)
+        self.factors = FactorProduct(self.dims, rank * embed_dim)
         self.rank_weights = nn.Parameter(torch.randn(rank) * rank**-0.5)
         self.bias = nn.Parameter(torch.zeros(embed_dim))
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        vectors = self.vectors(outputs, present)
-        product = self.factors[0](vectors[0])
-        for factor, x in zip(self.factors[1:], vectors[1:], strict=True):
-            product = product * factor(x)
+        product = self.factors(self.vectors(outputs, present))
         ranks = product.unflatten(1, (self.rank, self.embed_dim))
         return FusionOutput(pooled=torch.einsum("bre,r->be", ranks, self.rank_weights) + self.bias)

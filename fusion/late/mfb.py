@@ -12,6 +12,7 @@ from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
+from sennit.fusion.late.factor_product import FactorProduct
 from sennit.fusion.types import FusionOutput
 
 
@@ -19,8 +20,9 @@ from sennit.fusion.types import FusionOutput
 class MFB(PooledFusion):
     """Factorised bilinear pooling: ``z_o = Σ_f ∏_m (U_m x_m + c_m)_of``, then power and l2 normalisation.
 
-    ``z ← sign(z) |z|^½``, ``z ← z / ‖z‖``. For more than two modalities the product goes over all of them.
-    A learned token stands in for an absent modality.
+    ``z ← sign(z) |z|^½``, ``z ← z / ‖z‖``. For more than two modalities the product goes over all of them;
+    every c starts at one, so that each modality counts at first as in a sum. A learned token stands in for
+    an absent modality.
     Source: Yu et al. 2017, "Multi-modal Factorized Bilinear Pooling with Co-attention Learning for Visual
     Question Answering" (§3), with the biases of the authors' code.
 
@@ -57,16 +59,13 @@ class MFB(PooledFusion):
         super().__init__(encoders)
         check_at_least(1, "fusion 'mfb'", factors=factors)
         self.embed_dim, self.factors = embed_dim, factors
-        self.expand = nn.ModuleList([nn.Linear(d, embed_dim * factors) for d in self.dims])
+        self.expand = FactorProduct(self.dims, embed_dim * factors)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        vectors = self.vectors(outputs, present)
-        product = self.expand[0](vectors[0])
-        for expand, x in zip(self.expand[1:], vectors[1:], strict=True):
-            product = product * expand(x)
+        product = self.expand(self.vectors(outputs, present))
         z = self.dropout(product).float().unflatten(1, (self.embed_dim, self.factors)).sum(2)
         return FusionOutput(pooled=F.normalize(signed_root(z), dim=1).to(product.dtype))
 

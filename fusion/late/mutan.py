@@ -11,6 +11,7 @@ from sennit.fusion._base import register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
+from sennit.fusion.late.factor_product import FactorProduct
 from sennit.fusion.types import FusionOutput
 
 
@@ -18,11 +19,12 @@ from sennit.fusion.types import FusionOutput
 class MUTAN(PooledFusion):
     """Tensor fusion with a Tucker-decomposed weight whose core has slices of low rank.
 
-    ``x̃_m = W_m x_m + c_m``, ``z = Σ_r ⊙_m (N_m^(r) x̃_m)``, ``h = W_o z + b``: each feature of z sees a
-    slice of the core tensor of rank R at most. For more than two modalities the product goes over all of
-    them. A learned token stands in for an absent modality.
+    ``x̃_m = W_m x_m + c_m``, ``z = Σ_r ⊙_m (N_m^(r) x̃_m + n_m^(r))``, ``h = W_o z + b``: each feature of z
+    sees a slice of the core tensor of rank R at most. For more than two modalities the product goes over all
+    of them; every n starts at one, so that each modality counts at first as in a sum. A learned token stands
+    in for an absent modality.
     Source: Ben-younes et al. 2017, "MUTAN: Multimodal Tucker Fusion for Visual Question Answering" (Tucker
-    fusion with the constraint on the rank of the core).
+    fusion with the constraint on the rank of the core, and the biases n of the authors' code).
 
     Args:
         encoders: Encoder of each modality.
@@ -58,16 +60,12 @@ class MUTAN(PooledFusion):
         check_at_least(1, "fusion 'mutan'", core_dim=core_dim, rank=rank)
         self.embed_dim, self.core_dim, self.rank = embed_dim, core_dim, rank
         self.project = nn.ModuleList([nn.Linear(d, core_dim) for d in self.dims])
-        self.core = nn.ModuleList([nn.Linear(core_dim, rank * core_dim, bias=False) for _ in self.dims])
+        self.core = FactorProduct([core_dim] * len(self.dims), rank * core_dim)
         self.out = nn.Linear(core_dim, embed_dim)
 
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        product: Tensor | None = None
-        for x, project, core in zip(self.vectors(outputs, present), self.project, self.core, strict=True):
-            factor = core(project(x))
-            product = factor if product is None else product * factor
-        assert product is not None
-        z = product.view(-1, self.rank, self.core_dim).sum(1)
+        vectors = zip(self.project, self.vectors(outputs, present), strict=True)
+        z = self.core([project(x) for project, x in vectors]).unflatten(1, (self.rank, self.core_dim)).sum(1)
         return FusionOutput(pooled=self.out(z))

@@ -1,13 +1,14 @@
 """The harness of the recipes: jobs that resume, training, scores, the table and the report."""
 
-from sennit.recipes.harness.arrays import read_arrays
+from sennit.recipes.harness.arrays import find_arrays, read_arrays
 from sennit.recipes.harness.command import fill, run_recipe
 from sennit.recipes.harness.drawing import draw_model
 from sennit.recipes.harness.find import find_recipe
 from sennit.recipes.harness.job import TrainedRecipe
 from sennit.recipes.harness.jobs import Jobs, run_jobs
+from sennit.recipes.harness.provenance import code, command, commit, provenance
 from sennit.recipes.harness.recipe import Recipe, Splits
-from sennit.recipes.harness.run import RunFolder, command, comparison_folder, provenance
+from sennit.recipes.harness.run import RunFolder, comparison_folder
 from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
 from sennit.recipes.harness.stopwatch import Stopwatch
 from sennit.recipes.harness.table import TableRow, print_table
@@ -21,10 +22,13 @@ __all__ = [
     "TableRow",
     "TrainedRecipe",
     "batches",
+    "code",
     "command",
+    "commit",
     "comparison_folder",
     "draw_model",
     "fill",
+    "find_arrays",
     "find_recipe",
     "modality_weights",
     "print_table",

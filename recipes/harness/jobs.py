@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import datetime
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,18 @@ class Jobs:
         self._done: dict[str, Any] = {}
         if path.exists():
             # Only a last line without a line break can be half-written.
-            whole = path.read_text().rpartition("\n")[0]
+            text = path.read_text()
+            whole = text[: text.rfind("\n") + 1]
             for line in whole.splitlines():
                 entry = json.loads(line)
                 self._done[_key(entry["job"])] = entry["result"]
-            write_text(path, whole + "\n" if whole else "")
+            if whole != text:
+                write_text(path, whole)
+
+    @property
+    def date(self) -> str:
+        """Date and time of the last result."""
+        return datetime.fromtimestamp(self.path.stat().st_mtime).isoformat(" ", timespec="minutes")
 
     def get(self, job: Job) -> Any | None:
         """Return the result of a job, or None."""

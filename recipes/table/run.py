@@ -50,7 +50,8 @@ def run(config: Config, text: str) -> Path:
         print(f"Wrote {config.guess_schema}: edit it, and train with --schema {config.guess_schema}")
         return config.guess_schema
     schema, rows = load_data(config.data, config.schema, skip_bad_rows=config.skip_bad_rows)
-    folder = RunFolder(config.output, text, resume=config.resume).path
+    files = [Path(config.data)] if Path(config.data).is_file() else []
+    folder = RunFolder(config.output, text, files=files, resume=config.resume).path
     _keep_schema(folder, schema, resumed=config.resume is not None)
     notes = _describe_data(folder, rows)
     print(f"Writing to {folder}", *notes, sep="\n", flush=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from sennit.recipes.table.names import Names, in_order
 from sennit.recipes.table.rows import BadCell, Rows, row_value
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 
@@ -62,12 +63,11 @@ class ClassTarget(Target):
         return [self.column]
 
     def read(self, rows: Rows) -> Sequence[Any]:
-        return rows.choices(self.column, self.classes or [])
+        return rows.choices(self.column, Names(self.classes or []))
 
     def complete(self, rows: Rows) -> Self:
         if self.classes is None:
-            texts = {text for text in rows.texts(self.column) if text is not None}
-            self = replace(self, classes=sorted(texts))
+            self = replace(self, classes=rows.names(self.column))
         if len(self.classes or []) < 2:
             raise ValueError(
                 f"column '{self.column}' should hold two classes or more in the training rows. Found "
@@ -110,10 +110,10 @@ class MultiLabelTarget(Target):
         if self.column is None:
             flags = [self._flags(rows, column) for column in self.column_names]
             return [_numbers(cells) for cells in zip(*flags, strict=True)]
-        positions = {name: k for k, name in enumerate(self.labels or [])}
+        names = Names(self.labels or [])
         return [
-            None if text is None else self._mask(rows, i, text, positions)
-            for i, text in enumerate(rows.texts(self.column))
+            None if true is None else self._mask(rows, i, true, names)
+            for i, true in enumerate(self._true(rows))
         ]
 
     def _flags(self, rows: Rows, column: str) -> list[float | BadCell | None]:
@@ -124,19 +124,25 @@ class MultiLabelTarget(Target):
             for i, x in enumerate(rows.numbers(column))
         ]
 
-    def _mask(self, rows: Rows, i: int, text: str, positions: Mapping[str, int]) -> list[float] | BadCell:
-        true = [rows.position(i, str(self.column), name, positions) for name in self._split(text)]
-        fault = next((k for k in true if isinstance(k, BadCell)), None)
-        return fault or [float(k in true) for k in range(len(positions))]
+    def _mask(self, rows: Rows, i: int, true: list[str], names: Names) -> list[float] | BadCell:
+        positions = [rows.position(i, str(self.column), name, names) for name in true]
+        fault = next((k for k in positions if isinstance(k, BadCell)), None)
+        return fault or [float(k in positions) for k in range(len(names))]
 
-    def _split(self, text: str) -> list[str]:
-        return [name.strip() for name in text.split(self.separator) if name.strip()]
+    def _true(self, rows: Rows) -> list[list[str] | None]:
+        """Return the names of the true labels of each row: of a list, or between separators."""
+        column = str(self.column)
+        cells = zip(rows.cells(column), rows.blank(column), strict=True)
+        return [None if blank else self._split(cell) for cell, blank in cells]
+
+    def _split(self, cell: Any) -> list[str]:
+        names = cell if isinstance(cell, list) else str(cell).split(self.separator)
+        return [text for name in names if (text := str(name).strip())]
 
     def complete(self, rows: Rows) -> Self:
         if self.column is None or self.labels is not None:
             return self
-        names = {name for text in rows.texts(self.column) for name in self._split(text or "")}
-        return replace(self, labels=sorted(names))
+        return replace(self, labels=in_order({name for true in self._true(rows) for name in true or []}))
 
     def make_task(self) -> Task:
         return MultiLabel(self.column_names if self.column is None else self.labels or [])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sennit.data.labels import UNKNOWN
 from sennit.data.target_spec import TargetSpec
 from sennit.ramp import Progress, Ramp, ramp_of, value_at
 from sennit.tasks._base import Task, register_task
@@ -16,9 +17,6 @@ from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
-
-_NO_CLASS = torch.iinfo(torch.long).min
-"""A value for ``ignore_index`` that no target has: with torch's -100 a wrong target would cost nothing."""
 
 
 @register_task("classification")
@@ -73,7 +71,7 @@ class Classification(Task):
         self.annealing = None if annealing is None else ramp_of(annealing)
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
-        self.target = TargetSpec((), torch.long, classes=self.out_dim)
+        self.target = TargetSpec((), torch.long, classes=self.out_dim, names=tuple(self.classes))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         if target.is_floating_point():
@@ -84,7 +82,7 @@ class Classification(Task):
                 target,
                 reduction="none",
                 label_smoothing=self.label_smoothing,
-                ignore_index=_NO_CLASS,
+                ignore_index=UNKNOWN,
             )
         except IndexError:  # on the CPU; a GPU stops with an assertion
             raise self._outside(target) from None
@@ -179,7 +177,8 @@ class Classification(Task):
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
         """Return the accuracy."""
-        return float((output.argmax(-1) == target)[labelled].float().mean())
+        classes = target.argmax(-1) if target.is_floating_point() else target
+        return float((output.argmax(-1) == classes)[labelled].float().mean())
 
     def scores(self, logits: Tensor) -> Tensor:
         return logits.float().softmax(-1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sennit.data.labels import UNKNOWN
 from sennit.data.target_spec import TargetSpec
 from sennit.encoders.taps import at_size
 from sennit.tasks._base import register_task
@@ -17,9 +18,6 @@ from sennit.tasks.labelled._dense import DenseTask, mean_of_places
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
-
-_NO_CLASS = torch.iinfo(torch.long).min
-"""A value for ``ignore_index`` that no target has: with torch's -100 a wrong target would cost nothing."""
 
 
 @register_task("segmentation")
@@ -78,14 +76,14 @@ class Segmentation(DenseTask):
             )
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
-        self.target = TargetSpec((None, None), torch.long, classes=self.out_dim, ignore=ignore)
+        self.target = TargetSpec(
+            (None, None), torch.long, classes=self.out_dim, ignore=ignore, names=tuple(self.classes)
+        )
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         logits = at_size(output.float(), target.shape[-2:])
         try:
-            return F.cross_entropy(
-                logits, target, self.class_weights, reduction="none", ignore_index=_NO_CLASS
-            )
+            return F.cross_entropy(logits, target, self.class_weights, reduction="none", ignore_index=UNKNOWN)
         except IndexError:  # on the CPU; a GPU stops with an assertion
             raise self._outside(target) from None
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sennit.data.collate import Sample
+from sennit.data.labels import UNKNOWN
 from sennit.data.token_targets import NO_LABEL, TokenTargets, token_targets
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.feature_source import FeatureSource
@@ -17,9 +18,6 @@ from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
-
-_NO_CLASS = torch.iinfo(torch.long).min
-"""A value for ``ignore_index`` that no target has: with torch's -100 a wrong target would cost nothing."""
 
 
 @register_task("token_classification")
@@ -91,9 +89,7 @@ class TokenClassification(Task):
         if target.is_floating_point():
             target = target.float().movedim(-1, 1)
         try:
-            return F.cross_entropy(
-                logits, target, self.class_weights, reduction="none", ignore_index=_NO_CLASS
-            )
+            return F.cross_entropy(logits, target, self.class_weights, reduction="none", ignore_index=UNKNOWN)
         except IndexError:  # on the CPU; a GPU stops with an assertion
             raise ValueError(
                 f"the target of a classification of tokens into {self.out_dim} classes should be from 0 to "

@@ -19,7 +19,11 @@ def roc_auc(score: Tensor, target: Tensor) -> float | None:
 
 
 def r2(score: Tensor, target: Tensor) -> float | None:
-    """Return the explained variance ``1 − Σ (y − ŷ)² / Σ (y − ȳ)²``; None where the target never varies."""
+    """Return the explained variance ``1 − Σ (y − ŷ)² / Σ (y − ȳ)²``; None where the target never varies.
+
+    The sums are of deviations from the data's own mean, in the precision given: sums of squares in float32
+    exceed 1 for targets of 1e9 ± 1e5.
+    """
     spread = (target - target.mean()).square().sum()
     return None if len(target) < 2 or not spread else float(1 - (target - score).square().sum() / spread)
 
@@ -82,6 +86,22 @@ class MeanByLabel(Metric):
 
     def compute(self) -> Any:
         return mean_by_label(self.figure, torch.cat(self.scores), torch.cat(self.targets))
+
+
+class R2(MeanByLabel):
+    """Explained variance of each output over the samples in which it is known, averaged over the outputs.
+
+    NaN where no output has two labels that differ. All values of an evaluation are kept.
+
+    Example:
+        >>> metric = R2()
+        >>> metric.update(torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([[1.0], [2.0], [3.0]]))
+        >>> metric.compute()
+        tensor(0.5000)
+    """
+
+    def __init__(self) -> None:
+        super().__init__(r2)
 
 
 def _as_float(target: Tensor) -> Tensor:

@@ -12,11 +12,15 @@ from sennit.data import Batch, View
 from sennit.tasks.model.network import Network
 
 
+class NothingToLearn(ValueError):
+    """A step in which no task has a label, or the views that it compares."""
+
+
 def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]:
     """Return which tasks have something to learn from in these batches (on any rank).
 
     Raises:
-        ValueError: No task has.
+        NothingToLearn: No task has.
     """
     if dist.is_initialized():
         counts = _over_ranks([[_rows(network, name, b) for b in batches] for name in network.views], batches)
@@ -28,7 +32,7 @@ def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]
             for name, task in network.tasks_by_name.items()
         )
     if not any(active):
-        raise ValueError(
+        raise NothingToLearn(
             f"the batch should have a label (or the views) of at least one of the tasks "
             f"{list(network.tasks)}. Found targets {sorted({t for b in batches for t in b.targets})} "
             f"without a label, and views {sorted({v for b in batches for v in b.views})}."

@@ -176,10 +176,11 @@ class Network(Trunk):
             readings: Readings to decode; all that have features when None.
         """
         outputs = {}
-        for name in features.fused if readings is None else readings:
+        for name in (*features.by_task, *features.sources) if readings is None else readings:
             head, scale = self.readings.head_of[name], self._reversal(name)
             heads, reader = self._heads[head], self.source_readers.get(head)
-            present, size = features.fused[name].candidate_present, None
+            fused, size = features.fused.get(name), None
+            present = None if fused is None else fused.candidate_present
             x: Any
             if reader is None:
                 x = scale_gradient(features.by_task[name], scale)

@@ -20,7 +20,7 @@ class Features:
         by_task: Features of each reading (see `Readings`; that of a task's own head has the task's name)
             whose head reads the fused vector. Those that see the same modalities through the same trunk share
             one tensor.
-        fused: Fusion output of each reading.
+        fused: Fusion output of each reading; none where all of them read the encoders alone.
         auxiliary: The fusion's auxiliary vectors, by reading and name.
         sources: Features of the other readings, by reading and source.
         source_masks: Masks of those of them that have a time axis with padding.

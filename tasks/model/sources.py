@@ -32,6 +32,7 @@ class SourceReader:
         dims: Size of each source.
         modalities: Modalities that a row must have to be read.
         reads_vector: Whether a source is behind the sharing: the fused vector, or another task's output.
+        reads_fusion: Whether a source is behind the fusion, and not of one encoder.
         outputs: Sources that are outputs of other tasks, with these tasks.
         images: Modalities of the maps that a dense task reads; its output has their height and width.
         of_fused_map: Whether a dense task learns from the fused map alone, and from auxiliary maps.
@@ -55,6 +56,7 @@ class SourceReader:
         self._name, self._fused = name, fused
         self.outputs = {n: s.of for n, s in self.sources.items() if s.at == "output" and s.of is not None}
         self.reads_vector = any(s.at in ("fused", "output") for s in self.sources.values())
+        self.reads_fusion = any(s.modality is None for s in self.sources.values())
         if fused.fusion.stage == "decision" and any(s.at == "fused" for s in self.sources.values()):
             raise TypeError(
                 f"task '{name}' cannot read its source through the decision fusion "
@@ -144,31 +146,39 @@ class SourceReader:
             )
         return dim
 
-    def read(self, out: FusionOutput, vector: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def read(
+        self, out: FusionOutput | None, vector: Tensor | None, encoded: Mapping[str, EncoderOutput]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the features of each source, and the masks of those with padding.
 
         An output of another task is read as the vector from which its head makes it.
 
         Args:
-            out: Output of the fused encoder.
+            out: Output of the fused encoder; None where no source needs it.
             vector: Vector behind the sharing; None where no source needs it.
+            encoded: Outputs of the encoders.
         """
         features: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
         for name, source in self.sources.items():
-            value, mask = self._value(source, out, vector)
+            value, mask = self._value(source, out, vector, encoded)
             features[name] = value if source.gradient == "own" else value.detach()
             if mask is not None:
                 masks[name] = mask
         return features, masks
 
     def _value(
-        self, source: FeatureSource, out: FusionOutput, vector: Tensor | None
+        self,
+        source: FeatureSource,
+        out: FusionOutput | None,
+        vector: Tensor | None,
+        encoded: Mapping[str, EncoderOutput],
     ) -> tuple[Tensor, Tensor | None]:
         if source.at in ("fused", "output"):
             assert vector is not None
             return vector, None
-        place: EncoderOutput = out if source.modality is None else out.encoded[source.modality]
+        place = out if source.modality is None else encoded[source.modality]
+        assert place is not None
         if source.at == "tap":
             tap = str(source.tap)
             return place.taps[tap], place.tap_masks.get(tap)
@@ -176,6 +186,7 @@ class SourceReader:
             return place.pooled, None
         value = place.map if source.at.endswith("map") else place.tokens
         if self.of_candidates:
+            assert out is not None
             value = out.candidate_maps
         assert value is not None
         return value, None if source.at.endswith("map") else place.mask

@@ -105,7 +105,7 @@ def step_losses(
     features = [training_features(network, b, active) for b in batches]
     read = features if detach is None else [{v: detach(f) for v, f in views.items()} for views in features]
     values = task_losses(network, batches, read, active, prepared.teacher)
-    scales = _scales(network, values)
+    scales = _scales(network, values, batches[0].gradient_shares)
     scaled = values if scales is None else scale_gradient(values, scales)
     chosen = network.weighted
     if all(chosen):
@@ -135,9 +135,12 @@ def chosen_of(values: Tensor, chosen: Sequence[bool]) -> Tensor:
     return values if all(chosen) else torch.stack(list(compress(values.unbind(), chosen)))
 
 
-def _scales(network: Network, values: Tensor) -> Tensor | None:
+def _scales(network: Network, values: Tensor, shares: Mapping[str, float]) -> Tensor | None:
     """Return the factor on the gradient of each task at this position of the training."""
-    scales = [value_at(task.gradient_scale, network.progress) for task in network.tasks_by_name.values()]
+    scales = [
+        value_at(task.gradient_scale, network.progress) * shares.get(name, 1.0)
+        for name, task in network.tasks_by_name.items()
+    ]
     return None if all(scale == 1 for scale in scales) else values.new_tensor(scales)
 
 

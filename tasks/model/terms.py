@@ -76,7 +76,8 @@ def task_terms(
     if task.by_token:
         counted = _valid_tokens(features.source_masks.get(name, {}).get(""), counted)
     terms = [Term("", 1.0, loss, counted)]
-    present = features.fused[name].auxiliary_present
+    fused = features.fused.get(name)
+    present = {} if fused is None else fused.auxiliary_present
     for part, logits in out.auxiliary.items():
         here = both(counted, present.get(part))
         weight = network.auxiliary_info[part].weight

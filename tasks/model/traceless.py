@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sennit.data import View
 from sennit.encoders import Encoder
@@ -35,6 +35,7 @@ class TracelessNetwork:
     def __init__(self, network: Network, teacher: Network | None = None) -> None:
         self._network, self._teacher = network, teacher
         self._seed: int | None = None
+        self._with_buffers: list[nn.Module] | None = None
         self.training = network.training
 
     @property
@@ -72,7 +73,7 @@ class TracelessNetwork:
             with torch.no_grad():
                 return _outputs(self._teacher, view, tasks)
         device = next(iter(view.inputs.values())).device
-        with self._same_random_numbers(device), _same_buffers(self._network):
+        with self._same_random_numbers(device), self._same_buffers():
             return _outputs(self._network, view, tasks)
 
     @contextmanager
@@ -83,32 +84,36 @@ class TracelessNetwork:
         if self._seed is None:  # drawn once a step, so that a resumed run draws the same
             self._seed = int(torch.randint(2**62, ()))
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(self._seed)
+            # Not `torch.manual_seed`, which seeds every kind of device, at a cost.
+            torch.default_generator.manual_seed(self._seed)
+            if device.type == "cuda":
+                torch.cuda.manual_seed(self._seed)
             yield
+
+    @contextmanager
+    def _same_buffers(self) -> Iterator[None]:
+        """Put buffers back that change within the block, whether in place or by an assignment."""
+        if not self.training:
+            yield
+            return
+        if self._with_buffers is None:
+            self._with_buffers = [module for module in self._network.modules() if module._buffers]
+        before = [
+            (module, name, buffer, buffer.clone())
+            for module in self._with_buffers
+            for name, buffer in module._buffers.items()
+            if buffer is not None
+        ]
+        self._network.subsets.records = False
+        try:
+            yield
+        finally:
+            self._network.subsets.records = True
+            for module, name, buffer, values in before:
+                module._buffers[name] = buffer
+                buffer.data.copy_(values)  # in place would break the graph of what was computed meanwhile
 
 
 def _outputs(network: Network, view: View, tasks: Sequence[str]) -> dict[str, Tensor]:
     outputs = network.decode(network.features(view, tuple(tasks)), tuple(tasks))
     return {task: outputs[task].logits for task in tasks}
-
-
-@contextmanager
-def _same_buffers(network: Network) -> Iterator[None]:
-    """Put buffers back that change within the block, whether in place or by an assignment."""
-    if not network.training:
-        yield
-        return
-    before = [
-        (module, name, buffer, buffer.clone())
-        for module in network.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    network.subsets.records = False
-    try:
-        yield
-    finally:
-        network.subsets.records = True
-        for module, name, buffer, values in before:
-            module._buffers[name] = buffer
-            buffer.data.copy_(values)  # in place would break the graph of what was computed meanwhile

@@ -70,7 +70,14 @@ class Trunk(nn.Module):
         sources: dict[str, dict[str, Tensor]] = {}
         masks: dict[str, dict[str, Tensor]] = {}
         head_of, trunk_of = self.readings.head_of, self.readings.trunk_of
-        for readers, whole in self._fuse(view, self.answering if readings is None else tuple(readings)):
+        readings = self.answering if readings is None else tuple(readings)
+        if (only := self._encoders_only(readings)) is not None:
+            encoded = column.encode(view, only)
+            for reading in readings:
+                of_encoders = self.source_readers[head_of[reading]]
+                sources[reading], masks[reading] = of_encoders.read(None, None, encoded)
+            return Features(view, by_task, fused, {}, sources, masks)
+        for readers, whole in self._fuse(view, readings):
             for group, out in whole.apart(readers, trunk_of) if whole.readouts else ((readers, whole),):
                 trunks = [trunk_of[reading] for reading in group if self._reads_vector(head_of[reading])]
                 shared = self._share(out, tuple(dict.fromkeys(trunks))) if trunks else {}
@@ -80,7 +87,7 @@ class Trunk(nn.Module):
                         by_task[reading] = shared[trunk_of[reading]]
                     else:
                         vector = shared.get(trunk_of[reading])
-                        sources[reading], masks[reading] = reader.read(out, vector)
+                        sources[reading], masks[reading] = reader.read(out, vector, out.encoded)
         auxiliary: dict[str, Mapping[str, Tensor]] = {}
         if self.auxiliary_info:
             auxiliary = {reading: fused[reading].auxiliary for reading in by_task}
@@ -92,7 +99,18 @@ class Trunk(nn.Module):
     def reads_fused(self, reading: str) -> bool:
         """Return whether a reading's head reads the fused features: their vector, tokens or map."""
         reader = self.source_readers.get(self.readings.head_of[reading])
-        return reader is None or any(source.modality is None for source in reader.sources.values())
+        return reader is None or reader.reads_fusion
+
+    def _encoders_only(self, readings: Sequence[str]) -> set[str] | None:
+        """Return the modalities whose encoders are all that some readings need; None if they need more."""
+        column = self._first[0]
+        alone = not (self.sharing.per_task_encoders or self.sharing.attends or column.fusion.exchanges)
+        if column.nested or not alone:
+            return None
+        readers = [self.source_readers.get(self.readings.head_of[reading]) for reading in readings]
+        if any(reader is None or reader.reads_fusion for reader in readers):
+            return None
+        return {m for reader in readers if reader is not None for m in reader.modalities}
 
     def _reads_vector(self, head: str) -> bool:
         reader = self.source_readers.get(head)

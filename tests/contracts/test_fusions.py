@@ -11,6 +11,7 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from sennit.data import View
+from sennit.encoders import create_encoder
 from sennit.fusion import FUSIONS, FusedEncoder, create_fusion, list_fusions
 from sennit.tasks import Classification, MultiTaskModel
 from sennit.testing import fusion_kit as kit
@@ -152,6 +153,14 @@ def test_modality_absent_from_the_whole_batch(name: str) -> None:
         fused.zero_grad()
         kit.loss_of(out).backward()
         kit.assert_finite_gradients(fused)
+
+
+@each
+def test_each_of_five_modalities_counts_at_first(name: str) -> None:
+    options = {k: v for k, v in EXAMPLES[name].items() if k not in ("features", "width")}
+    encoders = {f"m{i}": create_encoder("mlp", 4, width=8, embed_dim=6, dropout=0.0) for i in range(5)}
+    fused = FusedEncoder(encoders, create_fusion(name, encoders, embed_dim=40, **options))
+    kit.check_each_modality_counts_at_first(fused, View.of({m: torch.randn(64, 4) for m in encoders}))
 
 
 WHOLE = {(FUSIONS.get(n).stage, FUSIONS.get(n).needs): n for n in EXAMPLES}.values()

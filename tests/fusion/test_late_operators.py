@@ -190,16 +190,22 @@ def test_mfb_of_nothing_is_finite() -> None:
 def test_mutan_is_tensor_fusion_with_a_tucker_weight_of_low_rank(
     dims: list[int], batch: int, out: int, core: int, rank: int
 ) -> None:
-    """Ben-younes 2017: ``h = ((T ×_1 x̃_1) ×_2 x̃_2 …) W_o``, slices ``T[…, k] = Σ_r ⊗_m N_m^(r)[k]``."""
+    """Ben-younes 2017: ``h = ((T ×_1 x̃_1) ×_2 x̃_2 …) W_o``, slices ``T[…, k] = Σ_r ⊗_m N_m^(r)[k]``.
+
+    With the biases of the authors' code, as weights of a 1 behind each x̃.
+    """
     fusion, xs = make("mutan", dims, out, core_dim=core, rank=rank), pooled(dims, batch)
-    tilde = [[p(x[b]).tolist() for p, x in zip(fusion.project, xs, strict=True)] for b in range(batch)]
-    factors = [c.weight.reshape(rank, core, core).tolist() for c in fusion.core]  # [r][k][i]
+    tilde = [
+        [[*p(x[b]).tolist(), 1.0] for p, x in zip(fusion.project, xs, strict=True)] for b in range(batch)
+    ]
+    weights = [torch.cat([c.weight, c.bias[:, None]], 1) for c in fusion.core]
+    factors = [w.reshape(rank, core, core + 1).tolist() for w in weights]  # [r][k][i]
     found = run(fusion, xs)
     for b in range(batch):
         z = []
         for k in range(core):
             total = 0.0
-            for place in itertools.product(range(core), repeat=len(dims)):  # an entry of the core
+            for place in itertools.product(range(core + 1), repeat=len(dims)):  # an entry of the core
                 entry = sum(math.prod(factors[m][r][k][i] for m, i in enumerate(place)) for r in range(rank))
                 total += entry * math.prod(tilde[b][m][i] for m, i in enumerate(place))
             z.append(total)
@@ -215,6 +221,8 @@ def test_mutan_of_full_rank_with_identity_factors_is_the_bilinear_form() -> None
     # Slice k of rank d: Σ_r W[:, r, k] ⊗ e_r.
     fusion.core[0].weight.data = weight.permute(1, 2, 0).reshape(d * d, d)
     fusion.core[1].weight.data = torch.eye(d).double().repeat_interleave(d, 0)
+    for factor in fusion.core:
+        factor.bias.data.zero_()
     torch.testing.assert_close(run(fusion, xs), torch.einsum("bi,ije,bj->be", xs[0], weight, xs[1]))
 
 

@@ -8,9 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sennit.encoders import Encoder, EncoderOutput
-from sennit.fusion import FUSIONS, Fusion, FusionInput, FusionOutput, create_fusion, register_fusion
+from sennit.data import View
+from sennit.encoders import Encoder, EncoderOutput, create_encoder
+from sennit.fusion import (
+    FUSIONS,
+    FusedEncoder,
+    Fusion,
+    FusionInput,
+    FusionOutput,
+    create_fusion,
+    register_fusion,
+)
 from sennit.testing import check_fusion
+from sennit.testing.fusion_kit import check_each_modality_counts_at_first
 
 
 class Halves(Fusion):
@@ -62,3 +72,37 @@ def test_a_broken_fusion_fails_and_the_check_is_named() -> None:
     with pytest.raises(AssertionError) as caught:
         check_fusion(build)
     assert any("BatchCentred" in note for note in caught.value.__notes__)
+
+
+class PlainProduct(Halves):
+    """A product of maps without biases: each modality learns through the noise of all others."""
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        product, *others = (f(outputs[m].pooled) for m, f in zip(self.modalities, self.maps, strict=True))
+        for factor in others:
+            product = product * factor
+        return FusionOutput(pooled=product)
+
+
+class OneWhispers(Halves):
+    """A mean to which the last modality adds a thousandth."""
+
+    def forward(
+        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
+    ) -> FusionOutput:
+        whole = outputs[self.modalities[-1]]
+        quiet = {**outputs, self.modalities[-1]: EncoderOutput(whole.pooled / 1000)}
+        return super().forward(quiet, present)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "message"),
+    [(PlainProduct, "does not depend on others"), (OneWhispers, "the first gradient of 'm4' is 0.001")],
+)
+def test_a_fusion_that_does_not_learn_from_each_of_five_fails(fusion: type[Halves], message: str) -> None:
+    encoders = {f"m{i}": create_encoder("mlp", 4, width=8, dropout=0.0) for i in range(5)}
+    view = View.of({m: torch.randn(64, 4) for m in encoders})
+    with pytest.raises(AssertionError, match=message):
+        check_each_modality_counts_at_first(FusedEncoder(encoders, fusion(encoders)), view)

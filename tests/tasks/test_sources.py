@@ -61,6 +61,23 @@ def test_a_head_reads_its_source(place: str, fusion: str) -> None:
     torch.testing.assert_close(logits, model.heads["z"][0](read))
 
 
+def test_the_fusion_and_other_encoders_do_not_run_where_only_an_encoder_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, data = make(POOLED["encoded"]).eval(), batch()
+    expected = model(data)["z"].logits
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("not needed")
+
+    monkeypatch.setattr(model.fused_encoder.fusion, "forward", refuse)
+    monkeypatch.setattr(model.fused_encoder.encoders["table"], "forward", refuse)
+    logits = model.decode(model.features(data, ("z",)))["z"].logits
+    assert torch.equal(logits, expected)
+    loss = model.loss(data.replaced(targets={"z": data.targets["z"]}, labelled={"z": data.labelled["z"]}))[0]
+    assert bool(loss.isfinite())
+
+
 def test_tokens_keep_their_time_axis_and_mask() -> None:
     model, data = make(FeatureSource("encoded_tokens", of="series")), batch()
     features = model.features(data, ("z",))
