@@ -72,11 +72,17 @@ def check_maps(fused: FusedEncoder, out: FusionOutput, size: int) -> None:
 
 
 def check_modality_weights_sum_to_one(fused: FusedEncoder, view: View) -> None:
-    """Check that the modality weights, where a fusion has any, are non-negative and sum to one."""
+    """Check that the modality weights, where a fusion has any, sum to one over the present modalities."""
     weights = fused.eval()(view).modality_weights
-    if weights is not None:
-        assert (weights >= 0).all()
-        torch.testing.assert_close(weights.sum(1), torch.ones(view.batch_size))
+    if weights is None:
+        return
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(1), torch.ones(view.batch_size))
+    present = fused.presence(view)
+    if present is not None:
+        counted = torch.stack([present[m] for m in fused.fusion.modalities], 1)
+        absent = ~counted & counted.any(1, keepdim=True)
+        assert (weights[absent] == 0).all(), "an absent modality has a weight"
 
 
 def check_gradient_to_every_parameter(fused: FusedEncoder, view: View) -> None:

@@ -25,8 +25,9 @@ class CrossAttention(Fusion):
     keys and values are, in every layer, the low-level tokens of β:
     ``z^i = block_i(z^{i−1}, context=z_β^0)``, ``z^0 = z_α^0``. For each α the results of all β are
     concatenated along the features and pass through a self-attention transformer; its last elements, of
-    all α, are concatenated and mapped linearly. Blocks are pre-norm, and the maps to the common width see one
-    step, as in the authors' code. The last element of each sequence is a learned token, where the paper
+    all α, are concatenated and mapped linearly. Blocks are pre-norm, each transformer ends with a LayerNorm,
+    and the maps to the common width see one step, as in the authors' code; their residual block before the
+    output is left to the head. The last element of each sequence is a learned token, where the paper
     reads the last time step: so modalities without time have one too, and it alone stands in for an absent
     modality. With a single modality only the self-attention is left.
     Source: Tsai et al. 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences"
@@ -37,7 +38,7 @@ class CrossAttention(Fusion):
         embed_dim: Width of the crossmodal transformers and of the result.
         depth: Number of layers of each crossmodal transformer.
         self_depth: Number of layers of the self-attention transformers.
-        heads: Attention heads; divides ``embed_dim``.
+        heads: Number of attention heads; divides ``embed_dim``.
         dropout: Dropout rate in the blocks.
 
     Shape:
@@ -76,6 +77,7 @@ class CrossAttention(Fusion):
         self.last = nn.Parameter(torch.randn(count, embed_dim) * 0.02)
         self.pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
         self.crossmodal = nn.ModuleList([_stack(embed_dim, heads, depth, dropout) for _ in self.pairs])
+        self.crossmodal_norms = nn.ModuleList([nn.LayerNorm(embed_dim) for _ in self.pairs])
         self.alone = nn.ModuleList([_stack(self.token_dim, heads, self_depth, dropout) for _ in encoders])
         self.norms = nn.ModuleList([nn.LayerNorm(self.token_dim) for _ in encoders])
         self.project = nn.Linear(count * self.token_dim, embed_dim)
@@ -91,11 +93,11 @@ class CrossAttention(Fusion):
         ]
         masks = [torch.cat([m, m.new_ones(size, 1)], 1) for m in masks]
         streams: list[list[Tensor]] = [[] for _ in low]
-        for (a, b), blocks in zip(self.pairs, self.crossmodal, strict=True):
+        for (a, b), blocks, norm in zip(self.pairs, self.crossmodal, self.crossmodal_norms, strict=True):
             z = low[a]
             for block in blocks.children():
                 z = block(z, masks[a], context=low[b], context_mask=masks[b])
-            streams[a].append(z)
+            streams[a].append(norm(z))
         joined = []
         for z, stream, mask, blocks, norm in zip(low, streams, masks, self.alone, self.norms, strict=True):
             z = torch.cat(stream, 2) if stream else z

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from sennit.tasks.model.network import Network
 
@@ -41,13 +40,12 @@ class IdleTasks:
             self._warn(network, name)
         self._idle.clear()
 
-    @rank_zero_only
     def _warn(self, network: Network, name: str) -> None:
         task, views = network.tasks_by_name[name], [view for view in network.needed[name] if view]
         loaders = "" if task.loaders is None else f", of the loaders {task.loaders}"
         with_views = f" with the views {views}" if views else ""
         samples = "a label" if task.target else f"samples to read ({task.least_rows} or more)"
-        warnings.warn(
+        rank_zero_warn(
             f"task '{name}' should learn from some step of an epoch. Found none in {self._steps} steps: no "
             f"batch had {samples}{with_views}{loaders}. Is a name misspelt?",
             stacklevel=2,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import View
-from sennit.encoders import EncoderOutput
+from sennit.encoders import EncoderOutput, create_encoder
 from sennit.encoders.layers.transformer import TransformerBlock, sinusoids
 from sennit.fusion import FusedEncoder, Fusion, create_fusion
 from sennit.testing import fusion_kit as kit
@@ -84,7 +84,7 @@ def test_cross_attention_is_the_multimodal_transformer() -> None:
                     z = low[a]
                     for layer in fusion.crossmodal[pair]:
                         z = block(layer, z, low[other])
-                    streams.append(z)
+                    streams.append(normed(fusion.crossmodal_norms[pair], z))
                     pair += 1
             joined = torch.cat(streams, 1)
             for layer in fusion.alone[a]:
@@ -108,6 +108,15 @@ def test_early_tokens_are_one_sequence_in_one_transformer() -> None:
         z = normed(fusion.norm, z)
         torch.testing.assert_close(out.pooled[b], z[0])
         torch.testing.assert_close(out.tokens[b][out.mask[b]], z[1:])
+
+
+@pytest.mark.parametrize("name", ["bottleneck", "cross_attention", "early_tokens", "perceiver"])
+def test_the_order_of_the_tokens_counts(name: str) -> None:
+    encoders = {"series": create_encoder("tcn", 2, width=8, depth=1)}
+    fusion = create_fusion(name, encoders, embed_dim=8, heads=2).eval()
+    tokens = torch.randn(3, 6, fusion.front_of(encoders["series"]).token_dim)
+    outs = [fusion({"series": EncoderOutput(x.mean(1), tokens=x)}).pooled for x in (tokens, tokens.flip(1))]
+    assert (outs[0] - outs[1]).abs().max() > 1e-3
 
 
 def test_a_modality_s_type_is_the_bias_of_its_map() -> None:
