@@ -31,6 +31,8 @@ class Encoder(SampleReader, Configurable, nn.Module):
         tap_info: Taps, from shallow to deep; none by default.
         map_dim: Number of channels of ``map``; None, the default, for an encoder without a map.
         keeps_map: Whether it computes its map; a model turns it off where no head reads it.
+        sees_padding: Whether the output of a sample depends on its padding, and so on the longest sample of
+            its batch; `MultiTaskModel.predict` gives such an encoder samples of one length.
     """
 
     embed_dim: int
@@ -38,6 +40,7 @@ class Encoder(SampleReader, Configurable, nn.Module):
     tap_info: tuple[TapInfo, ...] = ()
     map_dim: int | None = None
     keeps_map: bool = True
+    sees_padding: bool = False
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False

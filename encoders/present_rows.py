@@ -131,8 +131,12 @@ def encode_present_rows(
         mask = None if mask is None else rows.pack(mask)
         perturbation = None if perturbation is None else rows.pack(perturbation)
     x = x if mask is None else zero_padding(x, mask)
-    with changed(encoder, perturbation, noise):
-        out: EncoderOutput = encoder(x, mask)
+    out: EncoderOutput
+    if perturbation is None and not noise:
+        out = encoder(x, mask)
+    else:
+        with changed(encoder, perturbation, noise):
+            out = encoder(x, mask)
     return out if rows is None or rows.complete else unpack_output(out, rows)
 
 

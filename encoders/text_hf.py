@@ -18,6 +18,9 @@ from sennit.encoders.layers.units import IdUnits
 from sennit.encoders.text import EmbeddedIds
 from sennit.encoders.types import EncoderOutput
 
+_SEE_PADDING = frozenset({"convbert", "fnet", "mobilebert", "yoso"})
+"""Models that mix all places of a text, padding included."""
+
 
 class HFTextEncoder(HFEncoder):
     """Any text encoder that transformers' ``AutoModel`` can make; see `HFEncoder`.
@@ -59,6 +62,7 @@ class HFTextEncoder(HFEncoder):
         architecture: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(model_name, pretrained=pretrained, architecture=architecture)
+        self.sees_padding = self.net.config.model_type in _SEE_PADDING
         positions = getattr(self.net.config, "max_position_embeddings", None) or max_length
         self.max_length = min(max_length, positions)
         self.input_spec = InputSpec((None,), dtype=torch.long, sequence=True)

@@ -41,7 +41,7 @@ class TableRecipe(TrainedRecipe[Comparison]):
 
     def metrics(self, config: Comparison) -> Mapping[str, str]:
         targets = _load(config)[0].targets
-        shown = {name: t.metric for name, t in targets.items() if t.kind in ("class", "number")}
+        shown = {name: t.monitored for name, t in targets.items() if t.kind in ("class", "number")}
         if not shown:
             raise ValueError(f"a comparison needs a target of classes or numbers. Found {list(targets)}.")
         return shown

@@ -16,17 +16,18 @@ from sennit.files import write_json
 from sennit.fusion import list_fusions
 from sennit.html_page import Grid
 from sennit.recipes.harness import RunFolder, command, provenance
+from sennit.recipes.table.baselines import baselines, no_better_note
 from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.guess import guess_schema, write_guess
 from sennit.recipes.table.load import load_data
-from sennit.recipes.table.predictions import baselines, write_predictions
+from sennit.recipes.table.predictions import write_predictions
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.report import report, results
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.shards import Shards
-from sennit.recipes.table.train import make_loader, train
+from sennit.recipes.table.train import make_loader, monitor_of, train
 from sennit.registry import check_names
 from sennit.tasks import Evaluation, Fitted, evaluate
 
@@ -56,6 +57,9 @@ def run(config: Config, text: str) -> Path:
     notes = _describe_data(folder, rows)
     print(f"Writing to {folder}", *notes, sep="\n", flush=True)
     model, fitted = train(config, schema, rows, folder / "training", say=print)
+    if (note := no_better_note(schema, rows, monitor_of(schema, rows), fitted.best)) is not None:
+        notes.append(note)
+        print(note)
     model.save_pretrained(folder / "model")
     test, baseline = None, {}
     if "test" in rows.subsets:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from sennit.recipes.table.names import Names, in_order
 from sennit.recipes.table.rows import BadCell, Rows, row_value
+from sennit.registry import check_names
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 
 
@@ -18,12 +20,22 @@ class Target:
 
     Attributes:
         kind: Name of the kind in a schema.
-        metric: Metric of its task by which the best epoch is chosen.
+        metrics: Metrics of its task; the best epoch is chosen by the first, unless the schema names another.
         column_names: Columns that it reads.
     """
 
     kind: ClassVar[str]
-    metric: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric is not None:
+            check_names("metric", [self.metric], self.metrics)
+
+    @property
+    def monitored(self) -> str:
+        """Metric by which the best epoch is chosen."""
+        return self.metric or self.metrics[0]
 
     @property
     def column_names(self) -> list[str]:
@@ -51,12 +63,23 @@ class ClassTarget(Target):
     Args:
         column: Column of the class names.
         classes: Class names in order; null takes those of the training rows.
+        weights: Weight of each class in the loss, 1 where not given; ``"balanced"`` gives all classes the
+            same part in it, with a mean of 1 over the training rows.
+        metric: ``"accuracy"``, ``"f1_macro"`` or ``"auroc"``, by which the best epoch is chosen.
     """
 
     kind: ClassVar[str] = "class"
-    metric: ClassVar[str] = "accuracy"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "auroc")
     column: str
     classes: list[str] | None = None
+    weights: str | dict[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.weights, str):
+            check_names("value of `weights`", [self.weights], ("balanced",))
+        elif self.weights is not None and min(self.weights.values(), default=1.0) <= 0:
+            raise ValueError(f"`weights` should be above 0. Found {self.weights}.")
 
     @property
     def column_names(self) -> list[str]:
@@ -73,10 +96,23 @@ class ClassTarget(Target):
                 f"column '{self.column}' should hold two classes or more in the training rows. Found "
                 f"{self.classes}."
             )
-        return self
+        return replace(self, weights=self._weights(rows)) if self.weights is not None else self
+
+    def _weights(self, rows: Rows) -> dict[str, float]:
+        """Return the weights of the classes, those that depend on the training rows among them."""
+        classes = self.classes or []
+        if isinstance(self.weights, Mapping):
+            check_names("class with a weight", self.weights, classes)
+            return dict(self.weights)
+        counts = Counter(k for k in self.read(rows) if isinstance(k, int))
+        return {
+            name: counts.total() / (len(counts) * counts[k]) for k, name in enumerate(classes) if counts[k]
+        }
 
     def make_task(self) -> Task:
-        return Classification(self.classes or [])
+        classes, weights = self.classes or [], self.weights
+        given = [weights.get(name, 1.0) for name in classes] if isinstance(weights, Mapping) else None
+        return Classification(classes, class_weights=given, auroc=self.metric == "auroc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,16 +125,18 @@ class MultiLabelTarget(Target):
         separator: Separator of the names.
         labels: All names in order; null takes those of the training rows.
         columns: Columns of 0 and 1, one for each label, instead of ``column``; a blank cell is unknown.
+        metric: ``"accuracy"`` or ``"auroc"``, by which the best epoch is chosen.
     """
 
     kind: ClassVar[str] = "multilabel"
-    metric: ClassVar[str] = "accuracy"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "auroc")
     column: str | None = None
     separator: str = "|"
     labels: list[str] | None = None
     columns: list[str] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.column is None) == (self.columns is None):
             raise ValueError("a multilabel target should have either `column` or `columns`.")
 
@@ -145,7 +183,8 @@ class MultiLabelTarget(Target):
         return replace(self, labels=in_order({name for true in self._true(rows) for name in true or []}))
 
     def make_task(self) -> Task:
-        return MultiLabel(self.column_names if self.column is None else self.labels or [])
+        labels = self.column_names if self.column is None else self.labels or []
+        return MultiLabel(labels, auroc=self.metric == "auroc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,10 +193,11 @@ class NumberTarget(Target):
 
     Args:
         columns: Columns of the numbers.
+        metric: ``"r2"`` or ``"mae"``, by which the best epoch is chosen.
     """
 
     kind: ClassVar[str] = "number"
-    metric: ClassVar[str] = "r2"
+    metrics: ClassVar[tuple[str, ...]] = ("r2", "mae")
     columns: list[str]
 
     @property

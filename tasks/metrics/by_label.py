@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
+from torch.nn.functional import one_hot
 from torchmetrics import Metric
 
 
@@ -86,6 +87,21 @@ class MeanByLabel(Metric):
 
     def compute(self) -> Any:
         return mean_by_label(self.figure, torch.cat(self.scores), torch.cat(self.targets))
+
+
+class OneAgainstRest(MeanByLabel):
+    """`mean_by_label` over the classes, each against all others.
+
+    Example:
+        >>> metric = OneAgainstRest(roc_auc)
+        >>> metric.update(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), torch.tensor([0, 1, 1]))
+        >>> metric.compute()
+        tensor(1.)
+    """
+
+    def update(self, score: Tensor, target: Tensor) -> None:
+        """Take in a batch of the scores ``[B, C]`` and the classes ``[B]``."""
+        super().update(score, one_hot(target, score.shape[-1]).to(score.dtype))
 
 
 class R2(MeanByLabel):

@@ -17,8 +17,9 @@ def step_penalty(network: Network, seen: Sequence[Features]) -> Tensor | None:
 
     Args:
         network: Model.
-        seen: Features of all batches and views of the step.
+        seen: Features of all batches and views of the step; those that nothing learns from add nothing.
     """
+    seen = [features for features in seen if not features.detached]
     penalty = _of_fusion(network, seen)
     if not network.penalized:
         return penalty

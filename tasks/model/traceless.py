@@ -97,7 +97,9 @@ class TracelessNetwork:
             yield
             return
         if self._with_buffers is None:
-            self._with_buffers = [module for module in self._network.modules() if module._buffers]
+            subsets = self._network.subsets  # records nothing below
+            modules = self._network.modules()
+            self._with_buffers = [m for m in modules if m._buffers and m is not subsets]
         before = [
             (module, name, buffer, buffer.clone())
             for module in self._with_buffers

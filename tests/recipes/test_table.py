@@ -163,7 +163,7 @@ def test_a_run_resumes_only_with_its_own_options_and_data(folder: Path) -> None:
     for row in rows:
         row["kind"] = row["kind"].upper()
     write_csv(folder / "train.csv", rows)
-    with pytest.raises(ValueError, match=r"had other data or another schema"):
+    with pytest.raises(ValueError, match=r"had other data: the contents of a file have changed"):
         main(["--resume", str(out)])
 
 
