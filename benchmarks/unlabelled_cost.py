@@ -212,7 +212,7 @@ def masked_tokens_row(runs: int) -> Result:
         x, mask = other.inputs["series"], other.masks["series"]
         with torch.no_grad():
             targets, usable = encoder.token_targets(x, mask)
-            hidden = task._drawn(usable)  # type: ignore[operator]
+            hidden = task.draw_hidden(usable)  # type: ignore[operator]
             x = encoder.hide_tokens(x, hidden)
         tokens = encoder(x, mask).tokens
         assert tokens is not None
