@@ -88,5 +88,5 @@ def _fixmatch(checkout: Path) -> Any:
         sys.modules[name] = module
     sys.path.insert(0, str(checkout))
     registry = importlib.import_module("semilearn.core.utils.registry")
-    vars(sys.modules["semilearn.core.utils"]).update(ALGORITHMS=registry.ALGORITHMS)
+    vars(sys.modules["semilearn.core.utils"]).update(vars(registry))
     return importlib.import_module("semilearn.algorithms.fixmatch.fixmatch").FixMatch
