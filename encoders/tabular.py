@@ -23,6 +23,7 @@ class _TableEncoder(StagedEncoder):
     """Base of the encoders of tables."""
 
     raw_samples: ClassVar[str] = "a row: an array, or a list in which None is a missing cell"
+    reads_float32 = True
     features: TableFeatures
 
     def __init__(self, num_features: int, categories: Categories, columns: Sequence[str]) -> None:
@@ -128,7 +129,7 @@ class MLPEncoder(_TableEncoder):
         self.head = nn.Sequential(nn.Linear(width, embed_dim))
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        return self.project(self.features(x)), None
+        return self.project(self.cast(self.features(x))), None
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
@@ -195,6 +196,7 @@ class FTTransformerEncoder(_TableEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         values, missing, categories = self.features.cells(x)
+        values, missing = self.cast(values), self.cast(missing)
         tokens = values.unsqueeze(-1) * self.weight + missing.unsqueeze(-1) * self.missing
         if categories is not None:
             tokens = torch.cat([tokens, categories], 1)

@@ -11,7 +11,7 @@ from sennit.data.masking import zero_padding
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
-from sennit.fusion._checks import check_at_least
+from sennit.fusion._checks import check_at_least, check_parameters
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.modality_tokens import ModalityTokens
 from sennit.fusion.types import FusionOutput
@@ -45,7 +45,8 @@ class CrossAttention(Fusion):
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m (T_m + 1), (M − 1)·embed_dim]`` (embed_dim where M = 1).
 
     Raises:
-        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1.
+        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1;
+            or there would be more than 2²⁷ parameters.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -73,6 +74,10 @@ class CrossAttention(Fusion):
         check_at_least(0, "fusion 'cross_attention'", self_depth=self_depth)
         count = len(encoders)
         self.embed_dim, self.token_dim = embed_dim, max(count - 1, 1) * embed_dim
+        # A block of width D has about 12 D² parameters.
+        size = 12 * count * ((count - 1) * depth * embed_dim**2 + self_depth * self.token_dim**2)
+        owner = f"fusion 'cross_attention' of {count} modalities"
+        check_parameters(size, owner, "Lower `embed_dim` or `self_depth`, or choose fusion 'perceiver'.")
         self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)
         self.last = nn.Parameter(torch.randn(count, embed_dim) * 0.02)
         self.pairs = [(a, b) for a in range(count) for b in range(count) if a != b]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sennit.configurable import stable_json
 from sennit.files import digest, write_text
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.provenance import code
@@ -91,6 +91,6 @@ def comparison_folder(recipe: Recipe[Any], config: Options, root: Path) -> Path:
     kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_OF_A_JOB}
     files = recipe.files(config)
     key = {"code": code(), "data": digest(files), "options": kept}
-    text = f"{json.dumps(key, indent=2, default=str)}\n"
+    text = f"{stable_json(key)}\n"
     name = hashlib.sha256(text.encode()).hexdigest()[:10]
     return RunFolder(root, text, files=files, name=name).path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sennit.configurable import stable_json
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.encoders import Encoder
 from sennit.search.taps.inference_only import inference_only, pooled_taps
@@ -139,7 +139,7 @@ def _key(
     digest = hashlib.sha256()
     for name, encoder in encoders.items():
         digest.update(f"{name} {type(encoder).__module__}.{type(encoder).__qualname__} ".encode())
-        digest.update(json.dumps(encoder.config, sort_keys=True, default=repr).encode())
+        digest.update(stable_json(encoder.config).encode())
         add_tensors(digest, "state", encoder.state_dict())
     rest = {
         "data": values,
@@ -147,7 +147,7 @@ def _key(
         "renderings": [renderings, seed if renderings > 1 else 0],
         "version": version("sennit"),
     }
-    digest.update(json.dumps(rest, sort_keys=True).encode())
+    digest.update(stable_json(rest).encode())
     return digest.hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
@@ -61,9 +62,19 @@ class Evaluator:
         self._excluded = {name: Counter[str]() for name in self.tasks}
         self._index: list[Tensor | None] = []
         self._samples = 0
+        leaves = model.fused_encoder.leaves()
+        self._see_padding = [name for name, encoder in leaves.items() if encoder.sees_padding]
 
     def update(self, batch: Batch) -> None:
         """Run the model on a batch, which is on the model's device, and take its outputs in."""
+        padded = [m for m in self._see_padding if m in batch.masks and not bool(batch.masks[m].all())]
+        if padded:
+            self._see_padding = []  # said once
+            warnings.warn(
+                f"inputs {padded} should be of one length in a batch that is scored: their encoders see the "
+                f"padding: an answer depends on the other samples. Use batches of one length, or of 1.",
+                stacklevel=2,
+            )
         outputs = self.model(batch)
         index = None if self.across_ranks or batch.index is None else batch.index.cpu()
         self._index.append(None if index is None or bool((index < 0).any()) else index)
