@@ -49,13 +49,15 @@ class Optioned:
         if unknown:
             accepted = {*TaskOptions.__annotations__, *inspect.signature(type(self)).parameters}
             raise unknown_name(f"option of a {type(self).__name__}", min(unknown), accepted - {"options"})
-        reads = options.get("reads")
-        if reads is not None and len(reads) == 0:
-            raise ValueError(f"`reads` should be a tuple of one or more modalities. Found {reads!r}.")
+        reads, loaders = options.get("reads"), options.get("loaders")
+        given: tuple[tuple[str, str, object], ...]
+        given = (("reads", "modalities", reads), ("loaders", "names", loaders))
+        for option, kind, names in given:
+            if names is not None and (isinstance(names, str) or not names):
+                raise ValueError(f"`{option}` should be a tuple of one or more {kind}. Found {names!r}.")
         self.reads = None if reads is None else tuple(reads)
-        self.view, self.drawn = options.get("view", ""), options.get("drawn")
-        loaders = options.get("loaders")
         self.loaders = None if loaders is None else tuple(loaders)
+        self.view, self.drawn = options.get("view", ""), options.get("drawn")
         self.sources, self.through = sources_of(options.get("sources")), options.get("through")
         self.gradient_scale = ramp_of(options.get("gradient_scale", 1.0))
         self.reversal = ramp_of(options.get("reversal", 1.0))

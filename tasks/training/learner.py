@@ -22,6 +22,7 @@ from sennit.tasks.model.prepare import Batches, Prepared, prepare
 from sennit.tasks.teachers import Teacher, bind_teacher
 from sennit.tasks.training.evaluated import EvaluatedModule
 from sennit.tasks.training.finite import FiniteLosses, refuse_infinite_weights
+from sennit.tasks.training.idle import IdleTasks
 from sennit.tasks.training.logs import forget_last_step
 from sennit.tasks.training.optimization import OptimizerFactory
 from sennit.tasks.training.optimized import Optimized
@@ -132,7 +133,7 @@ class Learner(Optimized, EvaluatedModule):
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
         self._steps, self._finite = math.inf, FiniteLosses()
         self._nothing: NothingToLearn | None = None
-        self._learned = False
+        self._learned, self._idle = False, IdleTasks(model.tasks)
         self._to_restore: dict[str, Any] | None = None
         self.train(self.training)
 
@@ -168,6 +169,7 @@ class Learner(Optimized, EvaluatedModule):
     def on_train_epoch_end(self) -> None:
         if self._nothing is not None:
             raise self._nothing
+        self._idle.warn(self.model)
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor | None:
         teacher = None if self.teacher is None else self.teacher.network
@@ -181,9 +183,11 @@ class Learner(Optimized, EvaluatedModule):
             loss, parts = self._loss(step, diagnostics=logs)
         except NothingToLearn as error:  # by chance, unless it is so in all batches of an epoch
             self._nothing, self._recheck = None if self._learned else error, None
+            self._idle.step((), batch_idx)
             return None
         self._nothing, self._learned = None, True
         self._finite.add(self.global_step, parts)
+        self._idle.step(parts, batch_idx)
         if logs:
             self._finite.check()
             self._log_parts(parts, sum(b.batch_size for b in step.batches))
