@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sennit.recipes.table.names import in_order, plain_number
+from sennit.data.names import in_order, plain_number
 from sennit.recipes.table.rows import Rows
 
 _MAX_CATEGORIES = 50  # different values of a column of categories

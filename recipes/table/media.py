@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.encoders.features import load_waveform, sound_length
 from sennit.encoders.layers import raw_images
 from sennit.encoders.layers.raw_images import read_image
-from sennit.recipes.missing_words import MISSING_WORDS
 from sennit.recipes.table.delimited import read_lines
 from sennit.recipes.table.paths import missing_file
 from sennit.registry import check_names

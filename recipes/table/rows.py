@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sennit.recipes.missing_words import MISSING_WORDS
-from sennit.recipes.table.names import Names, in_order, plain_number
+from sennit.data.missing_words import MISSING_WORDS
+from sennit.data.names import Names, in_order, plain_number
 from sennit.recipes.table.paths import locate
 from sennit.registry import unknown_name
 

@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 
 import yaml
 
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
-from sennit.recipes.missing_words import MISSING_WORDS
 from sennit.recipes.table.file_inputs import AudioInput, ImageInput, SeriesInput
 from sennit.recipes.table.inputs import Input, MoleculeInput, TableInput, TextInput
 from sennit.recipes.table.parse import convert, from_mapping
