@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,19 @@ def contents_kind(contents: bytes) -> str | None:
             continue
         return kind
     return None
+
+
+_DAMAGED_ARRAY = (
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    TokenError,
+)
+"""Errors of `numpy.load`, whose header is Python."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,7 @@ def _filled(x: Any, missing: Any) -> Any:
 def _array(raw: bytes) -> Any:
     try:
         return np.load(BytesIO(raw), allow_pickle=False).astype(np.float32)
-    except (ValueError, TypeError, EOFError, OSError, OverflowError):
+    except _DAMAGED_ARRAY:
         raise ValueError(
             "it should hold an array of numbers. Found objects, or a file that is cut. Save "
             "`x.astype('float32')` with numpy.save; nan stands for a gap."

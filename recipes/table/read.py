@@ -62,7 +62,7 @@ def read_rows(data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = F
         polars = require("polars", "table")
         try:
             return _of_frame(polars.read_parquet(path), path.name, path.parent)
-        except (polars.exceptions.PolarsError, OSError):
+        except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError):
             raise ValueError(
                 f"'{path}' cannot be read: it is no whole Parquet file. Write it again."
             ) from None

@@ -49,7 +49,8 @@ class Learner(Optimized, EvaluatedModule):
     factor by which the weighting multiplies each task's gradient (``train/weighting/<task>``) and the
     balancing what shared parameters receive of it (``train/weight/<task>``), with the cosines between
     gradients (``train/cosine/...``). Checkpoints hold all that a run with a `ResumableLoader` needs to
-    resume exactly; those of another model or of other options are refused.
+    resume exactly; those of another model or of other options are refused. They hold no parts:
+    ``Learner.load_from_checkpoint(path, model=model)`` needs a model of the same ones.
 
     Args:
         model: Model to train.

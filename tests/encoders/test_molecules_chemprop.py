@@ -136,7 +136,9 @@ def test_a_model_reads_raw_smiles_and_so_does_its_copy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"width": 0}, {"depth": 0}])
 def test_options_that_cannot_be_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=f"`{next(iter(options))}` of encoder 'chemprop' should be 1 or more"):
+    with pytest.raises(
+        ValueError, match=f"`{next(iter(options))}` of encoder 'chemprop' should be 1 or more"
+    ):
         create_encoder("chemprop", **options)
 
 
