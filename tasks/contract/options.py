@@ -50,9 +50,8 @@ class Optioned:
             accepted = {*TaskOptions.__annotations__, *inspect.signature(type(self)).parameters}
             raise unknown_name(f"option of a {type(self).__name__}", min(unknown), accepted - {"options"})
         reads, loaders = options.get("reads"), options.get("loaders")
-        given: tuple[tuple[str, str, object], ...]
-        given = (("reads", "modalities", reads), ("loaders", "names", loaders))
-        for option, kind, names in given:
+        for option, kind in (("reads", "modalities"), ("loaders", "names")):
+            names: object = options.get(option)
             if names is not None and (isinstance(names, str) or not names):
                 raise ValueError(f"`{option}` should be a tuple of one or more {kind}. Found {names!r}.")
         self.reads = None if reads is None else tuple(reads)
