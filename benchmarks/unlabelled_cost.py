@@ -1,8 +1,13 @@
 """Cost of the methods without labels beside the same arithmetic written by hand.
 
 Two modalities, about 1 M parameters, 64 labelled and 128 unlabelled samples, two threads. Both sides use the
-same modules and weights, and draw the same random numbers: a check compares the losses first. A step is the
-loss, its backward pass and, for the mean teacher, the average of the weights.
+same modules and weights, draw the same random numbers and take the labelled batch first, since the order
+decides which memory is used again: a check compares the losses first. A step is the loss, its backward pass
+and, for the mean teacher, the average of the weights.
+
+FixMatch is also compared with USB (microsoft/Semi-supervised-learning), on the same modules, where a checkout
+of it is given with ``--peer usb=PATH``. It encodes all three batches as one, and reads four numbers of each
+step for its log.
 
     python -m benchmarks.unlabelled_cost
 """
@@ -17,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks._harness import Result, alternate, arguments, report
+from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
 from benchmarks._unlabelled_hand import divergence, make_inputs, scaled
+from benchmarks._unlabelled_usb import fixmatch_step
 from benchmarks.overhead import BATCH, DIM, SIZES, Perceptron
 from sennit.data import Batch
 from sennit.encoders import Encoder, create_encoder
@@ -36,7 +42,7 @@ from sennit.tasks import (
 )
 from sennit.tasks.model import prepare
 
-CLASSES, EPSILON, XI, DECAY, TEMPERATURE = 10, 2.0, 1e-2, 0.99, 0.1
+CLASSES, EPSILON, XI, DECAY, TEMPERATURE, THRESHOLD = 10, 2.0, 1e-2, 0.99, 0.1, 0.2
 Inputs = Mapping[str, Tensor]
 
 
@@ -99,11 +105,11 @@ def vat(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:
 
 def fixmatch(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:
     """Return the losses of FixMatch."""
-    views = batches["unlabelled"].views
+    labelled, views = supervised(hand, batches), batches["unlabelled"].views
     with torch.no_grad():
         confidence, label = hand.logits(views["weak"].inputs).softmax(-1).max(-1)
     each = F.cross_entropy(hand.logits(views["strong"].inputs), label, reduction="none")
-    return supervised(hand, batches) + (each * (confidence >= 0.2)).mean()
+    return labelled + (each * (confidence >= THRESHOLD)).mean()
 
 
 def row(
@@ -159,9 +165,10 @@ def mean_teacher_row(runs: int) -> Result:
 
     def loss() -> Tensor:
         inputs = batches["unlabelled"].inputs
+        labelled = supervised(hand, batches)
         with torch.no_grad():
             taught = of_average.logits(inputs)
-        return supervised(hand, batches) + divergence(taught, hand.logits(inputs))
+        return labelled + divergence(taught, hand.logits(inputs))
 
     def follow() -> None:
         with torch.no_grad():
@@ -178,11 +185,12 @@ def infonce_row(runs: int) -> Result:
     project: list[nn.Module] = [head.first, head.second]
 
     def loss() -> Tensor:
+        labelled = supervised(hand, batches)
         encoded = hand.encode(batches["unlabelled"].inputs)
         a, b = (F.normalize(p(x), dim=-1) for p, x in zip(project, encoded, strict=True))
         similarity, partner = a @ b.T / TEMPERATURE, torch.arange(len(a))
         pairs = F.cross_entropy(similarity, partner) + F.cross_entropy(similarity.T, partner)
-        return supervised(hand, batches) + pairs / 2
+        return labelled + pairs / 2
 
     return row("infonce step vs hand", model, batches, loss, runs=runs)
 
@@ -203,18 +211,18 @@ def masked_tokens_row(runs: int) -> Result:
 
     def loss() -> Tensor:
         labelled, other = batches["labelled"], batches["unlabelled"]
+        pooled = [encoder(labelled.inputs["series"], labelled.masks["series"]).pooled]
+        pooled.append(encoders["table"](labelled.inputs["table"]).pooled)
+        y = hand.head(hand.project(torch.cat(pooled, 1)))
         x, mask = other.inputs["series"], other.masks["series"]
         with torch.no_grad():
             targets, usable = encoder.token_targets(x, mask)
-            hidden = task._drawn(usable)  # type: ignore[operator]
+            hidden = task.draw_hidden(usable)  # type: ignore[operator]
             x = encoder.hide_tokens(x, hidden)
         tokens = encoder(x, mask).tokens
         assert tokens is not None
         rows, steps = hidden.nonzero(as_tuple=True)
         predicted = task.predictor(tokens[rows, steps])  # type: ignore[operator]
-        pooled = [encoder(labelled.inputs["series"], labelled.masks["series"]).pooled]
-        pooled.append(encoders["table"](labelled.inputs["table"]).pooled)
-        y = hand.head(hand.project(torch.cat(pooled, 1)))
         return F.cross_entropy(y, labelled.targets["y"]) + F.mse_loss(predicted, targets[rows, steps])
 
     return row("masked tokens step vs hand", model, batches, loss, runs=runs)
@@ -222,7 +230,7 @@ def masked_tokens_row(runs: int) -> Result:
 
 def main() -> None:
     """Measure, print, write."""
-    options = arguments("unlabelled_cost", __doc__ or "")
+    options = arguments("unlabelled_cost", __doc__ or "", add_peers)
     torch.set_num_threads(2)
     runs = 5 if options.quick else 41
     batches = make_batches()
@@ -230,12 +238,18 @@ def main() -> None:
     of_vat = Hand(model)
     rows = [row("vat step vs hand", model, batches, lambda: vat(of_vat, batches), runs=runs)]
     rows.append(mean_teacher_row(runs))
-    fix = Consistency(of="y", teacher="weak", student="strong", hard=True, threshold=0.2)
+    fix = Consistency(of="y", teacher="weak", student="strong", hard=True, threshold=THRESHOLD)
     model, of_views = make_model(fix), make_batches()
     views = {name: Batch.of(make_inputs(2 * BATCH)) for name in ("weak", "strong")}
     of_views["unlabelled"] = of_views["unlabelled"].with_views(**views)
     hand = Hand(model)
     rows.append(row("fixmatch step vs hand", model, of_views, lambda: fixmatch(hand, of_views), runs=runs))
+    what, usb = "fixmatch step vs usb", dict(options.peer).get("usb")
+    if usb is None:
+        rows.append(not_run(what, "no peer: --peer usb=PATH"))
+    else:
+        peer = fixmatch_step(usb, hand.logits, of_views, THRESHOLD)
+        rows.append(row(what, model, of_views, peer, runs=runs))
     rows += [infonce_row(runs), masked_tokens_row(runs)]
     report("unlabelled_cost", rows, options.out, packages=("torch",))
 

@@ -26,6 +26,7 @@ class Batch(View):
         unlabelled: Tasks without a single label in this batch; set on the CPU.
         loader: Name of the loader in a step of several.
         tasks: Tasks that may learn from it; None for all.
+        gradient_shares: Factor on the gradient of each task, where several batches make an optimizer step.
 
     Example:
         >>> import torch
@@ -41,6 +42,7 @@ class Batch(View):
     unlabelled: frozenset[str] = frozenset()
     loader: str = ""
     tasks: frozenset[str] | None = None
+    gradient_shares: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -19,6 +19,8 @@ from sennit.encoders.types import EncoderOutput
 
 FRAME_SIZES = ("num_mel_bins", "feature_projection_input_dim", "input_feat_per_channel")
 """Names of the size of a frame in configurations of transformers."""
+_CONVOLVE_LATER = frozenset({"data2vec-audio", "wav2vec2-conformer", "speech_to_text"})
+"""Models whose later convolutions see the padding."""
 
 
 class HFAudioEncoder(HFEncoder):
@@ -35,6 +37,7 @@ class HFAudioEncoder(HFEncoder):
       time, padding included. As transformers advises, they get zeros and no attention mask, so the output
       of a recording depends on the longest one of its batch. Those with ``"layer"`` do not, unless
       transformers lets later convolutions see the padding (data2vec, Conformers; of frames, Speech2Text).
+      `sees_padding` says it: `predict` reads one length at a time, and `evaluate` warns of padding.
     - Whisper always reads 30 s. Shorter recordings are filled up with silence here; only the tokens of the
       recording are returned.
     - The Audio Spectrogram Transformer reads a fixed length as well, which its extractor makes.
@@ -76,6 +79,8 @@ class HFAudioEncoder(HFEncoder):
         config = self.net.config
         self.filled_to = 2 * config.max_source_positions if config.model_type == "whisper" else None
         self.attends = self.filled_to is None and getattr(config, "feat_extract_norm", "layer") != "group"
+        later = config.model_type in _CONVOLVE_LATER
+        self.sees_padding = self.filled_to is None and (later or not self.attends)
         self.steps: ConvSteps | Frames = Frames()
         size = next((getattr(config, name) for name in FRAME_SIZES if hasattr(config, name)), None)
         if hasattr(self.net, "feature_extractor") and not hasattr(config, "squeeze_factor"):

@@ -128,6 +128,7 @@ class ChempropEncoder(Encoder):
     """
 
     raw_samples: ClassVar[str] = "a SMILES"
+    reads_float32 = True
 
     def __init__(
         self, *, embed_dim: int = 128, width: int = 300, depth: int = 3, dropout: float = 0.0
@@ -148,6 +149,7 @@ class ChempropEncoder(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         features, is_atom = self.atoms(x, mask)
+        features = self.cast(features)
         hidden = self.message_passing(self.graph(x, features, is_atom))
         if torch.compiler.is_compiling():
             tokens = zero_padding(hidden[:-1].reshape(*is_atom.shape, -1), is_atom)
@@ -173,7 +175,7 @@ class ChempropEncoder(Encoder):
         # A bond counts if both its atoms do.
         bond = inside & is_atom.gather(1, ends[..., 0]) & is_atom.gather(1, ends[..., 1])
         ends = (ends + torch.arange(size, device=x.device)[:, None, None] * steps).flatten(0, 1)
-        bond, bonds = bond.flatten(), x[..., start + 2 :].flatten(0, 1)
+        bond, bonds = bond.flatten(), self.cast(x[..., start + 2 :]).flatten(0, 1)
         if torch.compiler.is_compiling():
             atoms = features.flatten(0, 1)
             ends = torch.where(bond[:, None], ends, size * steps)

@@ -34,6 +34,7 @@ class _SeriesEncoder(Encoder):
 
     steps: _Steps
     patch_size = 1
+    reads_float32 = True
 
     def token_units(self) -> StepUnits:
         mean = self.steps.standardise.mean
@@ -112,7 +113,7 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         steps, mask = self.steps(x, mask)
-        return self.project(steps), mask
+        return self.project(self.cast(steps)), mask
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         tokens, mask = taps[self.tap_info[-1].name], tap_masks.get(self.tap_info[-1].name)
@@ -167,7 +168,7 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         steps, mask = self.steps(x, mask)
         filler = -steps.shape[1] % self.patch_size
         count = (steps.shape[1] + filler) // self.patch_size
-        patches = F.pad(steps, (0, 0, 0, filler)).reshape(x.shape[0], count, -1)
+        patches = F.pad(self.cast(steps), (0, 0, 0, filler)).reshape(x.shape[0], count, -1)
         if mask is not None:
             mask = F.pad(mask, (0, filler)).reshape(x.shape[0], count, -1).any(2)
         tokens = self.project(patches)

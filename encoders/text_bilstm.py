@@ -26,7 +26,9 @@ class BiLSTMEncoder(StagedEncoder):
 
     A word is read by its form (small letters, 0 for a digit), if that was among the commonest when the
     encoder was fitted, and by its characters, known or not. Until `fit`, which ``model.fit_preprocessing``
-    calls, all words are unknown. The vocabulary is saved with the weights.
+    calls, all words are unknown. The vocabulary is saved with the weights: a form by its hash of 62 bits, so
+    that a text needs no file of words. Another form has the hash of one of 10,000 known words with a
+    probability of 2·10⁻¹⁵; it would have that word's vector, and still its own characters.
 
     Source: Ma and Hovy, "End-to-end Sequence Labeling via Bi-directional LSTM-CNNs-CRF", ACL 2016, without
     the CRF.

@@ -20,11 +20,24 @@ class TapInfo:
         name: Name, unique within its encoder; taps are ordered from shallow to deep.
         dim: Number of channels.
         layout: Order of axes: ``"BCHW"`` (feature maps), ``"BTC"`` (sequences) or ``"BC"`` (vectors).
+
+    Raises:
+        ValueError: The name is one that has a meaning beside the taps.
     """
 
     name: str
     dim: int
     layout: Layout
+
+    def __post_init__(self) -> None:
+        if self.name in _RESERVED:
+            raise ValueError(
+                f"a tap should not be called '{self.name}', which stands for {_RESERVED[self.name]}. Give it "
+                f"another name."
+            )
+
+
+_RESERVED = {"pooled": "the encoder's vector", "none": "no tap in a search"}
 
 
 @dataclass(frozen=True)

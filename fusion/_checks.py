@@ -1,6 +1,32 @@
-"""Checks of numeric options, which errors name."""
+"""Checks of numeric options and sizes, which errors name."""
 
 from __future__ import annotations
+
+MOST_PARAMETERS = 2**27
+"""Half a gigabyte in float32, and twice as much for the moments of Adam."""
+
+
+def check_parameters(count: int, owner: str, fix: str) -> None:
+    """Refuse a part whose size grows faster than the number of modalities, before it is allocated.
+
+    Args:
+        count: Number of its parameters.
+        owner: Part and what it is made for, for the message.
+        fix: Advice that ends the message.
+
+    Raises:
+        ValueError: There are more than 2²⁷.
+
+    Example:
+        >>> check_parameters(2**40, "fusion 'tensor_fusion' of 8 modalities", "Lower `max_dim`.")
+        Traceback (most recent call last):
+        ValueError: fusion 'tensor_fusion' of 8 modalities should have at most 1.3e+08 parameters. Found \
+1.1e+12. Lower `max_dim`.
+    """
+    if count > MOST_PARAMETERS:
+        raise ValueError(
+            f"{owner} should have at most {MOST_PARAMETERS:.1e} parameters. Found {count:.1e}. {fix}"
+        )
 
 
 def check_at_least(least: float, owner: str, **values: float) -> None:

@@ -38,12 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     from sennit.recipes.harness import comparison_folder, fill, find_recipe
 
     recipe = find_recipe(options.recipe)
+    if recipe.compares != "fusions":
+        raise ValueError(
+            f"`sennit compare` should be given a recipe of fusions. Found '{recipe.name}', which compares "
+            f"{recipe.compares}: run `python -m sennit.recipes.{recipe.name} --{recipe.compares} ...`."
+        )
     data = None if config.data is None else config.data.resolve()
     fusions = [name.strip() for name in options.fusion.split(",")]
     config = dataclasses.replace(config, data=data, fusions=fusions)
     recipe.check(config)
     jobs = [job for job in recipe.jobs(config) if recipe.ablation(job) is None]
-    folder = comparison_folder(config, options.output / recipe.name)
+    folder = comparison_folder(recipe, config, options.output / recipe.name)
     fill(recipe, config, jobs, folder)
     return folder
 

@@ -72,7 +72,7 @@ def search(
             ``"error/<task>"``, ``"parameters"``, ``"flops"``, ``"latency_ms"``.
         budgets: Upper limits of such costs, by name.
         epochs: Maximum number of epochs of each candidate.
-        batch_size: Number of samples in a step.
+        batch_size: Largest number of samples in a step.
         lr: Learning rate of AdamW.
         weight_decay: Weight decay; applied to matrices only.
         patience: Epochs without a better validation error after which a candidate stops.

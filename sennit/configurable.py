@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 
@@ -51,3 +53,37 @@ def _remember(init: Callable[..., None]) -> Callable[..., None]:
         init(self, *args, **kwargs)
 
     return wrapper
+
+
+def stable_json(value: Any) -> str:
+    """Return a config as JSON that is the same in every process, to tell results of other configs apart.
+
+    Raises:
+        TypeError: The config holds an object that has no config of its own: its text would name an address.
+
+    Example:
+        >>> stable_json({"b": Path("x"), "a": max})
+        '{"a": "builtins.max", "b": "x"}'
+    """
+    return json.dumps(value, sort_keys=True, default=_stable)
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Configurable):
+        return [_name(type(value)), value.config]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if callable(value) and getattr(value, "__qualname__", ".").isidentifier():
+        return _name(value)
+    raise TypeError(
+        f"a config should hold plain values, or functions and classes that can be imported by name. Found "
+        f"{value!r}. Define a function at the top of a module in its place."
+    )
+
+
+def _name(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}"

@@ -1,9 +1,13 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and hashes of their contents."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +35,58 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Keep other processes of this machine from working on the same file, until this one ends.
+
+    Raises:
+        ValueError: Another process is at work on it.
+    """
+    if sys.platform == "win32":  # which has no such locks
+        yield
+        return
+    import fcntl
+
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"one process at a time should work on '{path}'. Found another one at work. Wait for its "
+                f"end, or write to another folder (--output)."
+            ) from None
+        yield
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return a hash of the contents of files and of folders with all that is in them.
+
+    A missing file counts as such. The places of files do not count, the names within a folder do.
+
+    Example:
+        >>> import tempfile
+        >>> one, other = (Path(tempfile.mkdtemp()) / "rows.csv" for _ in range(2))
+        >>> one.write_text("1"), other.write_text("1")
+        (1, 1)
+        >>> digest([one]) == digest([other.parent / "rows.csv"])
+        True
+        >>> other.write_text("2")
+        1
+        >>> digest([one]) == digest([other])
+        False
+    """
+    whole = hashlib.sha256()
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in inside:
+            content = _sha256(file) if file.is_file() else None
+            name = file.relative_to(path).as_posix()
+            whole.update(f"{json.dumps([name, content])}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -111,6 +111,20 @@ def value_at(value: float | Ramp, progress: Progress) -> float:
     return value(progress) if isinstance(value, Ramp) else value
 
 
+def early_decay(decay: float, updates: int) -> float:
+    """Return the weight of a moving average so far: ``min(decay, 1 − 1 / (n + 1))`` after n updates.
+
+    Until it reaches ``decay`` the average is the plain mean, in which the first weights do not linger.
+
+    Source: Tarvainen & Valpola 2017, "Mean teachers are better role models", as in their code.
+
+    Example:
+        >>> [early_decay(0.7, n) for n in (0, 1, 9)]
+        [0.0, 0.5, 0.7]
+    """
+    return min(decay, 1 - 1 / (updates + 1))
+
+
 def least(value: float | Ramp) -> float:
     """Return the least value of a number or a ramp."""
     return min(value.start, value.end) if isinstance(value, Ramp) else value

@@ -39,7 +39,7 @@ def check_each_modality_counts_at_first(fused: FusedEncoder, view: View) -> None
         common = total = 0.0
         for direction in torch.randn(DIRECTIONS, read.shape[1], generator=generator):
             (gradient,) = torch.autograd.grad((read @ direction).sum(), few, retain_graph=True)
-            at_values = gradient.unflatten(0, (-1, VALUES))
+            at_values = gradient.reshape(-1, VALUES, *x.shape[1:])
             common += float(at_values.mean(0).square().sum())
             total += float(at_values.square().mean(0).sum())
         assert total > 0, f"no gradient reaches '{name}'"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sennit.encoders.features.sound_file import SoundFile, open_sound
 from sennit.extras import require
 
 
@@ -18,7 +19,7 @@ def load_waveform(
 
     Args:
         raw: Waveform (array or tensor ``[T]``, at ``sample_rate`` already), pair of a waveform and
-            its rate, or the path of an audio file. Integers are scaled to -1 to 1; several
+            its rate, or an audio file (its path or contents). Integers are scaled to -1 to 1; several
             channels, last, are averaged.
         sample_rate: Sample rate in Hz.
         start_s: Beginning of the part; a file is decoded from there on.
@@ -42,9 +43,9 @@ def load_waveform(
         >>> load_waveform(torch.arange(8) / 8, 4, start_s=0.5, duration_s=0.5)
         tensor([0.2500, 0.3750])
     """
-    if isinstance(raw, (str, Path)):
-        of = f" of '{raw}'"
-        x, rate = _read(Path(raw), start_s, duration_s)
+    if isinstance(raw, (str, Path, bytes)):
+        of = "" if isinstance(raw, bytes) else f" of '{raw}'"
+        x, rate = _read(raw, start_s, duration_s, of)
     else:
         of = ""
         raw, rate = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, sample_rate)
@@ -75,26 +76,20 @@ def _one_channel(x: Tensor) -> Tensor:
     return x.float()
 
 
-def _read(path: Path, start_s: float, duration_s: float | None) -> tuple[Tensor, int]:
+def _read(file: SoundFile, start_s: float, duration_s: float | None, of: str) -> tuple[Tensor, int]:
     """Return the part of a file as one channel, and its rate; nothing before the part is decoded."""
-    soundfile = require("soundfile", "audio")
-    if not path.is_file():
-        raise FileNotFoundError(f"there should be an audio file at '{path}'. Found none. Is the path right?")
-    try:
-        with soundfile.SoundFile(path) as file:
-            part = _part(file.frames, file.samplerate, start_s, duration_s, f" of '{path}'")
-            file.seek(part.start)
-            x = file.read(part.stop - part.start, dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"'{path}' should be an audio file that libsndfile reads. Found {path.stat().st_size} bytes, "
-            f"of which it says: {error.error_string} Is it whole? Convert other formats to WAV, FLAC or Ogg."
-        ) from None
+    with open_sound(file) as sound:
+        rate = int(sound.samplerate)
+        part = _part(sound.frames, rate, start_s, duration_s, of)
+        if part.start and sound.seekable():
+            sound.seek(part.start)
+        elif part.start:  # some codecs of telephony
+            sound.read(part.start, dtype="float32")
+        x = sound.read(part.stop - part.start, dtype="float32", always_2d=True)
     if len(x) < part.stop - part.start:
         raise ValueError(
-            f"'{path}' should hold {part.stop - part.start} samples from {start_s:g} s on. Found {len(x)}. "
-            f"Was the file cut? Fetch it again."
+            f"a recording should hold {part.stop - part.start} samples from {start_s:g} s on. Found {len(x)}"
+            f"{of}. Was the file cut? Fetch it again."
         )
     return torch.from_numpy(x).mean(1), rate
 

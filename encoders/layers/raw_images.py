@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +16,19 @@ from torch import Tensor
 from sennit.extras import require
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_DAMAGED = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error)
+"""What decoders raise for a damaged image; the type depends on the format."""
 
 
 def read_image(raw: Any, in_chans: int) -> Any:
     """Load an image that transforms act on: PIL's, or ``[C, H, W]`` where PIL has no such image (floats).
 
     Args:
-        raw: Path, PIL image, or array or tensor ``[H, W, C]``, ``[C, H, W]`` or (for one channel)
-            ``[H, W]``; uint8 from 0 to 255, or floats from 0 to 1. Floats may be normalised already;
-            values beyond 16 are taken for a forgotten division by 255.
-        in_chans: Number of channels; a PIL image is converted to it.
+        raw: Image file (its path or contents), PIL image, or array or tensor ``[H, W, C]``, ``[C, H, W]``
+            or (for one channel) ``[H, W]``; uint8 from 0 to 255, or floats from 0 to 1. Floats may be
+            normalised already; values beyond 16 are taken for a forgotten division by 255.
+        in_chans: Number of channels; a PIL image is converted to it, turned as its EXIF data say, and
+            laid over white where it is transparent.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -63,31 +69,71 @@ def image_to_tensor(raw: Any, in_chans: int, mean: Sequence[float], std: Sequenc
     return (x - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
 
 
+def check_image(raw: str | Path | bytes) -> None:
+    """Refuse what is not an image of 8 bits a channel by its header, without decoding it.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: It is not an image, or has other pixels.
+    """
+    with _decoder(raw) as image:
+        _check_mode(image)
+
+
 def _opened(raw: Any, in_chans: int) -> Any:
-    """Return a path or a PIL image as a PIL image of the given channels, and other values unchanged."""
-    if isinstance(raw, (str, Path)):
-        raw = _open(raw)
+    """Return a file or a PIL image as an upright PIL image of the given channels, and others unchanged."""
+    if isinstance(raw, (str, Path, bytes)):
+        with _decoder(raw) as image:
+            _check_mode(image)
+            image.load()
+            raw = image.copy()
     if not hasattr(raw, "convert"):
         return raw
-    if raw.mode[0] in "IF":
-        raise ValueError(
-            f"an image should have 8 bits a channel. Found the mode '{raw.mode}', whose values would be cut "
-            f"off at 255. Give an array of floats from 0 to 1."
-        )
-    return raw.convert(_MODES[in_chans]) if in_chans in _MODES else np.array(raw)
+    _check_mode(raw)
+    raw = require("PIL.ImageOps", "image").exif_transpose(raw)  # as viewers do
+    if in_chans not in _MODES:
+        return np.array(raw)
+    if in_chans < 4 and raw.has_transparency_data:
+        over = raw.convert("RGBA")
+        raw = require("PIL.Image", "image").new("RGBA", over.size, "white")
+        raw.alpha_composite(over)
+    return raw.convert(_MODES[in_chans])
 
 
-def _open(path: str | Path) -> Any:
+@contextmanager
+def _decoder(raw: str | Path | bytes) -> Iterator[Any]:
+    """Open an image file; errors of its decoder are raised in our words."""
     pillow = require("PIL.Image", "image")
+    name = "the image" if isinstance(raw, bytes) else f"'{raw}'"
+    if not isinstance(raw, bytes) and not Path(raw).exists():
+        raise FileNotFoundError(f"no image {name}. Is the path relative to another folder?")
     try:
-        with pillow.open(path) as image:
-            image.load()
-            return image.copy()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no image '{path}'. Is the path relative to another folder?") from None
-    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
+        with pillow.open(BytesIO(raw) if isinstance(raw, bytes) else raw) as image:
+            yield image
+    except _WrongMode:
+        raise
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        struct.error,
+        pillow.DecompressionBombError,
+    ) as error:
         # The type of the error depends on the format.
-        raise ValueError(f"'{path}' cannot be read as an image ({error}). Is it empty or damaged?") from None
+        raise ValueError(f"{name} cannot be read as an image ({error}). Is it empty or damaged?") from None
+
+
+class _WrongMode(ValueError):
+    """An image that can be decoded, to pixels of a kind that is refused."""
+
+
+def _check_mode(image: Any) -> None:
+    if image.mode[0] in "IF":
+        raise _WrongMode(
+            f"an image should have 8 bits a channel. Found the mode '{image.mode}', whose values would be "
+            f"cut off at 255. Give an array of floats from 0 to 1."
+        )
 
 
 def _channels_first(raw: Any, in_chans: int) -> Tensor:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from sennit.encoders.layers.kept_precision import KeptPrecision
 
 
-class Standardise(nn.Module):
+class Standardise(KeptPrecision):
     """``(x - mean) / scale`` over the last axis; the identity until `fit`.
 
-    The statistics are buffers: they are saved with the model and never change in training.
+    The statistics are buffers: they are saved with the model and never change in training. A cast to half
+    precision rounds neither them nor the result.
 
     Args:
         num_features: Size of the last axis.

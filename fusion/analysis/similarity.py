@@ -7,13 +7,14 @@ from torch import Tensor
 
 
 def activation_correlation(x: Tensor, y: Tensor) -> float:
-    """Return the RV coefficient: the squared correlation of two layers' activations, for vectors.
+    """Return the debiased linear CKA of two layers' activations: a squared correlation, for vectors.
 
-    ``RV = ‖Xᵀ Y‖² / (‖Xᵀ X‖ ‖Yᵀ Y‖)`` with centred columns and Frobenius norms; of two single units it is the
-    square of Pearson's correlation. It is 1 for layers that are rotations and scalings of each other.
-    Source: Robert & Escoufier 1976, "A Unifying Tool for Linear Multivariate Statistical Methods: The
-    RV-Coefficient"; as linear CKA in Kornblith et al. 2019, "Similarity of Neural Network Representations
-    Revisited" (eq. 4).
+    ``HSIC(X, Y) / √(HSIC(X, X) HSIC(Y, Y))`` with linear kernels and the unbiased estimate of HSIC. It is 1
+    for layers that are rotations and scalings of each other, and about 0 for independent ones. The plain
+    figure (the RV coefficient) of independent layers grows with their width: .56 for 128 units and 100
+    samples.
+    Source: Nguyen et al. 2021, "Do Wide and Deep Networks Learn the Same Things?" (eqs. 2-3); Song et al.
+    2012, "Feature Selection via Dependence Maximization" (eq. 5).
 
     Args:
         x: Activations of one layer, a row for each sample.
@@ -23,18 +24,26 @@ def activation_correlation(x: Tensor, y: Tensor) -> float:
         x ``[N, D]``, y ``[N, E]``.
 
     Returns:
-        From 0 to 1; 0 where a layer does not vary, or there are fewer than two samples.
+        From -1 to 1; 0 where a layer does not vary, or there are fewer than four samples.
 
     Example:
         >>> x = torch.randn(20, 3)
         >>> round(activation_correlation(x, 2 * x.flip(1) + 1), 5)
         1.0
     """
-    if len(x) < 2:
+    if len(x) < 4:
         return 0.0
     x, y = (a.double() - a.double().mean(0) for a in (x, y))
-    scale = (x.T @ x).norm() * (y.T @ y).norm()
-    return float((x.T @ y).square().sum() / scale) if float(scale) > 0 else 0.0
+    scale = _hsic(x, x) * _hsic(y, y)
+    return float(_hsic(x, y) / scale.sqrt()) if float(scale) > 0 else 0.0
+
+
+def _hsic(x: Tensor, y: Tensor) -> Tensor:
+    """Return the unbiased HSIC of centred rows under linear kernels, times N (N − 3)."""
+    n = len(x)
+    k, h = x.square().sum(1), y.square().sum(1)  # the diagonals, which the estimate leaves out
+    both = (x.T @ y).square().sum()
+    return both - (k * h).sum() * n / (n - 2) + k.sum() * h.sum() / ((n - 1) * (n - 2))
 
 
 def correlations(x: Tensor) -> Tensor:

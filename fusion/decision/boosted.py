@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sennit.fusion.decision._base import register_rule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
@@ -42,7 +43,8 @@ class BoostedRule(Rule):
     def cost(self, log_p: Tensor, present: Tensor) -> Tensor:
         """See `sennit.fusion.Rule`."""
         cost = self.base.cost(log_p, present)
-        least = cost.detach().topk(2, dim=-1, largest=False).values
+        # A class without a rival wins by infinity.
+        least = F.pad(cost.detach(), (0, 1), value=torch.inf).topk(2, dim=-1, largest=False).values
         best, second = least[..., :1], least[..., 1:]
         return torch.where((best + self.delta < second) & (cost == best), 0, cost)
 

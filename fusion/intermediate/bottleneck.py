@@ -14,6 +14,7 @@ from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import uniform_weights
+from sennit.fusion.modality_tokens import ModalityTokens
 from sennit.fusion.types import FusionOutput
 
 
@@ -24,8 +25,9 @@ class Bottleneck(Fusion):
     At each layer, each modality's tokens and the bottleneck tokens pass through that modality's
     transformer block, ``[z_m ‖ ẑ_m] = block_m([z_m ‖ z_fsn])``, and the bottleneck tokens become
     their mean, ``z_fsn = mean_m ẑ_m``, over the modalities that the sample has. The embedding is the
-    mean over the present modalities of their mean token. A modality without tokens is one token; an
-    absent one neither reads nor writes, so it needs no missing token.
+    mean over the present modalities of their mean token. Positions are added to each modality's tokens, as
+    in the authors' code; a modality without tokens is one token. An absent one neither reads nor writes, so
+    it needs no missing token.
     Source: Nagrani et al. 2021, "Attention Bottlenecks for Multimodal Fusion" (eqs. 8-9).
 
     Args:
@@ -33,15 +35,15 @@ class Bottleneck(Fusion):
         embed_dim: Width of the transformer.
         num_bottlenecks: Number of shared tokens; 4 as in the paper.
         depth: Number of layers.
-        heads: Attention heads; divides ``embed_dim``.
+        heads: Number of attention heads; divides ``embed_dim``.
         dropout: Dropout rate in the blocks.
 
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m T_m, embed_dim]``.
 
     Raises:
-        ValueError: ``num_bottlenecks``, ``depth`` or ``heads`` is below 1, or ``heads`` does not divide
-            ``embed_dim``.
+        ValueError: ``num_bottlenecks``, ``depth`` or ``heads`` is below 1, ``embed_dim`` is odd, or ``heads``
+            does not divide it.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -65,12 +67,10 @@ class Bottleneck(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(encoders)
-        check_at_least(1, "fusion 'bottleneck'", num_bottlenecks=num_bottlenecks, depth=depth, heads=heads)
+        check_at_least(1, "fusion 'bottleneck'", num_bottlenecks=num_bottlenecks, depth=depth)
         self.embed_dim = self.token_dim = embed_dim
         self.num_bottlenecks = num_bottlenecks
-        self.project = nn.ModuleList(
-            [nn.Linear(e.token_dim or e.embed_dim, embed_dim) for e in encoders.values()]
-        )
+        self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)
         self.bottlenecks = nn.Parameter(torch.randn(num_bottlenecks, embed_dim) * 0.02)
         self.blocks = nn.ModuleList(
             [
@@ -83,7 +83,7 @@ class Bottleneck(Fusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        states, masks = self._tokens(outputs, present)
+        states, masks = self.tokens(outputs, present)
         weights = uniform_weights(present, self.modalities, states[0])
         shared = self.bottlenecks.to(states[0].dtype).expand(weights.shape[0], -1, -1)
         always = masks[0].new_ones(shared.shape[:2])
@@ -103,16 +103,3 @@ class Bottleneck(Fusion):
             mask=torch.cat(masks, 1),
             modality_weights=weights,
         )
-
-    def _tokens(
-        self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return each modality's tokens at the common width, and which of them are valid."""
-        states, masks = [], []
-        for name, project in zip(self.modalities, self.project, strict=True):
-            out = outputs[name]
-            z = project(out.pooled.unsqueeze(1) if out.tokens is None else out.tokens)
-            states.append(z)
-            mask = z.new_ones(z.shape[:2], dtype=torch.bool) if out.mask is None else out.mask
-            masks.append(mask if present is None else mask & present[name].unsqueeze(1))
-        return states, masks

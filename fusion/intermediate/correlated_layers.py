@@ -23,10 +23,11 @@ class CorrelatedLayers(TappedFusion):
     This fusion is the library's own, not a published baseline. ``h^i = ReLU(W^i (h^{i−1} + Σ_m g_m^i P_m^i
     x_m^i) + b^i)`` over the levels of taps, ``h^0 = 0``, and ``h = W [h^L; x_1; …; x_M] + b`` over the
     embeddings. The gate g is 1 where the activations of modality m at level i correlate with those of some
-    other modality: so what is correlated is fused early, and the rest late. Correlations are RV
-    coefficients over the training samples that have both modalities. The gates that `fit` sets are saved
-    with the model; before that all are open. The paper orders modalities by how correlated they are known
-    to be; here correlations are measured, level by level. Learned tokens stand in for an absent modality.
+    other modality: so what is correlated is fused early, and the rest late. Correlations are debiased linear
+    CKA (`activation_correlation`) over the training samples that have both modalities. The gates that `fit`
+    sets are saved with the model; before that all are open. The paper orders modalities by how correlated
+    they are known to be; here correlations are measured, level by level. Learned tokens stand in for an
+    absent modality.
     Encoders of unlike depth are aligned at their deepest taps.
     Source: after Neverova et al. 2016, "ModDrop: Adaptive Multi-modal Gesture Recognition" (gradual
     fusion, from strongly to weakly correlated modalities).

@@ -11,7 +11,7 @@ from sennit.data.masking import zero_padding
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
-from sennit.fusion._checks import check_at_least
+from sennit.fusion._checks import check_at_least, check_parameters
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.modality_tokens import ModalityTokens
 from sennit.fusion.types import FusionOutput
@@ -25,8 +25,9 @@ class CrossAttention(Fusion):
     keys and values are, in every layer, the low-level tokens of β:
     ``z^i = block_i(z^{i−1}, context=z_β^0)``, ``z^0 = z_α^0``. For each α the results of all β are
     concatenated along the features and pass through a self-attention transformer; its last elements, of
-    all α, are concatenated and mapped linearly. Blocks are pre-norm, and the maps to the common width see one
-    step, as in the authors' code. The last element of each sequence is a learned token, where the paper
+    all α, are concatenated and mapped linearly. Blocks are pre-norm, each transformer ends with a LayerNorm,
+    and the maps to the common width see one step, as in the authors' code; their residual block before the
+    output is left to the head. The last element of each sequence is a learned token, where the paper
     reads the last time step: so modalities without time have one too, and it alone stands in for an absent
     modality. With a single modality only the self-attention is left.
     Source: Tsai et al. 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences"
@@ -37,14 +38,15 @@ class CrossAttention(Fusion):
         embed_dim: Width of the crossmodal transformers and of the result.
         depth: Number of layers of each crossmodal transformer.
         self_depth: Number of layers of the self-attention transformers.
-        heads: Attention heads; divides ``embed_dim``.
+        heads: Number of attention heads; divides ``embed_dim``.
         dropout: Dropout rate in the blocks.
 
     Shape:
         ``pooled [B, embed_dim]``, ``tokens [B, Σ_m (T_m + 1), (M − 1)·embed_dim]`` (embed_dim where M = 1).
 
     Raises:
-        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1.
+        ValueError: ``embed_dim`` is odd, or no multiple of ``heads``; ``depth`` is below 1;
+            or there would be more than 2²⁷ parameters.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -72,10 +74,15 @@ class CrossAttention(Fusion):
         check_at_least(0, "fusion 'cross_attention'", self_depth=self_depth)
         count = len(encoders)
         self.embed_dim, self.token_dim = embed_dim, max(count - 1, 1) * embed_dim
+        # A block of width D has about 12 D² parameters.
+        size = 12 * count * ((count - 1) * depth * embed_dim**2 + self_depth * self.token_dim**2)
+        owner = f"fusion 'cross_attention' of {count} modalities"
+        check_parameters(size, owner, "Lower `embed_dim` or `self_depth`, or choose fusion 'perceiver'.")
         self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)
         self.last = nn.Parameter(torch.randn(count, embed_dim) * 0.02)
         self.pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
         self.crossmodal = nn.ModuleList([_stack(embed_dim, heads, depth, dropout) for _ in self.pairs])
+        self.crossmodal_norms = nn.ModuleList([nn.LayerNorm(embed_dim) for _ in self.pairs])
         self.alone = nn.ModuleList([_stack(self.token_dim, heads, self_depth, dropout) for _ in encoders])
         self.norms = nn.ModuleList([nn.LayerNorm(self.token_dim) for _ in encoders])
         self.project = nn.Linear(count * self.token_dim, embed_dim)
@@ -91,11 +98,11 @@ class CrossAttention(Fusion):
         ]
         masks = [torch.cat([m, m.new_ones(size, 1)], 1) for m in masks]
         streams: list[list[Tensor]] = [[] for _ in low]
-        for (a, b), blocks in zip(self.pairs, self.crossmodal, strict=True):
+        for (a, b), blocks, norm in zip(self.pairs, self.crossmodal, self.crossmodal_norms, strict=True):
             z = low[a]
             for block in blocks.children():
                 z = block(z, masks[a], context=low[b], context_mask=masks[b])
-            streams[a].append(z)
+            streams[a].append(norm(z))
         joined = []
         for z, stream, mask, blocks, norm in zip(low, streams, masks, self.alone, self.norms, strict=True):
             z = torch.cat(stream, 2) if stream else z

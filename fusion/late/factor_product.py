@@ -27,12 +27,14 @@ class FactorProduct(nn.ModuleList):
     """
 
     def __init__(self, dims: Sequence[int], out: int) -> None:
-        super().__init__([nn.Linear(d, out) for d in dims])
-        for factor in self:
+        factors = [nn.Linear(d, out) for d in dims]
+        for factor in factors:
             nn.init.ones_(factor.bias)
+        super().__init__(factors)
 
     def forward(self, vectors: Sequence[Tensor]) -> Tensor:
-        first, *others = (factor(x) for factor, x in zip(self, vectors, strict=True))
+        product: Tensor
+        product, *others = (factor(x) for factor, x in zip(self, vectors, strict=True))
         for factor in others:  # not `prod`, whose backward searches for zeros
-            first = first * factor
-        return first
+            product = product * factor
+        return product

@@ -11,6 +11,7 @@ from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
+from sennit.fusion.missing import uniform_weights
 from sennit.fusion.types import FusionOutput
 
 
@@ -20,7 +21,8 @@ class Gated(PooledFusion):
 
     ``h_m = tanh(W_m x_m)``, ``z_m = σ(U_m [x_1; …; x_M])``, ``h = Σ_m z_m ⊙ h_m``; with two
     modalities the gates are tied as in the paper, ``h = z ⊙ h_1 + (1 − z) ⊙ h_2``.
-    ``modality_weights`` are the gates' means over the features, normalised to sum to one.
+    ``modality_weights`` are the gates' means over the features, normalised to sum to one over the present
+    modalities, or over all where none is.
     Source: Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion" (§3.1, fig. 2).
 
     Args:
@@ -60,7 +62,7 @@ class Gated(PooledFusion):
         z = self.gates(torch.cat(vectors, 1)).sigmoid().unflatten(1, (-1, self.embed_dim))
         if self.tied:
             z = torch.cat([z, 1 - z], 1)
-        share = z.mean(2)
+        share = z.mean(2) * uniform_weights(present, self.modalities, z)
         return FusionOutput(
             pooled=(z * h).sum(1), modality_weights=share / share.sum(1, keepdim=True).clamp(min=1e-6)
         )

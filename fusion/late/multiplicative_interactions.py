@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
+from sennit.fusion._checks import check_parameters
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.late.contraction import Contraction
@@ -33,6 +34,9 @@ class MultiplicativeInteractions(PooledFusion):
     Shape:
         ``pooled [B, embed_dim]``.
 
+    Raises:
+        ValueError: There would be more than 2²⁷ parameters.
+
     Example:
         >>> from sennit.encoders import create_encoder
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
@@ -48,6 +52,9 @@ class MultiplicativeInteractions(PooledFusion):
         self.embed_dim = embed_dim
         self.linear = nn.Linear(sum(self.dims), embed_dim)
         self.pairs = list(itertools.combinations(range(len(self.dims)), 2))
+        count = embed_dim * sum(self.dims[m] * self.dims[n] for m, n in self.pairs)
+        owner = f"fusion 'multiplicative_interactions' of {len(self.dims)} modalities of {self.dims} features"
+        check_parameters(count, owner, "Lower `embed_dim`, or choose fusion 'low_rank'.")
         forms = [Contraction((self.dims[m], self.dims[n]), embed_dim) for m, n in self.pairs]
         for form in forms:
             nn.init.zeros_(form.weight)

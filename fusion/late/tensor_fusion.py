@@ -11,13 +11,11 @@ from torch.nn import functional as F
 
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import register_fusion
-from sennit.fusion._checks import check_at_least
+from sennit.fusion._checks import check_at_least, check_parameters
 from sennit.fusion._pooled_base import PooledFusion
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.late.contraction import Contraction
 from sennit.fusion.types import FusionOutput
-
-MOST_WEIGHTS = 2**27
 
 
 @register_fusion("tensor_fusion")
@@ -40,7 +38,7 @@ class TensorFusion(PooledFusion):
         ``pooled [B, embed_dim]``.
 
     Raises:
-        ValueError: ``max_dim`` is below 1, or the weight would have more than 2²⁷ entries.
+        ValueError: ``max_dim`` is below 1, or there would be more than 2²⁷ parameters.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -63,13 +61,9 @@ class TensorFusion(PooledFusion):
             [nn.Linear(d, max_dim) if d > max_dim else nn.Identity() for d in self.dims]
         )
         sizes = [min(d, max_dim) + 1 for d in self.dims]
+        owner = f"fusion 'tensor_fusion' of {len(sizes)} modalities of {[s - 1 for s in sizes]} features"
         entries = math.prod(sizes) * embed_dim
-        if entries > MOST_WEIGHTS:
-            raise ValueError(
-                f"the weight of a tensor fusion should have at most {MOST_WEIGHTS} entries. Found {entries} "
-                f"for {len(sizes)} modalities of {[s - 1 for s in sizes]} features. Lower `max_dim`, or "
-                f"choose fusion 'low_rank'."
-            )
+        check_parameters(entries, owner, "Lower `max_dim`, or choose fusion 'low_rank'.")
         self.form = Contraction(sizes, embed_dim)
         self.bias = nn.Parameter(torch.zeros(embed_dim))
 

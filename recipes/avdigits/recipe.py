@@ -11,7 +11,7 @@ from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import create_fusion
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.data import LICENCE, MODALITIES, SAMPLE_RATE, SPEAKERS, folder_of, splits
-from sennit.recipes.avdigits.files import find_files
+from sennit.recipes.avdigits.files import MNIST, find_files
 from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.registry import check_names
 from sennit.tasks import (
@@ -66,6 +66,10 @@ class AVDigits(TrainedRecipe[Config]):
 
     def metrics(self, config: Config) -> Mapping[str, str]:
         return dict.fromkeys(config.tasks, "accuracy")
+
+    def files(self, config: Config) -> list[Path]:
+        files = find_files(folder_of(config))
+        return [*(files.images / name for name in MNIST), files.speech]
 
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config, names, seed)

@@ -22,9 +22,11 @@ def run_command(main: Callable[[], object], *, again: str) -> None:
 
 
 def _message(error: Exception) -> str:
-    """Return the message; an error from a DataLoader's worker has it in the last line of a traceback."""
+    """Return the message; an error from a DataLoader's worker has it below a traceback, above notes."""
     text = str(error).strip()
     if not text.startswith("Caught "):
         return text
-    name, colon, message = text.splitlines()[-1].partition(": ")
+    lines = text.splitlines()
+    last = max(k for k, line in enumerate(lines[:-1]) if line.startswith("  ") or k == 0)
+    name, colon, message = lines[last + 1].partition(": ")
     return message if colon and "." in name and " " not in name else name + colon + message

@@ -4,14 +4,17 @@ from typing import TYPE_CHECKING
 
 from sennit.lazy import lazy_exports
 
+# A module that has the name of its function: imported here, so that the name is that of the function.
+from sennit.recipes.harness.provenance import code, command, commit, provenance
+
 if TYPE_CHECKING:
-    from sennit.recipes.harness.arrays import read_arrays
+    from sennit.recipes.harness.arrays import find_arrays, read_arrays
     from sennit.recipes.harness.drawing import draw_model
     from sennit.recipes.harness.find import find_recipe
     from sennit.recipes.harness.job import TrainedRecipe
     from sennit.recipes.harness.jobs import Jobs, run_jobs
     from sennit.recipes.harness.recipe import Recipe, Splits
-    from sennit.recipes.harness.run import RunFolder, command, comparison_folder, provenance
+    from sennit.recipes.harness.run import RunFolder, comparison_folder
     from sennit.recipes.harness.running import fill, run_recipe
     from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
     from sennit.recipes.harness.stopwatch import Stopwatch
@@ -26,10 +29,13 @@ __all__ = [
     "TableRow",
     "TrainedRecipe",
     "batches",
+    "code",
     "command",
+    "commit",
     "comparison_folder",
     "draw_model",
     "fill",
+    "find_arrays",
     "find_recipe",
     "modality_weights",
     "print_table",
@@ -42,13 +48,13 @@ __all__ = [
 ]
 # Lightning and Matplotlib take seconds, which a process that only runs jobs need not wait for.
 _NAMES = {
-    "arrays": ("read_arrays",),
+    "arrays": ("find_arrays", "read_arrays"),
     "drawing": ("draw_model",),
     "find": ("find_recipe",),
     "job": ("TrainedRecipe",),
     "jobs": ("Jobs", "run_jobs"),
     "recipe": ("Recipe", "Splits"),
-    "run": ("RunFolder", "command", "comparison_folder", "provenance"),
+    "run": ("RunFolder", "comparison_folder"),
     "running": ("fill", "run_recipe"),
     "scores": ("batches", "modality_weights", "scores_of", "without_each"),
     "stopwatch": ("Stopwatch",),

@@ -9,6 +9,22 @@ from pathlib import Path
 import numpy as np
 
 
+def find_arrays(data: Path | None, file: str) -> Path:
+    """Return the path of an npz file; `read_arrays` says how it is named.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    path = Path("data") if data is None else data
+    path = path / file if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file '{path}'. Name {file}, or the folder that holds it, with `--data`; it is not "
+            f"downloaded."
+        )
+    return path
+
+
 def read_arrays(data: Path | None, file: str, names: Sequence[str]) -> tuple[Path, dict[str, np.ndarray]]:
     """Read an npz file; return its path and all its arrays.
 
@@ -21,13 +37,7 @@ def read_arrays(data: Path | None, file: str, names: Sequence[str]) -> tuple[Pat
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged, or lacks an array.
     """
-    path = Path("data") if data is None else data
-    path = path / file if path.is_dir() else path
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no file '{path}'. Name {file}, or the folder that holds it, with `--data`; it is not "
-            f"downloaded."
-        )
+    path = find_arrays(data, file)
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             arrays = dict(stored)

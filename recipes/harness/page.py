@@ -12,8 +12,8 @@ from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.bars import bars
 from sennit.recipes.harness.drawing import draw_model
+from sennit.recipes.harness.provenance import command, versions
 from sennit.recipes.harness.recipe import Recipe
-from sennit.recipes.harness.run import command, versions
 from sennit.recipes.harness.summary import waiting
 from sennit.recipes.harness.table import Columns, TableRow, columns_of, find, methods_of
 
@@ -22,8 +22,9 @@ Entries = Sequence[Mapping[str, Any]]
 INTERVALS = (
     "In brackets: 95 % intervals by the bootstrap, which draws seeds and test units with replacement, the "
     "units once for all seeds, since these share the test data. The columns «against concat» are the "
-    "difference to plain concatenation with the interval of the paired bootstrap. An interval without 0 is a "
-    "difference that other seeds and another test set of this kind would probably show too."
+    "difference to plain concatenation on the n samples of a seed that both answered, with the interval of "
+    "the paired bootstrap. An interval without 0 is a difference that other seeds and another test set of "
+    "this kind would probably show too."
 )
 
 
@@ -88,7 +89,9 @@ def interval_table(rows: Sequence[TableRow], columns: Columns) -> Grid:
                     for r in of_method
                 ],
                 *[
-                    "{:+.3f} [{:+.3f}, {:+.3f}]".format(*r.difference) if r and r.difference else ""
+                    "{:+.3f} [{:+.3f}, {:+.3f}]".format(*r.difference) + f", n = {r.compared}"
+                    if r and r.difference
+                    else ""
                     for r in of_method
                 ],
             ]

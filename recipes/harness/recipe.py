@@ -46,11 +46,11 @@ class Splits:
 class Recipe(ABC, Generic[C]):
     """One dataset and one choice of parts; ``recipe.py`` of its folder has it as ``RECIPE``.
 
-    A recipe defines `modalities`, `metrics`, `data`, `encoders` and `tasks`, and gets the command line
-    (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the report.
-    All of these are functions of the config (its ``Config`` extends `Options`), and cheap but for `data`,
-    which may read files: cache what it read (``lru_cache``). Recipes are sent to worker processes, so they
-    hold no state.
+    A recipe defines `modalities`, `metrics`, `files`, `data`, `encoders` and `tasks`, and gets the command
+    line (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the
+    report. All of these are functions of the config (its ``Config`` extends `Options`), and cheap but for
+    `data`, which may read files: cache what it read (``lru_cache``). Recipes are sent to worker processes, so
+    they hold no state.
 
     A job is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
     `run_job` runs it. `TrainedRecipe` trains each of `candidates`, leaves it at its best epoch by
@@ -75,6 +75,7 @@ class Recipe(ABC, Generic[C]):
             ``"val/digit/accuracy"``, where higher is better; None for the first of `metrics`.
         protocols: Names of the splits of the data, with the words for them.
         spread: Repetitions that standard deviations are over.
+        compares: Option that names what the rows are: ``"fusions"`` for ``sennit.recipes.compare``.
     """
 
     name: ClassVar[str]
@@ -86,6 +87,7 @@ class Recipe(ABC, Generic[C]):
     monitor: str | None = None
     protocols: ClassVar[Mapping[str, str]] = {"test": "test set"}
     spread: ClassVar[str] = "seeds"
+    compares: ClassVar[str] = "fusions"
 
     def check(self, config: C) -> None:
         """Refuse values that cannot be used and names of parts that do not exist, before anything is read.
@@ -103,6 +105,10 @@ class Recipe(ABC, Generic[C]):
     @abstractmethod
     def metrics(self, config: C) -> Mapping[str, str]:
         """Return the tasks of the table, each with the metric shown, one of ``task.metrics()``."""
+
+    @abstractmethod
+    def files(self, config: C) -> Sequence[Path]:
+        """Return the files and folders of the data, by whose contents results are kept apart."""
 
     @abstractmethod
     def data(self, config: C, names: Sequence[str], seed: int) -> Splits:

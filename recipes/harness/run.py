@@ -4,45 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
-import platform
-import shlex
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sennit.files import write_text
+from sennit.configurable import stable_json
+from sennit.files import digest, write_text
 from sennit.recipes.command_line import Options
+from sennit.recipes.harness.provenance import code
+from sennit.recipes.harness.recipe import Recipe
 
-_PACKAGES = ("sennit", "torch", "pytorch-lightning", "torchmetrics", "scikit-learn", "numpy")
 _NOT_OF_A_JOB = ("seeds", "fusions", "workers", "output", "resume")  # no job depends on them
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
-
-
-def machine() -> dict[str, str | int | None]:
-    """Return the machine that the process runs on."""
-    return {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()}
-
-
-def command() -> str:
-    """Return the command line of this process as one types it."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    name = spec.name.removesuffix(".__main__") if spec else None
-    start = ["python", "-m", name] if name else ["python", sys.argv[0]]
-    return shlex.join([*start, *sys.argv[1:]])
-
-
-def provenance() -> dict[str, Any]:
-    """Return the command, versions, machine and date that every result file holds."""
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"command": command(), "versions": versions(), "machine": machine(), "date": date}
 
 
 class RunFolder:
@@ -51,17 +25,26 @@ class RunFolder:
     Args:
         root: Folder of all runs: ``runs/<recipe>``.
         config: Options as YAML, kept as ``config.yaml``.
+        files: Files and folders of the data; a run is resumed with the same contents only.
         resume: Folder of an earlier run, to resume.
         name: Name of the folder instead of the time; an existing folder is resumed.
 
     Raises:
         FileNotFoundError: ``resume`` holds no run.
-        ValueError: The run to resume had other options.
+        ValueError: The run to resume had other options or other data.
     """
 
     def __init__(
-        self, root: Path, config: str, *, resume: Path | None = None, name: str | None = None
+        self,
+        root: Path,
+        config: str,
+        *,
+        files: Sequence[Path] = (),
+        resume: Path | None = None,
+        name: str | None = None,
     ) -> None:
+        data = f"# data {digest(files)}\n" if files else ""
+        config = data + config
         if name is not None and (root / name / "config.yaml").is_file():
             resume = root / name
         if resume is None:
@@ -75,7 +58,13 @@ class RunFolder:
             earlier = self.path / "config.yaml"
             if not earlier.is_file():
                 raise FileNotFoundError(f"no run to resume in '{resume}': it should hold config.yaml.")
-            if earlier.read_text() != config:
+            kept = earlier.read_text()
+            if not kept.startswith(data):
+                raise ValueError(
+                    f"the run in '{resume}' had other data: the contents of a file have changed since. "
+                    f"Restore them, or start a new run."
+                )
+            if kept != config:
                 raise ValueError(
                     f"the run in '{resume}' had other options, listed in '{earlier}'. Give the same ones "
                     f"(--config {earlier}), or start a new run."
@@ -88,13 +77,20 @@ class RunFolder:
         os.replace(new, root / "latest")
 
 
-def comparison_folder(config: Options, root: Path) -> Path:
+def comparison_folder(recipe: Recipe[Any], config: Options, root: Path) -> Path:
     """Return the folder of the jobs under these options, whichever fusions and seeds are asked for.
 
+    Its name is a hash of the options, of the contents of the data and of Sennit's source: nothing is taken
+    from a comparison of other data or other code.
+
     Args:
+        recipe: Recipe.
         config: Options of the recipe.
         root: Folder of the recipe's comparisons.
     """
     kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_OF_A_JOB}
-    text = f"# sennit {version('sennit')}\n{json.dumps(kept, indent=2, default=str)}\n"
-    return RunFolder(root, text, name=hashlib.sha256(text.encode()).hexdigest()[:10]).path
+    files = recipe.files(config)
+    key = {"code": code(), "data": digest(files), "options": kept}
+    text = f"{stable_json(key)}\n"
+    name = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return RunFolder(root, text, files=files, name=name).path

@@ -15,8 +15,9 @@ from rich.console import Console
 from sennit.files import write_json, write_text
 from sennit.recipes.harness.jobs import Jobs, run_jobs
 from sennit.recipes.harness.page import write_page
+from sennit.recipes.harness.provenance import provenance
 from sennit.recipes.harness.recipe import C, Recipe
-from sennit.recipes.harness.run import RunFolder, provenance
+from sennit.recipes.harness.run import RunFolder
 from sennit.recipes.harness.summary import summarise, waiting
 from sennit.recipes.harness.table import TableRow, columns_of, print_table
 
@@ -34,7 +35,7 @@ def run_recipe(recipe: Recipe[C], config: C, text: str) -> Path:
     """
     recipe.check(config)
     jobs = recipe.jobs(config)  # before the folder is made: without data there is no run
-    folder = RunFolder(config.output, text, resume=config.resume).path
+    folder = RunFolder(config.output, text, files=recipe.files(config), resume=config.resume).path
     fill(recipe, config, jobs, folder)
     return folder
 
@@ -44,10 +45,13 @@ def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder
     console = Console()
     console.print(f"[dim]{recipe.licence}[/dim]")
     console.print(f"Writing to {folder}", soft_wrap=True)
+    done = Jobs(folder / "jobs.jsonl")
+    if taken := sum(done.get(job) is not None for job in jobs):
+        console.print(f"{taken} of {len(jobs)} results are those of {done.date}, when it last ran.")
     results = run_jobs(
         partial(recipe.run_job, config, folder),
         jobs,
-        Jobs(folder / "jobs.jsonl"),
+        done,
         workers=config.workers,
         describe=partial(_describe, recipe),
     )

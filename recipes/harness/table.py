@@ -29,7 +29,9 @@ class TableRow:
         scores: Score of each fold, seed by seed.
         ablation: Whether the row only shows the effect of a part; tables keep such rows apart.
         interval: 95 % interval of an accuracy, by `sennit.recipes.harness.bootstrap`.
-        difference: Difference to plain concatenation: its mean, and its interval by the paired bootstrap.
+        difference: Difference to plain concatenation on the samples that both answered: its mean, and its
+            interval by the paired bootstrap.
+        compared: Number of these samples.
         seconds: Seconds of training, all seeds together.
     """
 
@@ -45,6 +47,7 @@ class TableRow:
     ablation: bool = False
     interval: Sequence[float] | None = None
     difference: Sequence[float] | None = None
+    compared: int | None = None
     seconds: float | None = None
 
     @property

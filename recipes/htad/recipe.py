@@ -12,7 +12,7 @@ from sennit.html_page import Block
 from sennit.recipes.harness import Recipe, Splits, TableRow
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import DEFAULT_FUSION, Config
-from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, folds, inner_splits, load
+from sennit.recipes.htad.data import LICENCE, MODALITIES, PROTOCOLS, find_csv, folds, inner_splits, load
 from sennit.recipes.htad.model import build, build_encoders, build_tasks, only
 from sennit.recipes.htad.references import REFERENCES
 from sennit.recipes.htad.report import HOW, WHY, sections
@@ -39,6 +39,9 @@ class HTADRecipe(Recipe[Config]):
 
     def metrics(self, config: Config) -> Mapping[str, str]:
         return {"activity": "accuracy", "motion": "r2"}
+
+    def files(self, config: Config) -> list[Path]:
+        return [config.data or find_csv()]
 
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         """Return the first fold of the same recordings; the jobs go through all folds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sennit.encoders import Encoder, create_encoder
-from sennit.recipes.harness import Splits, TrainedRecipe
+from sennit.recipes.harness import Splits, TrainedRecipe, find_arrays
 from sennit.recipes.mosi.config import Config
-from sennit.recipes.mosi.data import LICENCE, SIZES, load, splits
+from sennit.recipes.mosi.data import FILE, LICENCE, SIZES, load, splits
 from sennit.tasks import Classification, Task
 
 _C = 0.01  # inverse regularisation of the logistic regressions
@@ -45,6 +46,9 @@ class MOSIRecipe(TrainedRecipe[Config]):
 
     def metrics(self, config: Config) -> Mapping[str, str]:
         return {"sentiment": "accuracy"}
+
+    def files(self, config: Config) -> list[Path]:
+        return [find_arrays(config.data, FILE)]
 
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config.data, names, seed)

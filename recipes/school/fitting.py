@@ -100,7 +100,7 @@ def build(config: Config, data: School, sharing: str, **options: Any) -> MultiTa
     The heads start as copies of one.
     """
     encoders = build_encoders(config)
-    together: dict[str, Task] = {EXAM: Regression(len(data.names), sparse=True)}
+    together: dict[str, Task] = {EXAM: Regression(len(data.names))}
     apart: dict[str, Task] = {name: Regression() for name in data.names}
     model = MultiTaskModel(
         encoders=encoders,

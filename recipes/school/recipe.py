@@ -10,9 +10,9 @@ import numpy as np
 
 from sennit.data.task_sampling import SAMPLINGS
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Recipe, Splits, Stopwatch
+from sennit.recipes.harness import Recipe, Splits, Stopwatch, find_arrays
 from sennit.recipes.school.config import JOINT, POOLED, Config
-from sennit.recipes.school.data import LICENCE, explained_variance, inner_split, load, pooled, split
+from sennit.recipes.school.data import FILE, LICENCE, explained_variance, inner_split, load, pooled, split
 from sennit.recipes.school.fitting import Scale, build, build_encoders, choose, train
 from sennit.recipes.school.references import REFERENCES, run_reference
 from sennit.registry import check_names
@@ -23,6 +23,7 @@ class SchoolRecipe(Recipe[Config]):
     """Features of a pupil to the exam score, each school a task."""
 
     name = "school"
+    compares = "sharings"
     title = "ILEA School: exam scores of the pupils of 139 schools"
     licence = LICENCE
     about = (
@@ -53,6 +54,9 @@ class SchoolRecipe(Recipe[Config]):
 
     def metrics(self, config: Config) -> Mapping[str, str]:
         return {"exam": "explained_variance"}
+
+    def files(self, config: Config) -> list[Path]:
+        return [find_arrays(config.data, FILE)]
 
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         data = load(config.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sennit.encoders import Encoder
@@ -31,6 +32,9 @@ class Compared(TrainedRecipe[Any]):
 
     def metrics(self, config: Options) -> Mapping[str, str]:
         return self.recipe.metrics(config)
+
+    def files(self, config: Options) -> Sequence[Path]:
+        return self.recipe.files(config)
 
     def data(self, config: Options, names: Sequence[str], seed: int) -> Splits:
         return self.recipe.data(config, names, seed)

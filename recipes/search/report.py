@@ -16,7 +16,7 @@ from sennit.recipes.command_line import Options
 from sennit.recipes.harness import TableRow, command, provenance
 from sennit.recipes.harness.bars import bars
 from sennit.recipes.harness.page import INTERVALS, interval_table, method_table
-from sennit.recipes.harness.run import versions
+from sennit.recipes.harness.provenance import versions
 from sennit.recipes.harness.table import columns_of, find
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.options import SearchOptions

@@ -43,12 +43,13 @@ def run(options: SearchOptions, config: Options, text: str) -> Path:
     if len(names) < 2:
         raise ValueError(f"the recipe of a search should have two modalities or more. Found {list(names)}.")
     recipe.jobs(config)  # fails without data, before there is a run
-    folder = RunFolder(options.output / recipe.name, text, resume=options.resume).path
+    files = recipe.files(config)
+    folder = RunFolder(options.output / recipe.name, text, files=files, resume=options.resume).path
     console, stages, plain = Console(), Stages(folder), Compared(recipe)
     console.print(f"[dim]{recipe.licence}[/dim]")
     console.print(f"Writing to {folder}", soft_wrap=True)
     # All runs with the same options of the recipe share the results that do not depend on the search.
-    shared = comparison_folder(config, options.output / recipe.name / "trained")
+    shared = comparison_folder(recipe, config, options.output / recipe.name / "trained")
     with stages("Each modality alone"):
         encoders = train_encoders(plain, config, shared)
     tasks = {t: task for t, task in recipe.tasks(config, names).items() if task.target and not task.of}

@@ -55,15 +55,18 @@ def freeze_taps(
 ) -> tuple[TapCache, TapCache]:
     """Return the taps of the first seed's training and validation data.
 
-    Of training data that are augmented, several renderings are kept.
+    Of training data that are augmented, several renderings are kept. The folder is of these data alone, so
+    that taps that are there are not read for again.
     """
     data = compared.data(config, tuple(encoders), 0)
     specs = {t: task.target for t, task in tasks.items() if task.target is not None}
     collate = Collate({m: e.input_spec for m, e in encoders.items()}, specs)
     caches = []
-    for split, wanted in ((data.train, renderings), (data.validation, 1)):
+    for name, split, wanted in (("train", data.train, renderings), ("validation", data.validation, 1)):
         join = getattr(split, "collate", collate)
         batches = RepeatableBatches(split, collate=join, prepare=None, batch_size=256, seed=0)
         drawn = wanted if batches.changes() else 1
-        caches.append(cache_taps(encoders, split, folder, collate=join, renderings=drawn, progress=True))
+        caches.append(
+            cache_taps(encoders, split, folder, key=name, collate=join, renderings=drawn, progress=True)
+        )
     return caches[0], caches[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,7 @@ def check_rows(
     schema: Schema,
     *,
     indices: Sequence[int] | None = None,
-    decode: bool = False,
+    decode: bool | Collection[int] = False,
     labelled: bool = True,
 ) -> Check:
     """Check every cell that the schema reads, and the headers of the files.
@@ -58,11 +58,13 @@ def check_rows(
         rows: Table.
         schema: Complete schema.
         indices: Positions of the rows to check; all by default.
-        decode: Whether to read the files to the end, so that a damaged one cannot stop the training
-            later; this takes about as long as reading them for an epoch.
+        decode: Whether to read the files to the end, or the positions of the rows whose files are, so that a
+            damaged one cannot stop the training later; this takes about as long as reading them for an epoch.
         labelled: Whether to check the columns of the targets.
     """
     indices = range(len(rows)) if indices is None else indices
+    whole = (indices if decode else ()) if isinstance(decode, bool) else decode
+    checks = {name: spec.make_check() for name, spec in schema.inputs.items()}
     inputs = {name: spec.read(rows) for name, spec in schema.inputs.items()}
     targets = schema.targets if labelled else {}
     labels = [target.read(rows) for target in targets.values()]
@@ -71,21 +73,19 @@ def check_rows(
         """Return the faults of a row, remarks about its files, and whether it has a label."""
         values = {name: column[i] for name, column in inputs.items()}
         row_labels = [column[i] for column in labels]
-        faults = [cell for cell in (*values.values(), *row_labels) if isinstance(cell, BadCell)]
+        faults = list(rows.bad.get(i, ()))
+        faults += [cell for cell in (*values.values(), *row_labels) if isinstance(cell, BadCell)]
         remarks = []
         for name, value in values.items():
-            spec = schema.inputs[name]
-            if spec.file and value is not None:
-                try:
-                    remark = spec.check_file(value, decode=decode)
-                except UNREADABLE as error:
-                    column = spec.column_names[0]
-                    faults.append(
-                        rows.fault(i, column, f"names '{str(rows.cells(column)[i]).strip()}': {error}")
-                    )
-                else:
-                    remarks += [] if remark is None else [f"{name} {remark}"]
-        if all(value is None for value in values.values()):
+            if value is None or isinstance(value, BadCell):
+                continue
+            try:
+                remark = checks[name](value, i in whole)
+            except UNREADABLE as error:
+                faults.append(rows.file_fault(i, schema.inputs[name].column_names[0], error))
+            else:
+                remarks += [] if remark is None else [f"{name} {remark}"]
+        if not faults and all(value is None for value in values.values()):
             faults.append(blank_row(rows, i, schema))
         return faults, remarks, any(label is not None for label in row_labels)
 

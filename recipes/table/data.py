@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +13,7 @@ from torch.utils.data import Dataset
 from sennit.data import Sample
 from sennit.recipes.table.check import blank_row, check_rows
 from sennit.recipes.table.media import UNREADABLE
+from sennit.recipes.table.notes import unseen_notes
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.schema import Schema, read_schema
@@ -35,7 +38,8 @@ class Samples:
     def __init__(
         self, rows: Rows, schema: Schema, *, preprocess: Preprocess | None = None, labelled: bool = True
     ) -> None:
-        self.rows, self.schema, self.preprocess = rows, schema, preprocess
+        self.rows = rows = replace(rows, missing=schema.missing)
+        self.schema, self.preprocess = schema, preprocess
         self._inputs = {name: spec.read(rows) for name, spec in schema.inputs.items()}
         targets = schema.targets if labelled else {}
         self._labels = {name: target.read(rows) for name, target in targets.items()}
@@ -46,6 +50,8 @@ class Samples:
         Raises:
             BadCell: A cell or its file cannot be used, or every input is blank.
         """
+        for fault in self.rows.bad.get(i, ()):
+            raise fault
         inputs = {name: self._input(name, i) for name in self._inputs if self._inputs[name][i] is not None}
         if not inputs:
             raise blank_row(self.rows, i, self.schema)
@@ -118,13 +124,14 @@ class TableDataset(Dataset[Sample]):
         skip_bad_rows: bool = False,
         labelled: bool = True,
     ) -> None:
-        self.rows = read_rows(data)
         schema = schema if isinstance(schema, Schema) else read_schema(schema)
-        schema.check_columns(self.rows, labelled=labelled)
+        self.rows = schema.reading(read_rows(data, skip_bad_rows=skip_bad_rows), labelled=labelled)
         self.indices = list(range(len(self.rows)) if indices is None else indices)
         if labelled:
             schema = schema.complete(self.rows if indices is None else self.rows.take(self.indices))
         self.schema = schema
+        for note in unseen_notes(self.rows, schema):
+            warnings.warn(note, stacklevel=2)
         self.bad_rows: Mapping[int, list[BadCell]] = {}
         if skip_bad_rows:
             check = check_rows(self.rows, self.schema, indices=self.indices, decode=True, labelled=labelled)

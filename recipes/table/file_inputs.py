@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -13,18 +13,38 @@ from sennit.encoders import Encoder
 from sennit.recipes.table import media
 from sennit.recipes.table.inputs import ColumnInput
 from sennit.recipes.table.rows import Rows
+from sennit.registry import check_names
 
 _WINDOW_S = 0.025  # of audio front-ends, where the encoder's options do not say
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileInput(ColumnInput):
-    """Base of the kinds whose column names files."""
+    """Base of the kinds whose column names files.
+
+    Args:
+        folder: Folder of the files, relative to the table's.
+        ending: Ending of the files that the cells leave out, such as ``.jpg``.
+    """
 
     file: ClassVar[bool] = True
+    folder: str = ""
+    ending: str = ""
+
+    def make_check(self) -> Callable[[Any, bool], str | None]:
+        return self.check_file
+
+    def check_file(self, file: Any, whole: bool) -> str | None:
+        """Refuse a file that cannot be read; return a remark about it, if there is one to make.
+
+        Args:
+            file: Path or contents.
+            whole: Whether to read it to the end rather than its header only.
+        """
+        raise NotImplementedError
 
     def read(self, rows: Rows) -> Sequence[Any]:
-        return rows.files(self.column)
+        return rows.files(self.column, folder=self.folder, ending=self.ending)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +67,8 @@ class ImageInput(FileInput):
     transforms: list[dict[str, Any]] | None = None
     augment: list[dict[str, Any]] = field(default_factory=list)
 
-    def load(self, value: Any) -> Any:
-        return media.open_image(value)
-
-    def check_file(self, file: Any, *, decode: bool) -> str | None:
-        media.check_image(file, self.channels, decode=decode)
+    def check_file(self, file: Any, whole: bool) -> str | None:
+        media.check_image(file, self.channels, decode=whole)
         return None
 
     def make_encoder(self) -> Encoder:
@@ -81,11 +98,8 @@ class AudioInput(FileInput):
     transforms: list[dict[str, Any]] = field(default_factory=list)
     augment: list[dict[str, Any]] = field(default_factory=list)
 
-    def load(self, value: Any) -> Any:
-        return media.open_sound(value)
-
-    def check_file(self, file: Any, *, decode: bool) -> str | None:
-        seconds, rate = media.check_sound(file, self.sample_rate, decode=decode)
+    def check_file(self, file: Any, whole: bool) -> str | None:
+        seconds, rate = media.check_sound(file, self.sample_rate, decode=whole)
         self._check_seconds(seconds)
         return None if rate == self.sample_rate else f"not at {self.sample_rate} Hz, so resampled"
 
@@ -115,28 +129,37 @@ class SeriesInput(FileInput):
     Args:
         column: Column of the paths.
         channels: Number of channels; None takes that of the first training file.
+        columns: Names of the columns of ``.csv`` files to read; all by default.
+        gaps: ``"fill"`` to fill a missing value with the one before; ``"refuse"`` to refuse the file.
         encoder: Encoder's name, or a mapping with its name and options.
     """
 
     kind: ClassVar[str] = "series"
     channels: int | None = None
+    columns: list[str] = field(default_factory=list)
+    gaps: str = "fill"
     encoder: str | dict[str, Any] = "tcn"
 
-    def load(self, value: Any) -> Any:
-        return media.read_series(value, self.channels)
+    def __post_init__(self) -> None:
+        check_names("value of `gaps`", [self.gaps], ("fill", "refuse"))
 
-    def check_file(self, file: Any, *, decode: bool) -> str | None:
-        media.read_series(file, self.channels)
-        return None
+    def load(self, value: Any) -> Any:
+        return self._series(value).x
+
+    def check_file(self, file: Any, whole: bool) -> str | None:
+        return "has gaps, filled with the values before" if self._series(file).filled else None
+
+    def _series(self, file: Any) -> media.Series:
+        return media.read_series(file, self.channels, columns=self.columns, gaps=self.gaps)
 
     def complete(self, rows: Rows) -> Self:
         if self.channels is not None:
             return self
         fault: ValueError | None = None
-        for i, file in enumerate(rows.files(self.column)):
+        for i, file in enumerate(self.read(rows)):
             try:
                 if file is not None:
-                    return replace(self, channels=media.read_series(file, None).shape[1])
+                    return replace(self, channels=self._series(file).x.shape[1])
             except media.UNREADABLE as error:
                 fault = fault or rows.fault(i, self.column, f"should name a series: {error}")
         raise fault or ValueError(

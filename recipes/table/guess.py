@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sennit.extras import require
+from sennit.encoders.features import sound_length
 from sennit.files import write_text
-from sennit.recipes.table.media import file_kind
+from sennit.recipes.media_files import file_kind, subset_of
+from sennit.recipes.table.column_contents import ColumnContents
+from sennit.recipes.table.media import contents_kind
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.splits import is_subset
 
 _MAX_FILES = 200  # of a column, that are looked for
-_MAX_CATEGORIES = 50  # different values of a column of categories
-_LONG = 20  # characters of a text rather than of a name, on average
+_MAX_CLASSES = 200  # of whole numbers in a column that is called a target
+_MAX_NUMBERED = 20  # the same, where the name does not say so
+_MAX_FOLDS = 100
 _TARGETS = ("target", "label", "labels", "class", "category", "y")
 _GROUPS = ("group", "speaker", "subject", "patient", "participant", "session", "user")
 _SPLITS = ("split", "fold", "subset", "partition")
+_SHARES = {"validation": 0.1, "test": 0.1, "seed": 0}
+_RANDOM: dict[str, Any] = {"by": "random", **_SHARES}
 
 
 @dataclass(frozen=True)
@@ -53,35 +56,36 @@ def guess_schema(rows: Rows, *, target: str | None = None) -> Guess:
     Raises:
         ValueError: No column looks like a target, or none like an input.
     """
-    columns = {
-        name: ColumnContents(name, [text for text in rows.texts(name) if text is not None], len(rows))
-        for name in rows.columns
-    }
+    columns = {name: ColumnContents.of(rows, name) for name in rows.columns}
     if target is not None:
         rows.check_columns([target], "--target")
-    targets = [c for c in columns if c == target or (target is None and c.lower() in _TARGETS)]
-    if not targets:
+    named = [c for c in columns if c == target or (target is None and c.lower() in _TARGETS)]
+    if not named:
         raise ValueError(
             f"one column should be the target. Found none called {', '.join(_TARGETS)} among "
             f"{', '.join(columns)}. Name one with --target."
         )
-    raw: dict[str, Any] = {"inputs": {}, "targets": {}, "split": {"by": "random"}}
+    targets = _without_twins([columns[name] for name in named])
+    splits = {name: split for name, column in columns.items() if (split := _split(column)) is not None}
+    chosen = next((s for by in ("column", "group") for s, _ in splits.values() if s["by"] == by), _RANDOM)
+    raw: dict[str, Any] = {"inputs": {}, "targets": {}, "split": dict(chosen)}
     reasons: dict[str, str] = {}
     table: dict[str, Any] = {"kind": "table", "numbers": [], "categories": {}}
     for name, column in columns.items():
-        if not column.texts:
+        twin = next((t.name for t in targets if t is not column and column.tells(t)), None)
+        if not column.texts and not column.values:
             reasons[name] = "left out: blank throughout"
-        elif name in targets:
+        elif column in targets:
             raw["targets"][name], reasons[name] = _target(column)
-        elif name.lower() in _SPLITS and all(is_subset(text) for text in column.distinct):
-            raw["split"], reasons[name] = {"by": "column", "column": name}, "names the subset of each row"
-        elif name.lower() in _GROUPS and raw["split"]["by"] == "random":
-            raw["split"] = {"by": "group", "column": name, "validation": 0.1, "test": 0.1, "seed": 0}
-            reasons[name] = f"{len(column.distinct)} groups, by its name"
+        elif twin is not None:
+            reasons[name] = f"left out: gives the answer away, as its values tell those of '{twin}'"
+        elif name in splits:
+            used = name == chosen.get("column")
+            reasons[name] = splits[name][1] if used else f"left out: {splits[name][1]}; another column splits"
+        elif name.lower() in _SPLITS:
+            reasons[name] = "left out: names a split, but no subsets or folds"
         else:
             reasons[name] = _input(rows, column, raw["inputs"], table)
-    if raw["split"]["by"] == "random":
-        raw["split"] = {"by": "random", "validation": 0.1, "test": 0.1, "seed": 0}
     kept = {k: v for k, v in table.items() if v}
     if len(kept) > 1:
         raw["inputs"]["table" if "table" not in raw["inputs"] else "columns"] = kept
@@ -91,55 +95,36 @@ def guess_schema(rows: Rows, *, target: str | None = None) -> Guess:
     return Guess(raw, reasons)
 
 
-@dataclass(frozen=True)
-class ColumnContents:
-    """The contents of a column, and whether they look like numbers, names or texts.
+def _without_twins(targets: list[ColumnContents]) -> list[ColumnContents]:
+    """Return the targets without those that are another one's numbers or names."""
+    kept: list[ColumnContents] = []
+    for column in sorted(targets, key=ColumnContents.numeric):  # names before their numbers
+        if not any(column.tells(other) for other in kept):
+            kept.append(column)
+    return kept
 
-    Attributes:
-        name: Name of the column.
-        texts: Cells that are not blank.
-        size: Number of rows in the table.
 
-    Example:
-        >>> ColumnContents("size", ["1", "2.5", "2.5", "7"], size=4).numeric()
-        True
-    """
-
-    name: str
-    texts: list[str]
-    size: int
-
-    @property
-    def distinct(self) -> list[str]:
-        return sorted(set(self.texts))
-
-    def numeric(self) -> bool:
-        """Return whether all are numbers."""
-        number = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|NaN"
-        return bool(self.texts) and all(re.fullmatch(number, text) for text in self.texts)
-
-    def whole(self) -> bool:
-        """Return whether all, being numbers, are whole."""
-        return all(float(text).is_integer() for text in self.texts)
-
-    def long(self) -> bool:
-        """Return whether they are texts rather than names."""
-        mean_length = sum(map(len, self.texts)) / len(self.texts)
-        return mean_length > _LONG or sum(" " in text for text in self.texts) > len(self.texts) / 2
-
-    def counts_up(self) -> bool:
-        """Return whether the values, being numbers, count the rows."""
-        numbers = [float(text) for text in self.texts]
-        return all(b - a == 1 for a, b in pairwise(numbers))
-
-    def few(self) -> bool:
-        """Return whether there are as few different ones as a category has."""
-        return len(self.distinct) <= min(_MAX_CATEGORIES, max(2, self.size // 2))
+def _split(column: ColumnContents) -> tuple[dict[str, Any], str] | None:
+    """Return the split that a column declares by its name and contents."""
+    name, values = column.name, column.distinct
+    if not values:
+        return None
+    if name.lower() in _SPLITS and all(subset_of(text) for text in values):
+        return {"by": "column", "column": name}, "names the subset of each row"
+    groups = {"by": "group", "column": name, **_SHARES}
+    if name.lower() in _SPLITS and column.numeric() and column.whole() and 3 < len(values) <= _MAX_FOLDS:
+        return groups, f"{len(values)} folds, each of which is held out whole or not at all"
+    if name.lower() in _GROUPS:
+        return groups, f"{len(values)} groups, by its name"
+    return None
 
 
 def _target(column: ColumnContents) -> tuple[dict[str, Any], str]:
     name, values = column.name, column.distinct
-    if column.numeric() and not (column.whole() and column.few() and len(values) <= 20):
+    if column.values:
+        return {"kind": "multilabel", "column": name}, "lists of labels"
+    most = _MAX_CLASSES if name.lower() in _TARGETS else _MAX_NUMBERED
+    if column.numeric() and not (column.whole() and column.few(most)):
         return {"kind": "number", "columns": [name]}, "numbers"
     for separator in "|;":
         labels = sorted({x.strip() for text in values for x in text.split(separator)} - {""})
@@ -152,6 +137,8 @@ def _target(column: ColumnContents) -> tuple[dict[str, Any], str]:
 def _input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], table: dict[str, Any]) -> str:
     """Add a column to the inputs, or to the table among them; return the reason."""
     name = column.name
+    if column.values:
+        return _contents(column, inputs)
     kinds = Counter(file_kind(text) for text in column.texts)
     kind, count = kinds.most_common(1)[0]
     if kind is not None and count > len(column.texts) / 2:
@@ -163,11 +150,18 @@ def _input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], table: di
         if kind == "audio":
             inputs[name]["sample_rate"] = _most_common_rate(existing)
         return f"{len(existing)} of the first {len(paths)} {kind} files exist"
+    if column.constant():
+        return f"left out: always '{column.texts[0]}'"
+    if column.dates():
+        return f"left out: dates, such as '{column.texts[0]}'; give numbers, such as the days since a day"
+    if "smiles" in name.lower():
+        inputs[name] = {"kind": "molecule", "column": name}
+        return f"molecules, such as '{column.texts[0][:40]}', by its name"
     if column.numeric():
         if column.whole() and len(column.distinct) == column.size > 2 and column.counts_up():
             return "left out: counts the rows"
         table["numbers"].append(name)
-        return f"numbers from {min(map(float, column.texts)):g} to {max(map(float, column.texts)):g}"
+        return f"numbers from {min(column.numbers):g} to {max(column.numbers):g}"
     if column.few() and not (column.long() and len(column.distinct) > column.size / 4):
         table["categories"][name] = column.distinct
         return f"{len(column.distinct)} different values"
@@ -177,13 +171,25 @@ def _input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], table: di
     return f"left out: every row has another value, such as '{column.texts[0]}'"
 
 
-def _most_common_rate(paths: list[Path]) -> int:
+def _contents(column: ColumnContents, inputs: dict[str, Any]) -> str:
+    """Add a column of the contents of files to the inputs; return the reason."""
+    contents = [value for value in column.values[:_MAX_FILES] if isinstance(value, bytes)]
+    kind, count = Counter(map(contents_kind, contents)).most_common(1)[0] if contents else (None, 0)
+    if kind is None:
+        return "left out: lists, mappings, or files of a kind that is not read"
+    inputs[column.name] = {"kind": kind, "column": column.name}
+    if kind == "audio":
+        inputs[column.name]["sample_rate"] = _most_common_rate(contents)
+    return f"{count} of the first {len(contents)} cells hold {kind} files"
+
+
+def _most_common_rate(files: Sequence[Path | bytes]) -> int:
     """Return the sample rate in Hz of most of the sound files that can be read."""
-    soundfile, rates = require("soundfile", "audio"), Counter[int]()
-    for path in paths:
+    rates = Counter[int]()
+    for file in files:
         try:
-            rates[soundfile.info(str(path)).samplerate] += 1
-        except RuntimeError:  # the check before the training names the file
+            rates[sound_length(file)[1]] += 1
+        except ValueError:  # the check before the training names the file
             continue
     return rates.most_common(1)[0][0] if rates else 16000
 
@@ -200,7 +206,7 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
         )
     lines = [
         f"# Guessed from {data}. Edit it, then: python -m sennit.recipes.table --data {data} --schema {path}",
-        "# Inputs: image, audio, text, table, series. Targets: class, multilabel, number.",
+        "# Inputs: image, audio, text, molecule, table, series. Targets: class, multilabel, number.",
         "# Choose any names on the left of inputs and targets; the model will have them.",
         "# Each column:",
         *(f"#   {name}: {reason}" for name, reason in guess.reasons.items()),

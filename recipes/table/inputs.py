@@ -5,15 +5,20 @@ Here are the kinds whose values stand in the table itself; `file_inputs` has ima
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
 from sennit.data import Transforms
+from sennit.data.names import Names
 from sennit.encoders import ENCODERS, Encoder, create_encoder
 from sennit.recipes.table.rows import Rows, row_value
+from sennit.registry import check_names
+
+MOLECULES = ("morgan", "chemprop")
+"""Encoders that read a text as a molecule, and refuse others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +51,13 @@ class Input:
         """Return a copy in which everything undeclared is taken from training rows."""
         return self
 
-    def check_file(self, file: Any, *, decode: bool) -> str | None:
-        """Refuse a file that cannot be read.
+    def make_check(self) -> Callable[[Any, bool], str | None]:
+        """Return a function that refuses what the encoder cannot read.
 
-        Args:
-            file: File that a cell names.
-            decode: Whether to read it to the end rather than its header only.
-
-        Returns:
-            A remark about the file, if there is one to make.
+        Its arguments are a raw value, and whether to read a file to the end rather than its header only; it
+        returns a remark about the value, if there is one to make.
         """
-        return None
+        return lambda value, whole: None
 
     def check_ready(self, x: Tensor) -> None:
         """Refuse a preprocessed value that is too short for the encoder.
@@ -72,12 +73,18 @@ class Input:
         """Return the transforms of raw values, or None without any."""
         return None
 
-    def _encoder(self, **offered: Any) -> Encoder:
-        """Make the chosen encoder with those of the offered options that it accepts."""
-        options = dict(self.encoder) if isinstance(self.encoder, dict) else {"name": self.encoder}
+    @property
+    def _encoder_name(self) -> str:
+        options = {"name": self.encoder} if isinstance(self.encoder, str) else self.encoder
         if "name" not in options:
             raise ValueError(f"`encoder` should have a 'name'. Found {options}.")
-        name = options.pop("name")
+        return str(options["name"])
+
+    def _encoder(self, **offered: Any) -> Encoder:
+        """Make the chosen encoder with those of the offered options that it accepts."""
+        name = self._encoder_name
+        options = dict(self.encoder) if isinstance(self.encoder, dict) else {}
+        options.pop("name", None)
         accepted = ENCODERS.signature(name).parameters
         return create_encoder(name, **{k: v for k, v in offered.items() if k in accepted} | options)
 
@@ -108,8 +115,31 @@ class TextInput(ColumnInput):
     def read(self, rows: Rows) -> Sequence[Any]:
         return rows.texts(self.column)
 
+    def make_check(self) -> Callable[[Any, bool], str | None]:
+        if self._encoder_name not in MOLECULES:
+            return super().make_check()
+        read = self.make_encoder().to_tensor
+
+        def check(value: Any, whole: bool) -> None:
+            read(value)
+
+        return check
+
     def make_encoder(self) -> Encoder:
         return self._encoder()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleculeInput(TextInput):
+    """Molecules as SMILES.
+
+    Args:
+        column: Column of the SMILES.
+        encoder: Encoder's name, or a mapping with its name and options.
+    """
+
+    kind: ClassVar[str] = "molecule"
+    encoder: str | dict[str, Any] = "morgan"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +149,20 @@ class TableInput(Input):
     Args:
         numbers: Columns of numbers.
         categories: Columns of categories with their values; null takes those of the training rows.
+        unseen: ``"missing"`` to count a value that is none of these as blank, ``"refuse"`` to refuse it; by
+            default refused where the values of all columns are declared.
         encoder: Encoder's name, or a mapping with its name and options.
     """
 
     kind: ClassVar[str] = "table"
     numbers: list[str] = field(default_factory=list)
     categories: dict[str, list[str] | None] = field(default_factory=dict)
+    unseen: str | None = None
     encoder: str | dict[str, Any] = "mlp"
 
     def __post_init__(self) -> None:
+        if self.unseen is not None:
+            check_names("value of `unseen`", [self.unseen], ("missing", "refuse"))
         if not self.column_names:
             raise ValueError("a table should have `numbers`, `categories` or both. Found neither.")
 
@@ -137,14 +172,23 @@ class TableInput(Input):
 
     def read(self, rows: Rows) -> Sequence[Any]:
         columns: list[Sequence[Any]] = [rows.numbers(c) for c in self.numbers]
-        columns += [rows.choices(c, names or []) for c, names in self.categories.items()]
+        fix = "Fix the cell, declare it, or count such cells as blank with `unseen: missing`."
+        columns += [
+            rows.choices(c, Names(names or [], fix), unseen=self.unseen or "refuse")
+            for c, names in self.categories.items()
+        ]
         return [row_value(cells) for cells in zip(*columns, strict=True)]
 
+    def example(self) -> dict[str, Any]:
+        """Return a row as ``model.predict`` takes it."""
+        numbers: dict[str, Any] = dict.fromkeys(self.numbers, 0.0)
+        return numbers | {column: names[0] for column, names in self.categories.items() if names}
+
     def complete(self, rows: Rows) -> Self:
-        texts = {c: set(rows.texts(c)) for c, names in self.categories.items() if names is None}
-        values = {c: sorted(text for text in column if text is not None) for c, column in texts.items()}
-        return replace(self, categories={**self.categories, **values})
+        values = {c: rows.names(c) for c, names in self.categories.items() if names is None}
+        unseen = self.unseen or ("missing" if values else "refuse")
+        return replace(self, categories={**self.categories, **values}, unseen=unseen)
 
     def make_encoder(self) -> Encoder:
-        sizes = [len(names or []) for names in self.categories.values()]
-        return self._encoder(num_features=len(self.column_names), categories=sizes)
+        names = [list(values or []) for values in self.categories.values()]
+        return self._encoder(num_features=len(self.column_names), categories=names, columns=self.column_names)

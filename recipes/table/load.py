@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from sennit.data.names import plain_number
 from sennit.recipes.table.check import check_rows
 from sennit.recipes.table.data import Preprocess, TableDataset
 from sennit.recipes.table.guess import guess_schema
+from sennit.recipes.table.notes import missing_notes, unseen_notes, untrained_notes
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema, read_schema
 from sennit.recipes.table.shards import ShardDataset, Shards, find_shards
+from sennit.recipes.table.targets import ClassTarget
 
 
 def load_data(
@@ -22,7 +25,8 @@ def load_data(
     Args:
         data: A ``.csv``, a ``.parquet``, a folder that holds one folder for each class, or shards.
         schema: YAML file; the folder of shards holds one, and that of a folder for each class is guessed.
-        skip_bad_rows: Whether to leave out the rows that cannot be used, which reads every file once.
+        skip_bad_rows: Whether to leave out the rows that cannot be used, which reads every file once;
+            otherwise the files of the validation and test rows are read, and the headers of the others.
 
     Returns:
         The complete schema, and the rows with their subsets. Training and validation rows have a label.
@@ -34,7 +38,7 @@ def load_data(
     """
     if data.endswith(".tar"):
         return read_schema(schema or Path(data).parent / "schema.yaml"), find_shards(data)
-    rows = read_rows(data)
+    rows = read_rows(data, skip_bad_rows=skip_bad_rows)
     if schema is not None:
         declared = read_schema(schema)
     elif Path(data).is_dir():
@@ -49,25 +53,33 @@ def load_data(
 
 def split_rows(rows: Rows, declared: Schema, *, skip_bad_rows: bool = False) -> tuple[Schema, Rows]:
     """Split a table as its schema declares, check every row, and complete the schema; see `load_data`."""
-    declared.check_columns(rows)
+    rows = declared.reading(rows)
     rows.check_columns(declared.split.column_names, "the split")
-    subsets = declared.split.assign(rows)
+    subsets = declared.split.assign(rows, _strata(declared, rows))
     if not subsets["train"]:
         raise ValueError(f"'{rows.name}' should have training rows. The split has none: {declared.split}.")
     schema = declared.complete(rows.take(subsets["train"]))
-    check = check_rows(rows, schema, decode=skip_bad_rows)
+    tested = range(len(rows)) if skip_bad_rows else [*subsets["validation"], *subsets["test"]]
+    check = check_rows(rows, schema, decode=set(tested))
     if not skip_bad_rows:
         check.refuse()
     # A test row without a label still gets its prediction; elsewhere such rows teach nothing.
     unused = {"train": check.bad.keys() | check.unlabelled, "test": check.bad.keys()}
     unused["validation"] = unused["train"]
     kept = {name: [i for i in indices if i not in unused[name]] for name, indices in subsets.items()}
-    notes = list(check.notes)
+    notes = [*rows.notes, *missing_notes(rows, schema), *unseen_notes(rows, schema), *check.notes]
     if check.unlabelled:
         notes.append(f"{len(check.unlabelled)} rows without any label are not trained on.")
+    notes += untrained_notes(rows, schema, kept["train"])
     rows = replace(rows, subsets={k: v for k, v in kept.items() if v}, bad=check.bad, notes=notes)
     _check_labels(rows, schema, kept["train"])
     return schema, rows
+
+
+def _strata(schema: Schema, rows: Rows) -> list[str | None]:
+    """Return the class of each row by the first target of classes, or nothing."""
+    column = next((t.column for t in schema.targets.values() if isinstance(t, ClassTarget)), None)
+    return [] if column is None else [text and plain_number(text) for text in rows.texts(column)]
 
 
 def _check_labels(rows: Rows, schema: Schema, train: list[int]) -> None:

@@ -1,118 +1,181 @@
-"""Files of images, sound and series: their kinds, a check of the header, and reading."""
+"""Files of images, sound and series: a check of the header, and reading."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 
-from sennit.encoders.features import load_waveform
+from sennit.data.missing_words import MISSING_WORDS
+from sennit.encoders.features import load_waveform, sound_length
+from sennit.encoders.layers import raw_images
 from sennit.encoders.layers.raw_images import read_image
-from sennit.extras import require
+from sennit.recipes.table.delimited import read_lines
+from sennit.recipes.table.paths import missing_file
+from sennit.registry import check_names
 
-File = str | BinaryIO
+File = str | bytes
+"""A path, or the contents of a file."""
 UNREADABLE = (OSError, ValueError, TypeError, RuntimeError, SyntaxError, EOFError)
 """Errors that libraries raise for a damaged file; the ImportError of a missing library is not among them."""
-_SUFFIXES = {
-    "image": {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"},
-    "audio": {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"},
-    "series": {".npy", ".csv"},
-}
 
 
-def file_kind(name: str) -> str | None:
-    """Return ``"image"``, ``"audio"`` or ``"series"`` by a file name's ending, or None.
-
-    Example:
-        >>> file_kind("cats/1.JPG"), file_kind("notes.txt")
-        ('image', None)
-    """
-    suffix = Path(name).suffix.lower()
-    return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
-
-
-def open_image(file: File) -> Any:
-    """Return a path as it is (the encoder reads it), and contents as a PIL image."""
-    return file if isinstance(file, str) else require("PIL.Image", "image").open(file)
-
-
-def check_image(path: str, channels: int, *, decode: bool) -> None:
+def check_image(file: File, channels: int, *, decode: bool) -> None:
     """Refuse a file that is not an image, by its header or by decoding it as the encoder will."""
-    _check_size(path)
-    pillow = require("PIL.Image", "image")
-    try:
-        with pillow.open(path):
-            pass
-    except pillow.DecompressionBombError as error:
-        raise ValueError(f"{error}.") from None
+    _check_size(file)
     if decode:
-        read_image(path, channels)
+        read_image(file, channels)
+    else:
+        raw_images.check_image(file)
 
 
-def open_sound(file: File) -> Any:
-    """Return a path as it is (the encoder reads it), and contents as a waveform and its rate."""
-    if isinstance(file, str):
-        return file
-    return require("soundfile", "audio").read(file, dtype="float32")
-
-
-def check_sound(path: str, sample_rate: int, *, decode: bool) -> tuple[float, int]:
+def check_sound(file: File, sample_rate: int, *, decode: bool) -> tuple[float, int]:
     """Refuse a file that is not sound or holds no samples; return its seconds and its rate in Hz."""
-    _check_size(path)
-    info = require("soundfile", "audio").info(path)
-    if info.frames == 0:
-        raise ValueError("it holds no samples.")
+    _check_size(file)
+    frames, rate = sound_length(file)
     if decode:
-        load_waveform(path, sample_rate)
-    return info.frames / info.samplerate, int(info.samplerate)
+        load_waveform(file, sample_rate)
+    return frames / rate, rate
 
 
-def read_series(file: File, channels: int | None) -> Any:
-    """Return a series as floats ``[time, channels]``; a line of names above a ``.csv`` is skipped.
+def contents_kind(contents: bytes) -> str | None:
+    """Return ``"image"`` or ``"audio"`` for the contents of a file that can be read; None for others."""
+    for kind, check in (("image", raw_images.check_image), ("audio", sound_length)):
+        try:
+            check(contents)
+        except ValueError:
+            continue
+        return kind
+    return None
+
+
+_DAMAGED_ARRAY = (
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    TokenError,
+)
+"""Errors of `numpy.load`, whose header is Python."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series as it is read.
+
+    Attributes:
+        x: Finite floats ``[time, channels]``.
+        filled: Number of missing values that the value before them fills.
+    """
+
+    x: Any
+    filled: int = 0
+
+
+def read_series(
+    file: File, channels: int | None, *, columns: Sequence[str] = (), gaps: str = "fill"
+) -> Series:
+    """Read a series; a line of names above a ``.csv`` is skipped.
+
+    Args:
+        file: File of ``.npy`` or ``.csv``: its path or contents.
+        channels: Number of channels; None takes any.
+        columns: Names of the columns of a ``.csv`` to read; all by default.
+        gaps: ``"fill"`` to fill a missing value with the one before, or the first; ``"refuse"`` otherwise.
 
     Raises:
-        ValueError: It has no steps, another shape or number of channels, or a value that is not finite.
+        ValueError: It has no steps, another shape or number of channels, a value that is no number or is
+            infinite, or a channel without any value.
     """
     _check_size(file)
-    raw = Path(file).read_bytes() if isinstance(file, str) else file.read()
+    raw = file if isinstance(file, bytes) else Path(file).read_bytes()
     if raw[:6] == b"\x93NUMPY":
-        x = np.load(BytesIO(raw), allow_pickle=False)
+        x = _array(raw)
+    elif raw[:4] == b"PK\x03\x04":
+        raise ValueError("it should hold one array. Found an archive of several. Save one with numpy.save.")
     else:
-        lines = raw.decode("utf-8-sig").splitlines()
-        x = _numbers(lines) if not _is_header(lines) else _numbers(lines[1:])
+        x = _table(raw, columns)
     if x.ndim == 1:
         x = x[:, None]
     if x.ndim != 2 or len(x) == 0 or (channels is not None and x.shape[1] != channels):
         raise ValueError(f"it should have shape [time, {channels or 'channels'}]. Found {x.shape}.")
     x = x.astype(np.float32)
-    if not np.isfinite(x).all():
-        step, channel = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(f"it should hold finite numbers. Found {x[step, channel]} at step {step}.")
-    return x
+    missing = np.isnan(x)
+    bad = np.isinf(x) | (missing & (missing.all(0) | (gaps == "refuse")))
+    if bad.any():
+        step, channel = np.argwhere(bad)[0]
+        fix = "A channel without any value cannot be filled." if missing[:, channel].all() else ""
+        fix = "Fill gaps with `gaps: fill`." if missing[step, channel] and not fix else fix
+        raise ValueError(
+            f"it should hold finite numbers. Found {x[step, channel]} at step {step}, channel {channel}. "
+            f"{fix}".rstrip()
+        )
+    return Series(_filled(x, missing), int(missing.sum()))
 
 
-def _numbers(lines: list[str]) -> Any:
-    return np.loadtxt(lines, delimiter=",", ndmin=2) if lines else np.empty((0, 1))
+def _filled(x: Any, missing: Any) -> Any:
+    """Return values with each missing one replaced by the last before it, or by the channel's first."""
+    last = np.where(missing, -1, np.arange(len(x))[:, None])
+    last = np.maximum.accumulate(last, 0)
+    first = (~missing).argmax(0)
+    return np.take_along_axis(x, np.where(last < 0, first, last), 0)
 
 
-def _is_header(lines: list[str]) -> bool:
+def _array(raw: bytes) -> Any:
     try:
-        [float(cell) for line in lines[:1] for cell in line.split(",")]
+        return np.load(BytesIO(raw), allow_pickle=False).astype(np.float32)
+    except _DAMAGED_ARRAY:
+        raise ValueError(
+            "it should hold an array of numbers. Found objects, or a file that is cut. Save "
+            "`x.astype('float32')` with numpy.save; nan stands for a gap."
+        ) from None
+
+
+def _table(raw: bytes, names: Sequence[str]) -> Any:
+    lines = read_lines(raw)
+    for i in range(len(lines.cells)):
+        if problem := lines.fault(i):
+            raise ValueError(f"its line {lines.numbers[i]} {problem}")
+    decimal = "," if lines.separator == ";" else "."
+    rows = [[_number(cell, decimal) for cell in line] for line in lines.cells]
+    header = [cell.strip() for cell in lines.cells[0]] if None in rows[0] else []
+    for name in names:
+        check_names("column of the series", [name], header)
+    chosen = [k for k in range(lines.width) if not names or header[k] in names]
+    for i, row in enumerate(rows[bool(header) :], bool(header)):
+        for k in chosen:
+            if row[k] is None:
+                column = f"column '{header[k]}'" if header else f"column {k + 1}"
+                raise ValueError(
+                    f"its line {lines.numbers[i]}, {column} should hold a number. Found "
+                    f"'{lines.cells[i][k].strip()}'. Name the columns to read with `columns: [...]`."
+                )
+    values = [[row[k] for k in chosen] for row in rows[bool(header) :]]
+    return np.array(values, dtype=np.float64).reshape(len(values), len(chosen))
+
+
+def _number(cell: str, decimal: str) -> float | None:
+    """Return a cell as a number, NaN where it is blank or missing; None for other texts."""
+    text = cell.strip()
+    if not text or text in MISSING_WORDS:
+        return np.nan
+    try:
+        return float(text.replace(decimal, ".")) if "_" not in text else None
     except ValueError:
-        return True
-    return False
+        return None
 
 
-def _check_size(file: str | BinaryIO) -> None:
+def _check_size(file: File) -> None:
     """Refuse a path without a file, and an empty file."""
-    if isinstance(file, str):
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"there is no file '{file}'. Paths are relative to the table's folder.")
-        size = Path(file).stat().st_size
-    else:
-        size = file.seek(0, 2)
-        file.seek(0)
-    if size == 0:
+    if isinstance(file, str) and not Path(file).is_file():
+        raise missing_file(file)
+    if (len(file) if isinstance(file, bytes) else Path(file).stat().st_size) == 0:
         raise ValueError("the file is empty.")

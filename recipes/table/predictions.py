@@ -1,4 +1,4 @@
-"""The predictions for the test rows, beside their labels and beside baselines."""
+"""The predictions for the test rows, beside their labels."""
 
 from __future__ import annotations
 
@@ -7,34 +7,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sennit.files import write_text
-from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.shards import Shards
 from sennit.tasks import Evaluation, MultiTaskModel
-
-
-def baselines(schema: Schema, rows: Rows | Shards, test: Evaluation) -> dict[str, dict[str, float]]:
-    """Return the metrics that ignore the inputs: the commonest class, or the mean, of the training rows."""
-    result = {}
-    for name, target in schema.targets.items():
-        if isinstance(rows, Shards) or name not in test.metrics:
-            continue
-        column = target.read(rows)
-        labels = [column[i] for i in rows.subsets["train"] if column[i] is not None]
-        answers = test.answers[name]
-        true, mask = answers.targets.numpy(), answers.counted.numpy()
-        if target.kind == "class":
-            result[name] = {"accuracy": float((true[mask] == np.bincount(labels).argmax()).mean())}
-        elif target.kind == "multilabel":
-            commonest = np.nanmean(np.array(labels), 0) > 0.5
-            result[name] = {"accuracy": float((true == commonest)[mask].mean())}
-        else:
-            error = np.abs(true - np.nanmean(np.array(labels), 0))
-            result[name] = {"mae": float(error[mask].mean()), "r2": 0.0}
-    return result
 
 
 def write_predictions(path: Path, schema: Schema, model: MultiTaskModel, test: Evaluation) -> None:
@@ -72,5 +47,5 @@ def _columns(name: str, schema: Schema, model: MultiTaskModel, test: Evaluation)
     columns: dict[str, list[Any]] = {}
     for j, column in enumerate(target.columns):
         columns[column] = [values[j] if mask[j] else "" for values, mask in labels]
-        columns[f"{column}_predicted"] = [f"{a['value'][j]:.6g}" for a in predicted]
+        columns[f"{column}_predicted"] = [f"{a['value'][j]:.9g}" for a in predicted]
     return columns

@@ -2,110 +2,122 @@
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sennit.extras import require
-from sennit.recipes.table.media import file_kind
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.class_folders import read_class_folders
+from sennit.recipes.table.delimited import Lines, read_lines
+from sennit.recipes.table.rows import BadCell, Rows
 
 if TYPE_CHECKING:
     import polars as pl
 
+_OTHER = {
+    ".jsonl": "polars.read_ndjson",
+    ".ndjson": "polars.read_ndjson",
+    ".json": "polars.read_json",
+    ".xlsx": "polars.read_excel",
+    ".xls": "polars.read_excel",
+    ".ods": "polars.read_ods",
+    ".feather": "polars.read_ipc",
+    ".arrow": "polars.read_ipc",
+}
 
-def read_rows(data: str | Path | pl.DataFrame | Rows) -> Rows:
+
+def read_rows(data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = False) -> Rows:
     """Read a table.
 
     Args:
-        data: A ``.csv`` (UTF-8, commas; ``.tsv``: tabs), ``.parquet``, polars data frame, or folder that
-            holds one folder of images or sound files for each class.
+        data: A ``.csv`` (UTF-8; commas, semicolons or tabs), ``.parquet``, data frame of polars or pandas, or
+            folder that holds one folder of images or sound files for each class, or such folders in each of
+            the folders train, validation and test.
+        skip_bad_rows: Whether rows with too few or too many cells are faults of these rows alone.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
         ValueError: It cannot be read, has no rows, or has two columns of one name.
+        BadCell: A row has too few or too many cells.
         ImportError: polars is not installed.
     """
     if isinstance(data, Rows):
         return data
     if not isinstance(data, (str, Path)):
-        return _from_frame(data, "the data frame", Path(), 0)
+        return _of_frame(data, "the data frame", Path())
     path = Path(data)
     if path.is_dir():
-        columns = _folder_columns(path)
-        return Rows(path.name, columns, range(len(columns["file"])), path)
+        return read_class_folders(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file or folder '{path}'. Give a .csv, a .parquet or a folder per class.")
-    polars = require("polars", "table")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return _from_frame(polars.read_parquet(path), path.name, path.parent, 0)
-        # As text, so that an error can show what the cell holds.
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        frame = polars.read_csv(path, infer_schema=False, separator=separator)
-    except polars.exceptions.PolarsError as error:
-        raise ValueError(f"'{path}' cannot be read: {_reason(path, error)}") from None
-    return _from_frame(frame, path.name, path.parent, 2)
-
-
-def _from_frame(frame: pl.DataFrame, name: str, folder: Path, first: int) -> Rows:
-    repeated = [c for c in frame.columns if c.endswith("_duplicated_0")]
-    if repeated:
-        column = repeated[0].removesuffix("_duplicated_0")
-        raise ValueError(f"'{name}' has two columns '{column}'. Rename one.")
-    if frame.height == 0:
-        raise ValueError(f"'{name}' should hold at least one row under its header. Found none.")
-    columns = {column: frame[column].to_list() for column in frame.columns}
-    return Rows(name, columns, range(first, first + frame.height), folder)
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """Return the reason why a file cannot be read, with the row where possible."""
-    if path.stat().st_size == 0:
-        return "it is empty."
-    if "utf-8" in str(error):
-        return "it should be UTF-8. Found another encoding. Save it as UTF-8."
-    if path.suffix.lower() == ".csv":
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            lines = csv.reader(file)
-            width = len(next(lines, []))
-            for number, line in enumerate(lines, 2):
-                if len(line) > width:
-                    return (
-                        f"row {number} should have {width} cells, as the header has. Found {len(line)}. "
-                        f"Put cells that hold commas in double quotes."
-                    )
-    return str(error).splitlines()[0]
-
-
-def _folder_columns(folder: Path) -> dict[str, list[str]]:
-    """Return the columns ``file`` (relative to the folder) and ``class`` of the files in each sub-folder.
-
-    Raises:
-        ValueError: There are no sub-folders, one without files, or files of several kinds.
-    """
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not classes:
+    if path.suffix.lower() in _OTHER:
         raise ValueError(
-            f"'{folder}' should hold one folder for each class. Found none. Give a .csv or .parquet "
-            f"file, or put the files of each class into a folder."
+            f"'{path}' should be a .csv or a .parquet. Found {path.suffix}. Read it with "
+            f"{_OTHER[path.suffix.lower()]}, and save it with write_parquet."
         )
-    columns: dict[str, list[str]] = {"file": [], "class": []}
-    first: dict[str, str] = {}
-    for subfolder in classes:
-        paths = sorted(p for p in subfolder.rglob("*") if file_kind(p.name) in ("image", "audio"))
-        if not paths:
+    raw = path.read_bytes()
+    if raw.startswith(b"PAR1") or path.suffix.lower() in (".parquet", ".pq"):
+        polars = require("polars", "table")
+        try:
+            return _of_frame(polars.read_parquet(path), path.name, path.parent)
+        except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError):
             raise ValueError(
-                f"'{subfolder}' should hold images or sound files. Found none. Remove the folder."
-            )
-        for path in paths:
-            name = path.relative_to(folder).as_posix()
-            first.setdefault(file_kind(name) or "", name)
-            columns["file"].append(name)
-            columns["class"].append(subfolder.name)
-    if len(first) > 1:
-        raise ValueError(
-            f"'{folder}' should hold files of one kind. Found {' and '.join(sorted(first))} "
-            f"({', '.join(repr(n) for n in first.values())}). For several kinds give a .csv file."
+                f"'{path}' cannot be read: it is no whole Parquet file. Write it again."
+            ) from None
+    try:
+        lines = read_lines(raw, tabs=path.suffix.lower() == ".tsv")
+    except ValueError as error:
+        raise ValueError(f"'{path}' cannot be read: {error}") from None
+    return _of_lines(lines, path, skip_bad_rows)
+
+
+def _of_lines(lines: Lines, path: Path, skip_bad_rows: bool) -> Rows:
+    header = [cell.strip() for cell in lines.cells[0]]
+    _check_names(header, path.name)
+    body = lines.cells[1:]
+    columns = {name: [line[k] if k < len(line) else None for line in body] for k, name in enumerate(header)}
+    decimal = "," if lines.separator == ";" else "."
+    rows = Rows(path.name, columns, lines.numbers[1:], path.parent, notes=lines.notes, decimal=decimal)
+    faults = {i: lines.fault(i + 1) for i in range(len(body))}
+    bad = {i: [rows.fault(i, "", problem)] for i, problem in faults.items() if problem}
+    if bad and not skip_bad_rows:
+        first = next(iter(bad.values()))[0]
+        total = f" Such rows in all: {len(bad)}." if len(bad) > 1 else ""
+        raise BadCell(f"{first}{total} Fix the file, or leave such rows out with --skip-bad-rows.")
+    return _with_rows(replace(rows, bad=bad))
+
+
+def _of_frame(frame: Any, name: str, folder: Path) -> Rows:
+    """Return the cells of a data frame of polars or pandas."""
+    if hasattr(frame, "iter_columns"):
+        columns = [(column.name, column.to_list()) for column in frame.iter_columns()]
+    elif hasattr(frame, "items") and hasattr(frame, "dtypes"):
+        columns = [(str(column), cells.tolist()) for column, cells in frame.items()]
+    else:
+        raise TypeError(
+            f"data should be a path or a data frame of polars or pandas. Found {type(frame).__name__}."
         )
-    return columns
+    _check_names([column for column, _ in columns], name)
+    cells = {column: [_cell(cell) for cell in values] for column, values in columns}
+    return _with_rows(Rows(name, cells, range(len(columns[0][1]) if columns else 0), folder))
+
+
+def _cell(cell: Any) -> Any:
+    """Return a cell as a plain value; the Hub writes a file as a mapping of its contents and its path."""
+    if isinstance(cell, Mapping) and "bytes" in cell:
+        return cell["path"] if cell["bytes"] is None else cell["bytes"]
+    return cell.tolist() if hasattr(cell, "tolist") else cell
+
+
+def _check_names(names: Sequence[str], where: str) -> None:
+    for column, count in Counter(names).items():
+        if count > 1 and column:
+            raise ValueError(f"'{where}' has two columns '{column}'. Rename one.")
+
+
+def _with_rows(rows: Rows) -> Rows:
+    if not len(rows):
+        raise ValueError(f"'{rows.name}' should hold at least one row under its header. Found none.")
+    return rows

@@ -14,6 +14,7 @@ from sennit.data import Preprocessing, Sample
 from sennit.encoders import Encoder
 from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.recipes.table.config import Comparison
+from sennit.recipes.table.file_inputs import FileInput
 from sennit.recipes.table.load import load_data, open_subset
 from sennit.recipes.table.model import make_encoders, make_tasks, make_transforms
 from sennit.recipes.table.rows import Rows
@@ -40,10 +41,17 @@ class TableRecipe(TrainedRecipe[Comparison]):
 
     def metrics(self, config: Comparison) -> Mapping[str, str]:
         targets = _load(config)[0].targets
-        shown = {name: t.metric for name, t in targets.items() if t.kind in ("class", "number")}
+        shown = {name: t.monitored for name, t in targets.items() if t.kind in ("class", "number")}
         if not shown:
             raise ValueError(f"a comparison needs a target of classes or numbers. Found {list(targets)}.")
         return shown
+
+    def files(self, config: Comparison) -> list[Path]:
+        """Return the table, its schema, and the files that its cells name."""
+        complete, rows = _load(config)
+        inputs = [spec for spec in complete.inputs.values() if isinstance(spec, FileInput)]
+        cells = (Path(file) for spec in inputs for file in rows.files(spec.column) if isinstance(file, str))
+        return [*(path for path in _tables(config) if path.is_file()), *cells]
 
     def data(self, config: Comparison, names: Sequence[str], seed: int) -> Splits:
         complete, rows = _load(config)
@@ -89,20 +97,34 @@ class _Scaled(Dataset[Sample]):
 
 def rows_with_any_of(rows: Rows, columns: Sequence[str]) -> Rows:
     """Return the table with the rows of each subset that have a cell in one of some columns."""
-    texts = [rows.texts(column) for column in columns]
+    blank = [rows.blank(column) for column in columns]
     subsets = {
-        name: [i for i in indices if any(column[i] is not None for column in texts)]
+        name: [i for i in indices if not all(column[i] for column in blank)]
         for name, indices in rows.subsets.items()
     }
     return replace(rows, subsets=subsets)
 
 
 def _load(config: Comparison) -> tuple[Schema, Rows]:
-    return _load_once(str(config.data), config.schema, config.skip_bad_rows)
+    stamps = tuple(map(_stamp, _tables(config)))
+    return _load_once(str(config.data), config.schema, config.skip_bad_rows, stamps)
+
+
+def _tables(config: Comparison) -> list[Path]:
+    """Return the table, or the folder that is one, and its schema."""
+    return [path for path in (config.data, config.schema) if path is not None]
+
+
+def _stamp(path: Path) -> tuple[Any, ...]:
+    """Return what changes with a file, or with the names in a folder and in its folders."""
+    places = [path, *(p for p in path.glob("*") if p.is_dir())]
+    return tuple((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in places if p.exists())
 
 
 @lru_cache(maxsize=1)
-def _load_once(data: str, schema: Path | None, skip_bad_rows: bool) -> tuple[Schema, Rows]:
+def _load_once(
+    data: str, schema: Path | None, skip_bad_rows: bool, stamps: tuple[Any, ...]
+) -> tuple[Schema, Rows]:
     complete, rows = load_data(data, schema, skip_bad_rows=skip_bad_rows)
     if not isinstance(rows, Rows):
         raise ValueError(f"a comparison needs a table. Found shards: '{data}'.")

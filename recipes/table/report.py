@@ -60,12 +60,11 @@ def _counts(schema: Schema, rows: Rows | Shards) -> Grid:
     if isinstance(rows, Shards):
         return Grid(["subset", "rows"], [[name, str(size)] for name, size in rows.sizes.items()])
     specs: dict[str, Input | Target] = {**schema.inputs, **schema.targets}
-    texts = {column: rows.texts(column) for column in (*schema.input_columns, *schema.target_columns)}
+    blank = {column: rows.blank(column) for column in (*schema.input_columns, *schema.target_columns)}
     lines = []
     for subset, indices in rows.subsets.items():
         counts = [
-            sum(any(texts[c][i] is not None for c in spec.column_names) for i in indices)
-            for spec in specs.values()
+            sum(not all(blank[c][i] for c in spec.column_names) for i in indices) for spec in specs.values()
         ]
         lines.append([subset, str(len(indices)), *map(str, counts)])
     return Grid(["subset", "rows", *(f"with {name}" for name in specs)], lines)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, time, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
+from sennit.data.missing_words import MISSING_WORDS
+from sennit.data.names import Names, in_order, plain_number
+from sennit.recipes.table.paths import locate
 from sennit.registry import unknown_name
 
 T = TypeVar("T")
@@ -38,13 +42,15 @@ class Rows:
 
     Attributes:
         name: Name of the file, for errors.
-        columns: Cells of each column: strings, or what a Parquet file holds. None, NaN and white space are
-            blank.
+        columns: Cells of each column: strings, or what a Parquet file holds. None, NaN, white space and the
+            missing words are blank.
         row_numbers: Number of each row: from 2 in a CSV file, as spreadsheets count, from 0 elsewhere.
         folder: Folder that paths in the table are relative to.
         subsets: Positions of the rows of each subset (train, validation, test) that has any.
         bad: Faults of the rows that are left out, by position.
         notes: Remarks about the data, one sentence each.
+        missing: Words that stand for a blank cell, unless they are a declared class, label or category.
+        decimal: Decimal point of numbers: a comma where semicolons separate the cells.
 
     Example:
         >>> rows = Rows("train.csv", {"price": ["3.5", "3,5", " "]}, range(2, 5))
@@ -63,6 +69,8 @@ and leave unknown cells blank.
     subsets: Mapping[str, list[int]] = field(default_factory=dict)
     bad: Mapping[int, list[BadCell]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    missing: Sequence[str] = MISSING_WORDS
+    decimal: str = "."
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -79,33 +87,69 @@ and leave unknown cells blank.
 
     def texts(self, column: str) -> list[str | None]:
         """Return the cells of a column without surrounding white space; None where blank."""
-        return [_text(cell) for cell in self.cells(column)]
+        return [None if text in self.missing else text for text in self.raw_texts(column)]
+
+    def raw_texts(self, column: str) -> list[str | None]:
+        """Return the cells of a column as texts, in which a missing word is a text."""
+        return [self._raw_text(i, column, cell) for i, cell in enumerate(self.cells(column))]
+
+    def blank(self, column: str) -> list[bool]:
+        """Return which cells of a column are blank, whatever they hold."""
+        return [
+            cell is None
+            or (isinstance(cell, str) and (not cell.strip() or cell.strip() in self.missing))
+            or (isinstance(cell, float) and math.isnan(cell))
+            for cell in self.cells(column)
+        ]
 
     def numbers(self, column: str) -> list[float | BadCell | None]:
         """Return the cells of a column as finite numbers; None where blank."""
-        return [self._number(i, column, cell) for i, cell in enumerate(self.cells(column))]
+        cells = zip(self.cells(column), self.texts(column), strict=True)
+        return [self._number(i, column, cell, text) for i, (cell, text) in enumerate(cells)]
 
-    def choices(self, column: str, names: Sequence[str]) -> list[int | BadCell | None]:
-        """Return the positions in a list of a column's texts; None where blank."""
-        positions = {name: k for k, name in enumerate(names)}
+    def names(self, column: str) -> list[str]:
+        """Return the different values of a column in order, numbers by their size; equal numbers are one."""
+        return in_order({plain_number(text) for text in self.texts(column) if text is not None})
+
+    def choices(self, column: str, names: Names, *, unseen: str = "refuse") -> list[int | BadCell | None]:
+        """Return the positions among declared names of a column's texts; None where blank.
+
+        Args:
+            column: Name of the column.
+            names: Declared names.
+            unseen: ``"refuse"`` for a fault where a cell holds another name, ``"missing"`` for a blank.
+        """
         return [
-            None if text is None else self.position(i, column, text, positions)
-            for i, text in enumerate(self.texts(column))
+            None if text is None else self.position(i, column, text, names, unseen=unseen)
+            for i, text in enumerate(self.raw_texts(column))
         ]
 
-    def position(self, i: int, column: str, text: str, positions: Mapping[str, int]) -> int | BadCell:
+    def position(
+        self, i: int, column: str, text: str, names: Names, *, unseen: str = "refuse"
+    ) -> int | BadCell | None:
         """Return the position of a text, taken from the cell of row ``i``, among declared names."""
-        if text in positions:
-            return positions[text]
-        names = list(positions)
-        listed = ", ".join(f"'{n}'" for n in names[:8]) + (", ..." if len(names) > 8 else "")
-        close = difflib.get_close_matches(text, names, n=1)
-        hint = f"Did you mean '{close[0]}'?" if close else "Fix the cell, or declare it in the schema."
-        return self.fault(i, column, f"should be one of {listed}. Found '{text}'. {hint}")
+        position = names.find(text)
+        if position is not None or text in self.missing or unseen == "missing":
+            return position
+        return self.fault(i, column, names.refusal(text))
 
-    def files(self, column: str) -> Sequence[str | BinaryIO | None]:
-        """Return the files that a column names: paths, or contents where the data hold them."""
-        return [None if text is None else str(self.folder / text) for text in self.texts(column)]
+    def files(self, column: str, *, folder: str = "", ending: str = "") -> Sequence[str | bytes | None]:
+        """Return the files that a column names: paths, or contents where the data hold them.
+
+        Args:
+            column: Name of the column.
+            folder: Folder of the files, relative to the table's.
+            ending: Ending that the cells leave out.
+        """
+        cells = zip(self.cells(column), self.blank(column), strict=True)
+        return [
+            None
+            if blank
+            else cell
+            if isinstance(cell, bytes)
+            else locate(self.folder / folder, f"{self._raw_text(i, column, cell)}{ending}")
+            for i, (cell, blank) in enumerate(cells)
+        ]
 
     def cells(self, column: str) -> Sequence[Any]:
         """Return the raw cells of a column."""
@@ -120,6 +164,12 @@ and leave unknown cells blank.
         where = f"{self.place(i)}, column '{column}'" if column else self.place(i)
         return BadCell(f"{where} {problem}", column=column, problem=problem)
 
+    def file_fault(self, i: int, column: str, error: BaseException) -> BadCell:
+        """Return the error for the file of a cell."""
+        cell = self.cells(column)[i]
+        what = "holds a file" if isinstance(cell, bytes) else f"names '{str(cell).strip()}'"
+        return self.fault(i, column, f"{what}: {error}")
+
     def check_columns(self, names: Iterable[str], where: str) -> None:
         """Refuse a table without some columns.
 
@@ -133,26 +183,39 @@ and leave unknown cells blank.
         for column in names:
             if column not in self.columns:
                 hint = unknown_name("column", column, self.columns)
-                only = next(iter(self.columns)) if len(self.columns) == 1 else ""
-                fix = " Are the columns separated by commas?" if ";" in only or "\t" in only else ""
-                raise ValueError(f"'{self.name}' lacks a column that {where} reads: {hint}{fix}")
+                raise ValueError(f"'{self.name}' lacks a column that {where} reads: {hint}")
 
-    def _number(self, i: int, column: str, cell: Any) -> float | BadCell | None:
-        text = _text(cell)
+    def _number(self, i: int, column: str, cell: Any, text: str | None) -> float | BadCell | None:
         if text is None:
             return None
-        try:
-            value = float(cell)
-        except ValueError:
+        fix = "Write decimals with a point, and leave unknown cells blank."
+        if isinstance(cell, (date, time, timedelta)):
+            fix = "Give a date or a time as a number, such as the days since a day."
             value = math.inf
+        else:
+            try:
+                value = float(text.replace(self.decimal, ".")) if "_" not in text else math.inf
+            except ValueError:
+                value = math.inf
         if math.isinf(value):
-            return self.fault(
-                i,
-                column,
-                f"should hold a number. Found '{text}'. Write decimals with a point, and leave unknown cells "
-                f"blank.",
-            )
+            return self.fault(i, column, f"should hold a number. Found '{text}'. {fix}")
         return None if math.isnan(value) else value
+
+    def _raw_text(self, i: int, column: str, cell: Any) -> str | None:
+        if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+            return None
+        if not isinstance(cell, _SCALARS):
+            kind = "the contents of a file" if isinstance(cell, bytes) else f"a {type(cell).__name__}"
+            fix = (
+                "Declare it as an image or audio input."
+                if isinstance(cell, bytes)
+                else "A list is read as the labels of a multilabel target; write others as columns."
+            )
+            raise self.fault(i, column, f"should hold a text or a number. Found {kind}. {fix}")
+        return str(cell).strip() or None
+
+
+_SCALARS = (str, int, float, Decimal, date, time, timedelta)
 
 
 def row_value(cells: Sequence[T | BadCell | None]) -> list[T | None] | BadCell | None:
@@ -168,9 +231,3 @@ def row_value(cells: Sequence[T | BadCell | None]) -> list[T | None] | BadCell |
             return cell
         values.append(cell)
     return None if all(value is None for value in values) else values
-
-
-def _text(cell: Any) -> str | None:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return None
-    return str(cell).strip() or None

@@ -16,17 +16,19 @@ from sennit.files import write_json
 from sennit.fusion import list_fusions
 from sennit.html_page import Grid
 from sennit.recipes.harness import RunFolder, command, provenance
+from sennit.recipes.table.baselines import baselines, no_better_note
 from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.guess import guess_schema, write_guess
+from sennit.recipes.table.inputs import TableInput
 from sennit.recipes.table.load import load_data
-from sennit.recipes.table.predictions import baselines, write_predictions
+from sennit.recipes.table.predictions import write_predictions
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.report import report, results
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.shards import Shards
-from sennit.recipes.table.train import make_loader, train
+from sennit.recipes.table.train import make_loader, monitor_of, train
 from sennit.registry import check_names
 from sennit.tasks import Evaluation, Fitted, evaluate
 
@@ -50,12 +52,17 @@ def run(config: Config, text: str) -> Path:
         print(f"Wrote {config.guess_schema}: edit it, and train with --schema {config.guess_schema}")
         return config.guess_schema
     schema, rows = load_data(config.data, config.schema, skip_bad_rows=config.skip_bad_rows)
-    folder = RunFolder(config.output, text, resume=config.resume).path
+    files = [Path(config.data)] if Path(config.data).is_file() else []
+    folder = RunFolder(config.output, text, files=files, resume=config.resume).path
     _keep_schema(folder, schema, resumed=config.resume is not None)
     notes = _describe_data(folder, rows)
     print(f"Writing to {folder}", *notes, sep="\n", flush=True)
     model, fitted = train(config, schema, rows, folder / "training", say=print)
+    if (note := no_better_note(schema, rows, monitor_of(schema, rows), fitted.best)) is not None:
+        notes.append(note)
+        print(note)
     model.save_pretrained(folder / "model")
+    write_schema(folder / "model" / "schema.yaml", schema)  # the meaning of the columns of new rows
     test, baseline = None, {}
     if "test" in rows.subsets:
         model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -67,7 +74,8 @@ def run(config: Config, text: str) -> Path:
     _write_metrics(folder / "metrics.json", rows, fitted, test, baseline)
     notes = [*notes, f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
     report(folder / "report.html", schema, rows, model, test, baseline, notes)
-    print(f"Report: {folder / 'report.html'}\n\n{_usage(folder, schema)}")
+    print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {_prediction(folder)}\n")
+    print(_usage(folder, schema))
     return folder
 
 
@@ -121,11 +129,16 @@ def _print(grid: Grid) -> None:
     Console().print(table)
 
 
+def _prediction(folder: Path) -> str:
+    return f"python -m sennit.recipes.table.predict --model {folder / 'model'} --data new.csv"
+
+
 def _usage(folder: Path, schema: Schema) -> str:
     """Return code that uses the model, with an example input."""
     examples = {"image": "'a.png'", "audio": "'a.wav'", "text": "'a text'", "series": "array"}
+    examples["molecule"] = "'CCO'"
     inputs = ", ".join(
-        f"{name!r}: {examples.get(spec.kind) or [None] * len(spec.column_names)}"
+        f"{name!r}: {spec.example() if isinstance(spec, TableInput) else examples[spec.kind]}"
         for name, spec in schema.inputs.items()
     )
     hint = "  # any input may be left out" if len(schema.inputs) > 1 else ""

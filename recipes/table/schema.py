@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import yaml
 
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
 from sennit.recipes.table.file_inputs import AudioInput, ImageInput, SeriesInput
-from sennit.recipes.table.inputs import Input, TableInput, TextInput
-from sennit.recipes.table.parse import from_mapping
+from sennit.recipes.table.inputs import Input, MoleculeInput, TableInput, TextInput
+from sennit.recipes.table.parse import convert, from_mapping
 from sennit.recipes.table.rows import BadCell, Rows
 from sennit.recipes.table.splits import SPLITS, RandomSplit, Split
 from sennit.recipes.table.targets import TARGETS, Target
 from sennit.registry import unknown_name
 
 INPUTS: dict[str, type[Input]] = {
-    cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, TableInput, SeriesInput)
+    cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, MoleculeInput, TableInput, SeriesInput)
 }
-_KEYS = ("inputs", "targets", "split")
+_KEYS = ("inputs", "targets", "split", "missing")
 T = TypeVar("T", Input, Target)
 
 
@@ -35,6 +36,7 @@ class Schema:
         inputs: One or more inputs.
         targets: One or more targets.
         split: Split of the rows.
+        missing: Words that stand for a blank cell.
 
     Raises:
         ValueError: There is no input or no target, or a column is both.
@@ -51,6 +53,7 @@ class Schema:
     inputs: Mapping[str, Input]
     targets: Mapping[str, Target]
     split: Split = field(default_factory=RandomSplit)
+    missing: Sequence[str] = MISSING_WORDS
 
     def __post_init__(self) -> None:
         for name in ("inputs", "targets"):
@@ -87,9 +90,12 @@ class Schema:
             str(k): from_mapping(TARGETS, "kind", v, f"{where}: targets.{k}")
             for k, v in raw["targets"].items()
         }
-        if "split" not in raw:
-            return cls(inputs, targets)
-        return cls(inputs, targets, from_mapping(SPLITS, "by", raw["split"], f"{where}: split"))
+        options: dict[str, Any] = {}
+        if "split" in raw:
+            options["split"] = from_mapping(SPLITS, "by", raw["split"], f"{where}: split")
+        if "missing" in raw:
+            options["missing"] = tuple(convert(raw["missing"], list[str], f"{where}: missing"))
+        return cls(inputs, targets, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contents of a YAML file."""
@@ -97,11 +103,12 @@ class Schema:
             "inputs": {name: _options(spec) for name, spec in self.inputs.items()},
             "targets": {name: _options(target) for name, target in self.targets.items()},
             "split": _options(self.split),
+            **({} if self.missing == MISSING_WORDS else {"missing": list(self.missing)}),
         }
 
     def with_inputs(self, names: Iterable[str]) -> Schema:
         """Return the schema with some of its inputs."""
-        return Schema({name: self.inputs[name] for name in names}, self.targets, self.split)
+        return replace(self, inputs={name: self.inputs[name] for name in names})
 
     @property
     def input_columns(self) -> list[str]:
@@ -113,19 +120,24 @@ class Schema:
         """Columns that the targets read."""
         return [column for target in self.targets.values() for column in target.column_names]
 
-    def check_columns(self, rows: Rows, *, labelled: bool = True) -> None:
-        """Refuse a table that lacks a column of an input or, unless ``labelled`` is false, of a target."""
+    def reading(self, rows: Rows, *, labelled: bool = True) -> Rows:
+        """Return a table whose cells are read as the schema says.
+
+        Raises:
+            ValueError: A column of an input or, unless ``labelled`` is false, of a target is missing.
+        """
         for name, spec in self.inputs.items():
             rows.check_columns(spec.column_names, f"inputs.{name}")
         for name, target in self.targets.items() if labelled else ():
             rows.check_columns(target.column_names, f"targets.{name}")
+        return replace(rows, missing=self.missing)
 
     def complete(self, rows: Rows) -> Schema:
         """Return the complete schema, with what it leaves open taken from training rows."""
-        return Schema(
-            {name: _complete(spec, rows, f"inputs.{name}") for name, spec in self.inputs.items()},
-            {name: _complete(target, rows, f"targets.{name}") for name, target in self.targets.items()},
-            self.split,
+        return replace(
+            self,
+            inputs={name: _complete(spec, rows, f"inputs.{name}") for name, spec in self.inputs.items()},
+            targets={n: _complete(target, rows, f"targets.{n}") for n, target in self.targets.items()},
         )
 
 
@@ -157,7 +169,9 @@ def read_schema(path: str | Path) -> Schema:
         raise FileNotFoundError(f"no schema '{path}'. Write one with `--guess-schema {path}`, and edit it.")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError:
+        raise ValueError(f"'{path}' should be UTF-8. Found another encoding. Save it as UTF-8.") from None
+    except (yaml.YAMLError, ValueError) as error:  # a date that there is not
         raise ValueError(f"'{path}' is not valid YAML: {error}") from None
     return Schema.of(raw, f"'{path}'")
 

@@ -35,17 +35,20 @@ def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard
     folder, name = Path(prefix).parent, Path(prefix).name
     folder.mkdir(parents=True, exist_ok=True)
     schema = dataset.schema
-    files = [c for spec in schema.inputs.values() if spec.file for c in spec.column_names]
+    files = {
+        c: spec.read(dataset.rows) for spec in schema.inputs.values() if spec.file for c in spec.column_names
+    }
     columns = [*schema.input_columns, *schema.target_columns]
-    rows, texts = dataset.rows, {column: dataset.rows.texts(column) for column in columns}
+    rows, blank = dataset.rows, {column: dataset.rows.blank(column) for column in columns}
     counts: dict[str, int] = {}
     with writers.ShardWriter(f"{folder / name}-%06d.tar", maxcount=samples_per_shard, verbose=0) as writer:
         for i in dataset.indices:
-            cells = {c: rows.cells(c)[i] for c in columns if texts[c][i] is not None}
+            cells = {c: rows.cells(c)[i] for c in columns if not blank[c][i]}
             sample: dict[str, Any] = {"__key__": f"{rows.row_numbers[i]:09d}"}
             for k, column in enumerate(c for c in files if c in cells):
-                ending = f"{k}{Path(str(cells[column])).suffix.lower()}"
-                sample[ending] = _contents(rows, i, column)
+                file = files[column][i]
+                ending = f"{k}{'' if isinstance(file, bytes) else Path(file).suffix.lower()}"
+                sample[ending] = file if isinstance(file, bytes) else _contents(rows, i, column, file)
                 cells[column] = ending
             writer.write({**sample, "json": json.dumps(cells, default=str).encode()})
             shard = Path(writer.fname).name
@@ -58,8 +61,8 @@ def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard
     return [folder / shard for shard in counts]
 
 
-def _contents(rows: Rows, i: int, column: str) -> bytes:
+def _contents(rows: Rows, i: int, column: str, file: str) -> bytes:
     try:
-        return (rows.folder / str(rows.cells(column)[i]).strip()).read_bytes()
+        return Path(file).read_bytes()
     except OSError as error:
         raise rows.fault(i, column, f"cannot be read: {error}") from None

@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -95,11 +94,19 @@ class ShardSample(Rows):
     def cells(self, column: str) -> Sequence[Any]:
         if column in self.columns:
             return self.columns[column]
-        return [self.members[column].decode() if column in self.members else None]
+        try:
+            return [self.members[column].decode() if column in self.members else None]
+        except UnicodeDecodeError:
+            raise self.fault(0, column, "should hold a text in UTF-8. Declare other files as such.") from None
 
-    def files(self, column: str) -> Sequence[str | BinaryIO | None]:
+    def files(self, column: str, *, folder: str = "", ending: str = "") -> Sequence[str | bytes | None]:
         name = column if column in self.members else self.texts(column)[0]
-        return [None if name is None else BytesIO(self.members[name])]
+        if name is None:
+            return [None]
+        if name not in self.members:
+            members = ", ".join(self.members)
+            raise self.fault(0, column, f"names the member '{name}'. The sample has {members}.")
+        return [self.members[name]]
 
 
 class ShardDataset(IterableDataset[Sample]):

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from sennit.recipes.media_files import subset_of
 from sennit.recipes.table.rows import Rows
 
 SUBSETS = ("train", "validation", "test")
-_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
-_NAMES |= {"val": "validation", "dev": "validation", "test": "test", "testing": "test"}
-
-
-def is_subset(text: str) -> bool:
-    """Return whether a text names a subset, such as "train" or "dev"."""
-    return text.lower() in _NAMES
 
 
 class Split(ABC):
@@ -36,8 +31,12 @@ class Split(ABC):
         return []
 
     @abstractmethod
-    def assign(self, rows: Rows) -> dict[str, list[int]]:
+    def assign(self, rows: Rows, strata: Sequence[Hashable] = ()) -> dict[str, list[int]]:
         """Return the positions of each subset's rows, counted from 0.
+
+        Args:
+            rows: Table.
+            strata: Class of each row, whose shares a draw of single rows keeps in every subset.
 
         Raises:
             BadCell: A cell does not name a subset or a group, or a group is in two subsets.
@@ -62,12 +61,12 @@ class ColumnSplit(Split):
     def column_names(self) -> list[str]:
         return [self.column, *([self.group] if self.group else [])]
 
-    def assign(self, rows: Rows) -> dict[str, list[int]]:
+    def assign(self, rows: Rows, strata: Sequence[Hashable] = ()) -> dict[str, list[int]]:
         subsets: dict[str, list[int]] = {subset: [] for subset in SUBSETS}
         groups = rows.texts(self.group) if self.group else [None] * len(rows)
         first: dict[str, tuple[str, int]] = {}
         for i, (text, group) in enumerate(zip(rows.texts(self.column), groups, strict=True)):
-            subset = _NAMES.get((text or "").lower())
+            subset = subset_of(text or "")
             if subset is None:
                 problem = f"should be train, validation or test. Found '{text or ''}'."
                 raise rows.fault(i, self.column, problem)
@@ -105,8 +104,8 @@ class _DrawnSplit(Split):
                 f"{self.validation} and {self.test}."
             )
 
-    def _draw(self, units: Sequence[Hashable]) -> dict[str, list[int]]:
-        """Draw whole units, of which rows may share one."""
+    def _draw(self, units: Sequence[Hashable], strata: Sequence[Hashable] = ()) -> dict[str, list[int]]:
+        """Draw whole units, of which rows may share one, stratum by stratum where each row is a unit."""
         names = list(dict.fromkeys(units))
         sizes = [self.test and max(1, round(self.test * len(names)))]
         sizes.append(self.validation and max(1, round(self.validation * len(names))))
@@ -115,6 +114,8 @@ class _DrawnSplit(Split):
                 f"a split into three subsets needs more than {sum(sizes)} rows or groups. Found {len(names)}."
             )
         order = np.random.default_rng(self.seed).permutation(len(names))
+        if strata:
+            order = _stratified(order, strata)
         ends = np.cumsum([0, *sizes, len(names)]).clip(max=len(names))
         subset_of: dict[Hashable, str] = {}
         for subset, start, end in zip(("test", "validation", "train"), ends[:-1], ends[1:], strict=True):
@@ -126,7 +127,9 @@ class _DrawnSplit(Split):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSplit(_DrawnSplit):
-    """A split of single rows at random.
+    """A split of single rows at random, with the same share of each class in every subset.
+
+    The last rows of a class are trained on, so that a class of a single row is.
 
     Args:
         validation: Share of the validation rows.
@@ -136,8 +139,8 @@ class RandomSplit(_DrawnSplit):
 
     by: ClassVar[str] = "random"
 
-    def assign(self, rows: Rows) -> dict[str, list[int]]:
-        return self._draw(range(len(rows)))
+    def assign(self, rows: Rows, strata: Sequence[Hashable] = ()) -> dict[str, list[int]]:
+        return self._draw(range(len(rows)), strata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +161,21 @@ class GroupSplit(_DrawnSplit):
     def column_names(self) -> list[str]:
         return [self.column]
 
-    def assign(self, rows: Rows) -> dict[str, list[int]]:
+    def assign(self, rows: Rows, strata: Sequence[Hashable] = ()) -> dict[str, list[int]]:
         groups = rows.texts(self.column)
         if None in groups:
             raise rows.fault(groups.index(None), self.column, "should name a group. Found a blank cell.")
         return self._draw(groups)
+
+
+def _stratified(order: np.ndarray, strata: Sequence[Hashable]) -> np.ndarray:
+    """Return positions in an order whose every beginning has about the same share of each stratum."""
+    sizes, seen = Counter(strata), Counter[Hashable]()
+    shares = []
+    for i in order:
+        seen[strata[i]] += 1
+        shares.append(seen[strata[i]] / sizes[strata[i]])
+    return order[np.argsort(shares, kind="stable")]
 
 
 SPLITS: dict[str, type[Split]] = {cls.by: cls for cls in (ColumnSplit, GroupSplit, RandomSplit)}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from sennit.data.names import Names, in_order
 from sennit.recipes.table.rows import BadCell, Rows, row_value
+from sennit.registry import check_names
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 
 
@@ -17,12 +20,22 @@ class Target:
 
     Attributes:
         kind: Name of the kind in a schema.
-        metric: Metric of its task by which the best epoch is chosen.
+        metrics: Metrics of its task; the best epoch is chosen by the first, unless the schema names another.
         column_names: Columns that it reads.
     """
 
     kind: ClassVar[str]
-    metric: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric is not None:
+            check_names("metric", [self.metric], self.metrics)
+
+    @property
+    def monitored(self) -> str:
+        """Metric by which the best epoch is chosen."""
+        return self.metric or self.metrics[0]
 
     @property
     def column_names(self) -> list[str]:
@@ -50,33 +63,56 @@ class ClassTarget(Target):
     Args:
         column: Column of the class names.
         classes: Class names in order; null takes those of the training rows.
+        weights: Weight of each class in the loss, 1 where not given; ``"balanced"`` gives all classes the
+            same part in it, with a mean of 1 over the training rows.
+        metric: ``"accuracy"``, ``"f1_macro"`` or ``"auroc"``, by which the best epoch is chosen.
     """
 
     kind: ClassVar[str] = "class"
-    metric: ClassVar[str] = "accuracy"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "auroc")
     column: str
     classes: list[str] | None = None
+    weights: str | dict[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.weights, str):
+            check_names("value of `weights`", [self.weights], ("balanced",))
+        elif self.weights is not None and min(self.weights.values(), default=1.0) <= 0:
+            raise ValueError(f"`weights` should be above 0. Found {self.weights}.")
 
     @property
     def column_names(self) -> list[str]:
         return [self.column]
 
     def read(self, rows: Rows) -> Sequence[Any]:
-        return rows.choices(self.column, self.classes or [])
+        return rows.choices(self.column, Names(self.classes or []))
 
     def complete(self, rows: Rows) -> Self:
         if self.classes is None:
-            texts = {text for text in rows.texts(self.column) if text is not None}
-            self = replace(self, classes=sorted(texts))
+            self = replace(self, classes=rows.names(self.column))
         if len(self.classes or []) < 2:
             raise ValueError(
                 f"column '{self.column}' should hold two classes or more in the training rows. Found "
                 f"{self.classes}."
             )
-        return self
+        return replace(self, weights=self._weights(rows)) if self.weights is not None else self
+
+    def _weights(self, rows: Rows) -> dict[str, float]:
+        """Return the weights of the classes, those that depend on the training rows among them."""
+        classes = self.classes or []
+        if isinstance(self.weights, Mapping):
+            check_names("class with a weight", self.weights, classes)
+            return dict(self.weights)
+        counts = Counter(k for k in self.read(rows) if isinstance(k, int))
+        return {
+            name: counts.total() / (len(counts) * counts[k]) for k, name in enumerate(classes) if counts[k]
+        }
 
     def make_task(self) -> Task:
-        return Classification(self.classes or [])
+        classes, weights = self.classes or [], self.weights
+        given = [weights.get(name, 1.0) for name in classes] if isinstance(weights, Mapping) else None
+        return Classification(classes, class_weights=given, auroc=self.metric == "auroc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,16 +125,18 @@ class MultiLabelTarget(Target):
         separator: Separator of the names.
         labels: All names in order; null takes those of the training rows.
         columns: Columns of 0 and 1, one for each label, instead of ``column``; a blank cell is unknown.
+        metric: ``"accuracy"`` or ``"auroc"``, by which the best epoch is chosen.
     """
 
     kind: ClassVar[str] = "multilabel"
-    metric: ClassVar[str] = "accuracy"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "auroc")
     column: str | None = None
     separator: str = "|"
     labels: list[str] | None = None
     columns: list[str] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.column is None) == (self.columns is None):
             raise ValueError("a multilabel target should have either `column` or `columns`.")
 
@@ -110,10 +148,10 @@ class MultiLabelTarget(Target):
         if self.column is None:
             flags = [self._flags(rows, column) for column in self.column_names]
             return [_numbers(cells) for cells in zip(*flags, strict=True)]
-        positions = {name: k for k, name in enumerate(self.labels or [])}
+        names = Names(self.labels or [])
         return [
-            None if text is None else self._mask(rows, i, text, positions)
-            for i, text in enumerate(rows.texts(self.column))
+            None if true is None else self._mask(rows, i, true, names)
+            for i, true in enumerate(self._true(rows))
         ]
 
     def _flags(self, rows: Rows, column: str) -> list[float | BadCell | None]:
@@ -124,22 +162,29 @@ class MultiLabelTarget(Target):
             for i, x in enumerate(rows.numbers(column))
         ]
 
-    def _mask(self, rows: Rows, i: int, text: str, positions: Mapping[str, int]) -> list[float] | BadCell:
-        true = [rows.position(i, str(self.column), name, positions) for name in self._split(text)]
-        fault = next((k for k in true if isinstance(k, BadCell)), None)
-        return fault or [float(k in true) for k in range(len(positions))]
+    def _mask(self, rows: Rows, i: int, true: list[str], names: Names) -> list[float] | BadCell:
+        positions = [rows.position(i, str(self.column), name, names) for name in true]
+        fault = next((k for k in positions if isinstance(k, BadCell)), None)
+        return fault or [float(k in positions) for k in range(len(names))]
 
-    def _split(self, text: str) -> list[str]:
-        return [name.strip() for name in text.split(self.separator) if name.strip()]
+    def _true(self, rows: Rows) -> list[list[str] | None]:
+        """Return the names of the true labels of each row: of a list, or between separators."""
+        column = str(self.column)
+        cells = zip(rows.cells(column), rows.blank(column), strict=True)
+        return [None if blank else self._split(cell) for cell, blank in cells]
+
+    def _split(self, cell: Any) -> list[str]:
+        names = cell if isinstance(cell, list) else str(cell).split(self.separator)
+        return [text for name in names if (text := str(name).strip())]
 
     def complete(self, rows: Rows) -> Self:
         if self.column is None or self.labels is not None:
             return self
-        names = {name for text in rows.texts(self.column) for name in self._split(text or "")}
-        return replace(self, labels=sorted(names))
+        return replace(self, labels=in_order({name for true in self._true(rows) for name in true or []}))
 
     def make_task(self) -> Task:
-        return MultiLabel(self.column_names if self.column is None else self.labels or [])
+        labels = self.column_names if self.column is None else self.labels or []
+        return MultiLabel(labels, auroc=self.metric == "auroc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +193,11 @@ class NumberTarget(Target):
 
     Args:
         columns: Columns of the numbers.
+        metric: ``"r2"`` or ``"mae"``, by which the best epoch is chosen.
     """
 
     kind: ClassVar[str] = "number"
-    metric: ClassVar[str] = "r2"
+    metrics: ClassVar[tuple[str, ...]] = ("r2", "mae")
     columns: list[str]
 
     @property

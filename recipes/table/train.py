@@ -55,7 +55,7 @@ def train(
         seed=config.seed,
         num_workers=config.workers,
     )
-    monitor = _monitor(schema, rows)
+    monitor = monitor_of(schema, rows)
     say(
         f"The best epoch by {monitor} is kept."
         if monitor
@@ -100,15 +100,15 @@ def make_loader(
     )
 
 
-def _monitor(schema: Schema, rows: Rows | Shards) -> str | None:
+def monitor_of(schema: Schema, rows: Rows | Shards) -> str | None:
     """Return the metric of the first target that has enough labels in the validation rows."""
     if "validation" not in rows.subsets:
         return None
     for name, target in schema.targets.items():
         if isinstance(rows, Shards):
-            return f"val/{name}/{target.metric}"
+            return f"val/{name}/{target.monitored}"
         labels = target.read(rows)
         count = sum(labels[i] is not None for i in rows.subsets["validation"])
         if count >= 2 or (count and target.kind != "number"):  # an R² needs two
-            return f"val/{name}/{target.metric}"
+            return f"val/{name}/{target.monitored}"
     return None

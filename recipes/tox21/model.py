@@ -33,7 +33,7 @@ def build_tasks(config: Config, assays: Sequence[str]) -> dict[str, Task]:
     """Return one masked head for all assays, or a task for each."""
     groups = {name: [name] for name in assays} if config.tasks == SEPARATE else {TASK: list(assays)}
     if config.assays == "numbers":
-        return {name: Regression(len(group), sparse=True) for name, group in groups.items()}
+        return {name: Regression(len(group)) for name, group in groups.items()}
     return {name: MultiLabel(group, auroc=True) for name, group in groups.items()}
 
 

@@ -62,6 +62,9 @@ class Tox21Recipe(Recipe[Config]):
     def metrics(self, config: Config) -> Mapping[str, str]:
         return {TASK: "auroc" if config.assays == "classes" else "r2"}
 
+    def files(self, config: Config) -> list[Path]:
+        return [find(config.data, config.file)]
+
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         return splits(config, self.encoders(config, names))
 

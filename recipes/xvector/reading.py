@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from sennit.encoders.features import EnergyVAD, load_waveform
-from sennit.extras import require
-from sennit.recipes.xvector.data.files import SUFFIXES, audio_below
+from sennit.encoders.features import EnergyVAD, load_waveform, sound_length
+from sennit.recipes.media_files import SUFFIXES, left_out_note
+from sennit.recipes.xvector.data.files import audio_below
 
 _WINDOW_S = 0.025
 
@@ -49,7 +49,7 @@ def read_speech(path: str | Path, sample_rate: int, *, min_seconds: float) -> Sp
     """
     path = Path(path)
     x = load_waveform(path, sample_rate)
-    rate = int(require("soundfile", "audio").info(str(path)).samplerate)
+    _, rate = sound_length(path)
     notes = [] if rate == sample_rate else [f"{path}: resampled from {rate} to {sample_rate} Hz"]
     whole = len(x) / sample_rate
     if whole < max(min_seconds, _WINDOW_S):
@@ -81,7 +81,10 @@ def files_of(paths: Iterable[str | Path]) -> list[Path]:
             files.append(path)
             continue
         below = audio_below(path)
-        if not below:
-            raise FileNotFoundError(f"'{path}' should hold recordings ({', '.join(SUFFIXES)}). Found none.")
-        files += below
+        if not below.paths:
+            raise FileNotFoundError(
+                f"'{path}' should hold recordings ({', '.join(SUFFIXES['audio'])}). Found none. "
+                f"{left_out_note(below.left_out)}".rstrip()
+            )
+        files += below.paths
     return files

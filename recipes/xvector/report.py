@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
-from sennit.recipes.harness.run import command, versions
+from sennit.recipes.harness.provenance import command, versions
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.job import name_of
 from sennit.recipes.xvector.pictures import draw_training, pictures

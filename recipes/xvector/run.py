@@ -19,7 +19,7 @@ from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.job import jobs_of, name_of, run_job
 from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
 from sennit.recipes.xvector.scores import SystemResult, read_scores, rows_of, units_of
-from sennit.recipes.xvector.speakers import split
+from sennit.recipes.xvector.speakers import notes_of, split
 
 
 def run(config: Config, text: str) -> Path:
@@ -42,6 +42,7 @@ def run(config: Config, text: str) -> Path:
     console = Console()
     train, development, test = (corpus.describe() for corpus in splits[0])
     notes = [f"To train on: {train}.", f"To choose by: {development}.", f"To test: {test}."]
+    notes += notes_of(config)
     console.print(*notes, f"Writing to {folder}", sep="\n", soft_wrap=True)
     jobs = jobs_of(config)
     results = run_jobs(

@@ -53,6 +53,13 @@ def _hold_out_test(config: Config) -> tuple[Corpus, Corpus]:
     return corpus, test
 
 
+def notes_of(config: Config) -> list[str]:
+    """Return sentences about the files of the corpora that are left out."""
+    parts = [config.train_parts, *([] if config.test_speakers else [config.test_parts])]
+    corpora = [_read(config.data, config.corpus, tuple(names), config.cache) for names in parts]
+    return list(dict.fromkeys(corpus.note for corpus in corpora if corpus.note))
+
+
 @lru_cache(maxsize=4)
 def _read(data: Path, layout: str, parts: Sequence[str], cache: Path) -> Corpus:
     return read_corpus(data, layout, parts=parts, cache=cache)

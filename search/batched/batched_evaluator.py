@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sennit.configurable import stable_json
 from sennit.fusion.cell.genome import Genome
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.costs import count_costs, measure_latency_ms
@@ -73,7 +73,7 @@ class BatchedEvaluator:
             "seed": seed,
             "inherits": weights is not None,
         }
-        self.fingerprint = hashlib.sha256(json.dumps(settings, default=str).encode()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256(stable_json(settings).encode()).hexdigest()[:16]
 
     def costs(self, genome: Genome) -> dict[str, float]:
         """Return ``"parameters"`` and ``"flops"``, and ``"latency_ms"`` if it is measured."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -143,7 +143,8 @@ class GenerationTrainer:
         progress = self.progress
         rng = np.random.default_rng([*self.key, progress.epoch])
         order = torch.from_numpy(rng.permutation(self.train.size))
-        for rows in self._rows_of_steps(order):
+        # All samples of an epoch, in steps as equal as can be.
+        for rows in order.tensor_split(math.ceil(len(order) / self.options.batch_size)):
             self.optimizer.zero_grad()
             torch.autograd.backward(self.batched.losses(*self.train.batch(rows)).sum())
             self.optimizer.step()
@@ -164,11 +165,6 @@ class GenerationTrainer:
         # Batching anew pays off once a quarter of the candidates has stopped.
         if progress.running and len(progress.running) <= 0.75 * len(self.members):
             self._shrink()
-
-    def _rows_of_steps(self, order: Tensor) -> Iterator[Tensor]:
-        size = min(self.options.batch_size, len(order))
-        for start in range(0, len(order) - size + 1, size):
-            yield order[start : start + size]
 
     @torch.no_grad()
     def _errors(self) -> list[dict[str, float]]:

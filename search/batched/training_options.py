@@ -11,7 +11,7 @@ class TrainingOptions:
 
     Args:
         epochs: Maximum number of epochs.
-        batch_size: Number of samples in a step.
+        batch_size: Largest number of samples in a step.
         lr: Learning rate.
         weight_decay: Weight decay; applied to matrices only.
         patience: Epochs without a better validation error after which a candidate stops.

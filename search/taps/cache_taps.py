@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sennit.configurable import stable_json
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.encoders import Encoder
 from sennit.search.taps.inference_only import inference_only, pooled_taps
@@ -24,6 +24,7 @@ def cache_taps(
     data: Any,
     folder: str | Path,
     *,
+    key: str | None = None,
     transforms: Mapping[str, Transforms] | None = None,
     collate: Callable[[Any], Any] | None = None,
     renderings: int = 1,
@@ -35,15 +36,17 @@ def cache_taps(
     """Run frozen encoders over some data, or open the cache of an earlier run.
 
     The encoders run in evaluation mode without gradients, and are left unchanged. Their taps are pooled over
-    space or valid steps. The cache is kept in ``folder/<key>``; the key is a hash of the encoders' configs
-    and weights, of the data's values, and of transforms and renderings. A cache appears there whole or not
-    at all, and a damaged one (its index, or the size of a file) is computed anew.
+    space or valid steps. The cache is kept in a folder named by a hash of the encoders' configs and weights,
+    of the data's values, and of transforms and renderings. A cache appears there whole or not at all, and a
+    damaged one (its index, or the size of a file) is computed anew.
 
     Args:
         encoders: Encoders by modality.
         data: Dataset of samples by index (such as a `BatchDataset`), or an iterable of batches that can be
             read again, each time in the same order.
         folder: Folder of all caches.
+        key: Text that stands for the data's values, such as a hash of their files: data whose taps are in the
+            folder are then not read. By default all values are read and hashed.
         transforms: Transforms of raw samples by modality, before the encoders' preprocessing: with
             augmentation for several renderings, without for one. Leave them out if the samples are as the
             encoders read them.
@@ -83,6 +86,10 @@ def cache_taps(
             f"`renderings` and `batch_size` should be 1 or more. Found {renderings}, {batch_size}."
         )
     prepare = None if transforms is None else Preprocessing(encoders, transforms, training=renderings > 1)
+    if key is not None:
+        target = Path(folder) / _key(encoders, key, transforms, renderings, seed)
+        if find_damage(target) is None:
+            return TapCache(target)
     repeatable = RepeatableBatches(data, collate=collate, prepare=prepare, batch_size=batch_size, seed=seed)
     if renderings == 1 and repeatable.changes():
         raise ValueError(
@@ -91,8 +98,7 @@ def cache_taps(
             "four random renderings of each sample, or data without augmentation."
         )
     values, size = _hash(repeatable, encoders)
-    key = _key(encoders, values, transforms, renderings, seed)
-    target = Path(folder) / key
+    target = Path(folder) / _key(encoders, key or values, transforms, renderings, seed)
     if find_damage(target) is None:
         return TapCache(target)
     rows = size * renderings
@@ -133,7 +139,7 @@ def _key(
     digest = hashlib.sha256()
     for name, encoder in encoders.items():
         digest.update(f"{name} {type(encoder).__module__}.{type(encoder).__qualname__} ".encode())
-        digest.update(json.dumps(encoder.config, sort_keys=True, default=repr).encode())
+        digest.update(stable_json(encoder.config).encode())
         add_tensors(digest, "state", encoder.state_dict())
     rest = {
         "data": values,
@@ -141,7 +147,7 @@ def _key(
         "renderings": [renderings, seed if renderings > 1 else 0],
         "version": version("sennit"),
     }
-    digest.update(json.dumps(rest, sort_keys=True).encode())
+    digest.update(stable_json(rest).encode())
     return digest.hexdigest()[:16]
 
 

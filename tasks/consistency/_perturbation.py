@@ -57,22 +57,26 @@ def place_of(view: View, modality: str, encoder: Encoder, weight: float) -> Plac
 
 def random_direction(places: Mapping[str, Place]) -> dict[str, Tensor]:
     """Return a direction of length 1 for each row, uniformly drawn among those that may be added."""
-    drawn = {
-        m: torch.randn(place.shape, device=place.units.device, dtype=place.units.dtype) * (place.units > 0)
-        for m, place in places.items()
-    }
-    return scaled_to_one(drawn, drawn)
+    return scaled_to_one(
+        {
+            m: torch.randn(place.shape, device=place.units.device, dtype=place.units.dtype)
+            * (place.units > 0)
+            for m, place in places.items()
+        }
+    )
 
 
-def scaled_to_one(direction: Direction, otherwise: Direction) -> dict[str, Tensor]:
-    """Return a direction with rows of length 1; another where a row is zero."""
-    peak = torch.stack([x.abs().flatten(1).amax(1) for x in direction.values()]).amax(0)
-    nonzero = peak > 0
-    safe = peak.where(nonzero, 1.0)
-    scaled = {m: x / _like(safe, x) for m, x in direction.items()}  # squares of tiny numbers would vanish
-    length = torch.stack([x.square().flatten(1).sum(1) for x in scaled.values()]).sum(0).sqrt()
-    length = length.where(nonzero, 1.0)
-    return {m: torch.where(_like(nonzero, x), x / _like(length, x), otherwise[m]) for m, x in scaled.items()}
+def scaled_to_one(direction: Direction, otherwise: Direction | None = None) -> dict[str, Tensor]:
+    """Return a direction with rows of length 1; another where a row is zero, if there is one."""
+    flat = torch.cat([x.flatten(1) for x in direction.values()], 1)
+    # In float64, as squares of tiny numbers would vanish.
+    length = torch.linalg.vector_norm(flat, dim=1, keepdim=True, dtype=torch.float64).to(flat.dtype)
+    nonzero = length > 0
+    scaled = flat / length.where(nonzero, 1.0)
+    if otherwise is not None:
+        scaled = torch.where(nonzero, scaled, torch.cat([x.flatten(1) for x in otherwise.values()], 1))
+    parts = scaled.split([x[0].numel() for x in direction.values()], 1)
+    return {m: part.reshape(x.shape) for (m, x), part in zip(direction.items(), parts, strict=True)}
 
 
 def perturbed_view(view: View, places: Mapping[str, Place], direction: Direction, length: float) -> View:
@@ -85,7 +89,3 @@ def perturbed_view(view: View, places: Mapping[str, Place], direction: Direction
         else:
             inputs[modality] = inputs[modality] + added.to(inputs[modality].dtype)
     return view.replaced(inputs=inputs, perturbation=perturbation)
-
-
-def _like(rows: Tensor, x: Tensor) -> Tensor:
-    return rows.reshape(-1, *[1] * (x.dim() - 1))

@@ -107,26 +107,33 @@ class Consistency(Task):
         if not self.hard and self.distance == "divergence":
             check_lends(name, other, "divergence")
 
+    def detached_views_of(self, name: str) -> tuple[str, ...]:
+        """Return the teacher's view, unless it learns too."""
+        return self.views[:1] if self.gradient == "student" else ()
+
     def loss_from(self, context: TaskContext) -> Tensor | tuple[Tensor, Tensor]:
         lender, (teacher, student) = context.lender, (context.outputs[view] for view in self.views)
         assert isinstance(lender, Task)
         rows, counted = context.view(self.views[1]).rows, context.counted
         if rows is not None:
             teacher = teacher.index_select(0, rows)
-        loss = self._loss(lender, teacher, student)
+        if self.hard or self.threshold > 0:
+            label, confidence = lender.pseudo_label(teacher)
+        if self.hard:
+            loss = lender.sample_means(lender.loss(student, label), student)
+        else:
+            loss = self._distance(lender, teacher, student)
         if self.threshold > 0:
-            loss = loss * (lender.pseudo_label(teacher)[1] >= self.threshold)
+            loss = loss * (confidence >= self.threshold)
         if rows is None:
             return loss
         every = torch.ones(context.batch.batch_size, dtype=torch.bool, device=rows.device)
         return loss, (every if counted is None else counted).index_select(0, rows)
 
-    def _loss(self, lender: Task, teacher: Tensor, student: Tensor) -> Tensor:
-        if self.hard:
-            return lender.loss(student, lender.pseudo_label(teacher)[0]).reshape(len(student), -1).mean(1)
+    def _distance(self, lender: Task, teacher: Tensor, student: Tensor) -> Tensor:
         teacher = teacher if self.sharpen_by == 1 else teacher / self.sharpen_by
         if self.distance == "divergence":
             return lender.divergence(teacher, student)
         teacher = teacher if self.gradient == "both" else teacher.detach()
         difference = lender.scores(student) - lender.scores(teacher)
-        return difference.square().reshape(len(student), -1).mean(1)
+        return lender.sample_means(difference.square(), student)

@@ -53,6 +53,13 @@ class TrainingHooks:
         """Return the views that a teacher reads for the task; None for those that the task reads."""
         return None
 
+    def detached_views_of(self, name: str) -> tuple[str, ...]:
+        """Return those of the views that the task reads through which its loss passes no gradient.
+
+        No graph is kept for them, unless another task learns through them.
+        """
+        return ()
+
     def after_step(self) -> None:
         """Update the state that changes with each optimizer step; the learner calls it."""
 

@@ -29,7 +29,11 @@ class Classification(Task):
         classes: Number of classes, or their names in the order of the labels.
         class_weights: Weight of each class's samples in the loss. The mean over samples is not
             divided by the weights, so give weights of mean 1 to keep the scale.
-        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7).
+        auroc: Whether to add the area under the ROC curve to the metrics: the mean over the classes, each
+            against the rest. It keeps all scores of an evaluation.
+        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7). The
+            weight of the sample's class multiplies all of it; torch weighs the share of each class by
+            that class's weight.
         annealing: Probability above which the label of a training sample is known too well to count; a ramp
             from 1 over the number of classes to 1 releases the samples of a small labelled set slowly (Xie
             et al. 2020, "Unsupervised Data Augmentation for Consistency Training", §2.2). None: all count.
@@ -52,6 +56,7 @@ class Classification(Task):
         classes: int | Sequence[str],
         *,
         class_weights: Sequence[float] | None = None,
+        auroc: bool = False,
         label_smoothing: float = 0.0,
         annealing: float | Ramp | None = None,
         **options: Unpack[TaskOptions],
@@ -67,7 +72,7 @@ class Classification(Task):
             )
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"`label_smoothing` should be from 0 to less than 1. Found {label_smoothing}.")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.auroc = label_smoothing, auroc
         self.annealing = None if annealing is None else ramp_of(annealing)
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
@@ -168,16 +173,20 @@ class Classification(Task):
         from torchmetrics import MetricCollection
         from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+        from sennit.tasks.metrics.by_label import OneAgainstRest, roc_auc
+
         return MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(self.out_dim, average="micro"),
                 "f1_macro": MulticlassF1Score(self.out_dim, average="macro"),
+                **({"auroc": OneAgainstRest(roc_auc)} if self.auroc else {}),
             }
         )
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
         """Return the accuracy."""
-        return float((output.argmax(-1) == target)[labelled].float().mean())
+        classes = target.argmax(-1) if target.is_floating_point() else target
+        return float((output.argmax(-1) == classes)[labelled].float().mean())
 
     def scores(self, logits: Tensor) -> Tensor:
         return logits.float().softmax(-1)

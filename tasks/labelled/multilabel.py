@@ -22,7 +22,7 @@ class MultiLabel(Task):
     """Several labels, each true or false; hundreds of partly known ones are a single masked head.
 
     The loss is the binary cross-entropy of each label, averaged over the labels that are known: give
-    ``labelled`` in the target's shape, or NaN for the unknown ones to `Collate`.
+    ``labelled`` in the target's shape, or NaN for unknown ones. Metrics take a label above .5 as true.
 
     Args:
         labels: Number of labels, or their names.
@@ -116,7 +116,7 @@ class MultiLabel(Task):
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
     ) -> None:
         labels = labelled if labelled.dim() > 1 else labelled[:, None].expand_as(target)
-        metrics.update(self.scores(logits), target.long().masked_fill(~labels, -1))
+        metrics.update(self.scores(logits), (target > 0.5).long().masked_fill(~labels, -1))
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
         """Return the accuracy over all known labels."""

@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 @register_task("regression")
 class Regression(Task):
-    """One or several numbers; the loss is the squared error of each.
+    """One or several numbers, of which any may be unknown; the loss is the squared error of each.
+
+    Metrics are means over the numbers, each over the samples in which it is known.
 
     Under a decision fusion the prediction is the mean of the present candidates' outputs: a rule of
     probabilities does not apply to numbers.
 
     Args:
         size: Number of values of a sample.
-        sparse: Whether most values of a sample are unknown, as with hundreds of assays. The metrics are then
-            means over the outputs, each over the samples in which it is known; otherwise only wholly
-            labelled samples count.
         options: Options of every task; see `Task`.
 
     Shape:
@@ -41,9 +40,9 @@ class Regression(Task):
     kind = "regression"
     gaussian = True
 
-    def __init__(self, size: int = 1, *, sparse: bool = False, **options: Unpack[TaskOptions]) -> None:
+    def __init__(self, size: int = 1, **options: Unpack[TaskOptions]) -> None:
         super().__init__(**options)
-        self.out_dim, self.sparse = size, sparse
+        self.out_dim = size
         self.target = TargetSpec((size,))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -62,41 +61,26 @@ class Regression(Task):
         return target
 
     def metrics(self) -> MetricCollection:
-        from torchmetrics import MeanAbsoluteError, MetricCollection
+        from torchmetrics import MetricCollection
 
-        from sennit.tasks.metrics.explained_variance import R2
+        from sennit.tasks.metrics.by_label import R2, MeanByLabel, mean_absolute_error
 
-        if self.sparse:
-            from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, r2
-
-            return MetricCollection(
-                {"r2": MeanByLabel(r2), "mae": MeanByLabel(mean_absolute_error)}, compute_groups=False
-            )
-        return MetricCollection({"r2": R2(), "mae": MeanAbsoluteError()})
+        return MetricCollection({"r2": R2(), "mae": MeanByLabel(mean_absolute_error)}, compute_groups=False)
 
     def scorable(self, labelled: Tensor) -> Tensor:
-        if self.sparse and labelled.dim() > 1:
-            return labelled.flatten(1).any(1)
-        return super().scorable(labelled)
+        """Return which samples have any label."""
+        return labelled.flatten(1).any(1) if labelled.dim() > 1 else labelled
 
     def update_metrics(
         self, metrics: MetricCollection, logits: Tensor, target: Tensor, labelled: Tensor
     ) -> None:
-        if not self.sparse:
-            super().update_metrics(metrics, logits, target, labelled)
-            return
-        metrics.update(self.scores(logits), _unknown_as_nan(target.float(), labelled))
+        metrics.update(self.scores(logits), _unknown_as_nan(target, labelled))
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """Return the mean R² over the outputs, of wholly labelled samples unless `sparse`."""
-        if self.sparse:
-            from sennit.tasks.metrics.by_label import mean_by_label, r2
+        """Return the mean R² over the outputs."""
+        from sennit.tasks.metrics.by_label import mean_by_label, r2
 
-            return float(mean_by_label(r2, output, _unknown_as_nan(target.float(), labelled)))
-        rows = labelled.flatten(1).all(1) if labelled.dim() > 1 else labelled
-        output, target = output.float()[rows], target.float()[rows]
-        error, spread = (output - target).square().sum(0), (target - target.mean(0)).square().sum(0)
-        return float((1 - error / spread).mean())
+        return float(mean_by_label(r2, output, _unknown_as_nan(target, labelled)))
 
     def scores(self, logits: Tensor) -> Tensor:
         return logits.float()

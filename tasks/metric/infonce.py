@@ -136,11 +136,12 @@ class InfoNCE(Task):
             of_all, start = gathered_rows(sides)
             scale = self.scale if self.log_scale is None else self.log_scale.exp()
             partners = torch.arange(start, start + len(sides), device=sides.device)
-            directions = [
-                F.cross_entropy(scale * sides[:, i] @ of_all[:, 1 - i].T, partners, reduction="none")
-                for i in range(2)
-            ]
-            return (directions[0] + directions[1]) / 2, len(of_all) > 1
+            (first, second), (all_first, all_second) = sides.unbind(1), of_all.unbind(1)
+            forth = (scale * first) @ all_second.T
+            # Where one process has all rows, both directions are in one product.
+            back = forth.T if of_all is sides else (scale * second) @ all_first.T
+            losses = [F.cross_entropy(x, partners, reduction="none") for x in (forth, back)]
+            return (losses[0] + losses[1]) / 2, len(of_all) > 1
 
     def after_step(self) -> None:
         """Keep a learned temperature in its range."""

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sennit.data.target_spec import TargetSpec
-from sennit.extras import require
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.metrics.nearest import nearest_is_of_class
@@ -27,8 +26,9 @@ class Triplet(Task):
     Of all anchors a, positives p of the same class and negatives n of another, those count whose negative
     is farther than the positive by at most the margin m: ``ℓ = m + ‖a − p‖² − ‖a − n‖²``, with embeddings
     of length 1. A sample's loss is the mean over its triplets as anchor, and zero when it has none. They
-    are mined by pytorch-metric-learning, within the labelled samples of one batch on one rank: a batch
-    should hold several samples of each of several classes.
+    are of the labelled samples of one batch on one rank: a batch should hold several samples of each of
+    several classes. No triplet is formed: of the negatives, sorted by distance, those that count for a
+    positive are neighbours, and their sum is a difference of two sums, so that memory grows with ``B²``.
     Source: Schroff et al. 2015, "FaceNet: A Unified Embedding for Face Recognition and Clustering" (eq. 2,
     §3.2).
 
@@ -42,7 +42,6 @@ class Triplet(Task):
 
     Raises:
         ValueError: The size is below 1, or the margin is not above 0.
-        ImportError: pytorch-metric-learning (the extra ``metric``) is not installed.
 
     Example:
         >>> task = Triplet(2, margin=1.0)
@@ -61,21 +60,22 @@ class Triplet(Task):
             raise ValueError(f"`margin` should be more than 0. Found {margin}.")
         self.out_dim, self.margin = size, margin
         self.target = TargetSpec((), torch.long)
-        distances = require("pytorch_metric_learning.distances", "metric")
-        miners = require("pytorch_metric_learning.miners", "metric")
-        self.miner = miners.TripletMarginMiner(
-            margin=margin, type_of_triplets="semihard", distance=distances.LpDistance(power=2)
-        )
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         with torch.autocast(output.device.type, enabled=False):
-            x = self.scores(output)
-            anchor, positive, negative = self.miner(x.detach(), target)
-            nearer, farther = ((x[anchor] - x[other]).square().sum(-1) for other in (positive, negative))
-            none = x.sum(-1) * 0  # keeps the graph of a batch without a triplet
-            total = none.index_add(0, anchor, (self.margin + nearer - farther).clamp_min(0))
-            count = torch.bincount(anchor, minlength=len(x))
-            return total / count.clamp_min(1)
+            x = self.scores(output).double()  # sums of many distances
+            distance = 2 - 2 * x @ x.T  # squared
+            same = target[:, None] == target
+            positive = same & ~torch.eye(len(x), dtype=torch.bool, device=x.device)
+            far = distance.masked_fill(same, torch.inf).detach()
+            order = far.argsort(1)
+            first = torch.searchsorted(far.gather(1, order), distance.detach(), right=True)
+            end = torch.searchsorted(far.gather(1, order), distance.detach() + self.margin, right=True)
+            count = (end - first).masked_fill(~positive, 0)
+            sums = F.pad(distance.masked_fill(same, 0).gather(1, order).cumsum(1), (1, 0))
+            negatives = sums.gather(1, end) - sums.gather(1, first)
+            total = (count * (self.margin + distance) - negatives.where(positive, 0)).sum(1)
+            return (total / count.sum(1).clamp_min(1)).float()
 
     def scores(self, logits: Tensor) -> Tensor:
         """Return the embeddings, scaled to length 1."""

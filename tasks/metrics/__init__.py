@@ -10,10 +10,9 @@ from sennit.tasks.metrics.nearest import nearest_is_of_class
 
 if TYPE_CHECKING:
     from sennit.tasks.metrics.angles import AngleFigure
-    from sennit.tasks.metrics.by_label import MeanByLabel, mean_absolute_error, mean_by_label, r2, roc_auc
+    from sennit.tasks.metrics.by_label import R2, MeanByLabel, mean_absolute_error, mean_by_label, r2, roc_auc
     from sennit.tasks.metrics.confusion import ConfusionFigure, mean_iou, pixel_accuracy
     from sennit.tasks.metrics.depth_errors import DepthFigure
-    from sennit.tasks.metrics.explained_variance import R2
     from sennit.tasks.metrics.recall import RecallAt1
     from sennit.tasks.metrics.span_f1 import SpanF1
 
@@ -39,13 +38,12 @@ __all__ = [
 ]
 
 # torchmetrics and scikit-learn are slow to import: they come with the first metric.
-_BY_LABEL = ("MeanByLabel", "mean_absolute_error", "mean_by_label", "r2", "roc_auc")
+_BY_LABEL = ("R2", "MeanByLabel", "mean_absolute_error", "mean_by_label", "r2", "roc_auc")
 _OF_CONFUSION = ("ConfusionFigure", "mean_iou", "pixel_accuracy")
 _LAZY = {
     "AngleFigure": "sennit.tasks.metrics.angles",
     "DepthFigure": "sennit.tasks.metrics.depth_errors",
     **dict.fromkeys(_OF_CONFUSION, "sennit.tasks.metrics.confusion"),
-    "R2": "sennit.tasks.metrics.explained_variance",
     "RecallAt1": "sennit.tasks.metrics.recall",
     "SpanF1": "sennit.tasks.metrics.span_f1",
     **dict.fromkeys(_BY_LABEL, "sennit.tasks.metrics.by_label"),

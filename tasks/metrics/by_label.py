@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
+from torch.nn.functional import one_hot
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 def roc_auc(score: Tensor, target: Tensor) -> float | None:
@@ -19,7 +21,11 @@ def roc_auc(score: Tensor, target: Tensor) -> float | None:
 
 
 def r2(score: Tensor, target: Tensor) -> float | None:
-    """Return the explained variance ``1 − Σ (y − ŷ)² / Σ (y − ȳ)²``; None where the target never varies."""
+    """Return the explained variance ``1 − Σ (y − ŷ)² / Σ (y − ȳ)²``; None where the target never varies.
+
+    The sums are of deviations from the data's own mean, in the precision given: sums of squares in float32
+    exceed 1 for targets of 1e9 ± 1e5.
+    """
     spread = (target - target.mean()).square().sum()
     return None if len(target) < 2 or not spread else float(1 - (target - score).square().sum() / spread)
 
@@ -81,7 +87,39 @@ class MeanByLabel(Metric):
         self.targets.append(target if target.is_floating_point() else _as_float(target))
 
     def compute(self) -> Any:
-        return mean_by_label(self.figure, torch.cat(self.scores), torch.cat(self.targets))
+        # A tensor already where the states of several processes were joined.
+        return mean_by_label(self.figure, dim_zero_cat(self.scores), dim_zero_cat(self.targets))
+
+
+class OneAgainstRest(MeanByLabel):
+    """`mean_by_label` over the classes, each against all others.
+
+    Example:
+        >>> metric = OneAgainstRest(roc_auc)
+        >>> metric.update(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), torch.tensor([0, 1, 1]))
+        >>> metric.compute()
+        tensor(1.)
+    """
+
+    def update(self, score: Tensor, target: Tensor) -> None:
+        """Take in a batch of the scores ``[B, C]`` and the classes ``[B]``."""
+        super().update(score, one_hot(target, score.shape[-1]).to(score.dtype))
+
+
+class R2(MeanByLabel):
+    """Explained variance of each output over the samples in which it is known, averaged over the outputs.
+
+    NaN where no output has two labels that differ. All values of an evaluation are kept.
+
+    Example:
+        >>> metric = R2()
+        >>> metric.update(torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([[1.0], [2.0], [3.0]]))
+        >>> metric.compute()
+        tensor(0.5000)
+    """
+
+    def __init__(self) -> None:
+        super().__init__(r2)
 
 
 def _as_float(target: Tensor) -> Tensor:

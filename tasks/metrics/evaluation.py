@@ -41,6 +41,8 @@ class Evaluation:
 
     Attributes:
         metrics: Metrics by task and name; a task without a single sample to score has no entry.
+        losses: Mean loss of each task over its labels of readable samples, without weighting; a task without
+            one has no entry.
         answers: Outputs and targets of every sample, by task; empty where they were not kept.
         index: Id of each sample ``[N]``, in the order of the answers: the units of intervals and of paired
             differences. Positions in the data where a batch has no ids.
@@ -50,6 +52,7 @@ class Evaluation:
     """
 
     metrics: Mapping[str, Mapping[str, float]]
+    losses: Mapping[str, float]
     answers: Mapping[str, Answers]
     index: Tensor
     excluded: Mapping[str, Mapping[str, int]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,9 +14,12 @@ from sennit.data import Batch
 from sennit.data.masking import cat_padded
 from sennit.registry import unknown_name
 from sennit.tasks._base import Task
+from sennit.tasks.metrics.direction import leading_metric
 from sennit.tasks.metrics.evaluation import Answers, Evaluation, labels_of_readable
-from sennit.tasks.model.labelled_mean import of_all_ranks
+from sennit.tasks.model.labelled_mean import of_all_ranks, sum_and_count
 from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.model.outputs import TaskOutput
+from sennit.tasks.model.terms import output_loss
 
 if TYPE_CHECKING:  # torchmetrics is slow to import
     from torchmetrics import Metric, MetricCollection
@@ -53,13 +57,24 @@ class Evaluator:
                 raise unknown_name("task in `metrics`", name, self.tasks)
         self._given = dict(metrics or {})
         self._metrics: dict[str, MetricCollection] = {}
+        self._losses: dict[str, Tensor] = {}
         self._answers: dict[str, list[Answers]] = {name: [] for name in self.tasks}
         self._excluded = {name: Counter[str]() for name in self.tasks}
         self._index: list[Tensor | None] = []
         self._samples = 0
+        leaves = model.fused_encoder.leaves()
+        self._see_padding = [name for name, encoder in leaves.items() if encoder.sees_padding]
 
     def update(self, batch: Batch) -> None:
         """Run the model on a batch, which is on the model's device, and take its outputs in."""
+        padded = [m for m in self._see_padding if m in batch.masks and not bool(batch.masks[m].all())]
+        if padded:
+            self._see_padding = []  # said once
+            warnings.warn(
+                f"inputs {padded} should be of one length in a batch that is scored: their encoders see the "
+                f"padding: an answer depends on the other samples. Use batches of one length, or of 1.",
+                stacklevel=2,
+            )
         outputs = self.model(batch)
         index = None if self.across_ranks or batch.index is None else batch.index.cpu()
         self._index.append(None if index is None or bool((index < 0).any()) else index)
@@ -67,14 +82,18 @@ class Evaluator:
         for name, task in self.tasks.items():
             logits = outputs[name].logits
             tensors = [logits, *_labels(task, name, batch, logits), self._readable(name, batch)]
+            tensors.append(_loss(task, outputs[name], *tensors[1:]))
             if self.across_ranks:  # ranks exchange outputs: the states of metrics may differ in kind
                 tensors = of_all_ranks(*tensors)
-            logits, targets, labelled, readable = tensors
-            counted = labels_of_readable(labelled, readable)
+            logits, targets, labelled, readable, loss = tensors
+            self._losses[name] = self._losses.get(name, 0) + loss.sum(0)
+            counted, answers = labels_of_readable(labelled, readable), targets
+            if task.target is not None and task.target.is_soft(targets):
+                answers, counted = targets.argmax(1), counted[:, 0]  # the likeliest class is the true one
             scored = task.scorable(counted)
             self._count(name, labelled, readable, scored)
             if bool(scored.any()):
-                task.update_metrics(self._metrics_of(name, logits.device), logits, targets, counted)
+                task.update_metrics(self._metrics_of(name, logits.device), logits, answers, counted)
             if self.keeps_answers:
                 kept = (logits, task.scores(logits), targets, labelled, readable)
                 self._answers[name].append(Answers(*(x.detach().cpu() for x in kept)))
@@ -92,10 +111,19 @@ class Evaluator:
             for name in self.tasks
             if name in self._metrics
         }
+        sums = {name: total.tolist() for name, total in self._losses.items()}
+        losses = {name: total / count for name, (total, count) in sums.items() if count}
         answers = {name: _joined(parts) for name, parts in self._answers.items() if parts}
         ids = [ids for ids in self._index if ids is not None]
         index = torch.cat(ids) if len(ids) == len(self._index) else torch.arange(self._samples)
-        return Evaluation(metrics, answers, index, {name: dict(n) for name, n in self._excluded.items()})
+        excluded = {name: dict(n) for name, n in self._excluded.items()}
+        return Evaluation(metrics, losses, answers, index, excluded)
+
+    @property
+    def leading(self) -> dict[str, str]:
+        """Metric that stands for each task in a mean over tasks: the first that is best at its largest."""
+        leading = {name: leading_metric(metrics) for name, metrics in self._metrics.items()}
+        return {name: metric for name, metric in leading.items() if metric is not None}
 
     def _metrics_of(self, name: str, device: torch.device) -> MetricCollection:
         if name not in self._metrics:
@@ -135,6 +163,17 @@ def _labels(task: Task, name: str, batch: Batch, logits: Tensor) -> tuple[Tensor
         return targets, whole.expand(targets.shape)
     targets = task.blank_target(logits)
     return targets, torch.zeros_like(targets, dtype=torch.bool)
+
+
+def _loss(task: Task, out: TaskOutput, targets: Tensor, labelled: Tensor, readable: Tensor) -> Tensor:
+    """Return the sum of a task's losses over labels of readable samples, and their number ``[1, 2]``."""
+    counted = labels_of_readable(labelled, readable)
+    if not bool(counted.any()):
+        return torch.zeros(1, 2, dtype=torch.float64, device=targets.device)
+    loss = output_loss(task, out.logits, targets, cost=out.cost, counted=counted)
+    if counted.dim() > loss.dim():  # probabilities of classes
+        counted = counted.flatten(loss.dim()).all(-1)
+    return torch.stack(sum_and_count(loss.double(), counted)).double()[None]
 
 
 def _device(batch: Batch) -> torch.device:

@@ -37,9 +37,9 @@ def labelled_means(losses: Sequence[Terms]) -> list[Tensor]:
         if not distributed and len(terms) == 1 and terms[0][1] is None:
             means.append(terms[0][0].mean())
             continue
-        total, count = _sum_and_count(*terms[0])
+        total, count = sum_and_count(*terms[0])
         for values, counted in terms[1:]:
-            total_here, count_here = _sum_and_count(values, counted)
+            total_here, count_here = sum_and_count(values, counted)
             total, count = total + total_here, count + count_here
         if distributed:
             sums.append((total, count))
@@ -59,7 +59,12 @@ def _over_ranks(sums: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
     return means
 
 
-def _sum_and_count(values: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
+def sum_and_count(values: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the sum of the losses that count, and their number.
+
+    Shape:
+        values ``[B, ...]``, counted ``[B]`` or as values; scalars.
+    """
     if counted is None:
         return values.sum(), values.new_tensor(values.numel(), dtype=torch.float32)
     if counted.dim() < values.dim():

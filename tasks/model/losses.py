@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -31,13 +32,20 @@ def training_features(network: Network, batch: Batch, active: Sequence[bool]) ->
         if target.shape[1:] != spec.shape or target.dtype != spec.dtype:
             spec.check(name, target)
     readers: dict[str, list[str]] = {}
+    learning: set[str] = set()
     # A rank without a label takes part all the same where another has one.
     labelled = not dist.is_initialized()
     for (name, views), on in zip(network.views.items(), active, strict=True):
         if on and learns_from(network, name, batch, labelled=labelled):
             for view in views:
                 readers.setdefault(view, []).extend(network.readings.of_task[name])
-    return {v: network.features(batch.views[v] if v else batch, r) for v, r in readers.items()}
+            learning |= {*views} - {*network.tasks_by_name[name].detached_views_of(name)}
+    features = {}
+    for name, readings in readers.items():
+        with torch.set_grad_enabled(torch.is_grad_enabled() and name in learning):
+            read = network.features(batch.views[name] if name else batch, readings)
+        features[name] = read if name in learning else replace(read, detached=True)
+    return features
 
 
 def task_losses(

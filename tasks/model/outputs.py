@@ -24,6 +24,7 @@ class Features:
         auxiliary: The fusion's auxiliary vectors, by reading and name.
         sources: Features of the other readings, by reading and source.
         source_masks: Masks of those of them that have a time axis with padding.
+        detached: Whether no gradient passes through them, so that they add no penalty.
 
     Shape:
         by_task ``[B, D]`` each; ``[B, K, D]`` under a decision fusion; sources as `FeatureSource` says.
@@ -35,6 +36,7 @@ class Features:
     auxiliary: Mapping[str, Mapping[str, Tensor]]
     sources: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     source_masks: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    detached: bool = False
 
 
 @dataclass(frozen=True)

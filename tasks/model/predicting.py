@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sennit.data import InputSpec, Preprocessing, Sample
+from sennit.data import Preprocessing, Sample
 from sennit.modes import evaluating
 
 if TYPE_CHECKING:
@@ -24,11 +24,13 @@ def predict(model: Network, samples: Iterable[Mapping[str, Any]], *, batch_size:
         raise ValueError(f"`batch_size` should be 1 or more. Found {batch_size}.")
     preprocess, collate = model.preprocessing(), model.collate
     device = next(model.parameters()).device
+    leaves = model.fused_encoder.leaves()
+    padded = {m for m, e in leaves.items() if e.input_spec.sequence and not e.sees_padding}
     answers: list[Answer] = []
     with evaluating(model):
         for chunk in _chunks(_prepared(preprocess, samples), batch_size):
             of_chunk: list[Answer] = [{} for _ in chunk]
-            for rows in _of_one_size(chunk, model.fused_encoder.input_specs):
+            for rows in _of_one_size(chunk, padded):
                 outputs = model(collate([chunk[row] for row in rows]).to(device))
                 for task, out in outputs.items():
                     answered = model.tasks[task].predict_samples(out.logits, [chunk[row] for row in rows])
@@ -53,10 +55,10 @@ def _chunks(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
         yield chunk
 
 
-def _of_one_size(chunk: Sequence[Sample], specs: Mapping[str, InputSpec]) -> list[list[int]]:
-    """Return groups of rows that fit into one batch: they may differ in length, but not in image size."""
+def _of_one_size(chunk: Sequence[Sample], padded: Collection[str]) -> list[list[int]]:
+    """Return groups of rows that fit into one batch, of several lengths where padding changes nothing."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for row, sample in enumerate(chunk):
-        sizes = ((m, tuple(x.shape[specs[m].sequence :])) for m, x in sample["inputs"].items())
+        sizes = ((m, tuple(x.shape[m in padded :])) for m, x in sample["inputs"].items())
         groups.setdefault(tuple(sorted(sizes)), []).append(row)
     return list(groups.values())

@@ -13,13 +13,13 @@ from itertools import compress
 import torch
 from torch import Tensor
 
-from sennit.fusion.types import total_penalty
 from sennit.ramp import value_at
 from sennit.tasks.model.active import active_tasks
 from sennit.tasks.model.gradient_scale import scale_gradient
 from sennit.tasks.model.losses import task_losses, training_features
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.outputs import Features
+from sennit.tasks.model.penalties import step_penalty
 from sennit.tasks.model.prepare import Batches, prepare
 from sennit.tasks.model.terms import Views
 
@@ -105,7 +105,7 @@ def step_losses(
     features = [training_features(network, b, active) for b in batches]
     read = features if detach is None else [{v: detach(f) for v, f in views.items()} for views in features]
     values = task_losses(network, batches, read, active, prepared.teacher)
-    scales = _scales(network, values)
+    scales = _scales(network, values, batches[0].gradient_shares)
     scaled = values if scales is None else scale_gradient(values, scales)
     chosen = network.weighted
     if all(chosen):
@@ -126,7 +126,7 @@ def step_losses(
         scales=scales,
         values=values,
         weighted=weighted,
-        penalty=_penalty(network, features),
+        penalty=step_penalty(network, [f for views in features for f in views.values()]),
     )
 
 
@@ -135,9 +135,12 @@ def chosen_of(values: Tensor, chosen: Sequence[bool]) -> Tensor:
     return values if all(chosen) else torch.stack(list(compress(values.unbind(), chosen)))
 
 
-def _scales(network: Network, values: Tensor) -> Tensor | None:
+def _scales(network: Network, values: Tensor, shares: Mapping[str, float]) -> Tensor | None:
     """Return the factor on the gradient of each task at this position of the training."""
-    scales = [value_at(task.gradient_scale, network.progress) for task in network.tasks_by_name.values()]
+    scales = [
+        value_at(task.gradient_scale, network.progress) * shares.get(name, 1.0)
+        for name, task in network.tasks_by_name.items()
+    ]
     return None if all(scale == 1 for scale in scales) else values.new_tensor(scales)
 
 
@@ -157,19 +160,3 @@ def _read_by_each(network: Network, features: Sequence[Views]) -> list[list[Tens
         ]
         for task in network.views
     ]
-
-
-def _penalty(network: Network, features: Sequence[Views]) -> Tensor | None:
-    """Return what the fusion and the sharing add to the loss; None where they add nothing."""
-    seen = [f for views in features for f in views.values()]
-    # Tasks may share an output.
-    outputs = {id(out): out for f in seen for out in f.fused.values() if out.losses}
-    penalty = total_penalty(list(outputs.values())) if outputs else None
-    if not network.penalized:
-        return penalty
-    trunk_of = network.readings.trunk_of
-    by_head = [{trunk_of[r]: x for r, x in f.by_task.items()} for f in seen]
-    of_sharing = network.sharing.penalty_of(by_head)
-    if penalty is None:
-        return of_sharing
-    return penalty if of_sharing is None else penalty + of_sharing

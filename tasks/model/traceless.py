@@ -53,7 +53,7 @@ class TracelessNetwork:
         return self._network.tasks_by_name[name]
 
     def encoder(self, modality: str) -> Encoder:
-        """Return the encoder of a modality (of the first task, where each has its own)."""
+        """Return the encoder of a modality, for what all tasks' encoders have alike; see `StepNetwork`."""
         return self._network.fused_encoder.leaves()[modality]
 
     def outputs(self, view: View, tasks: Sequence[str], *, teacher: bool = False) -> dict[str, Tensor]:
@@ -97,7 +97,9 @@ class TracelessNetwork:
             yield
             return
         if self._with_buffers is None:
-            self._with_buffers = [module for module in self._network.modules() if module._buffers]
+            subsets = self._network.subsets  # records nothing below
+            modules = self._network.modules()
+            self._with_buffers = [m for m in modules if m._buffers and m is not subsets]
         before = [
             (module, name, buffer, buffer.clone())
             for module in self._with_buffers

@@ -42,6 +42,7 @@ class Trunk(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._groups: dict[tuple[str, ...], list[tuple[Reads, tuple[str, ...]]]] = {}
+        self._encoders_of: dict[tuple[str, ...], set[str] | None] = {}
 
     @property
     def fused_encoder(self) -> FusedEncoder:
@@ -71,7 +72,9 @@ class Trunk(nn.Module):
         masks: dict[str, dict[str, Tensor]] = {}
         head_of, trunk_of = self.readings.head_of, self.readings.trunk_of
         readings = self.answering if readings is None else tuple(readings)
-        if (only := self._encoders_only(readings)) is not None:
+        if readings not in self._encoders_of:
+            self._encoders_of[readings] = self._encoders_only(readings)
+        if (only := self._encoders_of[readings]) is not None:
             encoded = column.encode(view, only)
             for reading in readings:
                 of_encoders = self.source_readers[head_of[reading]]
@@ -95,6 +98,11 @@ class Trunk(nn.Module):
                 if self.source_readers[head_of[reading]].of_fused_map:
                     auxiliary[reading] = fused[reading].auxiliary_maps
         return Features(view, by_task, fused, auxiliary, sources, masks)
+
+    def reads_fused(self, reading: str) -> bool:
+        """Return whether a reading's head reads the fused features: their vector, tokens or map."""
+        reader = self.source_readers.get(self.readings.head_of[reading])
+        return reader is None or reader.reads_fusion
 
     def _encoders_only(self, readings: Sequence[str]) -> set[str] | None:
         """Return the modalities whose encoders are all that some readings need; None if they need more."""

@@ -21,7 +21,7 @@ class MeanRegularized(Hard):
     come to one common head.
 
     Tasks whose heads have the same shape are compared. Where only one head has a shape, its outputs are
-    compared: the hundreds of outputs of one masked head, ``Regression(691, sparse=True)``, are then tasks
+    compared: the hundreds of outputs of one masked head, ``Regression(691)``, are then tasks
     at the cost of one. The penalty is part of every step, so it also moves the head of a task without a
     label in the batch towards the others.
 

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from sennit.ramp import early_decay
 from sennit.tasks.model.network import Network
 from sennit.tasks.teachers._base import Teacher, register_teacher
 
@@ -47,7 +48,7 @@ class EMA(Teacher):
             mine.append(x)
             theirs.append(y)
         if floats[0]:
-            torch._foreach_lerp_(*floats, 1 - min(self.decay, 1 - 1 / (self.steps + 1)))
+            torch._foreach_lerp_(*floats, 1 - early_decay(self.decay, self.steps))
         if integers[0]:
             torch._foreach_copy_(*integers)
 

@@ -16,6 +16,7 @@ _HINTS = (
     ".*does not have many workers.*",
     ".*no `val_dataloader`.*",
     r"Found \d+ module\(s\) in eval mode.*",  # frozen parts
+    ".*`training_step` returned `None`.*",  # a batch without a label
     ".*treespec, LeafSpec.*",  # Lightning 2.6 beside torch 2.14
     "The .grad attribute of a Tensor that is not a leaf.*",  # a look of torch.compile
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytorch_lightning as pl
 from sennit.data import Batch
 from sennit.tasks.metrics.evaluator import Evaluator
 from sennit.tasks.model.model import MultiTaskModel
+from sennit.tasks.training.monitored import logged_values, warn_of_no_number
 
 
 class EvaluatedModule(pl.LightningModule):
@@ -24,6 +26,12 @@ class EvaluatedModule(pl.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self._evaluators: dict[int, Evaluator] = {}
+        self._warned = False
+
+    def setup(self, stage: str) -> None:
+        """Leave inputs in float32: encoders cast them, after they have read codes and spectra."""
+        # Lightning also refuses to cast a frozen batch, and waveforms would lose their quiet parts.
+        self.trainer.precision_plugin.convert_input = _unchanged
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         if dataloader_idx not in self._evaluators:
@@ -41,9 +49,18 @@ class EvaluatedModule(pl.LightningModule):
 
     def _log_metrics(self, stage: str, loaders: Any) -> None:
         names = list(loaders) if isinstance(loaders, Mapping) else None
-        for place, evaluator in sorted(self._evaluators.items()):
-            prefix = stage if names is None else f"{stage}/{names[place]}"
-            for task, values in evaluator.compute().metrics.items():
-                logged = {f"{prefix}/{task}/{metric}": value for metric, value in values.items()}
-                self.log_dict(logged, prog_bar=stage == "val")
+        values: dict[str, float] = {}
+        if not self.trainer.sanity_checking:  # a few batches, in which a task may lack the labels it needs
+            for place, evaluator in sorted(self._evaluators.items()):
+                prefix = stage if names is None else f"{stage}/{names[place]}"
+                values |= logged_values(prefix, evaluator.compute(), evaluator.leading)
+        self.log_dict(values, prog_bar=stage == "val")
+        undefined = [name for name, value in values.items() if math.isnan(value)]
+        if undefined and not self._warned:
+            self._warned = True
+            warn_of_no_number(undefined)
         self._evaluators.clear()
+
+
+def _unchanged(data: Any) -> Any:
+    return data

@@ -72,6 +72,20 @@ def check_loaders(loaders: Mapping[str, Any], *, resumable: bool) -> None:
             )
 
 
+def check_loader_names(model: MultiTaskModel, loaders: Mapping[str, Any]) -> None:
+    """Refuse tasks that learn from loaders which the training does not have."""
+    for name, task in model.tasks.items():
+        for loader in task.loaders or ():
+            if loader in loaders:
+                continue
+            if "" in loaders:
+                raise ValueError(
+                    f"`train` should name its loaders, as task '{name}' learns from '{loader}'. Found one "
+                    f"without a name. Give train={{'{loader}': loader}}."
+                )
+            raise unknown_name(f"loader that task '{name}' learns from", loader, loaders)
+
+
 def check_validation(validation: Any) -> None:
     """Refuse validation data that is neither a loader nor several by name."""
     if isinstance(validation, Mapping):
@@ -92,40 +106,6 @@ def check_folder(monitor: str | None, every: int | None, resume: bool) -> None:
     for name, value in {"monitor": monitor, "checkpoint_every": every, "resume": resume or None}.items():
         if value is not None:
             raise ValueError(f"`{name}` needs a `folder` for checkpoints. Found {value!r} without one.")
-
-
-def check_monitor(
-    model: MultiTaskModel,
-    validation: Any,
-    *,
-    monitor: str | None,
-    mode: str,
-    patience: int | None,
-    steps: int | None,
-) -> None:
-    """Refuse a choice of weights, or a stop, by a value that the validation does not give."""
-    if mode not in ("max", "min"):
-        raise ValueError(f"`mode` should be 'max' or 'min'. Found '{mode}'.")
-    if patience is not None and monitor is None:
-        raise ValueError("`patience` needs `monitor`: the value that should get better. Found none.")
-    if monitor is None:
-        return
-    if not validation:
-        raise ValueError(f"`monitor` needs `validation` data. Found none for '{monitor}'.")
-    if steps is not None:
-        raise ValueError(
-            f"`monitor` chooses among epochs, and `steps` may end within one. Found '{monitor}' and "
-            f"steps={steps}. Pass `epochs`."
-        )
-    prefixes = [f"val/{name}" for name in validation] if isinstance(validation, Mapping) else ["val"]
-    metrics = [f"{task}/{key}" for task in model.answering for key in _metrics_of(model, task)]
-    values = [f"{prefix}/{metric}" for prefix in prefixes for metric in metrics]
-    if monitor not in values:
-        raise unknown_name("value to monitor", monitor, values)
-
-
-def _metrics_of(model: MultiTaskModel, task: str) -> Sequence[str]:
-    return [str(key) for key in model.tasks[task].metrics()] if model.tasks[task].target is not None else []
 
 
 def check_trainer_options(options: Any) -> None:

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
+from sennit.tasks.training.accumulation import AccumulatedLoader
 from sennit.tasks.training.checkpoints import Checkpoints, SafeCheckpointIO, choose_weights
 from sennit.tasks.training.compiled import compiled
 from sennit.tasks.training.console import interruptible, quiet, say
@@ -21,8 +22,8 @@ from sennit.tasks.training.fit_checks import (
     check_folder,
     check_length,
     check_lists,
+    check_loader_names,
     check_loaders,
-    check_monitor,
     check_trainer_options,
     check_validation,
     compile_options,
@@ -31,6 +32,7 @@ from sennit.tasks.training.fit_checks import (
 from sennit.tasks.training.fitted import Fitted
 from sennit.tasks.training.learner import Learner
 from sennit.tasks.training.logs import make_loggers
+from sennit.tasks.training.monitored import check_monitor
 from sennit.tasks.training.optimization import OptimizerFactory
 from sennit.tasks.training.passes import Passes, check_passes
 from sennit.tasks.training.schedules import Schedule
@@ -54,7 +56,7 @@ def fit(
     accumulate: int = 1,
     ema: float | None = None,
     monitor: str | None = None,
-    mode: str = "max",
+    mode: str | None = None,
     patience: int | None = None,
     checkpoint_every: int | None = None,
     passes: Mapping[str, Any] | None = None,
@@ -90,11 +92,12 @@ def fit(
             of its steps to a scheduler that moves once a step.
         precision: Lightning's name of the precision: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``.
         clip: Largest norm of the gradient.
-        accumulate: Batches that make one optimizer step.
+        accumulate: Batches that make one optimizer step, as one batch of all of them would.
         ema: Decay of the moving average of the weights, such as 0.999.
-        monitor: Validation value that chooses the weights: ``"val/<task>/<metric>"``, or
-            ``"val/<name>/<task>/<metric>"`` where ``validation`` has names.
-        mode: Whether the best value is the ``"max"`` or the ``"min"``.
+        monitor: Validation value that chooses the weights: ``"val/<task>/<metric>"``, ``"val/<task>/loss"``,
+            ``"val/loss"`` (the sum of the tasks' losses) or ``"val/mean"`` (the mean over the tasks of the
+            first metric that is best at its largest); ``"val/<name>/..."`` where ``validation`` has names.
+        mode: Whether the best value is the ``"max"`` or the ``"min"``; the metric says it when None.
         patience: Epochs without a better value after which to stop.
         checkpoint_every: Steps between checkpoints; one is also written after each epoch.
         passes: Loaders, by task, that are read whole before each epoch, in evaluation mode, for tasks that
@@ -110,9 +113,10 @@ def fit(
 
     Raises:
         FileExistsError: The folder holds a run already, and ``resume`` is False.
-        ValueError: ``monitor`` without validation data or of a value that no task has, ``patience``
-            without ``monitor``, an option that needs a folder without one, a number out of range; a damaged
-            checkpoint, or one of another model or of other options.
+        ValueError: ``monitor`` without validation data or of a value that no task has, a ``mode`` that is
+            not the metric's, ``patience`` without ``monitor``, an option that needs a folder without one, a
+            number out of range; a damaged checkpoint, or one of another model or of other options; a loss or
+            a weight that is not finite.
         TypeError: A loader that cannot resume, or an option of the wrong type, such as a callback, a logger
             or a factory that is not one.
         OSError: A checkpoint cannot be written; the one before stays.
@@ -150,13 +154,16 @@ def fit(
     check_length(epochs, steps, max_time)
     check_counts(accumulate=accumulate, checkpoint_every=checkpoint_every, devices=devices)
     check_loaders(loaders, resumable=folder is not None)
+    check_loader_names(learner.model, loaders)
     check_validation(validation)
     check_lists(callbacks=callbacks, loggers=loggers)
     check_callbacks(callbacks)
     options = {} if trainer_options is None else trainer_options
     check_trainer_options(options)
     options, compiling = dict(options), compile_options(compile)
-    check_monitor(learner.model, validation, monitor=monitor, mode=mode, patience=patience, steps=steps)
+    direction = check_monitor(
+        learner.model, validation, monitor=monitor, mode=mode, patience=patience, steps=steps
+    )
     if folder is None:
         check_folder(monitor, checkpoint_every, resume)
     learner.set_optimization(optimizer=optimizer, schedule=schedule)
@@ -166,7 +173,9 @@ def fit(
     limit = None if max_time is None else TimeLimit(max_time)
     checkpoints = None
     if folder is not None:
-        checkpoints = Checkpoints(folder, every=checkpoint_every, monitor=monitor, mode=mode, limit=limit)
+        checkpoints = Checkpoints(
+            folder, every=checkpoint_every, monitor=monitor, mode=direction, limit=limit
+        )
     timer = DataWaitTimer(loaders.values())
     parts: list[pl.Callback | None] = [
         timer,
@@ -175,7 +184,7 @@ def fit(
         None if ema is None else MovingAverage(ema),
         None
         if monitor is None or patience is None
-        else EarlyStopping(monitor, patience=patience, mode=mode, check_finite=False),
+        else EarlyStopping(monitor, patience=patience, mode=direction, check_finite=False),
         RichProgressBar() if progress else None,
         limit,
         checkpoints,
@@ -203,6 +212,8 @@ def fit(
         )
         with interruptible(checkpoints):
             data = loaders if isinstance(train, Mapping) else train
+            if accumulate > 1:
+                data = AccumulatedLoader(data, accumulate, learner.model)
             trainer.fit(learner, data, validation, ckpt_path=resumed, weights_only=True)
     best = None if folder is None or monitor is None else folder / "best.ckpt"
     if last is not None:

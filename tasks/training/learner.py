@@ -14,16 +14,19 @@ from sennit.registry import check_part
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.boundary import check_boundary, warn_of_places
+from sennit.tasks.model.active import NothingToLearn
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.outputs import TaskOutput
 from sennit.tasks.model.parts import part_of_each
 from sennit.tasks.model.prepare import Batches, Prepared, prepare
 from sennit.tasks.teachers import Teacher, bind_teacher
 from sennit.tasks.training.evaluated import EvaluatedModule
-from sennit.tasks.training.logs import forget_last_step, refuse_infinite
+from sennit.tasks.training.finite import FiniteLosses, refuse_infinite_weights
+from sennit.tasks.training.idle import IdleTasks
+from sennit.tasks.training.logs import forget_last_step
 from sennit.tasks.training.optimization import OptimizerFactory
 from sennit.tasks.training.optimized import Optimized
-from sennit.tasks.training.ramps import check_ramps
+from sennit.tasks.training.ramps import check_ramps, check_same_length
 from sennit.tasks.training.run_state import (
     check_options,
     check_shapes,
@@ -46,7 +49,8 @@ class Learner(Optimized, EvaluatedModule):
     factor by which the weighting multiplies each task's gradient (``train/weighting/<task>``) and the
     balancing what shared parameters receive of it (``train/weight/<task>``), with the cosines between
     gradients (``train/cosine/...``). Checkpoints hold all that a run with a `ResumableLoader` needs to
-    resume exactly; those of another model or of other options are refused.
+    resume exactly; those of another model or of other options are refused. They hold no parts:
+    ``Learner.load_from_checkpoint(path, model=model)`` needs a model of the same ones.
 
     Args:
         model: Model to train.
@@ -127,7 +131,9 @@ class Learner(Optimized, EvaluatedModule):
         bind_teacher(teacher, model)  # which shares what is frozen
         self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
-        self._steps = math.inf
+        self._steps, self._finite = math.inf, FiniteLosses()
+        self._nothing: NothingToLearn | None = None
+        self._learned, self._idle = False, IdleTasks(model.tasks)
         self._to_restore: dict[str, Any] | None = None
         self.train(self.training)
 
@@ -146,6 +152,9 @@ class Learner(Optimized, EvaluatedModule):
         # Nothing that counts has drawn a random number yet.
         if self._to_restore is not None:
             state, self._to_restore = self._to_restore, None
+            varies = self.schedule != "constant" or self.warmup
+            schedule = self.options["schedule"] if varies else None
+            check_same_length(self.model, schedule, state.get("steps", self._steps), self._steps)
             restore_run(self, state)
 
     def on_train_epoch_start(self) -> None:
@@ -155,8 +164,14 @@ class Learner(Optimized, EvaluatedModule):
                 hook = getattr(part, "on_epoch_start", None)
                 if hook is not None:
                     hook(self.current_epoch)
+        self._nothing, self._learned = None, False
 
-    def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
+    def on_train_epoch_end(self) -> None:
+        if self._nothing is not None:
+            raise self._nothing
+        self._idle.warn(self.model)
+
+    def training_step(self, batch: Batches, batch_idx: int) -> Tensor | None:
         teacher = None if self.teacher is None else self.teacher.network
         progress = Progress(self.global_step, self._steps)
         step = prepare(self.model, batch, progress=progress, teacher=teacher)
@@ -164,17 +179,26 @@ class Learner(Optimized, EvaluatedModule):
             self._recheck = step, torch_random_state(self.device)
         every = self.trainer.log_every_n_steps
         logs = self.global_step == 0 or (self.global_step + 1) % every == 0  # steps that the loggers write
-        if self.balancing is None:
-            loss, parts = self.model.loss(step, diagnostics=logs)
-        else:
-            scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of half precision
-            scale = 1.0 if scaler is None else scaler.get_scale()
-            loss, parts = balanced_loss(self.model, self.balancing, step, scale=scale, diagnostics=logs)
-        if self.global_step % every == 0:
-            refuse_infinite(parts, self.global_step)
+        try:
+            loss, parts = self._loss(step, diagnostics=logs)
+        except NothingToLearn as error:  # by chance, unless it is so in all batches of an epoch
+            self._nothing, self._recheck = None if self._learned else error, None
+            self._idle.step((), batch_idx)
+            return None
+        self._nothing, self._learned = None, True
+        self._finite.add(self.global_step, parts)
+        self._idle.step(parts, batch_idx)
         if logs:
+            self._finite.check()
             self._log_parts(parts, sum(b.batch_size for b in step.batches))
         return loss
+
+    def _loss(self, step: Prepared, *, diagnostics: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.balancing is None:
+            return self.model.loss(step, diagnostics=diagnostics)
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of half precision
+        scale = 1.0 if scaler is None else scaler.get_scale()
+        return balanced_loss(self.model, self.balancing, step, scale=scale, diagnostics=diagnostics)
 
     def _log_parts(self, parts: Mapping[str, Tensor], size: int) -> None:
         forget_last_step(self.trainer)
@@ -193,8 +217,20 @@ class Learner(Optimized, EvaluatedModule):
         for task in self.model.tasks.values():
             task.after_step()
 
+    def on_validation_start(self) -> None:
+        self._check_finite()
+
+    def on_train_end(self) -> None:
+        self._check_finite()
+
+    def _check_finite(self) -> None:
+        """Refuse what is not finite before it is scored, kept or returned."""
+        self._finite.check()
+        refuse_infinite_weights(self, self.global_step)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["sennit"] = run_state(self, self.options)
+        self._check_finite()
+        checkpoint["sennit"] = {**run_state(self, self.options), "steps": self._steps}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         trainer = self._trainer

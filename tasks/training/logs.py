@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
-from torch import Tensor
 
 from sennit.extras import require
 from sennit.registry import unknown_name
@@ -55,24 +53,6 @@ def _logger(logger: Any, folder: Path | None, step: int | None) -> Logger:
         raise ValueError("the logger 'tensorboard' needs a `folder` for its events. Found none.")
     require("tensorboard", "logs")
     return TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)
-
-
-def refuse_infinite(parts: Mapping[str, Tensor], step: int) -> None:
-    """Refuse losses that are infinite or NaN.
-
-    Args:
-        parts: Losses by task, and their total.
-        step: Optimizer steps so far, for the message.
-
-    Raises:
-        ValueError: A loss is not finite.
-    """
-    for name, value in parts.items():
-        if not bool(torch.isfinite(value)):
-            raise ValueError(
-                f"the training loss should be finite. Found {value.item()} in '{name}' at step {step}. Lower "
-                f"the learning rate, or clip gradients."
-            )
 
 
 def forget_last_step(trainer: pl.Trainer) -> None:

@@ -12,20 +12,32 @@ import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 
+from sennit.ramp import early_decay
+
 
 class MovingAverage(WeightAveraging):
-    """Moving average of weights and statistics; integers (indices, counts) are the model's current ones.
+    """Moving average of weights and statistics, at first their plain mean.
 
-    The average of two equal integers may be rounded down, and so become another feature's index. A learner's
-    teacher is not averaged: the average holds the teacher itself.
+    Integers (indices, counts) are the model's current ones: the average of two equal integers may be rounded
+    down, and so become another feature's index. A learner's teacher is not averaged: the average holds the
+    teacher itself.
 
     Args:
-        decay: Weight of the average so far at each step.
+        decay: Weight of the average so far at each step, from 0 to less than 1.
+
+    Raises:
+        ValueError: ``decay`` is out of range.
     """
 
     def __init__(self, decay: float) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"`ema` should be from 0 to less than 1. Found {decay}.")
+
         def average(mean: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
-            return torch.lerp(value, mean, decay) if mean.is_floating_point() else value
+            if not mean.is_floating_point():
+                return value
+            # The count is on the device; the number of the last step that was averaged is the same one.
+            return torch.lerp(value, mean, early_decay(decay, self._latest_update_step))
 
         super().__init__(avg_fn=average)
 

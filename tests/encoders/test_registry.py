@@ -1,12 +1,13 @@
 """Names: what is unknown is refused with what is near."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from sennit.configurable import Configurable
+from sennit.configurable import Configurable, stable_json
 from sennit.encoders import ENCODERS, Encoder, create_encoder, list_encoders
 from sennit.registry import Registry
 
@@ -83,3 +84,14 @@ def test_registries_are_apart() -> None:
     registry.register("mlp")(type("Red", (), {}))
     assert registry.list() == ["mlp"]
     assert isinstance(create_encoder("mlp", 2).to_tensor([1, 2]), torch.Tensor)
+
+
+def test_a_config_has_one_text_in_every_process() -> None:
+    class Halved:
+        pass
+
+    config = {"b": Path("x"), "a": torch.tensor([1.0, 2.0]), "c": Path}
+    assert stable_json(config) == '{"a": [1.0, 2.0], "b": "x", "c": "pathlib.Path"}'
+    for value in (Halved(), lambda x: x, torch.zeros(2).add):
+        with pytest.raises(TypeError, match="plain values, or functions and classes that can be imported"):
+            stable_json({"loss": value})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import View
-from sennit.encoders import EncoderOutput
+from sennit.encoders import EncoderOutput, create_encoder
 from sennit.encoders.layers.transformer import TransformerBlock, sinusoids
 from sennit.fusion import FusedEncoder, Fusion, create_fusion
 from sennit.testing import fusion_kit as kit
@@ -84,7 +84,7 @@ def test_cross_attention_is_the_multimodal_transformer() -> None:
                     z = low[a]
                     for layer in fusion.crossmodal[pair]:
                         z = block(layer, z, low[other])
-                    streams.append(z)
+                    streams.append(normed(fusion.crossmodal_norms[pair], z))
                     pair += 1
             joined = torch.cat(streams, 1)
             for layer in fusion.alone[a]:
@@ -108,6 +108,15 @@ def test_early_tokens_are_one_sequence_in_one_transformer() -> None:
         z = normed(fusion.norm, z)
         torch.testing.assert_close(out.pooled[b], z[0])
         torch.testing.assert_close(out.tokens[b][out.mask[b]], z[1:])
+
+
+@pytest.mark.parametrize("name", ["bottleneck", "cross_attention", "early_tokens", "perceiver"])
+def test_the_order_of_the_tokens_counts(name: str) -> None:
+    encoders = {"series": create_encoder("tcn", 2, width=8, depth=1)}
+    fusion = create_fusion(name, encoders, embed_dim=8, heads=2).eval()
+    tokens = torch.randn(3, 6, fusion.front_of(encoders["series"]).token_dim)
+    outs = [fusion({"series": EncoderOutput(x.mean(1), tokens=x)}).pooled for x in (tokens, tokens.flip(1))]
+    assert (outs[0] - outs[1]).abs().max() > 1e-3
 
 
 def test_a_modality_s_type_is_the_bias_of_its_map() -> None:
@@ -210,3 +219,25 @@ def test_groups_that_do_not_fit_are_refused(options: dict[str, Any]) -> None:
 def test_a_width_that_heads_cannot_share_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"`embed_dim` should be even and a multiple of `heads`. Found 9"):
         create_fusion(name, make_encoders(), embed_dim=9, heads=3)
+
+
+def test_the_perceiver_reads_each_sequence_at_its_own_length() -> None:
+    """A short one beside a long one cost as much; vectors are read side by side."""
+    encoders = make_encoders(("table", "series", "image")) | {"more": create_encoder("mlp", 2)}
+    fusion = create_fusion("perceiver", encoders, embed_dim=8, heads=2).eval()
+    lengths = {"series": 50, "image": 3}
+    outputs = {
+        m: EncoderOutput(torch.randn(2, e.embed_dim), torch.randn(2, lengths[m], e.token_dim))
+        if m in lengths
+        else EncoderOutput(torch.randn(2, e.embed_dim))
+        for m, e in encoders.items()
+    }
+    read: list[tuple[int, ...]] = []
+    for block in fusion.readers[0].read_blocks:
+        block.register_forward_hook(
+            lambda module, args, kwargs, out: read.append(tuple(kwargs["context"].shape[:2])),
+            with_kwargs=True,
+        )
+    fusion(outputs)
+    latents = fusion.readers[0].latents.shape[0]
+    assert read == [(4, 1 + latents), (2, 50 + latents), (2, 3 + latents)]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sennit.data import Batch, View
+from sennit.encoders.types import TapInfo
 from sennit.fusion import Cells, FusedEncoder, create_fusion
 from sennit.fusion.cell import ACTIVATIONS, create_operator, list_operators
 from sennit.fusion.cell.genome import MERGES, Cell, Genome
@@ -176,3 +177,10 @@ def test_a_genome_that_does_not_fit_is_refused_by_name(changes: dict[str, object
     encoders = make_encoders(MODALITIES)
     with pytest.raises(ValueError, match=message):
         create_fusion("cells", encoders, genome=replace(make_genome(), **changes).to_dict())
+
+
+@pytest.mark.parametrize("name", ["pooled", "none"])
+def test_a_tap_with_a_name_that_means_something_else_is_refused(name: str) -> None:
+    """``pooled`` was replaced by the embedding without a word, ``none`` doubled a gene of the search."""
+    with pytest.raises(ValueError, match=f"a tap should not be called '{name}'"):
+        TapInfo(name, 4, "BC")

@@ -312,9 +312,17 @@ def test_rules_are_finite_and_compute_in_fp32(name: str, scale: float) -> None:
     cost, decided = rule.cost(log_p, present), decide(rule, log_p, present)
     assert cost.dtype == decided.dtype == torch.float32
     assert bool(cost.isfinite().all() and decided.isfinite().all())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(rule.cost(log_p, present), cost)
+        assert torch.equal(decide(rule, log_p, present), decided)
     (cost.sum() + decided.sum()).backward()
     assert bool(logits.grad.isfinite().all())
     assert not logits.grad[~present].any()
     garbage = log_p.detach().masked_fill(~present[..., None], torch.nan)
     torch.testing.assert_close(rule.cost(garbage, present), cost)
     torch.testing.assert_close(decide(rule, garbage, present), decided)
+
+
+def test_a_class_without_a_rival_has_won() -> None:
+    log_p, present = torch.zeros(2, 3, 1), torch.ones(2, 3, dtype=torch.bool)
+    assert BoostedRule().cost(log_p, present).tolist() == [[0.0], [0.0]]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sennit.encoders import EncoderOutput, create_encoder
+from sennit.encoders.layers.transformer import sinusoids
 from sennit.encoders.types import TapInfo
 from sennit.fusion import FusedEncoder, create_fusion
 from sennit.fusion.intermediate.mmtm import TransferUnit
@@ -126,7 +127,8 @@ def test_bottleneck_tokens_are_averaged_over_present_modalities_at_each_layer() 
             own = encoded[MODALITIES[i]]
             x = own.pooled[b : b + 1] if own.tokens is None else own.tokens[b]
             valid = slice(None) if own.mask is None or own.tokens is None else own.mask[b]
-            states[i] = fusion.project[i](x[valid])[None]
+            z = fusion.tokens.project[i](x[valid])
+            states[i] = (z + sinusoids(len(z), 8))[None]
         shared = fusion.bottlenecks[None]
         for blocks in fusion.blocks:
             mixed = {i: blocks[i](torch.cat([states[i], shared], 1)) for i in there}

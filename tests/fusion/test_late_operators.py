@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from typing import Any
 
 import pytest
@@ -330,9 +331,25 @@ def test_each_modality_counts_at_first_as_in_a_sum(name: str) -> None:
         torch.testing.assert_close(summed, sum(own for _, own in alone))
 
 
-def test_a_tensor_too_large_is_refused_with_the_fix() -> None:
-    with pytest.raises(ValueError, match=r"at most 134217728 entries\. Found .* 'low_rank'"):
-        make("tensor_fusion", [32] * 6)
+@pytest.mark.parametrize(
+    ("name", "dims", "count", "fix"),
+    [
+        ("tensor_fusion", [32] * 50, "1.1e+78", "`max_dim`, or choose fusion 'low_rank'"),
+        ("multiplicative_interactions", [2048, 768], "2.0e+08", "`embed_dim`, or choose fusion 'low_rank'"),
+        (
+            "cross_attention",
+            [128] * 50,
+            "2.5e+10",
+            "`embed_dim` or `self_depth`, or choose fusion 'perceiver'",
+        ),
+    ],
+)
+def test_what_grows_too_large_is_refused_before_it_is_made(
+    name: str, dims: list[int], count: str, fix: str
+) -> None:
+    found = rf"of {len(dims)} modalities.* at most 1.3e.08 parameters. Found {re.escape(count)}. Lower {fix}"
+    with pytest.raises(ValueError, match=f"fusion '{name}' {found}"):
+        create_fusion(name, {f"m{i}": d for i, d in enumerate(dims)}, embed_dim=128)
 
 
 @pytest.mark.parametrize(

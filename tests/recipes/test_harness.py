@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from sennit.files import write_text
 from sennit.html_page import Grid, Heading, Picture, Text, page_html, write_report
 from sennit.recipes.harness import Jobs, RunFolder, TableRow, draw_model, print_table, run_jobs
-from sennit.recipes.harness.run import command, versions
+from sennit.recipes.harness.provenance import command, provenance, versions
 from sennit.tasks import Classification, Regression, create_weighting
 from tests.parts import make_model
 
@@ -60,15 +59,7 @@ def test_a_line_cut_short_by_a_kill_is_run_again(three: Path, cut: int) -> None:
     jobs = Jobs(three)
     assert [jobs.get({"x": x}) for x in range(3)] == [{"twice": 0}, {"twice": 2}, None]
     jobs.store({"x": 2}, {"twice": 4})
-    assert [json.loads(line)["job"]["x"] for line in three.read_text().splitlines()] == [0, 1, 2]
-
-
-def test_opening_on_a_full_disk_loses_no_cell(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = three.read_text()
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OSError, match="Is the disk full"):
-        Jobs(three)
-    assert three.read_text() == before
+    assert [Jobs(three).get({"x": x}) for x in range(3)] == [{"twice": 0}, {"twice": 2}, {"twice": 4}]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -130,6 +121,24 @@ def test_resuming_what_is_not_there_or_had_other_options_is_refused(tmp_path: Pa
         RunFolder(tmp_path, "a: 1\n", resume=tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"had other options, listed in '.*config.yaml'"):
         RunFolder(tmp_path, "a: 2\n", resume=run.path)
+
+
+def test_resuming_on_other_data_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_text("a,b\n1,2\n")
+    run = RunFolder(tmp_path, "a: 1\n", files=[data])
+    assert RunFolder(tmp_path, "a: 1\n", files=[data], resume=run.path).path == run.path
+    data.write_text("a,b\n2,1\n")
+    with pytest.raises(ValueError, match=r"had other data: the contents of a file have changed"):
+        RunFolder(tmp_path, "a: 1\n", files=[data], resume=run.path)
+
+
+def test_a_result_names_its_code_and_no_folder_of_this_machine() -> None:
+    about = provenance(["sennit"], module="benchmarks.x")
+    assert {"command", "commit", "code", "versions", "machine", "date"} == set(about)
+    assert set(about["code"]) == {"data", "encoders", "fusion", "tasks", "search", "recipes"}
+    paths = ["--out", "/tmp/a/b.json", "--peer=x=../y/z", "runs/c"]
+    assert command(paths, module="m") == "python -m m --out b.json --peer=x=z runs/c"
 
 
 def test_versions_and_command_say_what_ran() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,23 @@ def test_folds_of_a_seed_are_joined_for_the_interval() -> None:
     (other,) = summarise(RECIPE, config, [{**job, "fold": k} for k in range(3)], folds)
     assert one.interval == pytest.approx(other.interval)
     assert len(other.scores) == 3
+
+
+def test_a_difference_is_over_the_samples_that_both_answered() -> None:
+    """An input alone, tested on the rows that have it, is no better than a fusion that is right on them."""
+    units = list(range(480))
+    whole = [1] * 159 + [0] * 161 + [-1] * 160
+    results = [
+        {"tasks": {"class": {"score": 1.0, "correct": [1] * 159}}, "units": units[:159]},
+        {"tasks": {"class": {"score": 159 / 320, "correct": whole}}, "units": units},
+        {"tasks": {"class": {"score": 0.0, "correct": [0]}}, "units": [500]},
+    ]
+    jobs = [{"row": row, "protocol": "test", "seed": 0} for row in ("a", "concat", "b")]
+    rows = {row.name: row for row in summarise(RECIPE, Config(seeds=1), jobs, results)}
+    assert rows["a"].difference == [0.0, 0.0, 0.0]
+    assert rows["a"].compared == 159
+    assert rows["b"].difference is None
+    assert rows["concat"].mean == pytest.approx(159 / 320)
 
 
 def test_waiting_is_weighed_by_time() -> None:
@@ -229,6 +247,33 @@ def test_compare_keeps_other_options_apart(tmp_path: Path, ran: list[tuple[str, 
     assert other != first
     assert len(ran) == 3
     assert (tmp_path / "tiny" / "latest").resolve() == other.resolve()
+
+
+def test_compare_takes_nothing_from_a_comparison_of_other_data(
+    tmp_path: Path, ran: list[tuple[str, int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that changes between two comparisons; its name and its size stay."""
+    data = tmp_path / "rows.csv"
+    data.write_text("1")
+    ask(tmp_path, "concat", 1, "--data", str(data))
+    ran.clear()
+    data.write_text("2")
+    ask(tmp_path, "concat", 1, "--data", str(data))
+    assert len(ran) == 3
+    assert "results are those of" not in capsys.readouterr().out
+    data.write_text("1")
+    ask(tmp_path, "concat", 1, "--data", str(data))
+    assert len(ran) == 3
+    assert f"3 of 3 results are those of {datetime.now():%Y-%m-%d}" in capsys.readouterr().out
+
+
+def test_compare_takes_nothing_from_a_comparison_by_other_code(
+    tmp_path: Path, ran: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(tmp_path, "concat", 1)
+    monkeypatch.setattr("sennit.recipes.harness.run.code", lambda: {"fusion": "another"})
+    ask(tmp_path, "concat", 1)
+    assert len(ran) == 6
 
 
 # Interruptions

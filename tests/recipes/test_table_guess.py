@@ -25,11 +25,12 @@ def test_every_kind_of_column_is_recognised(tmp_path: Path) -> None:
     assert schema["inputs"]["motion"]["kind"] == "series"
     assert schema["inputs"]["caption"]["kind"] == "text"
     assert schema["inputs"]["table"]["numbers"] == ["width", "height", "price"]
-    assert schema["inputs"]["table"]["categories"] == {"colour": ["blue", "red"], "tags": ["metal|loud", "|"]}
+    assert schema["inputs"]["table"]["categories"] == {"tags": ["metal|loud", "|"]}
     assert schema["targets"] == {"kind": {"kind": "class", "column": "kind", "classes": ["bell", "dog"]}}
     assert schema["split"] == {"by": "column", "column": "split"}
     left_out = {name for name, reason in guess.reasons.items() if reason.startswith("left out")}
-    assert left_out == {"id", "code", "empty"}
+    assert left_out == {"id", "code", "empty", "colour", "speaker"}
+    assert guess.reasons["colour"] == "left out: gives the answer away, as its values tell those of 'kind'"
 
 
 @pytest.mark.parametrize(

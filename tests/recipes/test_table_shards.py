@@ -124,7 +124,8 @@ def test_shards_that_others_wrote_are_read_by_their_endings(tmp_path: Path) -> N
     )
     samples = list(ShardDataset(str(tmp_path / "s-0.tar"), schema, shuffle=False))
     assert [s["targets"]["y"] for s in samples] == [1, 0]
-    assert samples[0]["inputs"]["photo"].size == (24, 20)
+    encoder = schema.inputs["photo"].make_encoder()
+    assert encoder.to_tensor(samples[0]["inputs"]["photo"]).shape == (3, 20, 24)
 
 
 def test_a_missing_or_truncated_shard_and_a_bad_sample_are_named(tmp_path: Path, table: TableDataset) -> None:

@@ -201,7 +201,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "s0" / "bad.wav").write_bytes(b"RIFF but not")
     soundfile.write(tmp_path / "s1" / "empty.wav", np.zeros(0), RATE)
     with pytest.raises(
-        ValueError, match=r"Found 2 of 8 that are not: '.*bad.wav' \(.*empty.wav' \(It holds no"
+        ValueError, match=r"Found 2 of 8 that are not: '.*bad.wav' \(.*empty.wav' \(it holds no"
     ):
         read_corpus(tmp_path, "tree")
 

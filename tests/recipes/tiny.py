@@ -46,6 +46,9 @@ class Tiny(TrainedRecipe[Config]):
     def metrics(self, config: Config) -> Mapping[str, str]:
         return {"class": "accuracy", "of_b": "accuracy"}
 
+    def files(self, config: Config) -> list[Path]:
+        return [] if config.data is None else [config.data]
+
     def data(self, config: Config, names: Sequence[str], seed: int) -> Splits:
         generator = torch.Generator().manual_seed(0)
         parts = []

@@ -176,6 +176,23 @@ def test_a_second_call_runs_no_encoder(encoders: dict[str, Any], tmp_path: Path)
     assert torch.equal(again.taps["a"]["pooled"], first.taps["a"]["pooled"])
 
 
+def test_a_named_cache_is_opened_without_reading_the_data(encoders: dict[str, Any], tmp_path: Path) -> None:
+    class Counted(BatchDataset):
+        reads = 0
+
+        def __getitems__(self, rows: list[int]) -> Any:
+            self.reads += len(rows)
+            return super().__getitems__(rows)
+
+    data = Counted(some())
+    first = cache_taps(encoders, data, tmp_path, key="rows of Monday")
+    data.reads = 0
+    assert cache_taps(encoders, data, tmp_path, key="rows of Monday").key == first.key
+    assert data.reads == 0
+    assert cache_taps(encoders, data, tmp_path, key="rows of Tuesday").key != first.key
+    assert data.reads > 0
+
+
 def test_anything_that_changes_the_taps_changes_the_key(encoders: dict[str, Any], tmp_path: Path) -> None:
     batch = some()
     keys = [cache_taps(encoders, BatchDataset(batch), tmp_path).key]

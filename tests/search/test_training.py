@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,6 +54,25 @@ def test_the_first_weights_depend_on_the_slot_alone(tmp_path: Path) -> None:
     assert all(torch.equal(v, first[n]) for n, v in state_of(evaluator.candidate(one)).items())
     other = state_of(evaluator.candidate(replace(one, slot=(0, 1))))
     assert not all(torch.equal(v, first[n]) for n, v in other.items())
+
+
+def test_an_epoch_takes_every_sample_once_in_steps_of_like_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 127 samples in steps of at most 64, 63 were left out."""
+    candidates = [make_evaluator(tmp_path).candidate(p) for p in make_proposals(make_space(), 1)]
+    caches = make_caches(tmp_path, missing=False, rows=127)
+    trainer = GenerationTrainer(candidates, *caches, TrainingOptions(epochs=1, batch_size=64), key=[0])
+    batch, steps = trainer.train.batch, []
+
+    def note(rows: torch.Tensor) -> Any:
+        steps.append(rows)
+        return batch(rows)
+
+    monkeypatch.setattr(trainer.train, "batch", note)
+    trainer.run()
+    assert [len(rows) for rows in steps] == [64, 63]
+    assert torch.cat(steps).sort().values.tolist() == list(range(127))
 
 
 def test_a_candidate_stops_when_its_error_no_longer_falls(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_delta_m_is_the_surveys_mean_with_the_direction_of_each_metric() -> None
         "class": (Classification(3), "accuracy"),
         "speed": (Regression(), "mae"),
         "mass": (Regression(), "r2"),
-        "many": (Regression(5, sparse=True), "mae"),
+        "many": (Regression(5), "mae"),
         "tags": (MultiLabel(3, auroc=True), "auroc"),
     }
     lower = {"speed", "many"}

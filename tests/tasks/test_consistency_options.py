@@ -19,6 +19,7 @@ from sennit.tasks import (
     Regression,
     Task,
 )
+from sennit.tasks.model.losses import training_features
 from sennit.tasks.model.prepare import prepare
 from tests.parts import make_batch, make_model, make_view
 
@@ -50,6 +51,24 @@ def softmax(row: list[float], temperature: float = 1.0) -> list[float]:
 
 def loss_of(model: MultiTaskModel, batch: Any) -> float:
     return model.loss(batch)[0].item()
+
+
+def test_no_graph_is_kept_for_a_teachers_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(Consistency(of="y", teacher="weak", student="strong", threshold=0.3, hard=True))
+    batch = views()
+    features = training_features(model, batch, (True, True))
+    assert {name: f.by_task["u"].requires_grad for name, f in features.items()} == {
+        "weak": False,
+        "strong": True,
+    }
+    gradients = []
+    for _ in range(2):
+        model.zero_grad()
+        model.loss(batch)[0].backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+        monkeypatch.setattr(Consistency, "detached_views_of", lambda self, name: ())
+    assert gradients[0].keys() == gradients[1].keys()
+    torch.testing.assert_close(*gradients)
 
 
 def test_uda_sharpens_the_teacher_and_counts_by_its_unsharpened_confidence() -> None:

@@ -250,7 +250,10 @@ def test_a_run_that_its_time_stopped_resumes_exactly(
 
 def test_a_monitor_that_is_never_a_number_keeps_the_last_weights(tmp_path: Path) -> None:
     one = {"z": torch.arange(SIZE) == 0}
-    with pytest.warns(UserWarning, match="Found none, so the last weights are kept"):
+    with (
+        pytest.warns(UserWarning, match="Found none, so the last weights are kept"),
+        pytest.warns(UserWarning, match="a number for each metric. Found none for val/z/r2: an R² needs two"),
+    ):
         fitted = train(make_learner(), make_data(labelled=one), tmp_path, monitor="val/z/r2")
     assert (fitted.best, fitted.best_checkpoint) == (None, None)
 

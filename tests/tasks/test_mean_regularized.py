@@ -41,7 +41,7 @@ def test_the_penalty_of_heads_is_their_distance_from_their_mean() -> None:
 
 
 def test_the_outputs_of_a_head_alone_are_the_tasks() -> None:
-    model = make({"all": Regression(TASKS, sparse=True)})
+    model = make({"all": Regression(TASKS)})
     (linear,) = model.heads["all"]
     rows = [[*w, b] for w, b in zip(linear.weight.tolist(), linear.bias.tolist(), strict=True)]
     assert model.sharing.penalty().item() == pytest.approx(0.3 * to_the_mean(rows), rel=1e-12)
@@ -58,7 +58,7 @@ def test_heads_are_compared_with_those_of_their_shape() -> None:
 
 def test_one_masked_head_is_as_many_heads() -> None:
     """The same loss and penalty, whether the tasks are outputs or have heads of their own."""
-    apart, joint = make({name: Regression() for name in NAMES}), make({"all": Regression(TASKS, sparse=True)})
+    apart, joint = make({name: Regression() for name in NAMES}), make({"all": Regression(TASKS)})
     own = {k: v for k, v in apart.state_dict().items() if not k.startswith("heads.")}
     joint.load_state_dict(own, strict=False)
     (linear,) = joint.heads["all"]

@@ -36,6 +36,7 @@ class Corpus:
         rates: Sample rate of each recording, in Hz.
         labels: Numbers of other labels, such as ``sex``; -1 is unknown.
         classes: Names of these labels, in the order of their numbers.
+        note: Sentence about the files of the folder that are left out.
 
     Shape:
         Every column ``[N]``.
@@ -49,6 +50,7 @@ class Corpus:
     rates: Numbers
     labels: Mapping[str, Numbers]
     classes: Mapping[str, tuple[str, ...]]
+    note: str = ""
 
     @classmethod
     def of(cls, rows: Sequence[Entry], frames: Numbers, rates: Numbers) -> Corpus:

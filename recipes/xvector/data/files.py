@@ -8,59 +8,63 @@ import shutil
 import tarfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from sennit.extras import require
+from sennit.encoders.features import sound_length
+from sennit.recipes.media_files import SUFFIXES, MediaFiles, left_out_note
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 
-SUFFIXES = (".wav", ".flac", ".ogg")
 _THREADS = 8
 
 
-def audio_below(folder: Path) -> list[Path]:
-    """Return the audio files below a folder, sorted by name, without hidden ones.
+def audio_below(folder: Path) -> MediaFiles:
+    """Return the audio files below a folder, and how many others there are.
 
     Raises:
         FileNotFoundError: There is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there should be a folder at '{folder}'. Found none. Is the path right?")
-    paths = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(p for p in paths if p.is_file())
+    return MediaFiles.below(folder, ("audio",))
 
 
-def table_of(rows: Sequence[Entry], where: Path, expected: str) -> Corpus:
+def table_of(rows: Sequence[Entry], where: Path, expected: str, files: MediaFiles | None = None) -> Corpus:
     """Return the corpus of these entries, with lengths and rates from the files' headers.
 
     Args:
         rows: Entries of the layout.
         where: Folder that was searched, for the error.
         expected: Description of the layout, for the error.
+        files: Files of the folder, of which the corpus notes those that are no entry.
 
     Raises:
         FileNotFoundError: There is no entry.
         ValueError: A file occurs twice, cannot be read, or holds no sample.
     """
+    note = "" if files is None else _note(files, len(rows))
     if not rows:
         raise FileNotFoundError(
-            f"'{where}' should hold {expected} ({', '.join(SUFFIXES)}). Found none. Is this the right "
-            f"layout, and the right folder?"
+            f"'{where}' should hold {expected} ({', '.join(SUFFIXES['audio'])}). Found none. Is this the "
+            f"right layout, and the right folder? {note}".rstrip()
         )
-    return Corpus.of(rows, *_headers([row.path for row in rows]))
+    return replace(Corpus.of(rows, *_headers([row.path for row in rows])), note=note)
+
+
+def _note(files: MediaFiles, entries: int) -> str:
+    elsewhere = len(files.paths) - entries
+    also = f"{elsewhere} recordings in other places than the layout's are left out. " if elsewhere else ""
+    return f"{also}{left_out_note(files.left_out)}".rstrip()
 
 
 def _headers(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    soundfile: Any = require("soundfile", "audio")
-
     def read(path: Path) -> tuple[int, int] | str:
         try:
-            info = soundfile.info(str(path))
-        except soundfile.LibsndfileError as error:
-            return str(error.error_string)
-        return (info.frames, info.samplerate) if info.frames else "It holds no sample."
+            return sound_length(path)
+        except ValueError as error:
+            return str(error)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         headers = list(threads.map(read, paths))

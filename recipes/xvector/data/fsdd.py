@@ -28,7 +28,7 @@ def read_fsdd(folder: Path, parts: Sequence[str]) -> Corpus:
     """
     check_names("part of the Free Spoken Digit Dataset", parts, PARTS)
     rows = []
-    for path in audio_below(folder):
+    for path in audio_below(folder).paths:
         match = _NAME.fullmatch(path.stem)
         if match and PARTS[int(match[3]) < _TEST_RECORDINGS] in parts:
             rows.append(Entry(path, match[2], "", {"digit": match[1]}))

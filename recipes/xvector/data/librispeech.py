@@ -28,7 +28,7 @@ def read_librispeech(folder: Path, subsets: Sequence[str]) -> Corpus:
     rows = [
         Entry(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
         for subset in subsets
-        for path in audio_below(root / subset)
+        for path in audio_below(root / subset).paths
         if len(path.relative_to(root / subset).parts) == 3
     ]
     return table_of(rows, root, "recordings <subset>/<speaker>/<chapter>/<name>")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import table_of
@@ -21,7 +22,7 @@ def read_manifest(path: Path) -> Corpus:
     """Read the columns ``path`` (relative to the file's folder), ``speaker`` and, if present, ``session``.
 
     With ``frames`` and ``sample_rate``, as `write_manifest` writes them, no header is read. Every other
-    column is a label; a blank cell is unknown.
+    column is a label; a blank cell, or one of the missing words, is unknown.
 
     Raises:
         FileNotFoundError: The file or one of its recordings does not exist, or it has no row.
@@ -72,7 +73,8 @@ def _row(path: Path, number: int, line: dict[str, str | None]) -> Entry:
     for name in _NEEDED:
         if not values[name]:
             raise ValueError(f"line {number} of '{path}' should have a {name}. Found a blank.")
-    labels = {name: value for name, value in values.items() if name not in (*_NEEDED, *_OTHER)}
+    others = {name: value for name, value in values.items() if name not in (*_NEEDED, *_OTHER)}
+    labels = {name: "" if value in MISSING_WORDS else value for name, value in others.items()}
     return Entry(path.parent / values["path"], values["speaker"], values.get("session", ""), labels)
 
 

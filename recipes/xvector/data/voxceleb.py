@@ -22,12 +22,13 @@ def read_voxceleb(folder: Path) -> Corpus:
     for name in ("vox1_meta.csv", "vox2_meta.csv"):
         if (folder / name).is_file():
             sex |= _sex(folder / name)
+    files = audio_below(folder)
     rows = [
         Entry(path, path.parent.parent.name, path.parent.name, {"sex": sex.get(path.parent.parent.name, "")})
-        for path in audio_below(folder)
+        for path in files.paths
         if _SPEAKER.fullmatch(path.parent.parent.name)
     ]
-    return table_of(rows, folder, "recordings id<5 digits>/<video>/<name>")
+    return table_of(rows, folder, "recordings id<5 digits>/<video>/<name>", files)
 
 
 def _sex(path: Path) -> dict[str, str]:

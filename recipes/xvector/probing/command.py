@@ -30,7 +30,7 @@ def probe(options: ProbeOptions) -> None:
     model = SpeakerModel.from_pretrained(options.model)
     corpus = read_corpus(options.data, options.corpus, parts=options.parts, cache=options.cache)
     console = Console()
-    console.print(f"{corpus.describe()}.", soft_wrap=True)
+    console.print(f"{corpus.describe()}. {corpus.note}".rstrip(), soft_wrap=True)
     recordings = InMemory(corpus, model.sample_rate)
     reference = _MeanMFCC(model.sample_rate)
     crops: dict[str, Any] = {"seconds": options.seconds, "count": options.count}

@@ -1,0 +1,123 @@
+"""The contents of a column: whether they look like numbers, names, texts, dates, molecules or files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from sennit.data.names import in_order, plain_number
+from sennit.recipes.table.rows import Rows
+
+_MAX_CATEGORIES = 50  # different values of a column of categories
+_LONG = 20  # characters of a text rather than of a name, on average
+_FEWEST = 20  # rows of which two columns may agree one to one not just by chance
+_SAME = 1 - 1e-9  # correlation of two columns of the same numbers
+_NUMBER = r"[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|inf)"
+_DATE = r"\d{4}[-/.]\d\d?[-/.]\d\d?([T ]\d\d?:\d\d.*)?|\d\d?[/.]\d\d?[/.]\d{4}"
+_CODE = r"0\d+"  # of a postal area or a product: 007 is not 7
+
+
+@dataclass(frozen=True)
+class ColumnContents:
+    """The contents of a column, and whether they look like numbers, names or texts.
+
+    Attributes:
+        name: Name of the column.
+        cells: Cells without surrounding white space; None where blank.
+        values: Cells that are the contents of files, lists or mappings.
+        decimal: Decimal point.
+
+    Example:
+        >>> ColumnContents("size", ["1", "2.5", "2.5", None]).numeric()
+        True
+    """
+
+    name: str
+    cells: Sequence[str | None]
+    values: Sequence[object] = ()
+    decimal: str = "."
+
+    @classmethod
+    def of(cls, rows: Rows, name: str) -> ColumnContents:
+        """Return the contents of a column of a table."""
+        values = [cell for cell in rows.cells(name) if isinstance(cell, (bytes, list, dict))]
+        cells = [None] * len(rows) if values else rows.texts(name)
+        return cls(name, cells, values, rows.decimal)
+
+    @property
+    def size(self) -> int:
+        """Number of rows."""
+        return len(self.cells)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Cells that are not blank."""
+        return [cell for cell in self.cells if cell is not None]
+
+    @cached_property
+    def distinct(self) -> list[str]:
+        """Different values in order."""
+        return in_order({plain_number(text) for text in self.texts})
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """Cells, being numbers."""
+        return [self._number(text) for text in self.texts]
+
+    def numeric(self) -> bool:
+        """Return whether all are numbers, none of which is a code that begins with a zero."""
+        plain = [text.replace(self.decimal, ".") for text in self.texts]
+        return bool(plain) and all(
+            re.fullmatch(_NUMBER, text) and not re.fullmatch(_CODE, text) for text in plain
+        )
+
+    def whole(self) -> bool:
+        """Return whether all, being numbers, are whole."""
+        return all(number.is_integer() for number in self.numbers)
+
+    def dates(self) -> bool:
+        """Return whether all are dates."""
+        return bool(self.texts) and all(re.fullmatch(_DATE, text) for text in self.texts)
+
+    def long(self) -> bool:
+        """Return whether they are texts rather than names."""
+        mean_length = sum(map(len, self.texts)) / len(self.texts)
+        return mean_length > _LONG or sum(" " in text for text in self.texts) > len(self.texts) / 2
+
+    def counts_up(self) -> bool:
+        """Return whether the values, being numbers, count the rows."""
+        return all(b - a == 1 for a, b in pairwise(self.numbers))
+
+    def constant(self) -> bool:
+        """Return whether all rows have the same value."""
+        return len(self.distinct) == 1 and len(self.texts) == self.size > 1
+
+    def few(self, most: int = _MAX_CATEGORIES) -> bool:
+        """Return whether there are as few different ones as a category has."""
+        return len(self.distinct) <= min(most, max(2, self.size // 2))
+
+    def tells(self, other: ColumnContents) -> bool:
+        """Return whether the column is another one in other words: one to one, or the same numbers."""
+        both = [
+            (plain_number(a), plain_number(b))
+            for a, b in zip(self.cells, other.cells, strict=True)
+            if a is not None and b is not None
+        ]
+        if len(both) < _FEWEST:
+            return False
+        if self.numeric() and other.numeric() and not other.few(_FEWEST):
+            x = np.array([(self._number(a), other._number(b)) for a, b in both])
+            spread = x.std(0)
+            if not np.isfinite(spread).all() or not spread.all():
+                return False
+            return bool(abs(np.corrcoef(x.T)[0, 1]) > _SAME)
+        pairs, ours, theirs = set(both), {a for a, _ in both}, {b for _, b in both}
+        return 1 < len(pairs) == len(ours) == len(theirs) <= len(both) / 2
+
+    def _number(self, text: str) -> float:
+        return float(text.replace(self.decimal, "."))

@@ -1,0 +1,73 @@
+"""Remarks about cells that count as blank, and about classes that no row is trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sennit.data.names import Names
+from sennit.recipes.table.inputs import TableInput
+from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.targets import ClassTarget
+
+
+def missing_notes(rows: Rows, schema: Schema) -> list[str]:
+    """Return a sentence about the cells that a missing word makes blank, if there are any."""
+    declared = {c: names for _, c, names in _categories(schema)}
+    declared |= {t.column: t.classes or [] for t in schema.targets.values() if isinstance(t, ClassTarget)}
+    counts = []
+    for column in dict.fromkeys([*schema.input_columns, *schema.target_columns]):
+        if column not in rows.columns:
+            continue
+        words = Counter(
+            cell.strip()
+            for cell in rows.cells(column)
+            if isinstance(cell, str) and cell.strip() in rows.missing
+        )
+        counts += [
+            f"'{word}' in '{column}' ({count})"
+            for word, count in words.items()
+            if word not in declared.get(column, ())
+        ]
+    if not counts:
+        return []
+    return [f"Counted as blank: {', '.join(counts)}. The schema's key `missing` sets these words."]
+
+
+def unseen_notes(rows: Rows, schema: Schema) -> list[str]:
+    """Return a sentence for each column of categories with values that the schema does not have."""
+    notes = []
+    for spec, column, names in _categories(schema):
+        if spec.unseen != "missing" or column not in rows.columns:
+            continue
+        choices = rows.choices(column, Names(names), unseen="missing")
+        texts = rows.texts(column)
+        places = [i for i, text in enumerate(texts) if text is not None and choices[i] is None]
+        if places:
+            notes.append(
+                f"{len(places)} cells of '{column}' hold values that no training row has, such as "
+                f"'{texts[places[0]]}' in row {rows.row_numbers[places[0]]}: they count as blank."
+            )
+    return notes
+
+
+def untrained_notes(rows: Rows, schema: Schema, train: Sequence[int]) -> list[str]:
+    """Return a sentence for each class target with classes that no training row has."""
+    notes = []
+    for name, target in schema.targets.items():
+        if isinstance(target, ClassTarget):
+            labels = target.read(rows)
+            present = {labels[i] for i in train}
+            absent = [c for k, c in enumerate(target.classes or []) if k not in present]
+            if absent:
+                notes.append(
+                    f"{name}: no training row has the class {', '.join(absent[:8])}, so it is never "
+                    f"predicted."
+                )
+    return notes
+
+
+def _categories(schema: Schema) -> list[tuple[TableInput, str, list[str]]]:
+    tables = [spec for spec in schema.inputs.values() if isinstance(spec, TableInput)]
+    return [(table, c, names or []) for table in tables for c, names in table.categories.items()]
