@@ -50,6 +50,8 @@ def test_pictures_of_other_formats_and_what_a_mac_leaves_behind(tmp_path: Path) 
     assert schema.to_dict()["targets"]["class"]["classes"] == ["cat", "dog"]
     assert len(rows) == 12
     assert rows.notes == ["12 files are left out: 12 .heic. Convert .heic to JPEG or PNG to have them read."]
+    Image.new("RGB", (4, 4)).save(tmp_path / "loose.png")
+    assert read_rows(tmp_path).notes[0].startswith("13 files are left out: 12 .heic, 1 .png.")
     (tmp_path / "owl").mkdir()
     (tmp_path / "owl" / "0.heic").write_bytes(b"ftypheic")
     with pytest.raises(ValueError, match=r"owl' should hold images .* Convert .heic"):
