@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
-from benchmarks._unlabelled_hand import divergence, make_inputs, scaled
+from benchmarks._unlabelled_hand import Hand, divergence, make_inputs, scaled
 from benchmarks._unlabelled_usb import fixmatch_step
 from benchmarks.overhead import BATCH, DIM, SIZES, Perceptron
 from sennit.data import Batch
@@ -43,7 +43,6 @@ from sennit.tasks import (
 from sennit.tasks.model import prepare
 
 CLASSES, EPSILON, XI, DECAY, TEMPERATURE, THRESHOLD = 10, 2.0, 1e-2, 0.99, 0.1, 0.2
-Inputs = Mapping[str, Tensor]
 
 
 def make_model(method: Task, encoders: dict[str, Encoder] | None = None) -> MultiTaskModel:
@@ -61,23 +60,6 @@ def make_batches(make: Callable[[int], dict[str, Tensor]] = make_inputs) -> dict
         "labelled": Batch.of(make(BATCH), targets={"y": torch.randint(CLASSES, (BATCH,))}),
         "unlabelled": Batch.of(make(2 * BATCH)),
     }
-
-
-class Hand:
-    """The forward passes of a model, written by hand on its own modules."""
-
-    def __init__(self, model: MultiTaskModel) -> None:
-        self.encoders: dict[str, Any] = dict(model.fused_encoder.encoders.items())
-        fusion = model.fused_encoder.fusion
-        assert isinstance(fusion, LateConcat)
-        self.project, self.head = fusion.project, model.heads["y"][0]
-
-    def encode(self, inputs: Inputs) -> list[Tensor]:
-        return [self.encoders[m](x).pooled for m, x in inputs.items()]
-
-    def logits(self, inputs: Inputs) -> Tensor:
-        logits: Tensor = self.head(self.project(torch.cat(self.encode(inputs), 1)))
-        return logits
 
 
 def supervised(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:

@@ -14,6 +14,7 @@ from sennit.data.masking import zero_padding
 from sennit.data.sample_reader import SampleReader
 from sennit.encoders.token_units import TokenTargetInfo, TokenUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.sizes import check_at_least
 
 _WITH_UNITS = ("bytes", "tcn", "conv", "ft_transformer")
 
@@ -49,9 +50,16 @@ class Encoder(SampleReader, Configurable, nn.Module):
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False
+    _sizes: ClassVar[tuple[str, ...]] = ()
+    """Names of the options that are sizes and counts, 1 or more each."""
 
     def __init__(self) -> None:
         super().__init__()
+        options = self.__dict__.get("_arguments", {})
+        for name in self._sizes:
+            sizes = options[name] if isinstance(options[name], list | tuple) else (options[name],)
+            least = min((size for size in sizes if size is not None), default=1 if sizes else 0)
+            check_at_least(1, f"encoder '{self.registry_name}'", **{name: least})
         self.dtype = torch.get_default_dtype()
 
     def cast(self, x: Tensor) -> Tensor:

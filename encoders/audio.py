@@ -73,6 +73,8 @@ class LogMelConvEncoder(StagedEncoder):
     raw_samples: ClassVar[str] = "a waveform, a pair of a waveform and its rate, or a path"
     reads_float32 = True
 
+    _sizes: ClassVar[tuple[str, ...]] = ("sample_rate", "n_mels", "widths", "embed_dim")
+
     def __init__(
         self,
         *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -60,6 +60,8 @@ class TimmEncoder(ImageEncoder):
     """
 
     _not_config = ("pretrained", "pretrained_cfg_overlay")
+
+    _sizes: ClassVar[tuple[str, ...]] = ("in_chans", "image_size")
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -80,7 +81,7 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
 
     Source: Bai et al., "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for
     Sequence Modeling", arXiv 1803.01271 (2018), with LayerNorm over the channels of each step in the
-    place of weight normalisation.
+    place of weight normalisation, and without the ReLU after each residual sum.
 
     Args:
         in_channels: Number of channels of the series.
@@ -99,6 +100,8 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
         >>> encoder(torch.randn(2, 50, 3)).tokens.shape
         torch.Size([2, 50, 16])
     """
+
+    _sizes: ClassVar[tuple[str, ...]] = ("in_channels", "width", "depth", "kernel_size")
 
     def __init__(
         self, in_channels: int, *, width: int = 64, depth: int = 4, kernel_size: int = 3, dropout: float = 0.1
@@ -134,7 +137,8 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Dropout probability.
+        dropout: Dropout probability of the residual branches.
+        attention_dropout: Dropout probability of the attention weights.
 
     Shape:
         ``[B, T, in_channels]``, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens and taps
@@ -147,6 +151,8 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         torch.Size([2, 7, 64])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("in_channels", "patch_size", "embed_dim", "depth", "heads")
+
     def __init__(
         self,
         in_channels: int,
@@ -157,8 +163,9 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         heads: int = 4,
         mlp_ratio: float = 2.0,
         dropout: float = 0.1,
+        attention_dropout: float = 0.0,
     ) -> None:
-        super().__init__(embed_dim, depth, heads, mlp_ratio, dropout)
+        super().__init__(embed_dim, depth, heads, mlp_ratio, dropout, attention_dropout)
         self.input_spec = InputSpec((None, in_channels), sequence=True)
         self.patch_size = patch_size
         self.steps = _Steps(in_channels)

@@ -100,6 +100,8 @@ class MLPEncoder(_TableEncoder):
         torch.Size([1, 128])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("num_features", "embed_dim", "width", "depth", "category_dim")
+
     def __init__(
         self,
         num_features: int,
@@ -140,7 +142,8 @@ class FTTransformerEncoder(_TableEncoder):
     """Feature tokenizer and transformer: each column is a token.
 
     Source: Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021,
-    section 3.3. A missing number is its mean plus a learned vector.
+    section 3.3. A missing number is its mean plus a learned vector. Blocks are `TransformerBlock`: GELU
+    where the paper has ReGLU, a norm before the first attention too, and no ReLU before the head.
 
     Args:
         num_features: Number of columns, the categorical ones included.
@@ -151,7 +154,8 @@ class FTTransformerEncoder(_TableEncoder):
         depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Dropout probability.
+        dropout: Dropout probability of the residual branches.
+        attention_dropout: Dropout probability of the attention weights.
 
     Shape:
         ``[B, num_features]``, NaN where a cell is missing; pooled ``[B, embed_dim]`` (the class
@@ -166,6 +170,8 @@ class FTTransformerEncoder(_TableEncoder):
         torch.Size([1, 3, 16])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("num_features", "embed_dim", "depth", "heads")
+
     def __init__(
         self,
         num_features: int,
@@ -177,6 +183,7 @@ class FTTransformerEncoder(_TableEncoder):
         heads: int = 4,
         mlp_ratio: float = 2.0,
         dropout: float = 0.1,
+        attention_dropout: float = 0.0,
     ) -> None:
         super().__init__(num_features, categories, columns)
         self.embed_dim = self.token_dim = embed_dim
@@ -190,7 +197,14 @@ class FTTransformerEncoder(_TableEncoder):
         self.cls, self.bias = vectors(1), vectors(num_features)
         self.weight, self.missing = vectors(self.features.num_numeric), vectors(self.features.num_numeric)
         self.stages = nn.ModuleList(
-            TransformerBlock(embed_dim, heads, mlp_ratio=mlp_ratio, dropout=dropout) for _ in range(depth)
+            TransformerBlock(
+                embed_dim,
+                heads,
+                mlp_ratio=mlp_ratio,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+            )
+            for _ in range(depth)
         )
         self.norm = nn.LayerNorm(embed_dim)
 

@@ -61,6 +61,16 @@ class BiLSTMEncoder(StagedEncoder):
 
     raw_samples: ClassVar[str] = "a text, or a list of its words"
 
+    _sizes: ClassVar[tuple[str, ...]] = (
+        "max_words",
+        "max_chars",
+        "word_dim",
+        "char_dim",
+        "char_filters",
+        "embed_dim",
+        "depth",
+    )
+
     def __init__(
         self,
         *,

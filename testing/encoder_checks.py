@@ -148,7 +148,7 @@ def check_input_errors(encoder: Encoder, x: Tensor) -> None:
         with refusal(ValueError, r"`inputs\['m'\]` should have shape \[batch.*Found \("):
             spec.check("m", wrong)
     other = x.long() if spec.dtype.is_floating_point else x.float()
-    with refusal(TypeError, r"`inputs\['m'\]` should be of type .* Found .* Convert it"):
+    with refusal(TypeError, r"`inputs\['m'\]` should be of type .* Found .* Convert (it|other numbers) with"):
         spec.check("m", other)
     assert spec.absent_shape()
     assert len(spec.absent_shape()) == len(spec.shape)

@@ -14,6 +14,7 @@ class KeptPrecision(nn.Module):
     Energies span more decades than half precision holds, and a mean of 300 has no neighbour within 1.
 
     Example:
+        >>> import torch
         >>> module = KeptPrecision()
         >>> module.register_buffer("mean", torch.tensor(300.7))
         >>> module.bfloat16().mean, module.double().mean.dtype

@@ -56,6 +56,10 @@ class TableFeatures(nn.Module):
         self.register_buffer("offset", (cardinality + 1).cumsum(0) - cardinality - 1, persistent=False)
         self.largest = max(categories, default=1) - 1
         self.embedding = nn.Embedding(sum(c + 1 for c in categories), category_dim) if categories else None
+        if (
+            self.embedding is not None
+        ):  # as the vectors of numbers in the FT-Transformer; PyTorch's is N(0, 1)
+            nn.init.uniform_(self.embedding.weight, -(category_dim**-0.5), category_dim**-0.5)
 
     def fit(self, x: Tensor) -> None:
         """Set mean and scale of the numeric columns from training data; NaN is left out."""

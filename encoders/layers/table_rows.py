@@ -37,7 +37,7 @@ class TableRows:
         fix = "Give None for a value that the training did not have."
         named = [None if isinstance(values, int) else Names(values, fix) for values in categories]
         self.columns = tuple(columns)
-        self._names = [None] * (num_features - len(named)) + named
+        self._names = [*[None] * (num_features - len(named)), *named]
 
     @property
     def described(self) -> str:

@@ -169,7 +169,9 @@ def read_schema(path: str | Path) -> Schema:
         raise FileNotFoundError(f"no schema '{path}'. Write one with `--guess-schema {path}`, and edit it.")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError:
+        raise ValueError(f"'{path}' should be UTF-8. Found another encoding. Save it as UTF-8.") from None
+    except (yaml.YAMLError, ValueError) as error:  # a date that there is not
         raise ValueError(f"'{path}' is not valid YAML: {error}") from None
     return Schema.of(raw, f"'{path}'")
 

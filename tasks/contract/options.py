@@ -50,11 +50,8 @@ class Optioned:
             accepted = {*TaskOptions.__annotations__, *inspect.signature(type(self)).parameters}
             raise unknown_name(f"option of a {type(self).__name__}", min(unknown), accepted - {"options"})
         reads, loaders = options.get("reads"), options.get("loaders")
-        given: tuple[tuple[str, str, object], ...]
-        given = (("reads", "modalities", reads), ("loaders", "names", loaders))
-        for option, kind, names in given:
-            if names is not None and (isinstance(names, str) or not names):
-                raise ValueError(f"`{option}` should be a tuple of one or more {kind}. Found {names!r}.")
+        _check_names("reads", "modalities", reads)
+        _check_names("loaders", "names", loaders)
         self.reads = None if reads is None else tuple(reads)
         self.loaders = None if loaders is None else tuple(loaders)
         self.view, self.drawn = options.get("view", ""), options.get("drawn")
@@ -73,3 +70,9 @@ class Optioned:
             )
         self.weighted = not adversary if weighted is None else weighted
         self._answers = options.get("answers")
+
+
+def _check_names(option: str, kind: str, names: object) -> None:
+    """Refuse a string, whose letters would be taken for names, and no name at all."""
+    if names is not None and (isinstance(names, str) or not names):
+        raise ValueError(f"`{option}` should be a tuple of one or more {kind}. Found {names!r}.")

@@ -62,6 +62,23 @@ def test_conv_reads_any_size(size: tuple[int, int]) -> None:
     assert torch.equal(out.tokens, as_tokens(tap, "BCHW"))
 
 
+def test_floats_that_were_not_divided_are_refused_however_dark() -> None:
+    dark = np.random.default_rng(0).integers(0, 13, (9, 7, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"values from 0 to 1. Found 12. Divide by 255"):
+        ConvEncoder(3).to_tensor(dark)
+    black_and_white = (dark > 6).astype(np.float32)
+    assert ConvEncoder(3).to_tensor(black_and_white).max() == 1
+
+
+def test_a_picture_of_too_many_pixels_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"big.png' should have fewer pixels .*MAX_IMAGE_PIXELS"):
+        ConvEncoder(3).to_tensor(tmp_path / "big.png")
+
+
 def test_input_level_cuts_patches() -> None:
     x = torch.randn(1, 2, 10, 16)
     front = ConvEncoder(2).input_level()
