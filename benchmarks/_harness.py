@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
+
+from sennit.files import write_json
+from sennit.recipes.harness import provenance
 
 
 @dataclass(frozen=True)
@@ -146,21 +142,13 @@ def report(
             str(r.runs),
         )
     Console().print(table)
+    about = provenance(packages, module=f"benchmarks.{name}")
     result = {
         "benchmark": name,
-        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "system": platform.platform(),
-        },
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **about,
+        "machine": {**about["machine"], "threads": torch.get_num_threads()},
         **({} if notes is None else {"notes": notes}),
         "rows": [asdict(r) for r in rows],
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}")
-    temporary.write_text(json.dumps(result, indent=2) + "\n")
-    temporary.replace(out)
+    write_json(out, result)

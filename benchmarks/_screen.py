@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from sennit.data import ResumableLoader
 from sennit.files import write_json
-from sennit.recipes.harness import Jobs, run_jobs
+from sennit.recipes.harness import Jobs, code, run_jobs
 from sennit.tasks import Learner, fit
 
 Outcome = dict[str, Any]
@@ -47,22 +47,23 @@ def add_options(parser: argparse.ArgumentParser, *, name: str) -> None:
 class Trainings(Jobs):
     """A folder with a JSON file for each finished training, named after its methods and its seed.
 
-    A file of the same methods under other settings is ignored and overwritten.
+    A file of the same methods under other settings, or of other code, is ignored and overwritten.
     """
 
     def __init__(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
-        self.path = path
+        self.path, self.code = path, code()
 
     def get(self, job: Mapping[str, Any]) -> Any | None:
         path = self._file(job)
         if not path.is_file():
             return None
         kept = json.loads(path.read_text())
-        return kept["result"] if kept["job"] == json.loads(json.dumps(job)) else None
+        same = kept["job"] == json.loads(json.dumps(job)) and kept.get("code") == self.code
+        return kept["result"] if same else None
 
     def store(self, job: Mapping[str, Any], result: Any) -> None:
-        write_json(self._file(job), {"job": job, "result": result})
+        write_json(self._file(job), {"job": job, "code": self.code, "result": result})
 
     def _file(self, job: Mapping[str, Any]) -> Path:
         words = ["" if value is None else str(value) for key, value in job.items() if key != "settings"]

@@ -5,6 +5,10 @@ same modules and weights, draw the same random numbers and take the labelled bat
 decides which memory is used again: a check compares the losses first. A step is the loss, its backward pass
 and, for the mean teacher, the average of the weights.
 
+FixMatch is also compared with USB (microsoft/Semi-supervised-learning), on the same modules, where a checkout
+of it is given with ``--peer usb=PATH``. It encodes all three batches as one, and reads four numbers of each
+step for its log.
+
     python -m benchmarks.unlabelled_cost
 """
 
@@ -18,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks._harness import Result, alternate, arguments, report
-from benchmarks._unlabelled_hand import divergence, make_inputs, scaled
+from benchmarks._harness import Result, add_peers, alternate, arguments, not_run, report
+from benchmarks._unlabelled_hand import Hand, divergence, make_inputs, scaled
+from benchmarks._unlabelled_usb import fixmatch_step
 from benchmarks.overhead import BATCH, DIM, SIZES, Perceptron
 from sennit.data import Batch
 from sennit.encoders import Encoder, create_encoder
@@ -37,8 +42,7 @@ from sennit.tasks import (
 )
 from sennit.tasks.model import prepare
 
-CLASSES, EPSILON, XI, DECAY, TEMPERATURE = 10, 2.0, 1e-2, 0.99, 0.1
-Inputs = Mapping[str, Tensor]
+CLASSES, EPSILON, XI, DECAY, TEMPERATURE, THRESHOLD = 10, 2.0, 1e-2, 0.99, 0.1, 0.2
 
 
 def make_model(method: Task, encoders: dict[str, Encoder] | None = None) -> MultiTaskModel:
@@ -56,23 +60,6 @@ def make_batches(make: Callable[[int], dict[str, Tensor]] = make_inputs) -> dict
         "labelled": Batch.of(make(BATCH), targets={"y": torch.randint(CLASSES, (BATCH,))}),
         "unlabelled": Batch.of(make(2 * BATCH)),
     }
-
-
-class Hand:
-    """The forward passes of a model, written by hand on its own modules."""
-
-    def __init__(self, model: MultiTaskModel) -> None:
-        self.encoders: dict[str, Any] = dict(model.fused_encoder.encoders.items())
-        fusion = model.fused_encoder.fusion
-        assert isinstance(fusion, LateConcat)
-        self.project, self.head = fusion.project, model.heads["y"][0]
-
-    def encode(self, inputs: Inputs) -> list[Tensor]:
-        return [self.encoders[m](x).pooled for m, x in inputs.items()]
-
-    def logits(self, inputs: Inputs) -> Tensor:
-        logits: Tensor = self.head(self.project(torch.cat(self.encode(inputs), 1)))
-        return logits
 
 
 def supervised(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:
@@ -104,7 +91,7 @@ def fixmatch(hand: Hand, batches: Mapping[str, Batch]) -> Tensor:
     with torch.no_grad():
         confidence, label = hand.logits(views["weak"].inputs).softmax(-1).max(-1)
     each = F.cross_entropy(hand.logits(views["strong"].inputs), label, reduction="none")
-    return labelled + (each * (confidence >= 0.2)).mean()
+    return labelled + (each * (confidence >= THRESHOLD)).mean()
 
 
 def row(
@@ -212,7 +199,7 @@ def masked_tokens_row(runs: int) -> Result:
         x, mask = other.inputs["series"], other.masks["series"]
         with torch.no_grad():
             targets, usable = encoder.token_targets(x, mask)
-            hidden = task._drawn(usable)  # type: ignore[operator]
+            hidden = task.draw_hidden(usable)  # type: ignore[operator]
             x = encoder.hide_tokens(x, hidden)
         tokens = encoder(x, mask).tokens
         assert tokens is not None
@@ -225,7 +212,7 @@ def masked_tokens_row(runs: int) -> Result:
 
 def main() -> None:
     """Measure, print, write."""
-    options = arguments("unlabelled_cost", __doc__ or "")
+    options = arguments("unlabelled_cost", __doc__ or "", add_peers)
     torch.set_num_threads(2)
     runs = 5 if options.quick else 41
     batches = make_batches()
@@ -233,12 +220,18 @@ def main() -> None:
     of_vat = Hand(model)
     rows = [row("vat step vs hand", model, batches, lambda: vat(of_vat, batches), runs=runs)]
     rows.append(mean_teacher_row(runs))
-    fix = Consistency(of="y", teacher="weak", student="strong", hard=True, threshold=0.2)
+    fix = Consistency(of="y", teacher="weak", student="strong", hard=True, threshold=THRESHOLD)
     model, of_views = make_model(fix), make_batches()
     views = {name: Batch.of(make_inputs(2 * BATCH)) for name in ("weak", "strong")}
     of_views["unlabelled"] = of_views["unlabelled"].with_views(**views)
     hand = Hand(model)
     rows.append(row("fixmatch step vs hand", model, of_views, lambda: fixmatch(hand, of_views), runs=runs))
+    what, usb = "fixmatch step vs usb", dict(options.peer).get("usb")
+    if usb is None:
+        rows.append(not_run(what, "no peer: --peer usb=PATH"))
+    else:
+        peer = fixmatch_step(usb, hand.logits, of_views, THRESHOLD)
+        rows.append(row(what, model, of_views, peer, runs=runs))
     rows += [infonce_row(runs), masked_tokens_row(runs)]
     report("unlabelled_cost", rows, options.out, packages=("torch",))
 

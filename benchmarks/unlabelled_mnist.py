@@ -196,8 +196,7 @@ def main() -> None:
             Console().print(key, runs[key])
             result = {
                 "benchmark": "unlabelled_mnist",
-                **provenance(),
-                "command": "python -m benchmarks.unlabelled_mnist --data mnist",
+                **provenance(module="benchmarks.unlabelled_mnist"),
                 "steps": STEPS,
                 "runs": runs,
                 "rows": rows_of(runs),

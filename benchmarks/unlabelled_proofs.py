@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +73,9 @@ def main() -> None:
 
 def result_of(runs: dict[str, Figures]) -> dict[str, Any]:
     """Return what the result file holds."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout
-    made = provenance() | {"command": "python -m benchmarks.unlabelled_proofs --data ../shared/data"}
     return {
         "benchmark": "unlabelled_proofs",
-        **made,
-        "commit": commit.strip(),
+        **provenance(module="benchmarks.unlabelled_proofs"),
         "rows": rows_of(runs),
         "table": table_of(runs),
         "runs": runs,

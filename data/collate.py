@@ -137,7 +137,7 @@ def _stack(
     name: str, values: Sequence[Any], spec: InputSpec, index: Sequence[Any]
 ) -> tuple[Tensor, Tensor | None]:
     """Return the inputs of a modality, zero where it is absent, and the mask of a sequence."""
-    rows = [None if value is None else torch.as_tensor(value) for value in values]
+    rows = [_tensor(name, value, i) for value, i in zip(values, index, strict=True)]
     for x, i in zip(rows, index, strict=True):
         if x is None or (x.shape == spec.shape and x.dtype == spec.dtype):
             continue
@@ -166,3 +166,14 @@ def _stack(
             out[i, : len(x)] = x
             mask[i, : len(x)] = True
     return out, mask
+
+
+def _tensor(name: str, value: Any, index: Any) -> Tensor | None:
+    try:
+        return None if value is None else torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = repr(value) if isinstance(value, (str, bytes)) else f"a {type(value).__name__} ({error})"
+        raise TypeError(
+            f"`inputs['{name}']` of the sample with index {index} should be a tensor or an array of numbers. "
+            f"Found {given[:200]}. Read raw samples by `model.preprocessing()`."
+        ) from None

@@ -89,9 +89,11 @@ class InputSpec:
             message = f"`inputs['{name}']` should have shape {self.describe()}. Found {(*x.shape,)}."
             raise ValueError(message + self._likely_fix(sizes))
         if x.is_floating_point() != self.dtype.is_floating_point or x.is_complex():
+            raw = self.dtype.is_floating_point and not x.is_complex() and x.dtype != torch.bool
+            fix = "Read raw pixels and sound by `model.preprocessing()`, which scales them. " if raw else ""
             raise TypeError(
-                f"`inputs['{name}']` should be of type {self.dtype}. Found {x.dtype}. "
-                f"Convert it with `.to({self.dtype})`."
+                f"`inputs['{name}']` should be of type {self.dtype}. Found {x.dtype}. {fix}"
+                f"Convert {'other numbers' if raw else 'it'} with `.to({self.dtype})`."
             )
 
     def _likely_fix(self, sizes: torch.Size) -> str:

@@ -24,6 +24,10 @@ class SampleReader:
     input_spec: InputSpec
     raw_samples: ClassVar[str] = "an array or a list"
 
+    def describe_raw(self) -> str:
+        """Return the kinds of raw samples that this reader takes, in words."""
+        return self.raw_samples
+
     @property
     def takes_transforms(self) -> bool:
         """Whether transforms can act on what `load_raw` returns: an image or a waveform."""

@@ -41,6 +41,14 @@ def validate(
         check_bool(f"present['{name}']", flags, (size,))
     for name, mask in masks.items():
         check_bool(f"masks['{name}']", mask, tuple(inputs[name].shape[:2]))
+        if mask.device.type == "cpu":
+            empty = ~mask.any(1)
+            empty = empty & present[name] if name in present else empty
+            if bool(empty.any()):
+                raise ValueError(
+                    f"`masks['{name}']` should have a valid step where '{name}' is present. Found none in "
+                    f"{_samples(empty, index)}. Mark the modality as absent there."
+                )
     for task, target in (targets or {}).items():
         if len(target) != size:
             raise ValueError(f"`targets['{task}']` should hold {size} samples. Found {len(target)}.")

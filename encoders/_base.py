@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from sennit.data.masking import zero_padding
 from sennit.data.sample_reader import SampleReader
 from sennit.encoders.token_units import TokenTargetInfo, TokenUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.sizes import check_at_least
 
 _WITH_UNITS = ("bytes", "tcn", "conv", "ft_transformer")
 
@@ -30,6 +31,9 @@ class Encoder(SampleReader, Configurable, nn.Module):
         token_dim: Size of each of ``tokens``; None, the default, for an encoder without tokens.
         tap_info: Taps, from shallow to deep; none by default.
         map_dim: Number of channels of ``map``; None, the default, for an encoder without a map.
+        dtype: Type of the weights, of which its output is.
+        reads_float32: Whether inputs reach it in float32 (or float64) whatever its own type: it computes
+            features of them (codes, spectra, standardised values) before it casts with `cast`.
         keeps_map: Whether it computes its map; a model turns it off where no head reads it.
         sees_padding: Whether the output of a sample depends on its padding, and so on the longest sample of
             its batch; `MultiTaskModel.predict` gives such an encoder samples of one length.
@@ -40,10 +44,38 @@ class Encoder(SampleReader, Configurable, nn.Module):
     tap_info: tuple[TapInfo, ...] = ()
     map_dim: int | None = None
     keeps_map: bool = True
+    dtype: torch.dtype
+    reads_float32: bool = False
     sees_padding: bool = False
     forward: Callable[..., EncoderOutput]
 
     staged: ClassVar[bool] = False
+    _sizes: ClassVar[tuple[str, ...]] = ()
+    """Names of the options that are sizes and counts, 1 or more each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        options = self.__dict__.get("_arguments", {})
+        for name in self._sizes:
+            sizes = options[name] if isinstance(options[name], list | tuple) else (options[name],)
+            least = min((size for size in sizes if size is not None), default=1 if sizes else 0)
+            check_at_least(1, f"encoder '{self.registry_name}'", **{name: least})
+        self.dtype = torch.get_default_dtype()
+
+    def cast(self, x: Tensor) -> Tensor:
+        """Return floats in the type of the weights; ids unchanged."""
+        return x.to(self.dtype) if x.is_floating_point() else x
+
+    def cast_input(self, x: Tensor) -> Tensor:
+        """Return an input of any float type in the one that `forward` reads."""
+        if self.reads_float32 and x.is_floating_point():
+            return x.to(torch.promote_types(self.dtype, torch.float32))
+        return self.cast(x)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype
+        return self
 
     def input_level(self) -> Encoder:
         """Return the light front of this encoder, for early fusion: features without learned depth.

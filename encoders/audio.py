@@ -71,6 +71,9 @@ class LogMelConvEncoder(StagedEncoder):
     """
 
     raw_samples: ClassVar[str] = "a waveform, a pair of a waveform and its rate, or a path"
+    reads_float32 = True
+
+    _sizes: ClassVar[tuple[str, ...]] = ("sample_rate", "n_mels", "widths", "embed_dim")
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ class LogMelConvEncoder(StagedEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         frames, mask = self.logmel(x, mask)
-        return frames, mask
+        return self.cast(frames), mask
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         last = self.tap_info[-1].name

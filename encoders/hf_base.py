@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from sennit.encoders._base import Encoder
 from sennit.encoders.types import TapInfo
@@ -62,7 +63,8 @@ class HFEncoder(Encoder):
         if config.is_encoder_decoder:
             self.net = self.net.get_encoder()
         if hasattr(self.net, "pooler"):
-            self.net.pooler = None
+            self.net.pooler = nn.Identity()  # some models call it whether they have one or not
+        self.dtype = torch.float32  # whatever the default type is
         self.embed_dim = self.token_dim = int(config.hidden_size)
         self.tap_info = tuple(
             TapInfo(f"layer{i + 1}", self.embed_dim, "BTC") for i in range(config.num_hidden_layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -52,6 +53,8 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         torch.Size([2, 24, 14, 14])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("in_chans", "image_size", "widths", "embed_dim")
+
     def __init__(
         self,
         in_chans: int = 3,
@@ -70,7 +73,7 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         self.mean, self.std = per_channel("mean", mean, in_chans), per_channel("std", std, in_chans)
         stand_in = (in_chans, image_size, image_size)
         self.input_spec = InputSpec((in_chans, None, None), stand_in=stand_in)
-        self.embed_dim = embed_dim or widths[-1]
+        self.embed_dim = widths[-1] if embed_dim is None else embed_dim
         self.token_dim = widths[-1]
         self.tap_info = tuple(TapInfo(f"stage{i + 1}", w, "BCHW") for i, w in enumerate(widths))
         before = (in_chans, *widths[:-1])

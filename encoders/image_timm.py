@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.images import ImageEncoder, per_channel
 from sennit.encoders.layers.units import PatchUnits
-from sennit.encoders.taps import as_tokens, pool
+from sennit.encoders.taps import as_tokens
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.extras import require
 from sennit.registry import did_you_mean
@@ -20,7 +20,7 @@ from sennit.registry import did_you_mean
 
 @register_encoder("timm/")
 class TimmEncoder(ImageEncoder):
-    """Any backbone of timm with intermediate features.
+    """Any backbone of timm; ``pooled`` is the embedding that timm publishes.
 
     Source: Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models.
 
@@ -31,7 +31,8 @@ class TimmEncoder(ImageEncoder):
         image_size: Side of the images in pixels; that of the model when None. For a model of a fixed size
             `to_tensor` applies timm's own evaluation transform (resize, centre crop, normalise); for
             others it is the side of the stand-in for an image that is absent from a whole batch.
-        out_indices: Indices of the features that become taps; timm's choice when None.
+        out_indices: Indices of the features that become taps, from 0; when None every stage, or the last
+            three blocks of a model that has one stride.
         mean: Value that `to_tensor` subtracts; that of the model's training when None.
         std: Value by which `to_tensor` divides; that of the model's training when None.
         pyramid: Decoder that makes a map of the taps, ``"fpn"`` or ``"unet"``; None for no map.
@@ -39,14 +40,17 @@ class TimmEncoder(ImageEncoder):
         map_depth: Number of 3 × 3 convolutions of the decoder (at each level, in a U-Net).
         map_stride: Pixels to a step of the map, the stride of a tap (2, 4, 8, 16 or 32 in a ResNet, 16 in
             most transformers); the smallest when None.
+        **options: Other arguments of ``timm.create_model``, such as ``drop_path_rate``. With ``pretrained``,
+            ``pretrained_cfg_overlay`` names other weights, ``{"file": path}`` or
+            ``{"hf_hub_id": "user/name"}``; it is not in the config.
 
     Shape:
-        ``[B, in_chans, H, W]``; pooled ``[B, C]``, tokens ``[B, H'·W', C]``, taps ``[B, C, H', W']``, map
-        ``[B, map_width, H", W"]``.
+        ``[B, in_chans, H, W]``; pooled ``[B, embed_dim]``; tokens ``[B, H'·W', C]``, after the last norm and
+        without class tokens; taps ``[B, C, H', W']`` before it; map ``[B, map_width, H", W"]``.
 
     Raises:
-        ValueError: timm does not know the name, or the model has no intermediate features; an unknown
-            pyramid, or no tap of ``map_stride``.
+        ValueError: timm does not know the name or an option; the model has no intermediate features, or none
+            of an index; an unknown pyramid, or no tap of ``map_stride``.
         ImportError: timm is not installed.
 
     Example:
@@ -55,7 +59,9 @@ class TimmEncoder(ImageEncoder):
         [('layer3', 256), ('layer4', 512)]
     """
 
-    _not_config = ("pretrained",)
+    _not_config = ("pretrained", "pretrained_cfg_overlay")
+
+    _sizes: ClassVar[tuple[str, ...]] = ("in_chans", "image_size")
 
     def __init__(
         self,
@@ -71,6 +77,7 @@ class TimmEncoder(ImageEncoder):
         map_width: int = 64,
         map_depth: int = 1,
         map_stride: int | None = None,
+        **options: Any,
     ) -> None:
         super().__init__()
         timm = require("timm", "image")
@@ -79,15 +86,16 @@ class TimmEncoder(ImageEncoder):
             raise ValueError(f"unknown timm model '{model_name}'. {hint}")
         trained = timm.get_pretrained_cfg(model_name, allow_unregistered=True)
         fixed = bool(trained and trained.fixed_input_size)
-        side = image_size or (trained.input_size[-1] if trained else 224)
-        self.net = _features(
-            timm,
-            model_name,
-            in_chans=in_chans,
-            pretrained=pretrained,
-            **({"img_size": side} if fixed and image_size else {}),
-            **({"out_indices": tuple(out_indices)} if out_indices else {}),
-        )
+        side = (trained.input_size[-1] if trained else 224) if image_size is None else image_size
+        if fixed and image_size is not None:
+            options["img_size"] = side
+        self.net: Any = _network(timm, model_name, in_chans=in_chans, pretrained=pretrained, **options)
+        stages = self.net.feature_info
+        if out_indices is None:
+            several = len({stage["reduction"] for stage in stages}) > 1
+            out_indices = range(len(stages))[0 if several else -3 :]
+        self.out_indices = _checked(model_name, out_indices, len(stages))
+        stages = [stages[i] for i in self.out_indices]
         size = (side, side) if fixed else (None, None)
         self.input_spec = InputSpec((in_chans, *size), stand_in=(in_chans, side, side))
         mean = _trained(trained and trained.mean, in_chans) if mean is None else mean
@@ -106,14 +114,18 @@ class TimmEncoder(ImageEncoder):
             if fixed
             else None
         )
-        info: Any = self.net.feature_info
-        names, dims = info.module_name(), info.channels()
+        names, dims = [s["module"] for s in stages], [s["num_chs"] for s in stages]
         if len(set(names)) < len(names):
             names = [f"{name}.{i}" for i, name in enumerate(names)]
         self.tap_info = tuple(TapInfo(n, d, "BCHW") for n, d in zip(names, dims, strict=True))
-        self.embed_dim = self.token_dim = dims[-1]
-        self.build_map(pyramid, dims, info.reduction(), width=map_width, depth=map_depth, stride=map_stride)
-        self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
+        embedded = self.net.num_features
+        self.embed_dim = getattr(self.net, "head_hidden_size", embedded)
+        # The embedding of a CrossViT joins those of its branches; tokens are of the last one.
+        self.token_dim = dims[-1] if getattr(self.net, "num_branches", 1) > 1 else embedded
+        strides = [s["reduction"] for s in stages]
+        self.stride = strides[-1]
+        self.build_map(pyramid, dims, strides, width=map_width, depth=map_depth, stride=map_stride)
+        self.channels_last = getattr(self.net, "output_fmt", "NCHW") == "NHWC"
 
     @classmethod
     def members(cls, pattern: str = "*") -> list[str]:
@@ -122,16 +134,20 @@ class TimmEncoder(ImageEncoder):
         return names
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        maps = [m.permute(0, 3, 1, 2) if self.channels_last else m for m in self.net(x)]
+        last, maps = self.net.forward_intermediates(x, indices=list(self.out_indices), norm=False)
         taps = {tap.name: m for tap, m in zip(self.tap_info, maps, strict=True)}
-        deepest = maps[-1]
-        return EncoderOutput(
-            pool(deepest, "BCHW"), as_tokens(deepest, "BCHW"), taps=taps, map=self.map_of(maps)
-        )
+        pooled = self.net.forward_head(last, pre_logits=True)
+        return EncoderOutput(pooled, self._tokens(last), taps=taps, map=self.map_of(maps))
+
+    def _tokens(self, last: Tensor | Sequence[Tensor]) -> Tensor:
+        if not isinstance(last, Tensor):  # branches, each with a class token
+            return last[-1][:, 1:]
+        if last.dim() == 3:
+            return last[:, getattr(self.net, "num_prefix_tokens", 0) :]  # not the class token, nor registers
+        return last.flatten(1, 2) if self.channels_last else as_tokens(last, "BCHW")
 
     def token_units(self) -> PatchUnits:
-        info: Any = self.net.feature_info
-        return PatchUnits(len(self.mean), info.reduction()[-1])
+        return PatchUnits(len(self.mean), self.stride)
 
     def to_tensor(self, raw: Any) -> Tensor:
         """Transform an image (a path, a PIL image or an array), for a model of a fixed size as timm does."""
@@ -144,15 +160,31 @@ class TimmEncoder(ImageEncoder):
         return x
 
 
-def _features(timm: Any, model_name: str, **options: Any) -> nn.Module:
+def _network(timm: Any, model_name: str, **options: Any) -> Any:
+    """Return a network of timm without a classifier."""
     try:
-        net: nn.Module = timm.create_model(model_name, features_only=True, **options)
-    except (AttributeError, AssertionError, LookupError, RuntimeError, TypeError) as error:
+        net = timm.create_model(model_name, num_classes=0, **options)
+    except (AttributeError, AssertionError, LookupError, OSError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"timm model '{model_name}' could not be made with intermediate features and {options}. timm "
-            f"says: {error}. Choose another; most names that `timm.list_models()` gives have features."
+            f"timm model '{model_name}' could not be made with {options}. timm says: {error}. Does it take "
+            f"these options?"
         ) from error
+    if not hasattr(net, "forward_intermediates") or not hasattr(net, "feature_info"):
+        raise ValueError(
+            f"'timm/' should be given a model with intermediate features. Found '{model_name}', a "
+            f"{type(net).__name__}. Choose another; most names that `timm.list_models()` gives have them."
+        )
     return net
+
+
+def _checked(model_name: str, out_indices: Sequence[int], count: int) -> tuple[int, ...]:
+    """Return indices of features in order, which timm gives them in whatever was asked."""
+    if not out_indices or not set(out_indices) <= set(range(count)):
+        raise ValueError(
+            f"`out_indices` of timm model '{model_name}' should be some of 0 to {count - 1}. Found "
+            f"{tuple(out_indices)}."
+        )
+    return tuple(sorted(set(out_indices)))
 
 
 def _trained(values: Sequence[float] | None, in_chans: int) -> Sequence[float] | float:

@@ -19,8 +19,9 @@ from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.extras import require
+from sennit.sizes import check_at_least
 
-_CACHED = 1 << 16
+_CACHED = 1 << 14  # some 32 MB in each worker
 
 
 def read_molecule(smiles: str) -> Any:
@@ -108,6 +109,8 @@ class MorganEncoder(StagedEncoder):
 
     raw_samples: ClassVar[str] = "a SMILES or a fingerprint"
 
+    _sizes: ClassVar[tuple[str, ...]] = ("size", "embed_dim", "width", "depth")
+
     def __init__(
         self,
         *,
@@ -120,11 +123,7 @@ class MorganEncoder(StagedEncoder):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        if size < 1 or radius < 0 or depth < 1:
-            raise ValueError(
-                f"`size` and `depth` should be 1 or more, and `radius` 0 or more. Found {size}, {depth} and "
-                f"{radius}."
-            )
+        check_at_least(0, "encoder 'morgan'", radius=radius)
         self.size, self.radius, self.counts = size, radius, counts
         self.embed_dim = embed_dim
         self.input_spec = InputSpec((size,))

@@ -22,18 +22,15 @@ class PresentRows:
     statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of a present one.
     """
 
-    __slots__ = ("complete", "duplicated", "empty", "present", "rows", "size")
+    __slots__ = ("complete", "empty", "present", "rows", "size")
 
-    def __init__(
-        self, size: int, rows: Tensor | None = None, present: Tensor | None = None, duplicated: bool = False
-    ) -> None:
+    def __init__(self, size: int, rows: Tensor | None = None, present: Tensor | None = None) -> None:
         self.size, self.rows, self.present = size, rows, present
-        self.duplicated = duplicated  # a single row encoded twice in training, for batch statistics
         self.complete = rows is None and present is None  # nothing is packed
         self.empty = rows is not None and rows.shape[0] == 0  # no row has the modality
 
     @classmethod
-    def of(cls, present: Tensor, *, all_present: bool, training: bool) -> PresentRows:
+    def of(cls, present: Tensor, *, all_present: bool) -> PresentRows:
         size = present.shape[0]
         if all_present:
             return cls(size)
@@ -42,12 +39,12 @@ class PresentRows:
         rows = present.nonzero().squeeze(1)
         if rows.shape[0] == size:
             return cls(size)
-        return cls(size, rows=rows, duplicated=training and rows.shape[0] == 1)
+        return cls(size, rows=rows)
 
     def pack(self, x: Tensor) -> Tensor:
         """Return the rows of the batch that are encoded."""
         if self.rows is not None:
-            return x.index_select(0, self.rows.repeat(2) if self.duplicated else self.rows)
+            return x.index_select(0, self.rows)
         if self.present is not None:
             # `index_select`, as indexing by a tensor would read its value and break the graph.
             first = self.present.to(torch.uint8).argmax(0, keepdim=True)
@@ -61,7 +58,7 @@ class PresentRows:
         """Lay encoded rows back into the batch; absent rows are zeros (False in a mask)."""
         if self.rows is not None:
             out = x.new_zeros(self.size, *x.shape[1:])
-            return out.index_copy(0, self.rows, x[:1] if self.duplicated else x)
+            return out.index_copy(0, self.rows, x)
         if self.present is not None:
             return torch.where(_like(self.present, x), x, torch.zeros_like(x))
         return x
@@ -94,9 +91,44 @@ def perturbed(encoder: Encoder, perturbation: Tensor) -> Iterator[None]:
 
 
 @contextmanager
-def changed(encoder: Encoder, perturbation: Tensor | None, noise: float) -> Iterator[None]:
-    """Add what a view asks for to the vectors of ids, and to the stages, within the block."""
+def kept_statistics(encoder: Encoder, rows: PresentRows) -> Iterator[None]:
+    """Leave the statistics of batch norms alone within the block if a single row, or none, is present.
+
+    One row has no variance between samples. In eager mode it is normalised by the running statistics; in a
+    compiled graph, which does not know the number of rows, these are put back.
+    """
+    norms = [m for m in encoder.modules() if m.training and getattr(m, "running_var", None) is not None]
+    if rows.rows is not None and rows.rows.shape[0] == 1:
+        for norm in norms:
+            norm.training = False
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.training = True
+    elif rows.present is not None:
+        buffers = [buffer for norm in norms for buffer in norm.buffers()]
+        before = [buffer.clone() for buffer in buffers]
+        yield
+        several = rows.present.sum() > 1
+        for buffer, old in zip(buffers, before, strict=True):
+            # In place would break the graph of the norm's backward.
+            buffer.data.copy_(torch.where(several, buffer, old))
+    else:
+        yield
+
+
+@contextmanager
+def changed(
+    encoder: Encoder, rows: PresentRows | None, perturbation: Tensor | None = None, noise: float = 0.0
+) -> Iterator[None]:
+    """Add what a view asks for to the vectors of ids, and to the stages, within the block.
+
+    Norms keep their statistics where a single row is present.
+    """
     with ExitStack() as stack:
+        if encoder.training and rows is not None and not rows.complete:
+            stack.enter_context(kept_statistics(encoder, rows))
         if perturbation is not None:
             stack.enter_context(perturbed(encoder, perturbation))
         if noise:
@@ -123,7 +155,8 @@ def encode_present_rows(
         x ``[B, ...]``, mask ``[B, T]``, present ``[B]``, perturbation ``[B, T, D]`` as the vectors that the
         encoder makes of ids.
     """
-    rows = None if all_present else PresentRows.of(present, all_present=False, training=encoder.training)
+    rows = None if all_present else PresentRows.of(present, all_present=False)
+    x = encoder.cast_input(x)
     if rows is not None:
         if rows.empty:
             return encoder.empty_output(rows.size, device=x.device)
@@ -131,13 +164,14 @@ def encode_present_rows(
         mask = None if mask is None else rows.pack(mask)
         perturbation = None if perturbation is None else rows.pack(perturbation)
     x = x if mask is None else zero_padding(x, mask)
+    whole = rows is None or rows.complete
     out: EncoderOutput
-    if perturbation is None and not noise:
+    if perturbation is None and not noise and (whole or not encoder.training):
         out = encoder(x, mask)
     else:
-        with changed(encoder, perturbation, noise):
+        with changed(encoder, rows, perturbation, noise):
             out = encoder(x, mask)
-    return out if rows is None or rows.complete else unpack_output(out, rows)
+    return out if rows is None or whole else unpack_output(out, rows)
 
 
 def unpack_output(out: EncoderOutput, rows: PresentRows) -> EncoderOutput:

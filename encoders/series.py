@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,6 +35,7 @@ class _SeriesEncoder(Encoder):
 
     steps: _Steps
     patch_size = 1
+    reads_float32 = True
 
     def token_units(self) -> StepUnits:
         mean = self.steps.standardise.mean
@@ -79,7 +81,7 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
 
     Source: Bai et al., "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for
     Sequence Modeling", arXiv 1803.01271 (2018), with LayerNorm over the channels of each step in the
-    place of weight normalisation.
+    place of weight normalisation, and without the ReLU after each residual sum.
 
     Args:
         in_channels: Number of channels of the series.
@@ -99,6 +101,8 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
         torch.Size([2, 50, 16])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("in_channels", "width", "depth", "kernel_size")
+
     def __init__(
         self, in_channels: int, *, width: int = 64, depth: int = 4, kernel_size: int = 3, dropout: float = 0.1
     ) -> None:
@@ -112,7 +116,7 @@ class TCNEncoder(_SeriesEncoder, StagedEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         steps, mask = self.steps(x, mask)
-        return self.project(steps), mask
+        return self.project(self.cast(steps)), mask
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         tokens, mask = taps[self.tap_info[-1].name], tap_masks.get(self.tap_info[-1].name)
@@ -133,7 +137,8 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Dropout probability.
+        dropout: Dropout probability of the residual branches.
+        attention_dropout: Dropout probability of the attention weights.
 
     Shape:
         ``[B, T, in_channels]``, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens and taps
@@ -146,6 +151,8 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         torch.Size([2, 7, 64])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("in_channels", "patch_size", "embed_dim", "depth", "heads")
+
     def __init__(
         self,
         in_channels: int,
@@ -156,8 +163,9 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         heads: int = 4,
         mlp_ratio: float = 2.0,
         dropout: float = 0.1,
+        attention_dropout: float = 0.0,
     ) -> None:
-        super().__init__(embed_dim, depth, heads, mlp_ratio, dropout)
+        super().__init__(embed_dim, depth, heads, mlp_ratio, dropout, attention_dropout)
         self.input_spec = InputSpec((None, in_channels), sequence=True)
         self.patch_size = patch_size
         self.steps = _Steps(in_channels)
@@ -167,7 +175,7 @@ class SeriesTransformerEncoder(_SeriesEncoder, TransformerEncoder):
         steps, mask = self.steps(x, mask)
         filler = -steps.shape[1] % self.patch_size
         count = (steps.shape[1] + filler) // self.patch_size
-        patches = F.pad(steps, (0, 0, 0, filler)).reshape(x.shape[0], count, -1)
+        patches = F.pad(self.cast(steps), (0, 0, 0, filler)).reshape(x.shape[0], count, -1)
         if mask is not None:
             mask = F.pad(mask, (0, filler)).reshape(x.shape[0], count, -1).any(2)
         tokens = self.project(patches)

@@ -13,6 +13,7 @@ from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.residual import ResidualBlock
 from sennit.encoders.layers.table import TableFeatures, TableInputLevel
+from sennit.encoders.layers.table_rows import Categories, TableRows, sizes_of
 from sennit.encoders.layers.transformer import TransformerBlock
 from sennit.encoders.layers.units import ColumnUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
@@ -22,11 +23,17 @@ class _TableEncoder(StagedEncoder):
     """Base of the encoders of tables."""
 
     raw_samples: ClassVar[str] = "a row: an array, or a list in which None is a missing cell"
+    reads_float32 = True
     features: TableFeatures
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: int, categories: Categories, columns: Sequence[str]) -> None:
         super().__init__()
         self.input_spec = InputSpec((num_features,), allows_nan=True)
+        self.rows = TableRows(num_features, categories, columns)
+
+    def describe_raw(self) -> str:
+        named = self.rows.columns
+        return f"a mapping of {self.rows.described}; any may be missing" if named else self.raw_samples
 
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
         """Set mean and scale of the numeric columns from training rows; missing cells are left out."""
@@ -38,10 +45,12 @@ class _TableEncoder(StagedEncoder):
         return torch.cat([scale, scale.new_zeros(self.features.num_features - len(scale))])
 
     def to_tensor(self, raw: Any) -> Tensor:
-        """Return the tensor of a row: an array, or a list in which None is a missing cell."""
-        if isinstance(raw, (list, tuple)):
-            raw = [float("nan") if cell is None else cell for cell in raw]
-        return torch.as_tensor(raw, dtype=self.input_spec.dtype)
+        """Return the tensor of a row: an array, a list in which None is a missing cell, or a mapping.
+
+        Raises:
+            ValueError: An unknown column, a text that is no number, or an unknown value of a category.
+        """
+        return torch.as_tensor(self.rows.read(raw), dtype=self.input_spec.dtype)
 
     def input_level(self) -> Encoder:
         return TableInputLevel(self.features, self.input_spec)
@@ -68,8 +77,9 @@ class MLPEncoder(_TableEncoder):
 
     Args:
         num_features: Number of columns, the categorical ones included.
-        categories: Number of values of each of the trailing, categorical columns. Their cells
+        categories: Number of values of each of the trailing, categorical columns, or their names. Cells
             hold codes from 0, as floats.
+        columns: Names of the columns, by which a raw row may be given as a mapping.
         embed_dim: Size of the output.
         width: Size of the hidden state and of each tap.
         depth: Number of blocks; one tap for each.
@@ -90,11 +100,14 @@ class MLPEncoder(_TableEncoder):
         torch.Size([1, 128])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("num_features", "embed_dim", "width", "depth", "category_dim")
+
     def __init__(
         self,
         num_features: int,
         *,
-        categories: Sequence[int] = (),
+        categories: Categories = (),
+        columns: Sequence[str] = (),
         embed_dim: int = 128,
         width: int = 128,
         depth: int = 2,
@@ -102,10 +115,11 @@ class MLPEncoder(_TableEncoder):
         category_dim: int = 8,
         residual: bool = True,
     ) -> None:
-        super().__init__(num_features)
+        super().__init__(num_features, categories, columns)
         self.embed_dim = embed_dim
         self.tap_info = tuple(TapInfo(f"block{i + 1}", width, "BC") for i in range(depth))
-        self.features = TableFeatures(num_features, categories=categories, category_dim=category_dim)
+        sizes = sizes_of(categories)
+        self.features = TableFeatures(num_features, categories=sizes, category_dim=category_dim)
         self.project = nn.Linear(self.features.out_dim, width)
         if residual:
             self.stages = nn.ModuleList(ResidualBlock(width, dropout=dropout) for _ in range(depth))
@@ -117,7 +131,7 @@ class MLPEncoder(_TableEncoder):
         self.head = nn.Sequential(nn.Linear(width, embed_dim))
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        return self.project(self.features(x)), None
+        return self.project(self.cast(self.features(x))), None
 
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         return EncoderOutput(self.head(taps[self.tap_info[-1].name]), taps=taps)
@@ -128,17 +142,20 @@ class FTTransformerEncoder(_TableEncoder):
     """Feature tokenizer and transformer: each column is a token.
 
     Source: Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021,
-    section 3.3. A missing number is its mean plus a learned vector.
+    section 3.3. A missing number is its mean plus a learned vector. Blocks are `TransformerBlock`: GELU
+    where the paper has ReGLU, a norm before the first attention too, and no ReLU before the head.
 
     Args:
         num_features: Number of columns, the categorical ones included.
-        categories: Number of values of each of the trailing, categorical columns. Their cells
+        categories: Number of values of each of the trailing, categorical columns, or their names. Cells
             hold codes from 0, as floats.
+        columns: Names of the columns, by which a raw row may be given as a mapping.
         embed_dim: Size of the output, of the tokens and of each tap.
         depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Dropout probability.
+        dropout: Dropout probability of the residual branches.
+        attention_dropout: Dropout probability of the attention weights.
 
     Shape:
         ``[B, num_features]``, NaN where a cell is missing; pooled ``[B, embed_dim]`` (the class
@@ -153,21 +170,26 @@ class FTTransformerEncoder(_TableEncoder):
         torch.Size([1, 3, 16])
     """
 
+    _sizes: ClassVar[tuple[str, ...]] = ("num_features", "embed_dim", "depth", "heads")
+
     def __init__(
         self,
         num_features: int,
         *,
-        categories: Sequence[int] = (),
+        categories: Categories = (),
+        columns: Sequence[str] = (),
         embed_dim: int = 64,
         depth: int = 2,
         heads: int = 4,
         mlp_ratio: float = 2.0,
         dropout: float = 0.1,
+        attention_dropout: float = 0.0,
     ) -> None:
-        super().__init__(num_features)
+        super().__init__(num_features, categories, columns)
         self.embed_dim = self.token_dim = embed_dim
         self.tap_info = tuple(TapInfo(f"layer{i + 1}", embed_dim, "BTC") for i in range(depth))
-        self.features = TableFeatures(num_features, categories=categories, category_dim=embed_dim)
+        sizes = sizes_of(categories)
+        self.features = TableFeatures(num_features, categories=sizes, category_dim=embed_dim)
 
         def vectors(count: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(count, embed_dim).uniform_(-1, 1) / embed_dim**0.5)
@@ -175,12 +197,20 @@ class FTTransformerEncoder(_TableEncoder):
         self.cls, self.bias = vectors(1), vectors(num_features)
         self.weight, self.missing = vectors(self.features.num_numeric), vectors(self.features.num_numeric)
         self.stages = nn.ModuleList(
-            TransformerBlock(embed_dim, heads, mlp_ratio=mlp_ratio, dropout=dropout) for _ in range(depth)
+            TransformerBlock(
+                embed_dim,
+                heads,
+                mlp_ratio=mlp_ratio,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+            )
+            for _ in range(depth)
         )
         self.norm = nn.LayerNorm(embed_dim)
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         values, missing, categories = self.features.cells(x)
+        values, missing = self.cast(values), self.cast(missing)
         tokens = values.unsqueeze(-1) * self.weight + missing.unsqueeze(-1) * self.missing
         if categories is not None:
             tokens = torch.cat([tokens, categories], 1)

@@ -49,7 +49,8 @@ class ByteTransformerEncoder(TransformerEncoder):
         depth: Number of transformer blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``embed_dim``.
-        dropout: Dropout probability.
+        dropout: Dropout probability of the residual branches.
+        attention_dropout: Dropout probability of the attention weights.
 
     Shape:
         ids ``[B, T]``, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens and taps
@@ -64,6 +65,8 @@ class ByteTransformerEncoder(TransformerEncoder):
 
     raw_samples: ClassVar[str] = "a text, or a list of its words"
 
+    _sizes: ClassVar[tuple[str, ...]] = ("max_length", "embed_dim", "depth", "heads")
+
     def __init__(
         self,
         *,
@@ -73,8 +76,9 @@ class ByteTransformerEncoder(TransformerEncoder):
         heads: int = 4,
         mlp_ratio: float = 2.0,
         dropout: float = 0.1,
+        attention_dropout: float = 0.0,
     ) -> None:
-        super().__init__(embed_dim, depth, heads, mlp_ratio, dropout)
+        super().__init__(embed_dim, depth, heads, mlp_ratio, dropout, attention_dropout)
         self.input_spec = InputSpec((None,), dtype=torch.long, sequence=True)
         self.max_length = max_length
         self.embed = EmbeddedIds(nn.Embedding(START + 1, embed_dim))

@@ -26,7 +26,9 @@ class BiLSTMEncoder(StagedEncoder):
 
     A word is read by its form (small letters, 0 for a digit), if that was among the commonest when the
     encoder was fitted, and by its characters, known or not. Until `fit`, which ``model.fit_preprocessing``
-    calls, all words are unknown. The vocabulary is saved with the weights.
+    calls, all words are unknown. The vocabulary is saved with the weights: a form by its hash of 62 bits, so
+    that a text needs no file of words. Another form has the hash of one of 10,000 known words with a
+    probability of 2·10⁻¹⁵; it would have that word's vector, and still its own characters.
 
     Source: Ma and Hovy, "End-to-end Sequence Labeling via Bi-directional LSTM-CNNs-CRF", ACL 2016, without
     the CRF.
@@ -58,6 +60,16 @@ class BiLSTMEncoder(StagedEncoder):
     """
 
     raw_samples: ClassVar[str] = "a text, or a list of its words"
+
+    _sizes: ClassVar[tuple[str, ...]] = (
+        "max_words",
+        "max_chars",
+        "word_dim",
+        "char_dim",
+        "char_filters",
+        "embed_dim",
+        "depth",
+    )
 
     def __init__(
         self,

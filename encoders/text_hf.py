@@ -17,6 +17,7 @@ from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.layers.units import IdUnits
 from sennit.encoders.text import EmbeddedIds
 from sennit.encoders.types import EncoderOutput
+from sennit.modes import evaluating
 
 _SEE_PADDING = frozenset({"convbert", "fnet", "mobilebert", "yoso"})
 """Models that mix all places of a text, padding included."""
@@ -26,7 +27,10 @@ class HFTextEncoder(HFEncoder):
     """Any text encoder that transformers' ``AutoModel`` can make; see `HFEncoder`.
 
     Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
-    ``pooled`` is the mean of the last hidden states; the model's pooler is left out.
+    Tokens are ``last_hidden_state``, ``pooled`` their mean; the model's pooler is left out.
+
+    Effects of padding: ConvBERT and MobileBERT join neighbours, FNet and YOSO mix all tokens, so that there
+    the output of a text depends on the longest one of its batch.
 
     Args:
         model_name: Name on the hub, or path of a folder: ``create_encoder("hf/distilbert-base-uncased")``.
@@ -40,6 +44,7 @@ class HFTextEncoder(HFEncoder):
     Raises:
         ImportError: transformers is not installed.
         OSError: The model does not exist, or has no safetensors.
+        ValueError: The model cannot read ids alone.
 
     Example:
         >>> sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
@@ -66,6 +71,20 @@ class HFTextEncoder(HFEncoder):
         positions = getattr(self.net.config, "max_position_embeddings", None) or max_length
         self.max_length = min(max_length, positions)
         self.input_spec = InputSpec((None,), dtype=torch.long, sequence=True)
+        self._try(model_name)
+
+    @torch.no_grad()
+    def _try(self, model_name: str) -> None:
+        """Read two ids, so that a model that cannot is refused now."""
+        try:
+            with evaluating(self):
+                self(torch.ones(1, 2, dtype=torch.long))
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"'hf/' should be given a model that reads ids and has a hidden state of each layer. Found "
+                f"'{model_name}', a {self.net.config.model_type}, which fails: {error}. Try BERT, RoBERTa, "
+                f"DeBERTa, ModernBERT or the encoder of T5."
+            ) from error
 
     @property
     def tokenizer(self) -> Any:
@@ -81,8 +100,9 @@ class HFTextEncoder(HFEncoder):
         if mask is not None:
             # Softmax over nothing is NaN in some kernels, so a row without valid ids sees all of them.
             attended = (mask | ~mask.any(1, keepdim=True)).long()
-        hidden = self.net(input_ids=x, attention_mask=attended, output_hidden_states=True).hidden_states
-        taps = {t.name: zero_padding(h, mask) for t, h in zip(self.tap_info, hidden[1:], strict=True)}
+        out = self.net(input_ids=x, attention_mask=attended, output_hidden_states=True)
+        hidden = [*out.hidden_states[1:-1], out.last_hidden_state]  # some end in a norm
+        taps = {t.name: zero_padding(h, mask) for t, h in zip(self.tap_info, hidden, strict=True)}
         tokens = taps[self.tap_info[-1].name]
         tap_masks = {} if mask is None else dict.fromkeys(taps, mask)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)

@@ -8,6 +8,7 @@ from sennit.fusion.analysis.heterogeneity import (
     interaction_heterogeneity,
     modality_heterogeneity,
 )
+from sennit.fusion.building import build_encoders
 from sennit.fusion.decision import (
     RULES,
     AdditiveRule,
@@ -31,7 +32,7 @@ from sennit.fusion.early.granger_clusters import GrangerClusters
 from sennit.fusion.early.mutual_information import EarlyMutualInformation
 from sennit.fusion.early.pca import EarlyPCA
 from sennit.fusion.early.tokens import EarlyTokens
-from sennit.fusion.fused_encoder import AnyEncoder, FusedEncoder, build_encoder
+from sennit.fusion.fused_encoder import AnyEncoder, FusedEncoder
 from sennit.fusion.inputs import FusionInput, VectorInput
 from sennit.fusion.intermediate.bottleneck import Bottleneck
 from sennit.fusion.intermediate.cells import Cells
@@ -116,7 +117,7 @@ __all__ = [
     "Stage",
     "TensorFusion",
     "VectorInput",
-    "build_encoder",
+    "build_encoders",
     "create_fusion",
     "describe_fusion",
     "interaction_heterogeneity",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sennit.sizes import check_at_least as check_at_least
+
 MOST_PARAMETERS = 2**27
 """Half a gigabyte in float32, and twice as much for the moments of Adam."""
 
@@ -27,24 +29,3 @@ def check_parameters(count: int, owner: str, fix: str) -> None:
         raise ValueError(
             f"{owner} should have at most {MOST_PARAMETERS:.1e} parameters. Found {count:.1e}. {fix}"
         )
-
-
-def check_at_least(least: float, owner: str, **values: float) -> None:
-    """Refuse sizes, counts and weights that are too small.
-
-    Args:
-        least: Smallest value allowed.
-        owner: Owner of the options, for the message.
-        values: Options by name.
-
-    Raises:
-        ValueError: A value is smaller.
-
-    Example:
-        >>> check_at_least(1, "fusion 'bottleneck'", depth=2, heads=0)
-        Traceback (most recent call last):
-        ValueError: `heads` of fusion 'bottleneck' should be 1 or more. Found 0.
-    """
-    for name, value in values.items():
-        if not value >= least:
-            raise ValueError(f"`{name}` of {owner} should be {least} or more. Found {value}.")

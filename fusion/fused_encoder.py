@@ -14,10 +14,9 @@ from sennit.data.batch import Batch
 from sennit.data.input_spec import InputSpec
 from sennit.data.view import View
 from sennit.encoders._base import Encoder
-from sennit.encoders._create import ENCODERS
 from sennit.encoders.present_rows import PresentRows, encode_present_rows, unpack_output
 from sennit.encoders.types import EncoderOutput, TapInfo
-from sennit.fusion._base import FUSIONS, Fusion
+from sennit.fusion._base import Fusion
 from sennit.fusion.inputs import check_modalities
 from sennit.fusion.nested_auxiliary import nested_auxiliary_info
 from sennit.fusion.staged_forward import encode_by_level
@@ -102,15 +101,19 @@ class FusedEncoder(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain JSON values from which `from_config` rebuilds it."""
-        encoders = [[m, (self.nested.get(m) or leaves[m]).config] for m, leaves in self._leaves.items()]
-        return {"name": "fused", "encoders": encoders, "fusion": self.fusion.config}
+        """Plain JSON values from which `build_encoders` rebuilds it."""
+        return self._config({})
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> FusedEncoder:
-        """Rebuild it from its ``config``."""
-        encoders = {name: build_encoder(inner) for name, inner in config["encoders"]}
-        return cls(encoders, FUSIONS.build(config["fusion"], encoders))
+    def _config(self, seen: dict[Encoder, str]) -> dict[str, Any]:
+        encoders: list[list[Any]] = []
+        for name, leaves in self._leaves.items():
+            if name in self.nested:
+                encoders.append([name, self.nested[name]._config(seen)])
+                continue
+            first = seen.setdefault(leaves[name], name)
+            shared = {"name": "shared", "with": first}
+            encoders.append([name, leaves[name].config if first == name else shared])
+        return {"name": "fused", "encoders": encoders, "fusion": self.fusion.config}
 
     def input_level(self) -> NoReturn:
         """Refuse: an early fusion reads the inputs of single modalities."""
@@ -240,8 +243,3 @@ class FusedEncoder(nn.Module):
 
 AnyEncoder = Encoder | FusedEncoder
 """Reader of one modality or of several: either can be the input of a fusion."""
-
-
-def build_encoder(config: dict[str, Any]) -> AnyEncoder:
-    """Rebuild an encoder, fused or not, from its ``config``."""
-    return FusedEncoder.from_config(config) if config.get("name") == "fused" else ENCODERS.build(config)

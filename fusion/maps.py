@@ -42,12 +42,12 @@ def keep_maps(column: FusedEncoder, *, fused: bool, encoded: Collection[str]) ->
         fused: Whether a head reads the fused map.
         encoded: Modalities whose encoder's map a head reads.
     """
-    column.fusion.keeps_map = fused
-    for name, encoder in column.encoders.items():
-        if isinstance(encoder, FusedEncoder):
-            keep_maps(encoder, fused=fused, encoded=encoded)
-        else:
-            encoder.keeps_map = fused or name in encoded
+    for fusion in column.fusions():
+        fusion.keeps_map = fused
+    fronts = column.fronts()
+    read = {fronts[m] for m in encoded}  # modalities may share an encoder
+    for front in fronts.values():
+        front.keeps_map = fused or front in read
 
 
 def keep_encoded(column: FusedEncoder) -> None:

@@ -55,16 +55,16 @@ class _Track:
         self.taps: dict[str, Tensor] = {}
         self.tap_masks: dict[str, Tensor] = {}
         self.noise = noise
-        x = zero_padding(rows.pack(x), packed)
+        x = zero_padding(rows.pack(encoder.cast_input(x)), packed)
         added = None if perturbation is None else rows.pack(perturbation)
-        with changed(encoder, added, 0.0):
+        with changed(encoder, rows, added):
             self.hidden, self.mask = encoder.stem(x, packed)
 
     def has(self, level: int) -> bool:
         return self.depth + level >= 0
 
     def step(self, level: int) -> None:
-        with changed(self.encoder, None, self.noise):
+        with changed(self.encoder, self.rows, noise=self.noise):
             self.hidden, self.mask = self.encoder.run_stage(self.depth + level, self.hidden, self.mask)
 
     def record(self, level: int) -> None:
@@ -74,7 +74,9 @@ class _Track:
             self.tap_masks[name] = self.mask
 
     def finish(self, taps: Mapping[str, Tensor]) -> EncoderOutput:
-        return unpack_output(self.encoder.finish(taps, self.tap_masks), self.rows)
+        with changed(self.encoder, self.rows):
+            out = self.encoder.finish(taps, self.tap_masks)
+        return unpack_output(out, self.rows)
 
 
 def encode_by_level(
@@ -149,9 +151,8 @@ def _outputs(column: Column, view: View, encoded: Mapping[str, EncoderOutput]) -
 
 def _run(columns: Sequence[Column], view: View, across: Across | None) -> list[dict[str, _Track]]:
     """Run the stages of all encoders; see `encode_by_level`."""
-    training = columns[0].training
     rows = {
-        m: PresentRows.of(view.present[m], all_present=view.all_present, training=training)
+        m: PresentRows.of(view.present[m], all_present=view.all_present)
         for m, _ in columns[0].encoders.items()
     }
     every: list[dict[str, _Track]] = []

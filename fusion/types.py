@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -105,8 +104,6 @@ class FusionOutput(EncoderOutput):
     ) -> Iterator[tuple[tuple[str, ...], FusionOutput]]:
         """Yield the tasks that read the same tensor, with the output as they see it.
 
-        The fusion's penalties are in the first one only.
-
         Args:
             tasks: Names of tasks.
             owner: Name of the task whose head each task uses, and which reads for it.
@@ -120,9 +117,8 @@ class FusionOutput(EncoderOutput):
                 groups.append((readout, [task]))
             else:
                 group.append(task)
-        for i, (readout, names) in enumerate(groups):
-            output = self if readout is None else replace(self, **{field: readout})  # type: ignore[arg-type]
-            yield tuple(names), output if i == 0 else replace(output, losses={})
+        for readout, names in groups:
+            yield tuple(names), self if readout is None else replace(self, **{field: readout})  # type: ignore[arg-type]
 
 
 class Rule(ABC):
@@ -170,8 +166,3 @@ class LearnedRule(nn.Module, Rule):
             present and result ``[B, K]``.
         """
         return None
-
-
-def total_penalty(outputs: Sequence[FusionOutput]) -> Tensor:
-    """Return the sum of the fusions' penalties, each averaged over samples."""
-    return torch.stack([value.mean() for out in outputs for value in out.losses.values()]).sum()

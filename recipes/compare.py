@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     from sennit.recipes.harness import comparison_folder, fill, find_recipe
 
     recipe = find_recipe(options.recipe)
+    if recipe.compares != "fusions":
+        raise ValueError(
+            f"`sennit compare` should be given a recipe of fusions. Found '{recipe.name}', which compares "
+            f"{recipe.compares}: run `python -m sennit.recipes.{recipe.name} --{recipe.compares} ...`."
+        )
     data = None if config.data is None else config.data.resolve()
     fusions = [name.strip() for name in options.fusion.split(",")]
     config = dataclasses.replace(config, data=data, fusions=fusions)

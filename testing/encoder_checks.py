@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import torch
 from torch import Tensor
 
 from sennit.encoders import Encoder, StagedEncoder
+from sennit.encoders.present_rows import encode_present_rows
 from sennit.testing.encoder_outputs import (
     AXES,
     assert_close,
@@ -119,6 +121,25 @@ def check_bf16_autocast(encoder: Encoder, x: Tensor, mask: Tensor | None) -> Non
         assert_finite_gradients(encoder)
 
 
+def check_casts(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
+    """Check that an encoder cast to another type reads inputs of any float type, as a model gives them."""
+    state = copy.deepcopy(encoder.state_dict())
+    exact = encode(encoder.eval(), x, mask).pooled
+    present = torch.ones(len(x), dtype=torch.bool)
+    for kind in (torch.float64, torch.bfloat16, torch.float16):
+        encoder.to(kind)
+        out = encode_present_rows(encoder, x, mask, present, all_present=True)
+        assert_finite(out)
+        floats = [out.pooled, out.tokens, out.map, *out.taps.values()]
+        assert {v.dtype for v in floats if v is not None} == {kind}
+        difference = (out.pooled.double() - exact.double()).norm() / exact.double().norm()
+        assert difference < 0.05, f"{kind} is {difference:.3f} away"
+        encoder.float().load_state_dict(state)
+    if x.is_floating_point():
+        out = encode_present_rows(encoder, x.double(), mask, present, all_present=True)
+        assert_close(out.pooled, exact)
+
+
 def check_input_errors(encoder: Encoder, x: Tensor) -> None:
     """Check that a batch of the wrong shape or type is refused, with the modality and what was found."""
     spec = encoder.input_spec
@@ -127,7 +148,7 @@ def check_input_errors(encoder: Encoder, x: Tensor) -> None:
         with refusal(ValueError, r"`inputs\['m'\]` should have shape \[batch.*Found \("):
             spec.check("m", wrong)
     other = x.long() if spec.dtype.is_floating_point else x.float()
-    with refusal(TypeError, r"`inputs\['m'\]` should be of type .* Found .* Convert it"):
+    with refusal(TypeError, r"`inputs\['m'\]` should be of type .* Found .* Convert (it|other numbers) with"):
         spec.check("m", other)
     assert spec.absent_shape()
     assert len(spec.absent_shape()) == len(spec.shape)

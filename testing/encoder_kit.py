@@ -19,6 +19,7 @@ from sennit.encoders import Encoder, StagedEncoder
 from sennit.testing.encoder_checks import (
     check_batch_order_equivariance,
     check_bf16_autocast,
+    check_casts,
     check_config_round_trip,
     check_determinism,
     check_empty_output,
@@ -42,6 +43,7 @@ __all__ = [
     "check_all_masked",
     "check_batch_order_equivariance",
     "check_bf16_autocast",
+    "check_casts",
     "check_config_round_trip",
     "check_determinism",
     "check_empty_output",
@@ -117,6 +119,7 @@ BATCH_CHECKS: tuple[Callable[..., None], ...] = (
     check_absent_rows,
     check_determinism,
     check_bf16_autocast,
+    check_casts,
     check_statistics_without_absent_rows,
     check_token_targets,
 )

@@ -108,3 +108,10 @@ def check_statistics_without_absent_rows(encoder: Encoder, x: Tensor, mask: Tens
     encode(encoder, x[present], None if mask is None else mask[present])
     for name, value in encoder.state_dict().items():
         assert torch.equal(value, with_absent[name]), f"absent rows reach '{name}'"
+    one = torch.arange(len(x)) == 1
+    for _ in range(3):
+        encode_present_rows(
+            encoder, garbage.where(~one.view(-1, *[1] * (x.dim() - 1)), x), mask, one, all_present=False
+        )
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, with_absent[name]), f"a single present row moves '{name}'"

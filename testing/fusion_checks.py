@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import torch
 
 from sennit.data import View
-from sennit.fusion import FUSIONS, FusedEncoder, FusionOutput
+from sennit.fusion import FUSIONS, FusedEncoder, FusionOutput, build_encoders
 from sennit.testing.fusion_outputs import (
     assert_finite,
     assert_finite_gradients,
@@ -100,7 +101,7 @@ def check_config_and_state_round_trip(fused: FusedEncoder, view: View) -> None:
     rebuilt = FUSIONS.build(json.loads(json.dumps(fused.fusion.config)), encoders)
     assert rebuilt.config == json.loads(json.dumps(fused.fusion.config))
     rebuilt.load_state_dict(fused.fusion.state_dict(), strict=True)
-    whole = FusedEncoder.from_config(json.loads(json.dumps(fused.config)))
+    whole = build_encoders([["all", json.loads(json.dumps(fused.config))]])["all"]
     whole.load_state_dict(fused.state_dict(), strict=True)
     expected = fused.eval()(view)
     with torch.no_grad():
@@ -138,3 +139,16 @@ def check_bf16_autocast(fused: FusedEncoder, view: View) -> None:
     assert difference < 0.05, f"bfloat16 is {difference:.3f} away"
     backward(loss_of(out))
     assert_finite_gradients(fused)
+
+
+def check_casts(fused: FusedEncoder, view: View) -> None:
+    """Check that encoders and a fusion cast to another type read the same inputs, with values near."""
+    exact = fused.eval()(view).pooled.double()
+    state = copy.deepcopy(fused.state_dict())
+    for kind in (torch.float64, torch.bfloat16, torch.float16):
+        out = fused.to(kind)(view)
+        assert_finite(out)
+        assert out.pooled.dtype == kind
+        difference = (out.pooled.double() - exact).norm() / exact.norm()
+        assert difference < 0.05, f"{kind} is {difference:.3f} away"
+        fused.float().load_state_dict(state)

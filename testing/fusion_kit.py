@@ -19,6 +19,7 @@ from sennit.fusion import FusedEncoder, Fusion
 from sennit.testing.fusion_checks import (
     check_batch_order_equivariance,
     check_bf16_autocast,
+    check_casts,
     check_config_and_state_round_trip,
     check_determinism,
     check_gradient_to_every_parameter,
@@ -48,6 +49,7 @@ __all__ = [
     "check_absent_outputs_reach_nothing",
     "check_batch_order_equivariance",
     "check_bf16_autocast",
+    "check_casts",
     "check_config_and_state_round_trip",
     "check_determinism",
     "check_each_modality_counts_at_first",
@@ -148,5 +150,6 @@ CHECKS = (
     check_padding_invariance,
     check_determinism,
     check_bf16_autocast,
+    check_casts,
 )
 """Checks with a view in which every sample has a modality."""

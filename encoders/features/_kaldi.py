@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask, mel_bands
+from sennit.encoders.layers.kept_precision import KeptPrecision
 from sennit.registry import unknown_name
 
 FLOOR = torch.finfo(torch.float32).eps
@@ -33,13 +33,13 @@ WINDOWS: dict[str, Callable[[int], Tensor]] = {
 """Symmetric, and in float32 from the start: see `KaldiFrontEnd._windowed`."""
 
 
-class KaldiFrontEnd(nn.Module):
+class KaldiFrontEnd(KeptPrecision):
     """Log-mel energies of frames, as Kaldi computes them.
 
     Each frame loses its mean, then ``preemphasis`` times the sample before (the first sample is its own
     predecessor); the rest is windowed, and padded to a power of two for the Fourier transform.
 
-    Constants stay in float32 when the model is cast: energies span more decades than half precision holds.
+    Constants are not rounded when the model is cast to half precision.
     """
 
     taper: Tensor
@@ -69,9 +69,9 @@ class KaldiFrontEnd(nn.Module):
             raise unknown_name("window type", window_type, WINDOWS)
         n_fft = 2 ** math.ceil(math.log2(self.window))
         taper = F.pad(WINDOWS[window_type](self.window), (0, n_fft - self.window))
-        self._constants: dict[str, Tensor] = {}
-        self.register_float32_buffer("taper", taper)
-        self.register_float32_buffer("bands", mel_bands(n_mels, n_fft, sample_rate, low_hz, high_hz))
+        self.register_buffer("taper", taper, persistent=False)
+        bands = mel_bands(n_mels, n_fft, sample_rate, low_hz, high_hz)
+        self.register_buffer("bands", bands, persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         check_length(x, mask, self.window, self.sample_rate)
@@ -82,11 +82,6 @@ class KaldiFrontEnd(nn.Module):
             if self.mean_norm:
                 frames = frames - masked_mean(zero_padding(frames, mask), mask).unsqueeze(1)
         return zero_padding(frames, mask), mask
-
-    def register_float32_buffer(self, name: str, value: Tensor) -> None:
-        """Register a constant that follows the model to its device but keeps its type."""
-        self._constants[name] = value
-        self.register_buffer(name, value.clone(), persistent=False)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the frames of whole waveforms.
@@ -112,9 +107,3 @@ class KaldiFrontEnd(nn.Module):
         frames[..., 0] = frames[..., 1]
         emphasised = frames[..., 1:] - self.preemphasis * frames[..., :-1]
         return emphasised.mul_(self.taper)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, value in self._constants.items():
-            self._buffers[name] = value.to(getattr(self, name).device)
-        return self

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from sennit.data.masking import zero_padding
 from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask
+from sennit.encoders.layers.kept_precision import KeptPrecision
 from sennit.encoders.layers.standardise import Standardise
 from sennit.extras import require
 
 
-class LogMel(nn.Module):
+class LogMel(KeptPrecision):
     """Logarithm of the energy in mel bands, each band standardised by statistics that `fit` sets.
 
     Source: Davis & Mermelstein, "Comparison of Parametric Representations for Monosyllabic Word

@@ -95,7 +95,7 @@ class MFCC(KaldiFrontEnd):
         cosines[:, 0] = math.sqrt(1 / n_mels)
         if lifter:
             cosines = cosines * (1 + lifter / 2 * (math.pi * order / lifter).sin())
-        self.register_float32_buffer("cosines", cosines.float())
+        self.register_buffer("cosines", cosines.float(), persistent=False)
 
     def features(self, x: Tensor) -> Tensor:
         cepstra = exact_product(self.log_mels(x), self.cosines)

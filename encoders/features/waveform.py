@@ -65,7 +65,11 @@ def load_waveform(
 
 def _one_channel(x: Tensor) -> Tensor:
     if not x.is_floating_point():
-        x = x.float() / -torch.iinfo(x.dtype).min
+        if x.dtype == torch.bool:
+            raise ValueError("a waveform should hold floats or integers. Found torch.bool.")
+        span = torch.iinfo(x.dtype)
+        half = (span.max + 1) / (1 if span.min else 2)
+        x = x.float() / half - (0 if span.min else 1)  # silence is in the middle of unsigned integers
     if x.dim() == 2 and x.shape[1] < x.shape[0]:
         x = x.mean(1)
     if x.dim() != 1:

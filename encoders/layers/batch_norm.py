@@ -20,8 +20,8 @@ class MaskedBatchNorm(nn.Module):
     `torch.nn.BatchNorm1d` over the last axis, and its state dict has the same names. The variance is
     centred, and in float32 under half precision.
 
-    With a mask, a single valid frame has no variance and becomes the bias; a batch without a valid frame
-    leaves the running statistics alone.
+    With a mask, a single valid frame has no variance: it is normalised by the running statistics, which it
+    leaves alone.
 
     Args:
         dim: Number of channels.
@@ -94,8 +94,10 @@ class MaskedBatchNorm(nn.Module):
     def _on_processor(self, x: Tensor, mask: Tensor | None) -> Tensor:
         padding = None if mask is None else (~mask).view(-1).nonzero().squeeze(1)
         given = (x.contiguous(), padding, self.weight, self.bias, self.eps, self.rectify)
-        y, mean, var = ProcessorNorm.apply(*given)
         count = x.shape[0] * x.shape[1] - (0 if padding is None else padding.shape[0])
+        if mask is not None and count < 2:
+            return self._masked(x, mask)
+        y, mean, var = ProcessorNorm.apply(*given)
         self._track(mean, var, var.new_tensor(count))
         out: Tensor = y
         return out
@@ -104,17 +106,18 @@ class MaskedBatchNorm(nn.Module):
         x = x.relu() if self.rectify else x
         kind = torch.promote_types(x.dtype, torch.float32)
         valid = mask.unsqueeze(2).to(kind)
-        count = valid.sum()
+        count, several = valid.sum(), valid.sum() > 1
         mean = (x.to(kind) * valid).sum((0, 1)) / count.clamp(min=1)
-        centred = (x.to(kind) - mean) * valid
-        var = centred.square().sum((0, 1)) / count.clamp(min=1)
-        y = centred * ((var + self.eps).rsqrt() * self.weight) + self.bias * valid
+        var = ((x.to(kind) - mean) * valid).square().sum((0, 1)) / count.clamp(min=1)
+        mean_used = torch.where(several, mean, self.running_mean)
+        scale = (torch.where(several, var, self.running_var) + self.eps).rsqrt()
+        y = ((x.to(kind) - mean_used) * (scale * self.weight) + self.bias) * valid
         self._track(mean, var, count)
         return y.to(x.dtype)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
-        share = self.momentum * (count > 0)
+        share = self.momentum * (count > 1)
         unbiased = var * (count / (count - 1).clamp(min=1))
         for running, value in ((self.running_mean, mean), (self.running_var, unbiased)):
             running.lerp_(value.to(running.dtype), share.to(running.dtype))

@@ -112,14 +112,12 @@ def _decoder(raw: str | Path | bytes) -> Iterator[Any]:
             yield image
     except _WrongMode:
         raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        struct.error,
-        pillow.DecompressionBombError,
-    ) as error:
+    except pillow.DecompressionBombError as error:
+        raise ValueError(
+            f"{name} should have fewer pixels ({error}). Make it smaller, or raise "
+            "`PIL.Image.MAX_IMAGE_PIXELS`."
+        ) from None
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error) as error:
         # The type of the error depends on the format.
         raise ValueError(f"{name} cannot be read as an image ({error}). Is it empty or damaged?") from None
 
@@ -153,7 +151,7 @@ def _channels_first(raw: Any, in_chans: int) -> Tensor:
     if not x.is_floating_point():
         raise ValueError(f"an image should hold uint8 (0 to 255) or floats (0 to 1). Found {x.dtype}.")
     largest = x.abs().nan_to_num(0.0, posinf=0.0).max().item()
-    if largest > 16:
+    if largest > 16 or (largest > 1 and bool((x == x.round()).all())):  # a dark picture from 0 to 255
         raise ValueError(
             f"an image of floats should hold values from 0 to 1. Found {largest:g}. Divide by 255, or give "
             f"uint8."

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from sennit.encoders.layers.kept_precision import KeptPrecision
 
 
-class Standardise(nn.Module):
+class Standardise(KeptPrecision):
     """``(x - mean) / scale`` over the last axis; the identity until `fit`.
 
-    The statistics are buffers: they are saved with the model and never change in training.
+    The statistics are buffers: they are saved with the model and never change in training. A cast to half
+    precision rounds neither them nor the result.
 
     Args:
         num_features: Size of the last axis.
@@ -42,13 +45,19 @@ class Standardise(nn.Module):
             x ``[..., num_features]``, mask as x without its last axis.
 
         Raises:
-            ValueError: The last axis has another size.
+            ValueError: The last axis has another size, or a value is infinite.
         """
         if x.shape[-1] != len(self.mean):
             raise ValueError(
                 f"`x` should have {len(self.mean)} features in its last axis. Found {(*x.shape,)}."
             )
         rows = (x if mask is None else x[mask]).double().reshape(-1, len(self.mean))
+        infinite = rows.isinf().any(0).nonzero().flatten().tolist()
+        if infinite:
+            raise ValueError(
+                f"`x` should be finite, or NaN where a value is missing. Found infinity in the features "
+                f"{infinite}. Repair the data."
+            )
         measured = ~rows.isnan()
         count = measured.sum(0).clamp(min=1)
         mean = rows.nan_to_num(nan=0.0).sum(0) / count

@@ -32,6 +32,8 @@ class StepsInputLevel(Encoder):
     def __init__(self, steps: Steps, token_dim: int, input_spec: InputSpec, *, with_std: bool = True) -> None:
         super().__init__()
         self.steps = steps
+        # Learned steps read their own type.
+        self.reads_float32 = not isinstance(steps, nn.Module) or next(steps.parameters(), None) is None
         self.with_std = with_std
         self.token_dim = token_dim
         self.embed_dim = 2 * token_dim if with_std else token_dim
@@ -45,7 +47,7 @@ class StepsInputLevel(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         tokens, mask = self.steps(x, mask)
-        tokens = zero_padding(tokens, mask)
+        tokens = zero_padding(self.cast(tokens), mask)
         mean = masked_mean(tokens, mask)
         if not self.with_std:
             return EncoderOutput(mean, tokens, mask)

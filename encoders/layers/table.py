@@ -54,7 +54,12 @@ class TableFeatures(nn.Module):
         cardinality = torch.tensor(categories, dtype=torch.long)
         self.register_buffer("cardinality", cardinality, persistent=False)
         self.register_buffer("offset", (cardinality + 1).cumsum(0) - cardinality - 1, persistent=False)
+        self.largest = max(categories, default=1) - 1
         self.embedding = nn.Embedding(sum(c + 1 for c in categories), category_dim) if categories else None
+        if (
+            self.embedding is not None
+        ):  # as the vectors of numbers in the FT-Transformer; PyTorch's is N(0, 1)
+            nn.init.uniform_(self.embedding.weight, -(category_dim**-0.5), category_dim**-0.5)
 
     def fit(self, x: Tensor) -> None:
         """Set mean and scale of the numeric columns from training data; NaN is left out."""
@@ -78,6 +83,12 @@ class TableFeatures(nn.Module):
 
     def _codes(self, coded: Tensor) -> Tensor:
         """Return rows of the embedding; the last row of each column stands for a missing cell."""
+        exact = 2 / torch.finfo(coded.dtype).eps
+        if self.largest > exact:
+            raise ValueError(
+                f"category codes up to {self.largest} should be float32. Found {coded.dtype}, which has no "
+                f"whole numbers of their own above {exact:g}. Give float32, to a model in half precision too."
+            )
         is_code = (coded >= 0) & (coded < self.cardinality) & (coded == coded.floor())
         if coded.device.type == "cpu" and not torch.compiler.is_compiling():
             wrong = ~(is_code | coded.isnan())
@@ -102,6 +113,8 @@ class TableInputLevel(Encoder):
         ``[B, num_features]``; pooled ``[B, features.out_dim]``.
     """
 
+    reads_float32 = True
+
     def __init__(self, features: TableFeatures, input_spec: InputSpec) -> None:
         super().__init__()
         self.features = features
@@ -109,4 +122,4 @@ class TableInputLevel(Encoder):
         self.embed_dim = features.out_dim
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        return EncoderOutput(self.features(x))
+        return EncoderOutput(self.cast(self.features(x)))

@@ -24,7 +24,8 @@ class TransformerBlock(nn.Module):
         dim: Size of the tokens.
         heads: Number of attention heads; divides ``dim``.
         mlp_ratio: Hidden size of the perceptron over ``dim``.
-        dropout: Dropout probability on attention weights and on both residual branches.
+        dropout: Dropout probability on both residual branches.
+        attention_dropout: Dropout probability on attention weights; a processor then keeps all T².
 
     Shape:
         x ``[B, T, dim]``, mask ``[B, T]`` (True = valid), result as x. Given ``context``
@@ -41,11 +42,19 @@ class TransformerBlock(nn.Module):
         0.0
     """
 
-    def __init__(self, dim: int, heads: int = 4, *, mlp_ratio: float = 4.0, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int = 4,
+        *,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         if dim % heads:
             raise ValueError(f"`heads` should divide `dim`. Found {heads} heads for a dim of {dim}.")
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.attention_dropout = heads, dropout, attention_dropout
         self.attention_norm = nn.LayerNorm(dim)
         self.query = nn.Linear(dim, dim)
         # A bias of the keys would shift all scores of a query equally, which softmax ignores.
@@ -85,7 +94,7 @@ class TransformerBlock(nn.Module):
             split(self.key(keys)),
             split(self.value(keys)),
             attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
+            dropout_p=self.attention_dropout if self.training else 0.0,
         )
         out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return out
@@ -97,7 +106,7 @@ def sinusoids(length: int, dim: int, *, device: torch.device | None = None) -> T
     Source: Vaswani et al. 2017, section 3.5.
 
     Shape:
-        ``[length, dim]``, ``dim`` even.
+        ``[length, dim]``
 
     Example:
         >>> sinusoids(2, 4)[0].tolist()
@@ -105,7 +114,7 @@ def sinusoids(length: int, dim: int, *, device: torch.device | None = None) -> T
     """
     rates = torch.exp(torch.arange(0, dim, 2, device=device) * (-math.log(10000.0) / dim))
     angles = torch.arange(length, device=device).unsqueeze(1) * rates
-    return torch.cat([angles.sin(), angles.cos()], 1)
+    return torch.cat([angles.sin(), angles.cos()], 1)[:, :dim]
 
 
 class TransformerEncoder(StagedEncoder):
@@ -118,15 +127,21 @@ class TransformerEncoder(StagedEncoder):
         depth: Number of blocks; one tap for each.
         heads: Number of attention heads.
         mlp_ratio: Hidden size of the perceptrons over ``dim``.
-        dropout: Dropout probability.
+        dropout: Dropout probability of the residual branches.
+        attention_dropout: Dropout probability of the attention weights.
     """
 
-    def __init__(self, dim: int, depth: int, heads: int, mlp_ratio: float, dropout: float) -> None:
+    def __init__(
+        self, dim: int, depth: int, heads: int, mlp_ratio: float, dropout: float, attention_dropout: float
+    ) -> None:
         super().__init__()
         self.embed_dim = self.token_dim = dim
         self.tap_info = tuple(TapInfo(f"layer{i + 1}", dim, "BTC") for i in range(depth))
         self.stages = nn.ModuleList(
-            TransformerBlock(dim, heads, mlp_ratio=mlp_ratio, dropout=dropout) for _ in range(depth)
+            TransformerBlock(
+                dim, heads, mlp_ratio=mlp_ratio, dropout=dropout, attention_dropout=attention_dropout
+            )
+            for _ in range(depth)
         )
         self.norm = nn.LayerNorm(dim)
 

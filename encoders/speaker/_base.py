@@ -37,6 +37,7 @@ class SpeakerEncoder(StagedEncoder):
     """
 
     raw_samples: ClassVar[str] = "a waveform, a pair of a waveform and its rate, or a path; or frames"
+    reads_float32 = True
 
     def __init__(self, front: SpeakerFrontEnd) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class SpeakerEncoder(StagedEncoder):
 
     def stem(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         frames, mask = self.front(x, mask)
-        return frames, mask
+        return self.cast(frames), mask
 
     def token_units(self) -> StepUnits:
         front, frames = self.front, self.front.frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,8 @@ class ECAPATDNNEncoder(SpeakerEncoder):
         >>> encoder(torch.randn(2, 1600)).pooled.shape
         torch.Size([2, 192])
     """
+
+    _sizes: ClassVar[tuple[str, ...]] = ("num_features", "channels", "scale", "aggregated", "embed_dim")
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -83,6 +84,8 @@ class XVectorEncoder(SpeakerEncoder):
         >>> encoder(torch.randn(2, 1600)).pooled.shape
         torch.Size([2, 512])
     """
+
+    _sizes: ClassVar[tuple[str, ...]] = ("num_features", "widths", "embed_dim")
 
     def __init__(
         self,

@@ -58,5 +58,6 @@ class MultiplicativeRule(Rule):
         # A product with 1 - I; the sum less its own term would lose digits where that is large.
         others = 1 - torch.eye(present.shape[1], device=p.device)
         beta = self.beta.reshape(-1, *[1] * (k.dim() - 1)) if isinstance(self.beta, Tensor) else self.beta
-        log_q = torch.einsum("ij,bj...->bi...", others, rest) * (beta / (k - 1).clamp(min=1))
+        with torch.autocast(p.device.type, enabled=False):
+            log_q = torch.einsum("ij,bj...->bi...", others, rest) * (beta / (k - 1).clamp(min=1))
         return -(log_q.exp() * log_p).masked_fill(~counted, 0).sum(1)

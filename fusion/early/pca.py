@@ -70,9 +70,8 @@ class EarlyPCA(ReducedConcat):
         self.register_buffer("components", torch.linalg.qr(torch.randn(total, kept)).Q)
 
     def reduced(self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None) -> Tensor:
-        vectors = self.standardise(torch.cat([outputs[m].pooled for m in self.modalities], 1)).split(
-            self.dims, 1
-        )
+        x = self.standardise(torch.cat([outputs[m].pooled for m in self.modalities], 1))
+        vectors = x.to(self.components.dtype).split(self.dims, 1)
         masks = stack_present(self.modalities, present)
         scores: Tensor = torch.cat(self.missing(vectors, masks), 1) @ self.components
         return scores

@@ -87,6 +87,14 @@ class Perceiver(Fusion):
         singles = _places("modality_groups", modality_groups, [(m,) for m in self.modalities])
         common = _places("pair_groups", pair_groups, list(combinations(self.modalities, 2)))
         self.groups = [[i for (i,) in group] for group in singles]
+        # Modalities of one token each are read side by side, sequences each at its own length.
+        single = [e.token_dim is None for e in encoders.values()]
+        self.batches = [
+            (reader, batch)
+            for reader, group in enumerate(self.groups)
+            for batch in ([i for i in group if single[i]], *([i] for i in group if not single[i]))
+            if batch
+        ]
         self.embed_dim = self.token_dim = embed_dim
         self.tokens = ModalityTokens(encoders, embed_dim, heads=heads)
         self.readers = nn.ModuleList([_Reader(embed_dim, latents, depth, heads, dropout) for _ in singles])
@@ -99,7 +107,7 @@ class Perceiver(Fusion):
         ]
         self.sizes = [len(pairs) for pairs in ordered]
         queries, contexts = torch.tensor([pair for pairs in ordered for pair in pairs]).T
-        back = torch.tensor([i for group in self.groups for i in group]).argsort()
+        back = torch.tensor([i for _, batch in self.batches for i in batch]).argsort()
         self.register_buffer("queries", queries.contiguous(), persistent=False)
         self.register_buffer("contexts", contexts.contiguous(), persistent=False)
         self.register_buffer("back", back, persistent=False)
@@ -109,8 +117,10 @@ class Perceiver(Fusion):
     ) -> FusionOutput:
         tokens, masks = self.tokens(outputs, present)
         rows = torch.stack([m.any(1) for m in masks], 1)
-        grouped = zip(self.readers, self.groups, strict=True)
-        read = [reader([tokens[i] for i in group], [masks[i] for i in group]) for reader, group in grouped]
+        read = [
+            self.readers[reader]([tokens[i] for i in batch], [masks[i] for i in batch])
+            for reader, batch in self.batches
+        ]
         z = torch.cat(read, 1).index_select(1, self.back)
         queries, contexts = (
             torch.split(z.index_select(1, i), self.sizes, 1) for i in (self.queries, self.contexts)
@@ -152,10 +162,9 @@ class _Reader(nn.Module):
         )
 
     def forward(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
-        """Read tokens ``[B, T_m, D]`` under masks ``[B, T_m]`` into ``[B, modalities, latents, D]``."""
-        size, count, longest = tokens[0].shape[0], len(tokens), max(z.shape[1] for z in tokens)
-        x = torch.stack([F.pad(z, (0, 0, 0, longest - z.shape[1])) for z in tokens], 1).flatten(0, 1)
-        mask = torch.stack([F.pad(m, (0, longest - m.shape[1])) for m in masks], 1).flatten(0, 1)
+        """Read tokens ``[B, T, D]`` under masks ``[B, T]`` into ``[B, modalities, latents, D]``."""
+        size, count = tokens[0].shape[0], len(tokens)
+        x, mask = (torch.stack(list(values), 1).flatten(0, 1) for values in (tokens, masks))
         z = self.latents.to(x.dtype).expand(size * count, -1, -1)
         seen = F.pad(mask, (0, z.shape[1]), value=True)
         for read, mix in zip(self.read_blocks, self.mix_blocks, strict=True):

@@ -80,7 +80,7 @@ class SimilarUnits(Fusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        x = self.standardise(torch.cat([outputs[m].pooled for m in self.modalities], 1))
+        x = self.standardise(torch.cat([outputs[m].pooled for m in self.modalities], 1)).to(self.merge.dtype)
         masks = stack_present(self.modalities, present)
         if masks is None:
             z = x @ (self.merge / self.merge.abs().sum(0))

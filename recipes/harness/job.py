@@ -124,6 +124,7 @@ def train(
         batches(model, data.validation, _BATCH),
         folder=folder,
         monitor=recipe.monitor or f"val/{task}/{metric}",
+        mode="max",  # as candidates and tables are compared; an error is refused
         progress=False,
         resume=True,
         **recipe.training(config),

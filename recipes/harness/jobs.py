@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from datetime import datetime
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sennit.files import write_text
+from sennit.files import alone_with
 from sennit.processes import end_with_parent
 
 Job = Mapping[str, Any]
@@ -37,15 +38,15 @@ class Jobs:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._done: dict[str, Any] = {}
-        if path.exists():
-            # Only a last line without a line break can be half-written.
-            text = path.read_text()
-            whole = text[: text.rfind("\n") + 1]
-            for line in whole.splitlines():
+        self.read()
+
+    def read(self) -> None:
+        """Read the results on the disk, those of other processes among them; the file is never rewritten."""
+        text = self.path.read_text() if self.path.exists() else ""
+        for line in text[: text.rfind("\n") + 1].splitlines():
+            with suppress(json.JSONDecodeError):  # cut short by a kill, and ended by the next result
                 entry = json.loads(line)
                 self._done[_key(entry["job"])] = entry["result"]
-            if whole != text:
-                write_text(path, whole)
 
     @property
     def date(self) -> str:
@@ -58,8 +59,11 @@ class Jobs:
 
     def store(self, job: Job, result: Any) -> None:
         """Store a result; it is on disk before this returns."""
-        with self.path.open("a") as file:
-            file.write(json.dumps({"job": job, "result": result}) + "\n")
+        with self.path.open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            end = b"" if file.read(1) in (b"", b"\n") else b"\n"
+            file.write(end + json.dumps({"job": job, "result": result}).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self._done[_key(job)] = result
@@ -92,7 +96,23 @@ def run_jobs(
         done: Store of the results.
         workers: Number of parallel processes of one thread each; 0 runs in this process.
         describe: Function from a job to a few words for the progress bar.
+
+    Raises:
+        ValueError: Another process runs jobs of the same store.
     """
+    with alone_with(done.path):
+        done.read()
+        return _run_jobs(work, jobs, done, workers=workers, describe=describe)
+
+
+def _run_jobs(
+    work: Callable[[Job], Any],
+    jobs: Sequence[Job],
+    done: Jobs,
+    *,
+    workers: int,
+    describe: Callable[[Job], str],
+) -> list[Any]:
     todo = [job for job in jobs if done.get(job) is None]
     shown = time.monotonic()
     columns = (

@@ -75,6 +75,7 @@ class Recipe(ABC, Generic[C]):
             ``"val/digit/accuracy"``, where higher is better; None for the first of `metrics`.
         protocols: Names of the splits of the data, with the words for them.
         spread: Repetitions that standard deviations are over.
+        compares: Option that names what the rows are: ``"fusions"`` for ``sennit.recipes.compare``.
     """
 
     name: ClassVar[str]
@@ -86,6 +87,7 @@ class Recipe(ABC, Generic[C]):
     monitor: str | None = None
     protocols: ClassVar[Mapping[str, str]] = {"test": "test set"}
     spread: ClassVar[str] = "seeds"
+    compares: ClassVar[str] = "fusions"
 
     def check(self, config: C) -> None:
         """Refuse values that cannot be used and names of parts that do not exist, before anything is read.

@@ -31,8 +31,8 @@ def scores_of(evaluation: Evaluation, metrics: Mapping[str, str]) -> dict[str, d
         if task not in evaluation.metrics:
             continue
         results[task] = {"score": evaluation.metrics[task][metric]}
-        if metric == "accuracy":
-            answers = evaluation.answers[task]
+        answers = evaluation.answers[task]
+        if metric == "accuracy" and answers.targets.dim() == 1:  # of one class, not of several labels
             right = (answers.logits.argmax(1) == answers.targets).int()
             results[task]["correct"] = right.masked_fill(~answers.counted, -1).tolist()
     return results

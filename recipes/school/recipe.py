@@ -23,6 +23,7 @@ class SchoolRecipe(Recipe[Config]):
     """Features of a pupil to the exam score, each school a task."""
 
     name = "school"
+    compares = "sharings"
     title = "ILEA School: exam scores of the pupils of 139 schools"
     licence = LICENCE
     about = (

@@ -1,4 +1,4 @@
-"""What is right without any input: the commonest class, or the mean, of the training rows."""
+"""Baselines without any input: the commonest class, or the mean, of the training rows."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sennit.recipes.table.names import in_order, plain_number
+from sennit.data.names import in_order, plain_number
 from sennit.recipes.table.rows import Rows
 
 _MAX_CATEGORIES = 50  # different values of a column of categories
@@ -29,7 +29,7 @@ class ColumnContents:
     Attributes:
         name: Name of the column.
         cells: Cells without surrounding white space; None where blank.
-        values: Cells that are the contents of files, or lists.
+        values: Cells that are the contents of files, lists or mappings.
         decimal: Decimal point.
 
     Example:
@@ -39,7 +39,7 @@ class ColumnContents:
 
     name: str
     cells: Sequence[str | None]
-    values: Sequence[bytes | list[object]] = ()
+    values: Sequence[object] = ()
     decimal: str = "."
 
     @classmethod

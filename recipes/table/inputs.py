@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from sennit.data import Transforms
+from sennit.data.names import Names
 from sennit.encoders import ENCODERS, Encoder, create_encoder
-from sennit.recipes.table.names import Names
 from sennit.recipes.table.rows import Rows, row_value
 from sennit.registry import check_names
 
@@ -179,11 +179,16 @@ class TableInput(Input):
         ]
         return [row_value(cells) for cells in zip(*columns, strict=True)]
 
+    def example(self) -> dict[str, Any]:
+        """Return a row as ``model.predict`` takes it."""
+        numbers: dict[str, Any] = dict.fromkeys(self.numbers, 0.0)
+        return numbers | {column: names[0] for column, names in self.categories.items() if names}
+
     def complete(self, rows: Rows) -> Self:
         values = {c: rows.names(c) for c, names in self.categories.items() if names is None}
         unseen = self.unseen or ("missing" if values else "refuse")
         return replace(self, categories={**self.categories, **values}, unseen=unseen)
 
     def make_encoder(self) -> Encoder:
-        sizes = [len(names or []) for names in self.categories.values()]
-        return self._encoder(num_features=len(self.column_names), categories=sizes)
+        names = [list(values or []) for values in self.categories.values()]
+        return self._encoder(num_features=len(self.column_names), categories=names, columns=self.column_names)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from sennit.data.names import plain_number
 from sennit.recipes.table.check import check_rows
 from sennit.recipes.table.data import Preprocess, TableDataset
 from sennit.recipes.table.guess import guess_schema
-from sennit.recipes.table.names import plain_number
 from sennit.recipes.table.notes import missing_notes, unseen_notes, untrained_notes
 from sennit.recipes.table.read import read_rows
 from sennit.recipes.table.rows import Rows

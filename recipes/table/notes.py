@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from sennit.data.names import Names
 from sennit.recipes.table.inputs import TableInput
-from sennit.recipes.table.names import Names
 from sennit.recipes.table.rows import Rows
 from sennit.recipes.table.schema import Schema
 from sennit.recipes.table.targets import ClassTarget

@@ -20,6 +20,7 @@ from sennit.recipes.table.baselines import baselines, no_better_note
 from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.guess import guess_schema, write_guess
+from sennit.recipes.table.inputs import TableInput
 from sennit.recipes.table.load import load_data
 from sennit.recipes.table.predictions import write_predictions
 from sennit.recipes.table.read import read_rows
@@ -61,6 +62,7 @@ def run(config: Config, text: str) -> Path:
         notes.append(note)
         print(note)
     model.save_pretrained(folder / "model")
+    write_schema(folder / "model" / "schema.yaml", schema)  # the meaning of the columns of new rows
     test, baseline = None, {}
     if "test" in rows.subsets:
         model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -72,7 +74,8 @@ def run(config: Config, text: str) -> Path:
     _write_metrics(folder / "metrics.json", rows, fitted, test, baseline)
     notes = [*notes, f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
     report(folder / "report.html", schema, rows, model, test, baseline, notes)
-    print(f"Report: {folder / 'report.html'}\n\n{_usage(folder, schema)}")
+    print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {_prediction(folder)}\n")
+    print(_usage(folder, schema))
     return folder
 
 
@@ -126,11 +129,16 @@ def _print(grid: Grid) -> None:
     Console().print(table)
 
 
+def _prediction(folder: Path) -> str:
+    return f"python -m sennit.recipes.table.predict --model {folder / 'model'} --data new.csv"
+
+
 def _usage(folder: Path, schema: Schema) -> str:
     """Return code that uses the model, with an example input."""
     examples = {"image": "'a.png'", "audio": "'a.wav'", "text": "'a text'", "series": "array"}
+    examples["molecule"] = "'CCO'"
     inputs = ", ".join(
-        f"{name!r}: {examples.get(spec.kind) or [None] * len(spec.column_names)}"
+        f"{name!r}: {spec.example() if isinstance(spec, TableInput) else examples[spec.kind]}"
         for name, spec in schema.inputs.items()
     )
     hint = "  # any input may be left out" if len(schema.inputs) > 1 else ""

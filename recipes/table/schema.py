@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 
 import yaml
 
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
-from sennit.recipes.missing_words import MISSING_WORDS
 from sennit.recipes.table.file_inputs import AudioInput, ImageInput, SeriesInput
 from sennit.recipes.table.inputs import Input, MoleculeInput, TableInput, TextInput
 from sennit.recipes.table.parse import convert, from_mapping
@@ -169,7 +169,9 @@ def read_schema(path: str | Path) -> Schema:
         raise FileNotFoundError(f"no schema '{path}'. Write one with `--guess-schema {path}`, and edit it.")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError:
+        raise ValueError(f"'{path}' should be UTF-8. Found another encoding. Save it as UTF-8.") from None
+    except (yaml.YAMLError, ValueError) as error:  # a date that there is not
         raise ValueError(f"'{path}' is not valid YAML: {error}") from None
     return Schema.of(raw, f"'{path}'")
 

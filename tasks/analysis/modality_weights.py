@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from sennit.data import View
 from sennit.fusion import DecisionFusion, FusedEncoder, FusionOutput
 from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
+from sennit.fusion.analysis.encoded_once import encoded_once
 from sennit.modes import evaluating
 from sennit.registry import unknown_name
 from sennit.tasks.model.model import MultiTaskModel
@@ -83,7 +85,10 @@ def modality_weights(
         every = torch.ones(1, len(modalities), dtype=torch.bool)
         but_one = torch.cat([every, ~torch.eye(len(modalities), dtype=torch.bool)])
         members = subsets_of(len(modalities)) if method == "shapley" else but_one
-        values = over_subsets(explained.output, view, modalities, members)
+        with ExitStack() as stack:
+            for column in explained.columns:
+                stack.enter_context(encoded_once(column, view))
+            values = over_subsets(explained.output, view, modalities, members)
     effects = shapley_values(values) if method == "shapley" else leave_one_out(values)
     present = torch.stack([view.present[m] for m in modalities], 1)
     return shares(effects, present, values).float()
@@ -95,19 +100,23 @@ class _Explained:
 
     Attributes:
         fused: Encoders and fusion.
+        columns: Encoders and fusion of each task, or the one set that all share.
         output: Output that is explained, ``[B, D]``.
         weights: Weights of the fusion or of the task's own rule, ``[B, M]``; None where there are none.
         reads: Modalities that the task reads; None for all.
     """
 
     fused: FusedEncoder
+    columns: Sequence[FusedEncoder]
     output: Callable[[View], Tensor]
     weights: Callable[[View], Tensor | None]
     reads: tuple[str, ...] | None = None
 
 
 def _of_fusion(fused: FusedEncoder) -> _Explained:
-    return _Explained(fused, lambda view: fused(view).pooled, lambda view: fused(view).modality_weights)
+    return _Explained(
+        fused, [fused], lambda view: fused(view).pooled, lambda view: fused(view).modality_weights
+    )
 
 
 def _of_task(model: MultiTaskModel, task: str | None) -> _Explained:
@@ -125,7 +134,7 @@ def _of_task(model: MultiTaskModel, task: str | None) -> _Explained:
         out = model.features(view, (name,)).fused[name]
         return _of_rule(model, out, name) if out.modality_weights is None else out.modality_weights
 
-    return _Explained(model.fused_encoder, output, weights, model.tasks[name].reads)
+    return _Explained(model.fused_encoder, model.fused_encoders, output, weights, model.tasks[name].reads)
 
 
 def _own(explained: _Explained, view: View) -> Tensor:

@@ -120,7 +120,7 @@ class Consistency(Task):
         if self.hard or self.threshold > 0:
             label, confidence = lender.pseudo_label(teacher)
         if self.hard:
-            loss = lender.loss(student, label).reshape(len(student), -1).mean(1)
+            loss = lender.sample_means(lender.loss(student, label), student)
         else:
             loss = self._distance(lender, teacher, student)
         if self.threshold > 0:
@@ -136,4 +136,4 @@ class Consistency(Task):
             return lender.divergence(teacher, student)
         teacher = teacher if self.gradient == "both" else teacher.detach()
         difference = lender.scores(student) - lender.scores(teacher)
-        return difference.square().reshape(len(student), -1).mean(1)
+        return lender.sample_means(difference.square(), student)

@@ -68,7 +68,8 @@ class MixMatch(Task):
 
     Raises:
         ValueError: Numbers out of range, or no view.
-        TypeError: The task has no soft targets, or reads a modality that cannot be mixed.
+        TypeError: The task has no soft targets, or one for each token, or reads a modality that cannot be
+            mixed.
 
     Example:
         >>> from sennit.ramp import Ramp
@@ -101,6 +102,11 @@ class MixMatch(Task):
 
     def check(self, name: str, other: Task) -> None:
         check_lends(name, other, "soft_target")
+        if other.by_token:
+            raise TypeError(
+                f"a mixmatch cannot be of '{name}', a {other.kind}, whose samples differ in their tokens. "
+                f"Use another method, such as a consistency."
+            )
 
     def bind(self, name: str, model: nn.Module) -> None:
         assert isinstance(model, Network)
@@ -215,7 +221,7 @@ class MixMatch(Task):
         assert isinstance(lender, Task)
         drawn, output = context.view(name).drawn, context.outputs[name]
         difference = lender.scores(output) - drawn[f"{name}/target"]
-        return difference.square().reshape(len(output), -1).mean(1), drawn[f"{name}/counted"]
+        return lender.sample_means(difference.square(), output), drawn[f"{name}/counted"]
 
 
 def _device(batch: Batch) -> torch.device:

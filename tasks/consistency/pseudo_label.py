@@ -56,5 +56,5 @@ class PseudoLabel(Task):
         lender, output = context.lender, context.outputs[self.view]
         assert isinstance(lender, Task)
         label, confidence = lender.pseudo_label(output)
-        loss = lender.loss(output, label).reshape(len(output), -1).mean(1)
+        loss = lender.sample_means(lender.loss(output, label), output)
         return loss * (confidence >= self.threshold)

@@ -41,7 +41,11 @@ class StepNetwork(Protocol):
         ...
 
     def encoder(self, modality: str) -> Encoder:
-        """Return the encoder of a modality (of the first task, where each has its own)."""
+        """Return the encoder of a modality, for what all tasks' encoders have alike.
+
+        These are the kind of its inputs, their fitted scale, and what tokens stand for. Where each task has
+        encoders of its own it is the first one's, and `outputs` reads through the task's.
+        """
         ...
 
     def outputs(self, view: View, tasks: Sequence[str], *, teacher: bool = False) -> dict[str, Tensor]:

@@ -76,6 +76,18 @@ class Lending:
         """
         raise TypeError(f"a {self.kind} has no pseudo-labels. Use a classification or a multilabel task.")
 
+    def sample_means(self, values: Tensor, output: Tensor) -> Tensor:
+        """Return the mean of the values that each sample has, such as losses of the entries of a target.
+
+        Args:
+            values: Values of samples, or of the entries of their outputs.
+            output: Outputs; entries that are padding in them do not count.
+
+        Shape:
+            values ``[B, ...]``, output as the task's head gives it, result ``[B]``.
+        """
+        return values.reshape(len(values), -1).mean(1)
+
     def entropy(self, output: Tensor) -> Tensor:
         """Return the entropy of the probabilities of each sample, with gradient.
 

@@ -49,13 +49,12 @@ class Optioned:
         if unknown:
             accepted = {*TaskOptions.__annotations__, *inspect.signature(type(self)).parameters}
             raise unknown_name(f"option of a {type(self).__name__}", min(unknown), accepted - {"options"})
-        reads = options.get("reads")
-        if reads is not None and len(reads) == 0:
-            raise ValueError(f"`reads` should be a tuple of one or more modalities. Found {reads!r}.")
+        reads, loaders = options.get("reads"), options.get("loaders")
+        _check_names("reads", "modalities", reads)
+        _check_names("loaders", "names", loaders)
         self.reads = None if reads is None else tuple(reads)
-        self.view, self.drawn = options.get("view", ""), options.get("drawn")
-        loaders = options.get("loaders")
         self.loaders = None if loaders is None else tuple(loaders)
+        self.view, self.drawn = options.get("view", ""), options.get("drawn")
         self.sources, self.through = sources_of(options.get("sources")), options.get("through")
         self.gradient_scale = ramp_of(options.get("gradient_scale", 1.0))
         self.reversal = ramp_of(options.get("reversal", 1.0))
@@ -71,3 +70,9 @@ class Optioned:
             )
         self.weighted = not adversary if weighted is None else weighted
         self._answers = options.get("answers")
+
+
+def _check_names(option: str, kind: str, names: object) -> None:
+    """Refuse a string, whose letters would be taken for names, and no name at all."""
+    if names is not None and (isinstance(names, str) or not names):
+        raise ValueError(f"`{option}` should be a tuple of one or more {kind}. Found {names!r}.")

@@ -31,7 +31,9 @@ class Classification(Task):
             divided by the weights, so give weights of mean 1 to keep the scale.
         auroc: Whether to add the area under the ROC curve to the metrics: the mean over the classes, each
             against the rest. It keeps all scores of an evaluation.
-        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7).
+        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7). The
+            weight of the sample's class multiplies all of it; torch weighs the share of each class by
+            that class's weight.
         annealing: Probability above which the label of a training sample is known too well to count; a ramp
             from 1 over the number of classes to 1 releases the samples of a small labelled set slowly (Xie
             et al. 2020, "Unsupervised Data Augmentation for Consistency Training", §2.2). None: all count.

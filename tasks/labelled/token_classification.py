@@ -123,6 +123,10 @@ class TokenClassification(Task):
         confidence, label = self.scores(output.detach()).max(-1)
         return label, _mean_of_tokens(confidence, _valid(output))
 
+    def sample_means(self, values: Tensor, output: Tensor) -> Tensor:
+        """Return the mean over each sample's tokens; 0 without a token."""
+        return _mean_of_tokens(values.reshape(*values.shape[:2], -1).mean(2), _valid(output))
+
     def metrics(self) -> MetricCollection:
         from torchmetrics import Metric, MetricCollection
         from torchmetrics.classification import MulticlassAccuracy

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 def roc_auc(score: Tensor, target: Tensor) -> float | None:
@@ -86,7 +87,8 @@ class MeanByLabel(Metric):
         self.targets.append(target if target.is_floating_point() else _as_float(target))
 
     def compute(self) -> Any:
-        return mean_by_label(self.figure, torch.cat(self.scores), torch.cat(self.targets))
+        # A tensor already where the states of several processes were joined.
+        return mean_by_label(self.figure, dim_zero_cat(self.scores), dim_zero_cat(self.targets))
 
 
 class OneAgainstRest(MeanByLabel):

@@ -23,10 +23,7 @@ def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]
         NothingToLearn: No task has.
     """
     if dist.is_initialized():
-        counts = [[_rows(network, name, b) for b in batches] for name in network.views]
-        joined = torch.tensor(counts, device=device_of(batches))
-        dist.all_reduce(joined)
-        counts = joined.tolist()
+        counts = _over_ranks([[_rows(network, name, b) for b in batches] for name in network.views], batches)
         enough = [task.least_rows for task in network.tasks_by_name.values()]
         active = tuple(max(of_task) >= n for of_task, n in zip(counts, enough, strict=True))
     else:
@@ -43,6 +40,18 @@ def active_tasks(network: Network, batches: Sequence[Batch]) -> tuple[bool, ...]
     return active
 
 
+def _over_ranks(counts: list[list[int]], batches: Sequence[Batch]) -> list[list[int]]:
+    """Return the sums over the ranks, of which each may have made another number of batches."""
+    device = device_of(batches)
+    most = torch.tensor(len(batches), device=device)
+    dist.all_reduce(most, op=dist.ReduceOp.MAX)
+    joined = torch.zeros(len(counts), int(most), dtype=torch.long, device=device)
+    joined[:, : len(batches)] = torch.tensor(counts, device=device)
+    dist.all_reduce(joined)
+    sums: list[list[int]] = joined.tolist()
+    return sums
+
+
 def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = True) -> bool:
     """Return whether a batch has the views of a task and, unless that is not asked for, its labels."""
     task, views = network.tasks_by_name[name], network.views[name]
@@ -53,19 +62,49 @@ def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = T
     if task.target is None:
         return True
     if task.drawn is not None:
-        return task.drawn in (batch.views[views[0]] if views[0] else batch).drawn
+        return task.drawn in _view(batch, views[0]).drawn
     return name in batch.targets and not (labelled and name in batch.unlabelled)
 
 
 def _rows(network: Network, name: str, batch: Batch) -> int:
-    """Return how many samples of a batch a task learns from, as far as missing modalities decide."""
+    """Return how many samples of a batch count for a task; rows of its view, for one with labels."""
     if not learns_from(network, name, batch):
         return 0
+    task = network.tasks_by_name[name]
     whole = network.reads[network.readings.of_task[name][0]] is None and name not in network.source_readers
-    if whole and network.needed[name] == ("",):
+    if whole and network.needed[name] == ("",) and task.drawn is None:
         return batch.batch_size  # each sample of a batch has a modality
-    counted = counted_rows(network, name, batch)
-    return batch.batch_size if counted is None else int(counted.sum())
+    if task.target is None:
+        counted, size = counted_rows(network, name, batch), batch.batch_size
+    else:
+        view = _view(batch, network.views[name][0])
+        counted, size = counted_labels(network, name, batch, view), view.batch_size
+    if counted is None:
+        return size
+    return int(counted.reshape(size, -1).any(1).sum())
+
+
+def _view(batch: Batch, name: str) -> View:
+    return batch.views[name] if name else batch
+
+
+def counted_labels(network: Network, name: str, batch: Batch, view: View) -> Tensor | None:
+    """Return which rows, or entries of targets, of a labelled task count in its view; None for all.
+
+    Those with a label, where its head can read the row.
+    """
+    task, counted = network.tasks_by_name[name], None
+    if task.drawn is not None:
+        modality = task.drawn.split("/", 1)[0]
+        if not view.all_present and modality in view.present:
+            counted = view.present[modality]
+    elif not batch.all_labelled:
+        counted = batch.labelled[name]
+        if view.rows is not None:
+            counted = counted.index_select(0, view.rows)
+    if task.view or network.reads[name] is not None or name in network.source_readers:
+        counted = both(counted, readable_rows(network, name, view))
+    return counted
 
 
 def readable_rows(network: Network, reading: str, view: View) -> Tensor | None:
@@ -80,7 +119,7 @@ def counted_rows(network: Network, name: str, batch: Batch) -> Tensor | None:
     """Return which samples of a batch a task can read in every view that it needs ``[B]``; None for all."""
     counted: Tensor | None = None
     for view_name in network.needed[name]:
-        view = batch.views[view_name] if view_name else batch
+        view = _view(batch, view_name)
         for reading in network.readings.of_task[name]:
             readable = readable_rows(network, reading, view)
             if view.rows is not None:

@@ -47,6 +47,7 @@ def check_tasks(
         for lender in task.lenders:
             _check_other(name, lender, "task that '{}' is of", tasks)
             task.check(lender, tasks[lender])
+        _check_options(name, task)
         _check_trunk(name, task, tasks, sharing)
         if any(source.at == "map" for source in task.sources.values()) and not sharing.shares_maps:
             raise TypeError(
@@ -59,11 +60,41 @@ def check_tasks(
                 f"task '{name}' reads {task.reads} alone, but fusion '{fused.fusion.registry_name}' with "
                 f"sharing '{sharing.registry_name}' mixes all modalities. Choose another fusion or sharing."
             )
-        if task.gradient_scale != 1 and not weighting.keeps_gradient_scale:
+        if task.weighted and task.gradient_scale != 1 and not weighting.keeps_gradient_scale:
             raise TypeError(
                 f"task '{name}' has a `gradient_scale`, which weighting '{weighting.registry_name}' would "
                 f"undo, as it makes gradients alike. Choose another weighting, or `weighted=False`."
             )
+
+
+def _check_options(name: str, task: Task) -> None:
+    """Refuse options that would do nothing: a place to read without a head, a view that is not read."""
+    if not task.has_head:
+        of_head = {"reads": task.reads is not None, "through": task.through is not None}
+        useless = [option for option, given in of_head.items() if given]
+        useless += [] if task.reads_fused else ["sources"]
+        if useless:
+            raise TypeError(
+                f"task '{name}' has no head: it reads what '{task.lenders[0]}' reads. Found {useless}. Leave "
+                f"them out, or give them to that task."
+            )
+    if task.target is not None:
+        return
+    if task.drawn is not None:
+        raise TypeError(
+            f"task '{name}' makes its targets itself, so that `drawn` has no meaning. Found "
+            f"'{task.drawn}'. Leave it out."
+        )
+    views = task.views_of(name)
+    if task.view not in ("", *views):
+        raise TypeError(
+            f"task '{name}' would not read its `view`. Found '{task.view}'; a {task.kind} reads {views}. "
+            f"Leave it out, or see the options of the kind."
+        )
+    if task.answers and type(task).predict is Task.predict:
+        raise TypeError(
+            f"task '{name}' should not have `answers=True`: a {task.kind} has no answers. Leave it out."
+        )
 
 
 def _check_trunk(name: str, task: Task, tasks: Mapping[str, Task], sharing: Sharing) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from sennit.data import View
+from sennit.tasks.model.fit_encoders import fit_encoders
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.prepare import Batches
 from sennit.tasks.model.step import step_losses
@@ -70,9 +71,7 @@ class MultiTaskModel(Network):
             view: Training inputs; absent rows are left out. A `Batch` for a fusion that reads labels.
         """
         for column in self.fused_encoders:
-            for name, encoder in column.leaves().items():
-                rows, mask = view.present[name], view.masks.get(name)
-                encoder.fit(view.inputs[name][rows], None if mask is None else mask[rows])
+            fit_encoders(column.leaves(), view)
             column.fit_fusion(view)
 
     def predict(

@@ -54,5 +54,8 @@ def part_of_each(model: Network, wanted: Iterable[str]) -> dict[int, str]:
         inside = name.startswith("heads.")  # `heads`; an encoder is no part of the fusion that holds it
         for module in modules:
             for one in (*module.modules(), *module.parameters()):
-                part_of[id(one)] = name if name in wanted else part_of.get(id(one), "") if inside else ""
+                kept = part_of.get(id(one), "")
+                # An encoder of two modalities is a part of both.
+                kept = kept if inside or kept in model.fused_encoder.modalities else ""
+                part_of[id(one)] = name if name in wanted else kept
     return {key: name for key, name in part_of.items() if name}

@@ -13,13 +13,13 @@ from itertools import compress
 import torch
 from torch import Tensor
 
-from sennit.fusion.types import total_penalty
 from sennit.ramp import value_at
 from sennit.tasks.model.active import active_tasks
 from sennit.tasks.model.gradient_scale import scale_gradient
 from sennit.tasks.model.losses import task_losses, training_features
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.outputs import Features
+from sennit.tasks.model.penalties import step_penalty
 from sennit.tasks.model.prepare import Batches, prepare
 from sennit.tasks.model.terms import Views
 
@@ -126,7 +126,7 @@ def step_losses(
         scales=scales,
         values=values,
         weighted=weighted,
-        penalty=_penalty(network, features),
+        penalty=step_penalty(network, [f for views in features for f in views.values()]),
     )
 
 
@@ -160,19 +160,3 @@ def _read_by_each(network: Network, features: Sequence[Views]) -> list[list[Tens
         ]
         for task in network.views
     ]
-
-
-def _penalty(network: Network, features: Sequence[Views]) -> Tensor | None:
-    """Return what the fusion and the sharing add to the loss; None where they add nothing."""
-    seen = [f for views in features for f in views.values() if not f.detached]
-    # Tasks may share an output.
-    outputs = {id(out): out for f in seen for out in f.fused.values() if out.losses}
-    penalty = total_penalty(list(outputs.values())) if outputs else None
-    if not network.penalized:
-        return penalty
-    trunk_of = network.readings.trunk_of
-    by_head = [{trunk_of[r]: x for r, x in f.by_task.items()} for f in seen]
-    of_sharing = network.sharing.penalty_of(by_head)
-    if penalty is None:
-        return of_sharing
-    return penalty if of_sharing is None else penalty + of_sharing

@@ -11,7 +11,7 @@ from torch import Tensor
 from sennit.data import Batch, View
 from sennit.tasks._base import Task
 from sennit.tasks.contract.context import TaskContext
-from sennit.tasks.model.active import both, counted_rows, readable_rows
+from sennit.tasks.model.active import both, counted_labels, counted_rows
 from sennit.tasks.model.network import Network
 from sennit.tasks.model.outputs import Features, TaskOutput
 
@@ -68,7 +68,8 @@ def task_terms(
         return [_term_from(network, name, task, batch, views, outputs, teacher or {})]
     view = network.views[name][0]
     features, out = views[view], outputs[view][name]
-    target, counted = _target(network, name, task, batch, features.view)
+    target = _target(name, task, batch, features.view)
+    counted = counted_labels(network, name, batch, features.view)
     if network.training:
         counted = both(counted, task.keeps(out.logits, target, network.progress))
     loss = output_loss(task, out.logits, target, cost=out.cost, counted=counted)
@@ -114,23 +115,12 @@ def _term_from(
     return Term("", 1.0, values, both(counted, rows) if len(values) == batch.batch_size else counted)
 
 
-def _target(
-    network: Network, name: str, task: Task, batch: Batch, view: View
-) -> tuple[Tensor, Tensor | None]:
-    """Return the targets of a labelled task in its view, and the rows or entries that count."""
-    counted: Tensor | None
+def _target(name: str, task: Task, batch: Batch, view: View) -> Tensor:
+    """Return the targets of a labelled task in its view."""
     if task.drawn is not None:
-        target, modality = view.drawn[task.drawn], task.drawn.split("/", 1)[0]
-        counted = None if view.all_present or modality not in view.present else view.present[modality]
-    else:
-        target = batch.targets[name]
-        counted = None if batch.all_labelled else batch.labelled[name]
-        if view.rows is not None:
-            target = target.index_select(0, view.rows)
-            counted = None if counted is None else counted.index_select(0, view.rows)
-    if task.view or network.reads[name] is not None or name in network.source_readers:
-        counted = both(counted, readable_rows(network, name, view))
-    return target, counted
+        return view.drawn[task.drawn]
+    target = batch.targets[name]
+    return target if view.rows is None else target.index_select(0, view.rows)
 
 
 def _valid_tokens(mask: Tensor | None, counted: Tensor | None) -> Tensor | None:

@@ -53,7 +53,7 @@ class TracelessNetwork:
         return self._network.tasks_by_name[name]
 
     def encoder(self, modality: str) -> Encoder:
-        """Return the encoder of a modality (of the first task, where each has its own)."""
+        """Return the encoder of a modality, for what all tasks' encoders have alike; see `StepNetwork`."""
         return self._network.fused_encoder.leaves()[modality]
 
     def outputs(self, view: View, tasks: Sequence[str], *, teacher: bool = False) -> dict[str, Tensor]:

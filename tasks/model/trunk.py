@@ -99,6 +99,11 @@ class Trunk(nn.Module):
                     auxiliary[reading] = fused[reading].auxiliary_maps
         return Features(view, by_task, fused, auxiliary, sources, masks)
 
+    def reads_fused(self, reading: str) -> bool:
+        """Return whether a reading's head reads the fused features: their vector, tokens or map."""
+        reader = self.source_readers.get(self.readings.head_of[reading])
+        return reader is None or reader.reads_fusion
+
     def _encoders_only(self, readings: Sequence[str]) -> set[str] | None:
         """Return the modalities whose encoders are all that some readings need; None if they need more."""
         column = self._first[0]

@@ -109,7 +109,7 @@ class MaskedTokens(Task):
             drawn = {"masked": nothing, "target": target}
         else:
             targets, has_target = encoder.token_targets(x, mask)
-            hidden = self._drawn(has_target)
+            hidden = self.draw_hidden(has_target)
             x = encoder.hide_tokens(x, hidden)
             drawn = {"masked": hidden, "target": targets}
             if rows is not None:
@@ -125,8 +125,8 @@ class MaskedTokens(Task):
         )
         return batch.with_views(**{name: changed})
 
-    def _drawn(self, has_target: Tensor) -> Tensor:
-        """Draw the hidden ones among the tokens that have a target.
+    def draw_hidden(self, has_target: Tensor) -> Tensor:
+        """Draw which tokens to hide among those that have a target.
 
         Shape:
             ``[B, T]`` and the same.

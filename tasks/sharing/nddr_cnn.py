@@ -41,6 +41,8 @@ class NDDRUnit(Unit):
     ) -> list[Tensor]:
         tokens = torch.cat([as_tokens(h, self.layout) for h in hidden], -1)
         valid = mask if self.layout == "BTC" else None
+        if tokens.shape[:2].numel() == 1:  # a modality that one row has: the running statistics
+            valid = tokens.new_ones(1, 1, dtype=torch.bool)
         reduced = [norm(linear(tokens), valid) for linear, norm in zip(self.maps, self.norms, strict=True)]
         if self.layout == "BCHW":
             return [x.transpose(1, 2).unflatten(2, hidden[0].shape[2:]) for x in reduced]
@@ -62,8 +64,9 @@ class NDDRCNN(TaskNetworks):
     position, ``h_t ← BN_t(W_t [h_1; …; h_T])``. W_t starts as ``[β I, …, α I, …, β I]``, with
     ``α + (T − 1) β = 1``; with ``self_weight=1`` the networks start separate. Its weight decays, as every
     matrix.
-    Statistics leave out padding and absent samples. The networks start as copies of one, or, as in the
-    paper, as networks trained for each task alone (`start_from_single_tasks`).
+    Statistics leave out padding and absent samples; a single vector is normalised by the running ones. The
+    networks start as copies of one, or, as in the paper, as networks trained for each task alone
+    (`start_from_single_tasks`).
 
     Source: Gao et al., "NDDR-CNN: Layerwise Feature Fusing in Multi-Task CNNs by Neural Discriminative
     Dimensionality Reduction", CVPR 2019 (α = 0.9, β = 0.1). Their later code puts a ReLU after the
@@ -79,7 +82,6 @@ class NDDRCNN(TaskNetworks):
 
     Raises:
         TypeError: Without a trunk, an encoder has no stages.
-        ValueError: In training, a single vector to normalise: a batch of one sample.
 
     Example:
         >>> unit = NDDRUnit(2, TapInfo("t", 1, "BC"), self_weight=0.9).eval()

@@ -97,7 +97,7 @@ def _inputs(model: Network, leaves: Mapping[str, Encoder]) -> list[tuple[str, ..
         config = transforms.config if transforms else {"augment": [], "always": []}
         used = [t["name"] for t in (*config["augment"], *config["always"])]
         called = str(encoder.config.get("model_name", ""))  # a family's name ends in "/"
-        rows.append((name, encoder.registry_name + called, encoder.raw_samples, ", ".join(used) or "none"))
+        rows.append((name, encoder.registry_name + called, encoder.describe_raw(), ", ".join(used) or "none"))
     return rows
 
 

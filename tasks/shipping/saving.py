@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 
 from sennit.data import Transforms
-from sennit.fusion import FUSIONS, build_encoder
+from sennit.data.random_state import keyed_random_state
+from sennit.fusion import FUSIONS, build_encoders
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.registry import unknown_name
 from sennit.tasks._base import TASKS
@@ -45,7 +46,8 @@ def save(
     library stays.
 
     Raises:
-        ValueError: A part of the model is of a class that is not registered; it is named.
+        ValueError: A part of the model is of a class that is not registered; it is named. Or the config does
+            not rebuild the model.
         OSError: The files cannot be written.
     """
     for part in _parts(model.config):
@@ -61,6 +63,7 @@ def save(
             new, old = Path(name) / "new", Path(name) / "old"
             new.mkdir()
             _write(model, new)
+            _check_readable(model, new)
             if is_ours(folder / CARD):
                 card = model_card(model, license=license, metrics=metrics)
                 (new / CARD).write_text(card, encoding="utf-8")
@@ -83,6 +86,20 @@ def _write(model: Network, new: Path) -> None:
         encoder.save_assets(assets)
         if not any(assets.iterdir()):
             shutil.rmtree(assets)
+
+
+def _check_readable(model: Network, new: Path) -> None:
+    """Refuse a model that its written config does not rebuild; random numbers stay as they were."""
+    try:
+        with keyed_random_state((0,)):
+            load(type(model), new)
+    except ValueError as error:
+        fault = " ".join(str(error).replace(f"{new}/", "").split())
+        raise ValueError(
+            f"a saved model should be one that its config rebuilds. Found one that differs: {fault} Do two "
+            f"parts share a tensor, or was a part changed after it was made? Give one encoder under both "
+            f"names, make such changes in a constructor, or keep `model.state_dict()` and build it yourself."
+        ) from None
 
 
 def load(kind: type[M], folder: Path) -> M:
@@ -122,7 +139,7 @@ def load(kind: type[M], folder: Path) -> M:
             f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
             f"from one `save_pretrained`."
         )
-    encoders = {name: build_encoder(part) for name, part in config["encoders"]}
+    encoders = build_encoders(config["encoders"])
     model = kind(
         encoders=encoders,
         fusion=FUSIONS.build(config["fusion"], encoders),

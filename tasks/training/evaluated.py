@@ -28,6 +28,11 @@ class EvaluatedModule(pl.LightningModule):
         self._evaluators: dict[int, Evaluator] = {}
         self._warned = False
 
+    def setup(self, stage: str) -> None:
+        """Leave inputs in float32: encoders cast them, after they have read codes and spectra."""
+        # Lightning also refuses to cast a frozen batch, and waveforms would lose their quiet parts.
+        self.trainer.precision_plugin.convert_input = _unchanged
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         if dataloader_idx not in self._evaluators:
             self._evaluators[dataloader_idx] = Evaluator(self.model, answers=False, across_ranks=True)
@@ -55,3 +60,7 @@ class EvaluatedModule(pl.LightningModule):
             self._warned = True
             warn_of_no_number(undefined)
         self._evaluators.clear()
+
+
+def _unchanged(data: Any) -> Any:
+    return data

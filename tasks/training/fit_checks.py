@@ -72,6 +72,20 @@ def check_loaders(loaders: Mapping[str, Any], *, resumable: bool) -> None:
             )
 
 
+def check_loader_names(model: MultiTaskModel, loaders: Mapping[str, Any]) -> None:
+    """Refuse tasks that learn from loaders which the training does not have."""
+    for name, task in model.tasks.items():
+        for loader in task.loaders or ():
+            if loader in loaders:
+                continue
+            if "" in loaders:
+                raise ValueError(
+                    f"`train` should name its loaders, as task '{name}' learns from '{loader}'. Found one "
+                    f"without a name. Give train={{'{loader}': loader}}."
+                )
+            raise unknown_name(f"loader that task '{name}' learns from", loader, loaders)
+
+
 def check_validation(validation: Any) -> None:
     """Refuse validation data that is neither a loader nor several by name."""
     if isinstance(validation, Mapping):

@@ -22,6 +22,7 @@ from sennit.tasks.training.fit_checks import (
     check_folder,
     check_length,
     check_lists,
+    check_loader_names,
     check_loaders,
     check_trainer_options,
     check_validation,
@@ -153,6 +154,7 @@ def fit(
     check_length(epochs, steps, max_time)
     check_counts(accumulate=accumulate, checkpoint_every=checkpoint_every, devices=devices)
     check_loaders(loaders, resumable=folder is not None)
+    check_loader_names(learner.model, loaders)
     check_validation(validation)
     check_lists(callbacks=callbacks, loggers=loggers)
     check_callbacks(callbacks)

@@ -132,7 +132,8 @@ def _in_place(model: MultiTaskModel, replaced: str, encoder: Encoder) -> MultiTa
     """Return a copy of the model with another encoder."""
     fused = model.fused_encoder
     # Copies, since an encoder may hold what no config does (a tokenizer); the rest is built anew.
-    encoders = {m: encoder if m == replaced else copy.deepcopy(old) for m, old in fused.leaves().items()}
+    kept = copy.deepcopy({m: old for m, old in fused.leaves().items() if m != replaced})
+    encoders = {m: kept.get(m, encoder) for m in fused.leaves()}
     rebuilt = MultiTaskModel(
         encoders=encoders,
         fusion=copy.deepcopy(fused.fusion),

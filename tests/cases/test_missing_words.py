@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sennit.recipes.missing_words import MISSING_WORDS
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.recipes.table import Schema, TableDataset, read_rows, split_rows
 from sennit.recipes.table.guess import guess_schema
 from sennit.recipes.xvector.data.manifest import read_manifest

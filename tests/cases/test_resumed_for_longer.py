@@ -10,6 +10,7 @@ import torch
 
 from sennit.ramp import Ramp
 from sennit.tasks import Learner, Regression
+from sennit.tasks.training.checkpoints import read_checkpoint
 
 from .small import make_batch, make_model, train
 
@@ -54,3 +55,11 @@ def test_a_ramp_over_the_run_is_refused_another_length(tmp_path: Path) -> None:
 def test_a_constant_rate_may_run_for_longer(tmp_path: Path) -> None:
     run(tmp_path, 2)
     assert run(tmp_path, 4) == [1e-3] * 4
+
+
+def test_lightning_reads_a_checkpoint_into_a_model_that_is_given(tmp_path: Path) -> None:
+    run(tmp_path, 1)
+    path = tmp_path / "last.ckpt"
+    again = Learner.load_from_checkpoint(path, model=make_model(), weights_only=True)
+    saved = read_checkpoint(path)["state_dict"]
+    assert all(torch.equal(x, saved[name]) for name, x in again.state_dict().items())

@@ -69,6 +69,7 @@ CHECKS = [
     kit.check_padding_invariance,
     kit.check_determinism,
     kit.check_bf16_autocast,
+    kit.check_casts,
 ]
 
 each = pytest.mark.parametrize("name", EXAMPLES)

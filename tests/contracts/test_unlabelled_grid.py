@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from sennit.tasks import (
     Classification,
     Consistency,
     Debiasing,
+    DeepCluster,
     DomainAdversary,
     EntropyMinimisation,
     FeatureSource,
@@ -36,6 +37,7 @@ from sennit.tasks import (
     Reconstruction,
     Task,
     TemporalEnsembling,
+    TokenClassification,
     create_balancing,
     create_sharing,
     create_teacher,
@@ -57,6 +59,7 @@ METHODS: dict[str, Callable[[], Task]] = {
     "debiasing": lambda: Classification(
         2, sources=FeatureSource("output", of="y"), weighted=False, answers=False
     ),
+    "deep_cluster": lambda: DeepCluster(3, samples=SIZE, loaders=("unlabelled",)),
     "domain_adversary": lambda: DomainAdversary(("labelled", "unlabelled"), reversal=-0.5),
     "entropy_minimisation": lambda: EntropyMinimisation(of="y"),
     "infonce": lambda: InfoNCE("table", "series", dim=4),
@@ -64,12 +67,14 @@ METHODS: dict[str, Callable[[], Task]] = {
     "masked_tokens": lambda: MaskedTokens("series", rate=0.4),
     "mean_teacher": lambda: MeanTeacher(of="y"),
     "mixmatch": lambda: MixMatch(of="y", views=("weak", "strong")),
+    "pretext": lambda: Classification(4, view="weak", drawn="series/turn"),
     "pseudo_label": lambda: PseudoLabel(of="y", threshold=0.0),
     "reconstruction": lambda: Reconstruction("table", shape=(3,)),
     "temporal_ensembling": lambda: TemporalEnsembling(of="y", samples={"labelled": SIZE, "unlabelled": SIZE}),
+    "token_classification": lambda: TokenClassification(2, modality="series", answers=False),
     "vat": lambda: VAT(of="y", epsilon=1.0),
 }
-THROUGH = ("domain_adversary", "reconstruction")
+THROUGH = ("deep_cluster", "domain_adversary", "pretext", "reconstruction", "token_classification")
 """Methods with a head on the fused vector, which name the task that they help where each has its encoders."""
 BALANCINGS: list[tuple[str, str] | None] = [
     None,
@@ -98,7 +103,7 @@ def make_step() -> dict[str, Batch]:
         "unlabelled": {},
     }.items():
         batch = make_batch(SIZE, targets=targets, index=torch.arange(SIZE))
-        plain = batch.replaced(targets={}, labelled={})
+        plain = batch.replaced(targets={}, labelled={}, drawn={"series/turn": torch.arange(SIZE) % 4})
         step[name] = batch.with_views(weak=plain, strong=plain)
     return step
 
@@ -117,6 +122,8 @@ def build(row: Row) -> Learner:
         weighting=create_weighting(row.weighting),
         modality_dropout=0.1,
     )
+    if isinstance(task, DeepCluster):
+        task.memory.put(torch.arange(SIZE), torch.arange(SIZE) % 3)
     balancing: Any = None
     if row.method == "debiasing":
         balancing = Debiasing({"method": "y"})
@@ -129,8 +136,10 @@ def build(row: Row) -> Learner:
 def take_step(learner: Learner) -> dict[str, Any]:
     """Take one step; return the parts of the loss."""
     model, balancing = learner.model, learner.balancing
-    batches: Mapping[str, Batch] = make_step()
-    if "method" not in model.targets:
+    batches = make_step()
+    if model.tasks["method"].by_token:
+        batches["labelled"] = _with_token_labels(batches["labelled"])
+    elif "method" not in model.targets:
         batches = {
             name: b.replaced(
                 targets={t: y for t, y in b.targets.items() if t == "y"},
@@ -151,6 +160,16 @@ def take_step(learner: Learner) -> dict[str, Any]:
     assert all(bool(p.isfinite().all()) for p in model.parameters())
     assert list(model(batches["labelled"])) == ["y"]
     return parts
+
+
+def _with_token_labels(batch: Batch) -> Batch:
+    """A label for each valid step of the series."""
+    mask = batch.masks["series"]
+    return batch.replaced(
+        targets={**batch.targets, "method": (torch.arange(mask.shape[1]) % 2).expand_as(mask)},
+        labelled={**batch.labelled, "method": mask},
+        all_labelled=False,
+    )
 
 
 def refusals() -> set[tuple[str, str]]:

@@ -270,8 +270,16 @@ def test_folders_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_bytes(b"no audio")
     with pytest.raises(ValueError, match=r"bad.wav' should be an audio file"):
         Clips.read(tmp_path, RATE, seconds=1)
-    with pytest.raises(ValueError, match="'middle' or 'beginning'"):
-        Clips.read(tmp_path, RATE, seconds=1, start="end")
+
+
+def test_responses_are_read_whole_and_a_share_of_them_where_they_are_many(tmp_path: Path) -> None:
+    """⚑ Of 60,000 files each gave 60 ms, whatever `response_s` said."""
+    for i in range(6):
+        write(tmp_path / f"{i}.wav", 0.4)
+    room = Reverberation.from_folder(tmp_path, RATE, response_s=0.25, seconds=0.8)
+    assert room.responses.lengths.tolist() == [RATE // 4] * 3
+    assert Reverberation.from_folder(tmp_path, RATE).responses.lengths.tolist() == [round(0.4 * RATE)] * 6
+    assert len(Clips.read(tmp_path, RATE, seconds=0.1, beginning_s=0.4).lengths) == 1
 
 
 def test_spec_augment_hides_valid_frames_and_bands_behind_the_mean() -> None:

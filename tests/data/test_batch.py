@@ -38,8 +38,8 @@ def test_present_values_should_be_finite() -> None:
         batch.check_finite()
     batch.check_finite(allows_nan=frozenset({"a"}))
     Batch.of({"a": bad, "b": X}, present={"a": ABSENT}).check_finite()
-    series, mask = bad.view(4, 2, 1), torch.ones(4, 2, dtype=torch.bool)
-    mask[1] = False
+    series, mask = bad.view(4, 2, 1).clone(), torch.ones(4, 2, dtype=torch.bool)
+    series[1, 0], mask[1, 1] = 0, False
     View.of({"a": series}, masks={"a": mask}).check_finite()
     infinite = View.of({"a": X / 0})
     with pytest.raises(ValueError, match=r"rows \[0, 1, 2, 3\]"):
@@ -123,3 +123,12 @@ def test_a_dataset_serves_whole_batches() -> None:
     assert [b.index.tolist() for b in served] == [[0, 1, 2], [3]]
     assert len(data) == 4
     assert data[2].index.tolist() == [2]
+
+
+def test_a_present_row_has_a_valid_step() -> None:
+    """⚑ It counted as present, with zeros for features."""
+    x, masks = {"x": torch.zeros(3, 2, 1)}, {"x": torch.tensor([[1, 0], [0, 0], [1, 1]]).bool()}
+    with pytest.raises(ValueError, match=r"`masks\['x'\]` should have a valid step .* index \[8\]. Mark"):
+        View.of(x, masks=masks, index=torch.tensor([7, 8, 9]))
+    other = {"x": masks["x"].any(1), "y": torch.ones(3, dtype=torch.bool)}
+    assert not View.of({**x, "y": torch.zeros(3, 1)}, masks=masks, present=other).all_present

@@ -1,6 +1,7 @@
 """From samples to batches: padding, absent modalities, labels, and what is refused by index."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -126,3 +127,22 @@ def test_types_and_sizes_are_refused() -> None:
         COLLATE([_sample(side=4), _sample(side=6)])
     with pytest.raises(ValueError, match=r"at least one sample"):
         COLLATE([])
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16])
+def test_raw_pixels_and_sound_are_sent_to_preprocessing(kind: torch.dtype) -> None:
+    """⚑ "Convert it with `.to(torch.float32)`" let people train on 0 to 255."""
+    collate = Collate({"image": InputSpec((3,))}, {})
+    with pytest.raises(
+        TypeError, match=r"Read raw pixels and sound by `model.preprocessing\(\)`, which scales"
+    ):
+        collate([{"inputs": {"image": torch.zeros(3, dtype=kind)}}])
+
+
+@pytest.mark.parametrize("raw", ["red cat", {"ids": [1]}])
+def test_raw_samples_are_named(raw: Any) -> None:
+    collate = Collate({"text": InputSpec((None,), dtype=torch.long, sequence=True)}, {})
+    with pytest.raises(
+        TypeError, match=r"`inputs\['text'\]` of the sample with index 7 .*preprocessing\(\)`"
+    ):
+        collate([{"inputs": {"text": raw}, "index": 7}])

@@ -84,3 +84,7 @@ def half_frozen(width: int = 8) -> nn.Module:
 
 def no_module() -> Tensor:
     return torch.zeros(1)
+
+
+def normalised() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU())

@@ -91,3 +91,11 @@ def test_missing_torchaudio_says_how_to_install_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "torchaudio.functional", None)
     with pytest.raises(ImportError, match=r"Install it with `pip install 'sennit\[audio\]'`"):
         create_encoder("logmel_conv", sample_rate=8000)
+
+
+@pytest.mark.parametrize(("kind", "silence"), [(np.uint8, 128), (np.int16, 0), (np.int32, 0)])
+def test_integers_of_any_kind_are_scaled_about_silence(kind: type, silence: int) -> None:
+    """⚑ Unsigned ones were divided by -0, and called infinite."""
+    limits = np.iinfo(kind)
+    wave = load_waveform(np.array([silence, limits.min, limits.max, silence], kind), 8000)
+    torch.testing.assert_close(wave, torch.tensor([0.0, -1, 1, 0]), atol=0.01, rtol=0)

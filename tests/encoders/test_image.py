@@ -1,6 +1,10 @@
 """Images: raw input, the small net, and the backbones of timm."""
 
+from __future__ import annotations
+
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +62,23 @@ def test_conv_reads_any_size(size: tuple[int, int]) -> None:
     assert torch.equal(out.tokens, as_tokens(tap, "BCHW"))
 
 
+def test_floats_that_were_not_divided_are_refused_however_dark() -> None:
+    dark = np.random.default_rng(0).integers(0, 13, (9, 7, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"values from 0 to 1. Found 12. Divide by 255"):
+        ConvEncoder(3).to_tensor(dark)
+    black_and_white = (dark > 6).astype(np.float32)
+    assert ConvEncoder(3).to_tensor(black_and_white).max() == 1
+
+
+def test_a_picture_of_too_many_pixels_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"big.png' should have fewer pixels .*MAX_IMAGE_PIXELS"):
+        ConvEncoder(3).to_tensor(tmp_path / "big.png")
+
+
 def test_input_level_cuts_patches() -> None:
     x = torch.randn(1, 2, 10, 16)
     front = ConvEncoder(2).input_level()
@@ -74,12 +95,56 @@ def test_timm_taps_are_its_feature_maps() -> None:
     encoder = create_encoder("timm/resnet18", in_chans=1, out_indices=(1, 3)).eval()
     assert [(t.name, t.dim) for t in encoder.tap_info] == [("layer1", 64), ("layer3", 256)]
     x = torch.randn(2, 1, 48, 32)
-    maps, out = encoder.net(x), encoder(x)
+    net = timm.create_model("resnet18", in_chans=1, features_only=True, out_indices=(1, 3)).eval()
+    net.load_state_dict(encoder.net.state_dict(), strict=False)
+    maps, out = net(x), encoder(x)
     assert [t.shape[2:] for t in out.taps.values()] == [(12, 8), (3, 2)]
     assert all(torch.equal(a, b) for a, b in zip(maps, out.taps.values(), strict=True))
-    torch.testing.assert_close(out.pooled, maps[-1].mean((2, 3)))
     assert encoder.input_spec.shape == (1, None, None)
     assert encoder.mean == pytest.approx([(0.485 + 0.456 + 0.406) / 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("test_resnet", {}),
+        ("test_efficientnet", {}),
+        ("test_vit", {"drop_path_rate": 0.1}),  # class token
+        ("test_vit3", {}),  # attention pooling, as SigLIP has
+        ("vit_tiny_patch16_224", {"img_size": 32, "depth": 2}),
+        ("deit_tiny_distilled_patch16_224", {"img_size": 32, "depth": 2}),
+        ("vit_tiny_r_s16_p8_224", {"img_size": 32, "depth": 2}),
+        ("swin_tiny_patch4_window7_224", {"img_size": 64, "depths": (1, 1, 1, 1)}),
+    ],
+)
+def test_the_embedding_is_the_one_that_timm_publishes(name: str, options: dict[str, Any]) -> None:
+    """⚑ It was a mean of tokens before the last norm: cosine with the model's own embedding .29."""
+    renamed = {{"img_size": "image_size"}.get(option, option): value for option, value in options.items()}
+    encoder = create_encoder(f"timm/{name}", **renamed).eval()
+    net = timm.create_model(name, num_classes=0, **options).eval()
+    net.load_state_dict(encoder.net.state_dict(), strict=True)
+    x = torch.randn(2, *encoder.input_spec.absent_shape())
+    out = encoder(x)
+    torch.testing.assert_close(out.pooled, net(x))
+    assert out.pooled.shape[1] == encoder.embed_dim
+    assert out.tokens.shape[2] == encoder.token_dim
+    assert out.tokens.shape[1] == out.taps[encoder.tap_info[-1].name][0, 0].numel()
+
+
+def test_tokens_of_a_transformer_are_normed_and_without_prefix() -> None:
+    encoder = create_encoder("timm/test_vit4").eval()  # with registers
+    x = torch.randn(2, *encoder.input_spec.absent_shape())
+    whole = encoder.net.forward_features(x)
+    torch.testing.assert_close(encoder(x).tokens, whole[:, encoder.net.num_prefix_tokens :])
+
+
+def test_weights_of_a_local_file_are_read_and_it_is_not_in_the_config(tmp_path: Path) -> None:
+    net = timm.create_model("test_vit")
+    torch.save(net.state_dict(), tmp_path / "weights.pth")
+    file = {"file": str(tmp_path / "weights.pth")}
+    encoder = create_encoder("timm/test_vit", pretrained=True, pretrained_cfg_overlay=file)
+    assert not {"pretrained", "pretrained_cfg_overlay"} & encoder.config.keys()
+    assert torch.equal(encoder.net.patch_embed.proj.weight, net.patch_embed.proj.weight)
 
 
 def test_timm_transformer_reads_the_size_it_was_made_for() -> None:
@@ -126,10 +191,15 @@ def test_timm_errors() -> None:
         create_encoder("timm/resnet81")
     with pytest.raises(ValueError, match=r"unknown timm model 'zzzzzz'. See `timm.list_models\(\)`"):
         create_encoder("timm/zzzzzz")
+    for wrong in ((17,), ()):
+        with pytest.raises(
+            ValueError, match=r"`out_indices` of timm model 'resnet18' should be some of 0 to 4"
+        ):
+            create_encoder("timm/resnet18", out_indices=wrong)
     with pytest.raises(
-        ValueError, match=r"timm model 'resnet18' could not be made with intermediate features"
+        ValueError, match=r"'resnet18' could not be made with .*unexpected keyword.*'in_chan'"
     ):
-        create_encoder("timm/resnet18", out_indices=(17,))
+        create_encoder("timm/resnet18", in_chan=1)
 
 
 def test_a_mean_of_zero_is_taken() -> None:

@@ -71,7 +71,7 @@ def test_without_rdkit_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("options", [{"size": 0}, {"radius": -1}, {"depth": 0}])
 def test_options_that_cannot_be_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="`size` and `depth` should be 1 or more"):
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}` of encoder 'morgan' should be . or more"):
         create_encoder("morgan", **options)
 
 

@@ -136,7 +136,9 @@ def test_a_model_reads_raw_smiles_and_so_does_its_copy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"width": 0}, {"depth": 0}])
 def test_options_that_cannot_be_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="`width` and `depth` should be 1 or more"):
+    with pytest.raises(
+        ValueError, match=f"`{next(iter(options))}` of encoder 'chemprop' should be 1 or more"
+    ):
         create_encoder("chemprop", **options)
 
 
@@ -146,3 +148,11 @@ def test_without_chemprop_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "chemprop", None)
     with pytest.raises(ImportError, match=r"pip install 'sennit\[graphs\]'"):
         create_encoder("chemprop")
+
+
+def test_what_is_read_is_a_copy_of_what_is_cached(encoder: ChempropEncoder) -> None:
+    """⚑ Whoever changed one in place changed every later one."""
+    first = encoder.to_tensor("CCO")
+    expected = first.clone()
+    first.zero_()
+    assert torch.equal(encoder.to_tensor("CCO"), expected)

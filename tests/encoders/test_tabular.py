@@ -1,5 +1,7 @@
 """Tables: missing cells, category codes, fitted statistics."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -113,3 +115,50 @@ def test_tokens_of_ft_transformer_against_the_paper() -> None:
         encoder.bias[2] + encoder.features.embedding.weight[3],
     ]
     torch.testing.assert_close(tokens[0], torch.stack(expected))
+
+
+def test_infinity_is_refused_when_statistics_are_fitted() -> None:
+    """⚑ It became the mean, and every clean row NaN."""
+    with pytest.raises(ValueError, match=r"Found infinity in the features \[1\]. Repair"):
+        Standardise(2).fit(torch.tensor([[1.0, float("inf")], [2.0, float("nan")]]))
+
+
+def test_categories_start_as_large_as_numbers() -> None:
+    """⚑ Categories were N(0, 1), ten times the paper's ``U(±1/√d)`` of numbers: rms 1 against .1."""
+    torch.manual_seed(0)
+    encoder = create_encoder("ft_transformer", 2, categories=(500,), embed_dim=96)
+    drawn = encoder.features.embedding.weight.detach()
+    assert float(drawn.abs().max()) < 96**-0.5 + 1e-6
+    torch.testing.assert_close(drawn.std(), torch.tensor(96**-0.5 / 3**0.5), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "options"),
+    [
+        ("mlp", (3,), {"depth": 0}),
+        ("ft_transformer", (3,), {"depth": 0}),
+        ("bytes", (), {"depth": 0}),
+        ("bytes", (), {"max_length": 0}),
+        ("series_transformer", (3,), {"patch_size": 0}),
+        ("tcn", (3,), {"kernel_size": 0}),
+        ("tcn", (3,), {"width": 0}),
+        ("tcn", (), {"in_channels": 0}),
+        ("conv", (3,), {"widths": ()}),
+        ("conv", (3,), {"widths": (8, 0)}),
+        ("conv", (3,), {"embed_dim": 0}),
+        ("timm/test_vit", (), {"image_size": 0}),
+        ("logmel_conv", (), {"sample_rate": 8000, "widths": ()}),
+        ("bilstm", (), {"depth": 0}),
+        ("morgan", (), {"width": 0}),
+        ("chemprop", (), {"depth": 0}),
+        ("ecapa_tdnn", (), {"features": "frames", "channels": 0}),
+        ("xvector", (), {"features": "frames", "embed_dim": 0}),
+    ],
+)
+def test_sizes_below_one_are_refused_when_an_encoder_is_made(
+    name: str, sizes: tuple[int, ...], options: dict[str, Any]
+) -> None:
+    wrong = [*options][-1]
+    family = "timm/" if name.startswith("timm/") else name
+    with pytest.raises(ValueError, match=rf"`{wrong}` of encoder '{family}' should be 1 or more. Found 0"):
+        create_encoder(name, *sizes, **options)

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -162,3 +163,43 @@ def test_missing_transformers_says_how_to_install_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ImportError, match=r"Install it with `pip install 'sennit\[text\]'`"):
         create_encoder("hf/any")
+
+
+SIZES = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("clip_text_model", {}),  # a norm behind the last layer
+        ("t5", {"d_model": 16, "num_layers": 2, "num_heads": 2, "d_ff": 32, "d_kv": 8}),
+        ("layoutlm", {}),  # calls its pooler
+        ("squeezebert", {"embedding_size": 16}),
+    ],
+)
+def test_tokens_are_the_last_hidden_state(kind: str, more: dict[str, Any]) -> None:
+    """⚑ CLIP's text tower skipped its last norm, which got no gradient; two families could not run."""
+    encoder = create_encoder("hf/tiny", architecture={"model_type": kind, **SIZES, **more}).eval()
+    x = torch.randint(3, 30, (2, 5))
+    out = encoder(x, torch.ones(2, 5, dtype=torch.bool))
+    last = encoder.net(input_ids=x, attention_mask=torch.ones_like(x)).last_hidden_state
+    assert torch.equal(out.tokens, last)
+    assert torch.equal(out.taps["layer2"], last)
+    out.pooled.square().sum().backward()
+    without = {n for n, p in encoder.named_parameters() if p.grad is None}
+    assert not {n for n in without if "norm" in n.lower()}
+
+
+@pytest.mark.parametrize("kind", ["canine", "clap"])
+def test_a_model_that_cannot_read_ids_is_refused_when_it_is_made(kind: str) -> None:
+    sizes = SIZES if kind == "canine" else {}
+    with pytest.raises(
+        ValueError, match=rf"reads ids and has a hidden state of each layer. Found 'tiny', a {kind}"
+    ):
+        create_encoder("hf/tiny", architecture={"model_type": kind, **sizes})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import string
 
 import pytest
 import torch
@@ -111,6 +113,27 @@ def test_known_words_are_taken_for_unknown_ones_in_training_alone() -> None:
     unknown = (vectors == net.words.weight[0]).all(1).float().mean()
     assert abs(unknown - 0.3) < 0.05
     assert torch.equal(net.eval()(x, None)[0][0, :, :2], net.words.weight[1].expand(2000, 2))
+
+
+def test_unknown_words_and_words_of_one_hash_differ_by_their_characters() -> None:
+    encoder = BiLSTMEncoder(max_words=2, max_chars=4, dropout=0.0, word_dropout=0.0).eval()
+    encoder.fit(encoder.to_tensor(["cat", "cat", "dog", "dog"])[None])
+    x = encoder.to_tensor(["cat", "owl", "emu", "cat"])[None]
+    x[0, 3, 1:] = x[0, 2, 1:]  # as if "emu" had the hash of "cat"
+    vectors = encoder.embed(x, None)[0][0]
+    of_table, of_chars = vectors[:, :64], vectors[:, 64:]
+    assert torch.equal(of_table[1], of_table[2])  # both are unknown
+    assert not torch.equal(of_chars[1], of_chars[2])
+    assert torch.equal(of_table[3], of_table[0])
+    assert torch.equal(of_chars[3], of_chars[2])
+    targets, has_target = encoder.token_targets(x)
+    assert has_target.tolist() == [[True, False, False, True]]  # what is unknown is nothing to predict
+    assert targets[0, 0] == targets[0, 3]
+
+
+def test_no_two_of_many_words_have_the_same_hash() -> None:
+    words = ["".join(pair) for pair in itertools.product(string.ascii_lowercase, repeat=3)]
+    assert len({word_row(word, 3)[0] for word in words}) == len(words) == 26**3
 
 
 def test_a_text_a_list_and_an_empty_text() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,22 @@ def test_a_shorter_sequence_has_to_bring_its_mask() -> None:
     encoder = wrap(own_nets.Strided(), SERIES, 3, factory=f"{OWN}:Strided")
     with pytest.raises(ValueError, match=r"with T = 4. Found T = 2. Return an EncoderOutput"):
         encoder(torch.zeros(1, 4, 3), torch.ones(1, 4, dtype=torch.bool))
+
+
+def test_norms_learn_from_the_rows_that_are_present_alone() -> None:
+    """Rows of zeros in the place of missing ones would be part of the statistics."""
+    encoder = wrap(own_nets.normalised(), InputSpec((3,)), 4, factory=f"{OWN}:normalised")
+    encoders = {"row": encoder, "other": create_encoder("mlp", 2)}
+    model = MultiTaskModel(
+        encoders=encoders,
+        fusion=create_fusion("gated", encoders),
+        tasks={"y": Classification(2)},
+        modality_dropout=0.0,
+    ).train()
+    alone, present = copy.deepcopy(encoder.module).train(), torch.arange(6) % 3 > 0
+    x = torch.randn(6, 3).masked_fill(~present.unsqueeze(1), torch.nan)
+    targets = {"y": torch.arange(6) % 2}
+    model.loss(Batch.of({"row": x, "other": torch.randn(6, 2)}, present={"row": present}, targets=targets))
+    alone(x[present])
+    for name, value in alone.state_dict().items():
+        torch.testing.assert_close(encoder.module.state_dict()[name], value, msg=name)

@@ -219,3 +219,25 @@ def test_groups_that_do_not_fit_are_refused(options: dict[str, Any]) -> None:
 def test_a_width_that_heads_cannot_share_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"`embed_dim` should be even and a multiple of `heads`. Found 9"):
         create_fusion(name, make_encoders(), embed_dim=9, heads=3)
+
+
+def test_the_perceiver_reads_each_sequence_at_its_own_length() -> None:
+    """A short one beside a long one cost as much; vectors are read side by side."""
+    encoders = make_encoders(("table", "series", "image")) | {"more": create_encoder("mlp", 2)}
+    fusion = create_fusion("perceiver", encoders, embed_dim=8, heads=2).eval()
+    lengths = {"series": 50, "image": 3}
+    outputs = {
+        m: EncoderOutput(torch.randn(2, e.embed_dim), torch.randn(2, lengths[m], e.token_dim))
+        if m in lengths
+        else EncoderOutput(torch.randn(2, e.embed_dim))
+        for m, e in encoders.items()
+    }
+    read: list[tuple[int, ...]] = []
+    for block in fusion.readers[0].read_blocks:
+        block.register_forward_hook(
+            lambda module, args, kwargs, out: read.append(tuple(kwargs["context"].shape[:2])),
+            with_kwargs=True,
+        )
+    fusion(outputs)
+    latents = fusion.readers[0].latents.shape[0]
+    assert read == [(4, 1 + latents), (2, 50 + latents), (2, 3 + latents)]

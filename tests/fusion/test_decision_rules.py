@@ -312,6 +312,9 @@ def test_rules_are_finite_and_compute_in_fp32(name: str, scale: float) -> None:
     cost, decided = rule.cost(log_p, present), decide(rule, log_p, present)
     assert cost.dtype == decided.dtype == torch.float32
     assert bool(cost.isfinite().all() and decided.isfinite().all())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(rule.cost(log_p, present), cost)
+        assert torch.equal(decide(rule, log_p, present), decided)
     (cost.sum() + decided.sum()).backward()
     assert bool(logits.grad.isfinite().all())
     assert not logits.grad[~present].any()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sennit.data import View
-from sennit.fusion import FusedEncoder, create_fusion
+from sennit.fusion import FusedEncoder, build_encoders, create_fusion
 from tests.parts import MODALITIES, make_encoders, make_inputs, make_masks, make_view
 
 
@@ -51,7 +51,7 @@ def test_the_order_of_modalities_survives_sorted_keys() -> None:
     """⚑ A config whose keys were sorted once changed outputs by .057."""
     model, view = fused(), make_view(7)
     assert tuple(sorted(MODALITIES)) != MODALITIES
-    again = FusedEncoder.from_config(json.loads(json.dumps(model.config, sort_keys=True)))
+    again = build_encoders([["all", json.loads(json.dumps(model.config, sort_keys=True))]])["all"]
     assert again.modalities == MODALITIES
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(view).pooled, model.eval()(view).pooled)

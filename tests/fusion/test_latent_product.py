@@ -13,7 +13,14 @@ from torch.distributions import Independent, Normal, kl_divergence
 from sennit.data import Batch
 from sennit.fusion import LatentProduct, create_fusion
 from sennit.ramp import Progress, Ramp
-from sennit.tasks import MultiTaskModel, Reconstruction
+from sennit.tasks import (
+    Classification,
+    Consistency,
+    MaskedTokens,
+    MultiTaskModel,
+    Reconstruction,
+    Regression,
+)
 from sennit.tasks.model.prepare import prepare
 from tests.parts import make_batch, make_model
 
@@ -90,6 +97,31 @@ def test_beta_warms_up_with_the_steps_of_the_training() -> None:
     assert "current_beta" not in "".join(model.state_dict())
 
 
+def test_the_divergence_counts_once_whatever_the_number_of_loaders_and_views() -> None:
+    """Its weight beside the reconstructions would change with their number."""
+    tasks = {
+        "image": Reconstruction("table", shape=(3,)),
+        "same": Consistency(of="number", teacher="weak", student="strong"),
+        "number": Regression(2),
+        "masked": MaskedTokens("series"),  # its view is not read behind the fusion
+    }
+    model, data = make_model("latent_product", tasks).eval(), make_batch(8, targets={})
+    rows = torch.arange(8)
+    mean = model.fused_encoder(data).losses["divergence"].mean()
+    steps = [
+        [data],
+        [data.select(rows[:3]), data.select(rows[3:])],
+        [data.with_views(weak=data.as_view(), strong=data.as_view())],
+    ]
+    for batches in steps:
+        torch.testing.assert_close(model.loss(batches)[1]["penalty"], mean.detach())
+    encoded = MaskedTokens("series", loaders=("b",))
+    model = make_model("latent_product", {"y": Classification(3, loaders=("a",)), "masked": encoded}).eval()
+    step = {"a": make_batch(8), "b": make_batch(8, targets={})}
+    expected = model.fused_encoder(step["a"]).losses["divergence"].mean()
+    torch.testing.assert_close(model.loss(step)[1]["penalty"], expected.detach())
+
+
 def test_what_modality_dropout_hides_is_rebuilt_all_the_same() -> None:
     model = make().train()
     data = make_batch(64, targets={})
@@ -110,7 +142,7 @@ def test_what_modality_dropout_hides_is_rebuilt_all_the_same() -> None:
 def test_absent_inputs_reach_nothing() -> None:
     data = make_batch(8, targets={})
     spoilt = {m: x.clone() for m, x in data.inputs.items()}
-    spoilt["table"][~data.present["table"]] = 1e9
+    spoilt["table"][~data.present["table"]] = math.nan  # times a mask of zeros it would still be NaN
     losses = []
     for batch in (data, data.replaced(inputs=spoilt)):
         torch.manual_seed(1)

@@ -20,12 +20,14 @@ from sennit.tasks import (
     Consistency,
     Fitted,
     InfoNCE,
+    Ladder,
     Learner,
     MaskedTokens,
     MixMatch,
     MultiLabel,
     MultiTaskModel,
     PCGrad,
+    Reconstruction,
     Regression,
     create_weighting,
     fit,
@@ -42,13 +44,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "several loaders, workers, EMA": {"several": True, "workers": 2, "ema": 0.8},
     "EMA, early stopping": {"ema": 0.8, "patience": 1, "checkpoint_every": 1},
     "FAMO, accumulation": {"weighting": "famo", "accumulate": 2, "schedule": "one_cycle", "clip": 1.0},
-    "VAT, MixMatch, FAMO, accumulation": {
+    "VAT, MixMatch, a ladder, FAMO, accumulation": {
         "several": True,
         "renders": True,
         "weighting": "famo",
         "accumulate": 2,
     },
-    "PCGrad, a ramp of modality dropout": {
+    "PCGrad, ramps of modality dropout and of a latent fusion": {
         "weighting": "uncertainty",
         "balancing": True,
         "warmup": 0.3,
@@ -99,10 +101,23 @@ def make(**options: Any) -> tuple[MultiTaskModel, dict[str, ResumableLoader], Re
     if options.get("renders"):
         tasks["vat"] = VAT(of="y", epsilon=0.5, gradient_scale=Ramp(share=0.5))
         tasks["mix"] = MixMatch(of="y", views=("weak",), loaders=("unlabelled",))
+        tasks["ladder"] = Ladder("series", gradient_scale=Ramp(share=0.5))
     weighting = create_weighting(options.get("weighting", "equal"))
     ramp = ModalityDropout({"table": 0.3, "series": 0.6}, schedule="linear", epochs=2)
-    hides = ramp if options.get("ramp") else 0.3
-    model = make_model("gated", tasks, dropout=0.1, modality_dropout=hides, weighting=weighting)
+    hides: float | ModalityDropout = 0.3
+    fusion, fusion_options = "gated", {}
+    if options.get("ramp"):
+        hides = ramp
+        fusion, fusion_options = "latent_product", {"beta": Ramp(share=0.5)}
+        tasks["rebuilt"] = Reconstruction("table", shape=(3,))
+    model = make_model(
+        fusion,
+        tasks,
+        dropout=0.1,
+        modality_dropout=hides,
+        weighting=weighting,
+        fusion_options=fusion_options,
+    )
     samples = Samples(batch)
     loaders = {
         "labelled": ResumableLoader(

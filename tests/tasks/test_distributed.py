@@ -27,6 +27,7 @@ from sennit.tasks.balancing import GradVac
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.labelled_mean import any_rank, labelled_means
 from tests.parts import make_batch, make_model
+from tests.tasks import rank_methods
 
 RANKS, SIZE, LIMIT_S = 2, 12, 90
 SEEDS = (8, 10)
@@ -131,6 +132,7 @@ def work(rank: int, folder: str) -> None:
     mean.backward()
     nothing = labelled_means([[(x, torch.zeros(2, dtype=torch.bool))]])[0]
     results["mean"], results["slope"], results["nothing"] = mean.detach(), x.grad, nothing.detach()
+    results |= rank_methods.steps(rank)
     results["active"] = any_rank((rank == 0, rank == 1, False), torch.device("cpu"))
     torch.save(results, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
@@ -159,6 +161,26 @@ def test_the_gradient_is_that_of_the_joined_batch(ranks: list[dict[Any, Any]], c
         torch.testing.assert_close(rank[case]["state"], expected["state"])
         for name, gradient in expected["gradients"].items():
             torch.testing.assert_close(rank[case]["gradients"][name], gradient, msg=name)
+
+
+@pytest.mark.parametrize("method", rank_methods.METHODS)
+def test_the_gradient_of_a_task_without_labels_is_that_of_the_joined_batch(
+    ranks: list[dict[Any, Any]], method: str
+) -> None:
+    """Of the same views: the random numbers of two ranks are others than those of one."""
+    expected = rank_methods.step(method)
+    assert float(expected["parts"]["method"]) > 1e-3
+    for rank in ranks:
+        torch.testing.assert_close(rank[method]["parts"], expected["parts"])
+        for name, gradient in expected["gradients"].items():
+            torch.testing.assert_close(rank[method]["gradients"][name], gradient, msg=name)
+
+
+def test_a_rank_without_a_label_mixes_none_and_takes_part(ranks: list[dict[Any, Any]]) -> None:
+    first, second = (rank["uneven"] for rank in ranks)
+    assert (first["batches"], second["batches"]) == (3, 2)
+    assert set(first["parts"]) == {"y", "method", "loss"}
+    torch.testing.assert_close(first["parts"], second["parts"])
 
 
 @pytest.mark.parametrize("level", ["features", "parameters"])

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sennit.data import Batch
+from sennit.data import Batch, View
 from sennit.encoders import Encoder, create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MaskedTokens, MultiTaskModel, create_balancing
@@ -75,6 +75,20 @@ def loss_by_hand(model: MultiTaskModel, batch: Batch) -> float:
     return sum(losses) / len(losses)
 
 
+def check_hidden_values_are_not_seen(encoder: Encoder, batch: Batch, view: View, hidden: Tensor) -> None:
+    """Other values in hidden tokens are other targets and the same input: no encoder can see them."""
+    x, mask = batch.inputs["it"], batch.masks.get("it")
+    changed = (view.inputs["it"] != x) & ~x.isnan()
+    rows = hidden.any(1) & changed.flatten(1).any(1)
+    other = x.roll(1, 0) if not x.is_floating_point() else torch.randn_like(x)
+    other = torch.where(changed, other, x)
+    before, after = (encoder.token_targets(values, mask)[0] for values in (x, other))
+    if x.is_floating_point():
+        assert bool((before != after)[hidden].flatten(1).any(1).all()), "a hidden token has another target"
+    again = torch.where(rows.reshape(-1, *[1] * (x.dim() - 1)), encoder.hide_tokens(other, hidden), x)
+    torch.testing.assert_close(again, view.inputs["it"], rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_encoder_with_tokens(name: str) -> None:
     """The loss by hand; what is absent or padding reaches nothing; balanced with another task."""
@@ -88,6 +102,7 @@ def test_every_encoder_with_tokens(name: str) -> None:
     assert not bool((hidden & ~has_target).any())
     assert not bool(hidden[-1].any())
     torch.testing.assert_close(targets[hidden], expected[hidden], rtol=1e-4, atol=1e-4)
+    check_hidden_values_are_not_seen(encoder, batch, view, hidden)
     count = has_target[:-1].sum(1)
     assert hidden[:-1].sum(1).tolist() == [min(max(1, round(0.3 * n)), n) for n in count.tolist()]
     loss = step_losses(model, prepared).values[1]

@@ -85,6 +85,14 @@ def test_the_losses_are_those_of_the_papers_algorithm() -> None:
     assert loss.item() == pytest.approx(cross + brier, abs=1e-5)
 
 
+def test_each_sample_is_encoded_once_for_its_guess_and_once_mixed() -> None:
+    """A peer encodes the labelled samples once more, and uses nothing of it."""
+    model, calls = make().train(), []
+    model.fused_encoder.leaves()["table"].register_forward_hook(lambda m, x, out: calls.append(len(x[0])))
+    model.loss(batches())[0].backward()
+    assert sorted(calls) == [4, 4, 5, 8]
+
+
 def test_partners_have_the_same_modalities_and_rows_keep_their_length() -> None:
     torch.manual_seed(0)
     model, step = make().train(), batches(missing=True, labelled=12, unlabelled=12)

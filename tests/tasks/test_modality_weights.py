@@ -67,6 +67,17 @@ def test_shapley_s_weights_are_those_of_a_plain_loop() -> None:
         assert found[row].tolist() == pytest.approx([s / sum(sizes) for s in sizes], abs=1e-5)
 
 
+@pytest.mark.parametrize("method", ["shapley", "leave_one_out"])
+def test_each_encoder_runs_once_for_all_subsets(method: str) -> None:
+    model, view = make_model("gated", modalities=MODALITIES), make_view(6)
+    runs: list[int] = []
+    for encoder in model.fused_encoder.leaves().values():
+        encoder.register_forward_hook(lambda module, args, out: runs.append(len(args[0])))
+    modality_weights(model, view, method=method)
+    assert runs == [int(view.present[m].sum()) for m in MODALITIES]
+    assert "encode" not in vars(model.fused_encoder)
+
+
 def test_a_modality_that_the_model_does_not_read_weighs_nothing() -> None:
     """One that a genome leaves out, and one that a task may not see."""
     genome = {

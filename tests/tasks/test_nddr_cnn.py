@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -88,9 +90,11 @@ def test_absent_samples_and_padding_stay_out_of_its_statistics() -> None:
     torch.testing.assert_close({k: model.state_dict()[k] for k in expected}, expected)
 
 
-def test_a_single_vector_in_training_is_refused_with_the_fix() -> None:
-    sharing = create_sharing("nddr_cnn", trunk={"name": "mlp"})
+def test_a_single_vector_in_training_is_normalised_by_the_running_statistics() -> None:
+    sharing = create_sharing("nddr_cnn", trunk={"name": "mlp", "dropout": 0.0})
     model = make_model(tasks={"y": Classification(3)}, sharing=sharing)
-    with pytest.raises(ValueError, match=r"Take a larger batch, or call `.eval\(\)`"):
-        model(make_batch(1, missing=False))
-    assert bool(model.eval()(make_batch(1, missing=False))["y"].logits.isfinite().all())
+    before = copy.deepcopy(sharing.state_dict())
+    alone = make_batch(1, missing=False)
+    trained = model(alone)["y"].logits
+    assert torch.equal(trained, model.eval()(alone)["y"].logits)
+    assert all(torch.equal(x, before[name]) for name, x in sharing.state_dict().items() if "running" in name)

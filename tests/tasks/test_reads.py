@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from sennit.data import Batch
 from sennit.fusion import FusedEncoder, create_fusion, list_fusions
-from sennit.tasks import Classification, CrossStitch, MultiTaskModel, Regression
+from sennit.tasks import (
+    Classification,
+    CrossStitch,
+    FeatureSource,
+    MultiTaskModel,
+    Regression,
+    create_weighting,
+)
+from sennit.tasks.model.active import active_tasks
 from sennit.tasks.model.losses import task_losses, training_features
 from sennit.tasks.model.prepare import prepare
 from tests.parts import MODALITIES, make_batch, make_encoders, make_model
@@ -109,3 +119,39 @@ def test_an_unknown_modality_is_refused_with_close_matches() -> None:
         ValueError, match=r"unknown modality that task 'z' reads 'tabel'. Did you mean 'table'"
     ):
         make_model("gated", tasks(("tabel",)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reads": ("table",)},
+        {"sources": FeatureSource("encoded", of="table")},
+        {"reads": ("table",), "view": "copies"},
+        {"reads": ("table",), "drawn": "series/x"},
+    ],
+)
+def test_labels_of_samples_that_cannot_be_read_leave_a_task_inactive(options: dict[str, Any]) -> None:
+    """Nothing may move: not the task's head, nor its learned weight."""
+    weighting = create_weighting("uncertainty")
+    model = make_model(
+        "gated", {"y": Classification(3), "z": Classification(2, **options)}, weighting=weighting
+    )
+    rows = torch.arange(6)
+    flags = {"z": rows < 2} if "drawn" not in options else {}
+    targets = {"y": rows % 3, **({"z": rows % 2} if flags else {})}
+    batch = make_batch(6, missing=False, targets=targets, labelled=flags)
+    batch = batch.replaced(drawn={"series/x": rows % 2})
+    present = {"table": rows > 1, "series": rows < 2}
+    batch = batch.replaced(present=present, all_present=False)
+    twice = rows.repeat(2)
+    batch = batch.with_views(copies=batch.as_view().select(twice).replaced(rows=twice))
+    assert active_tasks(model, [batch]) == (True, False)
+    loss, parts = model.loss(batch)
+    assert "z" not in parts
+    loss.backward()
+    assert not any(p.grad is not None and p.grad.any() for p in model.heads["z"].parameters())
+    learned = torch.stack([p.grad if p.grad is not None else torch.zeros(()) for p in weighting.parameters()])
+    assert learned[1] == 0 != learned[0]
+    readable = batch.replaced(present={**present, "table": rows >= 0})
+    view = readable.as_view().select(twice).replaced(rows=twice)
+    assert active_tasks(model, [readable.with_views(copies=view)]) == (True, True)

@@ -74,6 +74,7 @@ def test_a_run_that_was_killed_goes_on_exactly(tmp_path: Path, options: dict[str
     assert all(torch.equal(x, found[name]) for name, x in whole.items())
 
 
+@pytest.mark.filterwarnings("ignore:task .* should learn from some step")
 def test_a_task_that_is_never_drawn_keeps_its_head(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = make_model("gated", {"y": Classification(3), "z": Regression(2)})

@@ -16,8 +16,11 @@ from sennit.fusion import create_fusion
 from sennit.tasks import (
     Classification,
     Consistency,
+    EntropyMinimisation,
     Learner,
+    MixMatch,
     MultiTaskModel,
+    PseudoLabel,
     TokenClassification,
     create_balancing,
     create_sharing,
@@ -259,6 +262,37 @@ def test_consistency_of_words_over_two_views() -> None:
     other[..., 1:] = torch.where(other[..., 1:] > 0, 66, 0)
     changed = batch.replaced(inputs={**batch.inputs, "text": other})
     assert model.loss(batch.with_views(strong=changed))[1]["same"] > 1e-6
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda: Consistency(of="chunk", teacher="weak", student="strong", hard=True),
+        lambda: Consistency(of="chunk", teacher="weak", student="strong", distance="squared"),
+        lambda: PseudoLabel(of="chunk"),
+        lambda: EntropyMinimisation(of="chunk"),
+    ],
+)
+def test_more_padding_changes_no_loss_without_labels(method: Any) -> None:
+    tasks = {"chunk": TokenClassification(CHUNKS, modality="text"), "method": method()}
+    model, losses = make(tasks=tasks).eval(), []
+    whole = batch_for(make()).replaced(targets={}, labelled={})
+    text, mask = whole.inputs["text"], whole.masks["text"]
+    for more in (0, 7):
+        inputs = {**whole.inputs, "text": F.pad(text, (0, 0, 0, more))}
+        batch = whole.replaced(inputs=inputs, masks={"text": F.pad(mask, (0, more))})
+        turned = inputs["text"].clone()
+        turned[..., 1:] = inputs["text"][..., 1:].flip(2)
+        turned = batch.replaced(inputs={**inputs, "text": turned})
+        losses.append(model.loss(batch.with_views(weak=batch.as_view(), strong=turned.as_view()))[1])
+    assert losses[0]["method"] > 0
+    torch.testing.assert_close(losses[1]["method"], losses[0]["method"])
+
+
+def test_mixtures_of_words_are_refused() -> None:
+    tasks = {"chunk": TokenClassification(CHUNKS, modality="text"), "mix": MixMatch(of="chunk", views=("a",))}
+    with pytest.raises(TypeError, match="mixmatch cannot be of 'chunk', a token_classification"):
+        make(tasks=tasks)
 
 
 SHARINGS: dict[str, dict[str, Any]] = {

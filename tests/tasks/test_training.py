@@ -191,6 +191,7 @@ def test_what_cannot_be_chosen_by_is_refused_before_training(
         train(Learner(make_model(tasks=TASKS)), make_data(), tmp_path, **options)
 
 
+@pytest.mark.filterwarnings("ignore:task .y. should learn")
 def test_a_monitored_task_without_a_validation_label_is_a_clear_error(tmp_path: Path) -> None:
     nobody = {"y": torch.zeros(SIZE, dtype=torch.bool)}
     with pytest.raises(ValueError, match=r"should have a label for 'val/y/accuracy'.*'val/z/mae'"):

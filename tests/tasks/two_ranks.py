@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import shutil
-import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +10,49 @@ import torch
 
 from sennit.data import BatchDataset, ResumableLoader
 from sennit.tasks import (
+    VAT,
     Classification,
     Consistency,
     InfoNCE,
+    Ladder,
     Learner,
+    MaskedTokens,
+    MixMatch,
     MultiLabel,
     Regression,
+    Task,
     create_weighting,
     fit,
 )
-from sennit.tasks.training.checkpoints import SafeCheckpointIO
 from tests.parts import make_batch, make_model, make_view
+from tests.tasks.kept import keep_third_checkpoint
+from tests.tasks.ranks import fork_ranks
 
 SIZE, JOINED, RANKS = 27, 8, 2
 MODALITIES = ("table", "series")
 
 
 def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
-    """Partial labels (z in few batches), missing modalities, pairs among ranks, a last smaller batch."""
+    """Partial labels (z in few batches), missing modalities, pairs among ranks, a last smaller batch.
+
+    With dropout further tasks without labels, which draw random numbers.
+    """
     torch.manual_seed(0)
     rows = torch.arange(SIZE)
-    tasks = {
+    tasks: dict[str, Task] = {
         "y": Classification(3),
         "z": Regression(2, reads=("table",)),
         "w": MultiLabel(3),
         "same": Consistency(of="y", teacher="weak", student="strong"),
         "pair": InfoNCE(*MODALITIES, learns_temperature=True, dim=4),
     }
+    if dropout:  # these draw random numbers, of which one process would draw others
+        tasks |= {
+            "vat": VAT(of="y", epsilon=0.5),
+            "mix": MixMatch(of="y", views=("weak",), loaders=("unlabelled",)),
+            "masked": MaskedTokens("series", rate=0.5),
+            "ladder": Ladder("series"),
+        }
     batch = make_batch(
         SIZE,
         targets={"y": rows % 3, "z": torch.randn(SIZE, 2), "w": (torch.rand(SIZE, 3) > 0.5).float()},
@@ -73,18 +85,23 @@ def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
     return {"state": model.state_dict(), "best": fitted.best, "steps": fitted.steps, "metrics": metrics}
 
 
-def main() -> None:
-    """Two processes that share what was imported, as much work as the rest; started as torchrun would."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    fork = multiprocessing.get_context("fork")
-    ranks = [fork.Process(target=work, args=(rank, Path(sys.argv[1]))) for rank in range(RANKS)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-    sys.exit(any(rank.exitcode for rank in ranks))
+def accumulate(ranks: int, batches: int) -> dict[str, torch.Tensor]:
+    """Steps of eight samples in so many batches; labels are few, and none in some batches and in a step."""
+    torch.manual_seed(0)
+    rows = torch.arange(32)
+    batch = make_batch(
+        32,
+        missing=False,
+        targets={"y": rows % 3, "z": torch.randn(32, 2)},
+        labelled={"y": (rows < 5) | (rows == 12), "z": (rows < 9)[:, None] & torch.tensor([True, False])},
+    )
+    model = make_model("gated", {"y": Classification(3), "z": Regression(2)})
+    data = BatchDataset(batch)
+    size = 8 // batches // ranks
+    loader = ResumableLoader(data, batch_size=size, collate_fn=data.collate, shuffle=False)
+    options: dict[str, Any] = {"accelerator": "cpu", "devices": ranks, "progress": False}
+    fit(Learner(model, lr=0.02), loader, epochs=2, accumulate=batches, **options)
+    return model.state_dict()
 
 
 def work(rank: int, folder: Path) -> None:
@@ -94,20 +111,9 @@ def work(rank: int, folder: Path) -> None:
     keep_third_checkpoint(folder / "whole", folder / "kept")
     results["whole"] = train(folder / "whole", RANKS, dropout=0.3)
     results["resumed"] = train(folder / "kept", RANKS, dropout=0.3)
+    results["accumulated"] = {"state": accumulate(RANKS, 2)}
     torch.save(results, folder / f"rank-{rank}.pt")
 
 
-def keep_third_checkpoint(folder: Path, kept: Path) -> None:
-    """Copy the folder as it is after the third write in it, in mid-epoch."""
-    save, writes = SafeCheckpointIO.save_checkpoint, iter(range(100))
-
-    def save_and_keep(io: SafeCheckpointIO, checkpoint: Any, path: Any, storage_options: Any) -> None:
-        save(io, checkpoint, path, storage_options)
-        if Path(path).parent == folder and next(writes) == 2:
-            shutil.copytree(folder, kept)
-
-    SafeCheckpointIO.save_checkpoint = save_and_keep  # type: ignore[method-assign]
-
-
 if __name__ == "__main__":
-    main()
+    fork_ranks(work, RANKS)

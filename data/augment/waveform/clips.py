@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from sennit.data.media_suffixes import SUFFIXES
 from sennit.extras import require
-
-SUFFIXES = (".wav", ".flac", ".ogg")
 
 
 class Clips(nn.Module):
@@ -50,28 +49,35 @@ class Clips(nn.Module):
         self.starts = self.lengths.cumsum(0) - self.lengths
 
     @classmethod
-    def read(cls, folder: str | Path, sample_rate: int, *, seconds: float, start: str = "middle") -> Clips:
-        """Read all recordings below a folder, an equal share of ``seconds`` from each.
+    def read(
+        cls, folder: str | Path, sample_rate: int, *, seconds: float, beginning_s: float | None = None
+    ) -> Clips:
+        """Read recordings below a folder: an equal share of ``seconds`` from the middle of each.
 
         Args:
-            folder: Folder of ``.wav``, ``.flac`` and ``.ogg`` files at any depth; the first channel is read.
+            folder: Folder of sound files at any depth; the first channel is read.
             sample_rate: Sample rate in Hz; recordings at another rate are resampled.
             seconds: Most seconds held in total. An hour at 16 kHz takes 115 MB.
-            start: Position of the share in its recording: ``"middle"`` or ``"beginning"``.
+            beginning_s: Length of the beginning that is read instead, of as many recordings as fit in
+                ``seconds``, evenly spread over the sorted names; one at least.
 
         Raises:
             FileNotFoundError: There is no such folder, or no recording in it.
-            ValueError: A file cannot be read, or ``start`` is neither.
+            ValueError: A file cannot be read.
             ImportError: soundfile, or torchaudio for another rate, is not installed.
         """
-        if start not in ("middle", "beginning"):
-            raise ValueError(f"`start` should be 'middle' or 'beginning'. Found '{start}'.")
-        files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+        below = (p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES["audio"])
+        files = sorted(p for p in below if not p.name.startswith("."))
         if not files:
             raise FileNotFoundError(
-                f"'{folder}' should hold recordings ({', '.join(SUFFIXES)}). Found none. Is the path right?"
+                f"'{folder}' should hold recordings ({', '.join(SUFFIXES['audio'])}). Found none. Is the "
+                f"path right?"
             )
-        parts = [_read(path, sample_rate, seconds / len(files), start == "middle") for path in files]
+        if beginning_s is not None:
+            count = min(len(files), max(1, int(seconds / beginning_s)))
+            files = [files[i * len(files) // count] for i in range(count)]
+        share = seconds / len(files) if beginning_s is None else beginning_s
+        parts = [_read(path, sample_rate, share, beginning_s is None) for path in files]
         return cls([x for x in parts if bool(x.any())])
 
     def draw(self, count: int, length: int, generator: Generator | None) -> Tensor:

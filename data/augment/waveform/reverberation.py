@@ -55,9 +55,9 @@ class Reverberation(WaveformAugmentation):
             folder: Folder of recordings at any depth; the first channel is read.
             sample_rate: Sample rate in Hz.
             response_s: Length of a response that is used, in seconds from its beginning.
-            seconds: Most seconds held in memory; see `Clips.read`.
+            seconds: Most seconds held in memory: of more responses a share is read, whole each.
         """
-        clips = Clips.read(folder, sample_rate, seconds=seconds, start="beginning")
+        clips = Clips.read(folder, sample_rate, seconds=seconds, beginning_s=response_s)
         return cls(clips, length=max(1, round(response_s * sample_rate)))
 
     def change(

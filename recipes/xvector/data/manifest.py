@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
-from sennit.recipes.missing_words import MISSING_WORDS
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import table_of
 from sennit.registry import check_names

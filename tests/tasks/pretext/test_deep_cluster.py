@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from sennit.fusion import create_fusion
 from sennit.modes import evaluating
 from sennit.tasks import Classification, DeepCluster, Learner, MultiTaskModel, fit
 from sennit.tasks.pretext.deep_cluster import whitened
-from sennit.tasks.training.checkpoints import SafeCheckpointIO
 from tests.parts import make_batch, make_model
+from tests.tasks.kept import kept_checkpoints
 from tests.tasks.pretext import clustered_runs as runs
 
 
@@ -108,10 +107,16 @@ def test_the_head_is_made_anew_before_each_epoch_with_its_optimizers_state() -> 
 def test_a_pass_reads_every_sample_in_evaluation_mode() -> None:
     model, task, data = runs.make(dropout=0.5)
     given: list[Any] = []
-    task.on_pass = lambda features, index: given.append((features, index))  # type: ignore[method-assign]
+    take_in = task.on_pass
+
+    def on_pass(features: Any, index: torch.Tensor) -> None:
+        given.append((features, index))
+        take_in(features, index)
+
+    task.on_pass = on_pass  # type: ignore[method-assign]
     fit(
         Learner(model),
-        {"labelled": runs.loader(data)},
+        {"unlabelled": runs.loader(data)},
         epochs=1,
         passes={"groups": runs.loader(data, 7)},
         accelerator="cpu",
@@ -128,7 +133,7 @@ class Before(pl.Callback):
     """What the head reads of all samples before the first step, computed apart."""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        data = trainer.train_dataloader["labelled"].dataset.batch
+        data = trainer.train_dataloader["unlabelled"].dataset.batch
         self.training = pl_module.model.training
         with evaluating(pl_module.model), torch.no_grad():
             self.features = pl_module.model.features(data, ("groups",)).by_task["groups"]
@@ -153,16 +158,8 @@ def test_a_killed_run_resumes_exactly_and_makes_no_second_pass_within_an_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    kept: list[Path] = []
-    save = SafeCheckpointIO.save_checkpoint
-
-    def save_and_keep(io: SafeCheckpointIO, checkpoint: Any, path: Any, storage_options: Any) -> None:
-        save(io, checkpoint, path, storage_options)
-        kept.append(tmp_path / f"kept-{len(kept)}")
-        shutil.copytree(tmp_path / "whole", kept[-1])
-
     with monkeypatch.context() as patched:
-        patched.setattr(SafeCheckpointIO, "save_checkpoint", save_and_keep)
+        kept = kept_checkpoints(tmp_path / "whole", patched)
         whole = runs.train(tmp_path / "whole", epochs=2, resume=False)
     passes = []
     for folder in kept:
@@ -183,7 +180,7 @@ def test_what_cannot_work_is_refused_by_name() -> None:
     train = runs.loader(data)
 
     def run(**passes: Any) -> None:
-        fit(Learner(model), train, epochs=1, passes=passes, accelerator="cpu", progress=False)
+        fit(Learner(model), {"unlabelled": train}, epochs=1, passes=passes, accelerator="cpu", progress=False)
 
     with pytest.raises(ValueError, match=r"unknown task in `passes` 'group'\. Did you mean 'groups'"):
         run(group=runs.loader(data))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import shutil
-import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +21,10 @@ from sennit.tasks import (
     fit,
 )
 from sennit.tasks.memory import FeatureQueue, Prototypes, SampleMemory
-from sennit.tasks.training.checkpoints import SafeCheckpointIO
 from tests.parts import make_batch, make_model
+from tests.tasks.kept import keep_third_checkpoint
 from tests.tasks.pretext import clustered_runs
+from tests.tasks.ranks import fork_ranks
 from tests.tasks.teachers import nets
 
 SIZES = {"labelled": 10, "unlabelled": 14}
@@ -128,31 +125,5 @@ def work(rank: int, folder: Path) -> None:
     torch.save(results, folder / f"rank-{rank}.pt")
 
 
-def keep_third_checkpoint(folder: Path, kept: Path) -> None:
-    """Copy the folder as it is after the third write in it, in mid-epoch."""
-    save, writes = SafeCheckpointIO.save_checkpoint, iter(range(100))
-
-    def save_and_keep(io: SafeCheckpointIO, checkpoint: Any, path: Any, storage_options: Any) -> None:
-        save(io, checkpoint, path, storage_options)
-        if Path(path).parent == folder and next(writes) == 2:
-            shutil.copytree(folder, kept)
-
-    SafeCheckpointIO.save_checkpoint = save_and_keep  # type: ignore[method-assign]
-
-
-def main() -> None:
-    """Two processes that share what was imported; started as torchrun would."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    fork = multiprocessing.get_context("fork")
-    ranks = [fork.Process(target=work, args=(rank, Path(sys.argv[1]))) for rank in range(RANKS)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-    sys.exit(any(rank.exitcode for rank in ranks))
-
-
 if __name__ == "__main__":
-    main()
+    fork_ranks(work, RANKS)

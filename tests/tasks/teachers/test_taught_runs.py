@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from sennit.tasks.training.checkpoints import SafeCheckpointIO
+from tests.tasks.kept import kept_checkpoints
 from tests.tasks.pretext import clustered_runs
 from tests.tasks.ranks import run_ranks
 from tests.tasks.teachers.taught_runs import SIZES, train
@@ -35,17 +34,10 @@ def test_a_run_resumes_exactly_from_each_of_its_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
     """The model, the teacher and the memory, that of a run that had ended too."""
-    options, kept = VARIANTS[variant], []
+    options = VARIANTS[variant]
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    save = SafeCheckpointIO.save_checkpoint
-
-    def save_and_keep(io: SafeCheckpointIO, checkpoint: Any, path: Any, storage_options: Any) -> None:
-        save(io, checkpoint, path, storage_options)
-        kept.append(tmp_path / f"kept-{len(kept)}")
-        shutil.copytree(tmp_path / "whole", kept[-1])
-
     with monkeypatch.context() as patched:
-        patched.setattr(SafeCheckpointIO, "save_checkpoint", save_and_keep)
+        kept = kept_checkpoints(tmp_path / "whole", patched)
         whole = train(tmp_path / "whole", resume=False, **options)
     assert len(kept) == whole["steps"]
     for folder in kept:
