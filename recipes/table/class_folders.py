@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from sennit.recipes.media_files import MediaFiles, file_kind, folders_in, left_out_note, subset_folders
+from sennit.recipes.media_files import (
+    MediaFiles,
+    file_kind,
+    folders_in,
+    is_hidden,
+    left_out_note,
+    subset_folders,
+)
 from sennit.recipes.table.rows import Rows
 
 
@@ -25,7 +32,12 @@ def read_class_folders(folder: Path) -> Rows:
         )
     columns: dict[str, list[str]] = {"file": [], "class": [], "split": []}
     first: dict[str, str] = {}
-    left_out = Counter[str]()
+    left_out = Counter(
+        path.suffix.lower() or "without an ending"
+        for place in (folder, *subsets)
+        for path in place.iterdir()
+        if path.is_file() and not is_hidden(path.name)
+    )
     for path in classes:
         files = MediaFiles.below(path, ("image", "audio"))
         left_out += files.left_out

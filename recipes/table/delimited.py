@@ -6,7 +6,6 @@ import csv
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _WHOLE = re.compile(r'"(?:[^"]|"")*"')
@@ -74,6 +73,9 @@ def read_lines(raw: bytes, *, tabs: bool = False) -> Lines:
     if first.lstrip().startswith(("{", "[{")):
         raise ValueError("it is JSON. Read it with polars.read_ndjson or read_json, and write it as Parquet.")
     separator = _separator(first, tabs)
+    if re.fullmatch(r"sep=[,;\t]", first.strip(" ")):  # for spreadsheets, above the header
+        separator = first.strip(" ")[-1]
+        lines[lines.index(first)] = ""
     plain = [line.split(separator) for line in lines]
     if '"' not in text:
         return _without_blank(plain, separator, [])
@@ -167,6 +169,12 @@ def _without_blank(records: list[list[str]], separator: str, notes: list[str]) -
     return Lines([records[i - 1] for i in numbers], numbers, separator, notes)
 
 
-def read_lines_of(path: Path) -> Lines:
-    """Read the lines of a file; see `read_lines`."""
-    return read_lines(path.read_bytes(), tabs=path.suffix.lower() == ".tsv")
+def number_of(text: str, *, commas: bool) -> float:
+    """Return a number, with decimal commas or points; Python's underscores are no part of it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if "_" in text or (commas and "." in text):
+        raise ValueError(text)
+    return float(text.replace(",", ".") if commas else text)

@@ -15,7 +15,7 @@ from sennit.data.missing_words import MISSING_WORDS
 from sennit.encoders.features import load_waveform, sound_length
 from sennit.encoders.layers import raw_images
 from sennit.encoders.layers.raw_images import read_image
-from sennit.recipes.table.delimited import read_lines
+from sennit.recipes.table.delimited import number_of, read_lines
 from sennit.recipes.table.paths import missing_file
 from sennit.registry import check_names
 
@@ -144,8 +144,8 @@ def _table(raw: bytes, names: Sequence[str]) -> Any:
     for i in range(len(lines.cells)):
         if problem := lines.fault(i):
             raise ValueError(f"its line {lines.numbers[i]} {problem}")
-    decimal = "," if lines.separator == ";" else "."
-    rows = [[_number(cell, decimal) for cell in line] for line in lines.cells]
+    commas = lines.separator == ";" and any("," in cell for line in lines.cells[1:] for cell in line)
+    rows = [[_number(cell, commas) for cell in line] for line in lines.cells]
     header = [cell.strip() for cell in lines.cells[0]] if None in rows[0] else []
     for name in names:
         check_names("column of the series", [name], header)
@@ -162,13 +162,13 @@ def _table(raw: bytes, names: Sequence[str]) -> Any:
     return np.array(values, dtype=np.float64).reshape(len(values), len(chosen))
 
 
-def _number(cell: str, decimal: str) -> float | None:
+def _number(cell: str, commas: bool) -> float | None:
     """Return a cell as a number, NaN where it is blank or missing; None for other texts."""
     text = cell.strip()
     if not text or text in MISSING_WORDS:
         return np.nan
     try:
-        return float(text.replace(decimal, ".")) if "_" not in text else None
+        return number_of(text, commas=commas)
     except ValueError:
         return None
 

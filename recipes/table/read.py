@@ -76,10 +76,13 @@ def read_rows(data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = F
 def _of_lines(lines: Lines, path: Path, skip_bad_rows: bool) -> Rows:
     header = [cell.strip() for cell in lines.cells[0]]
     _check_names(header, path.name)
-    body = lines.cells[1:]
-    columns = {name: [line[k] if k < len(line) else None for line in body] for k, name in enumerate(header)}
+    body, unnamed = lines.cells[1:], header.count("")
+    columns = {
+        name: [line[k] if k < len(line) else None for line in body] for k, name in enumerate(header) if name
+    }
+    notes = [*lines.notes, *([f"{unnamed} columns without a name are left out."] if unnamed else [])]
     decimal = "," if lines.separator == ";" else "."
-    rows = Rows(path.name, columns, lines.numbers[1:], path.parent, notes=lines.notes, decimal=decimal)
+    rows = Rows(path.name, columns, lines.numbers[1:], path.parent, notes=notes, decimal=decimal)
     faults = {i: lines.fault(i + 1) for i in range(len(body))}
     bad = {i: [rows.fault(i, "", problem)] for i, problem in faults.items() if problem}
     if bad and not skip_bad_rows:

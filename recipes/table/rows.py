@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from sennit.data.missing_words import MISSING_WORDS
 from sennit.data.names import Names, in_order, plain_number
+from sennit.recipes.table.delimited import number_of
 from sennit.recipes.table.paths import locate
 from sennit.registry import unknown_name
 
@@ -104,8 +105,12 @@ and leave unknown cells blank.
 
     def numbers(self, column: str) -> list[float | BadCell | None]:
         """Return the cells of a column as finite numbers; None where blank."""
-        cells = zip(self.cells(column), self.texts(column), strict=True)
-        return [self._number(i, column, cell, text) for i, (cell, text) in enumerate(cells)]
+        cells, texts = self.cells(column), self.texts(column)
+        commas = self.decimal == "," and any(text and "," in text for text in texts)
+        return [
+            self._number(i, column, cell, text, commas=commas)
+            for i, (cell, text) in enumerate(zip(cells, texts, strict=True))
+        ]
 
     def names(self, column: str) -> list[str]:
         """Return the different values of a column in order, numbers by their size; equal numbers are one."""
@@ -185,16 +190,20 @@ and leave unknown cells blank.
                 hint = unknown_name("column", column, self.columns)
                 raise ValueError(f"'{self.name}' lacks a column that {where} reads: {hint}")
 
-    def _number(self, i: int, column: str, cell: Any, text: str | None) -> float | BadCell | None:
+    def _number(
+        self, i: int, column: str, cell: Any, text: str | None, *, commas: bool
+    ) -> float | BadCell | None:
         if text is None:
             return None
         fix = "Write decimals with a point, and leave unknown cells blank."
+        if commas:
+            fix = "Write decimals with a comma, as other cells of the column, and nothing between thousands."
         if isinstance(cell, (date, time, timedelta)):
             fix = "Give a date or a time as a number, such as the days since a day."
             value = math.inf
         else:
             try:
-                value = float(text.replace(self.decimal, ".")) if "_" not in text else math.inf
+                value = number_of(text, commas=commas)
             except ValueError:
                 value = math.inf
         if math.isinf(value):

@@ -164,7 +164,11 @@ class GroupSplit(_DrawnSplit):
     def assign(self, rows: Rows, strata: Sequence[Hashable] = ()) -> dict[str, list[int]]:
         groups = rows.texts(self.column)
         if None in groups:
-            raise rows.fault(groups.index(None), self.column, "should name a group. Found a blank cell.")
+            raise rows.fault(
+                groups.index(None),
+                self.column,
+                "should name a group. Found a blank cell. Name one, or split by random.",
+            )
         return self._draw(groups)
 
 

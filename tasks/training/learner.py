@@ -23,6 +23,7 @@ from sennit.tasks.teachers import Teacher, bind_teacher
 from sennit.tasks.training.evaluated import EvaluatedModule
 from sennit.tasks.training.finite import FiniteLosses, refuse_infinite_weights
 from sennit.tasks.training.idle import IdleTasks
+from sennit.tasks.training.idle_steps import IdleSteps
 from sennit.tasks.training.logs import forget_last_step
 from sennit.tasks.training.optimization import OptimizerFactory
 from sennit.tasks.training.optimized import Optimized
@@ -39,7 +40,7 @@ from sennit.tasks.training.schedules import Schedule
 from sennit.tasks.training.second_look import second_look
 
 
-class Learner(Optimized, EvaluatedModule):
+class Learner(Optimized, IdleSteps, EvaluatedModule):
     """A `MultiTaskModel` with an optimizer, a schedule and, optionally, a balancing; `fit` trains it.
 
     Optimization is automatic: whatever a Trainer offers (precision, clipping, accumulation, callbacks)
@@ -132,8 +133,7 @@ class Learner(Optimized, EvaluatedModule):
         self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
         self._steps, self._finite = math.inf, FiniteLosses()
-        self._nothing: NothingToLearn | None = None
-        self._learned, self._idle = False, IdleTasks(model.tasks)
+        self._idle = IdleTasks(model.tasks)
         self._to_restore: dict[str, Any] | None = None
         self.train(self.training)
 
@@ -164,14 +164,13 @@ class Learner(Optimized, EvaluatedModule):
                 hook = getattr(part, "on_epoch_start", None)
                 if hook is not None:
                     hook(self.current_epoch)
-        self._nothing, self._learned = None, False
 
     def on_train_epoch_end(self) -> None:
-        if self._nothing is not None:
-            raise self._nothing
+        super().on_train_epoch_end()
         self._idle.warn(self.model)
 
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor | None:
+        self.begin_step(batch_idx)
         teacher = None if self.teacher is None else self.teacher.network
         progress = Progress(self.global_step, self._steps)
         step = prepare(self.model, batch, progress=progress, teacher=teacher)
@@ -182,10 +181,10 @@ class Learner(Optimized, EvaluatedModule):
         try:
             loss, parts = self._loss(step, diagnostics=logs)
         except NothingToLearn as error:  # by chance, unless it is so in all batches of an epoch
-            self._nothing, self._recheck = None if self._learned else error, None
+            self._recheck = None
             self._idle.step((), batch_idx)
-            return None
-        self._nothing, self._learned = None, True
+            return self.passed_over(error)
+        self.learned()
         self._finite.add(self.global_step, parts)
         self._idle.step(parts, batch_idx)
         if logs:

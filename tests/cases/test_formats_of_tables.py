@@ -24,6 +24,26 @@ def test_semicolons_come_with_decimal_commas(tmp_path: Path) -> None:
     assert guess_schema(rows).raw["inputs"]["table"]["numbers"] == ["price"]
 
 
+def test_decimal_commas_and_points_in_a_column_are_refused_by_row(tmp_path: Path) -> None:
+    rows = read_rows(write(tmp_path / "t.csv", "a;b\n1,5;1.5\n1.234;2.5\n"))
+    assert rows.numbers("b") == [1.5, 2.5]
+    value, fault = rows.numbers("a")
+    assert value == 1.5
+    assert "row 3, column 'a' should hold a number. Found '1.234'. Write decimals with a comma" in str(fault)
+
+
+def test_the_line_that_names_the_separator_is_no_header(tmp_path: Path) -> None:
+    rows = read_rows(write(tmp_path / "t.csv", "sep=;\na;b, c\n1;2\n"))
+    assert rows.columns == {"a": ["1"], "b, c": ["2"]}
+    assert list(rows.row_numbers) == [3]
+
+
+def test_columns_without_a_name_are_left_out_and_counted(tmp_path: Path) -> None:
+    rows = read_rows(write(tmp_path / "t.csv", '"",a,\n1,2,3\n'))
+    assert rows.columns == {"a": ["2"]}
+    assert rows.notes == ["2 columns without a name are left out."]
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt"])
 def test_tabs_are_recognised_whatever_the_name(tmp_path: Path, name: str) -> None:
     rows = read_rows(write(tmp_path / name, "text\tlabel\nhello there, you\ta\n"))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.tasks.ranks import run_ranks
-from tests.tasks.two_ranks import train
+from tests.tasks.two_ranks import accumulate, train
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_metrics_and_logged_losses_agree_too(ranks: list[dict[str, Any]], alone:
 
 
 def test_both_ranks_hold_the_same_weights(ranks: list[dict[str, Any]]) -> None:
-    for run in ("plain", "whole", "resumed"):
+    for run in ("plain", "whole", "resumed", "accumulated"):
         first, second = (found[run]["state"] for found in ranks)
         assert all(torch.equal(x, second[name]) for name, x in first.items())
 
@@ -59,3 +59,10 @@ def test_a_run_on_two_ranks_goes_on_exactly(ranks: list[dict[str, Any]]) -> None
     for found in ranks:
         for name, x in found["whole"]["state"].items():
             assert torch.equal(x, found["resumed"]["state"][name]), name
+
+
+def test_accumulated_batches_of_two_ranks_are_one_batch(ranks: list[dict[str, Any]]) -> None:
+    joined, alone = accumulate(1, 1), accumulate(1, 2)
+    for name, x in joined.items():
+        for found in (alone[name], ranks[0]["accumulated"]["state"][name]):
+            torch.testing.assert_close(found, x, rtol=1e-3, atol=1e-4, msg=name)

@@ -85,6 +85,25 @@ def train(folder: Path, ranks: int, *, dropout: float = 0.0) -> dict[str, Any]:
     return {"state": model.state_dict(), "best": fitted.best, "steps": fitted.steps, "metrics": metrics}
 
 
+def accumulate(ranks: int, batches: int) -> dict[str, torch.Tensor]:
+    """Steps of eight samples in so many batches; labels are few, and none in some batches and in a step."""
+    torch.manual_seed(0)
+    rows = torch.arange(32)
+    batch = make_batch(
+        32,
+        missing=False,
+        targets={"y": rows % 3, "z": torch.randn(32, 2)},
+        labelled={"y": (rows < 5) | (rows == 12), "z": (rows < 9)[:, None] & torch.tensor([True, False])},
+    )
+    model = make_model("gated", {"y": Classification(3), "z": Regression(2)})
+    data = BatchDataset(batch)
+    size = 8 // batches // ranks
+    loader = ResumableLoader(data, batch_size=size, collate_fn=data.collate, shuffle=False)
+    options: dict[str, Any] = {"accelerator": "cpu", "devices": ranks, "progress": False}
+    fit(Learner(model, lr=0.02), loader, epochs=2, accumulate=batches, **options)
+    return model.state_dict()
+
+
 def work(rank: int, folder: Path) -> None:
     os.environ["LOCAL_RANK"] = str(rank)
     torch.set_num_threads(1)
@@ -92,6 +111,7 @@ def work(rank: int, folder: Path) -> None:
     keep_third_checkpoint(folder / "whole", folder / "kept")
     results["whole"] = train(folder / "whole", RANKS, dropout=0.3)
     results["resumed"] = train(folder / "kept", RANKS, dropout=0.3)
+    results["accumulated"] = {"state": accumulate(RANKS, 2)}
     torch.save(results, folder / f"rank-{rank}.pt")
 
 
