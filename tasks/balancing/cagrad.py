@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
 
 from sennit.tasks.balancing._base import Level, register_balancing
 from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
@@ -63,6 +62,8 @@ class CAGrad(GramianRule):
             return float(np.linalg.norm(columns @ mixture(tau))) - tau * radius
 
         low, high = _LEAST, float(np.linalg.norm(columns, axis=0).max()) / radius
+        from scipy.optimize import brentq  # slow to import
+
         # At `high` the mixture is too short for τ; where it is at `low` too, there is no root between.
         if excess(low) > 0:
             low = brentq(excess, low, high, xtol=1e-14 * high) if excess(high) < 0 else high

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from sennit.tasks.balancing.gramian_rule import Array
 
@@ -28,6 +27,8 @@ def min_norm_point(columns: Array) -> Array:
         return zero
     joined = np.vstack([columns / shortest, np.ones(len(lengths))])
     goal = np.append(np.zeros(len(columns)), 1.0)
+    from scipy.optimize import nnls  # slow to import
+
     # Columns of length 1: the solver's tolerance is one for all.
     scale = np.linalg.norm(joined, axis=0)
     x = nnls(joined / scale, goal, maxiter=100 * len(lengths))[0] / scale

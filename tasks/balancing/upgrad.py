@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from sennit.tasks.balancing._base import register_balancing
 from sennit.tasks.balancing.gramian_rule import Array, GramianRule, directions, norms_and_cosines
@@ -32,6 +31,8 @@ class UPGrad(GramianRule):
         norms, cosines = norms_and_cosines(gramian)
         units = directions(cosines, rounding)
         weights = np.ones_like(norms)
+        from scipy.optimize import nnls  # slow to import
+
         for t in np.flatnonzero((cosines < 0).any(axis=1)):
             # Lengths do not matter to the cone: all are unit vectors until the end.
             x = nnls(units, -units[:, t], maxiter=100 * len(norms))[0]

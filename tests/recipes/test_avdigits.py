@@ -468,7 +468,7 @@ def test_single_task_networks_are_a_row(config: Config, tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 @pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
-def test_real_data_are_the_published_ones_and_train() -> None:
+def test_real_data_are_the_published_ones_and_a_small_model_learns_from_them(tmp_path: Path) -> None:
     folder = Path(os.environ["SENNIT_DATA"])
     assert recordings_digest(find_files(folder).speech) == avfiles.FSDD_DIGEST
     parts = load(folder)
@@ -477,12 +477,6 @@ def test_real_data_are_the_published_ones_and_train() -> None:
         "validation": (10000, 300),
         "test": (10000, 300),
     }
-
-
-@pytest.mark.real_data
-@pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
-def test_a_small_model_learns_from_real_data(tmp_path: Path) -> None:
-    folder = Path(os.environ["SENNIT_DATA"])
     config = Config(data=folder, pairs=1000, test_pairs=200, epochs=2, noise=0.0, voices=0)
     found = RECIPE.run_job(config, tmp_path, JOB)
     assert found["tasks"]["digit"]["score"] > 0.6

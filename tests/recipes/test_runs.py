@@ -287,7 +287,7 @@ def test_workers_end_with_the_process_that_started_them(kind: signal.Signals, tm
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from pathlib import Path; from sennit.recipes.harness import Jobs, run_jobs; "
         "from sennit.recipes.command_line import run_command; "
-        "from tests.recipes.tiny import sleep; "
+        "from tests.recipes.sleeper import sleep; "
         f"jobs = [{{'folder': {str(tmp_path)!r}, 'x': x}} for x in range(3)]; "
         f"done = Jobs(Path({str(tmp_path)!r}) / 'jobs.jsonl'); "
         "work = lambda: run_jobs(sleep, jobs, done, workers=2, describe=str); "

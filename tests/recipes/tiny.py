@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,9 +78,3 @@ RECIPE = Tiny()
 def main(arguments: Sequence[str]) -> Path:
     """Run the recipe; return the run folder."""
     return run_recipe(RECIPE, *parse_options(Config, arguments, prog="tiny"))
-
-
-def sleep(job: Mapping[str, Any]) -> None:
-    """Work that never ends, in a process that leaves its number behind."""
-    Path(job["folder"], f"{os.getpid()}").touch()
-    time.sleep(600)

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -50,31 +51,37 @@ def wait(child: int, limit_s: float) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("kills", type=int)
+    parser.add_argument("variants", nargs="+", choices=VARIANTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    told = {v: kill_often(options.folder / str(i), v, options.kills) for i, v in enumerate(options.variants)}
+    print(json.dumps(told))
+
+
+def kill_often(top: Path, variant: str, kills: int) -> dict[str, Any]:
+    """Train without a kill, and then with one in each part of the run; gives the folders and the moments."""
     began = time.monotonic()
-    whole = options.folder / "whole" / "run"
+    whole = top / "whole" / "run"
     whole.mkdir(parents=True)
-    if not wait(start(whole, options.variant), 60):
+    if not wait(start(whole, variant), 60):
         sys.exit("the run that is not killed should be through in a minute")
     seconds = time.monotonic() - began
     draw, killed = random.Random(0), []
     # A moment in each part of the run, so that all of it is covered; and sometimes once more.
-    for kill in range(options.kills):
-        moment, at_s, halves = seconds * (kill + draw.random()) / options.kills, [], 0
+    for kill in range(kills):
+        moment, at_s, halves = seconds * (kill + draw.random()) / kills, [], 0
         while not at_s:
-            folder = options.folder / f"kill-{kill}-{moment:.3f}" / "run"
+            folder = top / f"kill-{kill}-{moment:.3f}" / "run"
             folder.mkdir(parents=True)
             limit = moment
-            while not wait(start(folder, options.variant), limit):
+            while not wait(start(folder, variant), limit):
                 at_s.append(round(limit, 3))
                 halves += (folder / ".last.ckpt.half").exists()
                 limit = seconds * draw.random() if draw.random() < 0.3 else 60.0
             moment *= 0.9  # where it was through before its time
         killed.append({"folder": str(folder), "at_s": at_s, "halves": halves})
-    print(json.dumps({"whole": str(whole), "seconds": seconds, "killed": killed}))
+    return {"whole": str(whole), "seconds": seconds, "killed": killed}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,9 +91,16 @@ def test_a_kill_in_the_midst_of_a_write_leaves_the_last_good_checkpoint(tmp_path
     assert files(tmp_path) == {"last.ckpt"}, "the half file should be gone with the next checkpoint"
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    run(folder)
+    return folder
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2, 1000, 0.2, 0.5, 0.9, 0.999])
-def test_a_truncated_checkpoint_is_refused_by_name(tmp_path: Path, kept: float) -> None:
-    run(tmp_path / "run")
+def test_a_truncated_checkpoint_is_refused_by_name(finished: Path, tmp_path: Path, kept: float) -> None:
+    shutil.copytree(finished, tmp_path / "run")
     path = tmp_path / "run" / "last.ckpt"
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])

@@ -243,7 +243,7 @@ def test_a_small_search_of_mosi_finds_what_the_text_tells(tmp_path: Path) -> Non
         "--seeds",
         "1",
     ]
-    more += ["--generations", "3", "--population", "8", "--workers", "0", "--fusions", "[concat]"]
+    more += ["--generations", "2", "--population", "4", "--workers", "0", "--fusions", "[concat]"]
     folder = main([*more, "--dropouts", "[0.2]"])
     scores = {r["name"]: r["mean"] for r in metrics(folder)["table"]}
     assert scores["genetic search"] > 0.68
