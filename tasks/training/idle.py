@@ -12,7 +12,8 @@ from sennit.tasks.model.network import Network
 class IdleTasks:
     """The tasks that have learned nothing so far, to be warned about once an epoch is through.
 
-    A view whose name is misspelt is in no batch, so that the task that reads it would silently never learn.
+    A view whose name is misspelt is in no batch, so that the task that reads it would silently never learn. A
+    task that names neither views nor loaders may just have labels too rare for a short epoch.
 
     Args:
         names: Names of all tasks.
@@ -36,8 +37,10 @@ class IdleTasks:
         """Warn of the tasks that are left, at the end of the first whole epoch."""
         if not self._from_start:
             return
-        for name in [task for task in network.tasks_by_name if task in self._idle]:
-            self._warn(network, name)
+        for name, task in network.tasks_by_name.items():
+            names = any(network.needed[name]) or task.loaders is not None
+            if name in self._idle and (names or task.target is None):
+                self._warn(network, name)
         self._idle.clear()
 
     def _warn(self, network: Network, name: str) -> None:
