@@ -243,6 +243,7 @@ def test_a_fault_in_a_worker_is_one_line(folder: Path) -> None:
 # As a recipe of the harness
 
 
+@pytest.mark.filterwarnings("ignore:no training sample had just")  # two epochs of a few rows
 def test_fusions_and_single_inputs_are_compared_on_the_table(folder: Path) -> None:
     recipe = find_recipe("table")
     given = ["--data=train.csv", "--schema=schema.yaml", "--epochs=2", "--batch_size=6", "--width=8"]
