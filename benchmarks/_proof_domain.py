@@ -15,7 +15,9 @@ from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, DomainAdversary, MultiTaskModel, Task, evaluate
 
-STEPS, BATCH, LR = 600, 64, 3e-3
+STEPS, BATCH, LR, WARM_UP = 500, 64, 2e-3, 0.1
+"""At a rate of 3e-3 without a warm-up, for 600 steps, two trainings of three gained .09 on MNIST-M over the
+source alone, and one fell to chance on both domains; this rate is safe, and in these steps gains nothing."""
 SOURCE, HELD_OUT = 8_000, 1_000
 """Labelled images of MNIST, and training images of MNIST-M on which settings were chosen."""
 
@@ -51,7 +53,7 @@ def run(method: str, seed: int, folder: Path, tune: bool) -> Figures:
     loaders = {"source": served(labelled, BATCH, seed)}
     if method == "domain adversary":
         loaders["target"] = served(Batch.of({"image": colours(target / 255)}), BATCH, seed)
-    train(model, loaders, steps=STEPS, lr=LR)
+    train(model, loaders, steps=STEPS, lr=LR, warmup=WARM_UP)
     return {
         "target": _accuracy(model, colours(test[0] / 255), test[1]),
         "source": _accuracy(model, colours(other[0]), other[1]),

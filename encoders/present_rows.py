@@ -19,7 +19,8 @@ class PresentRows:
     """The rows of a modality that are encoded, packed and laid back into the batch.
 
     In eager mode the present rows are packed, so that absent ones cost nothing and reach no
-    statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of a present one.
+    statistics. In a compiled graph, whose shapes are fixed, absent rows are copies of the first present
+    one, which batch norms count as often.
     """
 
     __slots__ = ("complete", "empty", "present", "rows", "size")

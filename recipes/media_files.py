@@ -1,4 +1,4 @@
-"""The media files below a folder: one list of their endings, and a line for whatever is left out."""
+"""The media files below a folder, and a line for whatever is left out."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIXES = {
-    "image": (
-        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
-        ".avif", ".jp2", ".tga",
-    ),
-    "audio": (
-        ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".caf",
-    ),
-    "series": (".npy", ".csv", ".tsv"),
-}  # fmt: skip
-"""Endings of the files that can be read, by their kind."""
+from sennit.data.media_suffixes import SUFFIXES
+
 _CONVERT = {
     "JPEG or PNG": (".heic", ".heif", ".cr2", ".nef", ".dng", ".svg", ".psd", ".jxl"),
     "WAV, FLAC or MP3": (".m4a", ".aac", ".wma", ".mp4", ".amr", ".sph", ".3gp", ".mov", ".webm", ".mkv"),

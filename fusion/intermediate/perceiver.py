@@ -86,12 +86,13 @@ class Perceiver(Fusion):
         count = len(encoders)
         singles = _places("modality_groups", modality_groups, [(m,) for m in self.modalities])
         common = _places("pair_groups", pair_groups, list(combinations(self.modalities, 2)))
+        self.groups = [[i for (i,) in group] for group in singles]
         # Modalities of one token each are read side by side, sequences each at its own length.
         single = [e.token_dim is None for e in encoders.values()]
         self.batches = [
             (reader, batch)
-            for reader, group in enumerate(singles)
-            for batch in ([i for (i,) in group if single[i]], *([i] for (i,) in group if not single[i]))
+            for reader, group in enumerate(self.groups)
+            for batch in ([i for i in group if single[i]], *([i] for i in group if not single[i]))
             if batch
         ]
         self.embed_dim = self.token_dim = embed_dim

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from sennit.data.media_suffixes import SUFFIXES
 from sennit.encoders.features import EnergyVAD, load_waveform, sound_length
-from sennit.recipes.media_files import SUFFIXES, left_out_note
+from sennit.recipes.media_files import left_out_note
 from sennit.recipes.xvector.data.files import audio_below
 
 _WINDOW_S = 0.025

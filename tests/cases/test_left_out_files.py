@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from sennit.data.augment.waveform.clips import Clips
 from sennit.recipes.table import load_data, read_rows
 from sennit.recipes.xvector.data import read_corpus
-from tests.cases.wav import write_wav
+from tests.cases.wav import RATE, write_wav
 
 
 def test_every_kind_of_recording_is_read_and_the_rest_is_said(tmp_path: Path) -> None:
@@ -27,6 +28,13 @@ def test_every_kind_of_recording_is_read_and_the_rest_is_said(tmp_path: Path) ->
         "1 recordings in other places than the layout's are left out. 1 files are left out: 1 .m4a. "
         "Convert .m4a to WAV, FLAC or MP3 to have them read."
     )
+
+
+@pytest.mark.parametrize("ending", ["wav", "mp3", "aiff", "ogg"])
+def test_noises_are_read_in_the_same_formats(tmp_path: Path, ending: str) -> None:
+    write_wav(tmp_path / f"0.{ending}", 0.5)
+    (tmp_path / "._0.wav").write_bytes(b"\0\5\x16\7")
+    assert Clips.read(tmp_path, RATE, seconds=0.25).lengths.tolist() == [RATE // 4]
 
 
 def test_a_corpus_of_other_formats_only_is_refused_with_the_fix(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sennit.encoders import create_encoder
 from sennit.encoders.layers.pooling import Pooling, create_pooling, list_poolings
 
 DIM = 5
@@ -196,3 +197,20 @@ def test_an_unknown_name_or_option_is_refused_with_close_ones() -> None:
         ValueError, match=r"unknown option of pooling 'attentive_statistics' 'hiden'. Did you mean"
     ):
         create_pooling("attentive_statistics", 4, hiden=3)
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 2, 3]])
+def test_moments_are_differentiated_twice_as_once(lengths: list[int] | None) -> None:
+    """⚑ Gradient penalties through an x-vector worked on a GPU and not on a CPU."""
+    mask = None if lengths is None else torch.arange(4) < torch.tensor(lengths).unsqueeze(1)
+    x = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
+    pool = create_pooling("statistics", 2)
+    assert torch.autograd.gradcheck(lambda x: pool(x, mask), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: pool(x, mask), (x,))
+    encoder = create_encoder(
+        "xvector", features="frames", num_features=2, widths=(4,) * 5, embed_dim=3
+    ).eval()
+    x = torch.randn(3, 4, 2, requires_grad=True)
+    (slope,) = torch.autograd.grad(encoder(x, mask).pooled.sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    assert bool(x.grad.isfinite().all())

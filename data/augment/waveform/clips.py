@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from sennit.data.media_suffixes import SUFFIXES
 from sennit.extras import require
-
-SUFFIXES = (".wav", ".flac", ".ogg")
 
 
 class Clips(nn.Module):
@@ -56,7 +55,7 @@ class Clips(nn.Module):
         """Read recordings below a folder: an equal share of ``seconds`` from the middle of each.
 
         Args:
-            folder: Folder of ``.wav``, ``.flac`` and ``.ogg`` files at any depth; the first channel is read.
+            folder: Folder of sound files at any depth; the first channel is read.
             sample_rate: Sample rate in Hz; recordings at another rate are resampled.
             seconds: Most seconds held in total. An hour at 16 kHz takes 115 MB.
             beginning_s: Length of the beginning that is read instead, of as many recordings as fit in
@@ -67,10 +66,12 @@ class Clips(nn.Module):
             ValueError: A file cannot be read.
             ImportError: soundfile, or torchaudio for another rate, is not installed.
         """
-        files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+        below = (p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES["audio"])
+        files = sorted(p for p in below if not p.name.startswith("."))
         if not files:
             raise FileNotFoundError(
-                f"'{folder}' should hold recordings ({', '.join(SUFFIXES)}). Found none. Is the path right?"
+                f"'{folder}' should hold recordings ({', '.join(SUFFIXES['audio'])}). Found none. Is the "
+                f"path right?"
             )
         if beginning_s is not None:
             count = min(len(files), max(1, int(seconds / beginning_s)))

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from sennit.data.masking import zero_padding
 from sennit.encoders.layers._pieces import piece_size
-from sennit.encoders.layers.pooling._moments import FLOOR
+from sennit.encoders.layers.pooling._moments import FLOOR, moments
 
 
 class PiecewiseMoments(torch.autograd.Function):
@@ -38,9 +38,13 @@ class PiecewiseMoments(torch.autograd.Function):
         return mean.squeeze(1), deviation.squeeze(1)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, mask, mean, deviation = ctx.saved_tensors
+        if torch.is_grad_enabled():  # for a gradient of the gradient
+            share, _ = weights(x, mask, mean.dtype)
+            share = share.expand(*x.shape[:2], 1) if mask is None else share * mask.unsqueeze(2)
+            again = moments(zero_padding(x, mask), share)
+            return *torch.autograd.grad(again, x, grads, create_graph=True), None
         share, padding = weights(x, mask, mean.dtype)
         shift = grads[0].unsqueeze(1) * share
         slope = grads[1].unsqueeze(1) * share / deviation

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sennit.data.media_suffixes import SUFFIXES
 from sennit.encoders.features import sound_length
-from sennit.recipes.media_files import SUFFIXES, MediaFiles, left_out_note
+from sennit.recipes.media_files import MediaFiles, left_out_note
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 
 _THREADS = 8
