@@ -31,7 +31,7 @@ FLAGS = {
     "modality dropout is on by default": "fusion/test_missing.py::test_dropout_is_on_by_default",
     "a subset never trained warns": ("fusion/test_missing.py::test_evaluating_a_subset_never_trained_warns"),
     "one graph for every subset": (
-        "contracts/test_fusions.py::test_one_graph_serves_every_subset_and_a_second_the_whole"
+        "contracts/test_fusion_graphs.py::test_one_graph_serves_every_subset_and_a_second_the_whole"
     ),
     "the order survives sorted keys": (
         "fusion/test_fused_encoder.py::test_the_order_of_modalities_survives_sorted_keys"

@@ -13,9 +13,8 @@ from torch._dynamo.testing import CompileCounter
 from sennit.data import View
 from sennit.encoders import create_encoder
 from sennit.fusion import FUSIONS, FusedEncoder, create_fusion, list_fusions
-from sennit.tasks import Classification, MultiTaskModel
 from sennit.testing import fusion_kit as kit
-from tests.parts import MODALITIES, every_subset_of, make_encoders, make_inputs, make_masks, make_view
+from tests.parts import MODALITIES, every_subset_of, make_encoders, make_view
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "additive": {},
@@ -166,32 +165,6 @@ def test_each_of_five_modalities_counts_at_first(name: str) -> None:
 
 WHOLE = {(FUSIONS.get(n).stage, FUSIONS.get(n).needs): n for n in EXAMPLES}.values()
 """One of each kind: what reads `View.all_present` is code that all of a kind share."""
-
-
-@each
-def test_one_graph_serves_every_subset_and_a_second_the_whole(name: str) -> None:
-    modalities = ("table", "series")
-    encoders = make_encoders(modalities)
-    model = MultiTaskModel(
-        encoders=encoders,
-        fusion=create_fusion(name, encoders, embed_dim=8, **EXAMPLES[name]),
-        tasks={"y": Classification(3)},
-    ).eval()
-    inputs, masks, rows = make_inputs(4, modalities), make_masks(4, modalities), torch.arange(4)
-    torch._dynamo.reset()
-    counter = CompileCounter()
-    compiled = torch.compile(model, fullgraph=True, backend=counter)
-    with torch.no_grad():
-        for subset in [(15, 15), (15, 0), (0, 15), (6, 9), (1, 14)]:
-            bits = [(code >> rows) % 2 == 1 for code in subset]
-            view = View(inputs, masks, dict(zip(modalities, bits, strict=True)), all_present=False)
-            expected = model(view)
-            torch.testing.assert_close(compiled(view)["y"].logits, expected["y"].logits)
-        assert counter.frame_count == 1
-        if name in WHOLE:
-            compiled(View.of(inputs, masks=masks))
-            compiled(View.of(inputs, masks=masks))
-            assert counter.frame_count == 2
 
 
 def test_a_fused_encoder_compiles_to_one_graph() -> None:
