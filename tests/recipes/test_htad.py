@@ -319,6 +319,7 @@ def test_metrics_have_the_keys_of_the_issue(run: Path) -> None:
             "ablation",
             "interval",
             "difference",
+            "compared",
             "seconds",
         }
         assert all(type(row[key]) is kind for key, kind in promised.items())
@@ -426,7 +427,8 @@ def test_a_finished_run_resumes_without_work(run: Path, monkeypatch: pytest.Monk
 
 
 def test_a_run_resumes_from_its_own_config_file(run: Path) -> None:
-    kept = (run / "config.yaml").read_text()
+    data, _, kept = (run / "config.yaml").read_text().partition("\n")
+    assert data.startswith("# data ")
     assert parse(["--config", str(run / "config.yaml"), "--resume", str(run)])[1] == kept
 
 

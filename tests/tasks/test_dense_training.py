@@ -27,7 +27,7 @@ from sennit.tasks import (
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.model.losses import task_losses, training_features
 from tests.parts import make_inputs, make_model
-from tests.tasks.test_exact import Kept
+from tests.tasks.kept import kept_checkpoints
 from tests.tasks.test_parameter_level import Given, each_task
 
 SIZE, IMAGES = 10, ("colour", "depth")
@@ -126,10 +126,10 @@ def noisy(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 def test_a_killed_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     with monkeypatch.context() as patched:
-        kept = Kept(tmp_path / "whole", patched)
+        kept = kept_checkpoints(tmp_path / "whole", patched)
         fitted, state = trained(tmp_path / "whole", resume=False)
-    assert len(kept.folders) > 2
-    for folder in kept.folders[1::2]:
+    assert len(kept) > 2
+    for folder in kept[1::2]:
         again, resumed = trained(folder)
         assert (again.best, again.steps) == (fitted.best, fitted.steps)
         assert [k for k in state if not torch.equal(state[k], resumed[k])] == [], folder

@@ -43,7 +43,7 @@ def test_looks_differ_by_dropout_wherever_an_encoder_calls_it(name: str) -> None
 
 def test_attention_drops_its_weights_too() -> None:
     torch.manual_seed(0)
-    block = TransformerBlock(8, heads=2, dropout=0.5).eval()
+    block = TransformerBlock(8, heads=2, attention_dropout=0.5).eval()
     block.mlp = nn.Sequential(nn.Linear(8, 8))
     x, dropped = torch.randn(2, 5, 8), []
     attend = F.scaled_dot_product_attention
