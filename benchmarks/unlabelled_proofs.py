@@ -27,6 +27,8 @@ from benchmarks import (
     _proof_debiasing,
     _proof_deep_cluster,
     _proof_domain,
+    _proof_ladder,
+    _proof_masked,
     _proof_mixmatch,
     _proof_mvae,
 )
@@ -42,6 +44,8 @@ PROOFS = {
     "mvae": _proof_mvae.PROOF,
     "mean teacher with batch norm": _proof_batch_norm.PROOF,
     "deep cluster": _proof_deep_cluster.PROOF,
+    "ladder": _proof_ladder.PROOF,
+    "masked tokens": _proof_masked.PROOF,
 }
 
 

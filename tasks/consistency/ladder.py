@@ -7,7 +7,6 @@ from typing import Unpack
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
 from torch.nn import functional as F
 
 from sennit.data.batch import Batch
@@ -17,6 +16,7 @@ from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.context import StepNetwork, TaskContext
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.contract.options import TaskOptions
+from sennit.tasks.model.gathered_rows import summed_over_ranks
 
 
 @register_task("ladder")
@@ -27,7 +27,8 @@ class Ladder(Task):
     down, a decoder estimates each stage of the clean batch from the noisy stage z̃ and from the estimate of
     the stage above, V ẑ, normalised (u): ``ẑ = (z̃ − μ(u)) v(u) + μ(u)``, see `Combinator`. The cost of a
     sample is ``Σ_l λ_l mean((ẑ_l − z_l)² / σ_l²)`` over the units of stage l, with the variance σ² of the
-    clean units over the samples that count, on all ranks. No gradient passes through the clean stages.
+    clean units over the samples that count, on all ranks. A gradient passes through
+    the clean stages too: the variance keeps them from a constant.
 
     The labelled task should learn from the noisy view: ``Classification(10, view="noisy", answers=True)``;
     it answers from clean inputs. Tasks for several modalities share the view.
@@ -131,7 +132,7 @@ class Ladder(Task):
             estimates = self.decoder({name: x.float() for name, x in noisy.items()})
             for tap, weight in zip(self.taps, self.weights, strict=True):
                 mask = context.source_mask(tap.name)
-                clean = channels_last(context.source(tap.name).detach().float(), tap)
+                clean = channels_last(context.source(tap.name).float(), tap)
                 loss = loss + weight * stage_costs(estimates[tap.name], clean, mask, context.counted)
         return loss
 
@@ -230,17 +231,12 @@ def stage_costs(estimate: Tensor, clean: Tensor, mask: Tensor | None, counted: T
     valid = torch.ones(clean.shape[:-1], dtype=torch.bool, device=clean.device) if mask is None else mask
     used = valid if counted is None else valid & counted.reshape(-1, *[1] * (valid.dim() - 1))
     values = clean.masked_fill(~used.unsqueeze(-1), 0).flatten(0, -2)
-    count = _over_ranks(used.sum().to(clean.dtype)).clamp(min=1)
-    mean = _over_ranks(values.sum(0)) / count
+    count = summed_over_ranks(used.sum().to(clean.dtype)).clamp(min=1)
+    # A rank without a sample takes part in the backward pass of the sums all the same.
+    mean = summed_over_ranks(values.sum(0) + estimate.flatten()[:0].sum()) / count
     deviations = (values - mean).masked_fill(~used.reshape(-1, 1), 0)
-    variance = _over_ranks(deviations.square().sum(0)) / count
+    variance = summed_over_ranks(deviations.square().sum(0)) / count
     errors = ((estimate - clean).square() / (variance + 0.01 * variance.mean() + 1e-8)).mean(-1)
     places = valid.flatten(1) if valid.dim() > 1 else valid.unsqueeze(1)
     errors = errors.reshape(places.shape).masked_fill(~places, 0)
     return errors.sum(1) / places.sum(1).clamp(min=1)
-
-
-def _over_ranks(x: Tensor) -> Tensor:
-    if dist.is_initialized():
-        dist.all_reduce(x)
-    return x

@@ -1,4 +1,4 @@
-"""Rows of all ranks, joined with their gradient."""
+"""Rows and sums of all ranks, with their gradient."""
 
 from __future__ import annotations
 
@@ -33,6 +33,35 @@ def gathered_rows(x: Tensor) -> tuple[Tensor, int]:
     first = int(counts[: dist.get_rank()].sum())
     rows: Tensor = _Gather.apply(x, first, int(counts.sum()))
     return rows, first
+
+
+def summed_over_ranks(x: Tensor) -> Tensor:
+    """Return the sum of a tensor over the ranks; its gradient is the sum of those of all ranks.
+
+    It should require a gradient on all ranks, or on none: its backward pass waits for all.
+
+    Example:
+        >>> summed_over_ranks(torch.ones(2))  # without torch.distributed
+        tensor([1., 1.])
+    """
+    if not dist.is_initialized():
+        return x
+    total: Tensor = _Sum.apply(x)
+    return total
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        gradient = grads[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(gradient)
+        return gradient
 
 
 class _Gather(torch.autograd.Function):
