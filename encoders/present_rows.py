@@ -23,12 +23,13 @@ class PresentRows:
     one, which batch norms count as often.
     """
 
-    __slots__ = ("complete", "empty", "present", "rows", "size")
+    __slots__ = ("complete", "empty", "perhaps_single", "present", "rows", "size")
 
     def __init__(self, size: int, rows: Tensor | None = None, present: Tensor | None = None) -> None:
         self.size, self.rows, self.present = size, rows, present
         self.complete = rows is None and present is None  # nothing is packed
         self.empty = rows is not None and rows.shape[0] == 0  # no row has the modality
+        self.perhaps_single = present is not None or (rows is not None and rows.shape[0] == 1)
 
     @classmethod
     def of(cls, present: Tensor, *, all_present: bool) -> PresentRows:
@@ -128,7 +129,7 @@ def changed(
     Norms keep their statistics where a single row is present.
     """
     with ExitStack() as stack:
-        if encoder.training and rows is not None and not rows.complete:
+        if encoder.training and rows is not None and rows.perhaps_single:
             stack.enter_context(kept_statistics(encoder, rows))
         if perturbation is not None:
             stack.enter_context(perturbed(encoder, perturbation))
@@ -165,14 +166,14 @@ def encode_present_rows(
         mask = None if mask is None else rows.pack(mask)
         perturbation = None if perturbation is None else rows.pack(perturbation)
     x = x if mask is None else zero_padding(x, mask)
-    whole = rows is None or rows.complete
     out: EncoderOutput
-    if perturbation is None and not noise and (whole or not encoder.training):
+    keeps = encoder.training and rows is not None and rows.perhaps_single
+    if perturbation is None and not noise and not keeps:
         out = encoder(x, mask)
     else:
         with changed(encoder, rows, perturbation, noise):
             out = encoder(x, mask)
-    return out if rows is None or whole else unpack_output(out, rows)
+    return out if rows is None or rows.complete else unpack_output(out, rows)
 
 
 def unpack_output(out: EncoderOutput, rows: PresentRows) -> EncoderOutput:

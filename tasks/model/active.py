@@ -57,7 +57,8 @@ def learns_from(network: Network, name: str, batch: Batch, *, labelled: bool = T
     task, views = network.tasks_by_name[name], network.views[name]
     if batch.tasks is not None and name not in batch.tasks:
         return False
-    if not task.learns_from(batch) or not all(view in batch.views for view in network.needed[name] if view):
+    needed = network.needed[name]
+    if not task.learns_from(batch) or (needed != ("",) and not all(v in batch.views for v in needed if v)):
         return False
     if task.target is None:
         return True

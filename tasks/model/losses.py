@@ -42,9 +42,12 @@ def training_features(network: Network, batch: Batch, active: Sequence[bool]) ->
             learning |= {*views} - {*network.tasks_by_name[name].detached_views_of(name)}
     features = {}
     for name, readings in readers.items():
-        with torch.set_grad_enabled(torch.is_grad_enabled() and name in learning):
-            read = network.features(batch.views[name] if name else batch, readings)
-        features[name] = read if name in learning else replace(read, detached=True)
+        view = batch.views[name] if name else batch
+        if name in learning:
+            features[name] = network.features(view, readings)
+        else:
+            with torch.no_grad():
+                features[name] = replace(network.features(view, readings), detached=True)
     return features
 
 

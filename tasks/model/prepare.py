@@ -52,7 +52,8 @@ def prepare(
     """
     if isinstance(batch, Prepared):
         return batch
-    network.progress = progress
+    if network.progress is not progress:  # modules set attributes slowly
+        network.progress = progress
     for part in network.step_parts:
         part.on_step_start(progress)
     batches = as_batches(batch)
