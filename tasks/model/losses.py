@@ -42,12 +42,12 @@ def training_features(network: Network, batch: Batch, active: Sequence[bool]) ->
             learning |= {*views} - {*network.tasks_by_name[name].detached_views_of(name)}
     features = {}
     for name, readings in readers.items():
-        view = batch.views[name] if name else batch
+        seen = batch.views[name] if name else batch
         if name in learning:
-            features[name] = network.features(view, readings)
+            features[name] = network.features(seen, readings)
         else:
             with torch.no_grad():
-                features[name] = replace(network.features(view, readings), detached=True)
+                features[name] = replace(network.features(seen, readings), detached=True)
     return features
 
 
