@@ -27,8 +27,8 @@ class Ladder(Task):
     down, a decoder estimates each stage of the clean batch from the noisy stage z̃ and from the estimate of
     the stage above, V ẑ, normalised (u): ``ẑ = (z̃ − μ(u)) v(u) + μ(u)``, see `Combinator`. The cost of a
     sample is ``Σ_l λ_l mean((ẑ_l − z_l)² / σ_l²)`` over the units of stage l, with the variance σ² of the
-    clean units over the samples that count, on all ranks. A gradient passes through
-    the clean stages too: the variance keeps them from a constant.
+    clean units over the samples that count, on all ranks. A gradient passes through the clean stages too: the
+    variance keeps them from a constant.
 
     The labelled task should learn from the noisy view: ``Classification(10, view="noisy", answers=True)``;
     it answers from clean inputs. Tasks for several modalities share the view.
