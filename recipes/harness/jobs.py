@@ -100,20 +100,6 @@ def run_jobs(
     Raises:
         ValueError: Another process runs jobs of the same store.
     """
-    with alone_with(done.path):
-        done.read()
-        return _run_jobs(work, jobs, done, workers=workers, describe=describe)
-
-
-def _run_jobs(
-    work: Callable[[Job], Any],
-    jobs: Sequence[Job],
-    done: Jobs,
-    *,
-    workers: int,
-    describe: Callable[[Job], str],
-) -> list[Any]:
-    todo = [job for job in jobs if done.get(job) is None]
     shown = time.monotonic()
     columns = (
         TextColumn("{task.description:<44}"),
@@ -121,7 +107,9 @@ def _run_jobs(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns) as progress:
+    with alone_with(done.path), Progress(*columns) as progress:
+        done.read()
+        todo = [job for job in jobs if done.get(job) is None]
         bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(todo))
 
         def finish(job: Job, result: Any) -> None:
