@@ -18,10 +18,10 @@ from PIL import Image
 from sennit.encoders.features import load_waveform
 from sennit.encoders.layers.raw_images import check_image, read_image
 from sennit.recipes.table import read_rows
-from sennit.recipes.table.guess import guess_schema
-from sennit.recipes.table.load import split_rows
-from sennit.recipes.table.media import read_series
-from sennit.recipes.table.schema import Schema, read_schema
+from sennit.recipes.table.data.load import split_rows
+from sennit.recipes.table.reading.media import read_series
+from sennit.recipes.table.schema.guess import guess_schema
+from sennit.recipes.table.schema.schema import Schema, read_schema
 
 TRIES = 110  # of each of 19 kinds of file
 FOREIGN = ("Traceback", "polars", "could not parse", "codec can't", "libmpg", "invalid literal", "dtype(")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from sennit.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from sennit.recipes.table.data import TableDataset
-    from sennit.recipes.table.load import load_data, open_subset, split_rows
+    from sennit.recipes.table.data.dataset import TableDataset
+    from sennit.recipes.table.data.load import load_data, open_subset, split_rows
+    from sennit.recipes.table.data.shard_writer import write_shards
+    from sennit.recipes.table.data.shards import ShardDataset, Shards
     from sennit.recipes.table.predict import predict_rows
-    from sennit.recipes.table.read import read_rows
-    from sennit.recipes.table.rows import BadCell, Rows
-    from sennit.recipes.table.schema import Schema, read_schema, write_schema
-    from sennit.recipes.table.shard_writer import write_shards
-    from sennit.recipes.table.shards import ShardDataset, Shards
+    from sennit.recipes.table.reading.read import read_rows
+    from sennit.recipes.table.reading.rows import BadCell, Rows
+    from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
 
 __all__ = [
     "BadCell",
@@ -37,19 +37,19 @@ __all__ = [
 
 # The help of the command does not wait for PyTorch.
 _MODULES = {
-    "BadCell": "rows",
-    "Rows": "rows",
-    "Schema": "schema",
-    "ShardDataset": "shards",
-    "Shards": "shards",
-    "TableDataset": "data",
-    "load_data": "load",
-    "open_subset": "load",
+    "BadCell": "reading.rows",
+    "Rows": "reading.rows",
+    "Schema": "schema.schema",
+    "ShardDataset": "data.shards",
+    "Shards": "data.shards",
+    "TableDataset": "data.dataset",
+    "load_data": "data.load",
+    "open_subset": "data.load",
     "predict_rows": "predict",
-    "read_rows": "read",
-    "read_schema": "schema",
-    "split_rows": "load",
-    "write_schema": "schema",
-    "write_shards": "shard_writer",
+    "read_rows": "reading.read",
+    "read_schema": "schema.schema",
+    "split_rows": "data.load",
+    "write_schema": "schema.schema",
+    "write_shards": "data.shard_writer",
 }
 __getattr__ = lazy_exports(__name__, {name: f"{__name__}.{module}" for name, module in _MODULES.items()})

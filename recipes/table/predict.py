@@ -17,8 +17,8 @@ from sennit.recipes.command_line import parse_options, run_command
 if TYPE_CHECKING:
     import polars as pl
 
-    from sennit.recipes.table.data import TableDataset
-    from sennit.recipes.table.rows import Rows
+    from sennit.recipes.table.data.dataset import TableDataset
+    from sennit.recipes.table.reading.rows import Rows
 
 Answers = list[dict[str, Mapping[str, Any]]]
 
@@ -51,7 +51,7 @@ def predict_rows(
 def _predict(
     run: Path, data: str | Path | pl.DataFrame | Rows, batch_size: int, skip_bad_rows: bool
 ) -> tuple[TableDataset, Answers]:
-    from sennit.recipes.table.data import TableDataset
+    from sennit.recipes.table.data.dataset import TableDataset
     from sennit.tasks import MultiTaskModel
 
     folder = run / "model" if (run / "model").is_dir() else run

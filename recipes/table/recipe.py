@@ -14,12 +14,12 @@ from sennit.data import Preprocessing, Sample
 from sennit.encoders import Encoder
 from sennit.recipes.harness import Splits, TrainedRecipe
 from sennit.recipes.table.config import Comparison
-from sennit.recipes.table.file_inputs import FileInput
-from sennit.recipes.table.load import load_data, open_subset
-from sennit.recipes.table.model import make_encoders, make_tasks, make_transforms
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.scales import TargetScales
-from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.data.load import load_data, open_subset
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.file_inputs import FileInput
+from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.training.model import make_encoders, make_tasks, make_transforms
+from sennit.recipes.table.training.scales import TargetScales
 from sennit.tasks import Task
 
 

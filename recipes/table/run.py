@@ -16,19 +16,19 @@ from sennit.files import write_json
 from sennit.fusion import list_fusions
 from sennit.html_page import Grid
 from sennit.recipes.harness import RunFolder, command, provenance
-from sennit.recipes.table.baselines import baselines, no_better_note
-from sennit.recipes.table.check import write_bad_rows
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.guess import guess_schema, write_guess
-from sennit.recipes.table.inputs import TableInput
-from sennit.recipes.table.load import load_data
-from sennit.recipes.table.predictions import write_predictions
-from sennit.recipes.table.read import read_rows
-from sennit.recipes.table.report import report, results
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.schema import Schema, read_schema, write_schema
-from sennit.recipes.table.shards import Shards
-from sennit.recipes.table.train import make_loader, monitor_of, train
+from sennit.recipes.table.data.check import write_bad_rows
+from sennit.recipes.table.data.load import load_data
+from sennit.recipes.table.data.shards import Shards
+from sennit.recipes.table.reading.read import read_rows
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.report.baselines import baselines, no_better_note
+from sennit.recipes.table.report.predictions import write_predictions
+from sennit.recipes.table.report.report import report, results
+from sennit.recipes.table.schema.guess import guess_schema, write_guess
+from sennit.recipes.table.schema.inputs import TableInput
+from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.training.train import make_loader, monitor_of, train
 from sennit.registry import check_names
 from sennit.tasks import Evaluation, Fitted, evaluate
 

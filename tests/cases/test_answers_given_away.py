@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from sennit.recipes.table import read_rows
-from sennit.recipes.table.guess import Guess, guess_schema
+from sennit.recipes.table.schema.guess import Guess, guess_schema
 
 RNG = np.random.default_rng(0)
 KIND = RNG.integers(0, 3, 120)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from sennit.recipes.table import Rows, Schema, read_rows, split_rows
-from sennit.recipes.table.baselines import no_better_note
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.train import monitor_of, train
+from sennit.recipes.table.report.baselines import no_better_note
+from sennit.recipes.table.training.train import monitor_of, train
 
 SIZE = 400
 DATA = torch.Generator().manual_seed(0)

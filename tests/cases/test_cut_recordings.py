@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from sennit.encoders.features import load_waveform, sound_length
-from sennit.recipes.table.media import check_sound
+from sennit.recipes.table.reading.media import check_sound
 from tests.cases.wav import RATE, write_wav
 
 FORMATS = ("wav", "aiff", "au", "flac", "ogg", "mp3")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sennit.recipes.table import BadCell, load_data, read_rows
-from sennit.recipes.table.guess import guess_schema
+from sennit.recipes.table.schema.guess import guess_schema
 from tests.recipes.table_files import write_yaml
 
 

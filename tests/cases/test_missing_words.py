@@ -9,7 +9,7 @@ import pytest
 
 from sennit.data.missing_words import MISSING_WORDS
 from sennit.recipes.table import Schema, TableDataset, read_rows, split_rows
-from sennit.recipes.table.guess import guess_schema
+from sennit.recipes.table.schema.guess import guess_schema
 from sennit.recipes.xvector.data.manifest import read_manifest
 from tests.cases.wav import write_wav
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sennit.recipes.table import BadCell, Schema, TableDataset, load_data, read_rows, split_rows
-from sennit.recipes.table.guess import guess_schema
+from sennit.recipes.table.schema.guess import guess_schema
 from tests.cases.wav import RATE, write_wav
 from tests.recipes.table_files import write_yaml
 

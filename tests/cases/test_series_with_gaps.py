@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sennit.recipes.table import load_data
-from sennit.recipes.table.media import read_series
+from sennit.recipes.table.reading.media import read_series
 from tests.recipes.table_files import write_yaml
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from sennit.recipes.table import BadCell, Schema, read_rows, split_rows
-from sennit.recipes.table.guess import guess_schema
+from sennit.recipes.table.schema.guess import guess_schema
 
 pytest.importorskip("rdkit")
 GOOD = ["CCO", "c1ccccc1", "CC(=O)O", "CC(=O)[O-].[Na+]", "CCN", "CCCC", "CCBr", "CCCl", "CCF", "CCI"]

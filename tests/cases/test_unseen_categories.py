@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from sennit.recipes.table import BadCell, Schema, TableDataset, read_rows, split_rows
-from sennit.recipes.table.model import build_model
+from sennit.recipes.table.training.model import build_model
 
 TRAIN = pl.DataFrame(
     {

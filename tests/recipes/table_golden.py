@@ -9,8 +9,8 @@ from typing import Any
 from unittest.mock import patch
 
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.load import load_data
-from sennit.recipes.table.train import train
+from sennit.recipes.table.data.load import load_data
+from sennit.recipes.table.training.train import train
 from sennit.tasks import Learner
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
@@ -30,7 +30,7 @@ def first_losses(folder: Path) -> list[float]:
     path = write_csv(folder / "train.csv", make_rows(folder))
     schema, rows = load_data(str(path), write_yaml(folder / "schema.yaml", SCHEMA))
     config = Config(data=str(path), epochs=3, batch_size=6, width=8, workers=0)
-    with patch("sennit.recipes.table.train.Learner", Recording):
+    with patch("sennit.recipes.table.training.train.Learner", Recording):
         train(config, schema, rows, folder / "training", say=lambda text: None)
     return losses
 

@@ -16,9 +16,9 @@ from sennit.recipes.command_line import config_class, parse_options, run_command
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.table import TableDataset, write_shards
 from sennit.recipes.table.__main__ import main
-from sennit.recipes.table.load import load_data, open_subset
-from sennit.recipes.table.model import build_model
-from sennit.recipes.table.scales import TargetScales, fit_inputs
+from sennit.recipes.table.data.load import load_data, open_subset
+from sennit.recipes.table.training.model import build_model
+from sennit.recipes.table.training.scales import TargetScales, fit_inputs
 from sennit.tasks import Learner, MultiTaskModel
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 from tests.recipes.table_golden import FILE, first_losses

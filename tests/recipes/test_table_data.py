@@ -17,11 +17,11 @@ from PIL import Image
 
 from sennit.data import ResumableLoader
 from sennit.recipes.table import TableDataset
-from sennit.recipes.table.check import check_rows, write_bad_rows
-from sennit.recipes.table.load import load_data, open_subset
-from sennit.recipes.table.model import build_model
-from sennit.recipes.table.read import read_rows
-from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.data.check import check_rows, write_bad_rows
+from sennit.recipes.table.data.load import load_data, open_subset
+from sennit.recipes.table.reading.read import read_rows
+from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.training.model import build_model
 from tests.recipes.table_files import RATE, SCHEMA, make_rows, write_csv, write_yaml
 
 Rows = list[dict[str, str]]

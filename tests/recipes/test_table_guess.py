@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sennit.recipes.table.guess import guess_schema, write_guess
-from sennit.recipes.table.load import load_data
-from sennit.recipes.table.read import read_rows
-from sennit.recipes.table.schema import read_schema
+from sennit.recipes.table.data.load import load_data
+from sennit.recipes.table.reading.read import read_rows
+from sennit.recipes.table.schema.guess import guess_schema, write_guess
+from sennit.recipes.table.schema.schema import read_schema
 from tests.recipes.table_files import RATE, make_rows, write_csv
 
 

@@ -13,11 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sennit.recipes.table.load import load_data
-from sennit.recipes.table.model import build_model
-from sennit.recipes.table.read import read_rows
-from sennit.recipes.table.schema import Schema, read_schema, write_schema
-from sennit.recipes.table.splits import SUBSETS, ColumnSplit, GroupSplit, RandomSplit
+from sennit.recipes.table.data.load import load_data
+from sennit.recipes.table.reading.read import read_rows
+from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.schema.splits import SUBSETS, ColumnSplit, GroupSplit, RandomSplit
+from sennit.recipes.table.training.model import build_model
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from sennit.data import ResumableLoader
 from sennit.recipes.table import Schema, ShardDataset, TableDataset, write_shards
-from sennit.recipes.table.model import build_model
+from sennit.recipes.table.training.model import build_model
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv
 
 PATTERN = "shards/train-{000000..000003}.tar"
@@ -66,7 +66,9 @@ def test_ranks_read_shards_of_their_own(
 ) -> None:
     shares: list[set[int]] = []
     for rank in range(2):
-        monkeypatch.setattr("sennit.recipes.table.shards.rank_and_world_size", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr(
+            "sennit.recipes.table.data.shards.rank_and_world_size", lambda rank=rank: (rank, 2)
+        )
         shares.append({sample["index"] for sample in open_shards(tmp_path)})
     assert shares[0].isdisjoint(shares[1])
     assert len(shares[0] | shares[1]) == len(table)

@@ -20,7 +20,7 @@ def from_mapping(kinds: Mapping[str, type[T]], tag: str, raw: Any, where: str) -
         ValueError: An unknown kind or key (close ones are listed), a missing key, or a wrong type.
 
     Example:
-        >>> from sennit.recipes.table.splits import SPLITS
+        >>> from sennit.recipes.table.schema.splits import SPLITS
         >>> from_mapping(SPLITS, "by", {"by": "group", "colum": "speaker"}, "split")
         Traceback (most recent call last):
         ValueError: split: unknown key 'colum'. Did you mean 'column'?

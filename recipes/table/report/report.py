@@ -12,11 +12,11 @@ from sklearn.metrics import confusion_matrix
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
 from sennit.recipes.harness import draw_model
-from sennit.recipes.table.inputs import Input
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.shards import Shards
-from sennit.recipes.table.targets import Target
+from sennit.recipes.table.data.shards import Shards
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.inputs import Input
+from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.targets import Target
 from sennit.tasks import Evaluation, MultiTaskModel
 
 _MAX_NUMBERED = 25  # classes of a confusion matrix with numbers

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sennit.files import write_text
-from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.schema.schema import Schema
 from sennit.tasks import Evaluation, MultiTaskModel
 
 

@@ -17,10 +17,10 @@ from torch.utils.data import IterableDataset, get_worker_info
 from sennit.data import Sample
 from sennit.data.order import rank_and_world_size
 from sennit.extras import require
-from sennit.recipes.table.data import Preprocess, Samples
-from sennit.recipes.table.rows import BadCell, Rows
-from sennit.recipes.table.schema import Schema, read_schema
-from sennit.recipes.table.splits import SUBSETS
+from sennit.recipes.table.data.dataset import Preprocess, Samples
+from sennit.recipes.table.reading.rows import BadCell, Rows
+from sennit.recipes.table.schema.schema import Schema, read_schema
+from sennit.recipes.table.schema.splits import SUBSETS
 
 COUNTS = "shards.json"
 

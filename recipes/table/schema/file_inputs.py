@@ -10,9 +10,9 @@ from torch import Tensor
 
 from sennit.data import Transforms
 from sennit.encoders import Encoder
-from sennit.recipes.table import media
-from sennit.recipes.table.inputs import ColumnInput
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.reading import media
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.inputs import ColumnInput
 from sennit.registry import check_names
 
 _WINDOW_S = 0.025  # of audio front-ends, where the encoder's options do not say

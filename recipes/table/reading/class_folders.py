@@ -13,7 +13,7 @@ from sennit.recipes.media_files import (
     left_out_note,
     subset_folders,
 )
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.reading.rows import Rows
 
 
 def read_class_folders(folder: Path) -> Rows:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from sennit.data import Batch, Collate, Sample
-from sennit.recipes.table.load import open_subset
-from sennit.recipes.table.rows import BadCell, Rows
-from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.shards import Shards
+from sennit.recipes.table.data.load import open_subset
+from sennit.recipes.table.data.shards import Shards
+from sennit.recipes.table.reading.rows import BadCell, Rows
+from sennit.recipes.table.schema.schema import Schema
 from sennit.tasks import MultiTaskModel
 
 MAX_ROWS, MAX_VALUES = 1000, 20_000_000

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch.utils.data import Dataset
 
 from sennit.data import Sample
-from sennit.recipes.table.check import blank_row, check_rows
-from sennit.recipes.table.media import UNREADABLE
-from sennit.recipes.table.notes import unseen_notes
-from sennit.recipes.table.read import read_rows
-from sennit.recipes.table.rows import BadCell, Rows
-from sennit.recipes.table.schema import Schema, read_schema
+from sennit.recipes.table.data.check import blank_row, check_rows
+from sennit.recipes.table.data.notes import unseen_notes
+from sennit.recipes.table.reading.media import UNREADABLE
+from sennit.recipes.table.reading.read import read_rows
+from sennit.recipes.table.reading.rows import BadCell, Rows
+from sennit.recipes.table.schema.schema import Schema, read_schema
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sennit.data import Transforms
 from sennit.encoders import Encoder
 from sennit.fusion import create_fusion
-from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.schema.schema import Schema
 from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 T = TypeVar("T")

@@ -8,10 +8,10 @@ from typing import Any
 
 from sennit.extras import require
 from sennit.files import write_json
-from sennit.recipes.table.data import TableDataset
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.schema import write_schema
-from sennit.recipes.table.shards import COUNTS
+from sennit.recipes.table.data.dataset import TableDataset
+from sennit.recipes.table.data.shards import COUNTS
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.schema import write_schema
 
 
 def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard: int) -> list[Path]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from sennit.data.names import in_order, plain_number
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.reading.rows import Rows
 
 _MAX_CATEGORIES = 50  # different values of a column of categories
 _LONG = 20  # characters of a text rather than of a name, on average

@@ -11,12 +11,12 @@ import yaml
 
 from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
-from sennit.recipes.table.file_inputs import AudioInput, ImageInput, SeriesInput
-from sennit.recipes.table.inputs import Input, MoleculeInput, TableInput, TextInput
-from sennit.recipes.table.parse import convert, from_mapping
-from sennit.recipes.table.rows import BadCell, Rows
-from sennit.recipes.table.splits import SPLITS, RandomSplit, Split
-from sennit.recipes.table.targets import TARGETS, Target
+from sennit.recipes.table.reading.rows import BadCell, Rows
+from sennit.recipes.table.schema.file_inputs import AudioInput, ImageInput, SeriesInput
+from sennit.recipes.table.schema.inputs import Input, MoleculeInput, TableInput, TextInput
+from sennit.recipes.table.schema.parse import convert, from_mapping
+from sennit.recipes.table.schema.splits import SPLITS, RandomSplit, Split
+from sennit.recipes.table.schema.targets import TARGETS, Target
 from sennit.registry import unknown_name
 
 INPUTS: dict[str, type[Input]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from sennit.data.names import Names, in_order
-from sennit.recipes.table.rows import BadCell, Rows, row_value
+from sennit.recipes.table.reading.rows import BadCell, Rows, row_value
 from sennit.registry import check_names
 from sennit.tasks import Classification, MultiLabel, Regression, Task
 

@@ -15,8 +15,8 @@ from sennit.data.missing_words import MISSING_WORDS
 from sennit.encoders.features import load_waveform, sound_length
 from sennit.encoders.layers import raw_images
 from sennit.encoders.layers.raw_images import read_image
-from sennit.recipes.table.delimited import number_of, read_lines
-from sennit.recipes.table.paths import missing_file
+from sennit.recipes.table.reading.delimited import number_of, read_lines
+from sennit.recipes.table.reading.paths import missing_file
 from sennit.registry import check_names
 
 File = str | bytes

@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader
 
 from sennit.data import ResumableLoader
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.load import open_subset
-from sennit.recipes.table.model import build_model
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.scales import ScaledCollate, TargetScales, fit_inputs
-from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.shards import Shards
+from sennit.recipes.table.data.load import open_subset
+from sennit.recipes.table.data.shards import Shards
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.training.model import build_model
+from sennit.recipes.table.training.scales import ScaledCollate, TargetScales, fit_inputs
 from sennit.tasks import Fitted, Learner, MultiTaskModel, fit
 
 _CHECKPOINT_EVERY = 500  # steps

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from sennit.recipes.media_files import subset_of
-from sennit.recipes.table.rows import Rows
+from sennit.recipes.table.reading.rows import Rows
 
 SUBSETS = ("train", "validation", "test")
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from sennit.data import Transforms
 from sennit.data.names import Names
 from sennit.encoders import ENCODERS, Encoder, create_encoder
-from sennit.recipes.table.rows import Rows, row_value
+from sennit.recipes.table.reading.rows import Rows, row_value
 from sennit.registry import check_names
 
 MOLECULES = ("morgan", "chemprop")

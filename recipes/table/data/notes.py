@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sennit.data.names import Names
-from sennit.recipes.table.inputs import TableInput
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.targets import ClassTarget
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.inputs import TableInput
+from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.targets import ClassTarget
 
 
 def missing_notes(rows: Rows, schema: Schema) -> list[str]:

@@ -13,10 +13,10 @@ import yaml
 from sennit.encoders.features import sound_length
 from sennit.files import write_text
 from sennit.recipes.media_files import file_kind, subset_of
-from sennit.recipes.table.column_contents import ColumnContents
-from sennit.recipes.table.media import contents_kind
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.reading.media import contents_kind
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.column_contents import ColumnContents
+from sennit.recipes.table.schema.schema import Schema
 
 _MAX_FILES = 200  # of a column, that are looked for
 _MAX_CLASSES = 200  # of whole numbers in a column that is called a target

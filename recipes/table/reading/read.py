@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sennit.extras import require
-from sennit.recipes.table.class_folders import read_class_folders
-from sennit.recipes.table.delimited import Lines, read_lines
-from sennit.recipes.table.rows import BadCell, Rows
+from sennit.recipes.table.reading.class_folders import read_class_folders
+from sennit.recipes.table.reading.delimited import Lines, read_lines
+from sennit.recipes.table.reading.rows import BadCell, Rows
 
 if TYPE_CHECKING:
     import polars as pl

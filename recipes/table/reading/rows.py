@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from sennit.data.missing_words import MISSING_WORDS
 from sennit.data.names import Names, in_order, plain_number
-from sennit.recipes.table.delimited import number_of
-from sennit.recipes.table.paths import locate
+from sennit.recipes.table.reading.delimited import number_of
+from sennit.recipes.table.reading.paths import locate
 from sennit.registry import unknown_name
 
 T = TypeVar("T")

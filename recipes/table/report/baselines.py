@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.schema import Schema
-from sennit.recipes.table.shards import Shards
-from sennit.recipes.table.targets import Target
+from sennit.recipes.table.data.shards import Shards
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.targets import Target
 from sennit.tasks import Evaluation
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sennit.files import write_text
-from sennit.recipes.table.media import UNREADABLE
-from sennit.recipes.table.rows import BadCell, Rows
-from sennit.recipes.table.schema import Schema
+from sennit.recipes.table.reading.media import UNREADABLE
+from sennit.recipes.table.reading.rows import BadCell, Rows
+from sennit.recipes.table.schema.schema import Schema
 
 _THREADS = 8  # they mostly wait for the disk
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from sennit.data.names import plain_number
-from sennit.recipes.table.check import check_rows
-from sennit.recipes.table.data import Preprocess, TableDataset
-from sennit.recipes.table.guess import guess_schema
-from sennit.recipes.table.notes import missing_notes, unseen_notes, untrained_notes
-from sennit.recipes.table.read import read_rows
-from sennit.recipes.table.rows import Rows
-from sennit.recipes.table.schema import Schema, read_schema
-from sennit.recipes.table.shards import ShardDataset, Shards, find_shards
-from sennit.recipes.table.targets import ClassTarget
+from sennit.recipes.table.data.check import check_rows
+from sennit.recipes.table.data.dataset import Preprocess, TableDataset
+from sennit.recipes.table.data.notes import missing_notes, unseen_notes, untrained_notes
+from sennit.recipes.table.data.shards import ShardDataset, Shards, find_shards
+from sennit.recipes.table.reading.read import read_rows
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.guess import guess_schema
+from sennit.recipes.table.schema.schema import Schema, read_schema
+from sennit.recipes.table.schema.targets import ClassTarget
 
 
 def load_data(

@@ -1,0 +1,1 @@
+"""The meaning of the columns: inputs, targets and the split."""
