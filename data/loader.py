@@ -120,9 +120,15 @@ class ResumableLoader:
 
     def order(self) -> BatchOrder:
         """Return the order of the current pass."""
-        sampling = {"weights": self.weights, "lengths": self.lengths}
-        size = len(self.dataset)
-        return BatchOrder(size, self.batch_size, self.drop_last, self.shuffle, self._key(), **sampling)
+        return BatchOrder(
+            len(self.dataset),
+            self.batch_size,
+            self.drop_last,
+            self.shuffle,
+            self._key(),
+            weights=self.weights,
+            lengths=self.lengths,
+        )
 
     def _key(self) -> tuple[int, ...]:
         return self.seed, self.epoch, self.cycle if self.shuffle else 0
