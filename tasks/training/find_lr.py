@@ -159,9 +159,10 @@ class _Losses(pl.Callback):
 
 
 def _steepest(rates: list[float], losses: list[float]) -> float | None:
-    """Return the rate at which the loss falls fastest."""
-    if len(losses) < 3:
+    """Return the rate at which the loss falls fastest, after a tenth of the steps: the first are noise."""
+    first = len(losses) // 10
+    if len(losses) - first < 3:
         return None
-    slopes = np.gradient(losses, np.log(rates))
+    slopes = np.gradient(losses, np.log(rates))[first:]
     best = int(slopes.argmin())
-    return rates[best] if slopes[best] < 0 else None
+    return rates[first + best] if slopes[best] < 0 else None
