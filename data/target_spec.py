@@ -133,9 +133,7 @@ class TargetSpec:
         targets[given] = read
         return targets, given
 
-    def _row_by_row(
-        self, name: str, values: Sequence[Any], index: Sequence[Any]
-    ) -> tuple[Tensor, Tensor]:
+    def _row_by_row(self, name: str, values: Sequence[Any], index: Sequence[Any]) -> tuple[Tensor, Tensor]:
         rows = [self._read(name, value, i) for value, i in zip(values, index, strict=True)]
         return self._stacked(name, rows), torch.tensor([row is not None for row in rows])
 

@@ -104,7 +104,7 @@ def _evaluated(
     """Return the evaluation of a subset, if there is one."""
     if subset not in rows.subsets:
         return None
-    return evaluate(model, make_loader(config, schema, rows, subset, model, model.collate))
+    return evaluate(model, make_loader(config, schema, rows, subset, model))
 
 
 def _prediction(folder: Path) -> str:

@@ -90,7 +90,7 @@ and leave unknown cells blank.
         return replace(self, columns=columns, row_numbers=[self.row_numbers[i] for i in indices], subsets={})
 
     def with_missing(self, words: Sequence[str]) -> Rows:
-        """Return the table with other words for a blank cell; itself, and what it has read, if they are its own."""
+        """Return the table with other words for a blank cell; itself if they are the same."""
         return self if tuple(words) == tuple(self.missing) else replace(self, missing=words)
 
     def texts(self, column: str) -> list[str | None]:

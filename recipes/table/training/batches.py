@@ -44,9 +44,7 @@ def loader_options(
     encoders = model.fused_encoder.leaves()
     if isinstance(rows, Rows) and is_columnar(schema, encoders):
         indices = rows.subsets[subset]
-        batch = columnar_batch(
-            rows, schema, indices, encoders=encoders, collate=model.collate, scaled=scaled
-        )
+        batch = columnar_batch(rows, schema, indices, encoders=encoders, collate=model.collate, scaled=scaled)
         return {"dataset": BatchDataset(batch), "collate_fn": BatchDataset.collate, "num_workers": 0}
     data = open_subset(rows, schema, subset, preprocess=model.preprocessing(training=training), seed=seed)
     collate = model.collate if scales is None else ScaledCollate(model.collate, scales)
