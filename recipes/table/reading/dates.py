@@ -116,8 +116,8 @@ def _parsed(text: str, order: str) -> datetime | None:
             return None
         numbers = int(match["first"]), int(match["second_"])
         day, month = numbers if order == "day" else numbers[::-1]
-    clock = [int(match[name] or 0) for name in ("hour", "minute", "second")]
+    hour, minute, second = (int(match[name] or 0) for name in ("hour", "minute", "second"))
     try:
-        return datetime(int(match["year"]), month, day, *clock)
+        return datetime(int(match["year"]), month, day, hour, minute, second)
     except ValueError:  # the 30th of February
         return None

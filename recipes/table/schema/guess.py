@@ -96,7 +96,7 @@ def _twins(
     if len(train) >= _ENOUGH:
         part = rows.take(train)
         columns = {name: ColumnContents.of(part, name) for name in columns}
-    reasons = {}
+    reasons: dict[str, str] = {}
     for name, column in columns.items():
         for target in targets:
             reason = twin_reason(column, columns[target.name]) if column not in targets else None
