@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
-from sennit.files import write_json
 from sennit.fusion import list_fusions
-from sennit.html_page import Grid
-from sennit.recipes.harness import RunFolder, command, provenance
+from sennit.recipes.harness import RunFolder
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.check import write_bad_rows
 from sennit.recipes.table.data.load import load_data
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.reading.rows import Rows
-from sennit.recipes.table.report.baselines import baselines, no_better_note
-from sennit.recipes.table.report.predictions import write_predictions
-from sennit.recipes.table.report.report import report, results
+from sennit.recipes.table.report.baselines import no_better_note
+from sennit.recipes.table.report.report import report
+from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.schema.guess import guess_schema, write_guess
 from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.training.record import read_record
 from sennit.recipes.table.training.train import make_loader, monitor_of, train
 from sennit.registry import check_names
-from sennit.tasks import Evaluation, Fitted, evaluate
+from sennit.tasks import Evaluation, MultiTaskModel, evaluate
 
 _PURPOSES = {"train": "train on", "validation": "choose the epoch by", "test": "test with"}
 
@@ -58,22 +51,27 @@ def run(config: Config, text: str) -> Path:
     notes = _describe_data(folder, rows)
     print(f"Writing to {folder}", *notes, sep="\n", flush=True)
     model, fitted = train(config, schema, rows, folder / "training", say=print)
-    if (note := no_better_note(schema, rows, monitor_of(schema, rows), fitted.best)) is not None:
+    monitor = monitor_of(schema, rows)
+    if (note := no_better_note(schema, rows, monitor, fitted.best)) is not None:
         notes.append(note)
         print(note)
     model.save_pretrained(folder / "model")
     write_schema(folder / "model" / "schema.yaml", schema)  # the meaning of the columns of new rows
-    test, baseline = None, {}
-    if "test" in rows.subsets:
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
-        test = evaluate(model, make_loader(config, schema, rows, "test", model, model.collate))
-        model.cpu()
-        baseline = baselines(schema, rows, test)
-        write_predictions(folder / "predictions.csv", schema, model, test)
-        _print(results(test, baseline))
-    _write_metrics(folder / "metrics.json", rows, fitted, test, baseline)
-    notes = [*notes, f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
-    report(folder / "report.html", schema, rows, model, test, baseline, notes)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    results = Results(
+        folder=folder,
+        config=config,
+        schema=schema,
+        rows=rows,
+        model=model,
+        record=read_record(folder / "training", fitted, monitor),
+        test=_evaluated(config, schema, rows, "test", model),
+        validation=_evaluated(config, schema, rows, "validation", model),
+        notes=notes,
+    )
+    model.cpu()
+    report(results)
     print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {_prediction(folder)}\n")
     print(_usage(folder, schema))
     return folder
@@ -100,33 +98,13 @@ def _describe_data(folder: Path, rows: Rows | Shards) -> list[str]:
     return [*notes, *rows.notes]
 
 
-def _write_metrics(
-    path: Path,
-    rows: Rows | Shards,
-    fitted: Fitted,
-    test: Evaluation | None,
-    baseline: Mapping[str, Mapping[str, float]],
-) -> None:
-    figures: dict[str, Any] = {
-        "rows": rows.sizes,
-        "fitted": {k: v for k, v in dataclasses.asdict(fitted).items() if not isinstance(v, Path)},
-        "test": None if test is None else {name: _finite(values) for name, values in test.metrics.items()},
-        "not_scored": None if test is None else dict(test.excluded),
-        "without_any_input": baseline,
-    }
-    write_json(path, {**provenance(), **figures})
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics with None for those that too few rows leave undefined."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
-def _print(grid: Grid) -> None:
-    table = Table(*grid.header)
-    for line in grid.rows:
-        table.add_row(*line)
-    Console().print(table)
+def _evaluated(
+    config: Config, schema: Schema, rows: Rows | Shards, subset: str, model: MultiTaskModel
+) -> Evaluation | None:
+    """Return the evaluation of a subset, if there is one."""
+    if subset not in rows.subsets:
+        return None
+    return evaluate(model, make_loader(config, schema, rows, subset, model))
 
 
 def _prediction(folder: Path) -> str:
