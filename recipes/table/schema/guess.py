@@ -46,20 +46,20 @@ class Guess:
         return Schema.of(self.raw)
 
 
-def guess_schema(rows: Rows, *, target: str | None = None) -> Guess:
+def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Guess:
     """Guess the meaning of every column.
 
     Args:
         rows: Table.
-        target: Column to learn; by default those called target, label, class, category or y.
+        target: Column to learn, or several; by default those called target, label, class, category or y.
 
     Raises:
         ValueError: No column looks like a target, or none like an input.
     """
     columns = {name: ColumnContents.of(rows, name) for name in rows.columns}
-    if target is not None:
-        rows.check_columns([target], "--target")
-    named = [c for c in columns if c == target or (target is None and c.lower() in _TARGETS)]
+    chosen_targets = [target] if isinstance(target, str) else list(target or ())
+    rows.check_columns(chosen_targets, "--target")
+    named = chosen_targets or [c for c in columns if c.lower() in _TARGETS]
     if not named:
         raise ValueError(
             f"one column should be the target. Found none called {', '.join(_TARGETS)} among "
@@ -205,7 +205,7 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
             f"'{path}' exists already, and may have been edited. Name another file, or remove it."
         )
     lines = [
-        f"# Guessed from {data}. Edit it, then: python -m sennit.recipes.table --data {data} --schema {path}",
+        f"# Guessed from {data}. Edit it, then: sennit table fit {data} --schema {path}",
         "# Inputs: image, audio, text, molecule, table, series. Targets: class, multilabel, number.",
         "# Choose any names on the left of inputs and targets; the model will have them.",
         "# Each column:",
