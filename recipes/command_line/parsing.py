@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import inspect
 import sys
@@ -63,7 +64,10 @@ def parser_of(
         elif defaults[name] is dataclasses.MISSING:
             parser.add_argument(name, type=types[name], help=texts[name])
         else:
-            parser.add_argument(name, type=types[name], nargs="?", default=defaults[name], help=texts[name])
+            # Without a default here: it would take the place of a value that --config gives.
+            parser.add_argument(
+                name, type=types[name], nargs="?", default=argparse.SUPPRESS, help=texts[name]
+            )
     for name in flags:
         parser.add_argument(f"--{name}", action="store_true", help=texts[name])
     return parser

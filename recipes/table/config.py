@@ -69,6 +69,8 @@ class Config:
         Raises:
             ValueError: A value cannot be used; the message names the option.
         """
+        if self.resume is not None and not (self.resume / "config.yaml").is_file():
+            raise ValueError(f"no run to resume in '{self.resume}': it should hold config.yaml.")
         if not self.data:
             raise ValueError(
                 "`fit` should be given a .csv, a .parquet, a folder with a folder for each class, or shards: "

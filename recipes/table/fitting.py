@@ -15,8 +15,9 @@ from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.trained import TrainedTable
 from sennit.recipes.table.training.decisions import Decisions
-from sennit.recipes.table.training.train import make_loader, train
-from sennit.tasks import Evaluation, Fitted, MultiTaskModel, evaluate
+from sennit.recipes.table.training.record import Record, read_record
+from sennit.recipes.table.training.train import make_loader, monitor_of, train
+from sennit.tasks import Evaluation, MultiTaskModel, evaluate
 
 _TRAINING = 0.8
 """Share of the remaining time that the training gets, where there is a limit."""
@@ -28,13 +29,13 @@ class FittedTable:
 
     Attributes:
         trained: Model with its schema and decisions.
-        fitted: Result of the training.
+        record: Record of the training.
         validation: Evaluation of the validation rows, if there are any.
         test: Evaluation of the test rows, if there are any.
     """
 
     trained: TrainedTable
-    fitted: Fitted
+    record: Record
     validation: Evaluation | None
     test: Evaluation | None
 
@@ -66,7 +67,8 @@ def fit_rows(
     validation, test = (_evaluated(config, schema, rows, name, model) for name in ("validation", "test"))
     model.cpu()
     trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation))
-    return FittedTable(trained, fitted, validation, test)
+    record = read_record(folder, fitted, monitor_of(schema, rows))
+    return FittedTable(trained, record, validation, test)
 
 
 def _evaluated(

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from sennit.files import write_json
 from sennit.fusion import list_fusions
-from sennit.html_page import Grid
-from sennit.recipes.harness import RunFolder, command, provenance
+from sennit.recipes.harness import RunFolder
 from sennit.recipes.table.budget import Budget
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.check import write_bad_rows
@@ -24,15 +15,13 @@ from sennit.recipes.table.fitting import fit_rows
 from sennit.recipes.table.guess import guess_table, reason_lines
 from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.reading.rows import Rows
-from sennit.recipes.table.report.baselines import baselines, no_better_note
-from sennit.recipes.table.report.predictions import write_predictions
-from sennit.recipes.table.report.report import report, results
+from sennit.recipes.table.report.baselines import no_better_note
+from sennit.recipes.table.report.report import report
+from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.schema.guess import Guess, write_guess
 from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
-from sennit.recipes.table.training.train import monitor_of
 from sennit.registry import check_names
-from sennit.tasks import Evaluation, Fitted
 
 _PURPOSES = {"train": "train on", "validation": "choose the epoch by", "test": "test with"}
 
@@ -56,19 +45,26 @@ def run(config: Config, text: str, budget: Budget) -> Path:
     notes = [*_describe_guess(folder, guessed, config.data), *_describe_data(folder, rows)]
     print(f"Writing to {folder}", *notes, sep="\n", flush=True)
     result = fit_rows(config, schema, rows, folder / "training", budget, say=print)
-    fitted, test, model = result.fitted, result.test, result.trained.model
-    if (note := no_better_note(schema, rows, monitor_of(schema, rows), fitted.best)) is not None:
+    record, trained = result.record, result.trained
+    if (note := no_better_note(schema, rows, record.monitor, record.fitted.best)) is not None:
         notes.append(note)
         print(note)
-    result.trained.save(folder / "model")
-    baseline = {} if test is None else baselines(schema, rows, test)
-    if test is not None:
-        write_predictions(folder / "predictions.csv", schema, model, test)
-        _print(results(test, baseline))
-    _write_metrics(folder / "metrics.json", rows, fitted, test, baseline)
-    notes = [*notes, *result.trained.decisions.notes()]
-    notes += [f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
-    report(folder / "report.html", schema, rows, model, test, baseline, notes)
+    trained.save(folder / "model")
+    report(
+        Results(
+            folder=folder,
+            config=config,
+            schema=schema,
+            rows=rows,
+            model=trained.model,
+            record=record,
+            test=result.test,
+            validation=result.validation,
+            decisions=trained.decisions,
+            notes=[*notes, *trained.decisions.notes()],
+            seconds=0.0 if config.preset == "fast" else budget.remaining(),
+        )
+    )
     print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {_prediction(folder)}\n")
     print(_usage(folder, schema))
     return folder
@@ -113,35 +109,6 @@ def _describe_data(folder: Path, rows: Rows | Shards) -> list[str]:
         ellipsis = ", ..." if len(rows.bad) > 10 else ""
         notes.append(f"{len(rows.bad)} bad rows are left out ({numbers}{ellipsis}); bad_rows.csv says why.")
     return [*notes, *rows.notes]
-
-
-def _write_metrics(
-    path: Path,
-    rows: Rows | Shards,
-    fitted: Fitted,
-    test: Evaluation | None,
-    baseline: Mapping[str, Mapping[str, float]],
-) -> None:
-    figures: dict[str, Any] = {
-        "rows": rows.sizes,
-        "fitted": {k: v for k, v in dataclasses.asdict(fitted).items() if not isinstance(v, Path)},
-        "test": None if test is None else {name: _finite(values) for name, values in test.metrics.items()},
-        "not_scored": None if test is None else dict(test.excluded),
-        "without_any_input": baseline,
-    }
-    write_json(path, {**provenance(), **figures})
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics with None for those that too few rows leave undefined."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
-def _print(grid: Grid) -> None:
-    table = Table(*grid.header)
-    for line in grid.rows:
-        table.add_row(*line)
-    Console().print(table)
 
 
 def _prediction(folder: Path) -> str:

@@ -28,7 +28,7 @@ class Decision:
     Args:
         temperature: Temperature of the probabilities; 1 leaves them as they are.
         thresholds: Probability from which the second of two classes, or each label, is the answer.
-        reason: Where they come from, for the report.
+        reason: Phrase that says where they come from, for the report.
     """
 
     temperature: float = 1.0
@@ -79,12 +79,12 @@ class Decision:
         names, labels = list(values["probabilities"]), "labels" in values
         p = self.probabilities(np.array([list(values["probabilities"].values())]), labels=labels)
         chosen = self.choose(p, labels=labels)[0]
-        told = (
+        choice = (
             {"labels": [name for name, true in zip(names, chosen, strict=True) if true]}
             if labels
             else {"label": names[chosen]}
         )
-        return {**values, **told, "probabilities": dict(zip(names, p[0].tolist(), strict=True))}
+        return {**values, **choice, "probabilities": dict(zip(names, p[0].tolist(), strict=True))}
 
 
 @dataclass(frozen=True)
@@ -161,19 +161,19 @@ def _decision(p: Floats, true: NDArray[Any], counted: NDArray[Any], metric: str,
     """Return the decision for probabilities ``[N, C]`` of labelled rows."""
     if not labels:
         p, true = p[counted], true[counted]
-        temperature, told = fit_temperature(p, true)
+        temperature, origin = fit_temperature(p, true)
         if p.shape[1] != 2:
-            return Decision(temperature, (), told)
+            return Decision(temperature, (), origin)
         threshold, why = choose_threshold(tempered(p, temperature, labels=False)[:, 1], true == 1, metric)
-        return Decision(temperature, (threshold,), f"{told}; {why}")
+        return Decision(temperature, (threshold,), f"{origin}; {why}")
     seen = counted.any(1)
     labelled = [(p[counted[:, k], k], true[counted[:, k], k] > 0.5) for k in range(p.shape[1])]
     flat, truth = np.concatenate([q for q, _ in labelled]), np.concatenate([y for _, y in labelled])
-    temperature, told = fit_temperature(np.stack([1 - flat, flat], 1), truth.astype(np.int64))
+    temperature, origin = fit_temperature(np.stack([1 - flat, flat], 1), truth.astype(np.int64))
     chosen = [
         choose_threshold(tempered(q[:, None], temperature, labels=True)[:, 0], y, metric)[0]
         for q, y in labelled
     ]
     moved = sum(threshold != 0.5 for threshold in chosen)
     why = f"{moved} of {len(chosen)} thresholds moved from .5, on {int(seen.sum())} validation rows"
-    return Decision(temperature, tuple(chosen), f"{told}; {why}")
+    return Decision(temperature, tuple(chosen), f"{origin}; {why}")

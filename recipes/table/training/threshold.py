@@ -12,13 +12,18 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 _FEWEST = 20  # validation rows
 _MOST = 200  # thresholds that are tried
-_DRAWS = 200
+_DRAWS = 100
 
 
-def _rates(weights: Floats, true: Flags, chosen: Flags) -> tuple[Any, Any, Any, Any]:
-    """Return weighted counts of true and false positives, false and true negatives."""
-    hits, alarms = (weights * (true & chosen)).sum(-1), (weights * (~true & chosen)).sum(-1)
-    return hits, alarms, (weights * (true & ~chosen)).sum(-1), (weights * (~true & ~chosen)).sum(-1)
+def _counts(weights: Floats, true: Flags, chosen: Floats) -> tuple[Any, Any, Any, Any]:
+    """Return weighted counts of true and false positives, false and true negatives.
+
+    Shape:
+        weights ``[D, N]``, true ``[N]``, chosen ``[N, T]``, results ``[D, T]``.
+    """
+    positives, negatives = weights * true, weights * ~true
+    hits, alarms = positives @ chosen, negatives @ chosen
+    return hits, alarms, positives.sum(1)[:, None] - hits, negatives.sum(1)[:, None] - alarms
 
 
 def _accuracy(tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
@@ -45,8 +50,9 @@ SCORES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
 def choose_threshold(p: Floats, true: Flags, metric: str) -> tuple[float, str]:
     """Return the threshold that is best by a metric, and a phrase that says why.
 
-    It is .5 unless another one is better by more than the standard error of the difference, which the same
-    rows drawn again (the bootstrap) give.
+    It is .5 unless another one is better by more than the standard error of the difference, and unless the
+    choice, made anew on rows drawn with replacement, is also better on the rows that were not drawn (the
+    bootstrap, Efron and Tibshirani 1997, "Improvements on Cross-Validation"): the best of many is.
 
     Args:
         p: Probability of the second class.
@@ -64,21 +70,23 @@ def choose_threshold(p: Floats, true: Flags, metric: str) -> tuple[float, str]:
     """
     count = len(p)
     if count < _FEWEST or true.all() or not true.any():
-        return 0.5, f"threshold .5, as {count} validation rows with {int(true.sum())} of it do not choose one"
-    name = metric if metric in SCORES else "balanced_accuracy"
-    score, once = SCORES[name], np.ones(count)
+        return 0.5, f"threshold .5, as {count} validation rows, {int(true.sum())} of them true, choose none"
     values = np.unique(p)
     middles = (values[1:] + values[:-1]) / 2
     if len(middles) > _MOST:
         middles = np.quantile(middles, np.linspace(0, 1, _MOST))
-    scores = np.array([score(*_rates(once, true, p > t)) for t in middles])
-    if not len(scores):
-        return 0.5, "threshold .5, as all probabilities are the same"
-    best = middles[scores >= scores.max() - 1e-12]
-    threshold = float(best[len(best) // 2])
-    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=_DRAWS)
-    gains = score(*_rates(weights, true, p > threshold)) - score(*_rates(weights, true, p > 0.5))
-    gain, error = float(scores.max() - score(*_rates(once, true, p > 0.5))), float(gains.std())
-    if gain <= error:
+    tried = np.append(middles, 0.5)  # the last is what the others are compared with
+    name = metric if metric in SCORES else "balanced_accuracy"
+    chosen = (p[:, None] > tried).astype(np.float32)
+    draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=_DRAWS)
+    weights = np.concatenate([np.ones((1, count)), draws, draws == 0]).astype(np.float32)
+    scores = SCORES[name](*_counts(weights, true, chosen))
+    gains = scores - scores[:, -1:]
+    drawn, others = gains[1 : _DRAWS + 1], gains[_DRAWS + 1 :]
+    best = np.flatnonzero(gains[0] >= gains[0].max() - 1e-6)
+    k = int(best[len(best) // 2])
+    unseen = float(np.take_along_axis(others, drawn.argmax(1)[:, None], 1).mean())
+    if gains[0, k] <= drawn[:, k].std() or unseen <= 0:
         return 0.5, f"threshold .5: none is better in {name} by more than its standard error"
-    return threshold, f"threshold {threshold:.3g}: {name} {gain:+.3f} over that of .5 by {count} rows"
+    why = f"{name} {gains[0, k]:+.3f} over that of .5 by {count} validation rows"
+    return float(tried[k]), f"threshold {tried[k]:.3g}: {why}"
