@@ -58,11 +58,6 @@ class Config:
     output: Path = Path("runs/table")
     resume: Path | None = None
 
-    @property
-    def targets(self) -> list[str]:
-        """Columns that ``target`` names."""
-        return columns_of(self.target)
-
     def check(self) -> None:
         """Refuse values that cannot be used.
 
@@ -146,16 +141,6 @@ class Prediction:
             )
         if self.batch_size < 1:
             raise ValueError(f"--batch_size should be 1 or more. Found {self.batch_size}.")
-
-
-def columns_of(text: str) -> list[str]:
-    """Return the names between commas, each once.
-
-    Example:
-        >>> columns_of("died, los_days")
-        ['died', 'los_days']
-    """
-    return list(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
 @dataclass

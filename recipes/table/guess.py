@@ -5,35 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sennit.recipes.table.config import Guessing, columns_of
+from sennit.recipes.table.config import Guessing
 from sennit.recipes.table.reading.read import read_rows
-from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.guess import Guess, guess_schema, write_guess
 
 
 def guess(options: Guessing) -> Path:
     """Write the schema that is guessed; return its file."""
-    guessed = guess_table(read_rows(options.data), options.target)
+    guessed = guess_schema(read_rows(options.data), target=options.target or None)
     write_guess(options.out, guessed, data=options.data)
     print(*reason_lines(guessed), sep="\n")
     train = f"sennit table fit {options.data} --schema {options.out}"
     print(f"Wrote {options.out}: edit it, and train with `{train}`")
     return options.out
-
-
-def guess_table(rows: Rows, target: str) -> Guess:
-    """Return the guessed schema of a table.
-
-    Args:
-        rows: Table.
-        target: Column to learn, or several between commas; a column may hold a comma in its name. Empty:
-            those that are called so.
-
-    Raises:
-        ValueError: No column looks like a target, or none like an input.
-    """
-    names = [target] if target in rows.columns else columns_of(target)
-    return guess_schema(rows, target=names or None)
 
 
 def reason_lines(guessed: Guess) -> Sequence[str]:

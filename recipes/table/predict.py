@@ -57,7 +57,7 @@ def predict(options: Prediction) -> Path:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         samples = trained.rows(options.data, skip_bad_rows=options.skip_bad_rows)
-    rows, id = samples.rows, options.id
+    rows, id = samples.rows, options.id or trained.schema.id
     if options.id is not None:
         rows.check_columns([options.id], "--id")
     answers = trained.predict(samples, batch_size=options.batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from sennit.fusion import list_fusions
@@ -12,13 +13,13 @@ from sennit.recipes.table.data.check import write_bad_rows
 from sennit.recipes.table.data.load import load_data, split_rows
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.fitting import fit_rows
-from sennit.recipes.table.guess import guess_table, reason_lines
+from sennit.recipes.table.guess import reason_lines
 from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.report.baselines import no_better_note
 from sennit.recipes.table.report.report import report
 from sennit.recipes.table.report.results import Results
-from sennit.recipes.table.schema.guess import Guess, write_guess
+from sennit.recipes.table.schema.guess import Guess, guess_schema, write_guess
 from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
 from sennit.registry import check_names
@@ -76,8 +77,12 @@ def _load(config: Config) -> tuple[Guess | None, Schema, Rows | Shards]:
     if config.schema is not None or data.endswith(".tar"):
         return None, *load_data(data, config.schema, skip_bad_rows=config.skip_bad_rows)
     rows = read_rows(data, skip_bad_rows=config.skip_bad_rows)
-    guessed = guess_table(rows, config.target)
-    return guessed, *split_rows(rows, guessed.schema, skip_bad_rows=config.skip_bad_rows)
+    guessed = guess_schema(rows, target=config.target or None)
+    schema = guessed.schema
+    if config.id is not None:
+        rows.check_columns([config.id], "--id")
+        schema = replace(schema, id=config.id)
+    return guessed, *split_rows(rows, schema, skip_bad_rows=config.skip_bad_rows)
 
 
 def _describe_guess(folder: Path, guessed: Guess | None, data: str) -> list[str]:

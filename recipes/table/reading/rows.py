@@ -114,7 +114,11 @@ and leave unknown cells blank.
 
     def names(self, column: str) -> list[str]:
         """Return the different values of a column in order, numbers by their size; equal numbers are one."""
-        return in_order({plain_number(text) for text in self.texts(column) if text is not None})
+        return in_order({text for text in self.names_of(column) if text is not None})
+
+    def names_of(self, column: str) -> list[str | None]:
+        """Return the cells of a column as names: texts, of which equal numbers are one; None where blank."""
+        return [None if text is None else plain_number(text) for text in self.texts(column)]
 
     def choices(self, column: str, names: Names, *, unseen: str = "refuse") -> list[int | BadCell | None]:
         """Return the positions among declared names of a column's texts; None where blank.
