@@ -73,16 +73,19 @@ def run(config: Config, text: str, budget: Budget) -> Path:
 
 def _load(config: Config) -> tuple[Guess | None, Schema, Rows | Shards]:
     """Return the guess, if the schema is one, and the data."""
-    data = config.data
+    data, skip, guessed = config.data, config.skip_bad_rows, None
+    loaded: tuple[Schema, Rows | Shards]
     if config.schema is not None or data.endswith(".tar"):
-        return None, *load_data(data, config.schema, skip_bad_rows=config.skip_bad_rows)
-    rows = read_rows(data, skip_bad_rows=config.skip_bad_rows)
-    guessed = guess_schema(rows, target=config.target or None)
-    schema = guessed.schema
-    if config.id is not None:
+        loaded = load_data(data, config.schema, skip_bad_rows=skip)
+    else:
+        unsplit = read_rows(data, skip_bad_rows=skip)
+        guessed = guess_schema(unsplit, target=config.target or None)
+        loaded = split_rows(unsplit, guessed.schema, skip_bad_rows=skip)
+    schema, rows = loaded
+    if config.id is not None and isinstance(rows, Rows):
         rows.check_columns([config.id], "--id")
         schema = replace(schema, id=config.id)
-    return guessed, *split_rows(rows, schema, skip_bad_rows=config.skip_bad_rows)
+    return guessed, schema, rows
 
 
 def _describe_guess(folder: Path, guessed: Guess | None, data: str) -> list[str]:

@@ -22,7 +22,7 @@ from sennit.recipes.table.schema.twins import twin_reason
 
 _ENOUGH = 50  # training rows by which to judge; else all rows are looked at
 _ID_NAME = re.compile(
-    r"(?i:id|idx|index|key|uid|uuid|guid|row|nr|no)|.*[_ -](?i:id|key|uid|uuid|guid)|.*I[dD]"
+    r"(?i:id|idx|index|key|uid|uuid|guid|row|nr|no)|.*[_ -](?i:id|key|uid|uuid|guid|no|nr|number)|.*I[dD]"
 )
 
 

@@ -61,7 +61,7 @@ class Decision:
             return (p > np.array(self.thresholds or 0.5)).astype(np.int64)
         if self.thresholds:
             return (p[:, 1] > self.thresholds[0]).astype(np.int64)
-        return p.argmax(1)
+        return np.asarray(p.argmax(1))
 
     def answer(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a task's answer for one row with calibrated probabilities and the choice by them.

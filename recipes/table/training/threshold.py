@@ -15,7 +15,7 @@ _MOST = 200  # thresholds that are tried
 _DRAWS = 100
 
 
-def _counts(weights: Floats, true: Flags, chosen: Floats) -> tuple[Any, Any, Any, Any]:
+def _counts(weights: NDArray[Any], true: Flags, chosen: NDArray[Any]) -> tuple[Any, Any, Any, Any]:
     """Return weighted counts of true and false positives, false and true negatives.
 
     Shape:
