@@ -77,4 +77,4 @@ def _evaluated(
     """Return the evaluation of a subset, if there is one."""
     if subset not in rows.subsets:
         return None
-    return evaluate(model, make_loader(config, schema, rows, subset, model, model.collate))
+    return evaluate(model, make_loader(config, schema, rows, subset, model))

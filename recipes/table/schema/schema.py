@@ -135,7 +135,7 @@ class Schema:
             rows.check_columns(spec.column_names, f"inputs.{name}")
         for name, target in self.targets.items() if labelled else ():
             rows.check_columns(target.column_names, f"targets.{name}")
-        return replace(rows, missing=self.missing)
+        return rows.with_missing(self.missing)
 
     def complete(self, rows: Rows) -> Schema:
         """Return the complete schema, with what it leaves open taken from training rows."""
