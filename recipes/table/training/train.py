@@ -27,7 +27,13 @@ _CHECKPOINT_EVERY = 500  # steps
 
 
 def train(
-    config: Config, schema: Schema, rows: Rows | Shards, folder: Path, *, say: Callable[[str], None]
+    config: Config,
+    schema: Schema,
+    rows: Rows | Shards,
+    folder: Path,
+    *,
+    say: Callable[[str], None],
+    max_time: float | None = None,
 ) -> tuple[MultiTaskModel, Fitted]:
     """Return a trained model, whose numbers are in the units of the targets.
 
@@ -37,6 +43,7 @@ def train(
         rows: Rows and their subsets.
         folder: Folder of checkpoints and logs; with ``config.resume`` the training in it is resumed.
         say: Function that receives remarks for the user.
+        max_time: Seconds after which the training stops; None sets no limit.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.manual_seed(config.seed)
@@ -68,6 +75,7 @@ def train(
             make_loader(config, schema, rows, "validation", model, scales) if monitor else None,
             folder=folder,
             epochs=config.epochs,
+            max_time=max_time,
             precision=config.precision,
             monitor=monitor,
             checkpoint_every=_CHECKPOINT_EVERY,
