@@ -14,6 +14,7 @@ from sennit.encoders.image_hf import HFImageEncoder
 from sennit.encoders.image_timm import TimmEncoder
 from sennit.encoders.molecules import MorganEncoder
 from sennit.encoders.molecules_chemprop import ChempropEncoder
+from sennit.encoders.per_frame import PerFrameEncoder
 from sennit.encoders.series import (
     InceptionTimeEncoder,
     SeriesConvEncoder,
@@ -52,6 +53,7 @@ __all__ = [
     "LogMelConvEncoder",
     "MLPEncoder",
     "MorganEncoder",
+    "PerFrameEncoder",
     "SeriesConvEncoder",
     "SeriesResNetEncoder",
     "SeriesTransformerEncoder",
