@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass
-class Config:
+class DemoOptions:
     """Train a model on a table of patients with blanks and two targets, then compare fusions (HTAD).
 
     The patients are those of Efron et al. 2004, which scikit-learn carries; some cells are made blank. The
