@@ -83,7 +83,7 @@ def home(site: Path, data: Path, seed: int) -> SeriesSet:
 
 
 def driving(site: Path, data: Path, seed: int) -> SeriesSet:
-    """Eight frames of a drive, one a second, forwards or backwards: mean colours of a grid of 4 by 3.
+    """Eight frames of a drive, one a second, in order or shuffled: mean colours of a grid of 4 by 3.
 
     The drive of the seed's number is tested, the next validates.
     """
@@ -95,11 +95,12 @@ def driving(site: Path, data: Path, seed: int) -> SeriesSet:
             small = Image.open(_open(tar, names[row["file"]])).resize((4, 3), Image.Resampling.BOX)
             colours = torch.from_numpy(np.array(small, np.float32) / 255).flatten()
             drives.setdefault(row["sequence"], []).append((int(row["frame"]), colours))
-    windows = []
+    windows, random = [], torch.Generator().manual_seed(seed)
     for drive, frames in enumerate(drives.values()):
         x = torch.stack([colours for _, colours in sorted(frames, key=lambda frame: frame[0])])
         for i in range(0, len(x) - 7, 3):
-            windows += [(x[i : i + 8], 0, drive), (x[i : i + 8].flip(0), 1, drive)]
+            order = i + torch.randperm(8, generator=random)
+            windows += [(x[i : i + 8], 0, drive), (x[order], 1, drive)]
     return by_group(windows, test=1, validation=1, seed=seed)
 
 

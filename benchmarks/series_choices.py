@@ -44,6 +44,10 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "series_resnet, statistics": {"name": "series_resnet", "pooling": "statistics"},
     "inception_time, stride 2": {"name": "inception_time", "stride": 2},
 }
+WARP = [{"name": "jitter"}, {"name": "scaling"}, {"name": "time_warp"}]
+for base in ("series_conv", "series_resnet"):
+    ENCODERS[f"{base}, noise and warps"] = {"name": base, "augment": WARP}
+    ENCODERS[f"{base}, slices"] = {"name": base, "augment": [{"name": "window_slice", "share": 0.8}]}
 SETTINGS = {"epochs": 20, "batch_size": 32, "lr": 2e-3}
 NOTES = (
     "ours and peer: test accuracy of the encoder and of tcn, means over seeds; ratio: ours / peer; spread: "
