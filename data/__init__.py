@@ -9,14 +9,16 @@ from sennit.data.loader import ResumableLoader
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.data.preprocessing import Preprocessing
 from sennit.data.sample_reader import SampleReader
+from sennit.data.sampling import balanced_weights
 from sennit.data.target_spec import TargetSpec
 from sennit.data.task_sampling import TaskSamplingLoader
 from sennit.data.token_targets import TokenTargets, token_targets
-from sennit.data.transforms import Transforms
+from sennit.data.transforms import AugmentationError, Transforms
 from sennit.data.view import View
 from sennit.data.view_transform import Views, ViewTransform
 
 __all__ = [
+    "AugmentationError",
     "Batch",
     "BatchDataset",
     "Collate",
@@ -32,6 +34,7 @@ __all__ = [
     "View",
     "ViewTransform",
     "Views",
+    "balanced_weights",
     "masked_mean",
     "token_targets",
     "zero_padding",
