@@ -22,7 +22,7 @@ from sennit.recipes.table.schema.twins import twin_reason
 
 _ENOUGH = 50  # training rows by which to judge; else all rows are looked at
 _ID_NAME = re.compile(
-    r"(?i:id|idx|index|key|uid|uuid|guid|row|nr|no)|.*[_ -](?i:id|key|uid|uuid|guid)|.*I[dD]"
+    r"(?i:id|idx|index|key|uid|uuid|guid|row|nr|no)|.*[_ -](?i:id|key|uid|uuid|guid|no|nr|number)|.*I[dD]"
 )
 
 
@@ -77,6 +77,8 @@ def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Gu
             raw["id"], reasons[name] = name, "names the row in the answers; no input"
         else:
             reasons[name] = guess_input(rows, column, raw["inputs"], table)
+    if table["categories"]:
+        table["unseen"] = "missing"  # a new row may hold a value of its own
     kept = {k: v for k, v in table.items() if v}
     if len(kept) > 1:
         raw["inputs"]["table" if "table" not in raw["inputs"] else "columns"] = kept
@@ -126,7 +128,7 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
             f"'{path}' exists already, and may have been edited. Name another file, or remove it."
         )
     lines = [
-        f"# Guessed from {data}. Edit it, then: python -m sennit.recipes.table --data {data} --schema {path}",
+        f"# Guessed from {data}. Edit it, then: sennit table fit {data} --schema {path}",
         "# Inputs: image, audio, text, molecule, table, series. Targets: class, multilabel, number.",
         "# Choose any names on the left of inputs and targets; the model will have them.",
         "# Each column:",

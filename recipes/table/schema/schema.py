@@ -135,7 +135,7 @@ class Schema:
             rows.check_columns(spec.column_names, f"inputs.{name}")
         for name, target in self.targets.items() if labelled else ():
             rows.check_columns(target.column_names, f"targets.{name}")
-        return replace(rows, missing=self.missing)
+        return rows.with_missing(self.missing)
 
     def complete(self, rows: Rows) -> Schema:
         """Return the complete schema, with what it leaves open taken from training rows."""
@@ -171,7 +171,7 @@ def read_schema(path: str | Path) -> Schema:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no schema '{path}'. Write one with `--guess-schema {path}`, and edit it.")
+        raise FileNotFoundError(f"no schema '{path}'. Write one with `sennit table guess`, and edit it.")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
