@@ -47,7 +47,7 @@ class QuantileRegression(Task):
     Example:
         >>> task = QuantileRegression(quantiles=[0.1, 0.5, 0.9])
         >>> task.predict(torch.tensor([[1.0, 2.0, 4.0]]))[0]
-        {'value': [2.0], 'quantiles': {'0.1': [1.0], '0.5': [2.0], '0.9': [4.0]}}
+        {'value': [2.0], 'q0.1': [1.0], 'q0.5': [2.0], 'q0.9': [4.0]}
     """
 
     kind = "quantile_regression"
@@ -133,9 +133,7 @@ class QuantileRegression(Task):
         return [
             {
                 "value": [number[self.middle] for number in row],
-                "quantiles": {
-                    f"{level:g}": [number[k] for number in row] for k, level in enumerate(self.quantiles)
-                },
+                **{f"q{level:g}": [number[k] for number in row] for k, level in enumerate(self.quantiles)},
             }
             for row in self.intervals(logits).tolist()
         ]

@@ -71,8 +71,8 @@ def test_quantiles_are_scored_by_the_pinball_loss_and_never_cross() -> None:
     expected = np.mean([root_mean_squared_error(target[:, j], ordered[:, j, 1]) for j in range(2)])
     assert values["rmse"] == pytest.approx(expected, rel=1e-5)
     answer = task.predict(output)[0]
-    assert answer["value"] == answer["quantiles"]["0.5"]
-    assert all(a <= b <= c for a, b, c in zip(*answer["quantiles"].values(), strict=True))
+    assert answer["value"] == answer["q0.5"]
+    assert all(a <= b <= c for a, b, c in zip(*(answer[f"q{a:g}"] for a in levels), strict=True))
     with pytest.raises(ValueError, match=r"`quantiles` should increase between 0 and 1"):
         QuantileRegression(quantiles=[0.9, 0.1])
 
