@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sennit.configurable import Configurable
 from sennit.data.masking import zero_padding
 from sennit.data.sample_reader import SampleReader
+from sennit.encoders.layers_of import layers_of
 from sennit.encoders.token_units import TokenTargetInfo, TokenUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.sizes import check_at_least
@@ -105,6 +106,14 @@ class Encoder(SampleReader, Configurable, nn.Module):
     def id_vectors(self) -> tuple[nn.Module, int] | None:
         """Return the module that makes vectors of ids, and their size; None for inputs that are no ids."""
         return None
+
+    def layer_of_each(self) -> dict[str, int]:
+        """Return the layer of each parameter by name, for learning rates that fall with depth.
+
+        Layer 0 holds what comes before the first layer (embeddings, a stem); what comes after the last one
+        (a norm) belongs to it. By default the layers are those of the longest list of modules.
+        """
+        return layers_of(self)
 
     def token_units(self) -> TokenUnits | None:
         """Return what the tokens stand for in the input; None where they have no such targets."""
@@ -202,6 +211,10 @@ class StagedEncoder(Encoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         """Return the output from the taps, the last of which is the deepest."""
         raise NotImplementedError
+
+    def layer_of_each(self) -> dict[str, int]:
+        """Return the layer of each parameter by name: the number of its stage, from 1."""
+        return layers_of(self, "stages")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         hidden, mask = self.stem(x, mask)
