@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from sennit.tasks.metrics.by_label import R2, MeanByLabel, mean_absolute_error, root_mean_squared_error
 
@@ -15,7 +15,7 @@ def number_metrics(names: Sequence[str]) -> MetricCollection:
     Args:
         names: Names of the metrics.
     """
-    makers = {
+    makers: dict[str, Callable[[], Metric]] = {
         "r2": R2,
         "mae": lambda: MeanByLabel(mean_absolute_error),
         "rmse": lambda: MeanByLabel(root_mean_squared_error),

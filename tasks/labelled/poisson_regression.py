@@ -68,7 +68,8 @@ class PoissonRegression(Regression):
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         y = target.float() / self._scales(output)
         log_rate = output.float().clamp(max=_MAX_LOG)
-        return torch.special.xlogy(y, y) - y * log_rate - y + log_rate.exp()
+        loss: Tensor = torch.special.xlogy(y, y) - y * log_rate - y + log_rate.exp()
+        return loss
 
     def output_for(self, target: Tensor) -> Tensor:
         """Return the logarithms of the rates."""

@@ -98,13 +98,13 @@ class QuantileRegression(Task):
         return torch.stack(parts, 1).float()
 
     def metrics(self) -> MetricCollection:
-        from torchmetrics import MetricCollection
+        from torchmetrics import Metric, MetricCollection
 
         from sennit.tasks.labelled._number_metrics import number_metrics
         from sennit.tasks.metrics.pinball import Pinball
 
         of_value = number_metrics([name for name in self.metric_names if name != "pinball"])
-        metrics = {str(name): metric for name, metric in of_value.items()}
+        metrics: dict[str, Metric | MetricCollection] = {str(k): metric for k, metric in of_value.items()}
         if "pinball" in self.metric_names:
             metrics["pinball"] = Pinball(self.quantiles)
         return MetricCollection(metrics, compute_groups=False)

@@ -27,7 +27,7 @@ def concordance(risk: Tensor, time: Tensor, event: Tensor) -> float:
     """
     risk, time, event = risk.double().cpu(), time.double().cpu(), event.bool().cpu()
     right, pairs = 0.0, 0
-    for rows in event.nonzero().squeeze(1).split(_ROWS):
+    for rows in torch.split(event.nonzero().squeeze(1), _ROWS):
         later = (time > time[rows, None]) | ((time == time[rows, None]) & ~event)
         higher = risk[rows, None]
         right += float((later & (higher > risk)).sum()) + float((later & (higher == risk)).sum()) / 2

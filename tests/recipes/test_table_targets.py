@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,10 @@ def test_the_epoch_is_chosen_by_the_mean_over_targets_or_by_the_one_that_is_name
     assert monitor_of(schema, rows) == "val/mean"
     assert monitor_of(*load(TARGETS, monitor="skewed")) == "val/skewed/rmse"
     assert monitor_of(*load({"visits": TARGETS["visits"]})) == "val/visits/mae"
-    note = no_better_note(schema, rows, "val/mean", 0.05)
+    note = no_better_note(schema, rows, "val/mean", -0.5)
     assert note is not None
-    assert "val/mean is 0.05, and 0.1" in note  # a concordance of .5, and four of about 0
+    plain = float(re.findall(r"val/mean is -0.5, and (-?[\d.e-]+) without", note)[0])
+    assert -0.1 < plain <= 0.1  # a concordance of .5, a kappa of 0 and three of R² just below 0
     assert no_better_note(schema, rows, "val/mean", 0.9) is None
     with pytest.raises(ValueError, match=r"unknown target in `monitor` 'skwed'. Did you mean 'skewed'"):
         load(TARGETS, monitor="skwed")
@@ -127,7 +129,7 @@ def test_the_epoch_is_chosen_by_the_mean_over_targets_or_by_the_one_that_is_name
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "loss": (
         {"kind": "number", "columns": ["price"], "loss": "hubber"},
-        "unknown loss 'hubber'. Did you mean",
+        "unknown loss 'hubber'",
     ),
     "transform": (
         {"kind": "number", "columns": ["x"], "transform": "log"},
@@ -151,7 +153,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "order": (
         {"kind": "ordinal", "column": "grade"},
-        "should list the classes of 'grade' from the lowest to",
+        "should list the classes of 'grade' from",
     ),
     "event": (
         {"kind": "survival", "time": "days", "event": "grade"},

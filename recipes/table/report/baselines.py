@@ -17,6 +17,8 @@ from sennit.recipes.table.schema.targets import Target
 from sennit.tasks import Classification, Evaluation, QuantileRegression, Survival, Task
 from sennit.tasks.metrics.direction import directions, leading_metric
 
+_TOLERANCE = 1e-6  # of metrics in single precision
+
 
 def baselines(schema: Schema, rows: Rows | Shards, test: Evaluation) -> dict[str, Mapping[str, float]]:
     """Return the metrics of the test rows that ignore the inputs."""
@@ -43,7 +45,8 @@ def no_better_note(
     if monitor is None or best is None or isinstance(rows, Shards):
         return None
     plain, lower = _plain_value(schema, rows, monitor)
-    if math.isnan(plain) or (best < plain if lower else best > plain):
+    better = plain - best if lower else best - plain
+    if math.isnan(plain) or better > _TOLERANCE * abs(plain):
         return None
     several = monitor.count("/") < 2
     kinds = {schema.targets[monitor.split("/")[1]].kind} if not several else set()
@@ -101,10 +104,9 @@ def _constant_output(task: Task, train: np.ndarray) -> Tensor:
         return torch.zeros(1, 1)
     if isinstance(task, QuantileRegression):
         quantiles = torch.from_numpy(np.nanquantile(train, task.quantiles, axis=0)).T
-        values = (
-            [t(q) for t, q in zip(task.transforms, quantiles, strict=True)] if task.transforms else quantiles
-        )
-        return torch.stack([*values]).float().reshape(1, -1)
+        if task.transforms:
+            quantiles = torch.stack([t(q) for t, q in zip(task.transforms, quantiles, strict=True)])
+        return quantiles.float().reshape(1, -1)
     if isinstance(task, Classification):
         shares = np.bincount(train.astype(np.int64), minlength=len(task.classes)) / len(train)
         return task.output_for(torch.from_numpy(shares)[None].float())

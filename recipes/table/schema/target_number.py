@@ -86,12 +86,9 @@ class NumberTarget(Target):
 
     def _checked(self, rows: Rows, column: str) -> list[float | BadCell | None]:
         """Return the numbers of a column; a negative one is at fault where there should be none."""
-        numbers, options = (
-            rows.numbers(column),
-            {"loss: poisson": self.loss, "transform: log": self.transform},
-        )
-        needing = next((text for text, value in options.items() if text.endswith(f" {value}")), None)
-        if needing is None:
+        numbers = rows.numbers(column)
+        needing = "transform: log" if self.transform == "log" else f"loss: {self.loss}"
+        if needing not in ("transform: log", "loss: poisson"):
             return numbers
         fix = f"`{needing}` needs numbers of 0 or more: use another."
         return [
