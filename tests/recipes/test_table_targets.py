@@ -173,7 +173,7 @@ def test_a_target_that_cannot_be_is_refused_by_place(fault: str) -> None:
 
 
 def test_numbers_order_themselves_and_times_of_zero_come_first() -> None:
-    frame = pl.DataFrame({"x": X[:20], "n": [2, 10, 1, 1.5] * 5, "t": [0, 3] * 10, "e": [1, 0] * 10})
+    frame = pl.DataFrame({"x": X[:20], "n": [2.0, 10.0, 1.0, 1.5] * 5, "t": [0, 3] * 10, "e": [1, 0] * 10})
     schema, rows = load(
         {"n": {"kind": "ordinal", "column": "n"}, "s": {"kind": "survival", "time": "t", "event": "e"}}, frame
     )
