@@ -13,7 +13,6 @@ from torchmetrics.classification import (
     MultilabelAccuracy,
 )
 
-from sennit.tasks.labelled.ordinal import median_class
 from sennit.tasks.metrics.by_label import (
     MeanByLabel,
     OneAgainstRest,
@@ -30,6 +29,7 @@ from sennit.tasks.metrics.confusion import (
     weighted_kappa,
 )
 from sennit.tasks.metrics.log_loss import LogLoss
+from sennit.tasks.metrics.median_class import median_class
 
 
 class _OfChosen(ConfusionFigure):

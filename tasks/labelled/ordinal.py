@@ -13,6 +13,7 @@ from sennit.registry import check_names
 from sennit.tasks._base import register_task
 from sennit.tasks.contract.options import TaskOptions
 from sennit.tasks.labelled.classification import CLASS_METRICS, Classification
+from sennit.tasks.metrics.median_class import median_class
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -105,16 +106,3 @@ class Ordinal(Classification):
             {"label": self.classes[k], "probabilities": dict(zip(self.classes, row, strict=True))}
             for k, row in zip(median_class(p).tolist(), p.tolist(), strict=True)
         ]
-
-
-def median_class(p: Tensor) -> Tensor:
-    """Return the lowest class that the probability of being at most reaches one half.
-
-    Shape:
-        p ``[B, C]``, result ``[B]``.
-
-    Example:
-        >>> median_class(torch.tensor([[0.4, 0.2, 0.4]])).tolist()
-        [1]
-    """
-    return (p.double().cumsum(-1) < 0.5).sum(-1).clamp(max=p.shape[-1] - 1)

@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, log_loss
 from torch import Tensor
 
 from sennit.tasks import Classification, Ordinal
-from sennit.tasks.labelled.ordinal import median_class
+from sennit.tasks.metrics.median_class import median_class
 from tests.parts import make_batch, make_model
 
 OUTPUT, TARGET = torch.randn(40, 4, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 5
