@@ -45,7 +45,9 @@ def report(results: Results) -> None:
         results.folder / "report.html", title=title, blocks=[block for part in parts for block in part.blocks]
     )
     if results.test is not None:
-        write_predictions(results.folder / "predictions.csv", results.schema, results.model, results.test)
+        write_predictions(
+            results.folder / "predictions.csv", results.schema, results.rows, results.model, results.test
+        )
 
 
 def _test_rows(results: Results) -> Part:
