@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sennit.lazy import lazy_exports
+from sennit.tasks.metrics.direction import directions
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Answers, Evaluation
 from sennit.tasks.metrics.evaluator import Evaluator
@@ -27,6 +28,7 @@ __all__ = [
     "MeanByLabel",
     "RecallAt1",
     "SpanF1",
+    "directions",
     "evaluate",
     "mean_absolute_error",
     "mean_by_label",

@@ -1,0 +1,50 @@
+"""The answers of the model for test rows as a user gets them: calibrated, and by the chosen thresholds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sennit.recipes.table.report.results import Results
+from sennit.tasks.metrics import Answers
+
+Floats = NDArray[np.float64]
+
+
+def probabilities(results: Results, name: str, *, calibrated: bool) -> Floats:
+    """Return the probability of each class or label of a target for the test rows ``[N, C]``.
+
+    Args:
+        results: Results of the run, with test rows.
+        name: Target of classes or labels.
+        calibrated: Whether the temperature chosen on validation rows is applied.
+    """
+    raw = results.model.tasks[name].scores(_answers(results, name).logits).double().numpy()
+    if not calibrated or results.decisions is None:
+        return np.asarray(raw)
+    labels = results.schema.targets[name].kind == "multilabel"
+    return np.asarray(results.decisions[name].probabilities(raw, labels=labels))
+
+
+def choices(results: Results, name: str) -> NDArray[Any]:
+    """Return the class of each test row ``[N]``, or which labels are true ``[N, L]``."""
+    p, labels = (
+        probabilities(results, name, calibrated=True),
+        results.schema.targets[name].kind == "multilabel",
+    )
+    if results.decisions is None:
+        return p > 0.5 if labels else p.argmax(1)
+    return np.asarray(results.decisions[name].choose(p, labels=labels))
+
+
+def truth(results: Results, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the targets of the test rows, and which of their entries count."""
+    answers = _answers(results, name)
+    return answers.targets.numpy(), answers.counted.numpy()
+
+
+def _answers(results: Results, name: str) -> Answers:
+    assert results.test is not None
+    return results.test.answers[name]

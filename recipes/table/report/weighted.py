@@ -1,0 +1,136 @@
+"""Metrics of weighted rows, for many weightings at a time.
+
+Each takes weights ``[R, N]``, scores and targets, and returns ``[R]``. With weights of 1 each is the metric
+of the task, which a test holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Figure = Callable[[Floats, Floats, Floats], Floats]
+_TINY = 1e-12
+
+
+def accuracy(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+    """Return the share of rows whose likeliest class is the true one."""
+    return _mean(weights, (scores.argmax(1) == targets).astype(np.float64))
+
+
+def balanced_accuracy(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+    """Return the mean over the classes that occur of the share of their rows that is recognised."""
+    right = scores.argmax(1) == targets
+    of_class = targets[:, None] == np.arange(scores.shape[1])
+    return np.nanmean((weights @ (of_class & right[:, None])) / (weights @ of_class), 1)
+
+
+def f1_macro(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+    """Return the mean F1 of the classes that are true or predicted somewhere."""
+    classes = np.arange(scores.shape[1])
+    true, chosen = targets[:, None] == classes, scores.argmax(1)[:, None] == classes
+    return np.nanmean(2 * (weights @ (true & chosen)) / (weights @ true + weights @ chosen), 1)
+
+
+def log_loss(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+    """Return the mean negative logarithm of the true class's probability."""
+    p = scores[np.arange(len(targets)), targets.astype(np.int64)]
+    return _mean(weights, -np.log(np.maximum(p, _TINY)))
+
+
+def accuracy_of_labels(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+    """Return the share of labels that are recognised, all labels together."""
+    labelled = ~np.isnan(targets)
+    right = ((scores > 0.5) == (targets > 0.5)) & labelled
+    return np.asarray((weights @ right.sum(1)) / (weights @ labelled.sum(1)))
+
+
+def _auroc(weights: Floats, score: Floats, true: Floats) -> Floats:
+    positive, negative = _by_score(weights, score, true)
+    below = negative.cumsum(1) - negative
+    area = (positive * (below + negative / 2)).sum(1)
+    return np.asarray(area / (positive.sum(1) * negative.sum(1)))
+
+
+def _average_precision(weights: Floats, score: Floats, true: Floats) -> Floats:
+    positive, negative = (x[:, ::-1] for x in _by_score(weights, score, true))  # the highest first
+    hits = positive.cumsum(1)
+    precision = np.nan_to_num(hits / (hits + negative.cumsum(1)))
+    return np.asarray((positive * precision).sum(1) / positive.sum(1))
+
+
+def _r2(weights: Floats, score: Floats, true: Floats) -> Floats:
+    y = true - true.mean()  # sums of squares about the data's own centre
+    spread = weights @ y**2 - (weights @ y) ** 2 / weights.sum(1)
+    return np.where(spread > _TINY, 1 - weights @ (true - score) ** 2 / spread, np.nan)
+
+
+def _mae(weights: Floats, score: Floats, true: Floats) -> Floats:
+    return _mean(weights, np.abs(true - score))
+
+
+def _rmse(weights: Floats, score: Floats, true: Floats) -> Floats:
+    return np.sqrt(_mean(weights, (true - score) ** 2))
+
+
+def _mean(weights: Floats, values: Floats) -> Floats:
+    return np.asarray((weights @ values) / weights.sum(1))
+
+
+def _by_score(weights: Floats, score: Floats, true: Floats) -> tuple[Floats, Floats]:
+    """Return the weight of true and of other rows at each different score, the lowest first."""
+    order = np.argsort(score, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
+    sorted_weights, flags = weights[:, order], true[order] > 0.5
+    return (
+        np.add.reduceat(sorted_weights * flags, starts, axis=1),
+        np.add.reduceat(sorted_weights * ~flags, starts, axis=1),
+    )
+
+
+def _by_column(figure: Figure) -> Figure:
+    """Return the mean of a figure over the columns in which it is defined."""
+
+    def mean(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+        values = []
+        for score, target in zip(scores.T, targets.T, strict=True):
+            labelled = ~np.isnan(target)
+            if labelled.any():
+                values.append(figure(weights[:, labelled], score[labelled], target[labelled]))
+        return np.nanmean(values, 0)
+
+    return mean
+
+
+def _one_against_rest(figure: Figure) -> Figure:
+    """Return the mean of a figure of labels over the classes, each against all others."""
+    by_column = _by_column(figure)
+
+    def mean(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+        return by_column(weights, scores, (targets[:, None] == np.arange(scores.shape[1])).astype(np.float64))
+
+    return mean
+
+
+OF_CLASSES: Mapping[str, Figure] = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "f1_macro": f1_macro,
+    "log_loss": log_loss,
+    "auroc": _one_against_rest(_auroc),
+    "average_precision": _one_against_rest(_average_precision),
+}
+"""Figures of one class of several: scores ``[N, C]``, targets ``[N]``."""
+
+OF_COLUMNS: Mapping[str, Figure] = {
+    "accuracy": accuracy_of_labels,
+    "auroc": _by_column(_auroc),
+    "average_precision": _by_column(_average_precision),
+    "r2": _by_column(_r2),
+    "mae": _by_column(_mae),
+    "rmse": _by_column(_rmse),
+}
+"""Figures of labels or numbers: scores and targets ``[N, L]``, NaN where a target is unknown."""
