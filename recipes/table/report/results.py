@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.training.decisions import Decisions
 from sennit.recipes.table.training.record import Record
 from sennit.tasks import Evaluation, MultiTaskModel
 
@@ -28,7 +28,7 @@ class Results:
         record: Record of the training.
         test: Evaluation of the test rows; None without any.
         validation: Evaluation of the validation rows, as `test`.
-        decisions: Temperatures and thresholds chosen on the validation rows; None: neither.
+        decisions: Temperatures and thresholds chosen on the validation rows.
         notes: Remarks about the data and the training, one sentence each.
         seconds: Time for the report's own trainings (each modality alone, plain concatenation); 0: none of
             them is made, None: they take as long as they take.
@@ -42,6 +42,6 @@ class Results:
     record: Record
     test: Evaluation | None = None
     validation: Evaluation | None = None
-    decisions: Any = None
+    decisions: Decisions = field(default_factory=Decisions)
     notes: Sequence[str] = ()
     seconds: float | None = 0.0
