@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,19 @@ from sennit.recipes.table.schema.schema import Schema
 Columns = dict[str, list[Any]]
 
 
-def answer_columns(schema: Schema, answers: Sequence[Mapping[str, Mapping[str, Any]]]) -> Columns:
+def answer_columns(
+    schema: Schema, answers: Sequence[Mapping[str, Mapping[str, Any]]], targets: Iterable[str] | None = None
+) -> Columns:
     """Return the columns of the answers, with the probabilities of classes and labels.
 
     Args:
         schema: Complete schema.
         answers: Answer of each target for each row.
+        targets: Targets that have answers; all by default.
     """
     columns: Columns = {}
-    for name, target in schema.targets.items():
+    for name in schema.targets if targets is None else targets:
+        target = schema.targets[name]
         lines = [_cells(name, answer[name], target) for answer in answers]
         for key in lines[0] if lines else ():
             columns[key] = [line[key] for line in lines]

@@ -1,4 +1,4 @@
-"""What follows from the measurements, in plain sentences."""
+"""Sentences that follow from the measurements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sennit.recipes.table.report.intervals import Interval, Scored
 from sennit.recipes.table.report.results import Results
 
-_PLAIN = {"tree": "the boosted tree", "linear": "the linear model"}
+_PEERS = {"tree": "the boosted tree", "linear": "the linear model"}
 _UNCALIBRATED, _SMALL = 0.1, 100
 
 
@@ -22,60 +22,54 @@ def advice(results: Results, scored: Mapping[str, Scored], figures: Mapping[str,
     """
     if results.test is None:
         return ["Keep some rows for a test: nothing tells how good the answers for new rows are."]
-    said = [sentence for name, of in scored.items() for sentence in _beside(name, of)]
-    said += _without(results, scored, figures)
-    said += _calibration(figures)
+    said = [sentence for name, of in scored.items() for sentence in beside(name, of)]
+    said += [*_without(results, figures), *_calibration(figures)]
     record = results.record
     if record.kept is not None and record.kept + 1 == len(record.curve) > 1:
-        said.append("The last epoch is the best one: train for longer (--preset best, or more --epochs).")
-    count = results.rows.sizes.get("test", 0)
+        said.append("The last epoch is the best one: train for longer (a larger --preset, or more --epochs).")
+    count = results.rows.sizes["test"]
     if count < _SMALL:
-        said.append(f"The test has {count} rows: differences below those in the brackets tell nothing.")
+        said.append(f"The test has {count} rows: believe the intervals rather than the scores.")
     return said
 
 
-def _beside(name: str, scored: Scored) -> Iterator[str]:
-    """Yield how the model compares with each other one for a target."""
+def beside(name: str, scored: Scored) -> Iterator[str]:
+    """Yield how the model compares with the better of tree and linear model, and with each other one.
+
+    Args:
+        name: Target.
+        scored: Its score, and the differences to the others.
+    """
+    peers = {other: gain for other, gain in scored.gains.items() if other in _PEERS}
+    best = min(peers, key=lambda other: peers[other].value) if peers else None
     metric = scored.metric.replace("_", " ")
     for other, gain in scored.gains.items():
-        said = _PLAIN.get(other, other)
+        if other in _PEERS and other != best:
+            continue
+        said = _PEERS.get(other, other)
         if gain.low > 0:
-            yield f"{name}: this model is better than {said} by {gain} in {metric}."
+            yield f"{name}: this model is better than {said}, by {gain} in {metric}."
         elif gain.high < 0:
             less = Interval(-gain.value, -gain.high, -gain.low)
-            use = " Use that for this target, or try --preset best." if other in _PLAIN else ""
-            yield f"{name}: {said} is better than this model by {less} in {metric}.{use}"
+            yield f"{name}: {said} is better than this model, by {less} in {metric}: try a larger --preset."
         else:
-            yield (
-                f"{name}: {said} is as good within the interval ({metric}: {gain} for this model)"
-                + (", and is simpler." if other in _PLAIN else ".")
-            )
+            yield f"{name}: {said} is as good; the difference is {gain} in {metric}."
 
 
-def _without(results: Results, scored: Mapping[str, Scored], figures: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the inputs without which every target is predicted as well, within the width of the interval."""
-    modalities: Mapping[str, Mapping[str, Mapping[str, float]]] = figures.get("modalities", {})
-    for modality in results.schema.inputs if len(results.schema.inputs) > 1 else ():
-        losses = []
-        for name, of_target in modalities.items():
-            without = of_target.get(modality, {}).get("without")
-            if name not in scored or without is None:
-                break
-            interval = scored[name].score
-            losses.append(interval.low <= without <= interval.high)
-        if losses and len(losses) == len(modalities) and all(losses):
-            yield (
-                f"Without {modality} this model does as well within the interval of its scores: try a schema "
-                f"without it, if it is costly to have."
-            )
+def _without(results: Results, figures: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the inputs without which no target is predicted worse beyond the interval."""
+    by_target: Mapping[str, Mapping[str, Any]] = figures.get("modalities", {})
+    for modality in results.schema.inputs if by_target else ():
+        losses = {name: of[modality]["loss_without"] for name, of in by_target.items()}
+        if all(loss is not None and loss["low"] <= 0 for loss in losses.values()):
+            lost = ", ".join(f"{n} {Interval(**loss)}" for n, loss in losses.items() if loss is not None)
+            yield f"Without {modality} this model is as good within the interval (lost: {lost})."
 
 
 def _calibration(figures: Mapping[str, Any]) -> Iterator[str]:
     for key, of_target in figures.items():
         if key.startswith("answers/") and "calibration" in of_target:
-            which, last = list(of_target["calibration"].items())[-1]
-            if last["error"] > _UNCALIBRATED:
-                yield (
-                    f"{key.partition('/')[2]}: probabilities are off by {last['error']:.2f} on average "
-                    f"({which}): do not read them as chances."
-                )
+            error = list(of_target["calibration"].values())[-1]["error"]
+            if error > _UNCALIBRATED:
+                name = key.partition("/")[2]
+                yield f"{name}: the probabilities are off by {error:.2f} on average: use them as ranks only."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ class Analysed:
     @contextmanager
     def with_columns(self, context: Any, *args: Any) -> Iterator[None]:
         """Hold a context manager, such as `sennit.fusion.analysis.encoded_once`, of each column."""
-        with ExitStack() as stack:
+        with ExitStack() as stack, warnings.catch_warnings():
+            # Inputs are hidden here on purpose.
+            warnings.filterwarnings("ignore", "no training sample had just")
             for column in self.columns():
                 stack.enter_context(context(column, *args))
             yield

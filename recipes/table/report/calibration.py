@@ -78,9 +78,10 @@ def calibration(results: Results, name: str) -> dict[str, list[Bin]]:
 
     An answer is the likeliest class of a row, or that a label is true.
     """
-    temperature = 1.0 if results.decisions is None else results.decisions[name].temperature
-    kept = {"as trained": False} if temperature == 1 else {"as trained": False, "calibrated": True}
-    return {which: _bins(results, name, calibrated=flag) for which, flag in kept.items()}
+    bins = {"as trained": _bins(results, name, calibrated=False)}
+    if results.decisions[name].temperature != 1:
+        bins["calibrated"] = _bins(results, name, calibrated=True)
+    return bins
 
 
 def _bins(results: Results, name: str, *, calibrated: bool) -> list[Bin]:
@@ -106,12 +107,10 @@ def draw_reliability(axes: Axes, bins: dict[str, list[Bin]]) -> None:
     colours = {"as trained": "#d9822b", "calibrated": "#3b76c4"}
     for which, of in bins.items():
         filled = [b for b in of if b.count]
-        sizes = [12 + 90 * b.count / sum(b.count for b in filled) for b in filled]
+        sizes = [8 + 60 * b.count / sum(b.count for b in filled) for b in filled]
         x, y = [b.probability for b in filled], [b.right for b in filled]
         label = f"{which}: error {calibration_error(of):.3f}"
         axes.plot(x, y, color=colours[which], linewidth=1.2)
         axes.scatter(x, y, s=sizes, color=colours[which], label=label)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="probability of the answer", ylabel="share that is right")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
-    axes.set_title("Calibration", loc="left", fontsize=10.5)
-    axes.spines[["top", "right"]].set_visible(False)

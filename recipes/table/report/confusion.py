@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
+from sennit.recipes.table.report.panels import plain
+
 _MAX_NUMBERED, _MAX_NAMED = 25, 60  # classes of a matrix with numbers, and with names
 
 
@@ -25,12 +27,11 @@ def draw_confusion(
             colour = "white" if shares[i, j] > 0.5 else "black"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=8, color=colour)
     if len(classes) <= _MAX_NAMED:
-        names = [name if len(name) <= 18 else f"{name[:17]}…" for name in classes]
-        places = range(len(classes))
-        axes.set_xticks(places, names, rotation=45 if max(map(len, names)) > 4 else 0, ha="right", fontsize=8)
-        axes.set_yticks(places, names, fontsize=8)
+        names, places = [plain(name) for name in classes], range(len(classes))
+        long = max(map(len, names)) > 4
+        axes.set_xticks(places, names, rotation=45 if long else 0, ha="right" if long else "center")
+        axes.set_yticks(places, names)
     axes.set(xlabel="answer", ylabel="true class")
-    axes.set_title("Confusion", loc="left", fontsize=10.5)
 
 
 def draw_scatter(axes: Axes, true: NDArray[Any], predicted: NDArray[Any], name: str) -> None:
@@ -38,5 +39,4 @@ def draw_scatter(axes: Axes, true: NDArray[Any], predicted: NDArray[Any], name: 
     axes.plot(true, predicted, ".", color="#3b76c4", markersize=5, alpha=0.6, markeredgewidth=0)
     low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
     axes.plot([low, high], [low, high], color="#8c959f", linewidth=1)
-    axes.set(xlabel=f"{name}, true", ylabel="answer")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel=f"{plain(name)}, true", ylabel="answer")

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text
+from sennit.recipes.table.report.panels import panel, plain
 from sennit.recipes.table.report.part import Part
 from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.report.scores import finite, shown
@@ -26,7 +26,7 @@ def training_part(results: Results) -> Part:
             "training": _values(record.curve, "train/loss"),
             "validation": _values(record.curve, "val/loss"),
         }
-        figure, axes = _axes()
+        figure, axes = panel("Loss")
         _draw(axes, losses, record.kept, "loss")
         blocks.append(Picture(figure, "Loss by epoch"))
         scores = {
@@ -34,7 +34,7 @@ def training_part(results: Results) -> Part:
             for name, target in results.schema.targets.items()
         }
         if any(scores.values()):
-            figure, axes = _axes()
+            figure, axes = panel("Validation score")
             _draw(axes, scores, record.kept, "score")
             metrics = ", ".join(
                 f"{n}: {t.monitored.replace('_', ' ')}" for n, t in results.schema.targets.items()
@@ -49,15 +49,15 @@ def training_part(results: Results) -> Part:
         }
     }
     if results.validation is not None and results.validation.metrics:
-        metrics = results.validation.metrics
+        scored = results.validation.metrics
         lines = [
-            [n, m.replace("_", " "), shown(v)] for n, values in metrics.items() for m, v in values.items()
+            [n, m.replace("_", " "), shown(v)] for n, values in scored.items() for m, v in values.items()
         ]
         blocks += [
             Text("Scores of the validation rows, which chose the epoch and are therefore too good:"),
             Grid(["target", "metric", "validation rows"], lines),
         ]
-        return Part(blocks, {**figures, "validation": {n: finite(v) for n, v in metrics.items()}})
+        return Part(blocks, {**figures, "validation": {n: finite(v) for n, v in scored.items()}})
     return Part(blocks, figures)
 
 
@@ -79,18 +79,12 @@ def _values(curve: Sequence[Mapping[str, float]], name: str) -> list[tuple[int, 
     return [(k + 1, values[name]) for k, values in enumerate(curve) if name in values]
 
 
-def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
-    return figure, figure.subplots()
-
-
 def _draw(axes: Axes, curves: Mapping[str, list[tuple[int, float]]], kept: int | None, label: str) -> None:
     drawn = [(name, points) for name, points in curves.items() if points][:_MOST_CURVES]
     for (name, points), colour in zip(drawn, _COLOURS, strict=False):
         x, y = zip(*points, strict=True)
-        axes.plot(x, y, color=colour, linewidth=1.4, marker=".", markersize=4, label=name.replace("$", r"\$"))
+        axes.plot(x, y, color=colour, linewidth=1.4, marker=".", markersize=4, label=plain(name))
     if kept is not None:
         axes.axvline(kept + 1, color="#57606a", linewidth=1, linestyle="--", label=f"kept: epoch {kept + 1}")
     axes.set(xlabel="epoch", ylabel=label)
     axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)

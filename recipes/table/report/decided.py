@@ -22,10 +22,10 @@ def probabilities(results: Results, name: str, *, calibrated: bool) -> Floats:
         calibrated: Whether the temperature chosen on validation rows is applied.
     """
     raw = results.model.tasks[name].scores(_answers(results, name).logits).double().numpy()
-    if not calibrated or results.decisions is None:
+    if not calibrated:
         return np.asarray(raw)
     labels = results.schema.targets[name].kind == "multilabel"
-    return np.asarray(results.decisions[name].probabilities(raw, labels=labels))
+    return results.decisions[name].probabilities(raw, labels=labels)
 
 
 def choices(results: Results, name: str) -> NDArray[Any]:
@@ -34,9 +34,7 @@ def choices(results: Results, name: str) -> NDArray[Any]:
         probabilities(results, name, calibrated=True),
         results.schema.targets[name].kind == "multilabel",
     )
-    if results.decisions is None:
-        return p > 0.5 if labels else p.argmax(1)
-    return np.asarray(results.decisions[name].choose(p, labels=labels))
+    return results.decisions[name].choose(p, labels=labels)
 
 
 def truth(results: Results, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:

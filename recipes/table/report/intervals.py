@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,18 +81,42 @@ def intervals(
     scored: dict[str, Scored] = {}
     for name, metrics in results.test.metrics.items():
         metric, task = results.schema.targets[name].monitored, results.model.tasks[name]
-        answers, sign = results.test.answers[name], sign_of(task, metric)
+        answers = results.test.answers[name]
         of_model = _draws(task, metric, answers.logits, answers, units)
         if of_model is None:
             continue
-        gains = {}
+        gains: dict[str, Interval] = {}
         for other, outputs in others.items():
-            of_other = _draws(task, metric, outputs[name], answers, units) if name in outputs else None
-            if of_other is not None:
-                gain = sign * (metrics[metric] - metrics_of(task, outputs[name], answers)[metric])
-                gains[other] = _interval(gain, sign * (of_model - of_other))
+            if name in outputs:
+                gain = gain_over(task, metric, answers, replace(answers, logits=outputs[name]), units)
+                gains |= {} if gain is None else {other: gain}
         scored[name] = Scored(metric, _interval(metrics[metric], of_model), gains)
     return scored
+
+
+def gain_over(
+    task: Task, metric: str, answers: Answers, other: Answers, units: NDArray[np.int64]
+) -> Interval | None:
+    """Return how much better some answers are than others to the same rows, by the rows that both answer.
+
+    Args:
+        task: Task.
+        metric: Name of its metric.
+        answers: Answers.
+        other: Other answers to the same rows.
+        units: Unit of each row.
+
+    Returns:
+        The difference with its interval, above 0 where the first are better, for an error too; None where
+        the metric has no interval.
+    """
+    both = replace(answers, readable=answers.readable & other.readable)
+    draws, others = (_draws(task, metric, x.logits, both, units) for x in (answers, other))
+    if draws is None or others is None:
+        return None
+    value, less = (metrics_of(task, x.logits, both)[metric] for x in (answers, other))
+    sign = sign_of(task, metric)
+    return _interval(sign * (value - less), sign * (draws - others))
 
 
 def _draws(

@@ -26,11 +26,13 @@ class Importance:
     Attributes:
         shares: Mean part of each modality in how far an answer moves, as
             `sennit.tasks.analysis.modality_weights` returns it by Shapley's value; empty above 6 modalities.
+        every: Outputs with all modalities.
         without: Outputs with each modality hidden.
         alone: Outputs with only that modality present.
     """
 
     shares: Mapping[str, float]
+    every: Answers
     without: Mapping[str, Answers]
     alone: Mapping[str, Answers]
 
@@ -98,7 +100,7 @@ def _outputs(analysed: Analysed, batch: Batch, names: list[str], members: Tensor
 
     values = over_subsets(read, batch, names, members).float()
     sizes = [shape.numel() for shape in shapes.values()]
-    split = values.split(sizes, -1)
+    split = torch.split(values, sizes, -1)
     return {
         name: x.reshape(*x.shape[:2], *shape) for (name, shape), x in zip(shapes.items(), split, strict=True)
     }
@@ -111,7 +113,9 @@ def _importance(
 
     def of(subset: Tensor) -> Answers:
         place = int((members == subset).all(1).nonzero()[0])
-        readable = answers.readable & (present & subset).any(1)
+        reads = analysed.model.reads[name]
+        read = torch.tensor([reads is None or m in reads for m in names])
+        readable = answers.readable & (present & subset & read).any(1)
         return replace(answers, logits=values[place], scores=task.scores(values[place]), readable=readable)
 
     one = torch.eye(len(names), dtype=torch.bool)
@@ -124,6 +128,7 @@ def _importance(
             part = dict(zip(names, weights[moving].mean(0).tolist(), strict=True))
     return Importance(
         part,
+        answers,
         {m: of(~one[i]) for i, m in enumerate(names)},
         {m: of(one[i]) for i, m in enumerate(names)},
     )

@@ -46,15 +46,14 @@ def peer_answers(
     notes = []
     if cells.left_out:
         notes.append(f"Tree and linear model read {', '.join(cells.names)}, not {', '.join(cells.left_out)}.")
-    train, test = rows.subsets["train"], rows.subsets["test"]
-    peers = {name: make(cells, train) for name, make in PEERS.items()}
+    peers = {name: make(cells, rows.subsets["train"]) for name, make in PEERS.items()}
     answers: dict[str, dict[str, Tensor]] = {name: {} for name in peers}
     for name, target in schema.targets.items():
         if (reason := _reason(target, tasks[name])) is not None:
             notes.append(f"{name}: no tree and no linear model, {reason}.")
             continue
         for peer, model in peers.items():
-            values = torch.from_numpy(_answers(model, target, rows, train, test))
+            values = torch.from_numpy(_answers(model, target, tasks[name], rows))
             answers[peer][name] = tasks[name].output_for(values)
     return answers, notes
 
@@ -71,14 +70,13 @@ def _reason(target: Target, task: Task) -> str | None:
     return None
 
 
-def _answers(
-    model: Tree | Linear, target: Target, rows: Rows, train: Sequence[int], test: Sequence[int]
-) -> Floats:
+def _answers(model: Tree | Linear, target: Target, task: Task, rows: Rows) -> Floats:
+    train, test = rows.subsets["train"], rows.subsets["test"]
     column: Any = target.read(rows)
     labelled = [i for i in train if column[i] is not None]
     labels = np.array([column[i] for i in labelled])
     if target.kind == "class":
-        return model.classes(labelled, labels.astype(np.int64), len(target.make_task().classes), test)  # type: ignore[attr-defined]
+        return model.classes(labelled, labels.astype(np.int64), task.out_dim, test)
     columns = []
     for k in range(labels.shape[1]):
         places = np.flatnonzero(~np.isnan(labels[:, k]))

@@ -18,7 +18,7 @@ from sennit.recipes.table.report.data_part import data_part
 from sennit.recipes.table.report.intervals import intervals, units_of
 from sennit.recipes.table.report.least_certain import least_certain_part
 from sennit.recipes.table.report.linear import ABOUT as ABOUT_LINEAR
-from sennit.recipes.table.report.matters import column_part, modality_part
+from sennit.recipes.table.report.matters import importance_part
 from sennit.recipes.table.report.part import Part
 from sennit.recipes.table.report.peers import peer_answers
 from sennit.recipes.table.report.predictions import write_predictions
@@ -30,8 +30,7 @@ from sennit.recipes.table.report.target import target_part
 from sennit.recipes.table.report.tree import ABOUT as ABOUT_TREE
 
 _PARTS: Sequence[Callable[[Results], Part]] = (
-    modality_part,
-    column_part,
+    importance_part,
     least_certain_part,
     slowest_part,
     training_part,
@@ -63,7 +62,7 @@ def report(results: Results) -> None:
     title = f"A model of {', '.join(results.schema.targets)}"
     write_report(results.folder / "report.html", title=title, blocks=blocks)
     if results.test is not None:
-        write_predictions(results.folder / "predictions.csv", results.schema, results.model, results.test)
+        write_predictions(results.folder / "predictions.csv", results, results.test)
     for grid in (block for block in first.blocks if isinstance(block, Grid)):
         _print(grid)
     print(*said, sep="\n")
@@ -76,7 +75,8 @@ def _others(results: Results) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
         return {}, []
     if not isinstance(rows, Rows):
         return {}, ["No tree and no linear model: they read tables, not shards."]
-    answers, notes = peer_answers(results.schema, rows, results.model.tasks)
+    tasks = {name: results.model.tasks[name] for name in results.schema.targets}
+    answers, notes = peer_answers(results.schema, rows, tasks)
     return answers, [*([ABOUT_TREE, ABOUT_LINEAR] if answers else []), *notes]
 
 
@@ -89,7 +89,7 @@ def _summary(results: Results) -> str:
 
 def prediction(results: Results) -> str:
     """Return the command that answers for a file of new rows."""
-    return f"python -m sennit.recipes.table.predict --model {results.folder / 'model'} --data new.csv"
+    return f"sennit table predict --model {results.folder / 'model'} new.csv --out answers.csv"
 
 
 def _print(grid: Grid) -> None:

@@ -12,17 +12,16 @@ from sennit.recipes.table.schema.schema import Schema
 Columns = dict[str, list[Any]]
 
 
-def row_columns(schema: Schema, rows: Rows, positions: Sequence[int], id: str | None = None) -> Columns:
+def row_columns(schema: Schema, rows: Rows, positions: Sequence[int]) -> Columns:
     """Return the columns that name rows: the number of each, its id and the files of its cells.
 
     Args:
         schema: Complete schema.
         rows: Table.
         positions: Positions of the rows.
-        id: Column of ids.
     """
     columns: Columns = {"row": [rows.row_numbers[i] for i in positions]}
-    named = [id] if id is not None and id in rows.columns else []
+    named = [schema.id] if schema.id is not None and schema.id in rows.columns else []
     named += [spec.column for spec in schema.inputs.values() if isinstance(spec, FileInput)]
     for column in dict.fromkeys(named):
         cells = rows.cells(column)

@@ -72,7 +72,8 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
 def _grid(results: Results, compared: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Grid:
     """Return a line for each target and metric; the metric that chose the epoch is marked."""
     assert results.test is not None
-    lines, marked = [], set()
+    lines: list[list[str]] = []
+    marked = set()
     for name, metrics in results.test.metrics.items():
         counted = results.test.answers[name].counted
         labelled = str(int(counted.reshape(len(counted), -1).any(1).sum()))

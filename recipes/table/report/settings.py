@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from typing import Any
 
 from sennit.html_page import Block, Code, Folded, Grid, Heading, Picture, Text
 from sennit.recipes.harness import command, draw_model, provenance
@@ -15,7 +16,8 @@ _OF_THE_RUN = ("data", "output", "resume", "target", "id", "schema", "skip_bad_r
 
 def settings_part(results: Results) -> Part:
     """Return the settings, given and default, and the drawing of the model."""
-    given, default = {}, {}
+    given: dict[str, Any] = {}
+    default: dict[str, Any] = {}
     for option in fields(results.config):
         value = getattr(results.config, option.name)
         if option.name in _OF_THE_RUN:

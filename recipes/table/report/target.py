@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text
 from sennit.recipes.table.report.calibration import calibration, calibration_figures, draw_reliability
 from sennit.recipes.table.report.confusion import draw_confusion, draw_scatter
 from sennit.recipes.table.report.decided import choices, probabilities, truth
+from sennit.recipes.table.report.panels import panel
 from sennit.recipes.table.report.part import Part
 from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.report.threshold_curve import draw_threshold_curve, threshold_curve
@@ -30,16 +30,16 @@ def target_part(results: Results, name: str) -> Part:
     if target.kind not in makers:
         return Part()
     blocks, figures = makers[target.kind](results, name, target)
-    reason = None if results.decisions is None else getattr(results.decisions[name], "reason", None)
-    chosen = [Text(f"By the validation rows: {reason}.")] if reason and target.kind != "number" else []
+    reason = results.decisions[name].reason
+    chosen = [Text(f"By the validation rows: {reason}.")] if name in results.decisions.targets else []
     return Part([Heading(f"Answers for {name}"), *blocks, *chosen], {f"answers/{name}": figures})
 
 
 def _of_classes(results: Results, name: str, target: Any) -> tuple[list[Block], dict[str, Any]]:
     true, counted = truth(results, name)
     chosen, classes = choices(results, name), list(results.model.tasks[name].classes)  # type: ignore[arg-type]
-    side = min(9.0, 2.6 + 0.3 * len(classes))
-    figure, axes = _axes(side, side)
+    side = 3.0 if len(classes) <= 6 else min(6.8, 1.4 + 0.27 * len(classes))
+    figure, axes = panel("Confusion", width=side + 0.3, height=side)
     draw_confusion(axes, true[counted], chosen[counted], classes)
     blocks: list[Block] = [Picture(figure, "Test rows by class; the shade is the share of the true class")]
     occurring = sorted({classes[k] for k in true[counted]})
@@ -53,9 +53,8 @@ def _of_classes(results: Results, name: str, target: Any) -> tuple[list[Block], 
     if len(classes) == 2 and len(occurring) == 2:
         p = probabilities(results, name, calibrated=True)[counted, 1]
         curve = threshold_curve(p, true[counted] == 1)
-        thresholds = () if results.decisions is None else results.decisions[name].thresholds
-        threshold = float(thresholds[0]) if len(thresholds) else 0.5
-        figure, axes = _axes(4.4, 3.4)
+        threshold = next(iter(results.decisions[name].thresholds), 0.5)
+        figure, axes = panel("Threshold")
         draw_threshold_curve(axes, curve, threshold, classes[1])
         blocks.append(Picture(figure, f"Rates of «{classes[1]}» in the test rows by threshold"))
         figures["threshold"] = {"chosen": threshold, "at_chosen": curve.at(threshold), "at_.5": curve.at(0.5)}
@@ -88,14 +87,14 @@ def _of_numbers(results: Results, name: str, target: Any) -> tuple[list[Block], 
     for k, column in enumerate(target.columns):
         rows = counted[:, k] & np.isfinite(predicted[:, k])
         if rows.any():
-            figure, axes = _axes(4.2, 3.8)
+            figure, axes = panel("Predicted and true")
             draw_scatter(axes, true[rows, k], predicted[rows, k], column)
             blocks.append(Picture(figure, f"{column}: {int(rows.sum())} test rows"))
     return blocks, {}
 
 
 def _reliability(bins: Any) -> Picture:
-    figure, axes = _axes(4.2, 3.8)
+    figure, axes = panel("Calibration")
     draw_reliability(axes, bins)
     return Picture(figure, "Answers by their probability; larger points stand for more rows")
 
@@ -106,8 +105,3 @@ def _rates(figures: dict[str, Any], threshold: float) -> Grid:
     if threshold != 0.5:
         lines.append([f"{threshold:.3g} (chosen)", *[f"{figures['at_chosen'][n]:.3f}" for n in names]])
     return Grid(["threshold", "precision", "recall", "F1", "accuracy"], lines)
-
-
-def _axes(width: float, height: float) -> Any:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from sennit.recipes.table.report.panels import plain
+
 Floats = NDArray[np.float64]
 
 
@@ -75,7 +77,5 @@ def draw_threshold_curve(axes: Axes, curve: ThresholdCurve, chosen: float, name:
     for rate, colour in colours.items():
         axes.plot(curve.thresholds, getattr(curve, rate), color=colour, label=rate.replace("f1", "F1"))
     axes.axvline(chosen, color="#57606a", linewidth=1, linestyle="--", label=f"chosen: {chosen:.3g}")
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=f"answer «{name}» above this probability")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=f"answer «{plain(name)}» above this probability")
     axes.legend(frameon=False, fontsize=8)
-    axes.set_title("Threshold", loc="left", fontsize=10.5)
-    axes.spines[["top", "right"]].set_visible(False)

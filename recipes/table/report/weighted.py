@@ -25,14 +25,14 @@ def balanced_accuracy(weights: Floats, scores: Floats, targets: Floats) -> Float
     """Return the mean over the classes that occur of the share of their rows that is recognised."""
     right = scores.argmax(1) == targets
     of_class = targets[:, None] == np.arange(scores.shape[1])
-    return np.nanmean((weights @ (of_class & right[:, None])) / (weights @ of_class), 1)
+    return np.asarray(np.nanmean((weights @ (of_class & right[:, None])) / (weights @ of_class), 1))
 
 
 def f1_macro(weights: Floats, scores: Floats, targets: Floats) -> Floats:
     """Return the mean F1 of the classes that are true or predicted somewhere."""
     classes = np.arange(scores.shape[1])
     true, chosen = targets[:, None] == classes, scores.argmax(1)[:, None] == classes
-    return np.nanmean(2 * (weights @ (true & chosen)) / (weights @ true + weights @ chosen), 1)
+    return np.asarray(np.nanmean(2 * (weights @ (true & chosen)) / (weights @ true + weights @ chosen), 1))
 
 
 def log_loss(weights: Floats, scores: Floats, targets: Floats) -> Floats:
@@ -58,7 +58,7 @@ def _auroc(weights: Floats, score: Floats, true: Floats) -> Floats:
 def _average_precision(weights: Floats, score: Floats, true: Floats) -> Floats:
     positive, negative = (x[:, ::-1] for x in _by_score(weights, score, true))  # the highest first
     hits = positive.cumsum(1)
-    precision = np.nan_to_num(hits / (hits + negative.cumsum(1)))
+    precision = hits / np.maximum(hits + negative.cumsum(1), _TINY)
     return np.asarray((positive * precision).sum(1) / positive.sum(1))
 
 
@@ -100,7 +100,7 @@ def _by_column(figure: Figure) -> Figure:
             labelled = ~np.isnan(target)
             if labelled.any():
                 values.append(figure(weights[:, labelled], score[labelled], target[labelled]))
-        return np.nanmean(values, 0)
+        return np.asarray(np.nanmean(values, 0))
 
     return mean
 
