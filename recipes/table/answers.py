@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,18 @@ Columns = dict[str, list[Any]]
 
 
 def answer_columns(
-    schema: Schema, answers: Sequence[Mapping[str, Mapping[str, Any]]], targets: Iterable[str] | None = None
+    schema: Schema, answers: Sequence[Mapping[str, Mapping[str, Any]]], *, probabilities: bool = True
 ) -> Columns:
-    """Return the columns of the answers, with the probabilities of classes and labels.
+    """Return the columns of the answers.
 
     Args:
         schema: Complete schema.
         answers: Answer of each target for each row.
-        targets: Targets that have answers; all by default.
+        probabilities: Whether to add the probabilities of classes and labels.
     """
     columns: Columns = {}
-    for name in schema.targets if targets is None else targets:
-        target = schema.targets[name]
-        lines = [_cells(name, answer[name], target) for answer in answers]
+    for name, target in schema.targets.items():
+        lines = [_cells(name, answer[name], target, probabilities) for answer in answers]
         for key in lines[0] if lines else ():
             columns[key] = [line[key] for line in lines]
     return columns
@@ -59,9 +58,9 @@ def write_columns(path: Path, columns: Columns) -> None:
     write_text(path, text.getvalue())
 
 
-def _cells(name: str, values: Mapping[str, Any], target: Any) -> dict[str, Any]:
+def _cells(name: str, values: Mapping[str, Any], target: Any, probabilities: bool) -> dict[str, Any]:
     """Return the cells of one target's answer."""
-    p: Mapping[str, float] = values.get("probabilities", {})
+    p: Mapping[str, float] = values.get("probabilities", {}) if probabilities else {}
     each = {f"{name}_p_{key}": value for key, value in p.items()}
     if "labels" in values:
         separator = target.separator if isinstance(getattr(target, "separator", None), str) else "|"

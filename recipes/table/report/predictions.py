@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,7 +37,7 @@ def write_predictions(path: Path, results: Results, test: Evaluation) -> None:
             columns |= _labels(name, target, results, test)
         predicted = results.model.tasks[name].predict(test.answers[name].logits)
         answers = [{name: results.decisions[name].answer(answer)} for answer in predicted]
-        for key, cells in answer_columns(schema, answers, [name]).items():
+        for key, cells in answer_columns(replace(schema, targets={name: target}), answers).items():
             columns[key if key.startswith((f"{name}_p_", f"{name}_probability")) else f"{key}_predicted"] = (
                 cells
             )
