@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sennit.recipes.table.report.results import Results
+from sennit.tasks import Classification
 from sennit.tasks.metrics import Answers
 
 Floats = NDArray[np.float64]
@@ -30,10 +31,12 @@ def probabilities(results: Results, name: str, *, calibrated: bool) -> Floats:
 
 def choices(results: Results, name: str) -> NDArray[Any]:
     """Return the class of each test row ``[N]``, or which labels are true ``[N, L]``."""
-    p, labels = (
-        probabilities(results, name, calibrated=True),
-        results.schema.targets[name].kind == "multilabel",
-    )
+    task: Any = results.model.tasks[name]
+    if name not in results.decisions.targets and isinstance(task, Classification):
+        answers = task.predict(_answers(results, name).logits)
+        return np.array([task.classes.index(answer["label"]) for answer in answers])
+    p = probabilities(results, name, calibrated=True)
+    labels = results.schema.targets[name].kind == "multilabel"
     return results.decisions[name].choose(p, labels=labels)
 
 

@@ -13,7 +13,7 @@ from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.report.resampled import resampled
 from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.report.scoring import metrics_of, sign_of
-from sennit.tasks import Task
+from sennit.tasks import Ordinal, Task
 from sennit.tasks.metrics import Answers
 
 _FEWEST_UNITS = 5
@@ -126,7 +126,8 @@ def _draws(
     scores, targets = task.scores(logits).double().flatten(1).numpy(), answers.targets.double().numpy()
     if targets.ndim > 1 and targets.shape != scores.shape:
         return None
-    draws = resampled(metric, scores, targets, answers.counted.numpy(), units)
+    ranked = isinstance(task, Ordinal)
+    draws = resampled(metric, scores, targets, answers.counted.numpy(), units, ranked=ranked)
     return None if draws is None or np.isnan(draws).all() else draws
 
 

@@ -25,7 +25,7 @@ def least_certain_part(results: Results) -> Part:
     blocks: list[Block] = []
     figures: dict[str, Any] = {}
     for name, target in results.schema.targets.items():
-        if name not in test.metrics or target.kind not in ("class", "multilabel", "number"):
+        if name not in test.metrics or target.kind not in ("class", "ordinal", "multilabel", "number"):
             continue
         for title, places, header, cells in _of_target(results, name):
             positions = [rows.subsets["test"][i] for i in places]
@@ -45,7 +45,7 @@ def _of_target(results: Results, name: str) -> Any:
         return
     p, chosen = probabilities(results, name, calibrated=True), choices(results, name)
     task: Any = results.model.tasks[name]
-    if target.kind == "class":
+    if target.kind in ("class", "ordinal"):
         answered = np.take_along_axis(p, chosen[:, None], 1)[:, 0]
 
         def of_class(i: int) -> list[str]:

@@ -16,11 +16,11 @@ from sennit.recipes.table.report.linear import Linear
 from sennit.recipes.table.report.tree import Tree
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.schema.targets import Target
-from sennit.tasks import Task
+from sennit.tasks import Classification, PoissonRegression, Regression, Task
 
 Floats = NDArray[np.float64]
 PEERS: Mapping[str, Callable[[Cells, Sequence[int]], Tree | Linear]] = {"tree": Tree, "linear": Linear}
-KINDS = ("class", "multilabel", "number")
+KINDS = ("class", "ordinal", "multilabel", "number")
 _MOST_OUTPUTS = 20
 
 
@@ -62,11 +62,10 @@ def _reason(target: Target, task: Task) -> str | None:
     """Return why a target has no peers; None where it has."""
     if target.kind not in KINDS:
         return f"as none is fitted to a target of the kind '{target.kind}'"
-    outputs = len(target.column_names)
     if target.kind == "multilabel" and task.out_dim > _MOST_OUTPUTS:
         return f"which would need one for each of {task.out_dim} labels"
-    if target.kind == "number" and task.out_dim != outputs:
-        return f"as the net gives {task.out_dim} answers for {outputs} column"
+    if target.kind == "number" and not isinstance(task, Regression):
+        return "as the answers of the net are quantiles"
     return None
 
 
@@ -75,8 +74,8 @@ def _answers(model: Tree | Linear, target: Target, task: Task, rows: Rows) -> Fl
     column: Any = target.read(rows)
     labelled = [i for i in train if column[i] is not None]
     labels = np.array([column[i] for i in labelled])
-    if target.kind == "class":
-        return model.classes(labelled, labels.astype(np.int64), task.out_dim, test)
+    if isinstance(task, Classification):
+        return model.classes(labelled, labels.astype(np.int64), len(task.classes), test)
     columns = []
     for k in range(labels.shape[1]):
         places = np.flatnonzero(~np.isnan(labels[:, k]))
@@ -84,7 +83,12 @@ def _answers(model: Tree | Linear, target: Target, task: Task, rows: Rows) -> Fl
         if not chosen:
             columns.append(np.full(len(test), np.nan))
         elif target.kind == "number":
-            columns.append(model.numbers(chosen, labels[places, k], test))
+            values, fitted = model.numbers(chosen, labels[places, k], test), labels[places, k]
+            # Beyond the labels a logarithm, or a rate, may not exist.
+            bounded = isinstance(task, PoissonRegression) or (
+                isinstance(task, Regression) and task.transforms
+            )
+            columns.append(values.clip(fitted.min(), fitted.max()) if bounded else values)
         else:
             columns.append(model.classes(chosen, labels[places, k].astype(np.int64), 2, test)[:, 1])
     return np.stack(columns, 1)

@@ -53,12 +53,14 @@ def _labels(name: str, target: Any, results: Results, test: Evaluation) -> Colum
     """Return the labels of samples that are no rows of a table."""
     answers, task = test.answers[name], cast(Any, results.model.tasks[name])
     labels = list(zip(answers.targets.tolist(), answers.labelled.tolist(), strict=True))
-    if target.kind == "class":
+    if target.kind in ("class", "ordinal"):
         return {name: [task.classes[y] if labelled else "" for y, labelled in labels]}
     if target.kind == "multilabel":
         names = [[n for n, y in zip(task.labels, flags, strict=True) if y] for flags, _ in labels]
         texts = [target.separator.join(true) for true in names]
         return {name: [text if any(mask) else "" for text, (_, mask) in zip(texts, labels, strict=True)]}
+    if target.kind != "number":
+        return {name: [y if labelled else "" for y, labelled in labels]}
     return {
         column: [values[j] if mask[j] else "" for values, mask in labels]
         for j, column in enumerate(target.column_names)

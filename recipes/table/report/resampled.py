@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sennit.recipes.table.report.weighted import OF_CLASSES, OF_COLUMNS
+from sennit.recipes.table.report.weighted import OF_CLASSES, OF_COLUMNS, OF_RANKS
 
 Floats = NDArray[np.float64]
 _DRAWS, _FEWEST, _VALUES = 1000, 200, 4_000_000
@@ -16,7 +16,13 @@ _MOST = 2_000_000  # weights at a time
 
 
 def resampled(
-    metric: str, scores: Floats, targets: Floats, counted: NDArray[np.bool_], units: NDArray[np.int64]
+    metric: str,
+    scores: Floats,
+    targets: Floats,
+    counted: NDArray[np.bool_],
+    units: NDArray[np.int64],
+    *,
+    ranked: bool = False,
 ) -> Floats | None:
     """Return a metric under many draws of the units, with replacement; None for a metric without one here.
 
@@ -30,6 +36,7 @@ def resampled(
         targets: Classes, or labels and numbers.
         counted: Entries of the targets that are labels.
         units: Unit that each row is drawn with: itself, or its group.
+        ranked: Whether the classes have an order, so that the median class is the answer.
 
     Shape:
         scores ``[N, C]``, targets and counted ``[N]`` for classes and ``[N, C]`` otherwise, units ``[N]``;
@@ -41,7 +48,8 @@ def resampled(
         >>> sorted(set(values.tolist()))
         [0.0, 0.5, 1.0]
     """
-    figure = (OF_CLASSES if targets.ndim == 1 else OF_COLUMNS).get(metric)
+    of_classes = OF_RANKS if ranked else OF_CLASSES
+    figure = (of_classes if targets.ndim == 1 else OF_COLUMNS).get(metric)
     if figure is None:
         return None
     if targets.ndim == 1:

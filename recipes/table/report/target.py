@@ -26,7 +26,7 @@ def target_part(results: Results, name: str) -> Part:
         name: Name of the target.
     """
     target: Any = results.schema.targets[name]
-    makers = {"class": _of_classes, "multilabel": _of_labels, "number": _of_numbers}
+    makers = {"class": _of_classes, "ordinal": _of_classes, "multilabel": _of_labels, "number": _of_numbers}
     if target.kind not in makers:
         return Part()
     blocks, figures = makers[target.kind](results, name, target)
@@ -50,7 +50,7 @@ def _of_classes(results: Results, name: str, target: Any) -> tuple[list[Block], 
     bins = calibration(results, name)
     blocks.append(_reliability(bins))
     figures: dict[str, Any] = {"calibration": calibration_figures(bins)}
-    if len(classes) == 2 and len(occurring) == 2:
+    if target.kind == "class" and len(classes) == len(occurring) == 2:
         p = probabilities(results, name, calibrated=True)[counted, 1]
         curve = threshold_curve(p, true[counted] == 1)
         threshold = next(iter(results.decisions[name].thresholds), 0.5)

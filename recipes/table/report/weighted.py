@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Figure = Callable[[Floats, Floats, Floats], Floats]
-_TINY = 1e-12
+_TINY, _LEAST = 1e-12, float(np.finfo(np.float32).tiny)
 
 
 def accuracy(weights: Floats, scores: Floats, targets: Floats) -> Floats:
@@ -28,6 +28,19 @@ def balanced_accuracy(weights: Floats, scores: Floats, targets: Floats) -> Float
     return np.asarray(np.nanmean((weights @ (of_class & right[:, None])) / (weights @ of_class), 1))
 
 
+def kappa(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+    """Return Cohen's kappa with quadratic weights of the likeliest class."""
+    chosen = scores.argmax(1).astype(np.float64)
+    observed, count = weights @ (chosen - targets) ** 2, weights.sum(1)
+    expected = weights @ (chosen**2 + targets**2) - 2 * (weights @ chosen) * (weights @ targets) / count
+    return np.where(expected > _TINY, 1 - observed / np.maximum(expected, _TINY), 0.0)
+
+
+def rank_mae(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+    """Return the mean distance between the rank of the likeliest class and that of the true one."""
+    return _mean(weights, np.abs(scores.argmax(1) - targets))
+
+
 def f1_macro(weights: Floats, scores: Floats, targets: Floats) -> Floats:
     """Return the mean F1 of the classes that are true or predicted somewhere."""
     classes = np.arange(scores.shape[1])
@@ -38,7 +51,7 @@ def f1_macro(weights: Floats, scores: Floats, targets: Floats) -> Floats:
 def log_loss(weights: Floats, scores: Floats, targets: Floats) -> Floats:
     """Return the mean negative logarithm of the true class's probability."""
     p = scores[np.arange(len(targets)), targets.astype(np.int64)]
-    return _mean(weights, -np.log(np.maximum(p, _TINY)))
+    return _mean(weights, -np.log(np.maximum(p, _LEAST)))
 
 
 def accuracy_of_labels(weights: Floats, scores: Floats, targets: Floats) -> Floats:
@@ -60,6 +73,16 @@ def _average_precision(weights: Floats, score: Floats, true: Floats) -> Floats:
     hits = positive.cumsum(1)
     precision = hits / np.maximum(hits + negative.cumsum(1), _TINY)
     return np.asarray((positive * precision).sum(1) / positive.sum(1))
+
+
+def _f1(weights: Floats, score: Floats, true: Floats) -> Floats:
+    chosen, positive = score > 0.5, true > 0.5
+    return np.asarray(2 * (weights @ (chosen & positive)) / (weights @ chosen + weights @ positive))
+
+
+def _log_loss(weights: Floats, score: Floats, true: Floats) -> Floats:
+    p = np.where(true > 0.5, score, 1 - score)
+    return _mean(weights, -np.log(np.maximum(p, _LEAST)))
 
 
 def _r2(weights: Floats, score: Floats, true: Floats) -> Floats:
@@ -106,13 +129,25 @@ def _by_column(figure: Figure) -> Figure:
 
 
 def _one_against_rest(figure: Figure) -> Figure:
-    """Return the mean of a figure of labels over the classes, each against all others."""
+    """Return the mean of a figure of labels over the classes, each against all others; of two, the second."""
     by_column = _by_column(figure)
 
     def mean(weights: Floats, scores: Floats, targets: Floats) -> Floats:
-        return by_column(weights, scores, (targets[:, None] == np.arange(scores.shape[1])).astype(np.float64))
+        classes = np.arange(scores.shape[1])[1 if scores.shape[1] == 2 else 0 :]
+        flags = targets[:, None] == classes
+        return by_column(weights, scores[:, classes], flags.astype(np.float64))
 
     return mean
+
+
+def _of_median(figure: Figure) -> Figure:
+    """Return a figure of the median class, which is the answer of an ordinal target."""
+
+    def of_median(weights: Floats, scores: Floats, targets: Floats) -> Floats:
+        median = (scores.cumsum(1) < 0.5).sum(1).clip(max=scores.shape[1] - 1)
+        return figure(weights, (median[:, None] == np.arange(scores.shape[1])).astype(np.float64), targets)
+
+    return of_median
 
 
 OF_CLASSES: Mapping[str, Figure] = {
@@ -125,10 +160,21 @@ OF_CLASSES: Mapping[str, Figure] = {
 }
 """Figures of one class of several: scores ``[N, C]``, targets ``[N]``."""
 
+OF_RANKS: Mapping[str, Figure] = {
+    **OF_CLASSES,
+    "accuracy": _of_median(accuracy),
+    "balanced_accuracy": _of_median(balanced_accuracy),
+    "kappa": _of_median(kappa),
+    "rank_mae": _of_median(rank_mae),
+}
+"""Figures of one class of several that have an order."""
+
 OF_COLUMNS: Mapping[str, Figure] = {
     "accuracy": accuracy_of_labels,
+    "f1_macro": _by_column(_f1),
     "auroc": _by_column(_auroc),
     "average_precision": _by_column(_average_precision),
+    "log_loss": _by_column(_log_loss),
     "r2": _by_column(_r2),
     "mae": _by_column(_mae),
     "rmse": _by_column(_rmse),
