@@ -128,12 +128,12 @@ def _by_column(figure: Figure) -> Figure:
     return mean
 
 
-def _one_against_rest(figure: Figure) -> Figure:
-    """Return the mean of a figure of labels over the classes, each against all others; of two, the second."""
+def _one_against_rest(figure: Figure, *, second_of_two: bool = False) -> Figure:
+    """Return the mean of a figure of labels over the classes, each against all others."""
     by_column = _by_column(figure)
 
     def mean(weights: Floats, scores: Floats, targets: Floats) -> Floats:
-        classes = np.arange(scores.shape[1])[1 if scores.shape[1] == 2 else 0 :]
+        classes = np.arange(scores.shape[1])[1 if second_of_two and scores.shape[1] == 2 else 0 :]
         flags = targets[:, None] == classes
         return by_column(weights, scores[:, classes], flags.astype(np.float64))
 
@@ -156,7 +156,7 @@ OF_CLASSES: Mapping[str, Figure] = {
     "f1_macro": f1_macro,
     "log_loss": log_loss,
     "auroc": _one_against_rest(_auroc),
-    "average_precision": _one_against_rest(_average_precision),
+    "average_precision": _one_against_rest(_average_precision, second_of_two=True),
 }
 """Figures of one class of several: scores ``[N, C]``, targets ``[N]``."""
 
