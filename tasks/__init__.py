@@ -27,9 +27,13 @@ from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
 from sennit.tasks.labelled.multilabel import MultiLabel
+from sennit.tasks.labelled.ordinal import Ordinal
+from sennit.tasks.labelled.poisson_regression import PoissonRegression
+from sennit.tasks.labelled.quantile_regression import QuantileRegression
 from sennit.tasks.labelled.regression import Regression
 from sennit.tasks.labelled.segmentation import Segmentation
 from sennit.tasks.labelled.surface_normals import SurfaceNormals
+from sennit.tasks.labelled.survival import Survival
 from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
@@ -80,6 +84,7 @@ from sennit.tasks.weighting import (
 if TYPE_CHECKING:
     from sennit.tasks.shipping.export import export_program
     from sennit.tasks.shipping.onnx_export import export_onnx
+    from sennit.tasks.training.find_lr import find_lr
     from sennit.tasks.training.fitted import Fitted
     from sennit.tasks.training.fitting import fit
     from sennit.tasks.training.learner import Learner
@@ -119,8 +124,11 @@ __all__ = [
     "MixMatch",
     "MultiLabel",
     "MultiTaskModel",
+    "Ordinal",
     "PCGrad",
+    "PoissonRegression",
     "PseudoLabel",
+    "QuantileRegression",
     "Reconstruction",
     "Regression",
     "Segmentation",
@@ -130,6 +138,7 @@ __all__ = [
     "SoftL2",
     "SoftOrthogonality",
     "SurfaceNormals",
+    "Survival",
     "Task",
     "TaskOutput",
     "Teacher",
@@ -149,6 +158,7 @@ __all__ = [
     "export_onnx",
     "export_program",
     "extended",
+    "find_lr",
     "fit",
     "latent_transfer",
     "list_balancings",
@@ -170,6 +180,7 @@ __all__ = [
 _LAZY = {
     "Learner": "sennit.tasks.training.learner",
     "Fitted": "sennit.tasks.training.fitted",
+    "find_lr": "sennit.tasks.training.find_lr",
     "fit": "sennit.tasks.training.fitting",
     "export_program": "sennit.tasks.shipping.export",
     "export_onnx": "sennit.tasks.shipping.onnx_export",
