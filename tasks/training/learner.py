@@ -138,8 +138,7 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
                 p.requires_grad_(False)
         bind_teacher(teacher, model)  # which shares what is frozen
         self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
-        # Not the teacher's, which follows the model.
-        parts = (part for whole in (model, balancing) if whole is not None for part in whole.modules())
+        parts = [*model.modules(), *(balancing.modules() if balancing is not None else ())]
         self._epoch_parts: list[Any] = [part for part in parts if hasattr(part, "on_epoch_start")]
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
         self._steps, self._finite = math.inf, FiniteLosses()
