@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sennit.lazy import lazy_exports
+from sennit.tasks.metrics.direction import directions
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Answers, Evaluation
 from sennit.tasks.metrics.evaluator import Evaluator
@@ -52,6 +53,7 @@ __all__ = [
     "SpanF1",
     "average_precision",
     "balanced_accuracy",
+    "directions",
     "evaluate",
     "f1",
     "log_loss",

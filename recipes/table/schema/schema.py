@@ -22,7 +22,8 @@ from sennit.registry import check_names, unknown_name
 INPUTS: dict[str, type[Input]] = {
     cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, MoleculeInput, TableInput, SeriesInput)
 }
-_KEYS = ("id", "inputs", "targets", "split", "missing", "monitor")
+_KEYS = ("id", "inputs", "targets", "split", "missing", "monitor", "duplicates")
+_DUPLICATES = ("group", "allow", "refuse")
 T = TypeVar("T", Input, Target)
 
 
@@ -38,6 +39,8 @@ class Schema:
         split: Split of the rows.
         missing: Words that stand for a blank cell.
         id: Column that names the rows in the answers; it is no input.
+        duplicates: Way with copies of rows or files in two parts: ``"group"`` them, ``"refuse"`` or
+            ``"allow"`` them.
         monitor: Target by whose metric the epoch is chosen; by default the mean over all targets.
 
     Raises:
@@ -58,8 +61,10 @@ class Schema:
     missing: Sequence[str] = MISSING_WORDS
     id: str | None = None
     monitor: str | None = None
+    duplicates: str = "group"
 
     def __post_init__(self) -> None:
+        check_names("value of `duplicates`", [self.duplicates], _DUPLICATES)
         if self.monitor is not None:
             check_names("target in `monitor`", [self.monitor], self.targets)
         for name in ("inputs", "targets"):
@@ -101,7 +106,7 @@ class Schema:
             options["split"] = from_mapping(SPLITS, "by", raw["split"], f"{where}: split")
         if "missing" in raw:
             options["missing"] = tuple(convert(raw["missing"], list[str], f"{where}: missing"))
-        for key in ("id", "monitor"):
+        for key in ("id", "monitor", "duplicates"):
             if raw.get(key) is not None:
                 options[key] = convert(raw[key], str, f"{where}: {key}")
         return cls(inputs, targets, **options)
@@ -115,6 +120,7 @@ class Schema:
             "split": _options(self.split),
             **({} if self.missing == MISSING_WORDS else {"missing": list(self.missing)}),
             **({} if self.monitor is None else {"monitor": self.monitor}),
+            **({} if self.duplicates == "group" else {"duplicates": self.duplicates}),
         }
 
     def with_inputs(self, names: Iterable[str]) -> Schema:
