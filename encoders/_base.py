@@ -73,6 +73,10 @@ class Encoder(SampleReader, Configurable, nn.Module):
             return x.to(torch.promote_types(self.dtype, torch.float32))
         return self.cast(x)
 
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Encode inputs of any float type; see `forward`."""
+        return super().__call__(self.cast_input(x) if isinstance(x, Tensor) else x, *args, **kwargs)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype
