@@ -30,8 +30,11 @@ class CachedByFiles(Generic[P, T]):
     """
 
     def __init__(self, read: Callable[P, T], *, files: Callable[P, Iterable[Path]], size: int) -> None:
+        def stamped(stamps: tuple[Any, ...], /, *args: Any, **options: Any) -> T:
+            return read(*args, **options)
+
         self._files = files
-        self._kept = lru_cache(maxsize=size)(lambda _, *args, **options: read(*args, **options))
+        self._kept: Any = lru_cache(maxsize=size)(stamped)
         self.cache_clear = self._kept.cache_clear
         update_wrapper(self, read)
 
