@@ -77,6 +77,7 @@ def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Gu
             raw["id"], reasons[name] = name, "names the row in the answers; no input"
         else:
             reasons[name] = guess_input(rows, column, raw["inputs"], table)
+    raw["targets"] = {name: raw["targets"][name] for name in names}  # the first matters most
     if table["categories"]:
         table["unseen"] = "missing"  # a new row may hold a value of its own
     kept = {k: v for k, v in table.items() if v}
@@ -112,8 +113,11 @@ def _names_rows(column: ColumnContents) -> bool:
     return (
         column.distinct_throughout()
         and _ID_NAME.fullmatch(column.name.strip()) is not None
-        and all(" " not in text and file_kind(text) is None for text in column.texts)
-        and (not column.numeric() or column.whole())
+        and (
+            column.whole()
+            if column.numeric()
+            else all(" " not in t and file_kind(t) is None for t in column.texts)
+        )
     )
 
 

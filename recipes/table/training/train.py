@@ -103,14 +103,23 @@ def make_loader(
 
 
 def monitor_of(schema: Schema, rows: Rows | Shards) -> str | None:
-    """Return the metric of the first target that has enough labels in the validation rows."""
+    """Return the value that the kept epoch is best by, among the targets with enough validation labels.
+
+    It is the metric of the target that the schema's key ``monitor`` names, or of the only one, or else the
+    mean over the targets of their first metrics.
+    """
     if "validation" not in rows.subsets:
         return None
-    for name, target in schema.targets.items():
-        if isinstance(rows, Shards):
-            return f"val/{name}/{target.monitored}"
-        labels = target.read(rows)
-        count = sum(labels[i] is not None for i in rows.subsets["validation"])
-        if count >= 2 or (count and target.kind != "number"):  # an R² needs two
-            return f"val/{name}/{target.monitored}"
-    return None
+    scored = [name for name in schema.targets if isinstance(rows, Shards) or _scored(schema, rows, name)]
+    if schema.monitor is not None and schema.monitor in scored:
+        scored = [schema.monitor]
+    if len(scored) > 1:
+        return "val/mean"
+    return f"val/{scored[0]}/{schema.targets[scored[0]].monitored}" if scored else None
+
+
+def _scored(schema: Schema, rows: Rows, name: str) -> bool:
+    """Return whether the validation rows have labels enough for the metrics of a target."""
+    labels = schema.targets[name].read(rows)
+    count = sum(labels[i] is not None for i in rows.subsets["validation"])
+    return count >= schema.targets[name].fewest
