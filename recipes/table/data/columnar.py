@@ -14,8 +14,8 @@ from sennit.data import Batch, Collate, SampleReader
 from sennit.data.validation import check_finite, label_flags
 from sennit.recipes.table.data.check import blank_row
 from sennit.recipes.table.reading.rows import BadCell, Rows
-from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.table_input import TableInput
 
 
 def table_tensors(rows: Rows, schema: Schema, encoders: Mapping[str, SampleReader]) -> dict[str, Tensor]:

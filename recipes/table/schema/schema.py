@@ -13,9 +13,10 @@ from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
 from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.file_inputs import AudioInput, ImageInput, SeriesInput
-from sennit.recipes.table.schema.inputs import Input, MoleculeInput, TableInput, TextInput
+from sennit.recipes.table.schema.inputs import Input, MoleculeInput, TextInput
 from sennit.recipes.table.schema.parse import convert, from_mapping
 from sennit.recipes.table.schema.splits import SPLITS, RandomSplit, Split
+from sennit.recipes.table.schema.table_input import TableInput
 from sennit.recipes.table.schema.targets import TARGETS, Target
 from sennit.registry import check_names, unknown_name
 
