@@ -76,6 +76,10 @@ def columnar_batch(
     ids = [rows.row_numbers[i] for i in indices]
     whole = {n: x.index_select(0, chosen) for n, x in table_tensors(rows, schema, encoders).items()}
     present = {name: ~x.isnan().all(1) for name, x in whole.items()}
+    for name, spec in schema.inputs.items():
+        assert isinstance(spec, TableInput)
+        unseen = set(spec.only_unseen(rows))
+        present[name] |= torch.tensor([i in unseen for i in indices])
     empty = ~torch.stack([*present.values()]).any(0)
     if bool(empty.any()):
         raise blank_row(rows, indices[int(empty.nonzero()[0])], schema)

@@ -82,7 +82,25 @@ class TableInput(Input):
         return columns
 
     def read(self, rows: Rows) -> Sequence[Any]:
-        return [row_value(cells) for cells in zip(*self.columns(rows), strict=True)]
+        values: list[Any] = [row_value(cells) for cells in zip(*self.columns(rows), strict=True)]
+        for i in self.only_unseen(rows):
+            values[i] = [None] * len(self.feature_names)
+        return values
+
+    def only_unseen(self, rows: Rows) -> list[int]:
+        """Return the rows of which no cell has a value, but one holds a category that was never seen.
+
+        Such a row is there: its answer is that of missing cells.
+        """
+        if self.unseen != "missing":
+            return []
+        blank = [rows.blank(c) for c in self.categories]
+        cells = zip(*self.columns(rows), strict=True)
+        return [
+            i
+            for i, row in enumerate(cells)
+            if all(cell is None for cell in row) and not all(column[i] for column in blank)
+        ]
 
     def _dates(self, rows: Rows) -> dict[str, list[datetime | BadCell | None]]:
         """Return the dates of each column that holds any."""
