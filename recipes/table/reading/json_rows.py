@@ -66,4 +66,6 @@ def _object(row: Any, where: str) -> Mapping[str, Any]:
 
 
 def _kind(value: Any) -> str:
-    return {list: "a list", dict: "an object", str: "a text"}.get(type(value), f"{value}"[:60])
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    return repr(value)[:60]

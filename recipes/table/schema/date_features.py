@@ -86,9 +86,8 @@ def date_features(
     columns: list[list[float | BadCell | None]] = []
     for part in parts:
         if part in _CYCLES:
-            share = _CYCLES[part]
-            columns.append(_each(dates, lambda d, f=share: math.sin(2 * math.pi * f(d))))
-            columns.append(_each(dates, lambda d, f=share: math.cos(2 * math.pi * f(d))))
+            angles = [2 * math.pi * _CYCLES[part](d) if isinstance(d, datetime) else d for d in dates]
+            columns += [[f(x) if isinstance(x, float) else x for x in angles] for f in (math.sin, math.cos)]
         elif part == "year":
             columns.append(_each(dates, lambda d: float(d.year)))
         elif part == "days":
