@@ -181,7 +181,11 @@ class TableInput(Input):
         return columns
 
     def read(self, rows: Rows) -> Sequence[Any]:
-        return [row_value(cells) for cells in zip(*self.columns(rows), strict=True)]
+        columns: list[Sequence[Any]] = [*self.columns(rows)]
+        if any(BadCell in {*map(type, cells)} for cells in columns):
+            return [row_value(cells) for cells in zip(*columns, strict=True)]
+        width = len(columns)
+        return [None if c.count(None) == width else list(c) for c in zip(*columns, strict=True)]
 
     def example(self) -> dict[str, Any]:
         """Return a row as ``model.predict`` takes it."""
