@@ -126,6 +126,20 @@ EXAMPLES = {
         shortest=25,
         longest=200,
     ),
+    "logmel_conv (utterance)": Example(
+        lambda: create_encoder(
+            "logmel_conv",
+            sample_rate=1000,
+            n_mels=10,
+            widths=(4,),
+            embed_dim=6,
+            pooling="attentive_statistics",
+            normalise="utterance",
+        ),
+        lambda length: torch.randn(length),
+        shortest=25,
+        longest=200,
+    ),
     "mlp": Example(lambda: create_encoder("mlp", 5, categories=(3, 3), width=16, embed_dim=12), _row),
     "morgan": Example(
         lambda: create_encoder("morgan", size=10, width=16, embed_dim=12), lambda _: torch.rand(10).round()
@@ -141,6 +155,11 @@ EXAMPLES = {
         lambda: create_encoder("series_transformer", 3, embed_dim=16), lambda n: torch.randn(n, 3)
     ),
     "tcn": Example(lambda: create_encoder("tcn", 3, width=16), lambda n: torch.randn(n, 3)),
+    "per_frame": Example(
+        lambda: create_encoder("per_frame", "conv", in_chans=2, widths=(4, 8), embed_dim=6),
+        lambda length: torch.randn(length, 2, 8, 8),
+        longest=4,
+    ),
     "timm/": Example(lambda: create_encoder("timm/test_resnet", in_chans=2), _image(2)),
     "wrapped": Example(
         lambda: wrap(

@@ -76,6 +76,21 @@ def test_probabilities_sum_to_one_and_the_frame_of_answers_has_them(
     assert ((answers["died_p_1"] > chosen).astype(int) == answers["died"]).all()
 
 
+def test_an_explanation_names_what_the_answers_rest_on(frame: pd.DataFrame, fitted: TableModel) -> None:
+    explanation = fitted.explain(frame)
+    assert explanation.keys() == {"died", "days"}
+    died = explanation["died"]
+    assert died.inputs.keys() == {"note", "table"}
+    assert sum(died.inputs.values()) == pytest.approx(1)
+    assert next(iter(explanation["days"].columns)) == "age"
+    assert set(died.columns) == {"age", "ward", "note"}
+    means = [drop.mean for drop in died.columns.values()]
+    assert means == sorted(means, reverse=True)
+    assert means[0] > 0
+    with pytest.raises(ValueError, match=r"an explanation needs rows with labels"):
+        fitted.explain(frame.assign(died=None, days=None))
+
+
 def test_a_saved_model_answers_as_before_also_from_the_shell(
     frame: pd.DataFrame, fitted: TableModel, tmp_path: Path
 ) -> None:
@@ -116,6 +131,15 @@ def test_arrays_and_series_are_taken_as_they_are() -> None:
         model.predict_proba(x)
 
 
+def test_labels_are_lists_and_the_targets_stand_in_their_order(frame: pd.DataFrame) -> None:
+    signs = [["tired"] if x else ["tired", "pale"] for x in frame["died"]]
+    model = TableModel(["signs", "died"], **{**QUICK, "epochs": 1}).fit(frame.assign(signs=signs))
+    answers = model.predict(frame)
+    assert list(answers.columns) == ["signs", "died"]
+    assert set(map(type, answers["signs"])) == {list}
+    assert model.predict_proba(frame)["signs"].shape == (90, 2)
+
+
 def test_media_are_read_by_path_by_contents_and_as_the_hub_writes_them(tmp_path: Path) -> None:
     rows = make_rows(tmp_path)
     labels = [row["kind"] for row in rows]
@@ -136,6 +160,11 @@ def test_media_are_read_by_path_by_contents_and_as_the_hub_writes_them(tmp_path:
         (lambda f: TableModel("died", preset="quick").fit(f), ValueError, r"unknown preset 'quick'"),
         (lambda f: TableModel("died").fit(f, [1, 2]), ValueError, r"as many rows as X. Found 2 of 'died'"),
         (lambda f: TableModel("died").fit([1, 2]), TypeError, r"X should be a data frame"),
+        (
+            lambda f: TableModel({"died": 1}).fit(f),
+            TypeError,
+            r"`targets` should be the name of a column, or a",
+        ),
         (lambda f: TableModel("died", time_limit="soon").fit(f), ValueError, r"should be a duration"),
         (lambda f: TableModel.load("nowhere"), FileNotFoundError, r"no model in 'nowhere'"),
         (lambda f: TableModel("died").predict(f), NotFittedError, r"not fitted"),
