@@ -264,6 +264,17 @@ def test_fusions_and_single_inputs_are_compared_on_the_table(folder: Path) -> No
         assert 0 <= result["tasks"]["kind"]["score"] <= 1
 
 
+def test_a_single_input_is_trained_once_by_whichever_fusion(folder: Path) -> None:
+    schema = {**SCHEMA, "inputs": {"voice": SCHEMA["inputs"]["voice"]}}
+    write_yaml(folder / "schema.yaml", schema)
+    given = ["--data=train.csv", "--schema=schema.yaml", '--fusions=["concat", "gated"]', "--seeds=2"]
+    config, _ = parse_options(config_class("table"), given, prog="compare")
+    assert [(job["row"], job["seed"]) for job in find_recipe("table").jobs(config)] == [
+        ("gated", 0),
+        ("gated", 1),
+    ]
+
+
 def test_the_splits_of_the_harness_hold_only_rows_that_have_the_input(folder: Path) -> None:
     recipe = find_recipe("table")
     config, _ = parse_options(
