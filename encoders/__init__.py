@@ -13,11 +13,13 @@ from sennit.encoders.image_timm import TimmEncoder
 from sennit.encoders.molecules import MorganEncoder
 from sennit.encoders.molecules_chemprop import ChempropEncoder
 from sennit.encoders.series import SeriesTransformerEncoder, TCNEncoder
+from sennit.encoders.sound_statistics import SoundStatisticsEncoder
 from sennit.encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
 from sennit.encoders.tabular import FTTransformerEncoder, MLPEncoder
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.text import ByteTransformerEncoder
 from sennit.encoders.text_bilstm import BiLSTMEncoder
+from sennit.encoders.text_hashed import HashedNgramsEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.encoders.wrapped import WrappedEncoder, wrap
@@ -36,10 +38,12 @@ __all__ = [
     "HFEncoder",
     "HFFamily",
     "HFTextEncoder",
+    "HashedNgramsEncoder",
     "LogMelConvEncoder",
     "MLPEncoder",
     "MorganEncoder",
     "SeriesTransformerEncoder",
+    "SoundStatisticsEncoder",
     "StagedEncoder",
     "TCNEncoder",
     "TapInfo",
