@@ -9,6 +9,7 @@ from sennit.data.loader import ResumableLoader
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.data.preprocessing import Preprocessing
 from sennit.data.sample_reader import SampleReader
+from sennit.data.sampling import balanced_weights
 from sennit.data.target_spec import TargetSpec
 from sennit.data.task_sampling import TaskSamplingLoader
 from sennit.data.token_targets import TokenTargets, token_targets
@@ -32,6 +33,7 @@ __all__ = [
     "View",
     "ViewTransform",
     "Views",
+    "balanced_weights",
     "masked_mean",
     "token_targets",
     "zero_padding",

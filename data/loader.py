@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from sennit.data.order import BatchOrder, KeyedDataset, rank_and_world_size
+from sennit.data.sampling import checked_lengths, checked_weights, digest
 from sennit.data.stream import Stream
 
 
@@ -33,12 +34,20 @@ class ResumableLoader:
             every pass of an epoch is the same.
         drop_last: Whether a last, smaller batch is left out.
         num_workers: Processes that prepare batches.
+        weights: Weight of each sample: an epoch draws as many samples as there are, with replacement, in
+            proportion to the weights. `balanced_weights` gives those that draw all classes equally often.
+        lengths: Length of each sample: those of a batch are of similar length, so that little is padded.
+        persistent_workers: Whether the workers live on from pass to pass. They then keep their first copy of
+            the dataset, whatever changes it in this process.
 
     Attributes:
         waited_s: Total seconds that the consumer has waited for batches.
 
     Raises:
-        ValueError: ``batch_size`` is below 1, the seed is negative, or the dataset fills no batch.
+        ValueError: ``batch_size`` is below 1, the seed is negative, or the dataset fills no batch; weights
+            or lengths that are not those of the samples, or beside a fixed order; persistent workers where
+            there are none.
+        TypeError: Weights, lengths or persistent workers of a stream.
         RuntimeError: A worker died.
 
     Example:
@@ -62,6 +71,9 @@ class ResumableLoader:
         shuffle: bool = True,
         drop_last: bool = False,
         num_workers: int = 0,
+        weights: Sequence[float] | None = None,
+        lengths: Sequence[int] | None = None,
+        persistent_workers: bool = False,
     ) -> None:
         if batch_size < 1 or seed < 0:
             raise ValueError(
@@ -69,6 +81,12 @@ class ResumableLoader:
             )
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last
+        sampling = {"weights": weights, "lengths": lengths, "persistent_workers": persistent_workers or None}
+        _check_options(dataset, sampling, shuffle=shuffle)
+        self.weights = None if weights is None else checked_weights(weights, len(dataset))
+        self.lengths = None if lengths is None else checked_lengths(lengths, len(dataset))
+        if persistent_workers and not num_workers:
+            raise ValueError("`persistent_workers` needs workers. Found num_workers=0. Give 1 or more.")
         self.waited_s = 0.0
         self.epoch, self.cycle, self.delivered = 0, -1, 0
         self._resumed = False
@@ -84,6 +102,7 @@ class ResumableLoader:
                 batch_sampler=self.batch_sampler,
                 collate_fn=_unchanged,
                 num_workers=num_workers,
+                persistent_workers=persistent_workers,
                 generator=torch.Generator(),  # else each pass would draw from the model's random numbers
                 pin_memory=torch.cuda.is_available(),
             )
@@ -101,7 +120,15 @@ class ResumableLoader:
 
     def order(self) -> BatchOrder:
         """Return the order of the current pass."""
-        return BatchOrder(len(self.dataset), self.batch_size, self.drop_last, self.shuffle, self._key())
+        return BatchOrder(
+            len(self.dataset),
+            self.batch_size,
+            self.drop_last,
+            self.shuffle,
+            self._key(),
+            weights=self.weights,
+            lengths=self.lengths,
+        )
 
     def _key(self) -> tuple[int, ...]:
         return self.seed, self.epoch, self.cycle if self.shuffle else 0
@@ -132,6 +159,8 @@ class ResumableLoader:
             "samples_a_step": self.batch_size * rank_and_world_size()[1],
             "shuffle": int(self.shuffle),
             "drop_last": int(self.drop_last),
+            "weights": digest(self.weights),
+            "lengths": digest(self.lengths),
         }
 
     def __len__(self) -> int:
@@ -170,6 +199,20 @@ class _RemainingBatches:
 
     def __iter__(self) -> Iterator[Any]:
         return self.sampler.order().rows_from(self.sampler.delivered)
+
+
+def _check_options(dataset: Any, given: Mapping[str, Any], *, shuffle: bool) -> None:
+    """Refuse options that a stream cannot have, and those that change an order that is fixed."""
+    for name, value in given.items():
+        if value is None:
+            continue
+        if isinstance(dataset, IterableDataset):
+            raise TypeError(
+                f"`{name}` needs a dataset with indices. Found the stream {type(dataset).__name__}, which is "
+                f"read in its own order, set anew for each epoch."
+            )
+        if not shuffle and name != "persistent_workers":
+            raise ValueError(f"`{name}` changes the order. Found shuffle=False. Leave one of them out.")
 
 
 def _unchanged(batch: Any) -> Any:

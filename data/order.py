@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import distributed as dist
 from torch.utils.data import Dataset
 
+from sennit.data.bucketing import in_buckets
 from sennit.data.random_state import keyed_random_state
 
 
@@ -31,6 +33,9 @@ class BatchOrder:
         drop_last: Whether a last, smaller batch is left out.
         shuffle: Whether the order is random.
         key: Seed, epoch and pass.
+        weights: Weight of each sample, in proportion to which samples are drawn with replacement; each once
+            when None.
+        lengths: Length of each sample, by which those of a batch are alike; None where they do not matter.
 
     Example:
         >>> [batch.rows for batch in BatchOrder(5, 2, False, False, (0, 0, 0)).rows_from(0)]
@@ -42,6 +47,8 @@ class BatchOrder:
     drop_last: bool
     shuffle: bool
     key: tuple[int, ...]
+    weights: NDArray[np.float64] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         ranks = rank_and_world_size()[1]
@@ -52,13 +59,26 @@ class BatchOrder:
     def rows_from(self, first: int) -> Iterator[BatchRows]:
         """Yield this rank's share of each batch from number ``first`` on."""
         rank, ranks = rank_and_world_size()
-        order = np.random.default_rng(self.key).permutation(self.size) if self.shuffle else range(self.size)
-        rows, step, batches = np.asarray(order), self.batch_size * ranks, len(self)
+        rows, step, batches = self._order(), self.batch_size * ranks, len(self)
         for batch in range(first, batches):
             takes_rest = batch == batches - 1 and not self.drop_last
             chosen = rows[batch * step : None if takes_rest else (batch + 1) * step]
             share = np.array_split(chosen, ranks)[rank]
             yield BatchRows(tuple(share.tolist()), (*self.key, batch, rank))
+
+    def _order(self) -> NDArray[np.int64]:
+        """Return the rows of the pass, in order."""
+        if not self.shuffle:
+            return np.arange(self.size)
+        random, step = np.random.default_rng(self.key), self.batch_size * rank_and_world_size()[1]
+        if self.weights is None:
+            rows = random.permutation(self.size)
+        else:
+            rows = random.choice(self.size, self.size, p=self.weights / self.weights.sum())
+        if self.lengths is None:
+            return rows
+        rows = rows[: len(self) * step] if self.drop_last else rows  # else the longest would be left out
+        return in_buckets(rows, self.lengths, step=step, batches=len(self), random=random)
 
 
 class KeyedDataset(Dataset[Any]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +40,11 @@ class SampleReader:
         """Whether `word_starts` says where the words of a raw sample are."""
         return type(self).word_starts is not SampleReader.word_starts
 
+    @property
+    def reads_columns(self) -> bool:
+        """Whether `columns_to_tensor` reads many samples at once."""
+        return type(self).columns_to_tensor is not SampleReader.columns_to_tensor
+
     def load_raw(self, raw: Any) -> Any:
         """Load what transforms act on from a raw sample, such as an image from a path."""
         return raw
@@ -45,6 +52,20 @@ class SampleReader:
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the tensor of a raw sample (an array or a list by default) as `input_spec` says."""
         return torch.as_tensor(raw, dtype=self.input_spec.dtype)
+
+    def columns_to_tensor(self, columns: Sequence[np.ndarray]) -> Tensor:
+        """Return the tensors of many samples at once, from the columns of a table.
+
+        Args:
+            columns: Columns in order: numbers and codes of categories; NaN where a cell is missing.
+
+        Shape:
+            columns ``[N]`` each, result ``[N, *input_spec.shape]``; each row as `to_tensor` returns it.
+
+        Raises:
+            TypeError: The reader reads no columns.
+        """
+        raise TypeError(f"{type(self).__name__} does not read columns. Use a table encoder.")
 
     def word_starts(self, raw: Any) -> list[tuple[str, int | None]]:
         """Return the words of a raw text, each with the place of the first token that stands for it.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,10 +87,8 @@ class TargetSpec:
             ValueError: A target is no label, has another shape, or is out of range; its sample is named. Or
                 targets of free sizes differ in size.
         """
-        rows = [self._read(name, value, i) for value, i in zip(values, index, strict=True)]
-        targets = self._stacked(name, rows)
-        labelled = torch.tensor([row is not None for row in rows])
-        labelled = labelled.reshape(-1, *[1] * len(self.shape)).expand(targets.shape)
+        targets, given = self._block(values) or self._row_by_row(name, values, index)
+        labelled = given.reshape(-1, *[1] * len(self.shape)).expand(targets.shape)
         labelled = labelled & ~self._missing(targets)
         targets = torch.where(labelled, targets, torch.zeros((), dtype=self.dtype))
         self._check_range(name, targets, index)
@@ -113,6 +112,30 @@ class TargetSpec:
             where = "" if index is None else f" in the sample with index {index}"
             fix = f" Give a number for each of {list(self.names)}." if self.names and not self.classes else ""
             raise ValueError(f"`targets['{name}']`{where}: {error}{fix}") from None
+
+    def _block(self, values: Sequence[Any]) -> tuple[Tensor, Tensor] | None:
+        """Return targets that are plain numbers, read at once, and which are given; None for any others."""
+        numbers = [value for value in values if value is not None]
+        if not numbers or None in self.shape or not {*map(type, numbers)} <= {bool, int, float, list}:
+            return None
+        try:
+            array = np.asarray(numbers)
+        except ValueError:  # lists of several lengths
+            return None
+        kinds = "bif" if self.dtype.is_floating_point else "bi"
+        if array.shape[1:] != self.shape or array.dtype.kind not in kinds:
+            return None
+        read = torch.from_numpy(array).to(self.dtype)
+        if bool(read.isinf().any()):
+            return None
+        given = torch.tensor([value is not None for value in values])
+        targets = read.new_zeros(len(values), *read.shape[1:])
+        targets[given] = read
+        return targets, given
+
+    def _row_by_row(self, name: str, values: Sequence[Any], index: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        rows = [self._read(name, value, i) for value, i in zip(values, index, strict=True)]
+        return self._stacked(name, rows), torch.tensor([row is not None for row in rows])
 
     def _read(self, name: str, value: Any, index: Any) -> Tensor | None:
         """Return the target of a sample; None where all of it is unknown."""

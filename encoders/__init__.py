@@ -12,7 +12,13 @@ from sennit.encoders.image import ConvEncoder
 from sennit.encoders.image_timm import TimmEncoder
 from sennit.encoders.molecules import MorganEncoder
 from sennit.encoders.molecules_chemprop import ChempropEncoder
-from sennit.encoders.series import SeriesTransformerEncoder, TCNEncoder
+from sennit.encoders.series import (
+    InceptionTimeEncoder,
+    SeriesConvEncoder,
+    SeriesResNetEncoder,
+    SeriesTransformerEncoder,
+    TCNEncoder,
+)
 from sennit.encoders.sound_statistics import SoundStatisticsEncoder
 from sennit.encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
 from sennit.encoders.tabular import FTTransformerEncoder, MLPEncoder
@@ -39,9 +45,12 @@ __all__ = [
     "HFFamily",
     "HFTextEncoder",
     "HashedNgramsEncoder",
+    "InceptionTimeEncoder",
     "LogMelConvEncoder",
     "MLPEncoder",
     "MorganEncoder",
+    "SeriesConvEncoder",
+    "SeriesResNetEncoder",
     "SeriesTransformerEncoder",
     "SoundStatisticsEncoder",
     "StagedEncoder",

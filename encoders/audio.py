@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from sennit.data.input_spec import InputSpec
-from sennit.data.masking import masked_mean, zero_padding
+from sennit.data.masking import zero_padding
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.features import LogMel, load_waveform
+from sennit.encoders.layers.pooling import SizedPooling
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.layers.units import WaveUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
@@ -51,6 +52,7 @@ class LogMelConvEncoder(StagedEncoder):
         hop_s: Distance between frames in seconds.
         widths: Channels of each stage, shallow to deep; each halves time and bands.
         embed_dim: Size of the output and of the tokens.
+        pooling: Name of a pooling over time, one of `list_poolings`.
 
     Shape:
         ``[B, T]`` samples, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens ``[B, T', embed_dim]``,
@@ -60,7 +62,7 @@ class LogMelConvEncoder(StagedEncoder):
         ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds; waveforms from -1 to 1.
 
     Raises:
-        ValueError: A recording is shorter than one window.
+        ValueError: A recording is shorter than one window, or the pooling is unknown.
         ImportError: torchaudio is not installed.
 
     Example:
@@ -84,6 +86,7 @@ class LogMelConvEncoder(StagedEncoder):
         hop_s: float = 0.01,
         widths: Sequence[int] = (16, 32, 64),
         embed_dim: int = 128,
+        pooling: str = "mean",
     ) -> None:
         super().__init__()
         self.logmel = LogMel(sample_rate, n_mels=n_mels, window_s=window_s, hop_s=hop_s)
@@ -98,6 +101,7 @@ class LogMelConvEncoder(StagedEncoder):
         self.tap_info = tuple(TapInfo(f"stage{i + 1}", d, "BTC") for i, d in enumerate(dims))
         self.head = nn.Linear(dims[-1], embed_dim)
         self.embed_dim = self.token_dim = embed_dim
+        self.pooling = SizedPooling(pooling, embed_dim)
 
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
         """Set mean and scale of each band from training recordings; padding is left out.
@@ -123,7 +127,7 @@ class LogMelConvEncoder(StagedEncoder):
         last = self.tap_info[-1].name
         mask = tap_masks.get(last)
         tokens = zero_padding(self.head(taps[last]), mask)
-        return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)
+        return EncoderOutput(self.pooling(tokens, mask), tokens, mask, taps, tap_masks)
 
     def token_units(self) -> WaveUnits:
         dim, size = len(self.logmel.standardise.mean), 2 ** len(self.stages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +52,9 @@ class _TableEncoder(StagedEncoder):
             ValueError: An unknown column, a text that is no number, or an unknown value of a category.
         """
         return torch.as_tensor(self.rows.read(raw), dtype=self.input_spec.dtype)
+
+    def columns_to_tensor(self, columns: Sequence[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(columns, 1)).to(self.input_spec.dtype)
 
     def input_level(self) -> Encoder:
         return TableInputLevel(self.features, self.input_spec)

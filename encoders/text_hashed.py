@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sennit.data.input_spec import InputSpec
+from sennit.data.masking import zero_padding
 from sennit.data.words import words_of
 from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
@@ -95,7 +96,8 @@ class HashedNgramsEncoder(Encoder):
         self.inverse.copy_(((1 + len(x)) / (1 + counts)).log() + 1)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        weight = self.inverse[x] if mask is None else self.inverse[x].masked_fill(~mask, 0)
+        x = zero_padding(x, mask)
+        weight = zero_padding(self.inverse[x], mask)
         weight = weight / weight.square().sum(1, keepdim=True).sqrt().clamp_min(1e-6)
         weight = self.dropout(weight).to(self.embedding.weight.dtype)
         pooled = F.embedding_bag(x, self.embedding.weight, mode="sum", per_sample_weights=weight)

@@ -10,15 +10,18 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 from sennit.recipes.command_line import config_class, parser_of
 from sennit.recipes.compare import CompareOptions
 from sennit.recipes.search.options import SearchOptions
-from sennit.recipes.table.config import Config as TableConfig
+from sennit.recipes.table.commands import COMMANDS as TABLE_COMMANDS
 from sennit.recipes.xvector.commands import COMMANDS as XVECTOR_COMMANDS
 from sennit.recipes.xvector.config import Config as XVectorConfig
 
 _OPTIONS: Mapping[str, type[Any]] = {
     "compare": CompareOptions,
     "search": SearchOptions,
-    "table": TableConfig,
     "xvector": XVectorConfig,
+}
+_COMMANDS: Mapping[str, Mapping[str, type[Any]]] = {
+    "table": {name: command.options for name, command in TABLE_COMMANDS.items()},
+    "xvector": {name: command.options for name, command in XVECTOR_COMMANDS.items()},
 }
 
 
@@ -36,8 +39,8 @@ def print_completion(shell: str, commands: Mapping[str, str], recipes: Sequence[
     for name, module in commands.items():
         subcommand = _options(module, f"sennit {name}")
         subcommands.add_subcommand(name, subcommand)
-        if module == "xvector":  # subcommands are added from the outside in
-            _add_xvector_commands(subcommand)
+        if module in _COMMANDS:  # subcommands are added from the outside in
+            _add_commands(subcommand, f"sennit {name}", _COMMANDS[module])
     recipe = ArgumentParser(prog="sennit recipe")
     subcommands.add_subcommand("recipe", recipe)
     names = recipe.add_subcommands(required=False, dest="name")
@@ -47,11 +50,13 @@ def print_completion(shell: str, commands: Mapping[str, str], recipes: Sequence[
 
 
 def _options(module: str, prog: str) -> ArgumentParser:
+    if module == "table":  # its options are those of its commands
+        return ArgumentParser(prog=prog)
     return parser_of(_OPTIONS.get(module) or config_class(module), prog=prog)
 
 
-def _add_xvector_commands(parser: ArgumentParser) -> None:
-    """Add the commands that use a trained model; without one `sennit xvector` trains."""
+def _add_commands(parser: ArgumentParser, prog: str, commands: Mapping[str, type[Any]]) -> None:
+    """Add the commands of a subcommand; without one `sennit xvector` trains."""
     subcommands = parser.add_subcommands(required=False)
-    for name, command in XVECTOR_COMMANDS.items():
-        subcommands.add_subcommand(name, parser_of(command.options, prog=f"sennit xvector {name}"))
+    for name, options in commands.items():
+        subcommands.add_subcommand(name, parser_of(options, prog=f"{prog} {name}"))

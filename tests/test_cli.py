@@ -112,7 +112,8 @@ def test_the_shell_completes_commands_and_their_options(tmp_path: Path) -> None:
     )  # fmt: skip
     lines = (
         ("sennit ta", "table"),
-        ("sennit table --guess", "--guess_schema"),
+        ("sennit table gu", "guess"),
+        ("sennit table fit --tim", "--time_limit"),
         ("sennit recipe avd", "avdigits"),
         ("sennit recipe htad --stren", "--strengths"),
         ("sennit xvector --pool", "--pooling"),

@@ -98,7 +98,7 @@ def test_every_recipe_is_documented_and_whole(recipe: str) -> None:
     folder = ROOT / "recipes" / recipe
     parts = ["README.md", "config.py", "__main__.py", *(["recipe.py"] if recipe in list_recipes() else [])]
     assert [part for part in parts if not (folder / part).is_file()] == []
-    assert list(folder.glob("*.yaml"))
+    assert [*folder.glob("*.yaml"), *folder.glob("presets.py")]
     assert f"`{recipe}`" in (ROOT / "docs" / "methods.md").read_text()
     assert f"`{recipe}`" in (ROOT / "README.md").read_text()
 

@@ -169,11 +169,11 @@ def test_a_recipe_runs_beside_packages_named_like_rooms(installed: Environment, 
     write_csv(folder / "train.csv", make_rows(folder))
     module = [str(installed.python), "-m", "sennit.recipes.table"]
     script = [str(installed.python.with_name("sennit")), "table"]
-    run([*module, "--data", "train.csv", "--guess-schema", "schema.yaml", "--target", "kind"], folder)
+    run([*module, "guess", "train.csv", "--out", "schema.yaml", "--target", "kind"], folder)
     shown = run(
         [
             *script,
-            "--data",
+            "fit",
             "train.csv",
             "--schema",
             "schema.yaml",

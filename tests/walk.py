@@ -91,13 +91,13 @@ def table_row() -> dict[str, dict[str, int]]:
         folder = Path(name)
         lines = [f"{i % 7 / 7},{'red' if i % 3 else 'blue'},{'yes' if i % 2 else 'no'}" for i in range(60)]
         (folder / "train.csv").write_text("\n".join(["size,colour,kind", *lines]) + "\n")
-        common = ["--data", str(folder / "train.csv")]
+        data = str(folder / "train.csv")
         with redirect_stdout(io.StringIO()):
-            main([*common, "--guess-schema", str(folder / "schema.yaml"), "--target", "kind"])
+            main(["guess", data, "--out", str(folder / "schema.yaml"), "--target", "kind"])
         options = ["--schema", str(folder / "schema.yaml"), "--epochs=1", "--workers=0", "--width=8"]
         train = Walk()
         with redirect_stdout(io.StringIO()):
-            counts = train.follow(lambda: main([*common, *options, "--output", str(folder / "runs")]))
+            counts = train.follow(lambda: main(["fit", data, *options, "--output", str(folder / "runs")]))
         model = MultiTaskModel.from_pretrained(str(folder / "runs" / "latest" / "model"))
         (modality,) = model.collate.inputs
         predict = Walk()

@@ -51,7 +51,8 @@ class Standardise(KeptPrecision):
             raise ValueError(
                 f"`x` should have {len(self.mean)} features in its last axis. Found {(*x.shape,)}."
             )
-        rows = (x if mask is None else x[mask]).double().reshape(-1, len(self.mean))
+        rows = (x if mask is None else x[mask]).double()
+        rows = rows.reshape(rows.shape[:-1].numel(), len(self.mean))  # of no features, too
         infinite = rows.isinf().any(0).nonzero().flatten().tolist()
         if infinite:
             raise ValueError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import inspect
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
 
@@ -40,7 +41,7 @@ def parser_of(
         skip: Fields that are not options.
         flags: Boolean fields of the first dataclass whose options take no value.
         positionals: Fields of the first dataclass that are given without a name, in their order; of a list,
-            one or more values.
+            one or more values. One with a default may be left out.
     """
     description, _, _ = (inspect.getdoc(configs[0]) or "").partition("\n\nArgs:")
     parser = ArgumentParser(
@@ -56,9 +57,17 @@ def parser_of(
         parser.add_class_arguments(config, skip=taken & names)
         taken |= names
     texts, types = _field_texts(configs[0]), get_type_hints(configs[0])
+    defaults = {field.name: field.default for field in dataclasses.fields(configs[0])}
     for name in positionals:
-        (item, nargs) = (*get_args(types[name]), "+") if get_args(types[name]) else (types[name], None)
-        parser.add_argument(name, type=item, nargs=nargs, help=texts[name])
+        if get_args(types[name]):
+            parser.add_argument(name, type=get_args(types[name])[0], nargs="+", help=texts[name])
+        elif defaults[name] is dataclasses.MISSING:
+            parser.add_argument(name, type=types[name], help=texts[name])
+        else:
+            # Without a default here: it would take the place of a value that --config gives.
+            parser.add_argument(
+                name, type=types[name], nargs="?", default=argparse.SUPPRESS, help=texts[name]
+            )
     for name in flags:
         parser.add_argument(f"--{name}", action="store_true", help=texts[name])
     return parser
@@ -83,6 +92,7 @@ def parse_options(
     positionals: Sequence[str] = (),
     run_options: Collection[str] = RUN_OPTIONS,
     stored: str | None = None,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[C, str]:
     """Read the options of a dataclass; a value that its ``check`` refuses ends the process with a message.
 
@@ -96,6 +106,7 @@ def parse_options(
         run_options: Options that do not change the result.
         stored: Name of a YAML file in the folder that ``--resume`` names, whose options stand before those
             of the command line; None when a resumed run is given its options again.
+        presets: Defaults of the options by the value of ``--preset``.
 
     Returns:
         The options, and those that shape the result as YAML.
@@ -109,7 +120,11 @@ def parse_options(
     given = underscored(arguments)
     parsed = parser.parse_args(given)
     if stored is not None and parsed.resume is not None and (parsed.resume / stored).is_file():
-        parsed = parser.parse_args([f"--config={parsed.resume / stored}", *given])
+        given = [f"--config={parsed.resume / stored}", *given]
+        parsed = parser.parse_args(given)
+    if presets and (defaults := presets.get(parsed.preset)):
+        parser.set_defaults(dict(defaults))
+        parsed = parser.parse_args(given)
     return values_of(config, parsed, parser), text_of(parser, parsed, run_options)
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sennit.recipes.command_line import Options
+from sennit.recipes.table.budget import seconds_of
+from sennit.recipes.table.presets import PRESETS
+from sennit.registry import check_names
 
 
 @dataclass
@@ -15,9 +18,11 @@ class Config:
     Args:
         data: A .csv, a .parquet, a folder that holds one folder of files for each class, or shards
             ("shards/train-{000000..000003}.tar").
-        schema: YAML file with the meaning of the columns; a folder for each class needs none.
-        guess_schema: File to write a first schema to, for you to edit, instead of training.
-        target: Column to learn, for --guess-schema.
+        target: Column to learn, or several between commas; where the schema is guessed.
+        schema: YAML file with the meaning of the columns, as `guess` writes it; guessed by default.
+        preset: "fast" (seconds, for a look), "medium" or "best" (slow): defaults of the options below.
+        time_limit: Time for the whole command, such as 90s, 10m or 1h; no limit by default.
+        id: Column that names each row, in the answers; guessed by default.
         skip_bad_rows: Whether to leave out rows that cannot be used, and list them in bad_rows.csv.
         fusion: Name of the fusion, where there are several inputs.
         epochs: Passes over the training rows; the best one by the validation rows is kept.
@@ -34,9 +39,11 @@ class Config:
     """
 
     data: str = ""
+    target: str = ""
     schema: Path | None = None
-    guess_schema: Path | None = None
-    target: str | None = None
+    preset: str = "medium"
+    time_limit: str | None = None
+    id: str | None = None
     skip_bad_rows: bool = False
     fusion: str = "gated"
     epochs: int = 20
@@ -57,13 +64,83 @@ class Config:
         Raises:
             ValueError: A value cannot be used; the message names the option.
         """
+        if self.resume is not None and not (self.resume / "config.yaml").is_file():
+            raise ValueError(f"no run to resume in '{self.resume}': it should hold config.yaml.")
         if not self.data:
             raise ValueError(
-                "--data should name a .csv, a .parquet, a folder with a folder for each class, or shards."
+                "`fit` should be given a .csv, a .parquet, a folder with a folder for each class, or shards: "
+                "`sennit table fit train.csv --target COLUMN`."
             )
+        if self.schema is not None and self.target:
+            raise ValueError("--schema declares the targets already. Give it without --target, or edit it.")
+        check_names("preset", [self.preset], PRESETS)
+        if self.time_limit is not None:
+            seconds_of(self.time_limit)
         for name in ("epochs", "batch_size", "width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
+
+
+@dataclass
+class Guessing:
+    """Write a first schema of a table, with the reason for each column's place in it, for you to edit.
+
+    Args:
+        data: A .csv, a .parquet, or a folder that holds one folder of files for each class.
+        target: Column to learn, or several between commas.
+        out: File to write; an existing one is not overwritten.
+    """
+
+    data: str = ""
+    target: str = ""
+    out: Path = Path("schema.yaml")
+
+    def check(self) -> None:
+        """Refuse options without data.
+
+        Raises:
+            ValueError: There are none.
+        """
+        if not self.data:
+            raise ValueError(
+                "`guess` should be given a .csv, a .parquet or a folder: "
+                "`sennit table guess train.csv --target COLUMN`."
+            )
+
+
+@dataclass
+class Prediction:
+    """Write the answers of a trained model for the rows of a table.
+
+    Args:
+        data: Table of new rows, with the columns of the inputs in any order; further columns are ignored.
+        model: Folder of the model, or of its run.
+        out: CSV file to write.
+        id: Column that names each row, in the answers; the model's by default.
+        batch_size: Rows that are predicted together.
+        skip_bad_rows: Whether to leave out rows that cannot be used, and say how many.
+    """
+
+    data: str = ""
+    model: Path = Path("runs/table/latest")
+    out: Path = Path("answers.csv")
+    id: str | None = None
+    batch_size: int = 32
+    skip_bad_rows: bool = False
+
+    def check(self) -> None:
+        """Refuse options without data.
+
+        Raises:
+            ValueError: There are none.
+        """
+        if not self.data:
+            raise ValueError(
+                "`predict` should be given a .csv or a .parquet of new rows: "
+                "`sennit table predict --model runs/table/latest new.csv`."
+            )
+        if self.batch_size < 1:
+            raise ValueError(f"--batch_size should be 1 or more. Found {self.batch_size}.")
 
 
 @dataclass

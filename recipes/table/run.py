@@ -1,82 +1,101 @@
-"""A run: guess a schema, or train a model of a table, test it once, and report."""
+"""``sennit table fit``: train a model of a table, test it once, and report."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
-from rich.console import Console
-from rich.table import Table
-
-from sennit.files import write_json
 from sennit.fusion import list_fusions
-from sennit.html_page import Grid
-from sennit.recipes.harness import RunFolder, command, provenance
+from sennit.recipes.harness import RunFolder
+from sennit.recipes.table.budget import Budget
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.check import write_bad_rows
-from sennit.recipes.table.data.load import load_data
+from sennit.recipes.table.data.load import load_data, split_rows
 from sennit.recipes.table.data.shards import Shards
+from sennit.recipes.table.fitting import fit_rows
+from sennit.recipes.table.guess import reason_lines
 from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.reading.rows import Rows
-from sennit.recipes.table.report.baselines import baselines, no_better_note
-from sennit.recipes.table.report.predictions import write_predictions
-from sennit.recipes.table.report.report import report, results
-from sennit.recipes.table.schema.guess import guess_schema, write_guess
+from sennit.recipes.table.report.baselines import no_better_note
+from sennit.recipes.table.report.report import report
+from sennit.recipes.table.report.results import Results
+from sennit.recipes.table.schema.guess import Guess, guess_schema, write_guess
 from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
-from sennit.recipes.table.training.train import make_loader, monitor_of, train
 from sennit.registry import check_names
-from sennit.tasks import Evaluation, Fitted, evaluate
 
 _PURPOSES = {"train": "train on", "validation": "choose the epoch by", "test": "test with"}
 
 
-def run(config: Config, text: str) -> Path:
-    """Guess a schema, or train and test a model.
+def run(config: Config, text: str, budget: Budget) -> Path:
+    """Train and test a model of a table, by a schema that is given or guessed.
 
     Args:
         config: Options of the run.
         text: Options that shape the result, as YAML.
+        budget: Time of the command.
 
     Returns:
-        Path of the schema's file, or of the run folder.
+        Path of the run folder.
     """
     check_names("fusion", [config.fusion], list_fusions())
-    if config.guess_schema is not None:
-        guess = guess_schema(read_rows(config.data), target=config.target)
-        write_guess(config.guess_schema, guess, data=config.data)
-        print(f"Wrote {config.guess_schema}: edit it, and train with --schema {config.guess_schema}")
-        return config.guess_schema
-    schema, rows = load_data(config.data, config.schema, skip_bad_rows=config.skip_bad_rows)
+    guessed, schema, rows = _load(config)
     files = [Path(config.data)] if Path(config.data).is_file() else []
     folder = RunFolder(config.output, text, files=files, resume=config.resume).path
     _keep_schema(folder, schema, resumed=config.resume is not None)
-    notes = _describe_data(folder, rows)
+    notes = [*_describe_guess(folder, guessed, config.data), *_describe_data(folder, rows)]
     print(f"Writing to {folder}", *notes, sep="\n", flush=True)
-    model, fitted = train(config, schema, rows, folder / "training", say=print)
-    if (note := no_better_note(schema, rows, monitor_of(schema, rows), fitted.best)) is not None:
+    result = fit_rows(config, schema, rows, folder / "training", budget, say=print)
+    record, trained = result.record, result.trained
+    if (note := no_better_note(schema, rows, record.monitor, record.fitted.best)) is not None:
         notes.append(note)
         print(note)
-    model.save_pretrained(folder / "model")
-    write_schema(folder / "model" / "schema.yaml", schema)  # the meaning of the columns of new rows
-    test, baseline = None, {}
-    if "test" in rows.subsets:
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
-        test = evaluate(model, make_loader(config, schema, rows, "test", model, model.collate))
-        model.cpu()
-        baseline = baselines(schema, rows, test)
-        write_predictions(folder / "predictions.csv", schema, model, test)
-        _print(results(test, baseline))
-    _write_metrics(folder / "metrics.json", rows, fitted, test, baseline)
-    notes = [*notes, f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
-    report(folder / "report.html", schema, rows, model, test, baseline, notes)
+    trained.save(folder / "model")
+    report(
+        Results(
+            folder=folder,
+            config=config,
+            schema=schema,
+            rows=rows,
+            model=trained.model,
+            record=record,
+            test=result.test,
+            validation=result.validation,
+            decisions=trained.decisions,
+            notes=[*notes, *trained.decisions.notes()],
+            seconds=0.0 if config.preset == "fast" else budget.remaining(),
+        )
+    )
     print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {_prediction(folder)}\n")
     print(_usage(folder, schema))
     return folder
+
+
+def _load(config: Config) -> tuple[Guess | None, Schema, Rows | Shards]:
+    """Return the guess, if the schema is one, and the data."""
+    data, skip, guessed = config.data, config.skip_bad_rows, None
+    loaded: tuple[Schema, Rows | Shards]
+    if config.schema is not None or data.endswith(".tar"):
+        loaded = load_data(data, config.schema, skip_bad_rows=skip)
+    else:
+        unsplit = read_rows(data, skip_bad_rows=skip)
+        guessed = guess_schema(unsplit, target=config.target or None)
+        loaded = split_rows(unsplit, guessed.schema, skip_bad_rows=skip)
+    schema, rows = loaded
+    if config.id is not None and isinstance(rows, Rows):
+        rows.check_columns([config.id], "--id")
+        schema = replace(schema, id=config.id)
+    return guessed, schema, rows
+
+
+def _describe_guess(folder: Path, guessed: Guess | None, data: str) -> list[str]:
+    """Write the guessed schema, for the user to edit, and return the reason for each column's place."""
+    if guessed is None:
+        return []
+    path = folder / "guess.yaml"
+    if not path.exists():  # else of the run that is resumed
+        write_guess(path, guessed, data=data)
+    return [f"Guessed (edit {path}, and give it with --schema, for another model):", *reason_lines(guessed)]
 
 
 def _keep_schema(folder: Path, schema: Schema, *, resumed: bool) -> None:
@@ -100,37 +119,8 @@ def _describe_data(folder: Path, rows: Rows | Shards) -> list[str]:
     return [*notes, *rows.notes]
 
 
-def _write_metrics(
-    path: Path,
-    rows: Rows | Shards,
-    fitted: Fitted,
-    test: Evaluation | None,
-    baseline: Mapping[str, Mapping[str, float]],
-) -> None:
-    figures: dict[str, Any] = {
-        "rows": rows.sizes,
-        "fitted": {k: v for k, v in dataclasses.asdict(fitted).items() if not isinstance(v, Path)},
-        "test": None if test is None else {name: _finite(values) for name, values in test.metrics.items()},
-        "not_scored": None if test is None else dict(test.excluded),
-        "without_any_input": baseline,
-    }
-    write_json(path, {**provenance(), **figures})
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics with None for those that too few rows leave undefined."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
-def _print(grid: Grid) -> None:
-    table = Table(*grid.header)
-    for line in grid.rows:
-        table.add_row(*line)
-    Console().print(table)
-
-
 def _prediction(folder: Path) -> str:
-    return f"python -m sennit.recipes.table.predict --model {folder / 'model'} --data new.csv"
+    return f"sennit table predict --model {folder / 'model'} new.csv --out answers.csv"
 
 
 def _usage(folder: Path, schema: Schema) -> str:

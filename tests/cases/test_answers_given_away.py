@@ -23,7 +23,7 @@ def test_numbers_of_the_classes_and_the_target_in_another_unit_are_left_out() ->
     other_unit = guess("price", price=SIZE, price_in_cents=100 * SIZE + 7, size=SIZE + RNG.normal(size=120))
     assert other_unit.raw["inputs"]["table"]["numbers"] == ["noise", "size"]
     assert other_unit.reasons["price_in_cents"] == (
-        "left out: gives the answer away, as its values tell those of 'price'"
+        "left out: gives the answer away, as its numbers follow those of 'price' (correlation 1.0000)"
     )
 
 
@@ -41,7 +41,7 @@ def test_folds_are_held_out_whole_and_constants_and_dates_are_left_out() -> None
         when=["2021-03-04"] * 60 + ["1.4.2021"] * 60,
     )
     assert made.raw["inputs"] == {"table": {"kind": "table", "numbers": ["noise"]}}
-    assert made.raw["split"] == {"by": "group", "column": "fold", "validation": 0.1, "test": 0.1, "seed": 0}
+    assert made.raw["split"] == {"by": "folds", "column": "fold", "fold": 9}
     assert made.reasons["salience"] == "left out: always '1.0'"
     assert made.reasons["when"].startswith("left out: dates, such as '2021-03-04'")
 

@@ -116,6 +116,10 @@ EXAMPLES = {
     ),
     "ft_transformer": Example(lambda: create_encoder("ft_transformer", 5, categories=(3, 3)), _row),
     "hf/": Example(lambda: create_encoder("hf/tiny", architecture=BERT), _ids),
+    "inception_time": Example(
+        lambda: create_encoder("inception_time", 3, filters=4, kernel_sizes=(5, 3)),
+        lambda n: torch.randn(n, 3),
+    ),
     "logmel_conv": Example(
         lambda: create_encoder("logmel_conv", sample_rate=1000, n_mels=10, widths=(4, 8), embed_dim=12),
         lambda length: torch.randn(length),
@@ -125,6 +129,13 @@ EXAMPLES = {
     "mlp": Example(lambda: create_encoder("mlp", 5, categories=(3, 3), width=16, embed_dim=12), _row),
     "morgan": Example(
         lambda: create_encoder("morgan", size=10, width=16, embed_dim=12), lambda _: torch.rand(10).round()
+    ),
+    "series_conv": Example(
+        lambda: create_encoder("series_conv", 3, widths=(8, 6)), lambda n: torch.randn(n, 3)
+    ),
+    "series_resnet": Example(
+        lambda: create_encoder("series_resnet", 3, widths=(8, 6), pooling="attentive_statistics"),
+        lambda n: torch.randn(n, 3),
     ),
     "series_transformer": Example(
         lambda: create_encoder("series_transformer", 3, embed_dim=16), lambda n: torch.randn(n, 3)

@@ -172,6 +172,7 @@ def _channel_attentive(pooling: Pooling, frames: Tensor) -> Tensor:
 
 
 LOOPS = {
+    "max": lambda _, frames: torch.tensor([max(column) for column in frames.T.tolist()]).double(),
     "mean": lambda _, frames: _statistics(frames, _equal(frames))[:DIM],
     "statistics": lambda _, frames: _statistics(frames, _equal(frames)),
     "attentive_statistics": _attentive,

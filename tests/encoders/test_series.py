@@ -45,7 +45,7 @@ def test_patches_hold_consecutive_steps() -> None:
     torch.testing.assert_close(hidden[0, 0], encoder.project(first) + position)
 
 
-@pytest.mark.parametrize("name", ["tcn", "series_transformer"])
+@pytest.mark.parametrize("name", ["tcn", "series_transformer", "series_conv"])
 def test_fit_and_the_input_level(name: str) -> None:
     encoder = create_encoder(name, 2)
     x = torch.randn(4, 10, 2) * torch.tensor([1.0, 100.0]) + 5

@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*more: str, data: str = "train.csv") -> Path:
-    return main(["--data", data, "--schema", "schema.yaml", *SMALL, *more]).resolve()
+    return main(["fit", data, "--schema", "schema.yaml", *SMALL, *more]).resolve()
 
 
 def predictions(folder: Path) -> list[dict[str, str]]:
@@ -144,7 +144,7 @@ def test_a_killed_run_resumes_to_the_same_model(folder: Path, monkeypatch: pytes
         run("--epochs=4")
     monkeypatch.undo()
     monkeypatch.chdir(folder)
-    resumed = main(["--resume", "runs/table/latest", "--workers=0"])
+    resumed = main(["fit", "--resume", "runs/table/latest", "--workers=0"])
     assert resumed != whole
     assert predictions(resumed) == predictions(whole)
     assert (resumed / "model/model.safetensors").read_bytes() == (
@@ -155,13 +155,13 @@ def test_a_killed_run_resumes_to_the_same_model(folder: Path, monkeypatch: pytes
 def test_a_run_resumes_only_with_its_own_options_and_data(folder: Path) -> None:
     out = run("--epochs=1")
     with pytest.raises(ValueError, match=r"had other options"):
-        main(["--resume", str(out), "--epochs=2"])
+        main(["fit", "--resume", str(out), "--epochs=2"])
     rows = make_rows(folder)
     for row in rows:
         row["kind"] = row["kind"].upper()
     write_csv(folder / "train.csv", rows)
     with pytest.raises(ValueError, match=r"had other data: the contents of a file have changed"):
-        main(["--resume", str(out)])
+        main(["fit", "--resume", str(out)])
 
 
 # Other shapes of data
@@ -183,7 +183,7 @@ def test_shards_train_as_their_table_does(folder: Path) -> None:
     schema, table = load_data("train.csv", folder / "schema.yaml")
     for subset in table.subsets:
         write_shards(open_subset(table, schema, subset), folder / "shards" / subset, samples_per_shard=3)
-    out = main(["--data", "shards/train-{000000..000003}.tar", "--epochs=2", *SMALL])
+    out = main(["fit", "shards/train-{000000..000003}.tar", "--epochs=2", *SMALL])
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["rows"] == {"train": 12, "validation": 4, "test": 4}
     assert sorted(line["row"] for line in predictions(out)) == sorted(["6", "11", "16", "21"])
@@ -194,7 +194,7 @@ def test_a_folder_for_each_class_trains_without_a_schema(folder: Path) -> None:
         place = folder / "classes" / row["kind"]
         place.mkdir(parents=True, exist_ok=True)
         (folder / row["photo"]).rename(place / f"{i}.png")
-    out = main(["--data", "classes", "--epochs=1", *SMALL])
+    out = main(["fit", "classes", "--epochs=1", *SMALL])
     assert [line["class"] in ("dog", "bell") for line in predictions(out)] == [True, True]
 
 
@@ -213,16 +213,16 @@ def test_without_validation_rows_the_last_epoch_is_kept(
 
 def test_a_schema_is_guessed_written_once_and_trains(folder: Path) -> None:
     (folder / "schema.yaml").unlink()
-    main(["--data", "train.csv", "--guess-schema", "schema.yaml", "--target", "kind"])
+    main(["guess", "train.csv", "--out", "schema.yaml", "--target", "kind"])
     with pytest.raises(FileExistsError):
-        main(["--data", "train.csv", "--guess-schema", "schema.yaml", "--target", "kind"])
+        main(["guess", "train.csv", "--out", "schema.yaml", "--target", "kind"])
     assert not (folder / "runs").exists()
     assert (run("--epochs=1") / "model").is_dir()
 
 
-def test_what_is_missing_is_said(folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"Write one with `--data train.csv --guess-schema"):
-        main(["--data", "train.csv"])
+def test_what_is_missing_is_named(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"one column should be the target"):
+        main(["fit", "train.csv"])
     with pytest.raises(SystemExit):
         main([])
     with pytest.raises(ValueError, match=r"unknown fusion 'gatd'"):
@@ -273,8 +273,8 @@ def test_the_splits_of_the_harness_hold_only_rows_that_have_the_input(folder: Pa
 def test_pictures_sounds_and_texts_beat_the_commonest_class(tmp_path: Path) -> None:
     make_stamps(Path(str(DATA)) / "tuxpaint_stamps", tmp_path, ("animals", "symbols"))
     data, schema = str(tmp_path / "train.csv"), tmp_path / "schema.yaml"
-    main(["--data", data, "--guess-schema", str(schema)])
-    given = ["--data", data, "--schema", str(schema), f"--output={tmp_path / 'runs'}"]
+    main(["guess", data, "--out", str(schema)])
+    given = ["fit", data, "--schema", str(schema), f"--output={tmp_path / 'runs'}"]
     out = main([*given, "--epochs=3", "--batch-size=16", "--width=32", "--workers=0"])
     metrics = json.loads((out / "metrics.json").read_text())
     assert (

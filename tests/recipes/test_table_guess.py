@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import polars as pl
@@ -27,9 +28,10 @@ def test_every_kind_of_column_is_recognised(tmp_path: Path) -> None:
     assert schema["inputs"]["table"]["numbers"] == ["width", "height", "price"]
     assert schema["inputs"]["table"]["categories"] == {"tags": ["metal|loud", "|"]}
     assert schema["targets"] == {"kind": {"kind": "class", "column": "kind", "classes": ["bell", "dog"]}}
-    assert schema["split"] == {"by": "column", "column": "split"}
+    assert guess.raw["split"] == {"by": "column", "column": "split"}
+    assert guess.raw["id"] == "id"
     left_out = {name for name, reason in guess.reasons.items() if reason.startswith("left out")}
-    assert left_out == {"id", "code", "empty", "colour", "speaker"}
+    assert left_out == {"code", "empty", "colour", "speaker"}
     assert guess.reasons["colour"] == "left out: gives the answer away, as its values tell those of 'kind'"
 
 
@@ -78,3 +80,64 @@ def test_the_written_guess_can_be_read_and_is_never_overwritten(tmp_path: Path) 
 def test_files_that_are_not_there_are_no_input(tmp_path: Path) -> None:
     guess = guess_schema(read_rows(pl.DataFrame({"photo": ["a.png", "b.png"], "x": [1, 5], "y": ["u", "v"]})))
     assert guess.reasons["photo"].startswith("left out: names like image files, but 'a.png' does not exist")
+
+
+def test_several_targets_are_no_inputs_of_one_another() -> None:
+    frame = pl.DataFrame(
+        {"a": ["x", "y"] * 10, "b": [1.5 * i for i in range(20)], "n": [i**2 % 7 for i in range(20)]}
+    )
+    for target in ("a,b", ["a", "b"]):
+        guess = guess_schema(read_rows(frame), target=target)
+        assert list(guess.schema.targets) == ["a", "b"]
+        assert guess.schema.input_columns == ["n"]
+
+
+def test_a_function_of_a_target_is_left_out_unless_it_may_be_chance() -> None:
+    kinds = [f"k{i % 6}" for i in range(60)]
+    columns = {
+        "kind": kinds,
+        "family": [f"f{int(k[1]) // 2}" for k in kinds],
+        "log": [math.log(10 + 7 * i % 60) for i in range(60)],
+        "size": [10.0 + 7 * i % 60 for i in range(60)],
+        "noise": [f"v{i * i % 5}" for i in range(60)],
+    }
+    guess = guess_schema(read_rows(pl.DataFrame(columns)), target=["kind", "size"])
+    assert guess.schema.input_columns == ["noise"]
+    assert guess.reasons["family"].endswith("each value of 'kind' has one value of it")
+    assert guess.reasons["log"].endswith("its numbers follow those of 'size' (correlation 1.0000)")
+    few = pl.DataFrame({"label": ["a", "a", "b", "b"], "colour": ["red", "red", "blue", "blue"]})
+    assert guess_schema(read_rows(few)).schema.input_columns == ["colour"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "split"),
+    [
+        (
+            ["train", "test"],
+            {"by": "column", "column": "set", "validation": 0.1, "seed": 0, "group": "speaker_id"},
+        ),
+        (["train", "valid", "test"], {"by": "column", "column": "set", "group": "speaker_id"}),
+    ],
+)
+def test_groups_are_respected_beside_declared_parts(parts: list[str], split: dict[str, object]) -> None:
+    speakers = [i // 4 for i in range(48)]
+    columns = {
+        "utt_id": [f"u{i}" for i in range(48)],
+        "speaker_id": [f"s{s}" for s in speakers],
+        "set": [parts[s % len(parts)] for s in speakers],
+        "label": [("a", "b")[i % 2] for i in range(48)],
+        "x": [i * i % 7 for i in range(48)],
+    }
+    rows = read_rows(pl.DataFrame(columns))
+    guess = guess_schema(rows)
+    assert guess.raw["split"] == split
+    assert (guess.raw["id"], guess.schema.input_columns) == ("utt_id", ["x"])
+    subsets = guess.schema.split.assign(rows)
+    held = [{speakers[i] for i in subset} for subset in subsets.values()]
+    assert all(held)
+    assert sum(map(len, held)) == 12
+    columns["set"] = [parts[i % len(parts)] for i in range(48)]
+    crossing = guess_schema(read_rows(pl.DataFrame(columns)))
+    assert "group" not in crossing.raw["split"]
+    assert "are in several parts of the declared split" in crossing.reasons["speaker_id"]
+    assert crossing.schema.input_columns == ["x"]

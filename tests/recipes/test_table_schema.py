@@ -71,7 +71,7 @@ def test_a_faulty_schema_is_refused_by_place(fault: str) -> None:
 
 
 def test_a_file_that_is_not_there_or_not_yaml_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"Write one with `--guess-schema"):
+    with pytest.raises(FileNotFoundError, match=r"Write one with `sennit table guess"):
         read_schema(tmp_path / "s.yaml")
     (tmp_path / "s.yaml").write_text("inputs: [")
     with pytest.raises(ValueError, match=r"is not valid YAML"):

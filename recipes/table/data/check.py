@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sennit.files import write_text
 from sennit.recipes.table.reading.media import UNREADABLE
@@ -15,6 +16,8 @@ from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.schema import Schema
 
 _THREADS = 8  # they mostly wait for the disk
+
+Cells = Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -64,44 +67,65 @@ def check_rows(
     """
     indices = range(len(rows)) if indices is None else indices
     whole = (indices if decode else ()) if isinstance(decode, bool) else decode
-    checks = {name: spec.make_check() for name, spec in schema.inputs.items()}
+    made = {name: spec.make_check() for name, spec in schema.inputs.items()}
+    checks = {name: check for name, check in made.items() if check is not None}
     inputs = {name: spec.read(rows) for name, spec in schema.inputs.items()}
     targets = schema.targets if labelled else {}
     labels = [target.read(rows) for target in targets.values()]
 
-    def check_row(i: int) -> tuple[list[BadCell], list[str], bool]:
-        """Return the faults of a row, remarks about its files, and whether it has a label."""
+    def check_row(i: int) -> tuple[list[BadCell], list[str]]:
+        """Return the faults of a row, and remarks about its files."""
         values = {name: column[i] for name, column in inputs.items()}
-        row_labels = [column[i] for column in labels]
         faults = list(rows.bad.get(i, ()))
-        faults += [cell for cell in (*values.values(), *row_labels) if isinstance(cell, BadCell)]
+        cells = (*values.values(), *(column[i] for column in labels))
+        faults += [cell for cell in cells if isinstance(cell, BadCell)]
         remarks = []
-        for name, value in values.items():
+        for name, check in checks.items():
+            value = values[name]
             if value is None or isinstance(value, BadCell):
                 continue
             try:
-                remark = checks[name](value, i in whole)
+                remark = check(value, i in whole)
             except UNREADABLE as error:
                 faults.append(rows.file_fault(i, schema.inputs[name].column_names[0], error))
             else:
                 remarks += [] if remark is None else [f"{name} {remark}"]
         if not faults and all(value is None for value in values.values()):
             faults.append(blank_row(rows, i, schema))
-        return faults, remarks, any(label is not None for label in row_labels)
+        return faults, remarks
 
     result = Check()
     rows_of: dict[str, list[int]] = {}
+    suspects: Sequence[int] = indices
+    if not checks:  # nothing is opened, so that the other rows have nothing to check
+        suspected = _suspects(rows, [*inputs.values()], labels)
+        suspects = [i for i in indices if i in suspected]
     with ThreadPoolExecutor(_THREADS) as pool:
-        for i, (faults, remarks, has_label) in zip(indices, pool.map(check_row, indices), strict=True):
+        for i, (faults, remarks) in zip(suspects, pool.map(check_row, suspects), strict=True):
             if faults:
                 result.bad[i] = faults
-            elif not has_label:
-                result.unlabelled.add(i)
             for remark in remarks:
                 rows_of.setdefault(remark, []).append(rows.row_numbers[i])
+    has_label = _any_value(labels, len(rows))
+    result.unlabelled.update(i for i in indices if not has_label[i] and i not in result.bad)
     for remark, numbers in rows_of.items():
         result.notes.append(f"{remark}: {len(numbers)} files, the first in row {numbers[0]}.")
     return result
+
+
+def _suspects(rows: Rows, inputs: Sequence[Cells], labels: Sequence[Cells]) -> set[int]:
+    """Return the positions of the rows with a faulty cell, or without any input."""
+    faulty = {i for cells in (*inputs, *labels) for i, cell in enumerate(cells) if isinstance(cell, BadCell)}
+    has_input = _any_value(inputs, len(rows))
+    return faulty | rows.bad.keys() | {i for i, has in enumerate(has_input) if not has}
+
+
+def _any_value(columns: Sequence[Cells], size: int) -> list[bool]:
+    """Return which rows have a value in one of some columns."""
+    has = [False] * size
+    for cells in columns:
+        has = [flag or cell is not None for flag, cell in zip(has, cells, strict=True)]
+    return has
 
 
 def blank_row(rows: Rows, i: int, schema: Schema) -> BadCell:

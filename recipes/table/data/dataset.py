@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from sennit.data import Sample
+from sennit.data import Preprocessing, Sample
 from sennit.recipes.table.data.check import blank_row, check_rows
+from sennit.recipes.table.data.columnar import table_tensors
 from sennit.recipes.table.data.notes import unseen_notes
 from sennit.recipes.table.reading.media import UNREADABLE
 from sennit.recipes.table.reading.read import read_rows
@@ -33,13 +35,20 @@ class Samples:
         schema: Complete schema.
         preprocess: ``model.preprocessing()``, which turns raw values into tensors; raw by default.
         labelled: Whether the rows have the columns of the targets.
+        tensors: Tensors of inputs that are preprocessed already, with a row for each of the table.
     """
 
     def __init__(
-        self, rows: Rows, schema: Schema, *, preprocess: Preprocess | None = None, labelled: bool = True
+        self,
+        rows: Rows,
+        schema: Schema,
+        *,
+        preprocess: Preprocess | None = None,
+        labelled: bool = True,
+        tensors: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
-        self.rows = rows = replace(rows, missing=schema.missing)
-        self.schema, self.preprocess = schema, preprocess
+        self.rows = rows = rows.with_missing(schema.missing)
+        self.schema, self.preprocess, self.tensors = schema, preprocess, tensors
         self._inputs = {name: spec.read(rows) for name, spec in schema.inputs.items()}
         targets = schema.targets if labelled else {}
         self._labels = {name: target.read(rows) for name, target in targets.items()}
@@ -64,6 +73,8 @@ class Samples:
 
     def _input(self, name: str, i: int) -> Any:
         spec, value = self.schema.inputs[name], _valid(self._inputs[name][i])
+        if name in self.tensors:
+            return self.tensors[name][i]
         try:
             if spec.file:
                 value = spec.load(value)
@@ -137,7 +148,12 @@ class TableDataset(Dataset[Sample]):
             check = check_rows(self.rows, self.schema, indices=self.indices, decode=True, labelled=labelled)
             self.bad_rows = check.bad
             self.indices = [i for i in self.indices if i not in self.bad_rows]
-        self._samples = Samples(self.rows, self.schema, preprocess=preprocess, labelled=labelled)
+        tensors: Mapping[str, Tensor] = {}
+        if isinstance(preprocess, Preprocessing):
+            tensors = table_tensors(self.rows, self.schema, preprocess.encoders)
+        self._samples = Samples(
+            self.rows, self.schema, preprocess=preprocess, labelled=labelled, tensors=tensors
+        )
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -45,7 +45,7 @@ def load_data(
         declared = guess_schema(rows).schema
     else:
         raise FileNotFoundError(
-            f"a table needs a schema. Write one with `--data {data} --guess-schema schema.yaml`, edit "
+            f"a table needs a schema. Write one with `sennit table guess {data} --out schema.yaml`, edit "
             f"it, and give it with `--schema schema.yaml`."
         )
     return split_rows(rows, declared, skip_bad_rows=skip_bad_rows)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sennit.data.missing_words import MISSING_WORDS
 from sennit.data.names import Names, in_order, plain_number
-from sennit.recipes.table.reading.delimited import number_of
+from sennit.recipes.table.reading.numbers import plain_numbers, read_number
 from sennit.recipes.table.reading.paths import locate
 from sennit.registry import unknown_name
 
@@ -72,6 +72,9 @@ and leave unknown cells blank.
     notes: Sequence[str] = ()
     missing: Sequence[str] = MISSING_WORDS
     decimal: str = "."
+    _numbers: dict[str, list[float | BadCell | None]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # of the columns read so far
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -86,12 +89,18 @@ and leave unknown cells blank.
         columns = {name: [cells[i] for i in indices] for name, cells in self.columns.items()}
         return replace(self, columns=columns, row_numbers=[self.row_numbers[i] for i in indices], subsets={})
 
+    def with_missing(self, words: Sequence[str]) -> Rows:
+        """Return the table with other words for a blank cell; itself if they are the same."""
+        return self if tuple(words) == tuple(self.missing) else replace(self, missing=words)
+
     def texts(self, column: str) -> list[str | None]:
         """Return the cells of a column without surrounding white space; None where blank."""
         return [None if text in self.missing else text for text in self.raw_texts(column)]
 
     def raw_texts(self, column: str) -> list[str | None]:
         """Return the cells of a column as texts, in which a missing word is a text."""
+        if {*map(type, self.cells(column))} == {str}:
+            return [cell.strip() or None for cell in self.cells(column)]
         return [self._raw_text(i, column, cell) for i, cell in enumerate(self.cells(column))]
 
     def blank(self, column: str) -> list[bool]:
@@ -105,16 +114,20 @@ and leave unknown cells blank.
 
     def numbers(self, column: str) -> list[float | BadCell | None]:
         """Return the cells of a column as finite numbers; None where blank."""
-        cells, texts = self.cells(column), self.texts(column)
-        commas = self.decimal == "," and any(text and "," in text for text in texts)
-        return [
-            self._number(i, column, cell, text, commas=commas)
-            for i, (cell, text) in enumerate(zip(cells, texts, strict=True))
-        ]
+        if column not in self._numbers:
+            plain: Any = plain_numbers(self.cells(column), self.missing)
+            self._numbers[column] = self._number_by_number(column) if plain is None else plain
+        return self._numbers[column]
 
     def names(self, column: str) -> list[str]:
         """Return the different values of a column in order, numbers by their size; equal numbers are one."""
-        return in_order({plain_number(text) for text in self.texts(column) if text is not None})
+        return in_order({text for text in self.names_of(column) if text is not None})
+
+    def names_of(self, column: str) -> list[str | None]:
+        """Return the cells of a column as names: texts, of which equal numbers are one; None where blank."""
+        texts = self.texts(column)
+        names = {text: None if text is None else plain_number(text) for text in {*texts}}
+        return [names[text] for text in texts]
 
     def choices(self, column: str, names: Names, *, unseen: str = "refuse") -> list[int | BadCell | None]:
         """Return the positions among declared names of a column's texts; None where blank.
@@ -124,9 +137,13 @@ and leave unknown cells blank.
             names: Declared names.
             unseen: ``"refuse"`` for a fault where a cell holds another name, ``"missing"`` for a blank.
         """
+        texts = self.raw_texts(column)
+        declared = {text: None if text is None else names.find(text) for text in {*texts}}
         return [
-            None if text is None else self.position(i, column, text, names, unseen=unseen)
-            for i, text in enumerate(self.raw_texts(column))
+            declared[text]
+            if text is None or declared[text] is not None
+            else self.position(i, column, text, names, unseen=unseen)
+            for i, text in enumerate(texts)
         ]
 
     def position(
@@ -190,25 +207,11 @@ and leave unknown cells blank.
                 hint = unknown_name("column", column, self.columns)
                 raise ValueError(f"'{self.name}' lacks a column that {where} reads: {hint}")
 
-    def _number(
-        self, i: int, column: str, cell: Any, text: str | None, *, commas: bool
-    ) -> float | BadCell | None:
-        if text is None:
-            return None
-        fix = "Write decimals with a point, and leave unknown cells blank."
-        if commas:
-            fix = "Write decimals with a comma, as other cells of the column, and nothing between thousands."
-        if isinstance(cell, (date, time, timedelta)):
-            fix = "Give a date or a time as a number, such as the days since a day."
-            value = math.inf
-        else:
-            try:
-                value = number_of(text, commas=commas)
-            except ValueError:
-                value = math.inf
-        if math.isinf(value):
-            return self.fault(i, column, f"should hold a number. Found '{text}'. {fix}")
-        return None if math.isnan(value) else value
+    def _number_by_number(self, column: str) -> list[float | BadCell | None]:
+        cells, texts = self.cells(column), self.texts(column)
+        commas = self.decimal == "," and any(text and "," in text for text in texts)
+        values = [read_number(*pair, commas=commas) for pair in zip(cells, texts, strict=True)]
+        return [self.fault(i, column, x) if isinstance(x, str) else x for i, x in enumerate(values)]
 
     def _raw_text(self, i: int, column: str, cell: Any) -> str | None:
         if cell is None or (isinstance(cell, float) and math.isnan(cell)):

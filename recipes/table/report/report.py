@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
 from sklearn.metrics import confusion_matrix
 
-from sennit.html_page import Block, Grid, Heading, Picture, Text, write_report
-from sennit.recipes.harness import draw_model
+from sennit.files import write_json
+from sennit.html_page import Grid, Heading, Picture, Text, write_report
+from sennit.recipes.harness import command, draw_model, provenance
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.report.baselines import baselines
+from sennit.recipes.table.report.part import Part
+from sennit.recipes.table.report.predictions import write_predictions
+from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.schema.inputs import Input
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.schema.targets import Target
@@ -22,28 +31,67 @@ from sennit.tasks import Evaluation, MultiTaskModel
 _MAX_NUMBERED = 25  # classes of a confusion matrix with numbers
 
 
-def report(
-    path: Path,
-    schema: Schema,
-    rows: Rows | Shards,
-    model: MultiTaskModel,
-    test: Evaluation | None,
-    baseline: Mapping[str, Mapping[str, float]],
-    notes: Sequence[str],
-) -> None:
-    """Write ``report.html``."""
-    blocks: list[Block] = []
-    if test is not None and test.metrics:
-        blocks += [Heading("Test rows"), results(test, baseline)]
-        blocks += [
-            picture for name in test.metrics if (picture := _draw(name, schema, model, test)) is not None
-        ]
-    blocks += [Heading("Data"), _counts(schema, rows), *[Text(note) for note in notes]]
-    blocks += [Heading("Model"), Picture(draw_model(model), "From input to loss")]
-    write_report(path, title=f"A model of {', '.join(schema.targets)}", blocks=blocks)
+def report(results: Results) -> None:
+    """Write ``report.html``, ``metrics.json`` and, where there are test rows, ``predictions.csv``.
+
+    Args:
+        results: Results of the run.
+    """
+    parts = [_test_rows(results), _data(results), _model(results)]
+    title = f"A model of {', '.join(results.schema.targets)}"
+    figures = {key: value for part in parts for key, value in part.figures.items()}
+    write_json(results.folder / "metrics.json", {**provenance(), **figures})
+    write_report(
+        results.folder / "report.html", title=title, blocks=[block for part in parts for block in part.blocks]
+    )
+    if results.test is not None:
+        write_predictions(results.folder / "predictions.csv", results.schema, results.model, results.test)
 
 
-def results(test: Evaluation, baseline: Mapping[str, Mapping[str, float]]) -> Grid:
+def _test_rows(results: Results) -> Part:
+    test, schema, model = results.test, results.schema, results.model
+    if test is None:
+        return Part(figures={"test": None, "not_scored": None, "without_any_input": {}})
+    baseline = baselines(schema, results.rows, test)
+    grid = _scores(test, baseline)
+    _print(grid)
+    figures = {
+        "test": {name: _finite(values) for name, values in test.metrics.items()},
+        "not_scored": dict(test.excluded),
+        "without_any_input": baseline,
+    }
+    pictures = [p for name in test.metrics if (p := _draw(name, schema, model, test)) is not None]
+    return Part([Heading("Test rows"), grid, *pictures] if test.metrics else [], figures)
+
+
+def _data(results: Results) -> Part:
+    counts = _counts(results.schema, results.rows)
+    fitted = results.record.fitted
+    notes = [*results.notes, f"Waited for data {fitted.waiting:.1%} of the training time.", command()]
+    plain = {k: v for k, v in dataclasses.asdict(fitted).items() if not isinstance(v, Path)}
+    return Part(
+        [Heading("Data"), counts, *[Text(note) for note in notes]],
+        {"rows": results.rows.sizes, "fitted": plain},
+    )
+
+
+def _model(results: Results) -> Part:
+    return Part([Heading("Model"), Picture(draw_model(results.model), "From input to loss")])
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics with None for those that too few rows leave undefined."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def _print(grid: Grid) -> None:
+    table = Table(*grid.header)
+    for line in grid.rows:
+        table.add_row(*line)
+    Console().print(table)
+
+
+def _scores(test: Evaluation, baseline: Mapping[str, Mapping[str, float]]) -> Grid:
     """Return a line for each target and metric."""
     lines = []
     for name, metrics in test.metrics.items():

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-import numpy as np
-
 from sennit.data.names import in_order, plain_number
 from sennit.recipes.table.reading.rows import Rows
 
 _MAX_CATEGORIES = 50  # different values of a column of categories
 _LONG = 20  # characters of a text rather than of a name, on average
-_FEWEST = 20  # rows of which two columns may agree one to one not just by chance
-_SAME = 1 - 1e-9  # correlation of two columns of the same numbers
 _NUMBER = r"[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|inf)"
 _DATE = r"\d{4}[-/.]\d\d?[-/.]\d\d?([T ]\d\d?:\d\d.*)?|\d\d?[/.]\d\d?[/.]\d{4}"
 _CODE = r"0\d+"  # of a postal area or a product: 007 is not 7
@@ -67,7 +63,7 @@ class ColumnContents:
     @cached_property
     def numbers(self) -> list[float]:
         """Cells, being numbers."""
-        return [self._number(text) for text in self.texts]
+        return [self.number(text) for text in self.texts]
 
     def numeric(self) -> bool:
         """Return whether all are numbers, none of which is a code that begins with a zero."""
@@ -97,27 +93,14 @@ class ColumnContents:
         """Return whether all rows have the same value."""
         return len(self.distinct) == 1 and len(self.texts) == self.size > 1
 
+    def distinct_throughout(self) -> bool:
+        """Return whether every row has a value of its own."""
+        return len(self.distinct) == self.size > 2
+
     def few(self, most: int = _MAX_CATEGORIES) -> bool:
         """Return whether there are as few different ones as a category has."""
         return len(self.distinct) <= min(most, max(2, self.size // 2))
 
-    def tells(self, other: ColumnContents) -> bool:
-        """Return whether the column is another one in other words: one to one, or the same numbers."""
-        both = [
-            (plain_number(a), plain_number(b))
-            for a, b in zip(self.cells, other.cells, strict=True)
-            if a is not None and b is not None
-        ]
-        if len(both) < _FEWEST:
-            return False
-        if self.numeric() and other.numeric() and not other.few(_FEWEST):
-            x = np.array([(self._number(a), other._number(b)) for a, b in both])
-            spread = x.std(0)
-            if not np.isfinite(spread).all() or not spread.all():
-                return False
-            return bool(abs(np.corrcoef(x.T)[0, 1]) > _SAME)
-        pairs, ours, theirs = set(both), {a for a, _ in both}, {b for _, b in both}
-        return 1 < len(pairs) == len(ours) == len(theirs) <= len(both) / 2
-
-    def _number(self, text: str) -> float:
+    def number(self, text: str) -> float:
+        """Return the number that a cell holds."""
         return float(text.replace(self.decimal, "."))

@@ -14,7 +14,7 @@ from torch import Tensor
 from sennit.data import Transforms
 from sennit.data.names import Names
 from sennit.encoders import ENCODERS, Encoder, create_encoder
-from sennit.recipes.table.reading.rows import Rows, row_value
+from sennit.recipes.table.reading.rows import BadCell, Rows, row_value
 from sennit.registry import check_names
 
 MOLECULES = ("morgan", "chemprop")
@@ -51,13 +51,13 @@ class Input:
         """Return a copy in which everything undeclared is taken from training rows."""
         return self
 
-    def make_check(self) -> Callable[[Any, bool], str | None]:
-        """Return a function that refuses what the encoder cannot read.
+    def make_check(self) -> Callable[[Any, bool], str | None] | None:
+        """Return a function that refuses what the encoder cannot read; None where it reads every value.
 
         Its arguments are a raw value, and whether to read a file to the end rather than its header only; it
         returns a remark about the value, if there is one to make.
         """
-        return lambda value, whole: None
+        return None
 
     def check_ready(self, x: Tensor) -> None:
         """Refuse a preprocessed value that is too short for the encoder.
@@ -115,7 +115,7 @@ class TextInput(ColumnInput):
     def read(self, rows: Rows) -> Sequence[Any]:
         return rows.texts(self.column)
 
-    def make_check(self) -> Callable[[Any, bool], str | None]:
+    def make_check(self) -> Callable[[Any, bool], str | None] | None:
         if self._encoder_name not in MOLECULES:
             return super().make_check()
         read = self.make_encoder().to_tensor
@@ -170,14 +170,18 @@ class TableInput(Input):
     def column_names(self) -> list[str]:
         return [*self.numbers, *self.categories]
 
-    def read(self, rows: Rows) -> Sequence[Any]:
-        columns: list[Sequence[Any]] = [rows.numbers(c) for c in self.numbers]
+    def columns(self, rows: Rows) -> list[Sequence[float | BadCell | None]]:
+        """Return the numbers of each column and the codes of the categories; None where blank."""
+        columns: list[Sequence[float | BadCell | None]] = [rows.numbers(c) for c in self.numbers]
         fix = "Fix the cell, declare it, or count such cells as blank with `unseen: missing`."
         columns += [
             rows.choices(c, Names(names or [], fix), unseen=self.unseen or "refuse")
             for c, names in self.categories.items()
         ]
-        return [row_value(cells) for cells in zip(*columns, strict=True)]
+        return columns
+
+    def read(self, rows: Rows) -> Sequence[Any]:
+        return [row_value(cells) for cells in zip(*self.columns(rows), strict=True)]
 
     def example(self) -> dict[str, Any]:
         """Return a row as ``model.predict`` takes it."""

@@ -22,7 +22,7 @@ from sennit.registry import unknown_name
 INPUTS: dict[str, type[Input]] = {
     cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, MoleculeInput, TableInput, SeriesInput)
 }
-_KEYS = ("inputs", "targets", "split", "missing")
+_KEYS = ("id", "inputs", "targets", "split", "missing")
 T = TypeVar("T", Input, Target)
 
 
@@ -37,6 +37,7 @@ class Schema:
         targets: One or more targets.
         split: Split of the rows.
         missing: Words that stand for a blank cell.
+        id: Column that names the rows in the answers; it is no input.
 
     Raises:
         ValueError: There is no input or no target, or a column is both.
@@ -54,6 +55,7 @@ class Schema:
     targets: Mapping[str, Target]
     split: Split = field(default_factory=RandomSplit)
     missing: Sequence[str] = MISSING_WORDS
+    id: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("inputs", "targets"):
@@ -95,11 +97,14 @@ class Schema:
             options["split"] = from_mapping(SPLITS, "by", raw["split"], f"{where}: split")
         if "missing" in raw:
             options["missing"] = tuple(convert(raw["missing"], list[str], f"{where}: missing"))
+        if raw.get("id") is not None:
+            options["id"] = convert(raw["id"], str, f"{where}: id")
         return cls(inputs, targets, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contents of a YAML file."""
         return {
+            **({} if self.id is None else {"id": self.id}),
             "inputs": {name: _options(spec) for name, spec in self.inputs.items()},
             "targets": {name: _options(target) for name, target in self.targets.items()},
             "split": _options(self.split),
@@ -130,7 +135,7 @@ class Schema:
             rows.check_columns(spec.column_names, f"inputs.{name}")
         for name, target in self.targets.items() if labelled else ():
             rows.check_columns(target.column_names, f"targets.{name}")
-        return replace(rows, missing=self.missing)
+        return rows.with_missing(self.missing)
 
     def complete(self, rows: Rows) -> Schema:
         """Return the complete schema, with what it leaves open taken from training rows."""
@@ -166,7 +171,7 @@ def read_schema(path: str | Path) -> Schema:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no schema '{path}'. Write one with `--guess-schema {path}`, and edit it.")
+        raise FileNotFoundError(f"no schema '{path}'. Write one with `sennit table guess`, and edit it.")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:

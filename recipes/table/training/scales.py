@@ -91,12 +91,17 @@ class TargetScales:
 
     def sample(self, targets: Mapping[str, Any]) -> dict[str, Any]:
         """Return the targets of a sample, standardised."""
-        scaled = {
-            name: (torch.tensor(targets[name]) - mean) / std
-            for name, (mean, std) in self.scales.items()
-            if name in targets
-        }
-        return {**targets, **scaled}
+        given = {name: torch.tensor(targets[name]) for name in self.scales if name in targets}
+        return {**targets, **{name: self.scaled(name, x) for name, x in given.items()}}
+
+    def scaled(self, name: str, x: Tensor) -> Tensor:
+        """Return values of a number target, standardised.
+
+        Shape:
+            ``[..., numbers]`` to the same.
+        """
+        mean, std = self.scales[name]
+        return (x - mean) / std
 
     @torch.no_grad()
     def into_units(self, model: MultiTaskModel) -> None:

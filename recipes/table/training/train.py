@@ -6,6 +6,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,25 @@ from torch.utils.data import DataLoader
 
 from sennit.data import ResumableLoader
 from sennit.recipes.table.config import Config
-from sennit.recipes.table.data.load import open_subset
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.training.batches import loader_options
 from sennit.recipes.table.training.model import build_model
-from sennit.recipes.table.training.scales import ScaledCollate, TargetScales, fit_inputs
+from sennit.recipes.table.training.scales import TargetScales, fit_inputs
 from sennit.tasks import Fitted, Learner, MultiTaskModel, fit
 
 _CHECKPOINT_EVERY = 500  # steps
 
 
 def train(
-    config: Config, schema: Schema, rows: Rows | Shards, folder: Path, *, say: Callable[[str], None]
+    config: Config,
+    schema: Schema,
+    rows: Rows | Shards,
+    folder: Path,
+    *,
+    say: Callable[[str], None],
+    max_time: float | None = None,
 ) -> tuple[MultiTaskModel, Fitted]:
     """Return a trained model, whose numbers are in the units of the targets.
 
@@ -36,6 +43,7 @@ def train(
         rows: Rows and their subsets.
         folder: Folder of checkpoints and logs; with ``config.resume`` the training in it is resumed.
         say: Function that receives remarks for the user.
+        max_time: Seconds after which the training stops; None sets no limit.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.manual_seed(config.seed)
@@ -46,14 +54,11 @@ def train(
     if fitted_rows:
         say(f"Means and scales of the inputs: from {fitted_rows} training rows.")
     scales = TargetScales.fit(schema, rows)
-    collate = ScaledCollate(model.collate, scales)
-    preprocess = model.preprocessing(training=True)
+    read = partial(loader_options, rows, schema, model=model, scales=scales, workers=config.workers)
     loader = ResumableLoader(
-        open_subset(rows, schema, "train", preprocess=preprocess, seed=config.seed),
+        **read("train", training=True, seed=config.seed),
         batch_size=min(config.batch_size, rows.sizes["train"]),
-        collate_fn=collate,
         seed=config.seed,
-        num_workers=config.workers,
     )
     monitor = monitor_of(schema, rows)
     say(
@@ -67,9 +72,10 @@ def train(
         fitted = fit(
             Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle"),
             loader,
-            make_loader(config, schema, rows, "validation", model, collate) if monitor else None,
+            make_loader(config, schema, rows, "validation", model, scales) if monitor else None,
             folder=folder,
             epochs=config.epochs,
+            max_time=max_time,
             precision=config.precision,
             monitor=monitor,
             checkpoint_every=_CHECKPOINT_EVERY,
@@ -88,16 +94,12 @@ def make_loader(
     rows: Rows | Shards,
     subset: str,
     model: MultiTaskModel,
-    collate: Callable[[Any], Any],
+    scales: TargetScales | None = None,
 ) -> DataLoader[Any]:
     """Return the batches of a subset, in order, without augmentation."""
-    return DataLoader(
-        open_subset(rows, schema, subset, preprocess=model.preprocessing()),
-        batch_size=config.batch_size,
-        collate_fn=collate,
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
-    )
+    options = loader_options(rows, schema, subset, model, scales=scales, workers=config.workers)
+    persistent = options["num_workers"] > 0
+    return DataLoader(**options, batch_size=config.batch_size, persistent_workers=persistent)
 
 
 def monitor_of(schema: Schema, rows: Rows | Shards) -> str | None:

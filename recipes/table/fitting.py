@@ -1,0 +1,80 @@
+"""From rows and a schema to a trained model: training, decisions, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sennit.recipes.table.budget import Budget
+from sennit.recipes.table.config import Config
+from sennit.recipes.table.data.shards import Shards
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.trained import TrainedTable
+from sennit.recipes.table.training.decisions import Decisions
+from sennit.recipes.table.training.record import Record, read_record
+from sennit.recipes.table.training.train import make_loader, monitor_of, train
+from sennit.tasks import Evaluation, MultiTaskModel, evaluate
+
+_TRAINING = 0.8
+"""Share of the remaining time that the training gets, where there is a limit."""
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """A trained model and its evaluation.
+
+    Attributes:
+        trained: Model with its schema and decisions.
+        record: Record of the training.
+        validation: Evaluation of the validation rows, if there are any.
+        test: Evaluation of the test rows, if there are any.
+    """
+
+    trained: TrainedTable
+    record: Record
+    validation: Evaluation | None
+    test: Evaluation | None
+
+
+def fit_rows(
+    config: Config,
+    schema: Schema,
+    rows: Rows | Shards,
+    folder: Path,
+    budget: Budget,
+    *,
+    say: Callable[[str], None],
+) -> FittedTable:
+    """Train a model, choose its decisions on the validation rows, and test it once.
+
+    Args:
+        config: Options of the run.
+        schema: Complete schema.
+        rows: Rows and their subsets.
+        folder: Folder of checkpoints and logs.
+        budget: Time of the command.
+        say: Function that receives remarks for the user.
+    """
+    seconds = budget.remaining(_TRAINING)
+    if seconds is not None:
+        say(f"The training stops after {seconds:.0f} s at the latest, of {budget.seconds:.0f} s in all.")
+    model, fitted = train(config, schema, rows, folder, say=say, max_time=seconds)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    validation, test = (_evaluated(config, schema, rows, name, model) for name in ("validation", "test"))
+    model.cpu()
+    trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation))
+    record = read_record(folder, fitted, monitor_of(schema, rows))
+    return FittedTable(trained, record, validation, test)
+
+
+def _evaluated(
+    config: Config, schema: Schema, rows: Rows | Shards, subset: str, model: MultiTaskModel
+) -> Evaluation | None:
+    """Return the evaluation of a subset, if there is one."""
+    if subset not in rows.subsets:
+        return None
+    return evaluate(model, make_loader(config, schema, rows, subset, model))

@@ -1,0 +1,83 @@
+"""The inputs of a table, guessed from names and contents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sennit.encoders.features import sound_length
+from sennit.recipes.media_files import file_kind
+from sennit.recipes.table.reading.media import contents_kind
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.column_contents import ColumnContents
+
+_MAX_FILES = 200  # of a column, that are looked for
+
+
+def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], table: dict[str, Any]) -> str:
+    """Add a column to the inputs, or to the table among them; return the reason.
+
+    Args:
+        rows: Table.
+        column: Column.
+        inputs: Inputs as in a schema's file, which are changed.
+        table: Table among them, which is changed.
+    """
+    name = column.name
+    if column.values:
+        return _contents(column, inputs)
+    kinds = Counter(file_kind(text) for text in column.texts)
+    kind, count = kinds.most_common(1)[0]
+    if kind is not None and count > len(column.texts) / 2:
+        paths = [rows.folder / text for text in column.texts[:_MAX_FILES] if file_kind(text) == kind]
+        existing = [path for path in paths if path.is_file()]
+        if not existing:
+            return f"left out: names like {kind} files, but '{paths[0]}' does not exist"
+        inputs[name] = {"kind": kind, "column": name}
+        if kind == "audio":
+            inputs[name]["sample_rate"] = _most_common_rate(existing)
+        return f"{len(existing)} of the first {len(paths)} {kind} files exist"
+    if column.constant():
+        return f"left out: always '{column.texts[0]}'"
+    if column.dates():
+        return f"left out: dates, such as '{column.texts[0]}'; give numbers, such as the days since a day"
+    if "smiles" in name.lower():
+        inputs[name] = {"kind": "molecule", "column": name}
+        return f"molecules, such as '{column.texts[0][:40]}', by its name"
+    if column.numeric():
+        if column.whole() and column.distinct_throughout() and column.counts_up():
+            return "left out: counts the rows"
+        table["numbers"].append(name)
+        return f"numbers from {min(column.numbers):g} to {max(column.numbers):g}"
+    if column.few() and not (column.long() and len(column.distinct) > column.size / 4):
+        table["categories"][name] = column.distinct
+        return f"{len(column.distinct)} different values"
+    if column.long() or len(column.distinct) < len(column.texts):
+        inputs[name] = {"kind": "text", "column": name}
+        return f"texts, such as '{column.texts[0][:40]}'"
+    return f"left out: every row has another value, such as '{column.texts[0]}'"
+
+
+def _contents(column: ColumnContents, inputs: dict[str, Any]) -> str:
+    """Add a column of the contents of files to the inputs; return the reason."""
+    contents = [value for value in column.values[:_MAX_FILES] if isinstance(value, bytes)]
+    kind, count = Counter(map(contents_kind, contents)).most_common(1)[0] if contents else (None, 0)
+    if kind is None:
+        return "left out: lists, mappings, or files of a kind that is not read"
+    inputs[column.name] = {"kind": kind, "column": column.name}
+    if kind == "audio":
+        inputs[column.name]["sample_rate"] = _most_common_rate(contents)
+    return f"{count} of the first {len(contents)} cells hold {kind} files"
+
+
+def _most_common_rate(files: Sequence[Path | bytes]) -> int:
+    """Return the sample rate in Hz of most of the sound files that can be read."""
+    rates = Counter[int]()
+    for file in files:
+        try:
+            rates[sound_length(file)[1]] += 1
+        except ValueError:  # the check before the training names the file
+            continue
+    return rates.most_common(1)[0][0] if rates else 16000

@@ -1,0 +1,89 @@
+"""A trained model with the meaning of its columns and its decisions: what answers for new rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sennit.recipes.table.data.dataset import TableDataset
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.training.decisions import Decisions
+from sennit.tasks import MultiTaskModel
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Answers = list[dict[str, Mapping[str, Any]]]
+_SCHEMA, _DECISIONS = "schema.yaml", "decisions.json"
+
+
+@dataclass(frozen=True)
+class TrainedTable:
+    """A trained model, the schema of its table, and how its probabilities become answers.
+
+    Args:
+        model: Trained model.
+        schema: Complete schema.
+        decisions: Temperatures and thresholds.
+    """
+
+    model: MultiTaskModel
+    schema: Schema
+    decisions: Decisions
+
+    def save(self, folder: str | Path) -> None:
+        """Write everything that answers need to a folder, which `load` reads."""
+        self.model.save_pretrained(folder)
+        write_schema(Path(folder) / _SCHEMA, self.schema)
+        self.decisions.write(Path(folder) / _DECISIONS)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model's folder, or that of its run; nothing in it is executed.
+
+        Raises:
+            FileNotFoundError: There is no model in the folder.
+            ValueError: A file in it is damaged.
+        """
+        run = Path(folder)
+        place = run / "model" if (run / "model").is_dir() else run
+        if not (place / "config.json").is_file():
+            raise FileNotFoundError(
+                f"no model in '{folder}': it should hold config.json, or a folder 'model' with one. Give the "
+                f"folder of a run of `sennit table fit`."
+            )
+        schema = next((p for p in (place / _SCHEMA, run / _SCHEMA) if p.is_file()), place / _SCHEMA)
+        model = MultiTaskModel.from_pretrained(place)
+        return cls(model, read_schema(schema), Decisions.read(place / _DECISIONS))
+
+    def rows(self, data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = False) -> TableDataset:
+        """Return the rows of a table as samples without targets.
+
+        Args:
+            data: Table with the columns of the inputs, in any order; others are ignored.
+            skip_bad_rows: Whether to leave out the rows that cannot be used.
+
+        Raises:
+            ValueError: A column is missing.
+        """
+        return TableDataset(data, self.schema, labelled=False, skip_bad_rows=skip_bad_rows)
+
+    def predict(self, samples: TableDataset, *, batch_size: int = 32) -> Answers:
+        """Return the answer of each task for each row, by the calibrated probabilities and the thresholds.
+
+        Args:
+            samples: Rows, as `rows` returns them.
+            batch_size: Number of rows that are predicted together.
+
+        Raises:
+            BadCell: A row cannot be used; row and column are named.
+        """
+        inputs = (samples[i]["inputs"] for i in range(len(samples)))
+        answers: Answers = self.model.predict(inputs, batch_size=batch_size)
+        return [
+            {name: self.decisions[name].answer(values) for name, values in answer.items()}
+            for answer in answers
+        ]
