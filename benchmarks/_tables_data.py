@@ -251,15 +251,11 @@ TABLES: dict[str, Table] = {
             *("relationship", "race", "sex", "native_country"),
         ),
     ),
-    "reviews": Table(
-        ("label",), _reviews, {}, texts=("title", "text", "product"), categories=("domain",)
-    ),
+    "reviews": Table(("label",), _reviews, {}, texts=("title", "text", "product"), categories=("domain",)),
     "pictures_words": Table(
         ("category",), _pictures_words, {"picture": "image"}, texts=("words",), numbers=("brightness",)
     ),
-    "stamps": Table(
-        ("category",), _stamps_table, {"picture": "image", "voice": "audio"}, texts=("words",)
-    ),
+    "stamps": Table(("category",), _stamps_table, {"picture": "image", "voice": "audio"}, texts=("words",)),
     "digits": Table(("digit",), _digits, {"picture": "image", "voice": "audio"}),
     "speech_digits": Table(("digit", "speaker"), _speech_digits, {"voice": "audio"}),
     "speech_words": Table(("language", "category"), _speech_words, {"voice": "audio"}),

@@ -1,4 +1,4 @@
-"""An encoder of sound that learns from a few hundred recordings: statistics of its frames beside a small net."""
+"""An encoder of sound that learns from few recordings: statistics of its frames beside a small net."""
 
 from __future__ import annotations
 

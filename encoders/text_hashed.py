@@ -91,7 +91,9 @@ class HashedNgramsEncoder(Encoder):
             x ``[N, T]``, mask ``[N, T]``.
         """
         texts = torch.arange(len(x), device=x.device).unsqueeze(1).expand_as(x)
-        pairs = torch.stack([texts, x], -1).reshape(-1, 2) if mask is None else torch.stack([texts, x], -1)[mask]
+        pairs = (
+            torch.stack([texts, x], -1).reshape(-1, 2) if mask is None else torch.stack([texts, x], -1)[mask]
+        )
         counts = torch.bincount(pairs.unique(dim=0)[:, 1], minlength=self.buckets + 1)
         self.inverse.copy_(((1 + len(x)) / (1 + counts)).log() + 1)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from sennit.data.masking import zero_padding
-from sennit.encoders.features.frames import check_length, frame_mask
+from sennit.encoders.features.frames import frame_mask
 from sennit.encoders.layers.kept_precision import KeptPrecision
 
 

@@ -154,7 +154,9 @@ EXAMPLES = {
     ),
     "hashed_ngrams": Example(lambda: create_encoder("hashed_ngrams", buckets=40, embed_dim=8), _ids),
     "sound_statistics": Example(
-        lambda: create_encoder("sound_statistics", sample_rate=8000, n_mfcc=6, parts=3, widths=(8,), hidden=6),
+        lambda: create_encoder(
+            "sound_statistics", sample_rate=8000, n_mfcc=6, parts=3, widths=(8,), hidden=6
+        ),
         lambda length: torch.randn(length),
         shortest=200,
         longest=1000,

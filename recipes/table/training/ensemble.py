@@ -21,22 +21,23 @@ _LEAST = 1e-7  # probability
 
 
 class TableEnsemble(MultiTaskModel):
-    """A net that answers together with further nets of the same inputs and tasks, and with boosted trees.
+    """A net that answers together with further nets of the same inputs, and with boosted trees.
 
-    An answer is the weighted mean of the members' probabilities, or of their numbers. Where a row lacks the
-    table that trees read, the nets answer. It is a `MultiTaskModel` in all that the first net is: inputs,
-    tasks, preprocessing; features are the first net's.
+    A further net has all tasks, or some: one of its own serves a task that a shared net serves badly. An
+    answer is the weighted mean of the probabilities, or numbers, of the members that have the task. Where a
+    row lacks the table that trees read, the nets answer. It is a `MultiTaskModel` in all that the first net
+    is: inputs, tasks, preprocessing; features are the first net's.
 
     Source: Dietterich, "Ensemble Methods in Machine Learning", 2000.
 
     Args:
-        nets: One net or more.
+        nets: One net or more, the first with all tasks.
         trees: Trees by task.
         table: Modality that the trees read; empty without trees.
-        weights: Weight of each net, then that of the trees, by task; equal by default.
+        weights: Weight of each net that has the task, then that of the trees, by task; equal by default.
 
     Raises:
-        ValueError: Nets of different inputs or tasks, or weights of another number.
+        ValueError: A net of other tasks than the first, or weights of another number.
     """
 
     def __init__(
@@ -51,8 +52,11 @@ class TableEnsemble(MultiTaskModel):
         nn.Module.__init__(self)
         for name, value in vars(first).items():  # its parts are this model's, which adds members to them
             self.__dict__[name] = dict(value) if name in ("_modules", "_buffers", "_parameters") else value
-        if any([*net.tasks] != [*first.tasks] for net in others):
-            raise ValueError(f"`nets` should have the same tasks. Found {[[*net.tasks] for net in nets]}.")
+        for net in others:
+            if not {*net.tasks} <= {*first.tasks}:
+                raise ValueError(
+                    f"`nets` should have tasks of the first, {[*first.tasks]}. Found {[*net.tasks]}."
+                )
         self.others = nn.ModuleList(others)
         self.trees = nn.ModuleDict({f"task {name}": part for name, part in (trees or {}).items()})
         self.table, self._net = table, (first,)  # a tuple is not registered: its parts are above
@@ -63,7 +67,8 @@ class TableEnsemble(MultiTaskModel):
         for name, given in self.member_weights.items():
             if len(given) != self._members(name):
                 raise ValueError(
-                    f"`weights` of '{name}' should be {self._members(name)}, one a member. Found {len(given)}."
+                    f"`weights` of '{name}' should be {self._members(name)}, one a member. "
+                    f"Found {len(given)}."
                 )
 
     @property
@@ -71,8 +76,12 @@ class TableEnsemble(MultiTaskModel):
         """All nets."""
         return [*self._net, *self.others]  # type: ignore[list-item]
 
+    def nets_of(self, task: str) -> list[MultiTaskModel]:
+        """Return the nets that have a task."""
+        return [net for net in self.nets if task in net.tasks]
+
     def _members(self, task: str) -> int:
-        return 1 + len(self.others) + (f"task {task}" in self.trees)
+        return len(self.nets_of(task)) + (f"task {task}" in self.trees)
 
     def train(self, mode: bool = True) -> TableEnsemble:
         super().train(mode)
@@ -85,7 +94,7 @@ class TableEnsemble(MultiTaskModel):
         by_net = [net(view) for net in self.nets]
         outputs = {}
         for name in by_net[0]:
-            members = [out[name].logits for out in by_net]
+            members = [out[name].logits for out in by_net if name in out]
             weight = self.member_weights[name].to(members[0]).expand(len(members[0]), -1)
             if f"task {name}" in self.trees:
                 members.append(self.tree_outputs(name, view).to(members[0]))

@@ -86,7 +86,14 @@ class BoostedTrees(nn.Module):
         for k in range(columns.shape[1]):
             known = ~columns[:, k].isnan() if columns.is_floating_point() else columns[:, k] >= 0
             train = _read(x[known], codes), columns[known, k].numpy()
-            held = None if validation is None else (_read(validation[0], codes), validation[1].reshape(len(validation[1]), -1)[:, k].numpy())
+            held = (
+                None
+                if validation is None
+                else (
+                    _read(validation[0], codes),
+                    validation[1].reshape(len(validation[1]), -1)[:, k].numpy(),
+                )
+            )
             model = _fit(train, held, kind=kind, categories=len(categories), seed=seed)
             if model is None:
                 joined.constant(k, kind, float(train[1].mean()) if len(train[1]) else 0.0)
@@ -155,7 +162,14 @@ class _Nodes:
     def tensors(self) -> dict[str, Tensor]:
         """Return the nodes, a row for each tree; a leaf leads to itself."""
         shape = len(self.trees), max((len(nodes) for nodes, _, _ in self.trees), default=1)
-        names = {"feature": "i8", "threshold": "f8", "left": "i8", "right": "i8", "value": "f8", "subset": "i8"}
+        names = {
+            "feature": "i8",
+            "threshold": "f8",
+            "left": "i8",
+            "right": "i8",
+            "value": "f8",
+            "subset": "i8",
+        }
         arrays = {name: np.zeros(shape, kind) for name, kind in names.items()}
         missing_left, subsets = np.zeros(shape, bool), []
         for t, (nodes, bits, _) in enumerate(self.trees):
