@@ -13,11 +13,12 @@ from sennit.data.sampling import balanced_weights
 from sennit.data.target_spec import TargetSpec
 from sennit.data.task_sampling import TaskSamplingLoader
 from sennit.data.token_targets import TokenTargets, token_targets
-from sennit.data.transforms import Transforms
+from sennit.data.transforms import AugmentationError, Transforms
 from sennit.data.view import View
 from sennit.data.view_transform import Views, ViewTransform
 
 __all__ = [
+    "AugmentationError",
     "Batch",
     "BatchDataset",
     "Collate",

@@ -12,7 +12,7 @@ from sennit.data.collate import Sample
 from sennit.data.sample_reader import SampleReader
 from sennit.data.target_spec import TargetSpec
 from sennit.data.token_targets import TokenTargets
-from sennit.data.transforms import Transforms
+from sennit.data.transforms import AugmentationError, Transforms
 from sennit.registry import unknown_name
 
 
@@ -32,7 +32,8 @@ class Preprocessing:
     Raises:
         ValueError: An unknown modality, or a raw value that its encoder cannot read; the modality and the
             sample's index are named.
-        TypeError: Transforms of a modality that takes none (text, tables, series).
+        AugmentationError: An augmentation failed.
+        TypeError: Transforms of a modality that takes none (text, tables).
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -55,8 +56,8 @@ class Preprocessing:
                 raise unknown_name("modality of `transforms`", name, self.encoders)
             if not self.encoders[name].takes_transforms:
                 raise TypeError(
-                    f"`transforms` should be of images or recordings. Found '{name}', whose encoder is "
-                    f"{type(self.encoders[name]).__name__}. Change other inputs in the dataset."
+                    f"`transforms` should be of images, recordings or series. Found '{name}', whose encoder "
+                    f"is {type(self.encoders[name]).__name__}. Change other inputs in the dataset."
                 )
 
     def __call__(self, sample: Sample) -> Sample:
@@ -70,7 +71,7 @@ class Preprocessing:
                 inputs[name] = self._read(name, raw)
             except (ValueError, TypeError, OSError, RuntimeError) as error:
                 # Not the error's own class: its constructor may need more than a message.
-                kinds = (FileNotFoundError, OSError, TypeError, ValueError, RuntimeError)
+                kinds = (AugmentationError, FileNotFoundError, OSError, TypeError, ValueError, RuntimeError)
                 kind = next(k for k in kinds if isinstance(error, k))
                 raise kind(f"`inputs['{name}']` of {_which(sample)}: {error}") from error
         return {**sample, "inputs": inputs, **self._of_words(sample, inputs)}

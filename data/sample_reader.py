@@ -15,8 +15,8 @@ from sennit.data.input_spec import InputSpec
 class SampleReader:
     """Turns raw samples of one modality into tensors; every encoder is one.
 
-    A subclass whose raw samples are images or recordings defines `load_raw`, so that `Transforms` can act
-    between it and `to_tensor`.
+    A subclass whose raw samples are images, recordings or series defines `load_raw`, so that `Transforms` can
+    act between it and `to_tensor`.
 
     Attributes:
         input_spec: Shape and type of the tensor of one sample.
@@ -32,7 +32,7 @@ class SampleReader:
 
     @property
     def takes_transforms(self) -> bool:
-        """Whether transforms can act on what `load_raw` returns: an image or a waveform."""
+        """Whether transforms can act on what `load_raw` returns: an image, a waveform or a series."""
         return type(self).load_raw is not SampleReader.load_raw
 
     @property

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sennit.configurable import Configurable
 from sennit.data.masking import zero_padding
 from sennit.data.sample_reader import SampleReader
+from sennit.encoders.layers_of import layers_of
 from sennit.encoders.token_units import TokenTargetInfo, TokenUnits
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.sizes import check_at_least
@@ -72,6 +73,10 @@ class Encoder(SampleReader, Configurable, nn.Module):
             return x.to(torch.promote_types(self.dtype, torch.float32))
         return self.cast(x)
 
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Encode inputs of any float type; see `forward`."""
+        return super().__call__(self.cast_input(x) if isinstance(x, Tensor) else x, *args, **kwargs)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype
@@ -105,6 +110,14 @@ class Encoder(SampleReader, Configurable, nn.Module):
     def id_vectors(self) -> tuple[nn.Module, int] | None:
         """Return the module that makes vectors of ids, and their size; None for inputs that are no ids."""
         return None
+
+    def layer_of_each(self) -> dict[str, int]:
+        """Return the layer of each parameter by name, for learning rates that fall with depth.
+
+        Layer 0 holds what comes before the first layer (embeddings, a stem); what comes after the last one
+        (a norm) belongs to it. By default the layers are those of the longest list of modules.
+        """
+        return layers_of(self)
 
     def token_units(self) -> TokenUnits | None:
         """Return what the tokens stand for in the input; None where they have no such targets."""
@@ -202,6 +215,10 @@ class StagedEncoder(Encoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         """Return the output from the taps, the last of which is the deepest."""
         raise NotImplementedError
+
+    def layer_of_each(self) -> dict[str, int]:
+        """Return the layer of each parameter by name: the number of its stage, from 1."""
+        return layers_of(self, "stages")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         hidden, mask = self.stem(x, mask)

@@ -139,6 +139,13 @@ class TimmEncoder(ImageEncoder):
         pooled = self.net.forward_head(last, pre_logits=True)
         return EncoderOutput(pooled, self._tokens(last), taps=taps, map=self.map_of(maps))
 
+    def layer_of_each(self) -> dict[str, int]:
+        """Return the layer of each parameter by timm's own groups: a block each, and the stem."""
+        models = require("timm.models", "image")
+        layers = models.group_parameters(self.net, self.net.group_matcher(coarse=False), reverse=True)
+        last = max(layers.values())
+        return {name: layers.get(name.removeprefix("net."), last) for name, _ in self.named_parameters()}
+
     def _tokens(self, last: Tensor | Sequence[Tensor]) -> Tensor:
         if not isinstance(last, Tensor):  # branches, each with a class token
             return last[-1][:, 1:]

@@ -158,7 +158,6 @@ def encode_present_rows(
         encoder makes of ids.
     """
     rows = None if all_present else PresentRows.of(present, all_present=False)
-    x = encoder.cast_input(x)
     if rows is not None:
         if rows.empty:
             return encoder.empty_output(rows.size, device=x.device)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from sennit.data import Batch, BatchDataset, ResumableLoader
     from sennit.encoders import Encoder, create_encoder, list_encoders
     from sennit.fusion import Fusion, create_fusion, list_fusions
+    from sennit.recipes.table import TableModel
     from sennit.tasks import (
         Classification,
         Learner,
@@ -40,6 +41,7 @@ __all__ = [
     "MultiTaskModel",
     "Regression",
     "ResumableLoader",
+    "TableModel",
     "create_balancing",
     "create_encoder",
     "create_fusion",
@@ -72,6 +74,7 @@ _ROOMS = {
     "Fusion": "fusion",
     "create_fusion": "fusion",
     "list_fusions": "fusion",
+    "TableModel": "recipes.table",
 }
 _HOME = {name: f"sennit.{_ROOMS.get(name, 'tasks')}" for name in __all__}
 _load = lazy_exports(__name__, _HOME)

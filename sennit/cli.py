@@ -14,7 +14,7 @@ from sennit.registry import unknown_name
 
 # Module of `sennit.recipes` that each subcommand runs, and its line of help.
 COMMANDS = {
-    "demo": ("htad", "compare fusions of sound and wrist movement on real data"),
+    "demo": ("demo", "train on a table with blanks, then compare fusions, on real data"),
     "table": ("table", "train a model on a table of your own, or a folder of files"),
     "search": ("search", "search the fusion of a recipe"),
     "compare": ("compare", "compare fusions on the data of a recipe"),

@@ -37,6 +37,49 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file.
+
+    Raises:
+        ValueError: The file is no JSON; the place is named.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.json"
+        >>> write_json(path, {"a": 1})
+        >>> read_json(path)
+        {'a': 1}
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start + 1}"
+    except RecursionError:
+        place = "brackets in brackets without an end"
+    raise ValueError(f"'{path}' is not valid JSON: {place}. Is it truncated? Restore it from a copy.")
+
+
+def read_json_object(path: Path, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Args:
+        path: File.
+        keys: Keys that it should have.
+
+    Raises:
+        ValueError: The file is no JSON, no object, or lacks a key.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError(f"'{path}' should hold a JSON object. Found {type(value).__name__}.")
+    for key in keys:
+        if key not in value:
+            raise ValueError(f"'{path}' should have the key '{key}'. Found {sorted(value)}.")
+    return value
+
+
 @contextmanager
 def alone_with(path: Path) -> Iterator[None]:
     """Keep other processes of this machine from working on the same file, until this one ends.

@@ -80,6 +80,7 @@ from sennit.tasks.weighting import (
 if TYPE_CHECKING:
     from sennit.tasks.shipping.export import export_program
     from sennit.tasks.shipping.onnx_export import export_onnx
+    from sennit.tasks.training.find_lr import find_lr
     from sennit.tasks.training.fitted import Fitted
     from sennit.tasks.training.fitting import fit
     from sennit.tasks.training.learner import Learner
@@ -149,6 +150,7 @@ __all__ = [
     "export_onnx",
     "export_program",
     "extended",
+    "find_lr",
     "fit",
     "latent_transfer",
     "list_balancings",
@@ -170,6 +172,7 @@ __all__ = [
 _LAZY = {
     "Learner": "sennit.tasks.training.learner",
     "Fitted": "sennit.tasks.training.fitted",
+    "find_lr": "sennit.tasks.training.find_lr",
     "fit": "sennit.tasks.training.fitting",
     "export_program": "sennit.tasks.shipping.export",
     "export_onnx": "sennit.tasks.shipping.onnx_export",

@@ -62,7 +62,7 @@ def test_without_a_command_the_help_lists_all(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("command", "module"),
     [
-        *((["demo"], "htad"), (["table"], "table"), (["recipe", "mosi"], "mosi")),
+        *((["demo"], "demo"), (["table"], "table"), (["recipe", "mosi"], "mosi")),
         *((["compare"], "compare"), (["search"], "search"), (["xvector"], "xvector")),
     ],
 )
@@ -93,11 +93,11 @@ def test_an_unknown_name_is_refused_with_close_ones(command: list[str], message:
 
 def test_a_wrong_option_ends_in_one_line_without_a_run(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sennit", "demo", "--epochs", "0"], cwd=tmp_path,
+        [sys.executable, "-m", "sennit", "demo", "--workers=-1"], cwd=tmp_path,
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "--epochs should be 1 or more. Found 0." in done.stderr
+    assert "--workers should be 0 or more. Found -1." in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """Augmentation in batch, one folder a kind of input; what any kind of input takes stands here."""
 
 from sennit.data.augment._base import (
+    AUGMENTS,
     Augmentation,
     Augmented,
     create_augment,
@@ -11,22 +12,41 @@ from sennit.data.augment.chain import Chain
 from sennit.data.augment.gaussian_noise import GaussianNoise
 from sennit.data.augment.image import Rotation, Shift
 from sennit.data.augment.one_of import OneOf
-from sennit.data.augment.series import MaskSpans
+from sennit.data.augment.series import (
+    Jitter,
+    MagnitudeWarp,
+    MaskSpans,
+    RotateAxes,
+    Scaling,
+    TimeShift,
+    TimeWarp,
+    WindowSlice,
+    WindowWarp,
+)
 from sennit.data.augment.table import MaskCells
 from sennit.data.augment.text import DropIds
 from sennit.data.augment.waveform import RandomGain as _waveforms  # noqa: F401  (registers them)
 
 __all__ = [
+    "AUGMENTS",
     "Augmentation",
     "Augmented",
     "Chain",
     "DropIds",
     "GaussianNoise",
+    "Jitter",
+    "MagnitudeWarp",
     "MaskCells",
     "MaskSpans",
     "OneOf",
+    "RotateAxes",
     "Rotation",
+    "Scaling",
     "Shift",
+    "TimeShift",
+    "TimeWarp",
+    "WindowSlice",
+    "WindowWarp",
     "create_augment",
     "list_augments",
     "register_augment",

@@ -41,10 +41,12 @@ class Augmentation(nn.Module):
 
     Attributes:
         keeps_length: Whether sequences keep their length.
+        reads_batch: Whether a sample is changed by the others of its batch, so that one alone stays as it is.
     """
 
     registry_name: ClassVar[str] = ""
     keeps_length: ClassVar[bool] = True
+    reads_batch: ClassVar[bool] = False
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, *, generator: Generator | None = None

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 class ProcessorNorm(torch.autograd.Function):
@@ -18,40 +17,47 @@ class ProcessorNorm(torch.autograd.Function):
     are scaled to match: ``(x - μ) / sqrt(n/N · (var + eps)) · sqrt(n/N) · weight``. As the filled frames are
     0 once centred, they also add nothing to the gradient of the weight; that of the bias is corrected.
 
-    μ and the variance are returned too.
+    x, μ and 1 / σ are returned too: gradients of gradients pass through x.
 
     Shape:
         z ``[B, T, C]``, padding (indices into ``B·T``) or None for none; y as z, zero in the padding.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, padding: Tensor | None, weight: Tensor, bias: Tensor, eps: float, rectify: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        z: Tensor, padding: Tensor | None, weight: Tensor, bias: Tensor, eps: float, rectify: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = z.relu() if rectify else z.clone()
-        share = 1.0
+        share = valid_share(z, padding)
         if padding is not None:
-            count = max(rows(x).shape[0] - padding.shape[0], 1)
-            share = count / rows(x).shape[0]
             rows(x).index_fill_(0, padding, 0)
-            rows(x)[padding] = rows(x).sum(0) / count
-        weight = weight * math.sqrt(share)
-        y, mean, scale = torch.native_batch_norm(image(x), weight, bias, None, None, True, 0.0, eps * share)
+            rows(x)[padding] = rows(x).sum(0) / (share * rows(x).shape[0])
+        scaled = weight * math.sqrt(share)
+        y, mean, scale = torch.native_batch_norm(image(x), scaled, bias, None, None, True, 0.0, eps * share)
         y = frames(y)
         if padding is not None:
             rows(y).index_fill_(0, padding, 0)
-        ctx.save_for_backward(x, padding, weight, mean, scale)
-        ctx.eps, ctx.share, ctx.rectify = eps * share, share, rectify
-        variance = (scale.double().pow(-2) - ctx.eps).clamp(min=0) / share
-        ctx.mark_non_differentiable(mean, variance)
-        return y, mean, variance
+        return y, x, mean, scale
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        z, padding, weight, _, ctx.eps, ctx.rectify = inputs
+        _, x, mean, scale = output
+        ctx.share = valid_share(z, padding)
+        ctx.save_for_backward(x, padding, weight, mean, scale)
+        ctx.mark_non_differentiable(mean, scale)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, padding, weight, mean, scale = ctx.saved_tensors
-        grad = grads[0].contiguous()
-        given = (image(grad), image(x), weight, None, None, mean, scale, True, ctx.eps, (True, True, True))
+        if torch.is_grad_enabled() or grads[0] is None:  # for a gradient of the gradient
+            return _differentiable(ctx, x, padding, weight, *grads[:2])
+        grad, weight = grads[0].contiguous(), weight * math.sqrt(ctx.share)
+        eps = ctx.eps * ctx.share
+        given = (image(grad), image(x), weight, None, None, mean, scale, True, eps, (True, True, True))
         to_x, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(*given)
         to_x = frames(to_x)
         if padding is not None:
@@ -61,8 +67,33 @@ class ProcessorNorm(torch.autograd.Function):
             rows(to_x).index_fill_(0, padding, 0)
             to_bias = valid_bias
         if ctx.rectify:
-            torch.ops.aten.threshold_backward.grad_input(to_x, x, 0, grad_input=to_x)
+            to_x = torch.ops.aten.threshold_backward(to_x, x, 0)
         return to_x, None, to_weight * math.sqrt(ctx.share), to_bias, None, None
+
+
+def _differentiable(
+    ctx: Any, x: Tensor, padding: Tensor | None, weight: Tensor, grad: Tensor | None, to_x: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Return the same gradients by operations that can be differentiated, given those of y and of x."""
+    valid = x.new_ones(rows(x).shape[0], 1)
+    valid = (valid if padding is None else valid.index_fill(0, padding, 0)).view(*x.shape[:2], 1)
+    count, to_weight, to_bias = valid.sum(), None, None
+    if grad is not None:
+        centred = (x - (x * valid).sum((0, 1)) / count) * valid
+        scale = (centred.square().sum((0, 1)) / count + ctx.eps).rsqrt()
+        normal, grad = centred * scale, grad * valid
+        to_weight, to_bias = (grad * normal).sum((0, 1)), grad.sum((0, 1))
+        through = weight * scale * (grad - (to_bias + normal * to_weight) / count)
+        to_x = through if to_x is None else to_x + through
+    if to_x is not None:
+        to_x = to_x * (valid * (x > 0) if ctx.rectify else valid)
+    return to_x, None, to_weight, to_bias, None, None
+
+
+def valid_share(x: Tensor, padding: Tensor | None) -> float:
+    """Return the share n/N of valid frames."""
+    size = rows(x).shape[0]
+    return 1.0 if padding is None else max(size - padding.shape[0], 1) / size
 
 
 def image(x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sennit.data.masking import zero_padding
-from sennit.encoders.layers._processor_norm import ProcessorNorm, frames, image
+from sennit.encoders.layers._processor_norm import ProcessorNorm, frames, image, valid_share
 
 KERNELS = (torch.float32, torch.float64)
 """Types whose sums over frames are as precise as the statistics are."""
@@ -97,7 +97,9 @@ class MaskedBatchNorm(nn.Module):
         count = x.shape[0] * x.shape[1] - (0 if padding is None else padding.shape[0])
         if mask is not None and count < 2:
             return self._masked(x, mask)
-        y, mean, var = ProcessorNorm.apply(*given)
+        y, _, mean, scale = ProcessorNorm.apply(*given)
+        share = valid_share(x, padding)
+        var = (scale.double().pow(-2) / share - self.eps).clamp(min=0)
         self._track(mean, var, var.new_tensor(count))
         out: Tensor = y
         return out

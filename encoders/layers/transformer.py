@@ -153,3 +153,8 @@ class TransformerEncoder(StagedEncoder):
         mask = tap_masks.get(last)
         tokens = zero_padding(self.norm(taps[last]), mask)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)
+
+    def layer_of_each(self) -> dict[str, int]:
+        """Return the layer of each parameter; whatever makes the tokens, registered later, is layer 0."""
+        layers = super().layer_of_each()
+        return {n: layer if n.startswith(("stages.", "norm.")) else 0 for n, layer in layers.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -75,6 +76,10 @@ class SeriesEncoder(Encoder):
             x ``[B, T, in_channels]``, mask ``[B, T]``.
         """
         self.steps.standardise.fit(x, mask)
+
+    def load_raw(self, raw: Any) -> Tensor:
+        """Return a series as a tensor, on which transforms act."""
+        return self.to_tensor(raw)
 
     def input_scale(self) -> Tensor:
         """Return the standard deviation of each channel."""

@@ -120,15 +120,23 @@ class Genome:
             ]
             rest = {k: v for k, v in values.items() if k not in ("cells", "modalities")}
             return cls(tuple(values["modalities"]), tuple(cells), **rest)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError):
             raise ValueError(
-                f"this should be the dictionary of a genome, as `to_dict` returns it: {error}."
+                f"this should be the dictionary of a genome, as `to_dict` returns it. Found {values!r:.200}."
             ) from None
 
     @classmethod
     def from_json(cls, text: str) -> Genome:
-        """Return the genome of a line of `to_json`."""
-        return cls.from_dict(json.loads(text))
+        """Return the genome of a line of `to_json`.
+
+        Raises:
+            ValueError: The text is no JSON, or no genome.
+        """
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError):
+            raise ValueError(f"`text` should be a line of `Genome.to_json`. Found {text!r:.200}.") from None
+        return cls.from_dict(values)
 
 
 def chain(

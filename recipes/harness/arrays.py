@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+_UNREADABLE = (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises for a damaged archive."""
 
 
 def find_arrays(data: Path | None, file: str) -> Path:
@@ -41,8 +45,11 @@ def read_arrays(data: Path | None, file: str, names: Sequence[str]) -> tuple[Pat
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             arrays = dict(stored)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"'{path}' cannot be read as npz ({error}). Is it truncated?") from None
+    except _UNREADABLE:
+        raise ValueError(
+            f"'{path}' should hold arrays of numbers, as `numpy.savez` writes them. Found what cannot be "
+            f"read so. Is it truncated, or does it hold objects?"
+        ) from None
     absent = [name for name in names if name not in arrays]
     if absent:
         raise ValueError(f"'{path}' should have the arrays {absent} too. Found {sorted(arrays)}.")

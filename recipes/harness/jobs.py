@@ -6,9 +6,9 @@ import json
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
 from datetime import datetime
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -41,12 +41,25 @@ class Jobs:
         self.read()
 
     def read(self) -> None:
-        """Read the results on the disk, those of other processes among them; the file is never rewritten."""
-        text = self.path.read_text() if self.path.exists() else ""
-        for line in text[: text.rfind("\n") + 1].splitlines():
-            with suppress(json.JSONDecodeError):  # cut short by a kill, and ended by the next result
+        """Read the results on the disk, those of other processes among them; the file is never rewritten.
+
+        Lines that are no results, such as one that a kill cut short, are counted in a warning.
+        """
+        text = self.path.read_bytes() if self.path.exists() else b""
+        lines = text[: text.rfind(b"\n") + 1].split(b"\n")[:-1]
+        damaged = []
+        for number, line in enumerate(lines, 1):
+            try:
                 entry = json.loads(line)
                 self._done[_key(entry["job"])] = entry["result"]
+            except (ValueError, KeyError, TypeError, RecursionError):
+                damaged.append(number)
+        if damaged:
+            warnings.warn(
+                f"each line of '{self.path}' should be a result. Found {len(damaged)} that are not, such as "
+                f"line {damaged[0]}: they are left out, and a job without a result runs again.",
+                stacklevel=2,
+            )
 
     @property
     def date(self) -> str:

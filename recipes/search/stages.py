@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sennit.files import write_json
+from sennit.files import read_json_object, write_json
 
 FILE = "stages.json"
 
@@ -28,7 +27,7 @@ class Stages:
     @property
     def seconds(self) -> dict[str, float]:
         """The seconds of each step, in order."""
-        seconds: dict[str, float] = json.loads(self.path.read_text()) if self.path.is_file() else {}
+        seconds: dict[str, float] = read_json_object(self.path) if self.path.is_file() else {}
         return seconds
 
     @contextmanager

@@ -1,7 +1,7 @@
 """A model of your own table: images, sound, texts, numbers and series by row.
 
-`Schema` says what the columns mean; `Rows` holds the cells and their split. `load_data` returns both, and
-`predict_rows` asks a trained model about new rows.
+`TableModel` is an estimator over data frames. `Schema` says what the columns mean; `Rows` holds the cells and
+their split. `load_data` returns both, and `predict_rows` asks a trained model about new rows.
 """
 
 from typing import TYPE_CHECKING
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from sennit.recipes.table.data.load import load_data, open_subset, split_rows
     from sennit.recipes.table.data.shard_writer import write_shards
     from sennit.recipes.table.data.shards import ShardDataset, Shards
+    from sennit.recipes.table.estimator import TableModel
     from sennit.recipes.table.predict import predict_rows
     from sennit.recipes.table.reading.read import read_rows
     from sennit.recipes.table.reading.rows import BadCell, Rows
     from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
+    from sennit.recipes.table.trained import TrainedTable
 
 __all__ = [
     "BadCell",
@@ -25,6 +27,8 @@ __all__ = [
     "ShardDataset",
     "Shards",
     "TableDataset",
+    "TableModel",
+    "TrainedTable",
     "load_data",
     "open_subset",
     "predict_rows",
@@ -43,6 +47,8 @@ _MODULES = {
     "ShardDataset": "data.shards",
     "Shards": "data.shards",
     "TableDataset": "data.dataset",
+    "TableModel": "estimator",
+    "TrainedTable": "trained",
     "load_data": "data.load",
     "open_subset": "data.load",
     "predict_rows": "predict",

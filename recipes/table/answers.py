@@ -15,16 +15,19 @@ from sennit.recipes.table.schema.schema import Schema
 Columns = dict[str, list[Any]]
 
 
-def answer_columns(schema: Schema, answers: Sequence[Mapping[str, Mapping[str, Any]]]) -> Columns:
-    """Return the columns of the answers, with the probabilities of classes and labels.
+def answer_columns(
+    schema: Schema, answers: Sequence[Mapping[str, Mapping[str, Any]]], *, probabilities: bool = True
+) -> Columns:
+    """Return the columns of the answers.
 
     Args:
         schema: Complete schema.
         answers: Answer of each target for each row.
+        probabilities: Whether to add the probabilities of classes and labels.
     """
     columns: Columns = {}
     for name, target in schema.targets.items():
-        lines = [_cells(name, answer[name], target) for answer in answers]
+        lines = [_cells(name, answer[name], target, probabilities) for answer in answers]
         for key in lines[0] if lines else ():
             columns[key] = [line[key] for line in lines]
     return columns
@@ -55,9 +58,9 @@ def write_columns(path: Path, columns: Columns) -> None:
     write_text(path, text.getvalue())
 
 
-def _cells(name: str, values: Mapping[str, Any], target: Any) -> dict[str, Any]:
+def _cells(name: str, values: Mapping[str, Any], target: Any, probabilities: bool) -> dict[str, Any]:
     """Return the cells of one target's answer."""
-    p: Mapping[str, float] = values.get("probabilities", {})
+    p: Mapping[str, float] = values.get("probabilities", {}) if probabilities else {}
     each = {f"{name}_p_{key}": value for key, value in p.items()}
     if "labels" in values:
         separator = target.separator if isinstance(getattr(target, "separator", None), str) else "|"

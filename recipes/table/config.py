@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sennit.recipes.command_line import Options
 from sennit.recipes.table.budget import seconds_of
@@ -90,6 +91,25 @@ class Config:
         for name in ("epochs", "steps", "batch_size", "nets", "width"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
+
+
+def config_of(preset: str, **options: Any) -> Config:
+    """Return the options of a preset.
+
+    Args:
+        preset: Name of the preset.
+        **options: Options that stand above the preset's; those that are None do not.
+
+    Raises:
+        ValueError: There is no such preset; close ones are named.
+
+    Example:
+        >>> config_of("fast", epochs=7, width=None).epochs
+        7
+    """
+    check_names("preset", [preset], PRESETS)
+    given = {name: value for name, value in options.items() if value is not None}
+    return Config(**{"preset": preset, **PRESETS[preset], **given})
 
 
 @dataclass

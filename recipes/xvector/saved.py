@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sennit.encoders import Encoder
-from sennit.files import write_json
+from sennit.files import read_json_object, write_json
 from sennit.recipes.xvector.network import encoder_of, front_of
 from sennit.tasks import MultiTaskModel
 from sennit.tasks.verification import Backend
@@ -53,10 +52,7 @@ class SpeakerModel:
                 f"'{path}' should be the folder of a speaker model, with '{ABOUT}' in it. Found none. Give "
                 f"a folder below 'models' of a run of `python -m sennit.recipes.xvector`."
             )
-        try:
-            about = json.loads((path / ABOUT).read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"'{path / ABOUT}' is not valid JSON ({error}). Is it truncated?") from None
+        about = read_json_object(path / ABOUT, ("fingerprint", "p_target"))
         network = MultiTaskModel.from_pretrained(path / NETWORK)
         backend = Backend.load(path / BACKEND)
         if about["fingerprint"] != _fingerprint(path):

@@ -101,9 +101,9 @@ def read_voices(folder: Path, model: SpeakerModel) -> Voices:
         try:
             with safe_open(path, "np") as file:
                 x, fingerprint = file.get_tensor("embeddings"), (file.metadata() or {}).get("model")
-        except SafetensorError as error:
+        except SafetensorError:
             raise ValueError(
-                f"'{path}' cannot be read ({error}). Is it truncated? Enrol the speaker again."
+                f"'{path}' cannot be read as a voice. Is it truncated? Enrol the speaker again."
             ) from None
         if fingerprint != model.fingerprint:
             raise ValueError(

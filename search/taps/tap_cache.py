@@ -18,6 +18,8 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from rich.progress import Progress
 from torch import Tensor
 
+from sennit.files import read_json, read_json_object
+
 INDEX = "index.json"
 ArrayKey = tuple[str, ...]
 """Key of an array: ``("taps", modality, tap)``, ``("present", modality)``, ``("targets", task)``."""
@@ -50,7 +52,7 @@ class TapCache:
                 f"'{folder}' should be a complete cache of taps. Found {damage}. Compute it again."
             )
         self.folder = folder
-        index = json.loads((folder / INDEX).read_text())
+        index = read_json(folder / INDEX)
         self.key: str = index["key"]
         self._size: int = index["size"]
         arrays: dict[str, Any] = {"taps": {}, "present": {}, "targets": {}, "labelled": {}}
@@ -112,10 +114,10 @@ def find_damage(folder: Path) -> str | None:
     if not (folder / INDEX).is_file():
         return f"no {INDEX}"
     try:
-        index = json.loads((folder / INDEX).read_text())
-        checksum = index.pop("checksum")
-    except (ValueError, AttributeError, KeyError) as error:
-        return f"an {INDEX} that cannot be read ({error!r})"
+        index = read_json_object(folder / INDEX, ("checksum",))
+    except ValueError:
+        return f"an {INDEX} that cannot be read"
+    checksum = index.pop("checksum")
     if checksum != _checksum(index):
         return f"an {INDEX} whose checksum is wrong"
     for entry in index["arrays"]:

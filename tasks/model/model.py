@@ -102,7 +102,12 @@ class MultiTaskModel(Network):
         return predict(self, samples, batch_size=batch_size)
 
     def save_pretrained(
-        self, folder: str | Path, *, license: str | None = None, metrics: Mapping[str, float] | None = None
+        self,
+        folder: str | Path,
+        *,
+        license: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        allow_infinite: bool = False,
     ) -> None:
         """Write config, weights, the files that encoders need to read raw samples, and a model card.
 
@@ -110,14 +115,15 @@ class MultiTaskModel(Network):
             folder: Folder to write; made if it does not exist. A fault leaves its contents as they were.
             license: Licence of the weights as the hub names it ("apache-2.0"), for the card.
             metrics: Figures for the card, such as ``trainer.test(...)[0]``.
+            allow_infinite: Whether weights may be NaN or infinite, to look for the cause.
 
         Raises:
-            ValueError: A part of the model is of a class that is not registered.
+            ValueError: A part of the model is of a class that is not registered; a weight is NaN or infinite.
             OSError: The files cannot be written (the disk is full).
         """
         from sennit.tasks.shipping.saving import save
 
-        save(self, Path(folder), license=license, metrics=metrics)
+        save(self, Path(folder), license=license, metrics=metrics, allow_infinite=allow_infinite)
 
     def push_to_hub(
         self,

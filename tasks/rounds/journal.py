@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import distributed as dist
 
-from sennit.files import write_text
+from sennit.files import read_json_object, write_text
 from sennit.tasks.rounds.acquisition._base import Choice
 from sennit.tasks.rounds.pool import Pool
 
@@ -41,13 +41,15 @@ class Journal:
 
     def _read(self) -> None:
         try:
-            content = json.loads(self.path.read_text())
+            content = read_json_object(self.path, ("settings", "rounds"))
             saved, self.rounds = dict(content["settings"]), list(content["rounds"])
-        except (ValueError, KeyError, TypeError) as error:
+            for number in range(len(self.rounds)):
+                self.choices(number)
+        except (KeyError, TypeError):
             raise ValueError(
-                f"cannot read '{self.path}' as the file of rounds: {error!r}. Restore it, or start in "
-                f"another folder."
-            ) from error
+                f"'{self.path}' should hold settings and rounds, as it was written. Found something else. "
+                f"Restore it, or start in another folder."
+            ) from None
         for name in sorted(set(saved) | set(self.settings)):
             if saved.get(name) != self.settings.get(name):
                 raise ValueError(

@@ -16,12 +16,14 @@ from safetensors.torch import load_model, save_model
 
 from sennit.data import Transforms
 from sennit.data.random_state import keyed_random_state
+from sennit.files import read_json_object
 from sennit.fusion import FUSIONS, build_encoders
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.registry import unknown_name
 from sennit.tasks._base import TASKS
 from sennit.tasks.sharing._base import SHARINGS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
+from sennit.tasks.training.finite import infinite_weight
 from sennit.tasks.weighting._base import WEIGHTINGS
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def save(
     *,
     license: str | None = None,
     metrics: Mapping[str, float] | None = None,
+    allow_infinite: bool = False,
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``assets/<modality>/`` and the card ``README.md``.
 
@@ -46,8 +49,8 @@ def save(
     library stays.
 
     Raises:
-        ValueError: A part of the model is of a class that is not registered; it is named. Or the config does
-            not rebuild the model.
+        ValueError: A part of the model is of a class that is not registered; it is named. The config does
+            not rebuild the model. A weight is NaN or infinite, without ``allow_infinite``.
         OSError: The files cannot be written.
     """
     for part in _parts(model.config):
@@ -57,6 +60,12 @@ def save(
                 f"the options {sorted(set(part) - {'name'})}. Put the register decorator of its kind "
                 f"(`register_encoder` ...) above the class."
             )
+    fault = None if allow_infinite else infinite_weight(model)
+    if fault is not None:
+        raise ValueError(
+            f"the weights of a saved model should be finite. Found NaN or infinity in '{fault}'. Train it "
+            f"again at a lower learning rate; allow_infinite=True saves it as it is, to look for the cause."
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
@@ -116,13 +125,7 @@ def load(kind: type[M], folder: Path) -> M:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' should hold {name}. Give a folder of `save_pretrained`.")
-    text = (folder / CONFIG).read_text()
-    try:
-        config = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"'{folder / CONFIG}' is not valid JSON ({error}). Is it truncated?") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"'{folder / CONFIG}' should hold a JSON object. Found {type(config).__name__}.")
+    config = read_json_object(folder / CONFIG)
     for key in config:
         if key not in _KEYS:
             raise unknown_name(f"key in '{folder / CONFIG}'", key, _KEYS)
@@ -132,8 +135,9 @@ def load(kind: type[M], folder: Path) -> M:
     try:
         with safe_open(folder / WEIGHTS, "pt") as weights:
             checksum = (weights.metadata() or {}).get("config")
-    except SafetensorError as error:
-        raise ValueError(f"'{folder / WEIGHTS}' cannot be read ({error}). Is it truncated?") from None
+            shapes = {name: (*weights.get_slice(name).get_shape(),) for name in weights.keys()}  # noqa: SIM118
+    except SafetensorError:
+        raise ValueError(f"'{folder / WEIGHTS}' cannot be read as safetensors. Is it truncated?") from None
     if checksum != _checksum(config):
         raise ValueError(
             f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
@@ -149,14 +153,24 @@ def load(kind: type[M], folder: Path) -> M:
         modality_dropout=ModalityDropout.from_config(config["modality_dropout"]),
         transforms={name: Transforms(**options) for name, options in config["transforms"]},
     )
-    try:
-        load_model(model, str(folder / WEIGHTS), strict=True)
-    except RuntimeError as error:
-        raise ValueError(f"'{folder / WEIGHTS}' is of another model: {error}") from None
+    _load_weights(model, folder / WEIGHTS, shapes)
     for i, encoder in enumerate(model.fused_encoder.leaves().values()):
         if (folder / ASSETS / f"{i}").is_dir():
             encoder.load_assets(folder / ASSETS / f"{i}")
     return model.eval()
+
+
+def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Load weights of these shapes, if they are those of the model exactly."""
+    expected = {name: (*x.shape,) for name, x in model.state_dict().items()}
+    other = [name for name, shape in shapes.items() if expected.get(name, shape) != shape]
+    absent, unknown = ((), ()) if other else load_model(model, str(path), strict=False)
+    faults = {"of another shape": other, "missing": sorted(absent), "unknown": sorted(unknown)}
+    for kind, names in faults.items():
+        if names:
+            raise ValueError(
+                f"'{path}' is of another model: {len(names)} of its weights are {kind}, such as '{names[0]}'."
+            )
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:

@@ -12,6 +12,7 @@ from sennit.tasks.training.warm_start import start_from_single_tasks
 
 if TYPE_CHECKING:
     from sennit.tasks.training.checkpoints import read_checkpoint
+    from sennit.tasks.training.find_lr import RangeTest, find_lr
     from sennit.tasks.training.fitted import Fitted
     from sennit.tasks.training.fitting import fit
     from sennit.tasks.training.learner import Learner
@@ -21,9 +22,11 @@ __all__ = [
     "Fitted",
     "Learner",
     "OptimizerFactory",
+    "RangeTest",
     "Schedule",
     "extended",
     "extended_balancing",
+    "find_lr",
     "fit",
     "grow",
     "latent_transfer",
@@ -38,6 +41,8 @@ __all__ = [
 _LAZY = {
     "Fitted": "sennit.tasks.training.fitted",
     "Learner": "sennit.tasks.training.learner",
+    "RangeTest": "sennit.tasks.training.find_lr",
+    "find_lr": "sennit.tasks.training.find_lr",
     "fit": "sennit.tasks.training.fitting",
     "read_checkpoint": "sennit.tasks.training.checkpoints",
 }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import warnings
+import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytorch_lightning as pl
 import torch
@@ -53,14 +56,26 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         ValueError: The file is damaged, or not a checkpoint.
     """
     with open(path, "rb") as file:
-        try:
-            checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise ValueError(
-                f"cannot read '{path}' as a checkpoint: it is truncated, or holds more than tensors and "
-                f"plain values. Restore it from a copy, or delete it to start anew."
-            ) from error
-    return checkpoint
+        if _is_whole(file):  # or the unpickler raises anything, or reads other numbers
+            try:
+                checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+                return checkpoint
+            except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+                pass
+    raise ValueError(
+        f"cannot read '{path}' as a checkpoint: it is truncated or damaged, or holds more than tensors and "
+        f"plain values. Restore it from a copy, or delete it to start anew."
+    )
+
+
+def _is_whole(file: IO[bytes]) -> bool:
+    """Return whether a file is an archive whose parts have the checksums that were written with them."""
+    try:
+        whole = zipfile.ZipFile(file).testzip() is None
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, struct.error):
+        return False
+    file.seek(0)
+    return whole
 
 
 def choose_weights(module: pl.LightningModule, best: Path | None, last: Path) -> None:

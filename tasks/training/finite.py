@@ -49,13 +49,19 @@ def refuse_infinite_weights(module: nn.Module, step: int) -> None:
     Raises:
         ValueError: A weight is not finite.
     """
+    name = infinite_weight(module)
+    if name is not None:
+        raise ValueError(
+            f"weights should be finite. Found NaN or infinity in '{name}' after step {step}: nothing is "
+            f"kept. Lower the learning rate, or clip gradients."
+        )
+
+
+def infinite_weight(module: nn.Module) -> str | None:
+    """Return the name of a weight, or running statistic, that is infinite or NaN; None without one."""
     statistics = {name: x for name, x in module.named_buffers() if "running_" in name}
     tensors = {**dict(module.named_parameters()), **statistics}
     floats = {name: x.detach() for name, x in tensors.items() if x.is_floating_point()}
-    if bool(torch.stack([x.isfinite().all() for x in floats.values()]).all()):
-        return
-    name = next(name for name, x in floats.items() if not bool(x.isfinite().all()))
-    raise ValueError(
-        f"weights should be finite. Found NaN or infinity in '{name}' after step {step}: nothing is kept. "
-        f"Lower the learning rate, or clip gradients."
-    )
+    if not floats or bool(torch.stack([x.isfinite().all() for x in floats.values()]).all()):
+        return None
+    return next(name for name, x in floats.items() if not bool(x.isfinite().all()))

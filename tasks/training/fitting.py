@@ -103,7 +103,7 @@ def fit(
         passes: Loaders, by task, that are read whole before each epoch, in evaluation mode, for tasks that
             learn from all samples at once, such as `DeepCluster`.
         callbacks: Further Lightning callbacks.
-        loggers: Lightning loggers beside ``metrics.csv``; ``"tensorboard"`` writes events to the folder.
+        loggers: Lightning loggers beside ``metrics.csv``, or ``"tensorboard"``, ``"wandb"``, ``"mlflow"``.
         compile: Whether to compile encoders and fusion for the training, or options of `torch.compile`.
         accelerator: Lightning's name of the accelerator, such as ``"cpu"``.
         devices: Number of processes; each takes a share of every batch (DDP).

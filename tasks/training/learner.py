@@ -24,6 +24,7 @@ from sennit.tasks.training.evaluated import EvaluatedModule
 from sennit.tasks.training.finite import FiniteLosses, refuse_infinite_weights
 from sennit.tasks.training.idle import IdleTasks
 from sennit.tasks.training.idle_steps import IdleSteps
+from sennit.tasks.training.layer_decay import layer_factors
 from sennit.tasks.training.logs import forget_last_step
 from sennit.tasks.training.optimization import OptimizerFactory
 from sennit.tasks.training.optimized import Optimized
@@ -65,6 +66,8 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
         lr_scale: Factors of the learning rate, by part of the model. Parts are the modalities, ``"fusion"``,
             ``"sharing"``, ``"weighting"``, ``"heads"``, ``"heads.<task>"``, and ``"rules"`` under a decision
             fusion that learns to decide.
+        layer_decay: Factor of the learning rate from each layer of an encoder to the one below, by modality,
+            such as ``{"text": 0.9}``; see `sennit.tasks.training.layer_decay.layer_factors`.
         freeze: Parts that stay as they are: no gradients, norm statistics fixed, no dropout.
         balancing: Method that weighs what shared parameters receive, from the tasks' gradients.
         teacher: Second network that follows the model, for tasks that learn from its outputs. It is saved in
@@ -97,6 +100,7 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
         schedule: str | Schedule = "constant",
         warmup: float = 0.0,
         lr_scale: Mapping[str, float] | None = None,
+        layer_decay: Mapping[str, float] | None = None,
         freeze: Sequence[str] = (),
         balancing: Balancing | None = None,
         teacher: Teacher | None = None,
@@ -114,16 +118,19 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
             balancing.bind(seen)
         self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
+        self.layer_decay = dict(layer_decay or {})
         self.options: dict[str, Any] = {  # which a resumed run must have too
             "lr": lr,
             "weight_decay": weight_decay,
             "warmup": warmup,
             "lr_scale": scales,
+            "layer_decay": self.layer_decay or None,
             "freeze": list(freeze),
             "balancing": None if balancing is None else balancing.config,
         }
         self.set_optimization(optimizer=optimizer, schedule=schedule)
         part_of_each(model, scales)
+        layer_factors(model, self.layer_decay)
         frozen = part_of_each(model, freeze)
         self._frozen = [m for m in model.modules() if id(m) in frozen]
         for p in model.parameters():

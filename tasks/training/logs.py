@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from sennit.extras import require
-from sennit.registry import unknown_name
 from sennit.tasks.training.checkpoints import read_checkpoint
+from sennit.tasks.training.named_loggers import LOGGERS, named_logger
 
 
 def make_loggers(folder: Path | None, checkpoint: Path | None, extra: Sequence[Logger | str]) -> list[Logger]:
@@ -23,12 +22,12 @@ def make_loggers(folder: Path | None, checkpoint: Path | None, extra: Sequence[L
     Args:
         folder: Folder of the run.
         checkpoint: Checkpoint that the training resumes from; rows and events logged after it are dropped.
-        extra: Lightning loggers, or ``"tensorboard"``.
+        extra: Lightning loggers, or names of `named_logger`.
 
     Raises:
-        ValueError: An unknown name, or TensorBoard without a folder.
+        ValueError: An unknown name, or a name without a folder.
         TypeError: Something other than a logger.
-        ImportError: TensorBoard is not installed.
+        ImportError: The library of a logger is not installed.
     """
     step = None if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
     loggers: list[Logger] = []
@@ -45,14 +44,12 @@ def _logger(logger: Any, folder: Path | None, step: int | None) -> Logger:
         return logger
     if not isinstance(logger, str):
         raise TypeError(
-            f"`loggers` should hold Lightning loggers or 'tensorboard'. Found a {type(logger).__name__}."
+            f"`loggers` should hold Lightning loggers, or names of {sorted(LOGGERS)}. Found a "
+            f"{type(logger).__name__}."
         )
-    if logger != "tensorboard":
-        raise unknown_name("logger", logger, ["tensorboard"])
     if folder is None:
-        raise ValueError("the logger 'tensorboard' needs a `folder` for its events. Found none.")
-    require("tensorboard", "logs")
-    return TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step)
+        raise ValueError(f"the logger '{logger}' needs a `folder` of the run. Found none.")
+    return named_logger(logger, folder, step)
 
 
 def forget_last_step(trainer: pl.Trainer) -> None:

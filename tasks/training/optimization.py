@@ -9,17 +9,30 @@ from torch.optim import AdamW, Optimizer
 
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.model.parts import part_of_each
+from sennit.tasks.training.layer_decay import layer_factors
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], Optimizer]
 """From parameter groups, with their learning rates and weight decays, to an optimizer."""
 
 
 def parameter_groups(
-    model: MultiTaskModel, *, lr: float, weight_decay: float, lr_scale: Mapping[str, float]
+    model: MultiTaskModel,
+    *,
+    lr: float,
+    weight_decay: float,
+    lr_scale: Mapping[str, float],
+    layer_decay: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Return groups for an optimizer: by learning rate, and by whether their parameters decay.
 
     A module may have an ``lr_multiplier``, which multiplies the learning rate of its parameters once more.
+
+    Args:
+        model: Model to train.
+        lr: Learning rate.
+        weight_decay: Weight decay of matrices and filters.
+        lr_scale: Factors of the learning rate, by part of the model.
+        layer_decay: Factor of the learning rate from each layer of an encoder to the one below, by modality.
 
     Raises:
         ValueError: Nothing is left to train, or a part that the model does not have.
@@ -32,12 +45,14 @@ def parameter_groups(
         if hasattr(module, "lr_multiplier")
         for p in module.parameters()
     }
+    of_layer = layer_factors(model, layer_decay or {})
     groups: dict[str, dict[str, Any]] = {}
     for name, p in model.named_parameters():
         if not p.requires_grad:
             continue
         decays = p.dim() >= 2 and "weight" in name.rpartition(".")[2] and id(p) not in of_weighting
-        part, multiplier = part_of.get(id(p), ""), multiplier_of.get(id(p), 1.0)
+        part = part_of.get(id(p), "")
+        multiplier = multiplier_of.get(id(p), 1.0) * of_layer.get(id(p), 1.0)
         key = f"{part or 'model'}, {'decayed' if decays else 'spared'}"
         key += "" if multiplier == 1 else f", {multiplier:g} times the rate"
         options = {

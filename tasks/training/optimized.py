@@ -25,6 +25,7 @@ class Optimized(pl.LightningModule):
     weight_decay: float
     warmup: float
     lr_scale: dict[str, float]
+    layer_decay: dict[str, float]
     schedule: str | Schedule
     options: dict[str, Any]
     optimizer_factory: OptimizerFactory | None = None
@@ -51,7 +52,11 @@ class Optimized(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(
-            self.model, lr=self.lr, weight_decay=self.weight_decay, lr_scale=self.lr_scale
+            self.model,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            lr_scale=self.lr_scale,
+            layer_decay=self.layer_decay,
         )
         # Lightning refuses to clip in mixed precision beside a fused optimizer.
         trainer = self._trainer

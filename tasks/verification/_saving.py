@@ -42,8 +42,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"'{path}' cannot be read ({error}). Is it truncated?") from None
+    except SafetensorError:
+        raise ValueError(f"'{path}' cannot be read as safetensors. Is it truncated?") from None
     if metadata.get("format") != _FORMAT:
         raise ValueError(
             f"'{path}' should be a back-end that `Backend.save` wrote. Found another safetensors file, with "

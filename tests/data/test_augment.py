@@ -22,12 +22,14 @@ from sennit.data.augment.waveform import (
     RandomGain,
     Reverberation,
     SpecAugment,
+    SpecAugmentWaveform,
     SpeedPerturbation,
     SyntheticReverberation,
     create_augment,
     list_augments,
     musan,
 )
+from tests.data.test_augment_series import EXAMPLES as SERIES
 
 RATE = 8000
 
@@ -42,7 +44,7 @@ def rooms() -> Clips:
 
 
 # Those of other inputs than waveforms; see test_view_transform.
-OTHERS = {"drop_ids", "gaussian_noise", "mask_cells", "mask_spans", "rotation", "shift"}
+OTHERS = {"drop_ids", "gaussian_noise", "mask_cells", "mask_spans", "rotation", "shift"} | set(SERIES)
 EXAMPLES: dict[str, Callable[[], Augmentation]] = {
     "additive_noise": lambda: AdditiveNoise(noises(), snr_db=(0, 15), voices=(2, 4)),
     "babble": lambda: Babble(snr_db=(5, 10), voices=(1, 3)),
@@ -56,6 +58,7 @@ EXAMPLES: dict[str, Callable[[], Augmentation]] = {
     "random_filter": lambda: RandomFilter(RATE),
     "random_gain": lambda: RandomGain(),
     "reverberation": lambda: Reverberation(rooms(), length=6),
+    "spec_augment": lambda: SpecAugmentWaveform(RATE),
     "speed_perturbation": lambda: SpeedPerturbation(),
     "synthetic_reverberation": lambda: SyntheticReverberation(RATE),
 }
@@ -342,3 +345,32 @@ def test_every_augmentation_has_its_line_in_the_docs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
     section = text.partition("### Augmentations")[2].partition("\n## ")[0]
     assert [name for name in list_augments() if f"| `{name}` |" not in section] == []
+
+
+def test_a_masked_spectrum_has_the_mean_of_its_frequency() -> None:
+    """A band of noise that swells is as loud throughout as on average; other bands stay."""
+    time = torch.arange(16000) / RATE
+    x = (torch.sin(2 * math.pi * 3000 * time) * (0.1 + (time > 1))).unsqueeze(0)
+    everything = SpecAugmentWaveform(RATE, time_masks=0, bands=400, band_width=40)
+    out = everything(x, generator=generator(0)).x
+    early, late = out[0, 2000:6000].square().mean().sqrt(), out[0, 10000:14000].square().mean().sqrt()
+    assert float(late / early) == pytest.approx(1, abs=0.1)
+    mean = math.exp((math.log(0.1) + math.log(1.1)) / 2)
+    assert float(early * math.sqrt(2)) == pytest.approx(mean, rel=0.1)
+    nothing = SpecAugmentWaveform(RATE, time_masks=0, bands=0)(x).x
+    torch.testing.assert_close(nothing, x, atol=1e-5, rtol=0)
+
+
+def test_white_noise_and_noise_of_a_folder(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    x = torch.randn(2, 800, generator=generator(1))
+    white = AdditiveNoise(snr_db=(0, 0))(x, generator=generator(2)).x - x
+    torch.testing.assert_close(white.square().sum(1), x.square().sum(1), rtol=1e-4, atol=0)
+    with pytest.raises(ValueError, match=r"`sample_rate` should be that of the recordings, for the folder"):
+        AdditiveNoise("noises", snr_db=(0, 0))
+    later = AdditiveNoise(str(tmp_path), snr_db=(0, 0), sample_rate=RATE)  # read when it is used
+    with pytest.raises(FileNotFoundError, match=r"should hold recordings"):
+        later(x)
+    soundfile.write(tmp_path / "hum.wav", np.ones(8000) * 0.5, RATE)
+    noise = later(x, generator=generator(2)).x - x
+    assert bool((noise.std(1) < 1e-3 * noise.abs().mean(1)).all()), "a constant"

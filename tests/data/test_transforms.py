@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sennit.data import Preprocessing, ResumableLoader, Transforms
+from sennit.data import AugmentationError, Preprocessing, ResumableLoader, Transforms
+from sennit.data.augment import create_augment
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, MultiTaskModel
@@ -135,7 +137,11 @@ def test_they_are_saved_with_the_model(tmp_path: Path) -> None:
     ("spec", "error", "match"),
     [
         ({"name": "torchvison/Resize", "size": 4}, ValueError, "'torchvison'. Did you mean 'torchvision'"),
-        ({"name": "Resize", "size": 4}, ValueError, "unknown library of transforms 'Resize'"),
+        (
+            {"name": "Resize", "size": 4},
+            ValueError,
+            r"unknown augmentation \(those of libraries are called 'torchvision/…'.*'Resize'",
+        ),
         ({"name": "torchvision/Rezise", "size": 4}, ValueError, r"'Rezise'. Did you mean 'Resize'"),
         ({"name": "torchvision/functional"}, ValueError, "unknown transform of torchvision 'functional'"),
         ({"name": "torchvision/Lambda", "lambd": "x"}, ValueError, "unknown transform of torchvision"),
@@ -158,6 +164,15 @@ def test_they_are_saved_with_the_model(tmp_path: Path) -> None:
             TypeError,
             r"by name.* Found Identity\(\). Apply other transforms in the dataset",
         ),
+        ({"name": "jiter"}, ValueError, r"'jiter'. Did you mean 'jitter'"),
+        ({"name": "jitter", "sgma": 1}, ValueError, r"unknown option of augmentation 'jitter' 'sgma'. Did"),
+        ({"name": "jitter", "sigma": 0}, ValueError, r"`sigma` should be more than 0"),
+        ({"name": "babble"}, ValueError, r"'babble' changes a sample by the others of its batch"),
+        (
+            {"name": "one_of", "parts": {"a": {"name": "babble"}}, "clean": 0.1},
+            ValueError,
+            r"'babble' changes a sample by the others",
+        ),
     ],
 )
 def test_refusals(spec: Any, error: type[Exception], match: str) -> None:
@@ -165,12 +180,14 @@ def test_refusals(spec: Any, error: type[Exception], match: str) -> None:
         Transforms([spec])
 
 
-@pytest.mark.parametrize(("modality", "error"), [("text", TypeError), ("imagee", ValueError)])
+@pytest.mark.parametrize(
+    ("modality", "error"), [("text", TypeError), ("row", TypeError), ("imagee", ValueError)]
+)
 def test_transforms_that_fit_no_encoder_are_refused_when_the_model_is_built(
     modality: str, error: type[Exception]
 ) -> None:
     """torchvision would let a text pass unchanged, without a word."""
-    encoders = {"image": image_encoder(), "text": create_encoder("bytes")}
+    encoders = {"image": image_encoder(), "text": create_encoder("bytes"), "row": create_encoder("mlp", 2)}
     with pytest.raises(error, match=f"`transforms`.*'{modality}'"):
         MultiTaskModel(
             encoders=encoders,
@@ -178,3 +195,94 @@ def test_transforms_that_fit_no_encoder_are_refused_when_the_model_is_built(
             tasks={"y": Classification(2)},
             transforms={modality: Transforms([FLIP])},
         )
+
+
+SPEED = {"name": "speed_perturbation", "speeds": [2.0]}
+SHIFT = {"name": "time_shift", "share": 0.3}
+
+
+def test_augmentations_of_series_and_waveforms_by_name() -> None:
+    series = torch.randn(20, 3)
+    own = Preprocessing(
+        {
+            "motion": create_encoder("series_conv", 3),
+            "audio": create_encoder("logmel_conv", sample_rate=8000),
+        },
+        {
+            "motion": Transforms(augment=[SHIFT]),
+            "audio": Transforms(augment=[SPEED, {"name": "random_gain"}]),
+        },
+        training=True,
+    )
+    sample = {"inputs": {"motion": series.tolist(), "audio": WAVE}}
+    torch.manual_seed(1)
+    made = own(sample)["inputs"]
+    torch.manual_seed(1)
+    expected = create_augment("time_shift", share=0.3)(series.unsqueeze(0))
+    torch.testing.assert_close(made["motion"], expected.x[0])
+    assert not torch.equal(made["motion"], series)
+    assert made["audio"].shape == (400,), "twice as fast"
+    plain = dataclasses.replace(own, training=False)(sample)["inputs"]
+    torch.testing.assert_close(plain["motion"], series)
+
+
+def test_parts_of_an_augmentation_are_named_too() -> None:
+    parts = {"a": {"name": "jitter"}, "b": {"name": "chain", "parts": {"c": SHIFT}}}
+    for spec in ({"name": "one_of", "parts": {"a": parts["a"]}, "clean": 0}, parts["b"]):
+        own = Transforms(augment=[spec])
+        again = Transforms(**json.loads(json.dumps(own.config)))
+        x = torch.randn(9, 2)
+        made = []
+        for transforms in (own, again):
+            torch.manual_seed(1)
+            made.append(transforms(x, training=True))
+        assert torch.equal(*made)
+        assert not torch.equal(made[0], x)
+
+
+class Series:
+    """Gives the same series again and again, augmented."""
+
+    def __init__(self) -> None:
+        transforms = {"motion": Transforms(augment=[{"name": "jitter"}, {"name": "time_warp"}])}
+        self.preprocess = Preprocessing({"motion": create_encoder("tcn", 2)}, transforms, True)
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, row: int) -> Any:
+        return self.preprocess({"inputs": {"motion": torch.arange(20.0).reshape(10, 2)}})["inputs"]["motion"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_series_are_the_same_with_any_number_of_workers_and_after_a_kill(workers: int) -> None:
+    def loader(workers: int) -> ResumableLoader:
+        return ResumableLoader(
+            Series(), batch_size=2, collate_fn=torch.stack, seed=3, num_workers=workers, shuffle=False
+        )
+
+    batches = list(loader(0))
+    again = loader(workers)
+    rest = iter(again)
+    next(rest)
+    resumed = loader(0)
+    resumed.load_state_dict(again.state_dict())
+    assert len({float(x.sum()) for batch in batches for x in batch}) == 6
+    for expected, *others in zip(batches[1:], rest, resumed, strict=True):
+        assert all(torch.equal(expected, other) for other in others)
+
+
+def test_the_fault_of_an_augmentation_is_its_own() -> None:
+    four = {"motion": Transforms(augment=[{"name": "rotate_axes"}])}
+    own = Preprocessing({"motion": create_encoder("tcn", 4)}, four, training=True)
+    with pytest.raises(
+        AugmentationError,
+        match=r"`inputs\['motion'\]` of the sample with index 7: the augmentation 'rotate_axes' failed: `x` "
+        r"should have three channels for each sensor. Found 4. .* The file is not at fault",
+    ):
+        own({"inputs": {"motion": torch.zeros(9, 4)}, "index": 7})
+    image = Preprocessing({"image": image_encoder()}, {"image": Transforms(augment=[SHIFT])}, training=True)
+    with pytest.raises(
+        AugmentationError, match=r"it changes tensors. Found Image. For images take one of torchvision"
+    ):
+        image({"inputs": {"image": PIXELS}})

@@ -87,15 +87,24 @@ def test_the_statistics_are_those_of_the_valid_frames(lengths: list[int]) -> Non
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=1e-4, atol=1e-4)
 
 
-def test_gradcheck_with_padding() -> None:
-    norm, mask = MaskedBatchNorm(3).double(), first([4, 2, 0])
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("lengths", [None, [4, 2, 0]])
+def test_norms_are_differentiated_twice_as_once(lengths: list[int] | None, rectify: bool) -> None:
+    """⚑ Gradient penalties and `torch.func` through an x-vector worked on a GPU and not on a CPU."""
+    norm = MaskedBatchNorm(3, rectify=rectify).double()
+    mask = None if lengths is None else first(lengths)
     x = torch.randn(3, 4, 3, dtype=torch.float64, requires_grad=True)
     weight, bias = (torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
 
     def apply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return torch.func.functional_call(norm, {"weight": weight, "bias": bias}, (x, mask))
+        buffers = {name: value.clone() for name, value in norm.named_buffers()}
+        return torch.func.functional_call(norm, {"weight": weight, "bias": bias, **buffers}, (x, mask))
 
-    assert torch.autograd.gradcheck(apply, (x, weight, bias))
+    assert torch.autograd.gradcheck(apply, (x, weight, bias), check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(apply, (x, weight, bias))
+    jacobian = torch.func.jacrev(apply)(x, weight, bias)
+    expected = torch.autograd.functional.jacobian(lambda x: apply(x, weight, bias), x)
+    torch.testing.assert_close(jacobian, expected)
 
 
 def test_a_single_value_in_training_is_refused() -> None:

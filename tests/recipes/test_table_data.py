@@ -15,7 +15,7 @@ import soundfile
 import torch
 from PIL import Image
 
-from sennit.data import ResumableLoader
+from sennit.data import AugmentationError, ResumableLoader
 from sennit.recipes.table import TableDataset
 from sennit.recipes.table.data.check import check_rows, write_bad_rows
 from sennit.recipes.table.data.load import load_data, open_subset
@@ -83,6 +83,33 @@ def test_loaders_read_files_as_the_model_wants_them(tmp_path: Path, rows: Rows, 
     assert batches[0].inputs["photo"].shape == (6, 3, 16, 16)
     loss, _ = model.loss(batches[0])
     assert torch.isfinite(loss)
+
+
+def test_augmentations_of_ours_are_named_in_a_schema_and_their_faults_are_not_the_files(
+    tmp_path: Path, rows: Rows
+) -> None:
+    raw = copy.deepcopy(SCHEMA)
+    raw["inputs"]["motion"]["augment"] = [{"name": "jitter", "sigma": 0.5}]
+    raw["inputs"]["voice"]["augment"] = [{"name": "spec_augment"}, {"name": "speed_perturbation"}]
+    schema, table = load(tmp_path, rows, raw)
+    model = build_model(schema, fusion="concat", width=8, modality_dropout=0.0)
+    assert model.transforms["voice"].config["augment"][0] == {"name": "spec_augment", "sample_rate": RATE}
+    clean, noisy = (
+        open_subset(table, schema, "train", preprocess=model.preprocessing(training=training))
+        for training in (False, True)
+    )
+    one, other = (data[0]["inputs"] for data in (clean, noisy))
+    assert one["motion"].shape == other["motion"].shape
+    assert not torch.equal(one["motion"], other["motion"])
+    assert not torch.equal(one["voice"], other["voice"])
+    raw["inputs"]["motion"]["augment"] = [{"name": "rotate_axes"}]
+    schema, table = load(tmp_path, rows, raw)
+    model = build_model(schema, fusion="concat", width=8, modality_dropout=0.0)
+    data = open_subset(table, schema, "train", preprocess=model.preprocessing(training=True))
+    with pytest.raises(
+        AugmentationError, match=r"sample with index 2: the augmentation 'rotate_axes' failed"
+    ):
+        data[0]
 
 
 def test_rows_can_be_chosen_and_share_the_schema_of_others(tmp_path: Path, rows: Rows) -> None:

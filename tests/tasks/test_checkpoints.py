@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,18 @@ def test_a_truncated_checkpoint_is_refused_by_name(finished: Path, tmp_path: Pat
     path.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])
     with pytest.raises(ValueError, match=r"cannot read '.*last\.ckpt'.*truncated"):
         run(tmp_path / "run")
+
+
+def test_a_changed_number_in_a_checkpoint_is_refused(finished: Path, tmp_path: Path) -> None:
+    """⚑ An unpickler reads it, or raises anything."""
+    whole = bytearray((finished / "last.ckpt").read_bytes())
+    with zipfile.ZipFile(finished / "last.ckpt") as archive:
+        largest = max(archive.infolist(), key=lambda part: part.file_size)
+        at = whole.index(archive.read(largest))
+    whole[at + largest.file_size // 2] ^= 1
+    (tmp_path / "last.ckpt").write_bytes(whole)
+    with pytest.raises(ValueError, match=r"cannot read '.*last\.ckpt'.*damaged"):
+        read_checkpoint(tmp_path / "last.ckpt")
 
 
 def test_loading_executes_nothing(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_optimizer_is_the_callers_with_the_learners_groups(tmp_path: Path) -
         ({"schedule": lambda optimizer, steps: optimizer}, TypeError, r"`schedule` should return a sched"),
         ({"schedule": "cosin"}, ValueError, r"unknown schedule 'cosin'. Did you mean 'cosine'"),
         ({"callbacks": [Counting]}, TypeError, r"`callbacks` should hold.*instances, not classes"),
-        ({"loggers": ["wandb"]}, ValueError, r"unknown logger 'wandb'"),
+        ({"loggers": ["wandbb"]}, ValueError, r"unknown logger 'wandbb'. Did you mean 'wandb'"),
         ({"loggers": [3]}, TypeError, r"`loggers` should hold.*Found a int"),
         ({"optimizer": "sgd"}, TypeError, r"`optimizer` should be a function.*Found 'sgd'"),
         ({"schedule": 3}, TypeError, r"`schedule` should be a name, or a function.*Found 3"),

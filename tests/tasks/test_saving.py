@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +322,16 @@ def test_a_part_of_an_unregistered_class_is_refused(part: str, tmp_path: Path) -
     with pytest.raises(ValueError, match=r"every part of a model should be registered"):
         model.save_pretrained(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_no_numbers_are_refused_unless_allowed(tmp_path: Path) -> None:
+    model = make_model("gated", {"a": Classification(3)})
+    name, weight = next(iter(model.named_parameters()))
+    with torch.no_grad():
+        weight.view(-1)[0] = torch.nan
+    with pytest.raises(ValueError, match=rf"infinity in '{re.escape(name)}'.*allow_infinite=True"):
+        model.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    model.save_pretrained(tmp_path / "model", allow_infinite=True)
+    again = MultiTaskModel.from_pretrained(tmp_path / "model")
+    assert bool(again.get_parameter(name).view(-1)[0].isnan())

@@ -17,6 +17,7 @@ from sennit.data.augment.waveform.random_filter import RandomFilter
 from sennit.data.augment.waveform.random_gain import RandomGain
 from sennit.data.augment.waveform.reverberation import Reverberation
 from sennit.data.augment.waveform.spec_augment import SpecAugment
+from sennit.data.augment.waveform.spec_augment_waveform import SpecAugmentWaveform
 from sennit.data.augment.waveform.speed_perturbation import SpeedPerturbation
 from sennit.data.augment.waveform.synthetic_reverberation import SyntheticReverberation
 
@@ -32,6 +33,7 @@ __all__ = [
     "RandomGain",
     "Reverberation",
     "SpecAugment",
+    "SpecAugmentWaveform",
     "SpeedPerturbation",
     "SyntheticReverberation",
     "create_augment",

@@ -37,6 +37,8 @@ class Babble(WaveformAugmentation):
         True
     """
 
+    reads_batch = True
+
     def __init__(self, *, snr_db: tuple[float, float] = (13, 20), voices: tuple[int, int] = (3, 7)) -> None:
         super().__init__()
         check_range("snr_db", snr_db)

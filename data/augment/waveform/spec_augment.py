@@ -64,17 +64,28 @@ class SpecAugment(nn.Module):
         valid = torch.ones(batch, time, dtype=torch.bool, device=frames.device) if mask is None else mask
         length = valid.sum(1)
         longest = (length * self.time_share).long().clamp_max(self.time_width)
-        hidden = _spans(self.time_masks, longest, length, valid.cumsum(1) - 1, generator) & valid
+        hidden = spans(self.time_masks, longest, length, valid.cumsum(1) - 1, generator) & valid
         widest, size = (torch.full_like(length, n) for n in (self.band_width, features))
-        band = _spans(self.bands, widest, size, torch.arange(features, device=frames.device), generator)
+        band = spans(self.bands, widest, size, torch.arange(features, device=frames.device), generator)
         behind = hidden.unsqueeze(2) | (band.unsqueeze(1) & valid.unsqueeze(2))
         with torch.autocast(frames.device.type, enabled=False):
             mean = masked_mean(frames.float(), mask).to(frames.dtype)
         return torch.where(behind, mean.unsqueeze(1), frames)
 
 
-def _spans(count: int, widest: Tensor, size: Tensor, place: Tensor, generator: Generator | None) -> Tensor:
-    """Return whether each place is within one of ``count`` spans, ``[B, places]``."""
+def spans(count: int, widest: Tensor, size: Tensor, place: Tensor, generator: Generator | None) -> Tensor:
+    """Return whether each place is within one of several random spans.
+
+    Args:
+        count: Number of spans of each row.
+        widest: Largest width of a span of each row.
+        size: Number of places of each row among which a span lies.
+        place: Places.
+        generator: Random generator on the CPU; the process's own when None.
+
+    Shape:
+        widest and size ``[B]``, place ``[places]`` or ``[B, places]``, result ``[B, places]``.
+    """
     drawn = torch.rand(2, len(size), count, generator=generator).to(size.device, non_blocking=True)
     width = (drawn[0] * (widest.unsqueeze(1) + 1)).long()
     start = (drawn[1] * (size.unsqueeze(1) - width + 1)).long()

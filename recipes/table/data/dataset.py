@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sennit.data import Preprocessing, Sample
+from sennit.data import AugmentationError, Preprocessing, Sample
 from sennit.recipes.table.data.check import blank_row, check_rows
 from sennit.recipes.table.data.columnar import table_tensors
 from sennit.recipes.table.data.notes import unseen_notes
@@ -79,9 +79,12 @@ class Samples:
             if spec.file:
                 value = spec.load(value)
             if self.preprocess is not None:
-                value = self.preprocess({"inputs": {name: value}})["inputs"][name]
+                sample = {"inputs": {name: value}, "index": self.rows.row_numbers[i]}
+                value = self.preprocess(sample)["inputs"][name]
                 if spec.file:
                     spec.check_ready(value)
+        except AugmentationError:
+            raise
         except UNREADABLE as error:
             problem = f"cannot be read: {error.__cause__ or error}"
             raise self.rows.fault(i, spec.column_names[0], problem) from error

@@ -97,7 +97,10 @@ def _of_frame(frame: Any, name: str, folder: Path) -> Rows:
     if hasattr(frame, "iter_columns"):
         columns = [(column.name, column.to_list()) for column in frame.iter_columns()]
     elif hasattr(frame, "items") and hasattr(frame, "dtypes"):
-        columns = [(str(column), cells.tolist()) for column, cells in frame.items()]
+        columns = [
+            (str(column), [None if blank else cell for cell, blank in zip(cells, cells.isna(), strict=True)])
+            for column, cells in frame.items()
+        ]
     else:
         raise TypeError(
             f"data should be a path or a data frame of polars or pandas. Found {type(frame).__name__}."

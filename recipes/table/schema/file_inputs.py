@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from sennit.data import Transforms
+from sennit.data.augment import AUGMENTS, list_augments
 from sennit.encoders import Encoder
 from sennit.recipes.table.reading import media
 from sennit.recipes.table.reading.rows import Rows
@@ -119,7 +120,14 @@ class AudioInput(FileInput):
     def make_transforms(self) -> Transforms | None:
         if not self.transforms and not self.augment:
             return None
-        return Transforms(always=self.transforms, augment=self.augment)
+        always, augment = ([self._at_rate(t) for t in ts] for ts in (self.transforms, self.augment))
+        return Transforms(always, augment)
+
+    def _at_rate(self, transform: dict[str, Any]) -> dict[str, Any]:
+        """Add the rate to an augmentation that asks for it."""
+        name = str(transform.get("name"))
+        asks = name in list_augments() and "sample_rate" in AUGMENTS.signature(name).parameters
+        return {"sample_rate": self.sample_rate, **transform} if asks else transform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +140,7 @@ class SeriesInput(FileInput):
         columns: Names of the columns of ``.csv`` files to read; all by default.
         gaps: ``"fill"`` to fill a missing value with the one before; ``"refuse"`` to refuse the file.
         encoder: Encoder's name, or a mapping with its name and options.
+        augment: Augmentations of the series, in training only.
     """
 
     kind: ClassVar[str] = "series"
@@ -139,6 +148,7 @@ class SeriesInput(FileInput):
     columns: list[str] = field(default_factory=list)
     gaps: str = "fill"
     encoder: str | dict[str, Any] = "tcn"
+    augment: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_names("value of `gaps`", [self.gaps], ("fill", "refuse"))
@@ -168,3 +178,6 @@ class SeriesInput(FileInput):
 
     def make_encoder(self) -> Encoder:
         return self._encoder(in_channels=self.channels)
+
+    def make_transforms(self) -> Transforms | None:
+        return Transforms(augment=self.augment) if self.augment else None

@@ -1,0 +1,1 @@
+"""A first look: a model of one table, then fusions compared on recorded activities."""
