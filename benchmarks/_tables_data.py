@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ from PIL import Image
 from sennit.recipes.avdigits.files import MNIST, read_idx, recordings
 
 Row = dict[str, Any]
-SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
-LANGUAGES = ("fr", "ru", "ro", "ca", "bg", "es")
 _BLANK = 0.15  # share of cells of the tables of several media that are blank
 
 
@@ -77,7 +74,7 @@ def _reviews(data: Path, folder: Path, seed: int) -> list[Row]:
     """Return reviews; all those of a product are in one subset. The stars give the label away."""
     rows = pl.read_csv(data / "amazon_reviews.csv.gz").to_dicts()
     names = sorted({row["product"] or row["title"] or "" for row in rows})
-    subset = _subsets(names, seed, validation=0.1, test=0.3)
+    subset = drawn_subsets(names, seed, validation=0.1, test=0.3)
     kept = ("label", "domain", "title", "text", "product")
     return [
         {key: row[key] for key in kept} | {"split": subset[row["product"] or row["title"] or ""]}
@@ -89,10 +86,10 @@ def _pictures_words(data: Path, folder: Path, seed: int) -> list[Row]:
     """Return stamps: picture, English words, brightness; the category is the target."""
     rng = np.random.default_rng(seed)
     rows = []
-    for i, (stamp, picture) in enumerate(_stamps(data)):
+    for i, (stamp, picture) in enumerate(read_stamps(data)):
         Image.fromarray(picture).save(folder / f"{i}.png")
         row = {"picture": f"{i}.png", "words": stamp["text_en"], "brightness": f"{picture.mean():.1f}"}
-        rows.append(_blanked(row, rng) | {"category": stamp["category"], "split": _drawn(rng)})
+        rows.append(_blanked(row, rng) | {"category": stamp["category"], "split": drawn_subset(rng)})
     return rows
 
 
@@ -101,13 +98,13 @@ def _stamps_table(data: Path, folder: Path, seed: int) -> list[Row]:
     rng = np.random.default_rng(seed)
     wave, rate = soundfile.read(data / "tuxpaint_stamps" / "speech_es_8k.ogg", dtype="float32")
     rows = []
-    for i, (stamp, picture) in enumerate(_stamps(data)):
+    for i, (stamp, picture) in enumerate(read_stamps(data)):
         Image.fromarray(picture).save(folder / f"{i}.png")
         row = {"picture": f"{i}.png", "voice": "", "words": stamp["text_de"] or ""}
         if stamp["es_length"]:
-            soundfile.write(folder / f"{i}.wav", _cut(wave, stamp, "es"), rate)
+            soundfile.write(folder / f"{i}.wav", cut_speech(wave, stamp, "es"), rate)
             row["voice"] = f"{i}.wav"
-        rows.append(_blanked(row, rng) | {"category": stamp["category"], "split": _drawn(rng)})
+        rows.append(_blanked(row, rng) | {"category": stamp["category"], "split": drawn_subset(rng)})
     return rows
 
 
@@ -135,89 +132,13 @@ def _digits(data: Path, folder: Path, seed: int, noise: float = 1.0) -> list[Row
     return rows
 
 
-def _speech_digits(data: Path, folder: Path, seed: int) -> list[Row]:
-    """Return spoken digits with two targets; a digit's speaker in the test is not among those that train.
-
-    Of the two test speakers and the one for validation, forty other recordings each are training rows whose
-    digit is blank: they teach the speaker, and nothing about how he says a digit.
-    """
-    order = np.roll(SPEAKERS, -2 * seed)
-    testing, choosing = order[:2], order[2:3]
-    rows = []
-    for digit, speaker, number, content in recordings(data / "fsdd.tar.gz"):
-        wave, rate = soundfile.read(io.BytesIO(content), dtype="float32")
-        unseen = speaker in testing or speaker in choosing
-        subset = "test" if speaker in testing else "validation" if speaker in choosing else "train"
-        teaches = unseen and number in range(20, 24)
-        if not (number < 10 or teaches):
-            continue
-        name = f"{digit}_{speaker}_{number}.wav"
-        soundfile.write(folder / name, wave, rate)
-        label = "" if teaches else digit
-        rows.append(
-            {"voice": name, "digit": label, "speaker": speaker, "split": "train" if teaches else subset}
-        )
-    return rows
-
-
-def _speech_words(data: Path, folder: Path, seed: int) -> list[Row]:
-    """Return spoken names of stamps in six languages, two targets; a stamp is in one subset only."""
-    rng = np.random.default_rng(seed)
-    read = {
-        lang: soundfile.read(data / "tuxpaint_stamps" / f"speech_{lang}_8k.ogg", dtype="float32")
-        for lang in LANGUAGES
-    }
-    stamps = [stamp for stamp, _ in _stamps(data)]
-    largest = ("animals", "plants", "vehicles", "food")
-    chosen = [i for i in rng.permutation(len(stamps)) if stamps[i]["category"] in largest]
-    rows = []
-    for i in chosen[:300]:
-        subset = _drawn(rng)
-        for lang in rng.permutation([x for x in LANGUAGES if stamps[i][f"{x}_length"]])[:2]:
-            wave, rate = read[lang]
-            soundfile.write(folder / f"{i}_{lang}.wav", _cut(wave, stamps[i], lang), rate)
-            rows.append(
-                {
-                    "voice": f"{i}_{lang}.wav",
-                    "category": stamps[i]["category"],
-                    "language": lang,
-                    "split": subset,
-                }
-            )
-    return rows
-
-
-def _voices(data: Path, folder: Path, seed: int) -> list[Row]:
-    """Return one sentence a speaker of LibriSpeech, and the speaker's sex."""
-    names: list[str] = []
-    rows = []
-    with tarfile.open(data / "librispeech_mini.tar") as archive:
-        contents = {m.name: m for m in archive.getmembers()}
-        listed = next(m for name, m in contents.items() if name.endswith("SPEAKERS.TXT"))
-        text = archive.extractfile(listed).read().decode()  # type: ignore[union-attr]
-        sex = {}
-        for line in text.splitlines():
-            if not line.startswith(";"):
-                speaker, letter, *_ = (x.strip() for x in line.split("|"))
-                sex[speaker] = letter
-        for name, member in contents.items():
-            if name.endswith(".flac") and "train-clean-100" in name:
-                speaker = name.split("/")[-3]
-                file = f"{speaker}.flac"
-                (folder / file).write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]
-                names.append(speaker)
-                rows.append({"voice": file, "sex": sex[speaker]})
-    subset = _subsets(sorted(set(names)), seed, validation=0.15, test=0.35)
-    return [row | {"split": subset[row["voice"].removesuffix(".flac")]} for row in rows]
-
-
-def _stamps(data: Path) -> Sequence[tuple[dict[str, str], np.ndarray]]:
+def read_stamps(data: Path) -> Sequence[tuple[dict[str, str], np.ndarray]]:
     images = np.load(data / "tuxpaint_stamps" / "images64.npz")["images"]
     with (data / "tuxpaint_stamps" / "metadata.csv").open(newline="", encoding="utf-8") as file:
         return list(zip(csv.DictReader(file), images, strict=True))
 
 
-def _cut(wave: np.ndarray, stamp: Mapping[str, str], language: str) -> np.ndarray:
+def cut_speech(wave: np.ndarray, stamp: Mapping[str, str], language: str) -> np.ndarray:
     start, length = (int(float(stamp[f"{language}_{key}"])) for key in ("start", "length"))
     return wave[start : start + length]
 
@@ -229,18 +150,18 @@ def _blanked(row: Row, rng: np.random.Generator) -> Row:
     return {key: "" if blank else value for (key, value), blank in zip(row.items(), hidden, strict=True)}
 
 
-def _drawn(rng: np.random.Generator) -> str:
+def drawn_subset(rng: np.random.Generator) -> str:
     return str(rng.choice(["train", "validation", "test"], p=[0.55, 0.1, 0.35]))
 
 
-def _subsets(names: Sequence[str], seed: int, *, validation: float, test: float) -> dict[str, str]:
+def drawn_subsets(names: Sequence[str], seed: int, *, validation: float, test: float) -> dict[str, str]:
     order = np.random.default_rng(seed).permutation(len(names))
     ends = round(test * len(names)), round((test + validation) * len(names))
     parts = {"test": order[: ends[0]], "validation": order[ends[0] : ends[1]], "train": order[ends[1] :]}
     return {names[i]: part for part, chosen in parts.items() for i in chosen}
 
 
-TABLES: dict[str, Table] = {
+MEDIA_TABLES: dict[str, Table] = {
     "adult": Table(
         ("income",),
         _adult,
@@ -257,7 +178,4 @@ TABLES: dict[str, Table] = {
     ),
     "stamps": Table(("category",), _stamps_table, {"picture": "image", "voice": "audio"}, texts=("words",)),
     "digits": Table(("digit",), _digits, {"picture": "image", "voice": "audio"}),
-    "speech_digits": Table(("digit", "speaker"), _speech_digits, {"voice": "audio"}),
-    "speech_words": Table(("language", "category"), _speech_words, {"voice": "audio"}),
-    "voices": Table(("sex",), _voices, {"voice": "audio"}),
 }

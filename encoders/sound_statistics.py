@@ -101,9 +101,10 @@ class SoundStatisticsEncoder(Encoder):
         Shape:
             x ``[N, T]``, mask ``[N, T]``.
         """
-        masks = [None] * len(x.split(_AT_ONCE)) if mask is None else list(mask.split(_AT_ONCE))
+        pieces = torch.split(x, _AT_ONCE)
+        masks = [None] * len(pieces) if mask is None else torch.split(mask, _AT_ONCE)
         frames, statistics = [], []
-        for piece, valid in zip(x.split(_AT_ONCE), masks, strict=True):
+        for piece, valid in zip(pieces, masks, strict=True):
             of_piece, framed = self.frames(piece, valid)
             statistics.append(self.statistics(of_piece, framed))
             frames.append(of_piece.flatten(0, 1) if framed is None else of_piece[framed])

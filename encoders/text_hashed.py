@@ -94,7 +94,7 @@ class HashedNgramsEncoder(Encoder):
         pairs = (
             torch.stack([texts, x], -1).reshape(-1, 2) if mask is None else torch.stack([texts, x], -1)[mask]
         )
-        counts = torch.bincount(pairs.unique(dim=0)[:, 1], minlength=self.buckets + 1)
+        counts = torch.bincount(torch.unique(pairs, dim=0)[:, 1], minlength=self.buckets + 1)
         self.inverse.copy_(((1 + len(x)) / (1 + counts)).log() + 1)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:

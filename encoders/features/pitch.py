@@ -75,5 +75,5 @@ class Pitch(KeptPrecision):
     def _correlation(self, frames: Tensor) -> Tensor:
         """Return the autocorrelation up to the longest lag, 1 at lag 0; 0 in a silent frame."""
         power = torch.fft.rfft(frames, self.n_fft).abs().square()
-        correlation = torch.fft.irfft(power, self.n_fft)[..., : self.longest + 1]
+        correlation: Tensor = torch.fft.irfft(power, self.n_fft)[..., : self.longest + 1]
         return correlation / correlation[..., :1].clamp_min(1e-8)

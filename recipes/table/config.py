@@ -26,8 +26,9 @@ class Config:
         id: Column that names each row, in the answers; guessed by default.
         skip_bad_rows: Whether to leave out rows that cannot be used, and list them in bad_rows.csv.
         fusion: Name of the fusion, where there are several inputs.
-        epochs: Passes over the training rows, at least; the best one by the validation rows is kept.
-        steps: Least number of steps: a small table is passed over more often, so that it is learned.
+        epochs: Passes over the training rows; by default 20, or as many as make up ``steps``, so that a small
+            table is learned too. The best one by the validation rows is kept.
+        steps: Least number of steps, where the epochs are not given.
         batch_size: Rows in each step; by default 16 to 256, by the number of rows.
         nets: Nets of other initial weights, whose answers are joined.
         separate: Whether each of several targets has a net of its own, beside the one for all.
@@ -53,7 +54,7 @@ class Config:
     id: str | None = None
     skip_bad_rows: bool = False
     fusion: str = "concat"
-    epochs: int = 20
+    epochs: int | None = None
     steps: int = 1000
     batch_size: int | None = None
     nets: int = 1

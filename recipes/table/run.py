@@ -133,7 +133,7 @@ def _usage(folder: Path, schema: Schema) -> str:
     )
     hint = "  # any input may be left out" if len(schema.inputs) > 1 else ""
     return (
-        f"from sennit.tasks import MultiTaskModel\n"
-        f"model = MultiTaskModel.from_pretrained({str(folder / 'model')!r})\n"
+        f"from sennit.recipes.table import load_model\n"
+        f"model = load_model({str(folder / 'model')!r})\n"
         f"model.predict({{{inputs}}}){hint}"
     )

@@ -74,7 +74,7 @@ class TableEnsemble(MultiTaskModel):
     @property
     def nets(self) -> list[MultiTaskModel]:
         """All nets."""
-        return [*self._net, *self.others]  # type: ignore[list-item]
+        return [*self._net, *self.others]
 
     def nets_of(self, task: str) -> list[MultiTaskModel]:
         """Return the nets that have a task."""
@@ -113,18 +113,29 @@ class TableEnsemble(MultiTaskModel):
         return out
 
     def save_pretrained(
-        self, folder: str | Path, *, license: str | None = None, metrics: Mapping[str, float] | None = None
+        self,
+        folder: str | Path,
+        *,
+        license: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        allow_infinite: bool = False,
     ) -> None:
         """Write the first net as `MultiTaskModel` does, and the other members beside it.
 
+        Args:
+            folder: Folder to write.
+            license: Licence of the weights, for the card.
+            metrics: Figures for the card.
+            allow_infinite: Whether weights may be infinite or NaN, as in `MultiTaskModel`.
+
         Raises:
-            ValueError: A part of a net is of a class that is not registered.
+            ValueError: A part of a net is of a class that is not registered, or a weight is not finite.
             OSError: The files cannot be written.
         """
         folder = Path(folder)
-        self._net[0].save_pretrained(folder, license=license, metrics=metrics)
+        self._net[0].save_pretrained(folder, license=license, metrics=metrics, allow_infinite=allow_infinite)
         for i, net in enumerate(self.others):
-            net.save_pretrained(folder / _NETS / f"{i + 2}")  # type: ignore[operator]
+            net.save_pretrained(folder / _NETS / f"{i + 2}", allow_infinite=allow_infinite)  # type: ignore[operator]
         tensors = {
             f"{i}.{name}": x.contiguous()
             for i, part in enumerate(self.trees.values())

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from sennit.data.random_state import keyed_random_state
@@ -17,6 +18,7 @@ from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.tasks import MultiTaskModel
 
+_EPOCHS = 20  # passes over a table of any size
 _STEPS_A_PASS, _SMALLEST, _LARGEST = 30, 16, 256
 _TIMED = 4  # steps, the first of which is slow
 _SHARE = 0.9  # of the time that the steps may take; the rest is for validation and checkpoints
@@ -28,7 +30,8 @@ def batch_size(config: Config, rows: Rows | Shards) -> int:
     if config.batch_size is not None:
         return min(config.batch_size, count)
     exponent = round(math.log2(max(1.0, count / _STEPS_A_PASS)))
-    return min(count, max(_SMALLEST, min(_LARGEST, 2**exponent)))
+    size: int = 2**exponent
+    return min(count, max(_SMALLEST, min(_LARGEST, size)))
 
 
 def planned_epochs(
@@ -51,7 +54,7 @@ def planned_epochs(
     """
     size = batch_size(config, rows)
     steps = math.ceil(rows.sizes["train"] / size)
-    epochs = max(config.epochs, math.ceil(config.steps / steps))
+    epochs = config.epochs or max(_EPOCHS, math.ceil(config.steps / steps))
     if max_time is None:
         return epochs
     with keyed_random_state((0,)):  # a training without a limit draws the same numbers
@@ -60,7 +63,7 @@ def planned_epochs(
         loader = DataLoader(**read(), batch_size=size)
         start = time.monotonic()
         for batch in islice(loader, _TIMED):
-            trial.loss(batch)[0].backward()
+            torch.autograd.backward(trial.loss(batch)[0])
             times.append(time.monotonic() - start)
             start = time.monotonic()
     a_step = min(times)

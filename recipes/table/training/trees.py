@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sennit.recipes.table.training.tree_nodes import JoinedTrees
+
 _ROUNDS, _PATIENCE = 300, 20
 _MOST_CATEGORIES = 255  # that scikit-learn's trees tell apart
 _AT_ONCE = 2**22  # pairs of a row and a tree that are held together
-_NEVER = -20.0  # log-odds of a class that no training row has
 _TENSORS = ("feature", "threshold", "left", "right", "value", "missing_left", "subset", "subsets", "output")
 
 
@@ -82,10 +83,10 @@ class BoostedTrees(nn.Module):
         """
         codes = _codes(x, categories)
         columns = y.unsqueeze(1) if kind == "class" else y
-        joined = _Nodes(outputs)
+        joined = JoinedTrees(outputs)
         for k in range(columns.shape[1]):
-            known = ~columns[:, k].isnan() if columns.is_floating_point() else columns[:, k] >= 0
-            train = _read(x[known], codes), columns[known, k].numpy()
+            labelled = ~columns[:, k].isnan() if columns.is_floating_point() else columns[:, k] >= 0
+            train = _read(x[labelled], codes), columns[labelled, k].numpy()
             held = (
                 None
                 if validation is None
@@ -105,7 +106,11 @@ class BoostedTrees(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = _read_tensor(x, self.codes)
         step = max(1, _AT_ONCE // max(1, len(self.feature)))
-        return torch.cat([self._outputs(piece) for piece in x.split(step)]) if len(x) else self.baseline[:0]
+        return (
+            torch.cat([self._outputs(piece) for piece in torch.split(x, step)])
+            if len(x)
+            else self.baseline[:0]
+        )
 
     def _outputs(self, x: Tensor) -> Tensor:
         out = self.baseline.expand(len(x), -1).clone()
@@ -127,68 +132,6 @@ class BoostedTrees(nn.Module):
                 break
             node = following
         return out.index_add_(1, self.output, self.value.flatten()[first + node])
-
-
-class _Nodes:
-    """Nodes of the trees of several models, as they are joined."""
-
-    def __init__(self, outputs: int) -> None:
-        self.baseline = np.full(outputs, _NEVER)
-        self.trees: list[tuple[np.ndarray, np.ndarray, int]] = []
-
-    def constant(self, k: int, kind: str, mean: float) -> None:
-        """Add an output without a tree."""
-        if kind == "class":
-            self.baseline[round(mean)] = 0.0
-        else:
-            share = min(max(mean, 1e-6), 1 - 1e-6)
-            self.baseline[k] = mean if kind == "number" else np.log(share / (1 - share))
-
-    def add(self, model: Any, k: int, kind: str) -> None:
-        """Add the trees of a fitted model, whose outputs are all classes, or output ``k``."""
-        start = model._baseline_prediction.ravel()
-        if kind == "class":
-            seen = [int(name) for name in model.classes_]
-            places = seen[1:] if len(start) == 1 else seen
-            if len(start) == 1:  # log-odds of the second of two classes
-                self.baseline[seen[0]] = 0.0
-        else:
-            places = [k]
-        self.baseline[places] = start
-        for of_round in model._predictors:
-            for place, tree in zip(places, of_round, strict=True):
-                self.trees.append((tree.nodes, tree.raw_left_cat_bitsets, place))
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the nodes, a row for each tree; a leaf leads to itself."""
-        shape = len(self.trees), max((len(nodes) for nodes, _, _ in self.trees), default=1)
-        names = {
-            "feature": "i8",
-            "threshold": "f8",
-            "left": "i8",
-            "right": "i8",
-            "value": "f8",
-            "subset": "i8",
-        }
-        arrays = {name: np.zeros(shape, kind) for name, kind in names.items()}
-        missing_left, subsets = np.zeros(shape, bool), []
-        for t, (nodes, bits, _) in enumerate(self.trees):
-            n, leaf = len(nodes), nodes["is_leaf"].astype(bool)
-            here = np.arange(n)
-            arrays["feature"][t, :n] = np.where(leaf, 0, nodes["feature_idx"])
-            arrays["threshold"][t, :n] = nodes["num_threshold"]
-            arrays["left"][t, :n] = np.where(leaf, here, nodes["left"])
-            arrays["right"][t, :n] = np.where(leaf, here, nodes["right"])
-            arrays["value"][t, :n] = np.where(leaf, nodes["value"], 0)
-            missing_left[t, :n] = nodes["missing_go_to_left"].astype(bool)
-            split = nodes["is_categorical"].astype(bool) & ~leaf
-            arrays["subset"][t, :n] = np.where(split, len(subsets) + nodes["bitset_idx"].astype("i8"), -1)
-            subsets += [np.unpackbits(row.view(np.uint8), bitorder="little") for row in bits]
-        table = np.array(subsets, bool) if subsets else np.zeros((1, 1), bool)
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        output = torch.tensor([place for _, _, place in self.trees], dtype=torch.long)
-        more = {"missing_left": torch.from_numpy(missing_left), "subsets": torch.from_numpy(table)}
-        return {**tensors, **more, "output": output, "baseline": torch.from_numpy(self.baseline)}
 
 
 def _codes(x: Tensor, categories: Sequence[int]) -> Tensor:
