@@ -73,5 +73,5 @@ class JoinedTrees:
         table = np.array(subsets, bool) if subsets else np.zeros((1, 1), bool)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         output = torch.tensor([place for _, _, place in self.trees], dtype=torch.long)
-        bits = {"missing_left": torch.from_numpy(missing_left), "subsets": torch.from_numpy(table)}
-        return {**tensors, **bits, "output": output, "baseline": torch.from_numpy(self.baseline)}
+        flags = {"missing_left": torch.from_numpy(missing_left), "subsets": torch.from_numpy(table)}
+        return {**tensors, **flags, "output": output, "baseline": torch.from_numpy(self.baseline)}
