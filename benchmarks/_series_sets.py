@@ -11,7 +11,6 @@ import csv
 import io
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -20,21 +19,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks._choices import SUBSETS, Divided
 from sennit.recipes.htad.data import load
 
-SUBSETS = ("train", "validation", "test")
 
-
-@dataclass(frozen=True)
-class SeriesSet:
-    """Series and their classes, by subset."""
-
-    series: dict[str, list[Tensor]]
-    labels: dict[str, list[int]]
-    classes: int
-
-
-def watch(site: Path, data: Path, seed: int) -> SeriesSet:
+def watch(site: Path, data: Path, seed: int) -> Divided:
     """Exercises of the shoulder by a wrist sensor: six people for training, two for each other subset.
 
     Windows of 160 steps (50 a second) and six channels, of 140 recordings by ten people, seven exercises
@@ -50,7 +39,7 @@ def watch(site: Path, data: Path, seed: int) -> SeriesSet:
     return by_group(windows, test=2, validation=2, seed=seed)
 
 
-def vowels(site: Path, data: Path, seed: int) -> SeriesSet:
+def vowels(site: Path, data: Path, seed: int) -> Divided:
     """Two vowels said by nine men, who are the classes; 12 channels of 7 to 29 steps (Kudo 1999, in aeon).
 
     The official test part; a fifth of the training part validates.
@@ -58,12 +47,12 @@ def vowels(site: Path, data: Path, seed: int) -> SeriesSet:
     return _archive(site, "JapaneseVowels", seed)
 
 
-def leaves(site: Path, data: Path, seed: int) -> SeriesSet:
+def leaves(site: Path, data: Path, seed: int) -> Divided:
     """Outlines of leaves of six kinds, one channel of 427 steps (Gandhi 2002, in aeon); parts as above."""
     return _archive(site, "OSULeaf", seed)
 
 
-def home(site: Path, data: Path, seed: int) -> SeriesSet:
+def home(site: Path, data: Path, seed: int) -> Divided:
     """HTAD: eight consecutive windows of an activity, 16 summaries of the wrist each.
 
     The recording of the seed's number is tested, a fifth of the runs of the others validates.
@@ -82,7 +71,7 @@ def home(site: Path, data: Path, seed: int) -> SeriesSet:
     return _divided([part for part in parts if part[2] != seed % 3], tested, seed)
 
 
-def driving(site: Path, data: Path, seed: int) -> SeriesSet:
+def driving(site: Path, data: Path, seed: int) -> Divided:
     """Eight frames of a drive, one a second, in order or shuffled: mean colours of a grid of 4 by 3.
 
     The drive of the seed's number is tested, the next validates.
@@ -104,12 +93,12 @@ def driving(site: Path, data: Path, seed: int) -> SeriesSet:
     return by_group(windows, test=1, validation=1, seed=seed)
 
 
-SETS: dict[str, Callable[[Path, Path, int], SeriesSet]] = {
+SETS: dict[str, Callable[[Path, Path, int], Divided]] = {
     f.__name__: f for f in (watch, vowels, leaves, home, driving)
 }
 
 
-def by_group(windows: list[tuple[Tensor, int, int]], *, test: int, validation: int, seed: int) -> SeriesSet:
+def by_group(windows: list[tuple[Tensor, int, int]], *, test: int, validation: int, seed: int) -> Divided:
     """Divide by group: which ones test and validate moves on with the seed."""
     groups = sorted({group for _, _, group in windows})
     order = groups[seed * test % len(groups) :] + groups[: seed * test % len(groups)]
@@ -117,21 +106,13 @@ def by_group(windows: list[tuple[Tensor, int, int]], *, test: int, validation: i
     subset |= dict.fromkeys(order[:test], "test")
     subset |= dict.fromkeys(order[test : test + validation], "validation")
     parts = {s: [w for w in windows if subset[w[2]] == s] for s in SUBSETS}
-    return _set(parts)
+    return Divided.of(parts)
 
 
-def _set(parts: dict[str, list[tuple[Tensor, int, int]]]) -> SeriesSet:
-    labels = {s: [y for _, y, _ in part] for s, part in parts.items()}
-    classes = 1 + max(max(values) for values in labels.values())
-    return SeriesSet({s: [x for x, _, _ in part] for s, part in parts.items()}, labels, classes)
-
-
-def _divided(
-    train: list[tuple[Tensor, int, int]], test: list[tuple[Tensor, int, int]], seed: int
-) -> SeriesSet:
+def _divided(train: list[tuple[Tensor, int, int]], test: list[tuple[Tensor, int, int]], seed: int) -> Divided:
     order = np.random.default_rng(seed).permutation(len(train))
     fifth = len(train) // 5
-    return _set(
+    return Divided.of(
         {
             "train": [train[i] for i in order[fifth:]],
             "validation": [train[i] for i in order[:fifth]],
@@ -140,7 +121,7 @@ def _divided(
     )
 
 
-def _archive(site: Path, name: str, seed: int) -> SeriesSet:
+def _archive(site: Path, name: str, seed: int) -> Divided:
     parts = []
     for subset in ("TRAIN", "TEST"):
         path = site / "aeon/datasets/data" / name / f"{name}_{subset}.ts"

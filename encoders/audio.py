@@ -53,6 +53,8 @@ class LogMelConvEncoder(StagedEncoder):
         widths: Channels of each stage, shallow to deep; each halves time and bands.
         embed_dim: Size of the output and of the tokens.
         pooling: Name of a pooling over time, one of `list_poolings`.
+        normalise: ``"utterance"`` subtracts from each recording the mean of its frames, and with it the
+            effect of a fixed channel and much of a voice; ``"global"`` keeps it.
 
     Shape:
         ``[B, T]`` samples, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens ``[B, T', embed_dim]``,
@@ -87,9 +89,10 @@ class LogMelConvEncoder(StagedEncoder):
         widths: Sequence[int] = (16, 32, 64),
         embed_dim: int = 128,
         pooling: str = "mean",
+        normalise: str = "global",
     ) -> None:
         super().__init__()
-        self.logmel = LogMel(sample_rate, n_mels=n_mels, window_s=window_s, hop_s=hop_s)
+        self.logmel = LogMel(sample_rate, n_mels=n_mels, window_s=window_s, hop_s=hop_s, normalise=normalise)
         self.input_spec = InputSpec((None,), sequence=True, stand_in=(self.logmel.window,))
         bands = [n_mels]
         for _ in widths:

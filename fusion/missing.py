@@ -61,14 +61,12 @@ class SubsetLog(nn.Module):
         self.register_buffer("place", 2 ** torch.arange(len(self.modalities)), persistent=False)
         self.complete, self._whole, self.records = size == 0, False, True
 
-    def forward(self, view: View) -> None:
+    def record(self, view: View) -> None:
         """Record a training view or check another; a model never trained is not checked."""
         if self.complete or not self.records or torch.compiler.is_compiling():
             return
-        if view.all_present and not self.training:
-            return
         if view.all_present:
-            if not self._whole:
+            if self.training and not self._whole:
                 self.seen[-1] = self._whole = True
             return
         present = torch.stack([view.present[m] for m in self.modalities], 1)

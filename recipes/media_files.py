@@ -24,6 +24,8 @@ def file_kind(name: str) -> str | None:
         >>> file_kind("cats/1.JPG"), file_kind("notes.txt")
         ('image', None)
     """
+    if "." not in name:  # quickly, as every cell of a table is asked
+        return None
     suffix = Path(name).suffix.lower()
     return next((kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes), None)
 

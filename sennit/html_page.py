@@ -26,8 +26,10 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid #d8dee4; text-align: left; }
 td.number, th.number { text-align: right; } td.number { white-space: nowrap; }
 tr.marked { background: #eaf3ff; font-weight: 600; }
-figure { margin: 1rem 0; } figcaption { color: #57606a; font-size: .9rem; }
-img, svg { max-width: 100%; height: auto; }
+figure { margin: 1rem 1.5rem 1rem 0; display: inline-block; vertical-align: top; max-width: 100%; }
+figure.wide { display: block; } figcaption { color: #57606a; font-size: .9rem; max-width: 36rem; }
+img, svg { max-width: 100%; height: auto; } li { margin: .4rem 0; }
+pre.code { padding: .6rem .8rem; }
 details { margin: .5rem 0; } summary { cursor: pointer; color: #57606a; } pre { overflow-x: auto; }
 code, pre { background: #f2f4f6; border-radius: 4px; padding: .1rem .3rem; font-size: .9em; }
 </style></head>
@@ -35,10 +37,12 @@ code, pre { background: #f2f4f6; border-radius: 4px; padding: .1rem .3rem; font-
 {% for block in blocks %}
 {% if block.kind == "heading" %}<h2>{{ block.text }}</h2>
 {% elif block.kind == "text" %}<p>{{ block.text }}</p>
+{% elif block.kind == "items" %}<ul>{% for item in block.items %}<li>{{ item }}</li>{% endfor %}</ul>
+{% elif block.kind == "code" %}<pre class="code">{{ block.text }}</pre>
 {% elif block.kind == "folded" -%}
 <details><summary>{{ block.summary }}</summary><pre>{{ block.text }}</pre></details>
 {% elif block.kind == "picture" -%}
-<figure>
+<figure{% if block.svg %} class="wide"{% endif %}>
 {%- if block.svg %}{{ block.svg | safe }}
 {%- else %}<img alt="{{ block.caption }}" src="{{ block.png_url }}">{% endif -%}
 <figcaption>{{ block.caption }}</figcaption></figure>
@@ -100,6 +104,22 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Items:
+    """A list of sentences."""
+
+    items: Sequence[str]
+    kind: ClassVar[str] = "items"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command or code to copy."""
+
+    text: str
+    kind: ClassVar[str] = "code"
+
+
+@dataclass(frozen=True)
 class Folded:
     """Text to copy, shown when its summary is clicked."""
 
@@ -116,7 +136,7 @@ class Heading:
     kind: ClassVar[str] = "heading"
 
 
-Block = Picture | Grid | Text | Folded | Heading
+Block = Picture | Grid | Text | Items | Code | Folded | Heading
 
 
 def render(figure: Figure) -> bytes:

@@ -27,9 +27,13 @@ from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
 from sennit.tasks.labelled.dense_regression import DenseRegression
 from sennit.tasks.labelled.multilabel import MultiLabel
+from sennit.tasks.labelled.ordinal import Ordinal
+from sennit.tasks.labelled.poisson_regression import PoissonRegression
+from sennit.tasks.labelled.quantile_regression import QuantileRegression
 from sennit.tasks.labelled.regression import Regression
 from sennit.tasks.labelled.segmentation import Segmentation
 from sennit.tasks.labelled.surface_normals import SurfaceNormals
+from sennit.tasks.labelled.survival import Survival
 from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
@@ -120,8 +124,11 @@ __all__ = [
     "MixMatch",
     "MultiLabel",
     "MultiTaskModel",
+    "Ordinal",
     "PCGrad",
+    "PoissonRegression",
     "PseudoLabel",
+    "QuantileRegression",
     "Reconstruction",
     "Regression",
     "Segmentation",
@@ -131,6 +138,7 @@ __all__ = [
     "SoftL2",
     "SoftOrthogonality",
     "SurfaceNormals",
+    "Survival",
     "Task",
     "TaskOutput",
     "Teacher",

@@ -61,6 +61,8 @@ class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
             receives only the labelled ones.
         least_rows: Number of samples, over all ranks, that a batch must have for a task without labels to
             learn from it.
+        metric_names: Names of its metrics where they can be chosen: the first that is best at its largest
+            stands for the task in a mean over tasks.
         by_token: Whether it has a label, and an output, for each token of its source; those of padding are
             zeros, and their losses are dropped.
 
@@ -74,6 +76,7 @@ class Task(Optioned, Lending, TrainingHooks, Configurable, nn.Module):
     batchwise: ClassVar[bool] = False
     least_rows: ClassVar[int] = 1
     by_token: ClassVar[bool] = False
+    metric_names: tuple[str, ...] = ()
     of: str | tuple[str, ...] | None = None
     views: tuple[str, ...] = ()
     out_dim: int

@@ -184,9 +184,9 @@ def test_a_recipe_runs_beside_packages_named_like_rooms(installed: Environment, 
         folder,
     )
     assert "12 rows to train on" in shown
-    load = "from sennit import MultiTaskModel; m = MultiTaskModel.from_pretrained('runs/table/latest/model')"
-    code = f"{load}; print(m.predict({{'photo': '1.png'}}))"
-    assert "probabilities" in run([str(installed.python), "-c", code], folder)
+    load = "from sennit import TableModel; m = TableModel.load('runs/table/latest')"
+    code = f"{load}; print(m.answers('train.csv'))"
+    assert "kind_probability" in run([str(installed.python), "-c", code], folder)
 
 
 def test_uninstalling_packages_named_like_rooms_leaves_sennit_whole(wheel: Path, tmp_path: Path) -> None:

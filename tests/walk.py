@@ -86,6 +86,7 @@ def labelled_batch(balancing: str | None = None) -> tuple[dict[str, int], Walk]:
 def table_row() -> dict[str, dict[str, int]]:
     """Follow a CSV file to the report of a model trained on it, and a new row to its prediction."""
     from sennit.recipes.table.__main__ import main
+    from sennit.recipes.table.trained import TrainedTable
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -98,7 +99,7 @@ def table_row() -> dict[str, dict[str, int]]:
         train = Walk()
         with redirect_stdout(io.StringIO()):
             counts = train.follow(lambda: main(["fit", data, *options, "--output", str(folder / "runs")]))
-        model = MultiTaskModel.from_pretrained(str(folder / "runs" / "latest" / "model"))
+        model = TrainedTable.load(folder / "runs" / "latest").model
         (modality,) = model.collate.inputs
         predict = Walk()
         answer = predict.follow(lambda: model.predict({modality: [0.5, 1.0]}))

@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sennit.data.masking import zero_padding
+from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders.features.frames import band_energies, check_length, check_spans, frame_mask
 from sennit.encoders.layers.kept_precision import KeptPrecision
 from sennit.encoders.layers.standardise import Standardise
 from sennit.extras import require
+from sennit.registry import check_names
+
+NORMALISATIONS = ("utterance", "global")
 
 
 class LogMel(KeptPrecision):
@@ -27,6 +30,8 @@ class LogMel(KeptPrecision):
         n_mels: Number of bands, from 0 Hz to half the sample rate.
         window_s: Length of a frame in seconds.
         hop_s: Distance between frames in seconds.
+        normalise: ``"global"``, or ``"utterance"`` to subtract from each recording the mean of its frames
+            first, and with it the effect of a fixed channel and much of a voice.
 
     Shape:
         x ``[B, T]``, mask ``[B, T]``; frames ``[B, 1 + (T - window) // hop, n_mels]`` and their mask.
@@ -35,7 +40,8 @@ class LogMel(KeptPrecision):
         ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds.
 
     Raises:
-        ValueError: A recording is shorter than one window (lengths are checked on the CPU only).
+        ValueError: A recording is shorter than one window (lengths are checked on the CPU only), or
+            ``normalise`` is unknown.
         ImportError: torchaudio is not installed.
 
     Example:
@@ -48,9 +54,17 @@ class LogMel(KeptPrecision):
     taper: Tensor
 
     def __init__(
-        self, sample_rate: int, *, n_mels: int = 64, window_s: float = 0.025, hop_s: float = 0.01
+        self,
+        sample_rate: int,
+        *,
+        n_mels: int = 64,
+        window_s: float = 0.025,
+        hop_s: float = 0.01,
+        normalise: str = "global",
     ) -> None:
         super().__init__()
+        check_names("normalisation", [normalise], NORMALISATIONS)
+        self.normalise = normalise
         self.sample_rate = sample_rate
         self.window, self.hop = round(window_s * sample_rate), round(hop_s * sample_rate)
         check_spans(self.window, self.hop, sample_rate)
@@ -80,4 +94,7 @@ class LogMel(KeptPrecision):
             x = F.pad(zero_padding(x.float(), mask), (0, self.n_fft - self.window))
             taper = self.taper.float()
             energy = band_energies(x, self.n_fft, self.hop, taper.mul, self.bands)
-        return (energy + 1e-6).log(), frame_mask(mask, self.window, self.hop)
+        frames, mask = (energy + 1e-6).log(), frame_mask(mask, self.window, self.hop)
+        if self.normalise == "utterance":
+            frames = frames - masked_mean(frames, mask).unsqueeze(1)
+        return frames, mask

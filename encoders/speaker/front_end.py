@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from sennit.data.masking import masked_mean, zero_padding
 from sennit.encoders.features import MFCC, Fbank
+from sennit.encoders.features.logmel import NORMALISATIONS
 from sennit.encoders.layers.audio import Frames
 from sennit.encoders.layers.standardise import Standardise
 from sennit.registry import unknown_name
-
-NORMALISATIONS = ("utterance", "global")
 
 
 def _mfcc(sample_rate: int, size: int, n_mels: int | None) -> nn.Module:

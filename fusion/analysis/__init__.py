@@ -1,6 +1,8 @@
 """Analyses of modalities: attribution, heterogeneity, Granger causality, similarity."""
 
 from sennit.fusion.analysis.attribution import leave_one_out, over_subsets, shapley_values, shares, subsets_of
+from sennit.fusion.analysis.encoded_but import encoded_but
+from sennit.fusion.analysis.encoded_once import encoded_once
 from sennit.fusion.analysis.granger import granger_distance, granger_test
 from sennit.fusion.analysis.heterogeneity import (
     Heterogeneity,
@@ -16,6 +18,8 @@ __all__ = [
     "TransferProbe",
     "activation_correlation",
     "correlations",
+    "encoded_but",
+    "encoded_once",
     "granger_distance",
     "granger_test",
     "groups_by_distance",

@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar, get_args, get_type_hints, runtime_che
 import docstring_parser
 from jsonargparse import ArgumentParser, Namespace
 
+from sennit.recipes.command_line.one_line import OneLineParser
+
 C = TypeVar("C")
 RUN_OPTIONS = ("resume", "output", "workers")
 """Options that do not change the result of a run."""
@@ -44,7 +46,7 @@ def parser_of(
             one or more values. One with a default may be left out.
     """
     description, _, _ = (inspect.getdoc(configs[0]) or "").partition("\n\nArgs:")
-    parser = ArgumentParser(
+    parser = OneLineParser(
         prog=prog,
         description=f"{description}\n\n{about}" if about else description,
         version=version("sennit"),

@@ -20,8 +20,8 @@ from sennit.recipes.table.report.baselines import no_better_note
 from sennit.recipes.table.report.report import report
 from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.schema.guess import Guess, guess_schema, write_guess
-from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.usage import prediction_command, usage
 from sennit.registry import check_names
 
 _PURPOSES = {"train": "train on", "validation": "choose the epoch by", "test": "test with"}
@@ -66,8 +66,8 @@ def run(config: Config, text: str, budget: Budget) -> Path:
             seconds=0.0 if config.preset == "fast" else budget.remaining(),
         )
     )
-    print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {_prediction(folder)}\n")
-    print(_usage(folder, schema))
+    print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {prediction_command(folder)}\n")
+    print(usage(folder, schema))
     return folder
 
 
@@ -117,23 +117,3 @@ def _describe_data(folder: Path, rows: Rows | Shards) -> list[str]:
         ellipsis = ", ..." if len(rows.bad) > 10 else ""
         notes.append(f"{len(rows.bad)} bad rows are left out ({numbers}{ellipsis}); bad_rows.csv says why.")
     return [*notes, *rows.notes]
-
-
-def _prediction(folder: Path) -> str:
-    return f"sennit table predict --model {folder / 'model'} new.csv --out answers.csv"
-
-
-def _usage(folder: Path, schema: Schema) -> str:
-    """Return code that uses the model, with an example input."""
-    examples = {"image": "'a.png'", "audio": "'a.wav'", "text": "'a text'", "series": "array"}
-    examples["molecule"] = "'CCO'"
-    inputs = ", ".join(
-        f"{name!r}: {spec.example() if isinstance(spec, TableInput) else examples[spec.kind]}"
-        for name, spec in schema.inputs.items()
-    )
-    hint = "  # any input may be left out" if len(schema.inputs) > 1 else ""
-    return (
-        f"from sennit.recipes.table import load_model\n"
-        f"model = load_model({str(folder / 'model')!r})\n"
-        f"model.predict({{{inputs}}}){hint}"
-    )

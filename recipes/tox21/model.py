@@ -34,7 +34,7 @@ def build_tasks(config: Config, assays: Sequence[str]) -> dict[str, Task]:
     groups = {name: [name] for name in assays} if config.tasks == SEPARATE else {TASK: list(assays)}
     if config.assays == "numbers":
         return {name: Regression(len(group)) for name, group in groups.items()}
-    return {name: MultiLabel(group, auroc=True) for name, group in groups.items()}
+    return {name: MultiLabel(group, metrics=("accuracy", "auroc")) for name, group in groups.items()}
 
 
 def build(config: Config, names: Sequence[str], fusion: str, assays: Sequence[str]) -> MultiTaskModel:

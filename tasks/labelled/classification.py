@@ -12,11 +12,15 @@ from torch.nn import functional as F
 from sennit.data.labels import UNKNOWN
 from sennit.data.target_spec import TargetSpec
 from sennit.ramp import Progress, Ramp, ramp_of, value_at
+from sennit.registry import check_names
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
+
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "average_precision", "log_loss")
+"""Names of the metrics of classes."""
 
 
 @register_task("classification")
@@ -29,8 +33,10 @@ class Classification(Task):
         classes: Number of classes, or their names in the order of the labels.
         class_weights: Weight of each class's samples in the loss. The mean over samples is not
             divided by the weights, so give weights of mean 1 to keep the scale.
-        auroc: Whether to add the area under the ROC curve to the metrics: the mean over the classes, each
-            against the rest. It keeps all scores of an evaluation.
+        metrics: Names of the metrics: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_macro"``,
+            ``"log_loss"``, ``"auroc"`` (the mean over the classes, each against the rest) and
+            ``"average_precision"`` (the same, but that of the second of two classes). The last two keep all
+            scores of an evaluation.
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, §7). The
             weight of the sample's class multiplies all of it; torch weighs the share of each class by
             that class's weight.
@@ -56,7 +62,7 @@ class Classification(Task):
         classes: int | Sequence[str],
         *,
         class_weights: Sequence[float] | None = None,
-        auroc: bool = False,
+        metrics: Sequence[str] = ("accuracy", "f1_macro"),
         label_smoothing: float = 0.0,
         annealing: float | Ramp | None = None,
         **options: Unpack[TaskOptions],
@@ -72,7 +78,8 @@ class Classification(Task):
             )
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"`label_smoothing` should be from 0 to less than 1. Found {label_smoothing}.")
-        self.label_smoothing, self.auroc = label_smoothing, auroc
+        check_names("metric", metrics, CLASS_METRICS)
+        self.label_smoothing, self.metric_names = label_smoothing, tuple(metrics)
         self.annealing = None if annealing is None else ramp_of(annealing)
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
@@ -97,7 +104,7 @@ class Classification(Task):
         if self.annealing is None:
             return None
         p = self.scores(output.detach())
-        soft = target if target.is_floating_point() else F.one_hot(target, self.out_dim)
+        soft = target if target.is_floating_point() else F.one_hot(target, len(self.classes))
         return (p * soft).sum(-1) <= value_at(self.annealing, progress)
 
     def log_probabilities(self, output: Tensor) -> Tensor:
@@ -105,8 +112,8 @@ class Classification(Task):
 
     def _outside(self, target: Tensor) -> ValueError:
         return ValueError(
-            f"the target of a classification of {self.out_dim} classes should be from 0 to "
-            f"{self.out_dim - 1}. Found {int(target.min())} to {int(target.max())}. Mark samples "
+            f"the target of a classification of {len(self.classes)} classes should be from 0 to "
+            f"{len(self.classes) - 1}. Found {int(target.min())} to {int(target.max())}. Mark samples "
             f"without a class in `labelled`."
         )
 
@@ -166,22 +173,13 @@ class Classification(Task):
 
     def mix(self, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
         """Return mixed probabilities ``[B, C]`` of class indices, or of probabilities."""
-        a, b = (x if x.is_floating_point() else F.one_hot(x, self.out_dim).float() for x in (a, b))
+        a, b = (x if x.is_floating_point() else F.one_hot(x, len(self.classes)).float() for x in (a, b))
         return super().mix(a, b, share)
 
     def metrics(self) -> MetricCollection:
-        from torchmetrics import MetricCollection
-        from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+        from sennit.tasks.labelled._class_metrics import class_metrics
 
-        from sennit.tasks.metrics.by_label import OneAgainstRest, roc_auc
-
-        return MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(self.out_dim, average="micro"),
-                "f1_macro": MulticlassF1Score(self.out_dim, average="macro"),
-                **({"auroc": OneAgainstRest(roc_auc)} if self.auroc else {}),
-            }
-        )
+        return class_metrics(self.metric_names, len(self.classes))
 
     def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
         """Return the accuracy."""

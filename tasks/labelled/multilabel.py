@@ -10,11 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sennit.data.target_spec import TargetSpec
+from sennit.registry import check_names
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.options import TaskOptions
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
+
+LABEL_METRICS = ("accuracy", "f1_macro", "auroc", "average_precision", "log_loss")
+"""Names of the metrics of labels."""
 
 
 @register_task("multilabel")
@@ -26,8 +30,9 @@ class MultiLabel(Task):
 
     Args:
         labels: Number of labels, or their names.
-        auroc: Whether to add the area under the ROC curve to the metrics: the mean over the labels, each over
-            the samples in which it is known. It stores all scores of an evaluation.
+        metrics: Names of the metrics: ``"accuracy"`` and, as means over the labels, each over the samples in
+            which it is known, ``"f1_macro"``, ``"auroc"``, ``"average_precision"`` and ``"log_loss"``, which
+            keep all scores of an evaluation.
         options: Options of every task; see `Task`.
 
     Shape:
@@ -42,11 +47,16 @@ class MultiLabel(Task):
     kind = "multilabel"
 
     def __init__(
-        self, labels: int | Sequence[str], *, auroc: bool = False, **options: Unpack[TaskOptions]
+        self,
+        labels: int | Sequence[str],
+        *,
+        metrics: Sequence[str] = ("accuracy",),
+        **options: Unpack[TaskOptions],
     ) -> None:
         super().__init__(**options)
         self.labels = [str(i) for i in range(labels)] if isinstance(labels, int) else list(labels)
-        self.out_dim, self.auroc = len(self.labels), auroc
+        check_names("metric", metrics, LABEL_METRICS)
+        self.out_dim, self.metric_names = len(self.labels), tuple(metrics)
         self.target = TargetSpec((self.out_dim,), probability=True, names=tuple(self.labels))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -93,20 +103,9 @@ class MultiLabel(Task):
         return (target.logit() / temperature).sigmoid()
 
     def metrics(self) -> MetricCollection:
-        from torchmetrics import Metric, MetricCollection
-        from torchmetrics.classification import BinaryAccuracy, MultilabelAccuracy
+        from sennit.tasks.labelled._class_metrics import label_metrics
 
-        from sennit.tasks.metrics.by_label import MeanByLabel, roc_auc
-
-        several = self.out_dim > 1  # MultilabelAccuracy refuses a single label
-        accuracy: Metric = (
-            MultilabelAccuracy(self.out_dim, average="micro", ignore_index=-1)
-            if several
-            else BinaryAccuracy(ignore_index=-1)
-        )
-        return MetricCollection(
-            {"accuracy": accuracy, **({"auroc": MeanByLabel(roc_auc)} if self.auroc else {})}
-        )
+        return label_metrics(self.metric_names, self.out_dim)
 
     def scorable(self, labelled: Tensor) -> Tensor:
         """Return which samples have any label."""

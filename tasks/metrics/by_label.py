@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 from torchmetrics import Metric
@@ -18,6 +18,28 @@ def roc_auc(score: Tensor, target: Tensor) -> float | None:
     if bool((target == target[:1]).all()):
         return None
     return float(roc_auc_score(target.numpy(), score.numpy()))
+
+
+def average_precision(score: Tensor, target: Tensor) -> float | None:
+    """Return the average precision ``Σ (Rₙ − Rₙ₋₁) Pₙ`` over thresholds; None without a positive sample."""
+    if not bool((target == 1).any()):
+        return None
+    return float(average_precision_score(target.numpy(), score.numpy()))
+
+
+def f1(score: Tensor, target: Tensor) -> float | None:
+    """Return ``2 TP / (2 TP + FP + FN)`` at a threshold of .5; None where nothing is, or is called, true."""
+    positive = score > 0.5
+    counted = float(positive.sum() + target.sum())
+    return 2 * float((positive & (target == 1)).sum()) / counted if counted else None
+
+
+def log_loss(score: Tensor, target: Tensor) -> float | None:
+    """Return the mean of ``−log p`` of the true value of a label, in nats; None without a label."""
+    if not len(target):
+        return None
+    p = torch.where(target == 1, score, 1 - score).clamp(min=torch.finfo(torch.float32).tiny)
+    return float(-p.log().mean())
 
 
 def r2(score: Tensor, target: Tensor) -> float | None:
@@ -33,6 +55,14 @@ def r2(score: Tensor, target: Tensor) -> float | None:
 def mean_absolute_error(score: Tensor, target: Tensor) -> float | None:
     """Return the mean absolute error; None without a label."""
     return float((score - target).abs().mean()) if len(target) else None
+
+
+def root_mean_squared_error(score: Tensor, target: Tensor) -> float | None:
+    """Return the root of the mean squared error; None without a label."""
+    return float((score - target).square().mean().sqrt()) if len(target) else None
+
+
+_ERRORS = (mean_absolute_error, root_mean_squared_error, log_loss)
 
 
 def mean_by_label(figure: Callable[[Tensor, Tensor], float | None], score: Tensor, target: Tensor) -> Tensor:
@@ -79,7 +109,7 @@ class MeanByLabel(Metric):
     @property
     def higher_is_better(self) -> bool:  # type: ignore[override]
         """Whether higher is better: not for an error."""
-        return self.figure is not mean_absolute_error
+        return self.figure not in _ERRORS
 
     def update(self, score: Tensor, target: Tensor) -> None:
         """Take in a batch; the target of a missing label is NaN, or negative among integers."""
@@ -94,6 +124,10 @@ class MeanByLabel(Metric):
 class OneAgainstRest(MeanByLabel):
     """`mean_by_label` over the classes, each against all others.
 
+    Args:
+        figure: Function of the scores and targets of one class.
+        second_of_two: Whether it is that of the second class alone where there are two.
+
     Example:
         >>> metric = OneAgainstRest(roc_auc)
         >>> metric.update(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), torch.tensor([0, 1, 1]))
@@ -101,9 +135,17 @@ class OneAgainstRest(MeanByLabel):
         tensor(1.)
     """
 
+    def __init__(
+        self, figure: Callable[[Tensor, Tensor], float | None], *, second_of_two: bool = False
+    ) -> None:
+        super().__init__(figure)
+        self.second_of_two = second_of_two
+
     def update(self, score: Tensor, target: Tensor) -> None:
         """Take in a batch of the scores ``[B, C]`` and the classes ``[B]``."""
-        super().update(score, one_hot(target, score.shape[-1]).to(score.dtype))
+        first = 1 if self.second_of_two and score.shape[-1] == 2 else 0
+        flags = one_hot(target, score.shape[-1]).to(score.dtype)
+        super().update(score[:, first:], flags[:, first:])
 
 
 class R2(MeanByLabel):

@@ -1,4 +1,4 @@
-"""Figures of a confusion matrix that grows over batches: mean intersection over union, pixel accuracy."""
+"""Figures of a confusion matrix that grows over batches: mean intersection over union, accuracies, kappa."""
 
 from __future__ import annotations
 
@@ -40,6 +40,38 @@ def mean_iou(matrix: Tensor) -> Tensor:
 def pixel_accuracy(matrix: Tensor) -> Tensor:
     """Return the share of places whose class is right."""
     return matrix.diagonal().sum().double() / matrix.sum()
+
+
+def balanced_accuracy(matrix: Tensor) -> Tensor:
+    """Return the mean over the classes that occur of the share of each that is right.
+
+    Source: Brodersen et al. 2010, "The Balanced Accuracy and Its Posterior Distribution".
+
+    Example:
+        >>> balanced_accuracy(torch.tensor([[3, 1, 0], [0, 1, 0], [0, 0, 0]])).item()
+        0.875
+    """
+    count = matrix.sum(1)
+    return (matrix.diagonal().double() / count)[count > 0].mean()
+
+
+def weighted_kappa(matrix: Tensor) -> Tensor:
+    """Return Cohen's kappa with quadratic weights: ``1 − Σ wᵢⱼ Oᵢⱼ / Σ wᵢⱼ Eᵢⱼ``, ``wᵢⱼ = (i − j)²``.
+
+    E is what rows and columns of O would hold if they were independent. It is 0 where E has no weight.
+
+    Source: Cohen 1968, "Weighted Kappa".
+
+    Example:
+        >>> weighted_kappa(torch.tensor([[2, 0], [0, 2]])).item()
+        1.0
+    """
+    observed = matrix.double()
+    rank = torch.arange(len(matrix), device=matrix.device, dtype=torch.float64)
+    weights = (rank[:, None] - rank).square()
+    expected = observed.sum(1)[:, None] * observed.sum(0) / observed.sum()
+    disagreement = (weights * expected).sum()
+    return torch.where(disagreement > 0, 1 - (weights * observed).sum() / disagreement, 0.0)
 
 
 class ConfusionFigure(Metric):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # torchmetrics is slow to import
@@ -20,6 +21,12 @@ def directions(metrics: MetricCollection) -> dict[str, str | None]:
     return {str(name): ends[metric.higher_is_better] for name, metric in metrics.items()}
 
 
-def leading_metric(metrics: MetricCollection) -> str | None:
-    """Return the first metric that is best at its largest, which stands for its task in a mean."""
-    return next((name for name, end in directions(metrics).items() if end == "max"), None)
+def leading_metric(metrics: MetricCollection, order: Sequence[str] = ()) -> str | None:
+    """Return the first metric that is best at its largest, which stands for its task in a mean.
+
+    Args:
+        metrics: Metrics of the task.
+        order: Names of the first ones; others follow in the order of the alphabet.
+    """
+    ends = directions(metrics)
+    return next((name for name in (*order, *ends) if ends.get(name) == "max"), None)

@@ -122,7 +122,10 @@ class Evaluator:
     @property
     def leading(self) -> dict[str, str]:
         """Metric that stands for each task in a mean over tasks: the first that is best at its largest."""
-        leading = {name: leading_metric(metrics) for name, metrics in self._metrics.items()}
+        leading = {
+            name: leading_metric(metrics, self.tasks[name].metric_names)
+            for name, metrics in self._metrics.items()
+        }
         return {name: metric for name, metric in leading.items() if metric is not None}
 
     def _metrics_of(self, name: str, device: torch.device) -> MetricCollection:

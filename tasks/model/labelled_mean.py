@@ -14,7 +14,7 @@ Terms = Sequence[tuple[Tensor, Tensor | None]]
 """Losses ``[B, ...]`` of each batch, and the mask of those that count: ``[B]``, the same shape, or None."""
 
 
-def labelled_means(losses: Sequence[Terms]) -> list[Tensor]:
+def labelled_means(losses: Sequence[Terms]) -> Tensor:
     """Return the mean of each loss over its labelled units, joined over several batches.
 
     Under torch.distributed every rank returns the mean over the joined batch. Its gradient is that of
@@ -25,13 +25,15 @@ def labelled_means(losses: Sequence[Terms]) -> list[Tensor]:
         losses: Terms of each loss, one for each batch.
 
     Shape:
-        Each result is a scalar.
+        ``[L]``, one mean for each loss.
 
     Example:
         >>> labelled_means([[(torch.tensor([1.0, 5.0]), torch.tensor([True, False]))]])
-        [tensor(1.)]
+        tensor([1.])
     """
     distributed = dist.is_initialized()
+    if not distributed and (together := _together(losses)) is not None:
+        return together
     means, sums = [], []
     for terms in losses:
         if not distributed and len(terms) == 1 and terms[0][1] is None:
@@ -45,7 +47,24 @@ def labelled_means(losses: Sequence[Terms]) -> list[Tensor]:
             sums.append((total, count))
         else:
             means.append(total / count.clamp(min=1))
-    return _over_ranks(sums) if sums else means
+    return torch.stack(_over_ranks(sums) if sums else means)
+
+
+def _together(losses: Sequence[Terms]) -> Tensor | None:
+    """Return the means of losses of one batch, a number for each sample, at once; None for any others."""
+    if any(len(terms) > 1 for terms in losses):
+        return None
+    values, masks = zip(*(terms[0] for terms in losses), strict=True)
+    like = values[0]
+    if like.dim() != 1 or any(x.shape != like.shape or x.dtype != like.dtype for x in values[1:]):
+        return None
+    if all(mask is None for mask in masks):
+        return torch.stack(values).mean(1)
+    if any(mask is None or mask.dim() != 1 for mask in masks):
+        return None
+    counted = torch.stack(masks)
+    total = torch.stack(values).masked_fill(~counted, 0).sum(1)
+    return total / counted.sum(1, dtype=torch.float32).clamp(min=1)
 
 
 def _over_ranks(sums: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:

@@ -67,15 +67,17 @@ def task_losses(
             if on:
                 for term in task_terms(network, name, task, batch, views, out, taught):
                     terms.setdefault((name, term.part), []).append(term)
+    if not terms:
+        return torch.zeros(len(network.views), device=device_of(batches))
     means = labelled_means([[(term.values, term.counted) for term in group] for group in terms.values()])
+    if [*terms] == network.main_parts:
+        return means
     losses: dict[str, Tensor] = {}
-    for ((name, part), group), mean in zip(terms.items(), means, strict=True):
+    for ((name, part), group), mean in zip(terms.items(), means.unbind(), strict=True):
         weighted = mean if part == "" else group[0].weight * mean
         losses[name] = losses[name] + weighted if name in losses else weighted
-    for name in network.views:
-        if name not in losses:
-            losses[name] = torch.zeros((), device=device_of(batches))
-    return torch.stack([losses[name] for name in network.views])
+    zero = torch.zeros((), device=means.device)
+    return torch.stack([losses.get(name, zero) for name in network.views])
 
 
 def unweighted_losses(

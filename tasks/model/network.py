@@ -41,6 +41,7 @@ class Network(Trunk):
         readings: The heads that each task's loss needs, and whose features they read.
         reads: Modalities that each reading may see; None for all.
         views: Names of the views that each task reads; ``("",)`` is the batch itself.
+        main_parts: Main part of the loss of each task, as `Term` names it.
         taught: Names of the views that a teacher reads for each task.
         needed: Names of the views of both kinds, without which the task learns nothing from a batch.
         weighted: Flag of each task: whether the weighting and the balancing see it.
@@ -88,6 +89,7 @@ class Network(Trunk):
         self.tasks_by_name = dict(tasks)
         self.reads: dict[str, Reads] = {r: tasks[t].reads for r, t in self.readings.trunk_of.items()}
         self.views = {name: task.views_of(name) for name, task in tasks.items()}
+        self.main_parts = [(name, "") for name in tasks]
         self.taught = {name: taught_views(name, task) for name, task in tasks.items()}
         self.needed = {n: tuple(dict.fromkeys((*views, *self.taught[n]))) for n, views in self.views.items()}
         self.targets = {n: t.target for n, t in tasks.items() if t.target is not None and t.drawn is None}

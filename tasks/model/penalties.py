@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from sennit.tasks.model.labelled_mean import labelled_means
@@ -48,5 +47,4 @@ def _of_fusion(network: Network, seen: Sequence[Features]) -> Tensor | None:
                 terms.setdefault((column, name), {})[id(values)] = values
     if not terms:
         return None
-    means = labelled_means([[(x, None) for x in values.values()] for values in terms.values()])
-    return torch.stack(means).sum()
+    return labelled_means([[(x, None) for x in values.values()] for values in terms.values()]).sum()

@@ -64,8 +64,7 @@ class Trunk(nn.Module):
         """
         column, subsets = self._first
         column.check(view)
-        if not subsets.complete:
-            subsets(view)
+        subsets.record(view)
         by_task: dict[str, Tensor] = {}
         fused: dict[str, FusionOutput] = {}
         sources: dict[str, dict[str, Tensor]] = {}

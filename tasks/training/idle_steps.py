@@ -41,15 +41,18 @@ class IdleSteps(pl.LightningModule):
 
     def learned(self) -> None:
         """Note that a task learned from a batch."""
-        self._nothing, self._learned = None, True
+        if not self._learned or self._nothing is not None:  # modules set attributes slowly
+            self._nothing, self._learned = None, True
 
     def on_before_backward(self, loss: Tensor) -> None:
-        self._spared = tuple(p for p in self._spared if p.grad is None)  # adding nothing leaves another
+        if self._spared:
+            self._spared = tuple(p for p in self._spared if p.grad is None)  # adding nothing leaves another
 
     def on_after_backward(self) -> None:
-        for parameter in self._spared:
-            parameter.grad = None
-        self._spared = ()
+        if self._spared:
+            for parameter in self._spared:
+                parameter.grad = None
+            self._spared = ()
 
     def on_train_epoch_end(self) -> None:
         if self._nothing is not None:

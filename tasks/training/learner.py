@@ -138,6 +138,8 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
                 p.requires_grad_(False)
         bind_teacher(teacher, model)  # which shares what is frozen
         self.teacher, self.options["teacher"] = teacher, None if teacher is None else teacher.config
+        parts = [*model.modules(), *(balancing.modules() if balancing is not None else ())]
+        self._epoch_parts: list[Any] = [part for part in parts if hasattr(part, "on_epoch_start")]
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
         self._steps, self._finite = math.inf, FiniteLosses()
         self._idle = IdleTasks(model.tasks)
@@ -166,11 +168,8 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
 
     def on_train_epoch_start(self) -> None:
         self.train()  # calls of `model.train()` have woken frozen parts
-        for whole in (self.model, self.balancing):  # not the teacher, which follows the model
-            for part in () if whole is None else whole.modules():
-                hook = getattr(part, "on_epoch_start", None)
-                if hook is not None:
-                    hook(self.current_epoch)
+        for part in self._epoch_parts:
+            part.on_epoch_start(self.current_epoch)
 
     def on_train_epoch_end(self) -> None:
         super().on_train_epoch_end()
@@ -179,12 +178,13 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
     def training_step(self, batch: Batches, batch_idx: int) -> Tensor | None:
         self.begin_step(batch_idx)
         teacher = None if self.teacher is None else self.teacher.network
-        progress = Progress(self.global_step, self._steps)
+        done = self.global_step
+        progress = Progress(done, self._steps)
         step = prepare(self.model, batch, progress=progress, teacher=teacher)
         if self.model.weighting.recheck:
             self._recheck = step, torch_random_state(self.device)
         every = self.trainer.log_every_n_steps
-        logs = self.global_step == 0 or (self.global_step + 1) % every == 0  # steps that the loggers write
+        logs = done == 0 or (done + 1) % every == 0  # steps that the loggers write
         try:
             loss, parts = self._loss(step, diagnostics=logs)
         except NothingToLearn as error:  # by chance, unless it is so in all batches of an epoch
@@ -192,7 +192,7 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
             self._idle.step((), batch_idx)
             return self.passed_over(error)
         self.learned()
-        self._finite.add(self.global_step, parts)
+        self._finite.add(done, parts)
         self._idle.step(parts, batch_idx)
         if logs:
             self._finite.check()

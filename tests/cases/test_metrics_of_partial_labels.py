@@ -82,7 +82,7 @@ def test_a_target_that_never_varies_has_no_r2_anywhere() -> None:
 def test_soft_labels_count_as_true_above_a_half() -> None:
     logits = torch.tensor([[4.0, -4.0], [4.0, -4.0], [-4.0, 4.0], [-4.0, 4.0]])
     target = torch.tensor([[0.9, 0.1], [0.8, 0.3], [0.2, 0.9], [0.4, 0.6]])
-    task = MultiLabel(2, auroc=True)
+    task = MultiLabel(2, metrics=("accuracy", "auroc"))
     found = metrics_of(task, logits, target, KNOWN[:4])
     assert found == {"accuracy": 1.0, "auroc": 1.0}
     assert task.score(logits, target, KNOWN[:4]) == 1.0

@@ -126,6 +126,20 @@ EXAMPLES = {
         shortest=25,
         longest=200,
     ),
+    "logmel_conv (utterance)": Example(
+        lambda: create_encoder(
+            "logmel_conv",
+            sample_rate=1000,
+            n_mels=10,
+            widths=(4,),
+            embed_dim=6,
+            pooling="attentive_statistics",
+            normalise="utterance",
+        ),
+        lambda length: torch.randn(length),
+        shortest=25,
+        longest=200,
+    ),
     "mlp": Example(lambda: create_encoder("mlp", 5, categories=(3, 3), width=16, embed_dim=12), _row),
     "morgan": Example(
         lambda: create_encoder("morgan", size=10, width=16, embed_dim=12), lambda _: torch.rand(10).round()

@@ -26,11 +26,15 @@ from sennit.tasks import (
     MeanTeacher,
     MixMatch,
     MultiLabel,
+    Ordinal,
+    PoissonRegression,
     PseudoLabel,
+    QuantileRegression,
     Reconstruction,
     Regression,
     Segmentation,
     SurfaceNormals,
+    Survival,
     Task,
     TemporalEnsembling,
     TokenClassification,
@@ -71,9 +75,19 @@ EXAMPLES = {
     "multilabel": Example(lambda: MultiLabel(["a", "b", "c"]), lambda n: (torch.rand(n, 3) > 0.5).float()),
     "reconstruction": Example(lambda: Reconstruction("table", shape=(3,)), None),
     "regression": Example(lambda: Regression(2, reads=("table",)), lambda n: torch.randn(n, 2)),
+    "ordinal": Example(lambda: Ordinal(["low", "middle", "high"]), lambda n: torch.arange(n) % 3),
+    "poisson_regression": Example(
+        lambda: PoissonRegression(2, scales=[1.0, 30.0]), lambda n: torch.rand(n, 2).mul(9).round()
+    ),
+    "quantile_regression": Example(
+        lambda: QuantileRegression(2, quantiles=[0.2, 0.8]), lambda n: torch.randn(n, 2)
+    ),
     "segmentation": Example(
         lambda: Segmentation(["a", "b", "c"], class_weights=[0.5, 1.0, 1.5]),
         lambda n: torch.arange(n * 24).reshape(n, 4, 6) % 3,
+    ),
+    "survival": Example(
+        Survival, lambda n: (1.0 + torch.arange(n) % 5) * (1 - 2 * (torch.arange(n) % 3 == 0).float())
     ),
     "surface_normals": Example(SurfaceNormals, lambda n: torch.randn(n, 3, 4, 6)),
     "entropy_minimisation": Example(lambda: EntropyMinimisation(of="y", view="weak"), None),

@@ -99,3 +99,25 @@ def test_integers_of_any_kind_are_scaled_about_silence(kind: type, silence: int)
     limits = np.iinfo(kind)
     wave = load_waveform(np.array([silence, limits.min, limits.max, silence], kind), 8000)
     torch.testing.assert_close(wave, torch.tensor([0.0, -1, 1, 0]), atol=0.01, rtol=0)
+
+
+def test_the_mean_of_a_recording_takes_its_loudness_along() -> None:
+    """A gain adds the same to each logarithmic band, so that only `global` sees it."""
+    x = torch.randn(2, 2000, generator=torch.Generator().manual_seed(0))
+    mask = torch.arange(2000) < torch.tensor([[2000], [900]])
+    for normalise, same in (("utterance", True), ("global", False)):
+        logmel = LogMel(8000, n_mels=20, normalise=normalise)
+        logmel.fit(x, mask)
+        quiet, loud = logmel(x, mask)[0], logmel(8 * x, mask)[0]
+        assert torch.allclose(quiet, loud, atol=1e-3) == same
+    frames, valid = LogMel(8000, n_mels=20, normalise="utterance")(x, mask)
+    for row in range(2):
+        torch.testing.assert_close(frames[row][valid[row]].mean(0), torch.zeros(20), atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match=r"unknown normalisation 'uterance'. Did you mean 'utterance'"):
+        LogMel(8000, normalise="uterance")
+
+
+def test_the_pooling_of_sound_changes_no_size() -> None:
+    for pooling in ("mean", "max", "statistics", "attentive_statistics"):
+        encoder = create_encoder("logmel_conv", sample_rate=8000, pooling=pooling, widths=(4,), embed_dim=6)
+        assert encoder(torch.randn(2, 800)).pooled.shape == (2, 6)

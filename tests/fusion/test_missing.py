@@ -173,26 +173,26 @@ def test_a_token_stands_where_its_modality_is_absent() -> None:
 def test_evaluating_a_subset_never_trained_warns() -> None:
     """⚑ and names its modalities."""
     log = SubsetLog(M)
-    log.train()(rows("abc", "ab"))
+    log.train().record(rows("abc", "ab"))
     log.eval()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        log(rows("abc", "ab"))
-        log(View.of({m: torch.zeros(2, 1) for m in M}))
+        log.record(rows("abc", "ab"))
+        log.record(View.of({m: torch.zeros(2, 1) for m in M}))
     with pytest.warns(UserWarning, match=r"just the modalities \['b', 'c'\].*modality dropout"):
-        log(rows("abc", "bc"))
+        log.record(rows("abc", "bc"))
 
 
 def test_a_model_never_trained_is_not_checked() -> None:
-    SubsetLog(M).eval()(rows("a", "bc"))
+    SubsetLog(M).eval().record(rows("a", "bc"))
 
 
 def test_the_log_is_saved_with_the_model() -> None:
     log, again = SubsetLog(M), SubsetLog(M)
-    log.train()(rows("abc"))
+    log.train().record(rows("abc"))
     again.load_state_dict(log.state_dict())
     with pytest.warns(UserWarning, match=r"'a'"):
-        again.eval()(rows("a"))
+        again.eval().record(rows("a"))
 
 
 def test_the_model_warns_and_modality_dropout_spares_it() -> None:

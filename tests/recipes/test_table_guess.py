@@ -141,3 +141,15 @@ def test_groups_are_respected_beside_declared_parts(parts: list[str], split: dic
     assert "group" not in crossing.raw["split"]
     assert "are in several parts of the declared split" in crossing.reasons["speaker_id"]
     assert crossing.schema.input_columns == ["x"]
+
+
+def test_functions_of_a_target_over_many_rows_do_not_underflow() -> None:
+    columns = {
+        "label": ["a", "b"] * 5000,
+        "code": [3, 4] * 5000,
+        "one": [None, 1] * 5000,
+        "x": [*range(10000)],
+    }
+    guess = guess_schema(read_rows(pl.DataFrame(columns)))
+    assert guess.reasons["code"].endswith("as its values tell those of 'label'")
+    assert guess.schema.input_columns == ["one"]

@@ -210,7 +210,7 @@ def test_delta_m_is_the_surveys_mean_with_the_direction_of_each_metric() -> None
         "speed": (Regression(), "mae"),
         "mass": (Regression(), "r2"),
         "many": (Regression(5), "mae"),
-        "tags": (MultiLabel(3, auroc=True), "auroc"),
+        "tags": (MultiLabel(3, metrics=("accuracy", "auroc")), "auroc"),
     }
     lower = {"speed", "many"}
     scores = dict(zip(tasks, (0.7, 2.5, 0.3, 1.1, 0.8), strict=True))

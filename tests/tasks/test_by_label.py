@@ -46,7 +46,7 @@ def test_auroc_is_the_share_of_pairs_in_order() -> None:
             areas.append(right / pairs)
     assert len(areas) == 3
     spoiled = torch.where(labelled, target, 7.0)
-    found = in_two_batches(MultiLabel(LABELS, auroc=True), logits, spoiled, labelled)
+    found = in_two_batches(MultiLabel(LABELS, metrics=("accuracy", "auroc")), logits, spoiled, labelled)
     assert float(found["auroc"]) == pytest.approx(sum(areas) / 3, abs=1e-6)
     assert set(MultiLabel(LABELS).metrics()) == {"accuracy"}
 
@@ -78,7 +78,11 @@ def test_without_a_figure_for_any_label_the_mean_is_nan() -> None:
     values = torch.zeros(SIZE, LABELS)
     found = in_two_batches(Regression(LABELS), values, values, none)
     assert math.isnan(float(found["r2"]))
-    assert math.isnan(float(in_two_batches(MultiLabel(LABELS, auroc=True), values, values, none)["auroc"]))
+    assert math.isnan(
+        float(
+            in_two_batches(MultiLabel(LABELS, metrics=("accuracy", "auroc")), values, values, none)["auroc"]
+        )
+    )
 
 
 def test_a_single_label_has_metrics_too() -> None:
@@ -87,7 +91,7 @@ def test_a_single_label_has_metrics_too() -> None:
         torch.tensor([[1.0], [0.0], [0.0], [1.0]]),
         torch.tensor([[True], [True], [True], [False]]),
     )
-    metrics = MultiLabel(1, auroc=True).metrics()
+    metrics = MultiLabel(1, metrics=("accuracy", "auroc")).metrics()
     MultiLabel(1).update_metrics(metrics, logits, target, labelled)
     found = metrics.compute()
     assert float(found["accuracy"]) == pytest.approx(2 / 3)
@@ -106,4 +110,4 @@ def test_samples_labelled_as_a_whole_count_too() -> None:
 
 
 def test_options_are_kept() -> None:
-    assert MultiLabel(2, auroc=True).config["auroc"] is True
+    assert MultiLabel(2, metrics=("accuracy", "auroc")).config["metrics"] == ("accuracy", "auroc")

@@ -86,7 +86,9 @@ def columnar_batch(
         _refuse_faults(column, indices)
         targets[name], labelled[name] = spec_of_target.stack(name, [column[i] for i in indices], ids)
         if name in scaled:
-            targets[name] = torch.where(labelled[name], scaled[name](targets[name]), 0.0)
+            blank = [float("nan")] * labelled[name].shape[1]
+            values = torch.tensor([column[i] or blank for i in indices], dtype=torch.float64)
+            targets[name] = torch.where(labelled[name], scaled[name](values), 0.0)
     index = torch.tensor(ids)
     allows_nan = frozenset(name for name, spec in collate.inputs.items() if spec.allows_nan)
     check_finite(inputs, {}, present, index=index, allows_nan=allows_nan)

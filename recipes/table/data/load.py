@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sennit.data.names import plain_number
 from sennit.recipes.table.data.check import check_rows
 from sennit.recipes.table.data.dataset import Preprocess, TableDataset
-from sennit.recipes.table.data.notes import missing_notes, unseen_notes, untrained_notes
+from sennit.recipes.table.data.notes import (
+    missing_notes,
+    one_class_notes,
+    twin_notes,
+    unseen_notes,
+    untrained_notes,
+)
 from sennit.recipes.table.data.shards import ShardDataset, Shards, find_shards
+from sennit.recipes.table.data.subsets import split_subsets
 from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.guess import guess_schema
 from sennit.recipes.table.schema.schema import Schema, read_schema
-from sennit.recipes.table.schema.targets import ClassTarget
 
 
 def load_data(
@@ -54,10 +59,7 @@ def load_data(
 def split_rows(rows: Rows, declared: Schema, *, skip_bad_rows: bool = False) -> tuple[Schema, Rows]:
     """Split a table as its schema declares, check every row, and complete the schema; see `load_data`."""
     rows = declared.reading(rows)
-    rows.check_columns(declared.split.column_names, "the split")
-    subsets = declared.split.assign(rows, _strata(declared, rows))
-    if not subsets["train"]:
-        raise ValueError(f"'{rows.name}' should have training rows. The split has none: {declared.split}.")
+    subsets, copies = split_subsets(rows, declared)
     schema = declared.complete(rows.take(subsets["train"]))
     tested = range(len(rows)) if skip_bad_rows else [*subsets["validation"], *subsets["test"]]
     check = check_rows(rows, schema, decode=set(tested))
@@ -67,19 +69,15 @@ def split_rows(rows: Rows, declared: Schema, *, skip_bad_rows: bool = False) -> 
     unused = {"train": check.bad.keys() | check.unlabelled, "test": check.bad.keys()}
     unused["validation"] = unused["train"]
     kept = {name: [i for i in indices if i not in unused[name]] for name, indices in subsets.items()}
-    notes = [*rows.notes, *missing_notes(rows, schema), *unseen_notes(rows, schema), *check.notes]
+    notes = [*rows.notes, *missing_notes(rows, schema), *unseen_notes(rows, schema), *check.notes, *copies]
     if check.unlabelled:
         notes.append(f"{len(check.unlabelled)} rows without any label are not trained on.")
     notes += untrained_notes(rows, schema, kept["train"])
+    notes += one_class_notes(rows, schema, kept)
+    notes += twin_notes(rows, schema, kept["train"])
     rows = replace(rows, subsets={k: v for k, v in kept.items() if v}, bad=check.bad, notes=notes)
     _check_labels(rows, schema, kept["train"])
     return schema, rows
-
-
-def _strata(schema: Schema, rows: Rows) -> list[str | None]:
-    """Return the class of each row by the first target of classes, or nothing."""
-    column = next((t.column for t in schema.targets.values() if isinstance(t, ClassTarget)), None)
-    return [] if column is None else [text and plain_number(text) for text in rows.texts(column)]
 
 
 def _check_labels(rows: Rows, schema: Schema, train: list[int]) -> None:

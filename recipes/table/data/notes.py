@@ -1,15 +1,19 @@
-"""Remarks about cells that count as blank, and about classes that no row is trained on."""
+"""Remarks about blank cells, classes without rows, and columns that give the answer away."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sennit.data.names import Names
 from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.schema.column_contents import ColumnContents
 from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema
-from sennit.recipes.table.schema.targets import ClassTarget
+from sennit.recipes.table.schema.targets import ClassTarget, OrdinalTarget
+from sennit.recipes.table.schema.twins import twin_reason
+
+_ENOUGH = 5000  # training rows that are looked at
 
 
 def missing_notes(rows: Rows, schema: Schema) -> list[str]:
@@ -64,6 +68,41 @@ def untrained_notes(rows: Rows, schema: Schema, train: Sequence[int]) -> list[st
                 notes.append(
                     f"{name}: no training row has the class {', '.join(absent[:8])}, so it is never "
                     f"predicted."
+                )
+    return notes
+
+
+def one_class_notes(rows: Rows, schema: Schema, subsets: Mapping[str, Sequence[int]]) -> list[str]:
+    """Return a sentence for each target of classes of which a validation or test part has one only."""
+    notes = []
+    for name, target in schema.targets.items():
+        if not isinstance(target, (ClassTarget, OrdinalTarget)):
+            continue
+        labels = target.read(rows)
+        for subset in ("validation", "test"):
+            classes = {labels[i] for i in subsets[subset]} - {None}
+            if len(classes) == 1:
+                only = (target.classes or [])[classes.pop()]
+                notes.append(
+                    f"{name}: every {subset} row with a label is '{only}', so that its figures say little. "
+                    f"Split otherwise."
+                )
+    return notes
+
+
+def twin_notes(rows: Rows, schema: Schema, train: Sequence[int]) -> list[str]:
+    """Return a sentence for each input column that gives a target away, by the first training rows."""
+    part = rows.take(train[:_ENOUGH])
+    targets = [ColumnContents.of(part, column) for column in schema.target_columns]
+    notes = []
+    for spec in schema.inputs.values():
+        for column in () if spec.file else spec.column_names:
+            contents = ColumnContents.of(part, column)
+            reason = next((why for t in targets if (why := twin_reason(contents, t)) is not None), None)
+            if reason is not None:
+                notes.append(
+                    f"Input '{column}' seems to give the answer away, as {reason}. Leave it out, unless new "
+                    f"rows will have it."
                 )
     return notes
 

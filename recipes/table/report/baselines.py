@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.schema.targets import Target
-from sennit.tasks import Evaluation
+from sennit.tasks import Classification, Evaluation, QuantileRegression, Survival, Task
+from sennit.tasks.metrics.direction import directions, leading_metric
+
+_TOLERANCE = 1e-6  # of metrics in single precision
 
 
 def baselines(schema: Schema, rows: Rows | Shards, test: Evaluation) -> dict[str, Mapping[str, float]]:
@@ -38,21 +44,43 @@ def no_better_note(
     """
     if monitor is None or best is None or isinstance(rows, Shards):
         return None
-    if monitor == "val/mean":
+    plain, lower = _plain_value(schema, rows, monitor)
+    better = plain - best if lower else best - plain
+    if math.isnan(plain) or better > _TOLERANCE * abs(plain):
         return None
-    _, name, metric = monitor.split("/", 2)
-    target = schema.targets[name]
-    train, true = (_labels(target, rows, subset) for subset in ("train", "validation"))
-    if metric == "mae":  # in standard deviations, as while training
-        scale = np.where(np.nanstd(train, 0) > 0, np.nanstd(train, 0), 1)
-        train, true = train / scale, true / scale
-    plain = _metrics(target, train, true, ~np.isnan(true))[metric]
-    if (best < plain) if metric == "mae" else (best > plain):
-        return None
-    fix = " Try `weights: balanced` and `metric: f1_macro` of this target." if target.kind == "class" else ""
+    several = monitor.count("/") < 2
+    kinds = {schema.targets[monitor.split("/")[1]].kind} if not several else set()
+    fix = " Try `weights: balanced` and `metric: f1_macro` of this target." if "class" in kinds else ""
     return (
         f"The kept epoch is no better than no input: {monitor} is {best:.4g}, and {plain:.4g} without.{fix}"
     )
+
+
+def _plain_value(schema: Schema, rows: Rows, monitor: str) -> tuple[float, bool]:
+    """Return the monitored value without any input, and whether lower is better."""
+    if monitor.count("/") == 2:
+        _, name, metric = monitor.split("/")
+        ends = directions(schema.targets[name].make_task().metrics())
+        return _validation_metrics(schema.targets[name], rows)[metric], ends[metric] == "min"
+    values = []
+    for target in schema.targets.values():
+        task = target.make_task()
+        leading = leading_metric(task.metrics(), task.metric_names)
+        figures = _validation_metrics(target, rows)
+        if leading is not None and not math.isnan(figures.get(leading, math.nan)):
+            values.append(figures[leading])
+    return (sum(values) / len(values) if values else math.nan), False
+
+
+def _validation_metrics(target: Target, rows: Rows) -> dict[str, float]:
+    """Return the metrics of the validation rows without any input; errors as they are while training."""
+    train, true = (_labels(target, rows, subset) for subset in ("train", "validation"))
+    if not len(true):
+        return {}
+    if target.scaled:  # in standard deviations
+        scale = np.where(np.nanstd(train, 0) > 0, np.nanstd(train, 0), 1)
+        train, true = train / scale, true / scale
+    return _metrics(target, train, true, ~np.isnan(true))
 
 
 def _labels(target: Target, rows: Rows, subset: str) -> np.ndarray:
@@ -61,11 +89,25 @@ def _labels(target: Target, rows: Rows, subset: str) -> np.ndarray:
 
 
 def _metrics(target: Target, train: np.ndarray, true: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    if target.kind == "class":
-        commonest = float(np.bincount(train.astype(np.int64)).argmax())
-        accuracy = float((true[mask] == commonest).mean())
-        scored = len({*true[mask].tolist(), commonest})  # the mean is over the classes that occur
-        return {"accuracy": accuracy, "f1_macro": 2 * accuracy / (1 + accuracy) / scored, "auroc": 0.5}
-    if target.kind == "multilabel":
-        return {"accuracy": float((true == (np.nanmean(train, 0) > 0.5))[mask].mean()), "auroc": 0.5}
-    return {"mae": float(np.abs(true - np.nanmean(train, 0))[mask].mean()), "r2": 0.0}
+    """Return the metrics of the one answer that fits the training labels best."""
+    task = target.make_task()
+    output = _constant_output(task, train).expand(len(true), -1)
+    metrics, labels = task.metrics(), torch.from_numpy(true)
+    labels = labels.long() if task.target is not None and task.target.classes else labels.float()
+    task.update_metrics(metrics, output, labels, torch.from_numpy(mask))
+    return {str(name): float(value) for name, value in metrics.compute().items()}
+
+
+def _constant_output(task: Task, train: np.ndarray) -> Tensor:
+    """Return the output ``[1, ...]`` of the shares of the classes, of means, quantiles or equal risks."""
+    if isinstance(task, Survival):
+        return torch.zeros(1, 1)
+    if isinstance(task, QuantileRegression):
+        quantiles = torch.from_numpy(np.nanquantile(train, task.quantiles, axis=0)).T
+        if task.transforms:
+            quantiles = torch.stack([t(q) for t, q in zip(task.transforms, quantiles, strict=True)])
+        return quantiles.float().reshape(1, -1)
+    if isinstance(task, Classification):
+        shares = np.bincount(train.astype(np.int64), minlength=len(task.classes)) / len(train)
+        return task.output_for(torch.from_numpy(shares)[None].float())
+    return task.output_for(torch.from_numpy(np.nanmean(train, 0))[None].float())

@@ -1,51 +1,67 @@
-"""The predictions for the test rows, beside their labels."""
+"""The answers for the test rows, beside their labels."""
 
 from __future__ import annotations
 
-import csv
-import io
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sennit.files import write_text
-from sennit.recipes.table.schema.schema import Schema
-from sennit.tasks import Evaluation, MultiTaskModel
-
-
-def write_predictions(path: Path, schema: Schema, model: MultiTaskModel, test: Evaluation) -> None:
-    """Write a line for each row: its number and, for each target, the true and the predicted value."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    columns: dict[str, list[Any]] = {"row": test.index.tolist()}
-    for name in schema.targets:
-        columns |= _columns(name, schema, model, test)
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    write_text(path, text.getvalue())
+from sennit.recipes.table.answers import answer_columns, write_columns
+from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.report.results import Results
+from sennit.recipes.table.report.row_names import Columns, row_columns
+from sennit.tasks import Evaluation
 
 
-def _columns(name: str, schema: Schema, model: MultiTaskModel, test: Evaluation) -> dict[str, list[Any]]:
-    target: Any = schema.targets[name]
-    answers = test.answers[name]
-    predicted = model.tasks[name].predict(answers.logits)
+def write_predictions(path: Path, results: Results, test: Evaluation) -> None:
+    """Write a line for each test row: its number, id and files, and the label and answer of each target.
+
+    The labels of a table stand as its cells have them; the answers are those that new rows would get.
+
+    Args:
+        path: CSV file.
+        results: Results of the run.
+        test: Evaluation of its test rows.
+    """
+    schema, rows = results.schema, results.rows
+    positions = rows.subsets["test"] if isinstance(rows, Rows) else None
+    columns: Columns = {"row": test.index.tolist()}
+    if isinstance(rows, Rows) and positions is not None:
+        columns = row_columns(schema, rows, positions)
+    for name, target in schema.targets.items():
+        if isinstance(rows, Rows) and positions is not None:
+            for column in target.column_names:
+                cells, blank = rows.cells(column), rows.blank(column)
+                columns[column] = ["" if blank[i] else _cell(cells[i], target) for i in positions]
+        else:
+            columns |= _labels(name, target, results, test)
+        predicted = results.model.tasks[name].predict(test.answers[name].logits)
+        answers = [{name: results.decisions[name].answer(answer)} for answer in predicted]
+        for key, cells in answer_columns(replace(schema, targets={name: target}), answers).items():
+            columns[key if key.startswith((f"{name}_p_", f"{name}_probability")) else f"{key}_predicted"] = (
+                cells
+            )
+    write_columns(path, columns)
+
+
+def _cell(cell: Any, target: Any) -> Any:
+    """Return a cell as it stands; a list of labels with their separator."""
+    return getattr(target, "separator", "|").join(map(str, cell)) if isinstance(cell, list) else cell
+
+
+def _labels(name: str, target: Any, results: Results, test: Evaluation) -> Columns:
+    """Return the labels of samples that are no rows of a table."""
+    answers, task = test.answers[name], cast(Any, results.model.tasks[name])
     labels = list(zip(answers.targets.tolist(), answers.labelled.tolist(), strict=True))
-    if target.kind == "class":
-        return {
-            name: [target.classes[y] if labelled else "" for y, labelled in labels],
-            f"{name}_predicted": [a["label"] for a in predicted],
-            f"{name}_probability": [f"{max(a['probabilities'].values()):.4f}" for a in predicted],
-        }
+    if target.kind in ("class", "ordinal"):
+        return {name: [task.classes[y] if labelled else "" for y, labelled in labels]}
     if target.kind == "multilabel":
-        names = target.labels if target.column else target.columns
-        return {
-            name: [
-                target.separator.join(n for n, y in zip(names, flags, strict=True) if y) if any(mask) else ""
-                for flags, mask in labels
-            ],
-            f"{name}_predicted": [target.separator.join(a["labels"]) for a in predicted],
-        }
-    columns: dict[str, list[Any]] = {}
-    for j, column in enumerate(target.columns):
-        columns[column] = [values[j] if mask[j] else "" for values, mask in labels]
-        columns[f"{column}_predicted"] = [f"{a['value'][j]:.9g}" for a in predicted]
-    return columns
+        names = [[n for n, y in zip(task.labels, flags, strict=True) if y] for flags, _ in labels]
+        texts = [target.separator.join(true) for true in names]
+        return {name: [text if any(mask) else "" for text, (_, mask) in zip(texts, labels, strict=True)]}
+    if target.kind != "number":
+        return {name: [y if labelled else "" for y, labelled in labels]}
+    return {
+        column: [values[j] if mask[j] else "" for values, mask in labels]
+        for j, column in enumerate(target.column_names)
+    }

@@ -56,21 +56,35 @@ class ColumnContents:
         return [cell for cell in self.cells if cell is not None]
 
     @cached_property
+    def _names(self) -> dict[str, str]:
+        """Names that the different texts stand for."""
+        return {text: plain_number(text) for text in set(self.texts)}
+
+    @cached_property
+    def names(self) -> list[str | None]:
+        """Cells as names, of which equal numbers are one; None where blank."""
+        return [None if text is None else self._names[text] for text in self.cells]
+
+    @cached_property
     def distinct(self) -> list[str]:
         """Different values in order."""
-        return in_order({plain_number(text) for text in self.texts})
+        return in_order(set(self._names.values()))
 
     @cached_property
     def numbers(self) -> list[float]:
         """Cells, being numbers."""
         return [self.number(text) for text in self.texts]
 
-    def numeric(self) -> bool:
-        """Return whether all are numbers, none of which is a code that begins with a zero."""
-        plain = [text.replace(self.decimal, ".") for text in self.texts]
+    @cached_property
+    def _numeric(self) -> bool:
+        plain = [text.replace(self.decimal, ".") for text in self._names]
         return bool(plain) and all(
             re.fullmatch(_NUMBER, text) and not re.fullmatch(_CODE, text) for text in plain
         )
+
+    def numeric(self) -> bool:
+        """Return whether all are numbers, none of which is a code that begins with a zero."""
+        return self._numeric
 
     def whole(self) -> bool:
         """Return whether all, being numbers, are whole."""
@@ -78,7 +92,7 @@ class ColumnContents:
 
     def dates(self) -> bool:
         """Return whether all are dates."""
-        return bool(self.texts) and all(re.fullmatch(_DATE, text) for text in self.texts)
+        return bool(self.texts) and all(re.fullmatch(_DATE, text) for text in self._names)
 
     def long(self) -> bool:
         """Return whether they are texts rather than names."""

@@ -112,8 +112,11 @@ def _names_rows(column: ColumnContents) -> bool:
     return (
         column.distinct_throughout()
         and _ID_NAME.fullmatch(column.name.strip()) is not None
-        and all(" " not in text and file_kind(text) is None for text in column.texts)
-        and (not column.numeric() or column.whole())
+        and (
+            column.whole()
+            if column.numeric()
+            else all(" " not in t and file_kind(t) is None for t in column.texts)
+        )
     )
 
 

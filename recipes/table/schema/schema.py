@@ -17,12 +17,13 @@ from sennit.recipes.table.schema.inputs import Input, MoleculeInput, TableInput,
 from sennit.recipes.table.schema.parse import convert, from_mapping
 from sennit.recipes.table.schema.splits import SPLITS, RandomSplit, Split
 from sennit.recipes.table.schema.targets import TARGETS, Target
-from sennit.registry import unknown_name
+from sennit.registry import check_names, unknown_name
 
 INPUTS: dict[str, type[Input]] = {
     cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, MoleculeInput, TableInput, SeriesInput)
 }
-_KEYS = ("id", "inputs", "targets", "split", "missing")
+_KEYS = ("id", "inputs", "targets", "split", "missing", "monitor", "duplicates")
+_DUPLICATES = ("group", "allow", "refuse")
 T = TypeVar("T", Input, Target)
 
 
@@ -38,6 +39,9 @@ class Schema:
         split: Split of the rows.
         missing: Words that stand for a blank cell.
         id: Column that names the rows in the answers; it is no input.
+        duplicates: Way with copies of rows or files in two parts: ``"group"`` them, ``"refuse"`` or
+            ``"allow"`` them.
+        monitor: Target by whose metric the epoch is chosen; by default the mean over all targets.
 
     Raises:
         ValueError: There is no input or no target, or a column is both.
@@ -56,8 +60,13 @@ class Schema:
     split: Split = field(default_factory=RandomSplit)
     missing: Sequence[str] = MISSING_WORDS
     id: str | None = None
+    monitor: str | None = None
+    duplicates: str = "group"
 
     def __post_init__(self) -> None:
+        check_names("value of `duplicates`", [self.duplicates], _DUPLICATES)
+        if self.monitor is not None:
+            check_names("target in `monitor`", [self.monitor], self.targets)
         for name in ("inputs", "targets"):
             if not getattr(self, name):
                 raise ValueError(f"a schema should have one or more of `{name}`. Found none.")
@@ -97,8 +106,9 @@ class Schema:
             options["split"] = from_mapping(SPLITS, "by", raw["split"], f"{where}: split")
         if "missing" in raw:
             options["missing"] = tuple(convert(raw["missing"], list[str], f"{where}: missing"))
-        if raw.get("id") is not None:
-            options["id"] = convert(raw["id"], str, f"{where}: id")
+        for key in ("id", "monitor", "duplicates"):
+            if raw.get(key) is not None:
+                options[key] = convert(raw[key], str, f"{where}: {key}")
         return cls(inputs, targets, **options)
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,6 +119,8 @@ class Schema:
             "targets": {name: _options(target) for name, target in self.targets.items()},
             "split": _options(self.split),
             **({} if self.missing == MISSING_WORDS else {"missing": list(self.missing)}),
+            **({} if self.monitor is None else {"monitor": self.monitor}),
+            **({} if self.duplicates == "group" else {"duplicates": self.duplicates}),
         }
 
     def with_inputs(self, names: Iterable[str]) -> Schema:

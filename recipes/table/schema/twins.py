@@ -8,7 +8,6 @@ from collections import Counter
 import numpy as np
 from scipy.stats import rankdata
 
-from sennit.data.names import plain_number
 from sennit.recipes.table.schema.column_contents import ColumnContents
 
 _FEWEST = 20  # rows of which two columns may agree not just by chance
@@ -33,9 +32,7 @@ def twin_reason(column: ColumnContents, target: ColumnContents) -> str | None:
         "its numbers follow those of 'g' (correlation 1.0000)"
     """
     both = [
-        (plain_number(a), plain_number(b))
-        for a, b in zip(column.cells, target.cells, strict=True)
-        if a is not None and b is not None
+        (a, b) for a, b in zip(column.names, target.names, strict=True) if a is not None and b is not None
     ]
     if len(both) < _FEWEST:
         return None
@@ -61,9 +58,12 @@ def _function(target: str, both: list[tuple[str, str]]) -> str | None:
             return None
     shares = {value: math.log(n / len(both)) for value, n in Counter(v for v, _ in both).items()}
     counts = Counter(label for _, label in both)
+    if len(shares) < 2:
+        return None
     # A label of n rows has one value throughout with probability Σ p^n.
-    chance = sum(math.log(sum(math.exp(n * share) for share in shares.values())) for n in counts.values())
-    if len(shares) < 2 or chance > _CHANCE:
+    logs = np.array(list(shares.values()))
+    chance = sum(float(np.logaddexp.reduce(n * logs)) for n in counts.values())
+    if chance > _CHANCE:
         return None
     if len(shares) == len(counts):
         return f"its values tell those of '{target}'"

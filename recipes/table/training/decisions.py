@@ -67,14 +67,14 @@ class Decision:
         """Return a task's answer for one row with calibrated probabilities and the choice by them.
 
         Args:
-            values: Answer of ``model.predict``; one without probabilities is returned as it is.
+            values: Answer of ``model.predict``; returned as it is where nothing was decided for it.
 
         Example:
             >>> answer = {"label": "no", "probabilities": {"no": 0.6, "yes": 0.4}}
             >>> Decision(thresholds=(0.3,)).answer(answer)["label"]
             'yes'
         """
-        if "probabilities" not in values:
+        if "probabilities" not in values or (self.temperature == 1 and not self.thresholds):
             return values
         names, labels = list(values["probabilities"]), "labels" in values
         p = self.probabilities(np.array([list(values["probabilities"].values())]), labels=labels)

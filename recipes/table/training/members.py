@@ -89,7 +89,8 @@ def _labelled(
 def validated_weights(model: TableEnsemble, batches: Iterable[Batch]) -> dict[str, Tensor]:
     """Return the weights of the members that have the least loss on validation rows, by task.
 
-    The loss is the negative log-likelihood of classes and labels, and the squared error of numbers.
+    The loss is the negative log-likelihood of classes and labels, and the squared error of numbers; tasks of
+    other kinds have none, and members of equal weights.
 
     Args:
         model: Members.
@@ -106,6 +107,8 @@ def validated_weights(model: TableEnsemble, batches: Iterable[Batch]) -> dict[st
         if not bool(counted.any()):
             continue
         task = model.tasks[name]
+        if type(task) not in _LEARNED.values() or getattr(task, "transforms", None):
+            continue  # equal weights: their errors are not those of `_loss`
         outputs = [each.answers[name].logits.float() for each in evaluations if name in each.answers]
         outputs += [torch.cat(trees[name])] if name in trees else []
         members = answers(task, torch.stack(outputs))

@@ -68,7 +68,7 @@ class TargetScales:
     """Standardisation of number targets, so that no unit of measurement sets the size of a step.
 
     Args:
-        scales: Mean and standard deviation of each number, by target.
+        scales: Mean and standard deviation of each number, by target, in double precision.
     """
 
     scales: dict[str, tuple[Tensor, Tensor]]
@@ -76,7 +76,7 @@ class TargetScales:
     @classmethod
     def fit(cls, schema: Schema, rows: Rows | Shards) -> TargetScales:
         """Fit to training rows: all of a table's, or the first 1,000 samples of shards."""
-        numbers = {name: t for name, t in schema.targets.items() if t.kind == "number"}
+        numbers = {name: t for name, t in schema.targets.items() if t.scaled}
         labels: dict[str, list[Any]] = {name: [] for name in numbers}
         if isinstance(rows, Rows):
             for name, target in numbers.items():
@@ -91,17 +91,19 @@ class TargetScales:
 
     def sample(self, targets: Mapping[str, Any]) -> dict[str, Any]:
         """Return the targets of a sample, standardised."""
-        given = {name: torch.tensor(targets[name]) for name in self.scales if name in targets}
+        given = {n: torch.tensor(targets[n], dtype=torch.float64) for n in self.scales if n in targets}
         return {**targets, **{name: self.scaled(name, x) for name, x in given.items()}}
 
     def scaled(self, name: str, x: Tensor) -> Tensor:
         """Return values of a number target, standardised.
 
+        Values in double precision keep digits that single precision would lose beside a large mean.
+
         Shape:
-            ``[..., numbers]`` to the same.
+            ``[..., numbers]`` to the same, in single precision.
         """
         mean, std = self.scales[name]
-        return (x - mean) / std
+        return ((x.double() - mean) / std).float()
 
     @torch.no_grad()
     def into_units(self, model: MultiTaskModel) -> None:
@@ -134,4 +136,4 @@ def _mean_and_std(values: list[Any]) -> tuple[Tensor, Tensor]:
     x = np.array([v for v in values if v is not None], dtype=np.float64)
     mean, std = np.nanmean(x, 0), np.nanstd(x, 0)
     std = np.where(std > 0, std, 1.0)
-    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+    return torch.from_numpy(mean), torch.from_numpy(std)

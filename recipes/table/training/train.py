@@ -75,7 +75,8 @@ def train(
         place = folder if i == 0 else folder / f"net{i + 1}"
         if len(plan) > 1:
             say(f"Net {i + 1} of {len(plan)}, for {', '.join(targets)}:")
-        of_net = replace(schema, targets=targets)
+        monitor = schema.monitor if schema.monitor in targets else None
+        of_net = replace(schema, targets=targets, monitor=monitor)
         net, fitted = _train_net(config, of_net, rows, place, seed=config.seed + i, say=say, max_time=limit)
         nets.append(net)
         result = result or fitted
@@ -168,24 +169,23 @@ def make_loader(
 
 
 def monitor_of(schema: Schema, rows: Rows | Shards) -> str | None:
-    """Return the validation value that chooses the epoch.
+    """Return the value that the kept epoch is best by, among the targets with enough validation labels.
 
-    That is the metric of the one target that has enough labels in the validation rows, or the mean over
-    the targets, unless the schema names a metric: then that of the first target that has one.
+    It is the metric of the target that the schema's key ``monitor`` names, or of the only one, or else the
+    mean over the targets of their first metrics.
     """
     if "validation" not in rows.subsets:
         return None
-    scored = [name for name, target in schema.targets.items() if _has_labels(target, rows)]
-    named = [name for name in scored if schema.targets[name].metric is not None]
-    if len(scored) > 1 and not named:
+    scored = [name for name in schema.targets if isinstance(rows, Shards) or _scored(schema, rows, name)]
+    if schema.monitor is not None and schema.monitor in scored:
+        scored = [schema.monitor]
+    if len(scored) > 1:
         return "val/mean"
-    first = next(iter(named or scored), None)
-    return None if first is None else f"val/{first}/{schema.targets[first].monitored}"
+    return f"val/{scored[0]}/{schema.targets[scored[0]].monitored}" if scored else None
 
 
-def _has_labels(target: Target, rows: Rows | Shards) -> bool:
-    if isinstance(rows, Shards):
-        return True
-    labels = target.read(rows)
+def _scored(schema: Schema, rows: Rows, name: str) -> bool:
+    """Return whether the validation rows have labels enough for the metrics of a target."""
+    labels = schema.targets[name].read(rows)
     count = sum(labels[i] is not None for i in rows.subsets["validation"])
-    return count >= 2 or (count > 0 and target.kind != "number")  # an R² needs two
+    return count >= schema.targets[name].fewest
