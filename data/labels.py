@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sennit.data.missing_words import MISSING_WORDS
 from sennit.registry import unknown_name
 
 UNKNOWN = torch.iinfo(torch.long).min
@@ -60,7 +61,9 @@ def unknown_labels(target: Tensor) -> Tensor:
 
 
 def _numbers(value: Any, names: Sequence[str]) -> Any:
-    """Return a value in which names are numbers, and None is NaN."""
+    """Return a value in which names are numbers, and None and a missing word are NaN."""
+    if isinstance(value, str) and value not in names and value.strip() in ("", *MISSING_WORDS):
+        return float("nan")
     if isinstance(value, str):
         if not names:
             raise ValueError(f"a label should hold numbers. Found the text {value!r}.")

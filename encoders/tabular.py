@@ -13,6 +13,7 @@ from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.residual import ResidualBlock
+from sennit.encoders.layers.standardise import warn_of_coarse
 from sennit.encoders.layers.table import TableFeatures, TableInputLevel
 from sennit.encoders.layers.table_rows import Categories, TableRows, sizes_of
 from sennit.encoders.layers.transformer import TransformerBlock
@@ -54,7 +55,11 @@ class _TableEncoder(StagedEncoder):
         return torch.as_tensor(self.rows.read(raw), dtype=self.input_spec.dtype)
 
     def columns_to_tensor(self, columns: Sequence[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.stack(columns, 1)).to(self.input_spec.dtype)
+        cells = torch.from_numpy(np.stack(columns, 1))
+        numbers = cells[:, : self.features.num_numeric]
+        mean = numbers.nanmean(0)
+        warn_of_coarse(mean, (numbers - mean).square().nanmean(0).sqrt(), self.rows.columns)
+        return cells.to(self.input_spec.dtype)
 
     def input_level(self) -> Encoder:
         return TableInputLevel(self.features, self.input_spec)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -39,7 +42,8 @@ class Standardise(KeptPrecision):
     def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
         """Set the statistics from training data; NaN and padding are left out.
 
-        A feature that never varies keeps the scale 1; one that is always missing is left unchanged.
+        A feature that never varies keeps the scale 1; one that is always missing is left unchanged. One that
+        varies by less than a millionth of its size is named in a warning.
 
         Shape:
             x ``[..., num_features]``, mask as x without its last axis.
@@ -63,9 +67,32 @@ class Standardise(KeptPrecision):
         count = measured.sum(0).clamp(min=1)
         mean = rows.nan_to_num(nan=0.0).sum(0) / count
         variance = torch.where(measured, rows - mean, 0.0).square().sum(0) / count
+        warn_of_coarse(mean, variance.sqrt())
         flat = variance <= 1e-12 * (1 + mean.square())
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(flat, 1.0, variance.sqrt()))
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.scale
+
+
+def warn_of_coarse(mean: Tensor, deviation: Tensor, names: Sequence[str] = ()) -> None:
+    """Warn of features that vary by less than a millionth of their size, as float32 merges their values.
+
+    Args:
+        mean: Mean of each feature.
+        deviation: Standard deviation of each feature.
+        names: Names of the features.
+
+    Shape:
+        both ``[F]``.
+    """
+    coarse = ((deviation < 1e-6 * mean.abs()) & (deviation > 0)).nonzero().flatten().tolist()
+    for k in coarse[:1]:
+        warnings.warn(
+            f"a feature should vary by more than a millionth of its size, or float32 merges its values. "
+            f"Found {names[k] if names else f'feature {k}'} of about {mean[k]:.9g} with a standard deviation "
+            f"of {deviation[k]:.3g}"
+            f"{f', and {len(coarse) - 1} others' if len(coarse) > 1 else ''}. Subtract a constant from it.",
+            stacklevel=3,
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +17,7 @@ from sennit.extras import require
 from sennit.recipes.avdigits.config import Config
 from sennit.recipes.avdigits.files import MNIST, find_files, read_idx, recordings
 from sennit.recipes.avdigits.noise import Render, leading_components, remove_energy
-from sennit.recipes.harness import Splits
+from sennit.recipes.harness import Splits, cached_by_files
 
 LICENCE = (
     "MNIST (LeCun, Cortes, Burges) is under CC BY-SA 3.0, the Free Spoken Digit Dataset (Jackson et al.) "
@@ -50,7 +49,7 @@ class Part:
     speakers: np.ndarray
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(lambda folder: [folder], size=2)
 def load(folder: Path) -> dict[Split, Part]:
     """Read both datasets.
 
@@ -147,7 +146,7 @@ def splits(config: Config, names: Sequence[str], seed: int) -> Splits:
     )
 
 
-@lru_cache(maxsize=4)
+@cached_by_files(lambda folder, *_: [folder], size=4)
 def _fixed(folder: Path, split: Split, count: int, noise: float, voices: int) -> tuple[Batch, list[int]]:
     """Return pairs of a split with noise drawn once, and the utterance of each."""
     part = load(folder)[split]

@@ -10,6 +10,7 @@ from sennit.recipes.harness.provenance import code, command, commit, provenance
 if TYPE_CHECKING:
     from sennit.recipes.harness.arrays import find_arrays, read_arrays
     from sennit.recipes.harness.drawing import draw_model
+    from sennit.recipes.harness.file_cache import CachedByFiles, cached_by_files
     from sennit.recipes.harness.find import find_recipe
     from sennit.recipes.harness.job import TrainedRecipe
     from sennit.recipes.harness.jobs import Jobs, run_jobs
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sennit.recipes.harness.table import TableRow, print_table
 
 __all__ = [
+    "CachedByFiles",
     "Jobs",
     "Recipe",
     "RunFolder",
@@ -29,6 +31,7 @@ __all__ = [
     "TableRow",
     "TrainedRecipe",
     "batches",
+    "cached_by_files",
     "code",
     "command",
     "commit",
@@ -50,6 +53,7 @@ __all__ = [
 _NAMES = {
     "arrays": ("find_arrays", "read_arrays"),
     "drawing": ("draw_model",),
+    "file_cache": ("CachedByFiles", "cached_by_files"),
     "find": ("find_recipe",),
     "job": ("TrainedRecipe",),
     "jobs": ("Jobs", "run_jobs"),

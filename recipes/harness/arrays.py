@@ -47,8 +47,7 @@ def read_arrays(data: Path | None, file: str, names: Sequence[str]) -> tuple[Pat
             arrays = dict(stored)
     except _UNREADABLE:
         raise ValueError(
-            f"'{path}' should hold arrays of numbers, as `numpy.savez` writes them. Found what cannot be "
-            f"read so. Is it truncated, or does it hold objects?"
+            f"'{path}' cannot be read as npz. Is it truncated, or does it hold objects in place of numbers?"
         ) from None
     absent = [name for name in names if name not in arrays]
     if absent:

@@ -58,6 +58,7 @@ def train_job(recipe: Recipe[Any], config: Options, folder: Path, job: Mapping[s
         "seconds": seconds,
         "steps": fitted.steps,
         "waiting": fitted.waiting,
+        "left_out": _left_out(config, data.train),
     }
     if len(names) > 1:
         result["missing"] = without_each(model, loader, metrics)
@@ -129,6 +130,11 @@ def train(
         resume=True,
         **recipe.training(config),
     )
+
+
+def _left_out(config: Options, data: Any) -> int:
+    """Return the number of samples that each epoch leaves out, other ones each time."""
+    return len(data) % min(config.batch_size, len(data))
 
 
 def _value(fitted: Fitted) -> float:

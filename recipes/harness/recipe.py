@@ -49,8 +49,8 @@ class Recipe(ABC, Generic[C]):
     A recipe defines `modalities`, `metrics`, `files`, `data`, `encoders` and `tasks`, and gets the command
     line (`sennit.recipes.harness.run_recipe`), ``sennit.recipes.compare``, resuming, the table and the
     report. All of these are functions of the config (its ``Config`` extends `Options`), and cheap but for
-    `data`, which may read files: cache what it read (``lru_cache``). Recipes are sent to worker processes, so
-    they hold no state.
+    `data`, which may read files: cache what it read (`cached_by_files`). Recipes are sent to worker
+    processes, so they hold no state.
 
     A job is ``{"row", "protocol", "seed"}``: a modality alone, a fusion or a reference, tested once.
     `run_job` runs it. `TrainedRecipe` trains each of `candidates`, leaves it at its best epoch by
@@ -61,6 +61,7 @@ class Recipe(ABC, Generic[C]):
     - ``units``: as in `Splits`, the number of the sample itself when None;
     - ``missing``: by modality left out, by task, the score without it;
     - ``weights``: by modality, the mean weight, where the fusion has weights;
+    - ``left_out``: training samples that each epoch leaves out, as they fill no batch;
     - ``chosen`` (the candidate), ``seconds``, ``steps`` and ``waiting`` (the share of the training
       time spent waiting for data).
 

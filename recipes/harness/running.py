@@ -74,6 +74,11 @@ def fill(recipe: Recipe[C], config: C, jobs: Sequence[Mapping[str, Any]], folder
     main = [r for r in rows if not r.ablation]
     columns = columns_of(main, recipe.protocols)
     print_table([r for r in rows if (r.task, r.protocol) in columns], title=recipe.title, columns=columns)
+    if left_out := max((result.get("left_out", 0) for result in results), default=0):
+        console.print(
+            f"Each epoch leaves out {left_out} training samples or fewer, which fill no batch: other ones in "
+            f"each."
+        )
     if waited is not None:
         console.print(
             f"Waited for data {waited[0]:.1%} of the training time, {waited[1]:.1%} in the worst job."

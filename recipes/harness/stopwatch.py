@@ -16,10 +16,12 @@ class Stopwatch:
     Attributes:
         seconds: Seconds of training.
         waited_s: Seconds of these spent waiting for data.
+        left_out: Most samples that an epoch leaves out, as they fill no batch.
     """
 
     seconds: float = 0.0
     waited_s: float = 0.0
+    left_out: int = 0
 
     @property
     def waiting(self) -> float:
@@ -39,4 +41,6 @@ class Stopwatch:
         seconds = time.perf_counter() - start
         self.seconds += seconds
         self.waited_s += fitted.waiting * seconds
+        if getattr(loader, "drop_last", False):
+            self.left_out = max(self.left_out, len(loader.dataset) % loader.batch_size)
         return fitted

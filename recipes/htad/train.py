@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,16 @@ import torch
 from torch.utils.data import DataLoader
 
 from sennit.data import BatchDataset
-from sennit.recipes.harness import Stopwatch, modality_weights, without_each
+from sennit.recipes.harness import CachedByFiles, Stopwatch, modality_weights, without_each
 from sennit.recipes.htad.augment import Augment
 from sennit.recipes.htad.config import Config
-from sennit.recipes.htad.data import HTAD, MODALITIES, folds, inner_splits, load
+from sennit.recipes.htad.data import HTAD, MODALITIES, find_csv, folds, inner_splits, load
 from sennit.recipes.htad.model import build, only
 from sennit.recipes.htad.references import REFERENCES, run_reference
 from sennit.tasks import Learner, MultiTaskModel, evaluate
 
 _METRICS = {"activity": "accuracy"}
-_load = lru_cache(maxsize=1)(load)
+_load = CachedByFiles(load, files=lambda path=None: [path or find_csv()], size=1)
 
 
 def run_job(config: Config, job: Mapping[str, Any], *, keep: Path | None = None) -> dict[str, Any]:
@@ -54,6 +53,7 @@ def run_job(config: Config, job: Mapping[str, Any], *, keep: Path | None = None)
         "chosen": {"strength": strength},
         "seconds": watch.seconds,
         "waiting": watch.waiting,
+        "left_out": watch.left_out,
     }
     if len(modalities) > 1:
         result["missing"] = without_each(model, [batch], _METRICS)

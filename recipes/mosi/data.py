@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from sklearn.model_selection import GroupShuffleSplit
 
 from sennit.data import Batch, BatchDataset
-from sennit.recipes.harness import Splits, read_arrays
+from sennit.recipes.harness import Splits, cached_by_files, find_arrays, read_arrays
 
 LICENCE = (
     "CMU-MOSI is for research use. Cite Zadeh et al., «MOSI: Multimodal Corpus of Sentiment Intensity and "
@@ -37,7 +36,7 @@ class MOSI:
     video: np.ndarray
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(lambda path: [find_arrays(path, FILE)], size=2)
 def load(path: Path | None) -> tuple[MOSI, MOSI]:
     """Read the official training and test data.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from sennit.data import Batch, BatchDataset
-from sennit.recipes.harness import read_arrays
+from sennit.recipes.harness import cached_by_files, find_arrays, read_arrays
 
 LICENCE = (
     "The data of the Inner London Education Authority are distributed under the GPL-2. Cite Goldstein, "
@@ -45,7 +44,7 @@ class School:
         return [f"school {number + 1}" for number in range(int(self.school.max()) + 1)]
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(lambda path: [find_arrays(path, FILE)], size=2)
 def load(path: Path | None) -> School:
     """Read all pupils.
 

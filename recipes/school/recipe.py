@@ -107,6 +107,7 @@ class SchoolRecipe(Recipe[Config]):
             "chosen": {"head_penalty" if row == JOINT else "head_rate": setting},
             "seconds": watch.seconds,
             "waiting": watch.waiting,
+            "left_out": watch.left_out,
         }
 
     def declared(self, config: Config) -> str:

@@ -58,6 +58,10 @@ class TableEstimator(BaseEstimator):
     def _with_targets(self, rows: Rows, y: Any) -> Rows:
         """Return rows with the columns of the targets, and keep the names of these."""
         names = [self.targets] if isinstance(self.targets, str) else self.targets
+        if names is not None and not (
+            isinstance(names, Sequence) and names and all(isinstance(n, str) for n in names)
+        ):
+            raise TypeError(f"`targets` should be the name of a column, or a list of names. Found {names!r}.")
         if names is None and y is not None:
             names = list(getattr(y, "columns", [getattr(y, "name", None) or "target"]))
         declared = {} if self.schema is None else _schema(self.schema).targets
@@ -96,8 +100,11 @@ class TableEstimator(BaseEstimator):
     def _values(self, answers: Answers) -> dict[str, list[Any]]:
         """Return a column for each target; classes are the values of the cells that were trained on."""
         columns = answer_columns(self.schema_, answers, probabilities=False)
+        for name in self.schema_.targets:
+            if "labels" in answers[0][name]:
+                columns[name] = [list(answer[name]["labels"]) for answer in answers]
         for name, originals in self._originals.items():
-            if name in columns:
+            if originals:
                 columns[name] = [originals.get(label, label) for label in columns[name]]
         return columns
 

@@ -7,7 +7,6 @@ import gzip
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 
 from sennit.data import BatchDataset, Collate, TargetSpec
 from sennit.encoders import Encoder
-from sennit.recipes.harness import Splits
+from sennit.recipes.harness import Splits, cached_by_files
 from sennit.recipes.tox21 import scaffolds as by_scaffold
 from sennit.recipes.tox21.config import Config
 
@@ -63,7 +62,7 @@ def find(folder: Path | None, file: str) -> Path:
     )
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(lambda path, assays: [path], size=2)
 def load(path: Path, assays: str) -> Molecules:
     """Read the molecules that RDKit can parse.
 

@@ -163,6 +163,7 @@ def _result(config: Config, trained: Trained) -> dict[str, Any]:
         "seconds": trained.watch.seconds,
         "steps": trained.steps,
         "waiting": trained.watch.waiting,
+        "left_out": trained.watch.left_out,
     }
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from sennit.recipes.harness import cached_by_files
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.data import Corpus, InFiles, InMemory, Recordings, Segments, read_corpus
 
@@ -60,7 +60,7 @@ def notes_of(config: Config) -> list[str]:
     return list(dict.fromkeys(corpus.note for corpus in corpora if corpus.note))
 
 
-@lru_cache(maxsize=4)
+@cached_by_files(lambda data, *_: [data], size=4)
 def _read(data: Path, layout: str, parts: Sequence[str], cache: Path) -> Corpus:
     return read_corpus(data, layout, parts=parts, cache=cache)
 

@@ -163,6 +163,23 @@ def test_each_of_five_modalities_counts_at_first(name: str) -> None:
     kit.check_each_modality_counts_at_first(fused, View.of({m: torch.randn(64, 4) for m in encoders}))
 
 
+@each
+def test_one_present_row_over_repeated_steps_moves_no_statistics(name: str) -> None:
+    """⚑ Two copies of one row have no variance: running variances shrank with each such batch."""
+    frames: dict[str, Any] = {"features": "frames", "num_features": 2, "widths": (4,) * 5, "embed_dim": 6}
+    encoders = {"table": make_encoders(("table",))["table"], "speech": create_encoder("xvector", **frames)}
+    fused = FusedEncoder(encoders, create_fusion(name, encoders, embed_dim=8, **EXAMPLES[name])).train()
+    x = {"table": torch.randn(4, 3), "speech": torch.randn(4, 9, 2)}
+    view = View.of(x, present={"table": torch.ones(4).bool(), "speech": torch.arange(4) == 2})
+    speech = encoders["speech"]
+    before = {n: b.clone() for n, b in speech.named_buffers() if "running" in n or "tracked" in n}
+    assert before
+    for _ in range(3):
+        fused(view)
+    after = dict(speech.named_buffers())
+    assert [n for n, b in before.items() if not torch.equal(b, after[n])] == []
+
+
 WHOLE = {(FUSIONS.get(n).stage, FUSIONS.get(n).needs): n for n in EXAMPLES}.values()
 """One of each kind: what reads `View.all_present` is code that all of a kind share."""
 

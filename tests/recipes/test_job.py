@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sennit.data import Batch, BatchDataset
-from sennit.recipes.harness import Recipe, Splits
+from sennit.recipes.harness import Recipe, Splits, fill
 from sennit.recipes.harness import job as harness_job
 from sennit.recipes.harness.scores import batches, modality_weights, scores_of, without_each
 from sennit.tasks import Learner, MultiTaskModel, evaluate
@@ -193,3 +193,16 @@ def test_scores_without_a_modality_do_not_depend_on_it(model: MultiTaskModel) ->
 def test_a_fusion_without_weights_has_none() -> None:
     model = RECIPE.build(Config(), ("a", "b"), "concat").eval()
     assert modality_weights(model, [RECIPE.data(Config(), ("a", "b"), 0).test.batch], "class") is None
+
+
+def test_samples_that_fill_no_batch_are_counted_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """⚑ The last batch of each epoch was dropped without a word."""
+    config = Config(batch_size=7, fusions=["concat"], seeds=1, workers=0)
+    result = RECIPE.run_job(config, tmp_path, JOB)
+    count = len(RECIPE.data(config, ("a",), 0).train)
+    assert result["left_out"] == count % 7 > 0
+    (tmp_path / "run").mkdir()
+    fill(RECIPE, config, [{**JOB, "row": "concat"}], tmp_path / "run")
+    assert f"Each epoch leaves out {count % 7} training samples" in capsys.readouterr().out

@@ -116,6 +116,15 @@ def test_arrays_and_series_are_taken_as_they_are() -> None:
         model.predict_proba(x)
 
 
+def test_labels_are_lists_and_the_targets_stand_in_their_order(frame: pd.DataFrame) -> None:
+    signs = [["tired"] if x else ["tired", "pale"] for x in frame["died"]]
+    model = TableModel(["signs", "died"], **{**QUICK, "epochs": 1}).fit(frame.assign(signs=signs))
+    answers = model.predict(frame)
+    assert list(answers.columns) == ["signs", "died"]
+    assert set(map(type, answers["signs"])) == {list}
+    assert model.predict_proba(frame)["signs"].shape == (90, 2)
+
+
 def test_media_are_read_by_path_by_contents_and_as_the_hub_writes_them(tmp_path: Path) -> None:
     rows = make_rows(tmp_path)
     labels = [row["kind"] for row in rows]
@@ -136,6 +145,11 @@ def test_media_are_read_by_path_by_contents_and_as_the_hub_writes_them(tmp_path:
         (lambda f: TableModel("died", preset="quick").fit(f), ValueError, r"unknown preset 'quick'"),
         (lambda f: TableModel("died").fit(f, [1, 2]), ValueError, r"as many rows as X. Found 2 of 'died'"),
         (lambda f: TableModel("died").fit([1, 2]), TypeError, r"X should be a data frame"),
+        (
+            lambda f: TableModel({"died": 1}).fit(f),
+            TypeError,
+            r"`targets` should be the name of a column, or a",
+        ),
         (lambda f: TableModel("died", time_limit="soon").fit(f), ValueError, r"should be a duration"),
         (lambda f: TableModel.load("nowhere"), FileNotFoundError, r"no model in 'nowhere'"),
         (lambda f: TableModel("died").predict(f), NotFittedError, r"not fitted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +137,24 @@ def test_wrong_adversaries_are_refused() -> None:
         create_balancing("debiasing", adversaries={"a": "y"}, alpha=-1)
 
 
-def test_a_killed_training_against_a_domain_ends_with_the_same_weights(tmp_path: Path) -> None:
+def against_domains() -> tuple[Learner, dict[str, Batch]]:
+    return Learner(domains(), lr=0.01), batches()
+
+
+def debiased() -> tuple[Learner, dict[str, Batch]]:
+    model, rule, data = biased()
+    return Learner(model, lr=0.01, balancing=rule), {"all": data}
+
+
+@pytest.mark.parametrize("make", [against_domains, debiased])
+def test_a_killed_training_against_an_adversary_ends_with_the_same_weights(
+    tmp_path: Path, make: Callable[[], tuple[Learner, dict[str, Batch]]]
+) -> None:
     def learner() -> Learner:
-        return Learner(domains(), lr=0.01)
+        return make()[0]
 
     def loaders() -> dict[str, ResumableLoader]:
-        data = {name: BatchDataset(b) for name, b in batches().items()}
+        data = {name: BatchDataset(b) for name, b in make()[1].items()}
         return {
             name: ResumableLoader(d, batch_size=2, collate_fn=d.collate, seed=3) for name, d in data.items()
         }

@@ -77,6 +77,7 @@ def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Gu
             raw["id"], reasons[name] = name, "names the row in the answers; no input"
         else:
             reasons[name] = guess_input(rows, column, raw["inputs"], table)
+    raw["targets"] = {name: raw["targets"][name] for name in names}  # the first matters most
     if table["categories"]:
         table["unseen"] = "missing"  # a new row may hold a value of its own
     kept = {k: v for k, v in table.items() if v}
