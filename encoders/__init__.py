@@ -4,14 +4,17 @@ from sennit.bare_import import refuse_bare_import
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import ENCODERS, create_encoder, list_encoders, register_encoder
 from sennit.encoders.audio import LogMelConvEncoder
+from sennit.encoders.audio_clap import HFClapAudioEncoder
 from sennit.encoders.audio_hf import HFAudioEncoder
 from sennit.encoders.factories import allow_factory
 from sennit.encoders.hf import HFFamily
 from sennit.encoders.hf_base import HFEncoder
 from sennit.encoders.image import ConvEncoder
+from sennit.encoders.image_hf import HFImageEncoder
 from sennit.encoders.image_timm import TimmEncoder
 from sennit.encoders.molecules import MorganEncoder
 from sennit.encoders.molecules_chemprop import ChempropEncoder
+from sennit.encoders.per_frame import PerFrameEncoder
 from sennit.encoders.series import (
     InceptionTimeEncoder,
     SeriesConvEncoder,
@@ -28,6 +31,7 @@ from sennit.encoders.text_bilstm import BiLSTMEncoder
 from sennit.encoders.text_hashed import HashedNgramsEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
+from sennit.encoders.video_hf import HFVideoEncoder
 from sennit.encoders.wrapped import WrappedEncoder, wrap
 
 __all__ = [
@@ -41,14 +45,18 @@ __all__ = [
     "EncoderOutput",
     "FTTransformerEncoder",
     "HFAudioEncoder",
+    "HFClapAudioEncoder",
     "HFEncoder",
     "HFFamily",
+    "HFImageEncoder",
     "HFTextEncoder",
+    "HFVideoEncoder",
     "HashedNgramsEncoder",
     "InceptionTimeEncoder",
     "LogMelConvEncoder",
     "MLPEncoder",
     "MorganEncoder",
+    "PerFrameEncoder",
     "SeriesConvEncoder",
     "SeriesResNetEncoder",
     "SeriesTransformerEncoder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,12 +63,14 @@ def fit_rows(
     seconds = budget.remaining(_TRAINING)
     if seconds is not None:
         say(f"The training stops after {seconds:.0f} s at the latest, of {budget.seconds:.0f} s in all.")
+    start = time.monotonic()
     model, fitted = train(config, schema, rows, folder, say=say, max_time=seconds)
+    spent = time.monotonic() - start
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     validation, test = (_evaluated(config, schema, rows, name, model) for name in ("validation", "test"))
     model.cpu()
     trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation))
-    record = read_record(folder, fitted, monitor_of(schema, rows))
+    record = read_record(folder, fitted, monitor_of(schema, rows), seconds=spent)
     return FittedTable(trained, record, validation, test)
 
 

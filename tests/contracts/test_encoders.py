@@ -155,6 +155,11 @@ EXAMPLES = {
         lambda: create_encoder("series_transformer", 3, embed_dim=16), lambda n: torch.randn(n, 3)
     ),
     "tcn": Example(lambda: create_encoder("tcn", 3, width=16), lambda n: torch.randn(n, 3)),
+    "per_frame": Example(
+        lambda: create_encoder("per_frame", "conv", in_chans=2, widths=(4, 8), embed_dim=6),
+        lambda length: torch.randn(length, 2, 8, 8),
+        longest=4,
+    ),
     "timm/": Example(lambda: create_encoder("timm/test_resnet", in_chans=2), _image(2)),
     "wrapped": Example(
         lambda: wrap(
