@@ -165,16 +165,16 @@ def combined(task: Task, outputs: Tensor, weight: Tensor) -> Tensor:
     """
     weight = weight.reshape(*weight.shape, *[1] * (outputs.dim() - 2))
     mean = (answers(task, outputs) * weight).sum(0)
-    if isinstance(task, Classification):
+    if type(task) is Classification:
         return mean.clamp_min(_LEAST).log()
-    return mean.clamp(_LEAST, 1 - _LEAST).logit() if isinstance(task, MultiLabel) else mean
+    return mean.clamp(_LEAST, 1 - _LEAST).logit() if type(task) is MultiLabel else mean
 
 
 def answers(task: Task, outputs: Tensor) -> Tensor:
     """Return what a mean is taken of: probabilities of classes and labels, else the outputs themselves."""
-    if isinstance(task, Classification):
+    if type(task) is Classification:
         return outputs.softmax(-1)
-    return outputs.sigmoid() if isinstance(task, MultiLabel) else outputs
+    return outputs.sigmoid() if type(task) is MultiLabel else outputs
 
 
 def load_model(folder: str | Path) -> MultiTaskModel:

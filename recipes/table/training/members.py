@@ -117,10 +117,10 @@ def validated_weights(model: TableEnsemble, batches: Iterable[Batch]) -> dict[st
 
 
 def _loss(task: Task, targets: Tensor, counted: Tensor, mean: Tensor) -> float:
-    if isinstance(task, Classification):
+    if type(task) is Classification:
         p = mean[counted].gather(1, targets[counted].unsqueeze(1)).clamp_min(_LEAST_PROBABILITY)
         return float(-p.log().mean())
-    if isinstance(task, MultiLabel):
+    if type(task) is MultiLabel:
         p = mean.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
         return float(-(targets * p.log() + (1 - targets) * (1 - p).log())[counted].mean())
     return float((mean - targets).square()[counted].mean())
