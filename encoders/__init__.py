@@ -32,6 +32,7 @@ from sennit.encoders.text_hashed import HashedNgramsEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.encoders.video_hf import HFVideoEncoder
+from sennit.encoders.with_gaps import GapEncoder
 from sennit.encoders.wrapped import WrappedEncoder, wrap
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Encoder",
     "EncoderOutput",
     "FTTransformerEncoder",
+    "GapEncoder",
     "HFAudioEncoder",
     "HFClapAudioEncoder",
     "HFEncoder",

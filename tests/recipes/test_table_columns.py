@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,24 @@ def test_batches_are_those_of_samples_in_the_same_order_and_resume(inputs: dict[
     again.load_state_dict(by_column.state_dict())
     assert [equal(a, b) for a, b in zip(again, expected[1:], strict=True)] == [True] * (len(expected) - 1)
     assert not equal(expected[0], expected[1])
+
+
+def test_a_row_of_unseen_categories_alone_is_there_by_either_way() -> None:
+    table = {"colour": ["red", "blue"] * 10, "kind": ["dog", "bell"] * 10}
+    inputs = {"t": {"kind": "table", "categories": {"colour": None}}}
+    targets = {"kind": {"kind": "class", "column": "kind"}}
+    schema, _ = split_rows(read_rows(pl.DataFrame(table)), Schema.of({"inputs": inputs, "targets": targets}))
+    model = build_model(schema, fusion="gated", width=8, modality_dropout=0.0)
+    new = read_rows(pl.DataFrame({"colour": ["teal", "red"], "kind": ["dog", "bell"]}))
+    rows = replace(schema.reading(new), subsets={"test": [0, 1]})
+    options = loader_options(rows, schema, "test", model)
+    with pytest.warns(UserWarning, match=r"1 cells of 'colour' hold values that no training row has"):
+        data = open_subset(rows, schema, "test", preprocess=slowly(model.preprocessing()))
+    assert equal(options["dataset"].__getitems__([0, 1]), model.collate([data[0], data[1]]))
+    assert bool(model.collate([data[0]]).present["t"].all())
+    blank = replace(new, columns={"colour": [None, "red"], "kind": ["dog", "bell"]})
+    with pytest.raises(BadCell, match=r"row 0 should have some input"):
+        open_subset(replace(blank, subsets={"test": [0]}), schema, "test")[0]
 
 
 def slowly(preprocess: Any) -> Any:

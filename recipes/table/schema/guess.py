@@ -63,7 +63,7 @@ def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Gu
     twins = _twins(rows, columns, targets, split.raw.get("column") if split.raw["by"] == "column" else None)
     raw: dict[str, Any] = {"inputs": {}, "targets": {}, "split": split.raw}
     reasons: dict[str, str] = {}
-    table: dict[str, Any] = {"kind": "table", "numbers": [], "categories": {}}
+    table: dict[str, Any] = {"kind": "table", "numbers": [], "categories": {}, "dates": {}}
     for name, column in columns.items():
         if name in names:
             raw["targets"][name], reasons[name] = guess_target(column)
