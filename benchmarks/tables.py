@@ -123,8 +123,8 @@ def _ours(job: Job, path: Path, options: argparse.Namespace) -> dict[str, float]
     command += ["--target", ",".join(TABLES[job.table].targets), "--time_limit", f"{seconds}s"]
     command += ["--seed", str(job.seed), "--workers", "0", "--output", str(folder)]
     _call(command, options.work / f"{job.name}.log")
-    found = sorted(folder.glob("*/metrics.json"))[-1]
-    test = json.loads(found.read_text())["test"]
+    latest = sorted(folder.glob("*/metrics.json"))[-1]
+    test = json.loads(latest.read_text())["test"]
     return {target: test[target]["accuracy"] for target in TABLES[job.table].targets}
 
 

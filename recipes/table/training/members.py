@@ -12,8 +12,8 @@ from torch import Tensor
 from sennit.data import Batch
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
-from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.table_input import TableInput
 from sennit.recipes.table.schema.targets import Target
 from sennit.recipes.table.training.ensemble import TableEnsemble, answers
 from sennit.recipes.table.training.selection import greedy_weights
