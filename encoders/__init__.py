@@ -30,6 +30,7 @@ from sennit.encoders.text_bilstm import BiLSTMEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.encoders.video_hf import HFVideoEncoder
+from sennit.encoders.with_gaps import GapEncoder
 from sennit.encoders.wrapped import WrappedEncoder, wrap
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Encoder",
     "EncoderOutput",
     "FTTransformerEncoder",
+    "GapEncoder",
     "HFAudioEncoder",
     "HFClapAudioEncoder",
     "HFEncoder",

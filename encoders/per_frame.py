@@ -41,7 +41,7 @@ class _OverFrames(Encoder):
         out = encode_present_rows(
             self.frame, x.flatten(0, 1), None, valid.flatten(), all_present=mask is None
         )
-        tokens = out.pooled.unflatten(0, x.shape[:2])
+        tokens = out.pooled.reshape(*x.shape[:2], -1)
         return EncoderOutput(masked_mean(tokens, mask), tokens, mask)
 
 
@@ -70,8 +70,10 @@ class PerFrameEncoder(_OverFrames):
     """
 
     def __init__(self, encoder: str | Mapping[str, Any], **options: Any) -> None:
-        named = isinstance(encoder, str)
-        frame = ENCODERS.create(encoder, **options) if named else ENCODERS.build(encoder, **options)
+        if isinstance(encoder, str):
+            frame: Encoder = ENCODERS.create(encoder, **options)
+        else:  # a config
+            frame = ENCODERS.build({**encoder, **options})
         spec = frame.input_spec
         if spec.sequence or len(spec.shape) != 3:
             raise ValueError(

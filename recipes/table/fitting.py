@@ -20,9 +20,6 @@ from sennit.recipes.table.training.record import Record, read_record
 from sennit.recipes.table.training.train import make_loader, monitor_of, train
 from sennit.tasks import Evaluation, MultiTaskModel, evaluate
 
-_TRAINING = 0.8
-"""Share of the remaining time that the training gets, where there is a limit."""
-
 
 @dataclass(frozen=True)
 class FittedTable:
@@ -60,7 +57,7 @@ def fit_rows(
         budget: Time of the command.
         say: Function that receives remarks for the user.
     """
-    seconds = budget.remaining(_TRAINING)
+    seconds = budget.for_training()
     if seconds is not None:
         say(f"The training stops after {seconds:.0f} s at the latest, of {budget.seconds:.0f} s in all.")
     start = time.monotonic()

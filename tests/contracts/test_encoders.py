@@ -161,6 +161,10 @@ EXAMPLES = {
         longest=4,
     ),
     "timm/": Example(lambda: create_encoder("timm/test_resnet", in_chans=2), _image(2)),
+    "with_gaps": Example(
+        lambda: create_encoder("with_gaps", "tcn", channels=1, width=8, depth=2),
+        lambda length: torch.randn(length, 3),
+    ),
     "wrapped": Example(
         lambda: wrap(
             own_nets.halved(3),

@@ -82,7 +82,13 @@ class TableInput(Input):
         return columns
 
     def read(self, rows: Rows) -> Sequence[Any]:
-        values: list[Any] = [row_value(cells) for cells in zip(*self.columns(rows), strict=True)]
+        columns: list[Sequence[Any]] = [*self.columns(rows)]
+        width, cells = len(columns), zip(*columns, strict=True)
+        values: list[Any]
+        if any(BadCell in {*map(type, column)} for column in columns):
+            values = [row_value(row) for row in cells]
+        else:
+            values = [None if row.count(None) == width else list(row) for row in cells]
         for i in self.only_unseen(rows):
             values[i] = [None] * len(self.feature_names)
         return values
@@ -99,7 +105,7 @@ class TableInput(Input):
         return [
             i
             for i, row in enumerate(cells)
-            if all(cell is None for cell in row) and not all(column[i] for column in blank)
+            if row.count(None) == len(row) and not all(column[i] for column in blank)
         ]
 
     def _dates(self, rows: Rows) -> dict[str, list[datetime | BadCell | None]]:

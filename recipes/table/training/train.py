@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from sennit.data import ResumableLoader
+from sennit.data import BatchDataset, ResumableLoader
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
@@ -98,8 +98,9 @@ def make_loader(
 ) -> DataLoader[Any]:
     """Return the batches of a subset, in order, without augmentation."""
     options = loader_options(rows, schema, subset, model, scales=scales, workers=config.workers)
-    persistent = options["num_workers"] > 0
-    return DataLoader(**options, batch_size=config.batch_size, persistent_workers=persistent)
+    # Columns take as little memory in large batches.
+    size = max(config.batch_size, 1024) if isinstance(options["dataset"], BatchDataset) else config.batch_size
+    return DataLoader(**options, batch_size=size, persistent_workers=options["num_workers"] > 0)
 
 
 def monitor_of(schema: Schema, rows: Rows | Shards) -> str | None:
