@@ -175,4 +175,6 @@ def test_each_input_is_trained_alone_on_the_rows_that_have_it(folder: Path, tmp_
     assert [block.text for block in measures][1].startswith("No input is trained alone with this preset")
     none_left, notes = train_beside(replace(results, seconds=1))
     assert not none_left
-    assert notes == ["The time was up for: caption alone, measures alone, all, concatenated."]
+    assert notes == [
+        "Not trained, as there is no time left: caption alone, measures alone, all, concatenated."
+    ]

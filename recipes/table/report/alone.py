@@ -62,7 +62,8 @@ def train_beside(results: Results) -> tuple[list[Trained], list[str]]:
     for i, (name, config, inputs) in enumerate(variants):
         share = (end - time.monotonic()) / (len(variants) - i)
         if share < _SHORTEST:
-            notes.append(f"The time was up for: {', '.join(left for left, *_ in variants[i:])}.")
+            left = ", ".join(name for name, *_ in variants[i:])
+            notes.append(f"Not trained, as there is no time left: {left}.")
             break
         print(f"For the report: {name}, {share:.0f} s at the latest.", flush=True)
         trained.append(Trained(name, _answers(results, rows, config, inputs, share)))
