@@ -86,6 +86,10 @@ class Config:
             )
         if self.schema is not None and self.target:
             raise ValueError("--schema declares the targets already. Give it without --target, or edit it.")
+        if self.data.endswith(".tar") and (self.target or self.id):
+            raise ValueError(
+                "--target and --id are for a table. Shards have a schema.yaml beside them: edit it."
+            )
         check_names("preset", [self.preset], PRESETS)
         if self.time_limit is not None:
             seconds_of(self.time_limit)
