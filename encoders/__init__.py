@@ -22,11 +22,13 @@ from sennit.encoders.series import (
     SeriesTransformerEncoder,
     TCNEncoder,
 )
+from sennit.encoders.sound_statistics import SoundStatisticsEncoder
 from sennit.encoders.speaker import ECAPATDNNEncoder, XVectorEncoder
 from sennit.encoders.tabular import FTTransformerEncoder, MLPEncoder
 from sennit.encoders.taps import as_tokens, pool
 from sennit.encoders.text import ByteTransformerEncoder
 from sennit.encoders.text_bilstm import BiLSTMEncoder
+from sennit.encoders.text_hashed import HashedNgramsEncoder
 from sennit.encoders.text_hf import HFTextEncoder
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.encoders.video_hf import HFVideoEncoder
@@ -51,6 +53,7 @@ __all__ = [
     "HFImageEncoder",
     "HFTextEncoder",
     "HFVideoEncoder",
+    "HashedNgramsEncoder",
     "InceptionTimeEncoder",
     "LogMelConvEncoder",
     "MLPEncoder",
@@ -59,6 +62,7 @@ __all__ = [
     "SeriesConvEncoder",
     "SeriesResNetEncoder",
     "SeriesTransformerEncoder",
+    "SoundStatisticsEncoder",
     "StagedEncoder",
     "TCNEncoder",
     "TapInfo",

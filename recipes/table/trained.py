@@ -12,6 +12,7 @@ from sennit.recipes.table.data.dataset import TableDataset
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.training.decisions import Decisions
+from sennit.recipes.table.training.ensemble import load_model
 from sennit.tasks import MultiTaskModel
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class TrainedTable:
                 f"folder of a run of `sennit table fit`."
             )
         schema = next((p for p in (place / _SCHEMA, run / _SCHEMA) if p.is_file()), place / _SCHEMA)
-        model = MultiTaskModel.from_pretrained(place)
+        model = load_model(place)
         return cls(model, read_schema(schema), Decisions.read(place / _DECISIONS))
 
     def rows(self, data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = False) -> TableDataset:

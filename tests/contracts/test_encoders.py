@@ -175,6 +175,15 @@ EXAMPLES = {
         ),
         lambda n: torch.randn(n, 3),
     ),
+    "hashed_ngrams": Example(lambda: create_encoder("hashed_ngrams", buckets=40, embed_dim=8), _ids),
+    "sound_statistics": Example(
+        lambda: create_encoder(
+            "sound_statistics", sample_rate=8000, n_mfcc=6, parts=3, widths=(8,), hidden=6
+        ),
+        lambda length: torch.randn(length),
+        shortest=200,
+        longest=1000,
+    ),
     "xvector": Example(
         lambda: create_encoder(
             "xvector", sample_rate=8000, num_features=6, widths=(8, 8, 8, 8, 12), embed_dim=10
@@ -185,7 +194,7 @@ EXAMPLES = {
     ),
 }
 
-WITHOUT_FRONT = {"wrapped"}
+WITHOUT_FRONT = {"wrapped", "hashed_ngrams", "sound_statistics"}
 
 each = pytest.mark.parametrize("name", EXAMPLES)
 each_and_front = pytest.mark.parametrize(

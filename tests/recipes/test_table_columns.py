@@ -26,10 +26,14 @@ TARGETS: dict[str, Any] = {
     "tags": {"kind": "multilabel", "column": "tags"},
     "flags": {"kind": "multilabel", "columns": ["f0", "f1"]},
     "sizes": {"kind": "number", "columns": ["s0", "s1"]},
+    "counts": {"kind": "number", "columns": ["count"], "transform": "log"},
+    "grade": {"kind": "ordinal", "column": "grade", "classes": ["low", "middle", "high"]},
+    "life": {"kind": "survival", "time": "count", "event": "event"},
 }
 INPUTS: dict[str, Any] = {
     "first": {"kind": "table", "numbers": ["a", "b"], "categories": {"colour": None}},
     "second": {"kind": "table", "numbers": ["c"]},
+    "few": {"kind": "table", "categories": {"colour": ["red", "blue"]}, "unseen": "missing"},
 }
 TEXT = {
     "words": {"kind": "text", "column": "words", "encoder": {"name": "bytes", "embed_dim": 8, "depth": 1}}
@@ -53,6 +57,9 @@ def frame(size: int = 60) -> pl.DataFrame:
             **flags,
             "c": c,
             "colour": with_blanks(rng.choice(["red", "blue", "green"], size)),
+            "count": with_blanks(rng.integers(1, 50, size).tolist()),
+            "event": with_blanks(rng.choice(["yes", "no"], size)),
+            "grade": with_blanks(rng.choice(["low", "middle", "high"], size)),
             "kind": with_blanks(rng.choice(["dog", "bell"], size)),
             "tags": with_blanks(rng.choice(["x", "y|x", "|"], size)),
             "words": with_blanks([f"word {i}" for i in range(size)]),
@@ -73,6 +80,7 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+@pytest.mark.filterwarnings("ignore:.*hold values that no training row has")
 @pytest.mark.parametrize("inputs", [INPUTS, {**INPUTS, **TEXT}], ids=["tables", "with text"])
 def test_batches_are_those_of_samples_in_the_same_order_and_resume(inputs: dict[str, Any]) -> None:
     schema, rows = split_rows(read_rows(frame()), Schema.of({"inputs": inputs, "targets": TARGETS}))
@@ -92,6 +100,7 @@ def test_batches_are_those_of_samples_in_the_same_order_and_resume(inputs: dict[
     expected = list(by_row)
     assert len(expected) > 3
     assert not all(batch.all_present for batch in expected)
+    assert any((b.inputs["few"].isnan() & b.present["few"].unsqueeze(1)).any() for b in expected)
     assert not all(batch.all_labelled for batch in expected)
     batches = iter(by_column)
     assert equal(next(batches), expected[0])

@@ -95,7 +95,7 @@ class AudioInput(FileInput):
 
     kind: ClassVar[str] = "audio"
     sample_rate: int
-    encoder: str | dict[str, Any] = "logmel_conv"
+    encoder: str | dict[str, Any] = "sound_statistics"
     transforms: list[dict[str, Any]] = field(default_factory=list)
     augment: list[dict[str, Any]] = field(default_factory=list)
 

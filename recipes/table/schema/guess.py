@@ -133,7 +133,8 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
         )
     lines = [
         f"# Guessed from {data}. Edit it, then: sennit table fit {data} --schema {path}",
-        "# Inputs: image, audio, text, molecule, table, series. Targets: class, multilabel, number.",
+        "# Inputs: image, audio, text, molecule, table, series.",
+        "# Targets: class, ordinal, multilabel, number, survival.",
         "# Choose any names on the left of inputs and targets; the model will have them.",
         "# Each column:",
         *(f"#   {name}: {reason}" for name, reason in guess.reasons.items()),

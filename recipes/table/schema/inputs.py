@@ -108,7 +108,7 @@ class TextInput(ColumnInput):
     """
 
     kind: ClassVar[str] = "text"
-    encoder: str | dict[str, Any] = "bytes"
+    encoder: str | dict[str, Any] = "hashed_ngrams"
 
     def read(self, rows: Rows) -> Sequence[Any]:
         return rows.texts(self.column)

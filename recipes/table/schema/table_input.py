@@ -114,10 +114,10 @@ class TableInput(Input):
         return {c: read_dates(rows, c, self.date_order) for c in dict.fromkeys([*self.dates, *others])}
 
     def example(self) -> dict[str, Any]:
-        """Return a row as ``model.predict`` takes it."""
-        count = len(self.feature_names) - len(self.categories)
-        numbers: dict[str, Any] = dict.fromkeys(self.feature_names[:count], 0.0)
-        return numbers | {column: names[0] for column, names in self.categories.items() if names}
+        """Return a row of the table."""
+        dates = [c for c in self.column_names if c not in self.numbers and c not in self.categories]
+        cells: dict[str, Any] = dict.fromkeys(self.numbers, 0.0) | dict.fromkeys(dates, "2024-01-31")
+        return cells | {column: names[0] for column, names in self.categories.items() if names}
 
     def complete(self, rows: Rows) -> Self:
         values = {c: rows.names(c) for c, names in self.categories.items() if names is None}
