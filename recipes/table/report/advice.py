@@ -67,7 +67,8 @@ def _alone(figures: Mapping[str, Any]) -> Iterator[str]:
         if gain.low > 0:
             yield f"{name}: this model is better than each input alone: than {best} by {gain}."
         elif gain.high < 0:
-            yield f"{name}: a net on {best} is better than this model, which is better by {gain}."
+            less = Interval(-gain.value, -gain.high, -gain.low)
+            yield f"{name}: a net on {best} is better than this model, by {less}."
         else:
             yield f"{name}: a net on {best} is as good; the difference is {gain}."
 
