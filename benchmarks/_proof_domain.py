@@ -18,7 +18,8 @@ from sennit.tasks import Classification, DomainAdversary, MultiTaskModel, Task, 
 
 STEPS, BATCH, LR, WARM_UP, FASTER = 500, 64, 2e-3, 0.1, 5.0
 """The adversary's head learns at five times the rate, so that features follow the domains that it can tell.
-At the rate of the others it gains nothing; without a warm-up, at 3e-3, one training of three fell to chance."""
+At the rate of the others it gains nothing; without a warm-up, at 3e-3, one training of three fell to chance.
+"""
 SOURCE, HELD_OUT = 8_000, 1_000
 """Labelled images of MNIST, and training images of MNIST-M on which settings were chosen."""
 
