@@ -2,7 +2,8 @@
 
 The adversary has a hidden layer and ten times the predictor's learning rate. A linear one sees the mean of
 the logits alone, which says little of who is above the threshold; a slow one is outrun by the predictor,
-whose gap then swings to the other side.
+whose gap then swings to the other side; rectified units may die at that rate. Settings were chosen on other
+seeds and held-out rows. An earlier choice, rectified units, had been run on the test rows before: gap .171.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, FeatureSource, MultiTaskModel, Task, create_balancing
 
-STEPS, BATCH, LR, ALPHA, FASTER, WIDTH = 600, 256, 2e-3, 1.0, 10.0, 32
+STEPS, BATCH, LR, ALPHA, FASTER, WIDTH = 600, 256, 2e-3, 0.3, 10.0, 32
 HELD_OUT = 6_000
 """Training rows on which settings were chosen; no run trains on them."""
 NUMBERS = ("age", "education_num", "hours_per_week", "capital_gain", "capital_loss")
@@ -32,7 +33,7 @@ class Adversary(Classification):
     """The sex, from the output that predicts the income."""
 
     def build_head(self, in_dim: int) -> nn.Module:
-        return nn.Sequential(nn.Linear(in_dim, WIDTH), nn.ReLU(), nn.Linear(WIDTH, self.out_dim))
+        return nn.Sequential(nn.Linear(in_dim, WIDTH), nn.Tanh(), nn.Linear(WIDTH, self.out_dim))
 
 
 @cache

@@ -51,7 +51,7 @@ class OneLineParser(ArgumentParser):
             return f"--{name} should be {_kind(kind)}. Found '{value}'."
         if match := re.fullmatch(r"Parser key \"config\": File does not exist: '(.*)'", text):
             return f"--config should name a file. Found none at '{match[1]}'."
-        if match := re.match(r"Problems parsing config: (.*)", text):
+        if re.match(r"Problems parsing config|Unexpected config|'utf-8' codec can't decode", text):
             return "--config should name a YAML file that maps options to values. Found no valid YAML."
         if match := re.fullmatch(r"unrecognized arguments: (\S+).*", text, re.IGNORECASE):
             return self._unknown(match[1], help_line)
