@@ -63,10 +63,10 @@ def _side(path: Path, arrays: dict[str, np.ndarray], videos: np.ndarray, side: s
             )
         inputs[name] = torch.from_numpy(x.astype(np.float32))
     if label.shape != rows.shape or not np.isin(label, (0, 1)).all() or len(np.unique(label)) < 2:
-        found = np.unique(label)[:5].tolist()
+        values = np.unique(label)[:5].tolist()
         raise ValueError(
             f"'label_{side}' in '{path}' should hold {len(rows)} labels, 0 and 1, of both classes. Found the "
-            f"shape {label.shape} and values such as {found}."
+            f"shape {label.shape} and values such as {values}."
         )
     if not np.isin(rows, np.arange(len(videos))).all():
         raise ValueError(
