@@ -31,14 +31,18 @@ from sennit.encoders.features import MFCC
 from sennit.files import write_json
 
 PEER = "svm"
+SMALL = {"name": "xvector", "widths": [128, 128, 128, 128, 256], "embed_dim": 128}
+SPEED = [{"name": "speed_perturbation"}]
 MASKS = [{"name": "spec_augment", "sample_rate": RATE}]
-SPEED = [{"name": "speed_perturbation"}, *MASKS]
 ENCODERS: dict[str, dict[str, Any]] = {
     PEER: {},
     "logmel_conv": {},
     "logmel_conv, statistics": {"name": "logmel_conv", "pooling": "statistics"},
-    "logmel_conv, attentive": {"name": "logmel_conv", "pooling": "attentive_statistics"},
-    "xvector": {"name": "xvector", "widths": [128, 128, 128, 128, 256], "embed_dim": 128},
+    "logmel_conv, utterance": {"name": "logmel_conv", "pooling": "statistics", "normalise": "utterance"},
+    "xvector": SMALL,
+    "xvector, global": SMALL | {"normalise": "global"},
+    "xvector, speed": SMALL | {"augment": SPEED},
+    "xvector, speed and masks": SMALL | {"augment": SPEED + MASKS},
 }
 SETTINGS = {"epochs": 30, "batch_size": 32, "lr": 2e-3}
 NOTES = (

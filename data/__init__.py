@@ -4,6 +4,7 @@ from sennit.bare_import import refuse_bare_import
 from sennit.data.batch import Batch
 from sennit.data.batch_dataset import BatchDataset
 from sennit.data.collate import Collate, Sample
+from sennit.data.gap_channels import gap_channels
 from sennit.data.input_spec import InputSpec
 from sennit.data.loader import ResumableLoader
 from sennit.data.masking import masked_mean, zero_padding
@@ -35,6 +36,7 @@ __all__ = [
     "ViewTransform",
     "Views",
     "balanced_weights",
+    "gap_channels",
     "masked_mean",
     "token_targets",
     "zero_padding",

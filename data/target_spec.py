@@ -116,7 +116,11 @@ class TargetSpec:
     def _block(self, values: Sequence[Any]) -> tuple[Tensor, Tensor] | None:
         """Return targets that are plain numbers, read at once, and which are given; None for any others."""
         numbers = [value for value in values if value is not None]
-        if not numbers or None in self.shape or not {*map(type, numbers)} <= {bool, int, float, list}:
+        if not numbers:
+            shape = (1 if size is None else size for size in self.shape)
+            nothing = torch.zeros(len(values), dtype=torch.bool)
+            return torch.zeros(len(values), *shape, dtype=self.dtype), nothing
+        if None in self.shape or not {*map(type, numbers)} <= {bool, int, float, list}:
             return None
         try:
             array = np.asarray(numbers)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from sennit.data.input_spec import InputSpec
-from sennit.data.masking import masked_mean, zero_padding
+from sennit.data.masking import zero_padding
 from sennit.encoders._base import Encoder
 from sennit.encoders.features import load_waveform
 from sennit.encoders.features.frames import check_length
@@ -19,6 +18,7 @@ from sennit.encoders.types import EncoderOutput
 
 FRAME_SIZES = ("num_mel_bins", "feature_projection_input_dim", "input_feat_per_channel")
 """Names of the size of a frame in configurations of transformers."""
+_SPECTROGRAM = "audio-spectrogram-transformer"
 _CONVOLVE_LATER = frozenset({"data2vec-audio", "wav2vec2-conformer", "speech_to_text"})
 """Models whose later convolutions see the padding."""
 
@@ -29,7 +29,8 @@ class HFAudioEncoder(HFEncoder):
     Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
     Models of the wav2vec 2.0 family (HuBERT, WavLM, data2vec, …) read waveforms; others (Whisper, the
     Audio Spectrogram Transformer, wav2vec2-BERT, …) read the frames that their own feature extractor
-    makes in `to_tensor`. ``pooled`` is the mean of the valid tokens.
+    makes in `to_tensor`. ``pooled`` is the mean of the valid tokens; the Audio Spectrogram Transformer has an
+    embedding of its own too (``pool="model"``) and a class token (``"cls"``).
 
     Effects of padding, by architecture:
 
@@ -46,8 +47,7 @@ class HFAudioEncoder(HFEncoder):
 
     Args:
         model_name: Name on the hub, or path of a folder: ``create_encoder("hf/facebook/wav2vec2-base")``.
-        pretrained: Whether to load weights now; otherwise they are random.
-        architecture: Configuration of the model; see `HFEncoder`.
+        **options: Options of `HFEncoder`.
 
     Shape:
         waveforms ``[B, T]`` or frames ``[B, T, n]``, mask ``[B, T]``; pooled ``[B, hidden]``, tokens and
@@ -72,11 +72,14 @@ class HFAudioEncoder(HFEncoder):
     reads: ClassVar[tuple[str, ...]] = ("input_values", "input_features")
     _preprocessor_class: ClassVar[str] = "AutoFeatureExtractor"
 
-    def __init__(
-        self, model_name: str, *, pretrained: bool = True, architecture: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(model_name, pretrained=pretrained, architecture=architecture)
+    def __init__(self, model_name: str, **options: Any) -> None:
+        super().__init__(model_name, **options)
         config = self.net.config
+        if self.pool != "mean" and config.model_type != _SPECTROGRAM:
+            raise ValueError(
+                f"`pool` should be 'mean' for a model of sound without a class token. Found '{self.pool}' "
+                f"with '{model_name}', a {config.model_type}."
+            )
         self.filled_to = 2 * config.max_source_positions if config.model_type == "whisper" else None
         self.attends = self.filled_to is None and getattr(config, "feat_extract_norm", "layer") != "group"
         later = config.model_type in _CONVOLVE_LATER
@@ -91,7 +94,7 @@ class HFAudioEncoder(HFEncoder):
                 f"'hf/' should be given an audio model that reads frames, or waveforms at one rate. Found "
                 f"'{model_name}', a {config.model_type}. Try wav2vec2, HuBERT, WavLM, Whisper or AST."
             )
-        elif config.model_type == "audio-spectrogram-transformer":
+        elif config.model_type == _SPECTROGRAM:
             self.input_spec = InputSpec((config.max_length, size))
         else:
             self.input_spec = InputSpec((None, size), sequence=True)
@@ -130,7 +133,7 @@ class HFAudioEncoder(HFEncoder):
         taps = {t.name: zero_padding(h, valid) for t, h in zip(self.tap_info, hidden, strict=True)}
         tokens = taps[self.tap_info[-1].name]
         tap_masks = {} if valid is None else dict.fromkeys(taps, valid)
-        return EncoderOutput(masked_mean(tokens, valid), tokens, valid, taps, tap_masks)
+        return EncoderOutput(self._pooled(out, tokens, valid), tokens, valid, taps, tap_masks)
 
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the input of the model from an array, a pair of array and rate (resampled), or a path.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,8 +10,10 @@ from torch import Tensor
 
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._create import register_encoder
+from sennit.encoders.adapted import AdaptedEncoder
 from sennit.encoders.layers.images import ImageEncoder, per_channel
 from sennit.encoders.layers.units import PatchUnits
+from sennit.encoders.layers.weights_overlay import weights_overlay
 from sennit.encoders.taps import as_tokens
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.extras import require
@@ -19,7 +21,7 @@ from sennit.registry import did_you_mean
 
 
 @register_encoder("timm/")
-class TimmEncoder(ImageEncoder):
+class TimmEncoder(AdaptedEncoder, ImageEncoder):
     """Any backbone of timm; ``pooled`` is the embedding that timm publishes.
 
     Source: Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models.
@@ -40,9 +42,13 @@ class TimmEncoder(ImageEncoder):
         map_depth: Number of 3 × 3 convolutions of the decoder (at each level, in a U-Net).
         map_stride: Pixels to a step of the map, the stride of a tap (2, 4, 8, 16 or 32 in a ResNet, 16 in
             most transformers); the smallest when None.
-        **options: Other arguments of ``timm.create_model``, such as ``drop_path_rate``. With ``pretrained``,
-            ``pretrained_cfg_overlay`` names other weights, ``{"file": path}`` or
-            ``{"hf_hub_id": "user/name"}``; it is not in the config.
+        weights: Weights in place of timm's: path of a file (safetensors, or of ``torch.save`` with tensors
+            alone) or ``"hf_hub:user/name"``. It is not in the config.
+        lora: Options of low-rank adapters, such as ``{"rank": 8}``; see `sennit.encoders.lora.add_lora`.
+        gradient_checkpointing: Whether blocks are computed again in the backward pass, so that less memory is
+            used. It is not in the config.
+        **options: Other arguments of ``timm.create_model``, such as ``drop_path_rate`` (Huang et al. 2016,
+            "Deep Networks with Stochastic Depth").
 
     Shape:
         ``[B, in_chans, H, W]``; pooled ``[B, embed_dim]``; tokens ``[B, H'·W', C]``, after the last norm and
@@ -59,7 +65,7 @@ class TimmEncoder(ImageEncoder):
         [('layer3', 256), ('layer4', 512)]
     """
 
-    _not_config = ("pretrained", "pretrained_cfg_overlay")
+    _not_config = ("pretrained", "pretrained_cfg_overlay", "weights", "gradient_checkpointing")
 
     _sizes: ClassVar[tuple[str, ...]] = ("in_chans", "image_size")
 
@@ -77,6 +83,9 @@ class TimmEncoder(ImageEncoder):
         map_width: int = 64,
         map_depth: int = 1,
         map_stride: int | None = None,
+        weights: str | None = None,
+        lora: Mapping[str, Any] | None = None,
+        gradient_checkpointing: bool = False,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -89,7 +98,11 @@ class TimmEncoder(ImageEncoder):
         side = (trained.input_size[-1] if trained else 224) if image_size is None else image_size
         if fixed and image_size is not None:
             options["img_size"] = side
-        self.net: Any = _network(timm, model_name, in_chans=in_chans, pretrained=pretrained, **options)
+        if weights is not None:
+            options["pretrained_cfg_overlay"], pretrained = weights_overlay(weights), True
+        self.net = _network(timm, model_name, in_chans=in_chans, pretrained=pretrained, **options)
+        if gradient_checkpointing:
+            _checkpoint(model_name, self.net)
         stages = self.net.feature_info
         if out_indices is None:
             several = len({stage["reduction"] for stage in stages}) > 1
@@ -126,6 +139,7 @@ class TimmEncoder(ImageEncoder):
         self.stride = strides[-1]
         self.build_map(pyramid, dims, strides, width=map_width, depth=map_depth, stride=map_stride)
         self.channels_last = getattr(self.net, "output_fmt", "NCHW") == "NHWC"
+        self.adapt(lora)
 
     @classmethod
     def members(cls, pattern: str = "*") -> list[str]:
@@ -182,6 +196,16 @@ def _network(timm: Any, model_name: str, **options: Any) -> Any:
             f"{type(net).__name__}. Choose another; most names that `timm.list_models()` gives have them."
         )
     return net
+
+
+def _checkpoint(model_name: str, net: Any) -> None:
+    """Let a network compute its blocks again in the backward pass."""
+    try:
+        net.set_grad_checkpointing(True)
+    except (AssertionError, AttributeError) as error:
+        raise ValueError(
+            f"`gradient_checkpointing` needs a model of timm that can. Found '{model_name}', which cannot."
+        ) from error
 
 
 def _checked(model_name: str, out_indices: Sequence[int], count: int) -> tuple[int, ...]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from sennit.data.input_spec import InputSpec
-from sennit.data.masking import masked_mean, zero_padding
+from sennit.data.masking import zero_padding
 from sennit.data.words import words_of
 from sennit.encoders._base import Encoder
-from sennit.encoders.hf_base import HFEncoder
+from sennit.encoders.hf_base import HFEncoder, NoEmbedding
 from sennit.encoders.layers.steps import StepsInputLevel
 from sennit.encoders.layers.units import IdUnits
 from sennit.encoders.text import EmbeddedIds
@@ -21,30 +20,31 @@ from sennit.modes import evaluating
 
 _SEE_PADDING = frozenset({"convbert", "fnet", "mobilebert", "yoso"})
 """Models that mix all places of a text, padding included."""
+_WITHOUT_CLASS = frozenset({"t5", "mt5", "umt5", "clip_text_model", "siglip_text_model"})
 
 
 class HFTextEncoder(HFEncoder):
     """Any text encoder that transformers' ``AutoModel`` can make; see `HFEncoder`.
 
     Source: Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020.
-    Tokens are ``last_hidden_state``, ``pooled`` their mean; the model's pooler is left out.
+    Tokens are ``last_hidden_state``, ``pooled`` their mean unless ``pool`` says otherwise.
 
     Effects of padding: ConvBERT and MobileBERT join neighbours, FNet and YOSO mix all tokens, so that there
     the output of a text depends on the longest one of its batch.
 
     Args:
         model_name: Name on the hub, or path of a folder: ``create_encoder("hf/distilbert-base-uncased")``.
-        pretrained: Whether to load weights now; otherwise they are random.
         max_length: Most ids that `to_tensor` keeps; fewer where the model has fewer positions.
-        architecture: The model's configuration as transformers writes it; see `HFEncoder`.
+        **options: Options of `HFEncoder`.
 
     Shape:
-        ids ``[B, T]``, mask ``[B, T]``; pooled ``[B, hidden]``, tokens and taps ``[B, T, hidden]``.
+        ids ``[B, T]``, mask ``[B, T]``; pooled ``[B, embed_dim]``, tokens and taps ``[B, T, hidden]``. The
+        text tower of SigLIP reads a fixed length, which `to_tensor` fills up.
 
     Raises:
         ImportError: transformers is not installed.
         OSError: The model does not exist, or has no safetensors.
-        ValueError: The model cannot read ids alone.
+        ValueError: The model cannot read ids alone, or has no such embedding.
 
     Example:
         >>> sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
@@ -58,19 +58,20 @@ class HFTextEncoder(HFEncoder):
     reads: ClassVar[tuple[str, ...]] = ("input_ids",)
     _preprocessor_class: ClassVar[str] = "AutoTokenizer"
 
-    def __init__(
-        self,
-        model_name: str,
-        *,
-        pretrained: bool = True,
-        max_length: int = 512,
-        architecture: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(model_name, pretrained=pretrained, architecture=architecture)
-        self.sees_padding = self.net.config.model_type in _SEE_PADDING
-        positions = getattr(self.net.config, "max_position_embeddings", None) or max_length
-        self.max_length = min(max_length, positions)
-        self.input_spec = InputSpec((None,), dtype=torch.long, sequence=True)
+    def __init__(self, model_name: str, *, max_length: int = 512, **options: Any) -> None:
+        super().__init__(model_name, **options)
+        config = self.net.config
+        self.sees_padding = config.model_type in _SEE_PADDING
+        positions = getattr(config, "max_position_embeddings", None) or max_length
+        self.filled = config.model_type == "siglip_text_model"  # its embedding is that of the last place
+        self.max_length = positions if self.filled else min(max_length, positions)
+        length = self.max_length if self.filled else None
+        self.input_spec = InputSpec((length,), dtype=torch.long, sequence=not self.filled)
+        if self.pool == "cls" and config.model_type in _WITHOUT_CLASS:
+            raise ValueError(
+                f"`pool='cls'` needs a model whose texts begin with a class token. Found '{model_name}', a "
+                f"{config.model_type}. Use pool='mean'."
+            )
         self._try(model_name)
 
     @torch.no_grad()
@@ -79,6 +80,8 @@ class HFTextEncoder(HFEncoder):
         try:
             with evaluating(self):
                 self(torch.ones(1, 2, dtype=torch.long))
+        except NoEmbedding:
+            raise
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"'hf/' should be given a model that reads ids and has a hidden state of each layer. Found "
@@ -105,11 +108,13 @@ class HFTextEncoder(HFEncoder):
         taps = {t.name: zero_padding(h, mask) for t, h in zip(self.tap_info, hidden, strict=True)}
         tokens = taps[self.tap_info[-1].name]
         tap_masks = {} if mask is None else dict.fromkeys(taps, mask)
-        return EncoderOutput(masked_mean(tokens, mask), tokens, mask, taps, tap_masks)
+        return EncoderOutput(self._pooled(out, tokens, mask), tokens, mask, taps, tap_masks)
 
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the ids of a text's tokens, cut to ``max_length``."""
-        return torch.tensor(self._tokens(raw, truncation=True, max_length=self.max_length)["input_ids"])
+        filled = {"padding": "max_length"} if self.filled else {}
+        ids = self._tokens(raw, truncation=True, max_length=self.max_length, **filled)["input_ids"]
+        return torch.tensor(ids)
 
     def word_starts(self, raw: Any) -> list[tuple[str, int | None]]:
         """Return the words of a raw text, each with the place of its first sub-word.

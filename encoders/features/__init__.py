@@ -3,6 +3,7 @@
 from sennit.encoders.features.fbank import Fbank
 from sennit.encoders.features.logmel import LogMel
 from sennit.encoders.features.mfcc import MFCC
+from sennit.encoders.features.pitch import Pitch
 from sennit.encoders.features.sound_file import sound_length
 from sennit.encoders.features.vad import EnergyVAD, keep_speech
 from sennit.encoders.features.waveform import load_waveform
@@ -12,6 +13,7 @@ __all__ = [
     "EnergyVAD",
     "Fbank",
     "LogMel",
+    "Pitch",
     "keep_speech",
     "load_waveform",
     "open_sound",

@@ -13,6 +13,8 @@ from sennit.registry import check_names
 Categories = Sequence[int | Sequence[str]]
 """Number of values of each categorical column, or their names in the order of their codes."""
 
+_PLAIN = {float, int, type(None)}
+
 
 class TableRows:
     """Turns rows into numbers and category codes; a missing cell is NaN.
@@ -62,6 +64,8 @@ class TableRows:
             named = False
         else:
             return raw
+        if not named and {*map(type, raw)} <= _PLAIN:
+            return [math.nan if cell is None else cell for cell in raw]
         names = [*self._names, *[None] * (len(raw) - len(self._names))]
         return [self._cell(k, cell, names[k], named) for k, cell in enumerate(raw)]
 

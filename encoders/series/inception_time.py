@@ -36,12 +36,21 @@ class _Inception(nn.Module):
         for conv in self.convs:
             assert isinstance(conv, nn.Conv1d)
             parts.append(conv_over_time(narrow, conv.weight, stride=self.stride))
-        # Padding is below every value, as the pooling's own is beyond the ends.
-        below = x if mask is None else x.masked_fill(~mask.unsqueeze(2), torch.finfo(x.dtype).min)
-        highest = F.max_pool1d(below.transpose(1, 2), 3, self.stride, 1).transpose(1, 2)
+        highest = _highest_of_three(x, mask)[:, :: self.stride]
         mask = None if mask is None else mask[:, :: self.stride]
         parts.append(self.after_max(zero_padding(highest, mask)))
         return self.norm(torch.cat(parts, 2), mask).relu(), mask
+
+
+def _highest_of_three(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the maximum of each step and its neighbours; padding, and what is beyond the ends, is below all.
+
+    By three views, as the kernel of a pooling binds an exported graph to one length.
+    """
+    lowest = torch.finfo(x.dtype).min
+    below = x if mask is None else x.masked_fill(~mask.unsqueeze(2), lowest)
+    below = F.pad(below, (0, 0, 1, 1), value=lowest)
+    return below[:, :-2].maximum(below[:, 1:-1]).maximum(below[:, 2:])
 
 
 class _Block(nn.Module):

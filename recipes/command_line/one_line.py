@@ -56,6 +56,9 @@ class OneLineParser(ArgumentParser):
         if match := re.fullmatch(r'Parser key "(\S+?)": Expected an? (.+?)\. Got value: (.*)', text):
             name, kind, value = match.groups()
             return f"--{name} should be {_kind(kind)}. Found '{value}'."
+        if match := re.fullmatch(r'Parser key "(\S+?)": (Does not .+) Given value: (.*)', text):
+            name, kinds, value = match.groups()
+            return f"--{name} should be {_kind(kinds)}. Found '{value}'."
         if match := re.fullmatch(r"Parser key \"config\": File does not exist: '(.*)'", text):
             return f"--config should name a file. Found none at '{match[1]}'."
         if re.match("Problems parsing config|Unexpected config", text):
@@ -82,5 +85,5 @@ class OneLineParser(ArgumentParser):
 
 def _kind(kind: str) -> str:
     """Return what a value should be, of the library's name of its type."""
-    names: list[Any] = re.findall(r"<class '(?:\w+\.)*(\w+)'>", kind) or [kind]
-    return " or ".join(_TYPES.get(name, name) for name in names)
+    names = re.findall(r"Expected an? <class '(?:\w+\.)*(\w+)'>", f"Expected a {kind}") or [kind]
+    return " or ".join(_TYPES.get(name, name) for name in dict.fromkeys(names) if name != "NoneType")

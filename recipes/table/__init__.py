@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sennit.recipes.table.reading.rows import BadCell, Rows
     from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
     from sennit.recipes.table.trained import TrainedTable
+    from sennit.recipes.table.training.ensemble import TableEnsemble, load_model
 
 __all__ = [
     "BadCell",
@@ -27,9 +28,11 @@ __all__ = [
     "ShardDataset",
     "Shards",
     "TableDataset",
+    "TableEnsemble",
     "TableModel",
     "TrainedTable",
     "load_data",
+    "load_model",
     "open_subset",
     "predict_rows",
     "read_rows",
@@ -47,9 +50,11 @@ _MODULES = {
     "ShardDataset": "data.shards",
     "Shards": "data.shards",
     "TableDataset": "data.dataset",
+    "TableEnsemble": "training.ensemble",
     "TableModel": "estimator",
     "TrainedTable": "trained",
     "load_data": "data.load",
+    "load_model": "training.ensemble",
     "open_subset": "data.load",
     "predict_rows": "predict",
     "read_rows": "reading.read",

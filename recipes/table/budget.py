@@ -70,3 +70,17 @@ class Budget:
             share: Share of them, from 0 to 1.
         """
         return None if self.seconds is None else max(1.0, share * (self.seconds - self.elapsed()))
+
+    def for_training(self) -> float | None:
+        """Return the seconds of the training: what remains, less a part for the evaluation and the report.
+
+        That part is a fifth, or 20 seconds where these are more, but no more than half.
+
+        Example:
+            >>> Budget(None).for_training() is None
+            True
+            >>> round(Budget(30).for_training()), round(Budget(600).for_training())
+            (15, 480)
+        """
+        rest = self.remaining()
+        return None if rest is None else rest - max(0.2 * rest, min(20.0, 0.5 * rest))

@@ -26,8 +26,15 @@ class Config:
         id: Column that names each row, in the answers; guessed by default.
         skip_bad_rows: Whether to leave out rows that cannot be used, and list them in bad_rows.csv.
         fusion: Name of the fusion, where there are several inputs.
-        epochs: Passes over the training rows; the best one by the validation rows is kept.
-        batch_size: Rows in each step.
+        epochs: Passes over the training rows; by default 20, or as many as make up ``steps``, so that a small
+            table is learned too. The best one by the validation rows is kept.
+        steps: Least number of steps, where the epochs are not given.
+        batch_size: Rows in each step; by default 16 to 256, by the number of rows.
+        nets: Nets of other initial weights, whose answers are joined.
+        separate: Whether each of several targets has a net of its own, beside the one for all.
+        trees: Whether boosted trees on the numbers and categories answer too.
+        augment: Whether pictures are shifted, turned and scaled a little while training, unless the schema
+            names other augmentations.
         lr: Peak learning rate of the one-cycle schedule.
         weight_decay: Weight decay; applied to matrices only.
         width: Embedding size of the fusion.
@@ -46,9 +53,14 @@ class Config:
     time_limit: str | None = None
     id: str | None = None
     skip_bad_rows: bool = False
-    fusion: str = "gated"
-    epochs: int = 20
-    batch_size: int = 32
+    fusion: str = "concat"
+    epochs: int | None = None
+    steps: int = 1000
+    batch_size: int | None = None
+    nets: int = 1
+    separate: bool = True
+    trees: bool = True
+    augment: bool = True
     lr: float = 2e-3
     weight_decay: float = 0.01
     width: int = 128
@@ -74,11 +86,15 @@ class Config:
             )
         if self.schema is not None and self.target:
             raise ValueError("--schema declares the targets already. Give it without --target, or edit it.")
+        if self.data.endswith(".tar") and (self.target or self.id):
+            raise ValueError(
+                "--target and --id are for a table. Shards have a schema.yaml beside them: edit it."
+            )
         check_names("preset", [self.preset], PRESETS)
         if self.time_limit is not None:
             seconds_of(self.time_limit)
-        for name in ("epochs", "batch_size", "width"):
-            if getattr(self, name) < 1:
+        for name in ("epochs", "steps", "batch_size", "nets", "width"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
 
 

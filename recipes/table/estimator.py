@@ -18,6 +18,7 @@ from sennit.recipes.table.config import config_of
 from sennit.recipes.table.data.load import split_rows
 from sennit.recipes.table.estimator_base import TableEstimator, originals_of
 from sennit.recipes.table.estimator_score import score_of
+from sennit.recipes.table.explain import Explanation, explain
 from sennit.recipes.table.fitting import fit_rows
 from sennit.recipes.table.frames import frame_like, rows_of, series_like
 from sennit.recipes.table.schema.schema import Schema
@@ -184,6 +185,19 @@ class TableModel(TableEstimator):
         answers = self._answers(rows)
         scores = [score_of(t, t.read(rows), [a[n] for a in answers]) for n, t in self.schema_.targets.items()]
         return float(np.mean(scores))
+
+    def explain(self, X: Any, y: Any = None) -> dict[str, Explanation]:
+        """Return, by target, how much each input and each column matters for the answers.
+
+        Args:
+            X: Rows, with the columns of the targets unless ``y`` has them; at most 1,000 are drawn.
+            y: Labels, as for `fit`.
+
+        Raises:
+            ValueError: A column is missing, or no row has a label.
+        """
+        check_is_fitted(self, "trained_")
+        return explain(self.trained_, self._with_targets(rows_of(X), y), seed=self.seed)
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a folder: what `load` and ``sennit table predict --model`` read.

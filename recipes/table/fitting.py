@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,6 @@ from sennit.recipes.table.training.decisions import Decisions
 from sennit.recipes.table.training.record import Record, read_record
 from sennit.recipes.table.training.train import make_loader, monitor_of, train
 from sennit.tasks import Evaluation, MultiTaskModel, evaluate
-
-_TRAINING = 0.8
-"""Share of the remaining time that the training gets, where there is a limit."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +57,17 @@ def fit_rows(
         budget: Time of the command.
         say: Function that receives remarks for the user.
     """
-    seconds = budget.remaining(_TRAINING)
+    seconds = budget.for_training()
     if seconds is not None:
         say(f"The training stops after {seconds:.0f} s at the latest, of {budget.seconds:.0f} s in all.")
+    start = time.monotonic()
     model, fitted = train(config, schema, rows, folder, say=say, max_time=seconds)
+    spent = time.monotonic() - start
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     validation, test = (_evaluated(config, schema, rows, name, model) for name in ("validation", "test"))
     model.cpu()
     trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation))
-    record = read_record(folder, fitted, monitor_of(schema, rows))
+    record = read_record(folder, fitted, monitor_of(schema, rows), seconds=spent)
     return FittedTable(trained, record, validation, test)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sennit.recipes.table.answers import answer_columns, id_columns, write_columns
 from sennit.recipes.table.config import Prediction
+from sennit.recipes.table.reading.rows import BadCell
 from sennit.recipes.table.trained import Answers, TrainedTable
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ def predict(options: Prediction) -> Path:
     rows, id = samples.rows, options.id or trained.schema.id
     if options.id is not None:
         rows.check_columns([options.id], "--id")
-    answers = trained.predict(samples, batch_size=options.batch_size)
+    try:
+        answers = trained.predict(samples, batch_size=options.batch_size)
+    except BadCell as error:
+        raise BadCell(f"{error} Fix the row, or leave such rows out with --skip_bad_rows.") from error
     notes = [*rows.notes, *(str(w.message) for w in caught if w.category is UserWarning)]
     faults = [str(faults[0]) for faults in samples.bad_rows.values()]
     if faults:

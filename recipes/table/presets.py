@@ -9,10 +9,11 @@ from typing import Any
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         # Seconds: a look at the data, and at what a model could reach.
-        "fast": {"epochs": 3, "width": 32, "batch_size": 64, "lr": 5e-3},
+        "fast": {"epochs": 3, "width": 32, "batch_size": 64, "lr": 5e-3, "separate": False},
+        # A net, one for each of several targets, and boosted trees where they can read something.
         "medium": {},
-        # The same for longer.
-        "best": {"epochs": 60},
+        # Several nets, each for longer.
+        "best": {"steps": 3000, "nets": 5},
     }
 )
 """Options of `Config` by the name of the preset; those that one gives stand above them."""

@@ -24,6 +24,8 @@ from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.usage import prediction_command, usage
 from sennit.registry import check_names
 
+_REPORT = 0.7
+"""Share of the remaining time that the report's own trainings get, where there is a limit."""
 _PURPOSES = {"train": "train on", "validation": "choose the epoch by", "test": "test with"}
 
 
@@ -63,7 +65,7 @@ def run(config: Config, text: str, budget: Budget) -> Path:
             validation=result.validation,
             decisions=trained.decisions,
             notes=[*notes, *trained.decisions.notes()],
-            seconds=0.0 if config.preset == "fast" else budget.remaining(),
+            seconds=0.0 if config.preset == "fast" else budget.remaining(_REPORT),
         )
     )
     print(f"Report: {folder / 'report.html'}\nAnswers for a file of new rows: {prediction_command(folder)}\n")

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from sennit.recipes.table.data.columnar import is_columnar
 from sennit.recipes.table.data.dataset import TableDataset
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.training.decisions import Decisions
+from sennit.recipes.table.training.ensemble import load_model
 from sennit.tasks import MultiTaskModel
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class TrainedTable:
                 f"folder of a run of `sennit table fit`."
             )
         schema = next((p for p in (place / _SCHEMA, run / _SCHEMA) if p.is_file()), place / _SCHEMA)
-        model = MultiTaskModel.from_pretrained(place)
+        model = load_model(place)
         return cls(model, read_schema(schema), Decisions.read(place / _DECISIONS))
 
     def rows(self, data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = False) -> TableDataset:
@@ -76,14 +78,17 @@ class TrainedTable:
 
         Args:
             samples: Rows, as `rows` returns them.
-            batch_size: Number of rows that are predicted together.
+            batch_size: Number of rows that are predicted together; more where all inputs are tables.
 
         Raises:
             BadCell: A row cannot be used; row and column are named.
         """
         inputs = (samples[i]["inputs"] for i in range(len(samples)))
-        answers: Answers = self.model.predict(inputs, batch_size=batch_size)
-        return [
-            {name: self.decisions[name].answer(values) for name, values in answer.items()}
-            for answer in answers
-        ]
+        columnar = is_columnar(self.schema, self.model.fused_encoder.leaves())
+        size = max(batch_size, 1024) if columnar else batch_size  # rows of a table are small
+        answers: Answers = self.model.predict(inputs, batch_size=size)
+        decided = {
+            name: self.decisions[name].answers([answer[name] for answer in answers])
+            for name in (answers[0] if answers else ())
+        }
+        return [{name: of_task[i] for name, of_task in decided.items()} for i in range(len(answers))]

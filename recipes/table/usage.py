@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sennit.recipes.table.schema.inputs import Input, TableInput
+from sennit.recipes.table.schema.inputs import Input
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.table_input import TableInput
 
 _EXAMPLES = {
     "image": "a.png",

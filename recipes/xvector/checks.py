@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sennit.encoders.features.logmel import NORMALISATIONS
 from sennit.encoders.layers.pooling import list_poolings
-from sennit.encoders.speaker.front_end import NORMALISATIONS
 from sennit.recipes.xvector.config import Config, names
 from sennit.recipes.xvector.data import LAYOUTS
 from sennit.registry import check_names

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from sennit.data import Batch
+from sennit.data.hashing import add_tensors
 from sennit.data.random_state import keyed_random_state, random_state, seed_from_key, set_random_state
 
 
@@ -99,15 +98,6 @@ def add_batch(digest: Any, batch: Batch) -> None:
     """Update a hash with the values of a batch."""
     for name in ("inputs", "masks", "present", "targets", "labelled"):
         add_tensors(digest, name, getattr(batch, name))
-
-
-def add_tensors(digest: Any, kind: str, tensors: Mapping[str, Tensor]) -> None:
-    """Update a hash with names, types, shapes and values of tensors."""
-    for name in sorted(tensors):
-        x = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{kind} {name} {x.dtype} {tuple(x.shape)}".encode())
-        if x.numel():
-            digest.update(x.reshape(-1).view(torch.uint8).numpy())
 
 
 def _checked(batch: Any) -> Batch:

@@ -124,7 +124,8 @@ def _interpolated(x: Tensor, at: Sequence[float], values: Sequence[float]) -> Te
     knots, heights = (torch.tensor(v, dtype=torch.float64, device=x.device) for v in (at, values))
     if len(knots) == 1:
         return torch.where(x.isnan(), math.nan, heights.expand_as(x))
-    right = torch.searchsorted(knots, x.contiguous()).clamp(1, len(knots) - 1)
+    # Counted, as ONNX has no search in sorted values.
+    right = (x.unsqueeze(-1) > knots).sum(-1).clamp(1, len(knots) - 1)
     left = right - 1
     share = ((x - knots[left]) / (knots[right] - knots[left])).clamp(0, 1)
     return torch.lerp(heights[left], heights[right], share)

@@ -43,6 +43,7 @@ class Ordinal(Classification):
         Where ``[B, C]`` log-probabilities stand for an output, as after a decision rule, they are taken.
 
     Example:
+        >>> import torch
         >>> task = Ordinal(["low", "middle", "high"])
         >>> task.predict(torch.tensor([[3.0, -3.0]]))[0]["label"]
         'middle'

@@ -136,7 +136,8 @@ class InfoNCE(Task):
             of_all, start = gathered_rows(sides)
             scale = self.scale if self.log_scale is None else self.log_scale.exp()
             partners = torch.arange(start, start + len(sides), device=sides.device)
-            (first, second), (all_first, all_second) = sides.unbind(1), of_all.unbind(1)
+            first, second = sides.unbind(1)
+            all_first, all_second = (first, second) if of_all is sides else of_all.unbind(1)
             forth = (scale * first) @ all_second.T
             # Where one process has all rows, both directions are in one product.
             back = forth.T if of_all is sides else (scale * second) @ all_first.T

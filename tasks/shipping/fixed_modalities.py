@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sennit.data import InputSpec, View
 from sennit.encoders import Encoder, EncoderOutput, StagedEncoder
+from sennit.encoders.adapted import AdaptedEncoder
 
 if TYPE_CHECKING:
     from sennit.tasks.model.model import MultiTaskModel
@@ -36,6 +37,9 @@ class FixedModel(nn.Module):
     def __init__(self, model: MultiTaskModel, modalities: tuple[str, ...]) -> None:
         super().__init__()
         self.net = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        for encoder in (e for column in self.net.fused_encoders for e in column.leaves().values()):
+            if isinstance(encoder, AdaptedEncoder):
+                encoder.merge_adapters()
         self.modalities = modalities
         self.specs = dict(model.fused_encoder.input_specs)
         self.whole = set(modalities) == set(self.specs)

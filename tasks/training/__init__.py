@@ -3,7 +3,10 @@
 from typing import TYPE_CHECKING
 
 from sennit.lazy import lazy_exports
+from sennit.tasks.training.cache_features import cache_features
 from sennit.tasks.training.extended import extended, extended_balancing
+from sennit.tasks.training.feature_dataset import FeatureDataset
+from sennit.tasks.training.feature_model import feature_model, take_weights
 from sennit.tasks.training.growing import grow, thin
 from sennit.tasks.training.latent_transfer import latent_transfer
 from sennit.tasks.training.optimization import OptimizerFactory, parameter_groups
@@ -19,13 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEDULES",
+    "FeatureDataset",
     "Fitted",
     "Learner",
     "OptimizerFactory",
     "RangeTest",
     "Schedule",
+    "cache_features",
     "extended",
     "extended_balancing",
+    "feature_model",
     "find_lr",
     "fit",
     "grow",
@@ -34,6 +40,7 @@ __all__ = [
     "parameter_groups",
     "read_checkpoint",
     "start_from_single_tasks",
+    "take_weights",
     "thin",
 ]
 

@@ -33,17 +33,15 @@ def test_a_column_that_only_correlates_stays() -> None:
     assert guess(nearly=nearly, label=KIND).raw["inputs"]["table"]["numbers"] == ["noise", "nearly"]
 
 
-def test_folds_are_held_out_whole_and_constants_and_dates_are_left_out() -> None:
+def test_folds_are_held_out_whole_and_constants_are_left_out() -> None:
     made = guess(
         label=KIND,
         fold=np.arange(120) % 10 + 1,
         salience=np.ones(120),
-        when=["2021-03-04"] * 60 + ["1.4.2021"] * 60,
     )
     assert made.raw["inputs"] == {"table": {"kind": "table", "numbers": ["noise"]}}
     assert made.raw["split"] == {"by": "folds", "column": "fold", "fold": 9}
     assert made.reasons["salience"] == "left out: always '1.0'"
-    assert made.reasons["when"].startswith("left out: dates, such as '2021-03-04'")
 
 
 def test_many_whole_numbers_called_target_are_classes_beside_their_names() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from sennit.recipes.table import BadCell, load_data, read_rows
+from sennit.recipes.table import BadCell, Schema, TableDataset, load_data, read_rows
+from sennit.recipes.table.reading.dates import read_dates
 from sennit.recipes.table.schema.guess import guess_schema
 from tests.recipes.table_files import write_yaml
+from tests.recipes.table_sheet import write_sheet
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -64,10 +67,14 @@ def test_ends_of_lines_and_encodings(tmp_path: Path, ends: str, encoding: str) -
 @pytest.mark.parametrize(
     ("name", "contents", "message"),
     [
-        ("t.xlsx", b"PK\3\4", r"Found .xlsx. Read it with polars.read_excel"),
+        ("t.xlsx", b"PK\3\4", r"its first sheet should be a table with names in the first row"),
+        ("t.xls", b"\xd0\xcf", r"Found .xls. Read it with polars.read_excel"),
         ("t.csv", b"PK\3\4" + bytes(99), r"a spreadsheet or an archive. Save a sheet as CSV"),
-        ("t.jsonl", b'{"a": 1}\n', r"Found .jsonl. Read it with polars.read_ndjson"),
-        ("t.csv", b'{"a": 1, "b": 2}\n{"a": 1, "b": 3}\n', r"it is JSON. Read it with polars.read_ndjson"),
+        ("t.jsonl", b'{"a": 1}\n{"a": }\n', r"line 2 should be a JSON object. Found '{\"a\": }'"),
+        ("t.jsonl", b'{"a": 1}\n[1]\n', r"line 2 should be a JSON object. Found a list"),
+        ("t.json", b'{"a": 1}', r"it should be a JSON list of objects. Found an object"),
+        ("t.json", b'[{"a": 1},\n{"a": ]', r"Line 2 is no JSON"),
+        ("t.csv", b'{"a": 1, "b": 2}\n{"a": 1, "b": 3}\n', r"it is JSON. Call it .jsonl"),
         ("t.csv", b"a,b\n\xe9,1\n", r"should be UTF-8. Found another encoding in line 2"),
         ("t.csv", b"a,b\nx\0,1\n", r"Found zero bytes"),
         ("t.csv", b" \n\n", r"it is empty"),
@@ -96,3 +103,42 @@ def test_rows_with_too_few_cells_are_refused_by_number_or_left_out(tmp_path: Pat
     _, rows = load_data(str(path), write_yaml(tmp_path / "s.yaml", raw), skip_bad_rows=True)
     assert [rows.row_numbers[i] for i in rows.bad] == [22, 23]
     assert sum(rows.sizes.values()) == 20
+
+
+def test_json_lines_and_lists_hold_cells_lists_and_blanks(tmp_path: Path) -> None:
+    objects = [{"n": 1.5, "tags": ["a", "b"], "y": True}, {"n": None, "y": False, "z": "NA"}]
+    lines = "\n\n".join(json.dumps(row) for row in objects)
+    for name, text, numbers in (("t.jsonl", lines, [1, 3]), ("t.json", json.dumps(objects), [1, 2])):
+        rows = read_rows(write(tmp_path / name, text))
+        assert rows.numbers("n") == [1.5, None]
+        assert rows.cells("tags") == [["a", "b"], None]
+        assert (rows.texts("y"), rows.texts("z")) == (["True", "False"], [None, None])
+        assert list(rows.row_numbers) == numbers
+
+
+def test_the_first_sheet_of_a_spreadsheet_is_read_with_its_dates(tmp_path: Path) -> None:
+    write_sheet(
+        tmp_path / "t.xlsx",
+        [["n", "label", "when"], [1.5, "a", 45000], [None, None, None], [2, "b", 45001.5]],
+    )
+    rows = read_rows(tmp_path / "t.xlsx")
+    assert rows.numbers("n") == [1.5, 2.0]
+    assert rows.texts("label") == ["a", "b"]
+    assert list(rows.row_numbers) == [2, 4]
+    assert rows.notes == ["1 blank rows are left out."]
+    assert [d.isoformat() for d in read_dates(rows, "when")] == ["2023-03-15T00:00:00", "2023-03-16T12:00:00"]
+
+
+def test_another_separator_is_declared_in_the_schema(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "n|label\n" + "".join(f"{i},5|{'ab'[i % 2]}\n" for i in range(20)))
+    raw = {
+        "inputs": {"t": {"kind": "table", "categories": {"n": None}}},
+        "targets": {"label": {"kind": "class", "column": "label"}},
+    }
+    schema, rows = load_data(str(path), write_yaml(tmp_path / "s.yaml", {**raw, "separator": "|"}))
+    assert rows.texts("n")[:2] == ["0,5", "1,5"]
+    assert len(rows.subsets["test"]) == 2  # of categories that no training row has, which are a value, too
+    with pytest.warns(UserWarning, match=r"cells of 'n' hold values that no training row has"):
+        assert TableDataset(path, schema).rows.columns.keys() == {"n", "label"}
+    with pytest.raises(ValueError, match=r"`separator` should be one character, and no quote. Found '::'"):
+        Schema.of({**raw, "separator": "::"})

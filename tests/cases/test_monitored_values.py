@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from sennit.data import Batch
-from sennit.tasks import DenseRegression, Learner, Regression, SurfaceNormals, evaluate
+from sennit.tasks import Classification, DenseRegression, Learner, Regression, SurfaceNormals, evaluate
+from sennit.tasks.metrics import Evaluator
 from sennit.tasks.metrics.direction import leading_metric
 
 from .small import load, make_batch, make_model, train
@@ -117,3 +118,16 @@ def test_one_label_in_the_validation_set_is_said_and_left_out_of_the_mean(tmp_pa
     assert column(tmp_path, "val/mean") == column(tmp_path, "val/c/accuracy")
     assert all(math.isfinite(x) for x in column(tmp_path, "val/r/mae"))
     assert all(math.isnan(x) for x in column(tmp_path, "val/r/r2"))
+
+
+def test_the_first_metric_that_is_named_stands_for_its_task_in_the_mean() -> None:
+    names = {"r": ["rmse", "r2"], "s": ["mae"]}
+    tasks = {name: Regression(metrics=metrics) for name, metrics in names.items()}
+    assert [leading_metric(t.metrics(), t.metric_names) for t in tasks.values()] == ["r2", None]
+    of_classes = Classification(3, metrics=["log_loss", "f1_macro", "accuracy"])
+    assert leading_metric(of_classes.metrics(), of_classes.metric_names) == "f1_macro"
+    model, batch = make_model(), make_batch(16)
+    evaluator = Evaluator(model)
+    evaluator.update(batch)
+    model.tasks["r"].metric_names = ("r2",)
+    assert evaluator.leading["r"] == "r2"

@@ -46,7 +46,7 @@ def test_a_value_of_one_row_stops_no_training_and_is_said(tmp_path: Path) -> Non
         raw = {**schema().to_dict(), "split": {"by": "random", "seed": seed}}
         complete, rows = split_rows(read_rows(rare), Schema.of(raw))
         if "teal" not in complete.to_dict()["inputs"]["t"]["categories"]["colour"]:
-            notes |= set(rows.notes)
+            notes |= {note for note in rows.notes if note.startswith("1 cells")}
     such = "such as 'teal' in row 0: they count as blank."
     assert notes == {f"1 cells of 'colour' hold values that no training row has, {such}"}
 

@@ -155,7 +155,16 @@ EXAMPLES = {
         lambda: create_encoder("series_transformer", 3, embed_dim=16), lambda n: torch.randn(n, 3)
     ),
     "tcn": Example(lambda: create_encoder("tcn", 3, width=16), lambda n: torch.randn(n, 3)),
+    "per_frame": Example(
+        lambda: create_encoder("per_frame", "conv", in_chans=2, widths=(4, 8), embed_dim=6),
+        lambda length: torch.randn(length, 2, 8, 8),
+        longest=4,
+    ),
     "timm/": Example(lambda: create_encoder("timm/test_resnet", in_chans=2), _image(2)),
+    "with_gaps": Example(
+        lambda: create_encoder("with_gaps", "tcn", channels=1, width=8, depth=2),
+        lambda length: torch.randn(length, 3),
+    ),
     "wrapped": Example(
         lambda: wrap(
             own_nets.halved(3),
@@ -165,6 +174,15 @@ EXAMPLES = {
             options={"channels": 3},
         ),
         lambda n: torch.randn(n, 3),
+    ),
+    "hashed_ngrams": Example(lambda: create_encoder("hashed_ngrams", buckets=40, embed_dim=8), _ids),
+    "sound_statistics": Example(
+        lambda: create_encoder(
+            "sound_statistics", sample_rate=8000, n_mfcc=6, parts=3, widths=(8,), hidden=6
+        ),
+        lambda length: torch.randn(length),
+        shortest=200,
+        longest=1000,
     ),
     "xvector": Example(
         lambda: create_encoder(
@@ -176,7 +194,7 @@ EXAMPLES = {
     ),
 }
 
-WITHOUT_FRONT = {"wrapped"}
+WITHOUT_FRONT = {"wrapped", "hashed_ngrams", "sound_statistics"}
 
 each = pytest.mark.parametrize("name", EXAMPLES)
 each_and_front = pytest.mark.parametrize(

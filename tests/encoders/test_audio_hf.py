@@ -319,15 +319,17 @@ def test_the_model_says_which_encoder_it_is() -> None:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"architecture": {"model_type": "vit"}}, r"Found 'x', which reads 'pixel_values'. Is it a model of"),
+        (
+            {"architecture": {"model_type": "time_series_transformer"}},
+            r"Found 'x', which reads 'past_values'. Is it a model of",
+        ),
         ({"architecture": WAVES[0], "max_length": 7}, r"unknown option of HFAudioEncoder 'max_length'"),
         ({"architecture": WAVES[0], "rate": 7}, r"unknown option of encoder 'hf/' 'rate'"),
         ({"architecture": {**WAVES[0], "model_type": "sew"}}, r"Found 'x', a sew. Try wav2vec2"),
         ({"architecture": {"model_type": "speecht5"}}, r"Found 'x', a speecht5. Try wav2vec2"),
         ({"architecture": {"model_type": "encodec"}}, r"with hidden layers, its taps. Found 'x', a encodec"),
-        ({"architecture": {"model_type": "clap_audio_model"}}, r"Found 'x', which reads None"),
     ],
-    ids=["image", "max_length", "rate", "sew", "speecht5", "encodec", "clap"],
+    ids=["series", "max_length", "rate", "sew", "speecht5", "encodec"],
 )
 def test_what_cannot_work_is_refused_by_name(options: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from sennit.encoders import InceptionTimeEncoder, SeriesConvEncoder, SeriesResNetEncoder, create_encoder
 from sennit.encoders.present_rows import encode_present_rows
+from sennit.fusion import create_fusion
+from sennit.tasks import Classification, MultiTaskModel, export_program
 
 NAMES = ["inception_time", "series_conv", "series_resnet"]
 
@@ -110,3 +112,23 @@ def test_fewer_steps_of_the_stem_of_a_tcn() -> None:
     assert whole(x, mask).tokens.shape == (2, 10, 8)
     assert joined(x, mask).tokens.shape == (2, 3, 8)
     assert joined(x, mask).mask.tolist() == [[True] * 3, [True, False, False]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exported_graph_takes_series_of_other_lengths(name: str) -> None:
+    """⚑ The kernel of a maximum over steps bound the graph of `inception_time` to one length."""
+    small = (
+        {"filters": 2, "depth": 1, "kernel_sizes": (5, 3)} if name == "inception_time" else {"widths": (4, 3)}
+    )
+    encoders = {"motion": create_encoder(name, 2, pooling="max", **small)}
+    model = MultiTaskModel(
+        encoders=encoders, fusion=create_fusion("concat", encoders), tasks={"y": Classification(2)}
+    ).eval()
+    graph = export_program(model).module()
+    for length in (9, 40):  # a graph needs two tokens or more, as that of `logmel_conv`
+        x, mask = torch.randn(2, length, 2), torch.arange(length) < torch.tensor([[length], [2]])
+        answers = graph({"motion": x, "motion_mask": mask})["y"]
+        expected = [a["y"]["probabilities"] for a in model.predict([{"motion": x[0]}, {"motion": x[1, :2]}])]
+        torch.testing.assert_close(
+            answers, torch.tensor([list(p.values()) for p in expected]), atol=1e-5, rtol=1e-4
+        )

@@ -29,7 +29,7 @@ def first_losses(folder: Path) -> list[float]:
 
     path = write_csv(folder / "train.csv", make_rows(folder))
     schema, rows = load_data(str(path), write_yaml(folder / "schema.yaml", SCHEMA))
-    config = Config(data=str(path), epochs=3, batch_size=6, width=8, workers=0)
+    config = Config(data=str(path), epochs=3, batch_size=6, width=8, workers=0, separate=False)
     with patch("sennit.recipes.table.training.train.Learner", Recording):
         train(config, schema, rows, folder / "training", say=lambda text: None)
     return losses

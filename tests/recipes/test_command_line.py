@@ -223,3 +223,38 @@ def test_a_config_that_is_no_mapping_in_yaml_is_one_line_of_ours(
     with pytest.raises(SystemExit, match="2"):
         parse_options(Config, [f"--config={tmp_path / 'config.yaml'}"], prog="example")
     assert "error: --config should name a YAML file that maps options" in capsys.readouterr().err
+
+
+def test_a_wrong_value_is_one_line_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass
+    class Values:
+        """Values.
+
+        Args:
+            count: A count.
+            share: A share.
+            rows: Rows, or none.
+            names: Names.
+        """
+
+        count: int = 1
+        share: float = 0.5
+        rows: int | None = None
+        names: list[str] = field(default_factory=list)
+
+    lines = {
+        "--count=x": "--count should be a whole number. Found 'x'.",
+        "--share=x": "--share should be a number. Found 'x'.",
+        "--rows=x": "--rows should be a whole number. Found 'x'.",
+        "--names=3": "--names should be a list such as [a,b]. Found '3'.",
+        "--row=3": "unknown option '--row'. Did you mean '--rows' or",
+        "--share": "--share should have a value. Found none. `example --help` lists the options.",
+        "x": "unexpected argument 'x'. `example --help` lists the options.",
+        "--config=none.yaml": "--config should name a file. Found none at",
+    }
+    for argument, message in lines.items():
+        with pytest.raises(SystemExit, match="2"):
+            parse_options(Values, [argument], prog="example")
+        shown = capsys.readouterr().err
+        assert shown.startswith(f"error: {message}"), shown
+        assert shown.count("\n") == 1

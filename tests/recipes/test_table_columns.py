@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,14 @@ TARGETS: dict[str, Any] = {
     "tags": {"kind": "multilabel", "column": "tags"},
     "flags": {"kind": "multilabel", "columns": ["f0", "f1"]},
     "sizes": {"kind": "number", "columns": ["s0", "s1"]},
+    "counts": {"kind": "number", "columns": ["count"], "transform": "log"},
+    "grade": {"kind": "ordinal", "column": "grade", "classes": ["low", "middle", "high"]},
+    "life": {"kind": "survival", "time": "count", "event": "event"},
 }
 INPUTS: dict[str, Any] = {
     "first": {"kind": "table", "numbers": ["a", "b"], "categories": {"colour": None}},
     "second": {"kind": "table", "numbers": ["c"]},
+    "few": {"kind": "table", "categories": {"colour": ["red", "blue"]}, "unseen": "missing"},
 }
 TEXT = {
     "words": {"kind": "text", "column": "words", "encoder": {"name": "bytes", "embed_dim": 8, "depth": 1}}
@@ -52,6 +57,9 @@ def frame(size: int = 60) -> pl.DataFrame:
             **flags,
             "c": c,
             "colour": with_blanks(rng.choice(["red", "blue", "green"], size)),
+            "count": with_blanks(rng.integers(1, 50, size).tolist()),
+            "event": with_blanks(rng.choice(["yes", "no"], size)),
+            "grade": with_blanks(rng.choice(["low", "middle", "high"], size)),
             "kind": with_blanks(rng.choice(["dog", "bell"], size)),
             "tags": with_blanks(rng.choice(["x", "y|x", "|"], size)),
             "words": with_blanks([f"word {i}" for i in range(size)]),
@@ -72,6 +80,7 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+@pytest.mark.filterwarnings("ignore:.*hold values that no training row has")
 @pytest.mark.parametrize("inputs", [INPUTS, {**INPUTS, **TEXT}], ids=["tables", "with text"])
 def test_batches_are_those_of_samples_in_the_same_order_and_resume(inputs: dict[str, Any]) -> None:
     schema, rows = split_rows(read_rows(frame()), Schema.of({"inputs": inputs, "targets": TARGETS}))
@@ -91,6 +100,7 @@ def test_batches_are_those_of_samples_in_the_same_order_and_resume(inputs: dict[
     expected = list(by_row)
     assert len(expected) > 3
     assert not all(batch.all_present for batch in expected)
+    assert any((b.inputs["few"].isnan() & b.present["few"].unsqueeze(1)).any() for b in expected)
     assert not all(batch.all_labelled for batch in expected)
     batches = iter(by_column)
     assert equal(next(batches), expected[0])
@@ -98,6 +108,24 @@ def test_batches_are_those_of_samples_in_the_same_order_and_resume(inputs: dict[
     again.load_state_dict(by_column.state_dict())
     assert [equal(a, b) for a, b in zip(again, expected[1:], strict=True)] == [True] * (len(expected) - 1)
     assert not equal(expected[0], expected[1])
+
+
+def test_a_row_of_unseen_categories_alone_is_there_by_either_way() -> None:
+    table = {"colour": ["red", "blue"] * 10, "kind": ["dog", "bell"] * 10}
+    inputs = {"t": {"kind": "table", "categories": {"colour": None}}}
+    targets = {"kind": {"kind": "class", "column": "kind"}}
+    schema, _ = split_rows(read_rows(pl.DataFrame(table)), Schema.of({"inputs": inputs, "targets": targets}))
+    model = build_model(schema, fusion="gated", width=8, modality_dropout=0.0)
+    new = read_rows(pl.DataFrame({"colour": ["teal", "red"], "kind": ["dog", "bell"]}))
+    rows = replace(schema.reading(new), subsets={"test": [0, 1]})
+    options = loader_options(rows, schema, "test", model)
+    with pytest.warns(UserWarning, match=r"1 cells of 'colour' hold values that no training row has"):
+        data = open_subset(rows, schema, "test", preprocess=slowly(model.preprocessing()))
+    assert equal(options["dataset"].__getitems__([0, 1]), model.collate([data[0], data[1]]))
+    assert bool(model.collate([data[0]]).present["t"].all())
+    blank = replace(new, columns={"colour": [None, "red"], "kind": ["dog", "bell"]})
+    with pytest.raises(BadCell, match=r"row 0 should have some input"):
+        open_subset(replace(blank, subsets={"test": [0]}), schema, "test")[0]
 
 
 def slowly(preprocess: Any) -> Any:

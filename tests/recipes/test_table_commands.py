@@ -127,6 +127,7 @@ def test_options_stand_above_the_preset_and_a_file_between(table: Path, tmp_path
         ("fit TABLE --tagret died", "unknown option '--tagret'. Did you mean '--target'"),
         ("fit TABLE --target died --schema s.yaml", "--schema declares the targets already."),
         ("fit TABLE --target died --id nr", "lacks a column that --id reads: unknown column 'nr'."),
+        ("fit shards/train-0.tar --target died", "--target and --id are for a table. Shards have a schema"),
         ("fit --resume nowhere", "no run to resume in 'nowhere'"),
         ("guess", "`guess` should be given a .csv, a .parquet or a folder"),
         ("guess TABLE", "one column should be the target."),
@@ -152,6 +153,21 @@ def test_a_wrong_input_ends_in_one_line(
     assert shown.startswith("error: ")
     assert "\n" not in shown.strip()
     assert not (table.parent / "none").exists() or not list((table.parent / "none").glob("*/model"))
+
+
+def test_a_row_without_any_input_is_named_or_left_out(
+    run: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, out = table.parent / "blank.csv", table.parent / "left.csv"
+    pl.DataFrame({"StayID": [1, 2], "age": [50, None], "ward": ["a", None], "note": [None, None]}).write_csv(
+        new
+    )
+    given = ["predict", str(new), "--model", str(run), "--out", str(out)]
+    with pytest.raises(ValueError, match=r"row 3 should have some input.*out with --skip_bad_rows"):
+        main(given)
+    main([*given, "--skip_bad_rows"])
+    assert "1 rows are left out, such as: 'blank.csv', row 3" in capsys.readouterr().err
+    assert [line["StayID"] for line in read(out)] == ["1"]
 
 
 def test_a_column_that_is_missing_in_new_rows_is_named(run: Path, table: Path) -> None:

@@ -76,6 +76,21 @@ def test_probabilities_sum_to_one_and_the_frame_of_answers_has_them(
     assert ((answers["died_p_1"] > chosen).astype(int) == answers["died"]).all()
 
 
+def test_an_explanation_names_what_the_answers_rest_on(frame: pd.DataFrame, fitted: TableModel) -> None:
+    explanation = fitted.explain(frame)
+    assert explanation.keys() == {"died", "days"}
+    died = explanation["died"]
+    assert died.inputs.keys() == {"note", "table"}
+    assert sum(died.inputs.values()) == pytest.approx(1)
+    assert next(iter(explanation["days"].columns)) == "age"
+    assert set(died.columns) == {"age", "ward", "note"}
+    means = [drop.mean for drop in died.columns.values()]
+    assert means == sorted(means, reverse=True)
+    assert means[0] > 0
+    with pytest.raises(ValueError, match=r"an explanation needs rows with labels"):
+        fitted.explain(frame.assign(died=None, days=None))
+
+
 def test_a_saved_model_answers_as_before_also_from_the_shell(
     frame: pd.DataFrame, fitted: TableModel, tmp_path: Path
 ) -> None:

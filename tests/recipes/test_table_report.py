@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,17 @@ import numpy as np
 import pytest
 
 from sennit.recipes.table.__main__ import main
+from sennit.recipes.table.budget import Budget
+from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.load import load_data
+from sennit.recipes.table.fitting import fit_rows
+from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.report.advice import beside
+from sennit.recipes.table.report.alone import train_beside
+from sennit.recipes.table.report.beside import beside_part
 from sennit.recipes.table.report.intervals import Interval, Scored
 from sennit.recipes.table.report.peers import peer_answers
+from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.training.model import make_tasks
 from tests.recipes.table_files import SCHEMA, make_rows, write_csv, write_yaml
 
@@ -61,6 +69,7 @@ def test_every_part_is_on_the_page_and_in_the_figures(folder: Path) -> None:
         "Answers for kind",
         "Answers for tags",
         "Answers for price",
+        "Each input alone",
         "Which input matters",
         "Which column matters",
         "Rows to look at",
@@ -120,15 +129,16 @@ def test_tree_and_linear_model_learn_what_they_can_read(folder: Path) -> None:
     [
         (
             Interval(0.1, 0.05, 0.2),
-            "this model is better than the boosted tree, by 0.1 [0.05, 0.2] in f1.",
+            "this model is better than the boosted tree, by 0.100 [0.050, 0.200] in f1.",
         ),
         (
             Interval(-0.2, -0.3, -0.1),
-            "the boosted tree is better than this model, by 0.2 [0.1, 0.3] in f1: try a larger --preset.",
+            "the boosted tree is better than this model, by 0.200 [0.100, 0.300] in f1: "
+            "try a larger --preset.",
         ),
         (
             Interval(0.01, -0.1, 0.1),
-            "the boosted tree is as good; the difference is 0.01 [-0.1, 0.1] in f1.",
+            "the boosted tree is as good; the difference is 0.010 [-0.100, 0.100] in f1.",
         ),
     ],
 )
@@ -136,3 +146,35 @@ def test_advice_follows_from_the_better_of_tree_and_linear_model(gain: Interval,
     gains = {"linear": Interval(0.3, 0.2, 0.4), "tree": gain}
     scored = Scored("f1", Interval(0.5, 0.4, 0.6), gains)
     assert list(beside("y", scored)) == [f"y: {sentence}"]
+
+
+def test_each_input_is_trained_alone_on_the_rows_that_have_it(folder: Path, tmp_path: Path) -> None:
+    chosen = {name: SCHEMA["inputs"][name] for name in ("caption", "measures")}
+    raw = {"inputs": chosen, "targets": {"kind": SCHEMA["targets"]["kind"]}, "split": SCHEMA["split"]}
+    write_yaml(tmp_path / "two.yaml", raw)
+    schema, rows = load_data(str(folder / "train.csv"), tmp_path / "two.yaml")
+    assert isinstance(rows, Rows)
+    config = Config(data="train.csv", epochs=8, batch_size=12, width=8, lr=0.02, workers=0)
+    fitted = fit_rows(config, schema, rows, tmp_path / "training", Budget(None), say=lambda text: None)
+    results = Results(
+        folder=tmp_path,
+        config=config,
+        schema=schema,
+        rows=rows,
+        model=fitted.trained.model,
+        record=replace(fitted.record, seconds=100),
+        test=fitted.test,
+        seconds=None,
+    )
+    trained, notes = train_beside(results)
+    assert not notes
+    assert [t.name for t in trained] == ["caption alone", "measures alone", "all, concatenated"]
+    captions, blank = trained[0].answers["kind"], rows.blank("caption")
+    assert captions.readable.tolist() == [not blank[i] for i in rows.subsets["test"]]
+    measures = beside_part(replace(results, seconds=0)).blocks
+    assert [block.text for block in measures][1].startswith("No input is trained alone with this preset")
+    none_left, notes = train_beside(replace(results, seconds=1))
+    assert not none_left
+    assert notes == [
+        "Not trained, as there is no time left: caption alone, measures alone, all, concatenated."
+    ]

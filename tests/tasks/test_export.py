@@ -20,11 +20,16 @@ from sennit.tasks import (
     CrossStitch,
     MultiLabel,
     MultiTaskModel,
+    Ordinal,
+    PoissonRegression,
+    QuantileRegression,
     Regression,
+    Survival,
     Task,
     export_onnx,
     export_program,
 )
+from sennit.tasks.labelled import NumberTransform
 from tests.contracts.test_encoders import EXAMPLES as ENCODERS
 from tests.contracts.test_fusions import EXAMPLES as FUSIONS
 from tests.contracts.test_fusions import WHOLE
@@ -98,6 +103,26 @@ def test_a_program_of_some_modalities_says_what_the_model_says(fusion: str) -> N
 def test_a_program_of_all_modalities_says_what_the_model_says(fusion: str) -> None:
     model = make(fusion)
     assert_agrees(export_program(model, example=example(MODALITIES)).module(), model, MODALITIES)
+
+
+def number_tasks() -> dict[str, Task]:
+    """Return tasks whose answers are computed from what their heads say."""
+    labels = torch.linspace(0, 9, 30).square().tolist()
+    log, quantile = ([NumberTransform.fit(name, labels).config] for name in ("log", "quantile"))
+    return {
+        "grade": Ordinal(4),
+        "life": Survival(),
+        "count": PoissonRegression(scales=[3.0]),
+        "price": Regression(transforms=log),
+        "span": QuantileRegression(quantiles=[0.1, 0.5, 0.9], transforms=quantile),
+    }
+
+
+def test_answers_in_units_of_the_target_are_exported(tmp_path: Path) -> None:
+    model = make(tasks=number_tasks(), modalities=("table",))
+    assert_agrees(export_program(model, example=example(("table",))).module(), model, ("table",))
+    export_onnx(model, tmp_path / "m.onnx", example=example(("table",)))
+    assert_agrees(onnx_run(tmp_path / "m.onnx", list(model.tasks)), model, ("table",))
 
 
 @pytest.mark.parametrize("name", ENCODERS)

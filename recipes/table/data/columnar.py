@@ -14,8 +14,8 @@ from sennit.data import Batch, Collate, SampleReader
 from sennit.data.validation import check_finite, label_flags
 from sennit.recipes.table.data.check import blank_row
 from sennit.recipes.table.reading.rows import BadCell, Rows
-from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.table_input import TableInput
 
 
 def table_tensors(rows: Rows, schema: Schema, encoders: Mapping[str, SampleReader]) -> dict[str, Tensor]:
@@ -76,6 +76,10 @@ def columnar_batch(
     ids = [rows.row_numbers[i] for i in indices]
     whole = {n: x.index_select(0, chosen) for n, x in table_tensors(rows, schema, encoders).items()}
     present = {name: ~x.isnan().all(1) for name, x in whole.items()}
+    for name, spec in schema.inputs.items():
+        assert isinstance(spec, TableInput)
+        unseen = set(spec.only_unseen(rows))
+        present[name] |= torch.tensor([i in unseen for i in indices])
     empty = ~torch.stack([*present.values()]).any(0)
     if bool(empty.any()):
         raise blank_row(rows, indices[int(empty.nonzero()[0])], schema)

@@ -139,7 +139,8 @@ class TableDataset(Dataset[Sample]):
         labelled: bool = True,
     ) -> None:
         schema = schema if isinstance(schema, Schema) else read_schema(schema)
-        self.rows = schema.reading(read_rows(data, skip_bad_rows=skip_bad_rows), labelled=labelled)
+        rows = read_rows(data, skip_bad_rows=skip_bad_rows, separator=schema.separator)
+        self.rows = schema.reading(rows, labelled=labelled)
         self.indices = list(range(len(self.rows)) if indices is None else indices)
         if labelled:
             schema = schema.complete(self.rows if indices is None else self.rows.take(self.indices))

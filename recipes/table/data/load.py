@@ -43,9 +43,10 @@ def load_data(
     """
     if data.endswith(".tar"):
         return read_schema(schema or Path(data).parent / "schema.yaml"), find_shards(data)
-    rows = read_rows(data, skip_bad_rows=skip_bad_rows)
-    if schema is not None:
-        declared = read_schema(schema)
+    given = None if schema is None else read_schema(schema)
+    rows = read_rows(data, skip_bad_rows=skip_bad_rows, separator=None if given is None else given.separator)
+    if given is not None:
+        declared = given
     elif Path(data).is_dir():
         declared = guess_schema(rows).schema
     else:

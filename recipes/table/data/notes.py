@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from sennit.data.names import Names
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.column_contents import ColumnContents
-from sennit.recipes.table.schema.inputs import TableInput
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.table_input import TableInput
 from sennit.recipes.table.schema.targets import ClassTarget, OrdinalTarget
 from sennit.recipes.table.schema.twins import twin_reason
 

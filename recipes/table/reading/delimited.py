@@ -47,14 +47,14 @@ class Lines:
         if count == self.width:
             return None
         fix = (
-            f"Put cells that hold {_SEPARATORS[self.separator]} in double quotes."
+            f"Put cells that hold {_SEPARATORS.get(self.separator, repr(self.separator))} in double quotes."
             if count > self.width
             else "Is the line cut, or a line break not in double quotes?"
         )
         return f"should have {self.width} cells, as the header has. Found {count}. {fix}"
 
 
-def read_lines(raw: bytes, *, tabs: bool = False) -> Lines:
+def read_lines(raw: bytes, *, tabs: bool = False, separator: str | None = None) -> Lines:
     """Read the lines of a text file whose cells are separated by commas, semicolons or tabs.
 
     Quotes at the beginning of a cell enclose it, unless the file is regular only without: they are part of
@@ -63,6 +63,7 @@ def read_lines(raw: bytes, *, tabs: bool = False) -> Lines:
     Args:
         raw: Contents of the file.
         tabs: Whether its name says that tabs separate the cells.
+        separator: Character that separates the cells, where it is declared.
 
     Raises:
         ValueError: It is empty, of another format or encoding, or a quote is not closed.
@@ -71,8 +72,8 @@ def read_lines(raw: bytes, *, tabs: bool = False) -> Lines:
     lines = text.split("\n")
     first = next(line for line in lines if line.strip())
     if first.lstrip().startswith(("{", "[{")):
-        raise ValueError("it is JSON. Read it with polars.read_ndjson or read_json, and write it as Parquet.")
-    separator = _separator(first, tabs)
+        raise ValueError("it is JSON. Call it .jsonl, with an object a line, or .json, with a list of them.")
+    separator = separator or _separator(first, tabs)
     if re.fullmatch(r"sep=[,;\t]", first.strip(" ")):  # for spreadsheets, above the header
         separator = first.strip(" ")[-1]
         lines[lines.index(first)] = ""

@@ -1,4 +1,4 @@
-"""Reading a table: CSV, Parquet, a data frame, or a folder for each class."""
+"""Reading a table: CSV, Parquet, JSON, a sheet, a data frame, or a folder for each class."""
 
 from __future__ import annotations
 
@@ -11,37 +11,41 @@ from typing import TYPE_CHECKING, Any
 from sennit.extras import require
 from sennit.recipes.table.reading.class_folders import read_class_folders
 from sennit.recipes.table.reading.delimited import Lines, read_lines
+from sennit.recipes.table.reading.json_rows import read_json_rows
 from sennit.recipes.table.reading.rows import BadCell, Rows
 
 if TYPE_CHECKING:
     import polars as pl
 
 _OTHER = {
-    ".jsonl": "polars.read_ndjson",
-    ".ndjson": "polars.read_ndjson",
-    ".json": "polars.read_json",
-    ".xlsx": "polars.read_excel",
     ".xls": "polars.read_excel",
     ".ods": "polars.read_ods",
     ".feather": "polars.read_ipc",
     ".arrow": "polars.read_ipc",
 }
 
+_JSON = (".jsonl", ".ndjson", ".json")
 
-def read_rows(data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = False) -> Rows:
+
+def read_rows(
+    data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = False, separator: str | None = None
+) -> Rows:
     """Read a table.
 
     Args:
-        data: A ``.csv`` (UTF-8; commas, semicolons or tabs), ``.parquet``, data frame of polars or pandas, or
+        data: A ``.csv`` (UTF-8; commas, semicolons or tabs), ``.parquet``, ``.jsonl`` (an object a line),
+            ``.json`` (a list of objects), ``.xlsx`` (its first sheet), data frame of polars or pandas, or
             folder that holds one folder of images or sound files for each class, or such folders in each of
             the folders train, validation and test.
         skip_bad_rows: Whether rows with too few or too many cells are faults of these rows alone.
+        separator: Character between the cells of a text file; by default the commonest of commas, semicolons
+            and tabs in the header.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
         ValueError: It cannot be read, has no rows, or has two columns of one name.
         BadCell: A row has too few or too many cells.
-        ImportError: polars is not installed.
+        ImportError: polars, or the reader of sheets, is not installed.
     """
     if isinstance(data, Rows):
         return data
@@ -58,6 +62,10 @@ def read_rows(data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = F
             f"{_OTHER[path.suffix.lower()]}, and save it with write_parquet."
         )
     raw = path.read_bytes()
+    if path.suffix.lower() in _JSON:
+        return _of_json(raw, path)
+    if path.suffix.lower() == ".xlsx":
+        return _of_sheet(path)
     if raw.startswith(b"PAR1") or path.suffix.lower() in (".parquet", ".pq"):
         polars = require("polars", "table")
         try:
@@ -67,10 +75,36 @@ def read_rows(data: str | Path | pl.DataFrame | Rows, *, skip_bad_rows: bool = F
                 f"'{path}' cannot be read: it is no whole Parquet file. Write it again."
             ) from None
     try:
-        lines = read_lines(raw, tabs=path.suffix.lower() == ".tsv")
+        lines = read_lines(raw, tabs=path.suffix.lower() == ".tsv", separator=separator)
     except ValueError as error:
         raise ValueError(f"'{path}' cannot be read: {error}") from None
     return _of_lines(lines, path, skip_bad_rows)
+
+
+def _of_json(raw: bytes, path: Path) -> Rows:
+    try:
+        columns, numbers = read_json_rows(raw, lines=path.suffix.lower() != ".json")
+    except ValueError as error:
+        raise ValueError(f"'{path}' cannot be read: {error}") from None
+    cells = {column: [_cell(cell) for cell in values] for column, values in columns.items()}
+    return _with_rows(Rows(path.name, cells, numbers, path.parent))
+
+
+def _of_sheet(path: Path) -> Rows:
+    """Return the cells of the first sheet, whose rows are numbered from 2, as spreadsheets do."""
+    polars, fastexcel = require("polars", "table"), require("fastexcel", "xlsx")
+    try:
+        frame = polars.read_excel(path, drop_empty_rows=False)
+    except (fastexcel.FastExcelError, polars.exceptions.PolarsError, OSError):
+        raise ValueError(
+            f"'{path}' cannot be read: its first sheet should be a table with names in the first row. "
+            f"Save it again, or as CSV."
+        ) from None
+    rows = _of_frame(frame, path.name, path.parent)
+    blank = [all(cells) for cells in zip(*(rows.blank(c) for c in rows.columns), strict=True)]
+    kept = [i for i, empty in enumerate(blank) if not empty]
+    notes = [f"{sum(blank)} blank rows are left out."] if any(blank) else []
+    return _with_rows(replace(rows, row_numbers=range(2, len(rows) + 2), notes=notes).take(kept))
 
 
 def _of_lines(lines: Lines, path: Path, skip_bad_rows: bool) -> Rows:

@@ -105,10 +105,11 @@ and leave unknown cells blank.
 
     def blank(self, column: str) -> list[bool]:
         """Return which cells of a column are blank, whatever they hold."""
+        words = {"", *self.missing}
         return [
-            cell is None
-            or (isinstance(cell, str) and (not cell.strip() or cell.strip() in self.missing))
-            or (isinstance(cell, float) and math.isnan(cell))
+            cell.strip() in words
+            if isinstance(cell, str)
+            else cell is None or (isinstance(cell, float) and math.isnan(cell))
             for cell in self.cells(column)
         ]
 

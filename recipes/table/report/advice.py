@@ -23,7 +23,7 @@ def advice(results: Results, scored: Mapping[str, Scored], figures: Mapping[str,
     if results.test is None:
         return ["Keep some rows for a test: nothing tells how good the answers for new rows are."]
     said = [sentence for name, of in scored.items() for sentence in beside(name, of)]
-    said += [*_without(results, figures), *_calibration(figures)]
+    said += [*_alone(figures), *_without(results, figures), *_calibration(figures)]
     record = results.record
     if record.kept is not None and record.kept + 1 == len(record.curve) > 1:
         said.append("The last epoch is the best one: train for longer (a larger --preset, or more --epochs).")
@@ -54,6 +54,22 @@ def beside(name: str, scored: Scored) -> Iterator[str]:
             yield f"{name}: {said} is better than this model, by {less} in {metric}: try a larger --preset."
         else:
             yield f"{name}: {said} is as good; the difference is {gain} in {metric}."
+
+
+def _alone(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the best of the trainings on one input, or with plain concatenation, for each target."""
+    for name, trained in figures.get("trained_beside", {}).items():
+        gains = {other: Interval(**v["gain"]) for other, v in trained.items() if v["gain"] is not None}
+        if not gains:
+            continue
+        best = min(gains, key=lambda other: gains[other].value)
+        gain = gains[best]
+        if gain.low > 0:
+            yield f"{name}: this model is better than each input alone: than {best} by {gain}."
+        elif gain.high < 0:
+            yield f"{name}: a net on {best} is better than this model, which is better by {gain}."
+        else:
+            yield f"{name}: a net on {best} is as good; the difference is {gain}."
 
 
 def _without(results: Results, figures: Mapping[str, Any]) -> Iterator[str]:

@@ -39,7 +39,7 @@ def no_better_note(
     Args:
         schema: Complete schema.
         rows: Rows and their subsets.
-        monitor: Monitored value, such as ``val/price/r2``.
+        monitor: Monitored value, such as ``val/price/r2``; of ``val/mean`` nothing is said.
         best: Its best value.
     """
     if monitor is None or best is None or isinstance(rows, Shards):

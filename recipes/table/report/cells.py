@@ -12,8 +12,9 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from sennit.recipes.table.reading.rows import BadCell, Rows
-from sennit.recipes.table.schema.inputs import TableInput, TextInput
+from sennit.recipes.table.schema.inputs import TextInput
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.table_input import TableInput
 
 Floats = NDArray[np.float64]
 

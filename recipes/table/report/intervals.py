@@ -25,7 +25,7 @@ class Interval:
 
     Example:
         >>> str(Interval(0.5, 0.25, 0.75))
-        '0.5 [0.25, 0.75]'
+        '0.500 [0.250, 0.750]'
     """
 
     value: float
@@ -33,7 +33,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        digits = ".3f" if max(abs(self.low), abs(self.high)) < 10 else ".4g"
+        return f"{self.value:{digits}} [{self.low:{digits}}, {self.high:{digits}}]"
 
 
 @dataclass(frozen=True)

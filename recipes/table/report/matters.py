@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sennit.html_page import Block, Grid, Heading, Picture, Text
 from sennit.recipes.table.report.columns import Drop, column_importance
-from sennit.recipes.table.report.intervals import gain_over
+from sennit.recipes.table.report.intervals import Interval, gain_over
 from sennit.recipes.table.report.modalities import Importance, modality_importance
 from sennit.recipes.table.report.panels import panel, plain
 from sennit.recipes.table.report.part import Part
@@ -45,7 +45,7 @@ def _inputs(results: Results, rows: Sampled) -> Part:
             cells = [
                 f"{values['share']:.0%}" if "share" in values else "",
                 shown(values["without"]),
-                "" if lost is None else f"{lost['value']:.3g} [{lost['low']:.3g}, {lost['high']:.3g}]",
+                "" if lost is None else str(Interval(**lost)),
                 shown(values["alone"]),
             ]
             lines.append([name, modality, *cells])

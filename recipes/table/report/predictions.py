@@ -38,9 +38,8 @@ def write_predictions(path: Path, results: Results, test: Evaluation) -> None:
         predicted = results.model.tasks[name].predict(test.answers[name].logits)
         answers = [{name: results.decisions[name].answer(answer)} for answer in predicted]
         for key, cells in answer_columns(replace(schema, targets={name: target}), answers).items():
-            columns[key if key.startswith((f"{name}_p_", f"{name}_probability")) else f"{key}_predicted"] = (
-                cells
-            )
+            answer = key in (name, *target.column_names)
+            columns[f"{key}_predicted" if answer else key] = cells
     write_columns(path, columns)
 
 

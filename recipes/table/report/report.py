@@ -13,6 +13,7 @@ from sennit.html_page import Block, Code, Grid, Heading, Items, Text, write_repo
 from sennit.recipes.harness import provenance
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.report.advice import advice
+from sennit.recipes.table.report.beside import beside_part
 from sennit.recipes.table.report.curves import training_part
 from sennit.recipes.table.report.data_part import data_part
 from sennit.recipes.table.report.intervals import intervals, units_of
@@ -30,6 +31,7 @@ from sennit.recipes.table.report.target import target_part
 from sennit.recipes.table.report.tree import ABOUT as ABOUT_TREE
 
 _PARTS: Sequence[Callable[[Results], Part]] = (
+    beside_part,
     importance_part,
     least_certain_part,
     slowest_part,

@@ -17,6 +17,7 @@ from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.report.scoring import metrics_of
 
 PLAIN = "without any input"
+_ROUNDING = 1e-6  # of metrics in single precision
 
 
 def scores(
@@ -113,4 +114,6 @@ def shown(value: float | None) -> str:
         >>> shown(0.12345), shown(None), shown(float("nan"))
         ('0.1235', '', '')
     """
-    return "" if value is None or math.isnan(value) else f"{value:.4g}"
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:.4g}" if abs(value) > _ROUNDING else "0"

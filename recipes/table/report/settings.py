@@ -35,7 +35,8 @@ def settings_part(results: Results) -> Part:
     of = provenance()
     versions = ", ".join(f"{name} {version}" for name, version in of["versions"].items())
     blocks.append(Folded("Versions", f"{versions}\ncommit {of['commit']}\n{of['date']}"))
-    if type(results.model) is MultiTaskModel:
-        blocks += [Heading("Model"), Picture(draw_model(results.model), "From input to loss")]
+    one = type(results.model) is MultiTaskModel
+    caption = "From input to loss" if one else "The first of its members, from input to loss"
+    blocks += [Heading("Model"), Picture(draw_model(results.model), caption)]
     figures = {"given": list(given), "default": list(default), "encoders": encoders}
     return Part(blocks, {"settings": figures})

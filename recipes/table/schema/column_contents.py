@@ -9,12 +9,12 @@ from functools import cached_property
 from itertools import pairwise
 
 from sennit.data.names import in_order, plain_number
+from sennit.recipes.table.reading.dates import is_date
 from sennit.recipes.table.reading.rows import Rows
 
 _MAX_CATEGORIES = 50  # different values of a column of categories
 _LONG = 20  # characters of a text rather than of a name, on average
 _NUMBER = r"[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|inf)"
-_DATE = r"\d{4}[-/.]\d\d?[-/.]\d\d?([T ]\d\d?:\d\d.*)?|\d\d?[/.]\d\d?[/.]\d{4}"
 _CODE = r"0\d+"  # of a postal area or a product: 007 is not 7
 
 
@@ -91,8 +91,10 @@ class ColumnContents:
         return all(number.is_integer() for number in self.numbers)
 
     def dates(self) -> bool:
-        """Return whether all are dates."""
-        return bool(self.texts) and all(re.fullmatch(_DATE, text) for text in self._names)
+        """Return whether all are dates; whole numbers such as 20240131 are if the name says so."""
+        if self.numeric() and not re.search("date|day|born|birth|dob|time", self.name.lower()):
+            return False
+        return bool(self.texts) and all(map(is_date, self._names))
 
     def long(self) -> bool:
         """Return whether they are texts rather than names."""

@@ -95,7 +95,7 @@ class AudioInput(FileInput):
 
     kind: ClassVar[str] = "audio"
     sample_rate: int
-    encoder: str | dict[str, Any] = "logmel_conv"
+    encoder: str | dict[str, Any] = "sound_statistics"
     transforms: list[dict[str, Any]] = field(default_factory=list)
     augment: list[dict[str, Any]] = field(default_factory=list)
 
@@ -147,7 +147,7 @@ class SeriesInput(FileInput):
     channels: int | None = None
     columns: list[str] = field(default_factory=list)
     gaps: str = "fill"
-    encoder: str | dict[str, Any] = "tcn"
+    encoder: str | dict[str, Any] = "series_conv"
     augment: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -63,7 +63,7 @@ def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Gu
     twins = _twins(rows, columns, targets, split.raw.get("column") if split.raw["by"] == "column" else None)
     raw: dict[str, Any] = {"inputs": {}, "targets": {}, "split": split.raw}
     reasons: dict[str, str] = {}
-    table: dict[str, Any] = {"kind": "table", "numbers": [], "categories": {}}
+    table: dict[str, Any] = {"kind": "table", "numbers": [], "categories": {}, "dates": {}}
     for name, column in columns.items():
         if name in names:
             raw["targets"][name], reasons[name] = guess_target(column)
@@ -133,7 +133,8 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
         )
     lines = [
         f"# Guessed from {data}. Edit it, then: sennit table fit {data} --schema {path}",
-        "# Inputs: image, audio, text, molecule, table, series. Targets: class, multilabel, number.",
+        "# Inputs: image, audio, text, molecule, table, series.",
+        "# Targets: class, ordinal, multilabel, number, survival.",
         "# Choose any names on the left of inputs and targets; the model will have them.",
         "# Each column:",
         *(f"#   {name}: {reason}" for name, reason in guess.reasons.items()),

@@ -9,9 +9,11 @@ from typing import Any
 
 from sennit.encoders.features import sound_length
 from sennit.recipes.media_files import file_kind
+from sennit.recipes.table.reading.dates import read_dates
 from sennit.recipes.table.reading.media import contents_kind
-from sennit.recipes.table.reading.rows import Rows
+from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.column_contents import ColumnContents
+from sennit.recipes.table.schema.date_features import default_parts
 
 _MAX_FILES = 200  # of a column, that are looked for
 
@@ -42,7 +44,7 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
     if column.constant():
         return f"left out: always '{column.texts[0]}'"
     if column.dates():
-        return f"left out: dates, such as '{column.texts[0]}'; give numbers, such as the days since a day"
+        return _dates(rows, column, table)
     if "smiles" in name.lower():
         inputs[name] = {"kind": "molecule", "column": name}
         return f"molecules, such as '{column.texts[0][:40]}', by its name"
@@ -58,6 +60,20 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
         inputs[name] = {"kind": "text", "column": name}
         return f"texts, such as '{column.texts[0][:40]}'"
     return f"left out: every row has another value, such as '{column.texts[0]}'"
+
+
+def _dates(rows: Rows, column: ColumnContents, table: dict[str, Any]) -> str:
+    """Add a column of dates to the table; return the reason."""
+    try:
+        dates = read_dates(rows, column.name)
+    except BadCell:
+        return (
+            f"left out: dates of which day and month look alike, such as '{column.texts[0]}'; declare them "
+            f"under `dates:` with `date_order: day` or `month`"
+        )
+    earlier = next(iter(table["dates"]), None)
+    table["dates"][column.name] = default_parts(dates) + ([f"since {earlier}"] if earlier else [])
+    return f"dates, such as '{column.texts[0]}'" + (f"; with the days since '{earlier}'" if earlier else "")
 
 
 def _contents(column: ColumnContents, inputs: dict[str, Any]) -> str:

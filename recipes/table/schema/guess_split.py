@@ -17,7 +17,8 @@ _SPLIT_NAME = re.compile(
     r"(data_?)?(split|subset|partition)|(cv_?|k_?)?folds?(_?(id|no|nr|num|number|idx|index))?"
 )
 _GROUP_NAME = re.compile(
-    r"(group|speaker|subject|patient|participant|person|session|user|writer|signer|singer)"
+    r"(group|speaker|spk|actor|reader|narrator|writer|signer|singer|subject|patient|participant|person"
+    r"|child|driver|session|user)"
     r"(_?(id|no|nr|num|number|name|code))?"
 )
 

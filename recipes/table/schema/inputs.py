@@ -1,21 +1,19 @@
 """Inputs: the columns that each kind reads, as which raw value, and into which encoder.
 
-Here are the kinds whose values stand in the table itself; `file_inputs` has images, sound and series.
+Here are texts and molecules; `table_input` has numbers, categories and dates, `file_inputs` files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
 from sennit.data import Transforms
-from sennit.data.names import Names
 from sennit.encoders import ENCODERS, Encoder, create_encoder
-from sennit.recipes.table.reading.rows import BadCell, Rows, row_value
-from sennit.registry import check_names
+from sennit.recipes.table.reading.rows import Rows
 
 MOLECULES = ("morgan", "chemprop")
 """Encoders that read a text as a molecule, and refuse others."""
@@ -110,7 +108,7 @@ class TextInput(ColumnInput):
     """
 
     kind: ClassVar[str] = "text"
-    encoder: str | dict[str, Any] = "bytes"
+    encoder: str | dict[str, Any] = "hashed_ngrams"
 
     def read(self, rows: Rows) -> Sequence[Any]:
         return rows.texts(self.column)
@@ -140,59 +138,3 @@ class MoleculeInput(TextInput):
 
     kind: ClassVar[str] = "molecule"
     encoder: str | dict[str, Any] = "morgan"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableInput(Input):
-    """Numbers and categories, of which any cell may be blank.
-
-    Args:
-        numbers: Columns of numbers.
-        categories: Columns of categories with their values; null takes those of the training rows.
-        unseen: ``"missing"`` to count a value that is none of these as blank, ``"refuse"`` to refuse it; by
-            default refused where the values of all columns are declared.
-        encoder: Encoder's name, or a mapping with its name and options.
-    """
-
-    kind: ClassVar[str] = "table"
-    numbers: list[str] = field(default_factory=list)
-    categories: dict[str, list[str] | None] = field(default_factory=dict)
-    unseen: str | None = None
-    encoder: str | dict[str, Any] = "mlp"
-
-    def __post_init__(self) -> None:
-        if self.unseen is not None:
-            check_names("value of `unseen`", [self.unseen], ("missing", "refuse"))
-        if not self.column_names:
-            raise ValueError("a table should have `numbers`, `categories` or both. Found neither.")
-
-    @property
-    def column_names(self) -> list[str]:
-        return [*self.numbers, *self.categories]
-
-    def columns(self, rows: Rows) -> list[Sequence[float | BadCell | None]]:
-        """Return the numbers of each column and the codes of the categories; None where blank."""
-        columns: list[Sequence[float | BadCell | None]] = [rows.numbers(c) for c in self.numbers]
-        fix = "Fix the cell, declare it, or count such cells as blank with `unseen: missing`."
-        columns += [
-            rows.choices(c, Names(names or [], fix), unseen=self.unseen or "refuse")
-            for c, names in self.categories.items()
-        ]
-        return columns
-
-    def read(self, rows: Rows) -> Sequence[Any]:
-        return [row_value(cells) for cells in zip(*self.columns(rows), strict=True)]
-
-    def example(self) -> dict[str, Any]:
-        """Return a row as ``model.predict`` takes it."""
-        numbers: dict[str, Any] = dict.fromkeys(self.numbers, 0.0)
-        return numbers | {column: names[0] for column, names in self.categories.items() if names}
-
-    def complete(self, rows: Rows) -> Self:
-        values = {c: rows.names(c) for c, names in self.categories.items() if names is None}
-        unseen = self.unseen or ("missing" if values else "refuse")
-        return replace(self, categories={**self.categories, **values}, unseen=unseen)
-
-    def make_encoder(self) -> Encoder:
-        names = [list(values or []) for values in self.categories.values()]
-        return self._encoder(num_features=len(self.column_names), categories=names, columns=self.column_names)

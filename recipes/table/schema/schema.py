@@ -13,16 +13,17 @@ from sennit.data.missing_words import MISSING_WORDS
 from sennit.files import write_text
 from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.file_inputs import AudioInput, ImageInput, SeriesInput
-from sennit.recipes.table.schema.inputs import Input, MoleculeInput, TableInput, TextInput
+from sennit.recipes.table.schema.inputs import Input, MoleculeInput, TextInput
 from sennit.recipes.table.schema.parse import convert, from_mapping
 from sennit.recipes.table.schema.splits import SPLITS, RandomSplit, Split
+from sennit.recipes.table.schema.table_input import TableInput
 from sennit.recipes.table.schema.targets import TARGETS, Target
 from sennit.registry import check_names, unknown_name
 
 INPUTS: dict[str, type[Input]] = {
     cls.kind: cls for cls in (ImageInput, AudioInput, TextInput, MoleculeInput, TableInput, SeriesInput)
 }
-_KEYS = ("id", "inputs", "targets", "split", "missing", "monitor", "duplicates")
+_KEYS = ("id", "inputs", "targets", "split", "missing", "monitor", "duplicates", "separator")
 _DUPLICATES = ("group", "allow", "refuse")
 T = TypeVar("T", Input, Target)
 
@@ -41,6 +42,7 @@ class Schema:
         id: Column that names the rows in the answers; it is no input.
         duplicates: Way with copies of rows or files in two parts: ``"group"`` them, ``"refuse"`` or
             ``"allow"`` them.
+        separator: Character between the cells of a text file, where it is none of comma, semicolon and tab.
         monitor: Target by whose metric the epoch is chosen; by default the mean over all targets.
 
     Raises:
@@ -62,9 +64,12 @@ class Schema:
     id: str | None = None
     monitor: str | None = None
     duplicates: str = "group"
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         check_names("value of `duplicates`", [self.duplicates], _DUPLICATES)
+        if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\n'):
+            raise ValueError(f"`separator` should be one character, and no quote. Found {self.separator!r}.")
         if self.monitor is not None:
             check_names("target in `monitor`", [self.monitor], self.targets)
         for name in ("inputs", "targets"):
@@ -106,7 +111,7 @@ class Schema:
             options["split"] = from_mapping(SPLITS, "by", raw["split"], f"{where}: split")
         if "missing" in raw:
             options["missing"] = tuple(convert(raw["missing"], list[str], f"{where}: missing"))
-        for key in ("id", "monitor", "duplicates"):
+        for key in ("id", "monitor", "duplicates", "separator"):
             if raw.get(key) is not None:
                 options[key] = convert(raw[key], str, f"{where}: {key}")
         return cls(inputs, targets, **options)
@@ -121,6 +126,7 @@ class Schema:
             **({} if self.missing == MISSING_WORDS else {"missing": list(self.missing)}),
             **({} if self.monitor is None else {"monitor": self.monitor}),
             **({} if self.duplicates == "group" else {"duplicates": self.duplicates}),
+            **({} if self.separator is None else {"separator": self.separator}),
         }
 
     def with_inputs(self, names: Iterable[str]) -> Schema:

@@ -69,7 +69,7 @@ class FoldSplit(Split):
                 f"a split by folds needs three folds or more, and `fold` one of them, counted from 0. Found "
                 f"{count} folds, and fold {self.fold}."
             )
-        chosen = {"test": self.fold, "validation": (self.fold + 1) % count}
+        chosen = {"validation": (self.fold + 1) % count, "test": self.fold}
         subsets: Subsets = {
             "train": [i for i, k in enumerate(folds) if k not in chosen.values()],
             **{name: [i for i, k in enumerate(folds) if k == fold] for name, fold in chosen.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -74,17 +74,29 @@ class Decision:
             >>> Decision(thresholds=(0.3,)).answer(answer)["label"]
             'yes'
         """
-        if "probabilities" not in values or (self.temperature == 1 and not self.thresholds):
+        return self.answers([values])[0]
+
+    def answers(self, values: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Return a task's answers for rows; see `answer`."""
+        undecided = self.temperature == 1 and not self.thresholds
+        if undecided or not values or "probabilities" not in values[0]:
             return values
-        names, labels = list(values["probabilities"]), "labels" in values
-        p = self.probabilities(np.array([list(values["probabilities"].values())]), labels=labels)
-        chosen = self.choose(p, labels=labels)[0]
-        choice = (
-            {"labels": [name for name, true in zip(names, chosen, strict=True) if true]}
-            if labels
-            else {"label": names[chosen]}
-        )
-        return {**values, **choice, "probabilities": dict(zip(names, p[0].tolist(), strict=True))}
+        names, labels = list(values[0]["probabilities"]), "labels" in values[0]
+        p = np.array([list(answer["probabilities"].values()) for answer in values])
+        p = self.probabilities(p, labels=labels)
+        chosen = self.choose(p, labels=labels).tolist()
+        return [
+            {
+                **answer,
+                **(
+                    {"labels": [name for name, true in zip(names, choice, strict=True) if true]}
+                    if labels
+                    else {"label": names[choice]}
+                ),
+                "probabilities": dict(zip(names, of_row, strict=True)),
+            }
+            for answer, choice, of_row in zip(values, chosen, p.tolist(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from sennit.data import Transforms
 from sennit.encoders import Encoder
 from sennit.fusion import create_fusion
+from sennit.recipes.table.schema.file_inputs import ImageInput
 from sennit.recipes.table.schema.schema import Schema
 from sennit.tasks import MultiTaskModel, Task, create_weighting
 
 T = TypeVar("T")
+# What changes no class: no mirror image, as letters, digits and traffic signs have one that is another thing.
+_SHIFTS: list[dict[str, Any]] = [
+    {"name": "torchvision/RandomAffine", "degrees": 8, "translate": [0.08, 0.08], "scale": [0.9, 1.1]}
+]
 
 
-def build_model(schema: Schema, *, fusion: str, width: int, modality_dropout: float) -> MultiTaskModel:
-    """Return a new model; the losses of several targets are weighted by their uncertainty.
+def build_model(
+    schema: Schema, *, fusion: str, width: int, modality_dropout: float, augment: bool = True
+) -> MultiTaskModel:
+    """Return a new model; the losses of several targets are divided by their running deviation.
 
     Args:
         schema: Complete schema.
         fusion: Name of the fusion; a single input needs none, and is mapped linearly.
         width: Embedding size of the fusion.
         modality_dropout: Probability of hiding an input, where there are several.
+        augment: Whether pictures whose augmentation the schema does not name are shifted, turned and scaled
+            a little while training.
 
     Raises:
         ValueError: A name or an option is unknown; the error says where in the schema.
@@ -32,9 +42,9 @@ def build_model(schema: Schema, *, fusion: str, width: int, modality_dropout: fl
         encoders=encoders,
         fusion=create_fusion(fusion if several else "concat", encoders, embed_dim=width),
         tasks=tasks,
-        weighting=create_weighting("uncertainty" if len(tasks) > 1 else "equal"),
+        weighting=create_weighting("running_deviation" if len(tasks) > 1 else "equal"),
         modality_dropout=modality_dropout if several else 0.0,
-        transforms=make_transforms(schema),
+        transforms=make_transforms(schema, augment=augment),
     )
 
 
@@ -52,9 +62,22 @@ def make_tasks(schema: Schema) -> dict[str, Task]:
     return {name: _named(target.make_task, f"targets.{name}") for name, target in schema.targets.items()}
 
 
-def make_transforms(schema: Schema) -> dict[str, Transforms]:
-    """Return the transforms of the inputs that have any."""
-    made = {name: _named(spec.make_transforms, f"inputs.{name}") for name, spec in schema.inputs.items()}
+def make_transforms(schema: Schema, *, augment: bool = False) -> dict[str, Transforms]:
+    """Return the transforms of the inputs that have any.
+
+    Args:
+        schema: Complete schema.
+        augment: Whether pictures are shifted, as in `build_model`.
+    """
+    specs = schema.inputs
+    if augment:
+        specs = {
+            name: replace(spec, augment=_SHIFTS)
+            if isinstance(spec, ImageInput) and not spec.augment
+            else spec
+            for name, spec in specs.items()
+        }
+    made = {name: _named(spec.make_transforms, f"inputs.{name}") for name, spec in specs.items()}
     return {name: transforms for name, transforms in made.items() if transforms is not None}
 
 

@@ -19,6 +19,7 @@ class Record:
         monitor: Value that the kept epoch is best by, such as ``val/price/r2``; None: the last is kept.
         curve: Values logged in each epoch, by name: ``train/loss``, ``val/price/r2``; errors of numbers are
             in standard deviations of the target.
+        seconds: Time of the training.
         kept: Position in ``curve`` of the kept epoch; None where it is the last, or unknown.
 
     Example:
@@ -32,15 +33,17 @@ class Record:
     monitor: str | None = None
     curve: Sequence[Mapping[str, float]] = ()
     kept: int | None = None
+    seconds: float = 0.0
 
 
-def read_record(folder: Path, fitted: Fitted, monitor: str | None) -> Record:
+def read_record(folder: Path, fitted: Fitted, monitor: str | None, *, seconds: float = 0.0) -> Record:
     """Return the record of a training from the log in its folder.
 
     Args:
         folder: Folder of the training, which holds ``metrics.csv``.
         fitted: Result of the training.
         monitor: Value by which the epoch is chosen.
+        seconds: Time of the training.
     """
     epochs: dict[int, dict[str, float]] = {}
     path = folder / "metrics.csv"
@@ -55,4 +58,4 @@ def read_record(folder: Path, fitted: Fitted, monitor: str | None) -> Record:
     if fitted.best is not None and any(score is not None for score in scores):
         distances = [float("inf") if score is None else abs(score - fitted.best) for score in scores]
         kept = distances.index(min(distances))
-    return Record(fitted, monitor, curve, kept)
+    return Record(fitted, monitor, curve, kept, seconds)
