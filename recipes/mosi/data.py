@@ -73,6 +73,11 @@ def _side(path: Path, arrays: dict[str, np.ndarray], videos: np.ndarray, side: s
             f"'index_{side}' in '{path}' should hold positions in 'utterance_id', from 0 to "
             f"{len(videos) - 1}. Found {rows.min()} to {rows.max()}."
         )
+    if side == "train" and len(np.unique(videos[rows])) < 2:
+        raise ValueError(
+            f"'utterance_id' in '{path}' should name two training videos or more, some of which are "
+            f"validated on. Found {np.unique(videos[rows]).tolist()}."
+        )
     targets = {"sentiment": torch.from_numpy(label.astype(np.int64))}
     batch = Batch.of(inputs, targets=targets, index=torch.from_numpy(rows.astype(np.int64)))
     return MOSI(batch, np.unique(videos, return_inverse=True)[1][rows])
