@@ -155,8 +155,13 @@ class Recipe(ABC, Generic[C]):
         raise NotImplementedError(job["row"])
 
     def jobs(self, config: C) -> list[dict[str, Any]]:
-        """Return every job of the table, the long ones first, so that the workers end together."""
-        rows = [*config.fusions, *self.modalities(config), *self.references(config)]
+        """Return every job of the table, the long ones first, so that the workers end together.
+
+        Of one modality all fusions are the same net, which is trained once.
+        """
+        modalities = self.modalities(config)
+        trained = [*config.fusions, *modalities] if len(modalities) > 1 else [self.declared(config)]
+        rows = [*trained, *self.references(config)]
         return [
             {"row": row, "protocol": protocol, "seed": seed}
             for seed in range(config.seeds)

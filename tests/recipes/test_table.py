@@ -36,6 +36,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_csv(tmp_path / "train.csv", make_rows(tmp_path))
     write_yaml(tmp_path / "schema.yaml", SCHEMA)
     monkeypatch.chdir(tmp_path)
+    # The trainings of the report have tests of their own.
+    monkeypatch.setattr("sennit.recipes.table.report.beside.train_beside", lambda results: ([], []))
     return tmp_path
 
 
@@ -269,6 +271,17 @@ def test_fusions_and_single_inputs_are_compared_on_the_table(folder: Path) -> No
         result = recipe.run_job(config, folder / "cells", cells[row])
         assert set(result["tasks"]) == {"kind", "price"}
         assert 0 <= result["tasks"]["kind"]["score"] <= 1
+
+
+def test_a_single_input_is_trained_once_by_whichever_fusion(folder: Path) -> None:
+    schema = {**SCHEMA, "inputs": {"voice": SCHEMA["inputs"]["voice"]}}
+    write_yaml(folder / "schema.yaml", schema)
+    given = ["--data=train.csv", "--schema=schema.yaml", '--fusions=["concat", "gated"]', "--seeds=2"]
+    config, _ = parse_options(config_class("table"), given, prog="compare")
+    assert [(job["row"], job["seed"]) for job in find_recipe("table").jobs(config)] == [
+        ("gated", 0),
+        ("gated", 1),
+    ]
 
 
 def test_the_splits_of_the_harness_hold_only_rows_that_have_the_input(folder: Path) -> None:
