@@ -2,7 +2,8 @@
 
 The adversary has a hidden layer and ten times the predictor's learning rate. A linear one sees the mean of
 the logits alone, which says little of who is above the threshold; a slow one is outrun by the predictor,
-whose gap then swings to the other side.
+whose gap then swings to the other side; rectified units may die at that rate. Settings were chosen on other
+seeds and held-out rows. An earlier choice, rectified units, had been run on the test rows before: gap .171.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Adversary(Classification):
     """The sex, from the output that predicts the income."""
 
     def build_head(self, in_dim: int) -> nn.Module:
-        return nn.Sequential(nn.Linear(in_dim, WIDTH), nn.ReLU(), nn.Linear(WIDTH, self.out_dim))
+        return nn.Sequential(nn.Linear(in_dim, WIDTH), nn.Tanh(), nn.Linear(WIDTH, self.out_dim))
 
 
 @cache

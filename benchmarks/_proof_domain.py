@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.tasks import Classification, DomainAdversary, MultiTaskModel, Task, evaluate
 
-STEPS, BATCH, LR, WARM_UP = 500, 64, 2e-3, 0.1
-"""At a rate of 3e-3 without a warm-up, for 600 steps, two trainings of three gained .09 on MNIST-M over the
-source alone, and one fell to chance on both domains; this rate is safe, and in these steps gains nothing."""
+STEPS, BATCH, LR, WARM_UP, FASTER = 500, 64, 2e-3, 0.1, 5.0
+"""The adversary's head learns at five times the rate, so that features follow the domains that it can tell.
+At the rate of the others it gains nothing; without a warm-up, at 3e-3, one training of three fell to chance.
+"""
 SOURCE, HELD_OUT = 8_000, 1_000
 """Labelled images of MNIST, and training images of MNIST-M on which settings were chosen."""
 
@@ -46,14 +48,16 @@ def run(method: str, seed: int, folder: Path, tune: bool) -> Figures:
     encoders = {"image": create_encoder("conv", 3, image_size=28, widths=(32, 64, 64))}
     fusion = create_fusion("concat", encoders, embed_dim=64)
     tasks: dict[str, Task] = {"digit": Classification(10)}
+    options: dict[str, Any] = {}
     if method == "domain adversary":
         tasks["domain"] = DomainAdversary(("source", "target"))
+        options["lr_scale"] = {"heads.domain": FASTER}
     model = MultiTaskModel(encoders=encoders, fusion=fusion, tasks=tasks)
     labelled = Batch.of({"image": colours(source[order])}, targets={"digit": digits[order]})
     loaders = {"source": served(labelled, BATCH, seed)}
     if method == "domain adversary":
         loaders["target"] = served(Batch.of({"image": colours(target / 255)}), BATCH, seed)
-    train(model, loaders, steps=STEPS, lr=LR, warmup=WARM_UP)
+    train(model, loaders, steps=STEPS, lr=LR, warmup=WARM_UP, **options)
     return {
         "target": _accuracy(model, colours(test[0] / 255), test[1]),
         "source": _accuracy(model, colours(other[0]), other[1]),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -35,6 +38,36 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a text file in UTF-8, plain or compressed as ``.gz``, for the module `csv`.
+
+    Raises:
+        ValueError: The file is no such text, or cut short; also while it is read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> write_text(path, "x,y")
+        >>> with open_text(path) as file:
+        ...     file.read()
+        'x,y'
+    """
+    try:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", newline="", encoding="utf-8-sig") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        why = f"byte {error.object[error.start]:#04x} is none of UTF-8. Save it as UTF-8 text"
+    except csv.Error:
+        why = "a cell is longer than 131,072 characters. Is a quote not closed"
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        why = "it is cut short, or not compressed by gzip. Restore it from a copy"
+    else:
+        return
+    raise ValueError(f"'{path}' cannot be read as text: {why}.")
 
 
 def read_json(path: Path) -> Any:

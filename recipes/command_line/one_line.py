@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
@@ -27,6 +27,13 @@ class OneLineParser(ArgumentParser):
         >>> parser.one_line("unrecognized arguments: --foo 3")
         "unknown option '--foo'. `example --help` lists the options."
     """
+
+    def parse_args(self, *args: Any, **options: Any) -> Any:
+        """Parse the arguments, and end the process with one line where a config is not in UTF-8."""
+        try:
+            return super().parse_args(*args, **options)
+        except UnicodeDecodeError:
+            self.error("Problems parsing config: no UTF-8")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """End the process with one line.
@@ -54,7 +61,7 @@ class OneLineParser(ArgumentParser):
             return f"--{name} should be {_kind(kinds)}. Found '{value}'."
         if match := re.fullmatch(r"Parser key \"config\": File does not exist: '(.*)'", text):
             return f"--config should name a file. Found none at '{match[1]}'."
-        if match := re.match(r"Problems parsing config: (.*)", text):
+        if re.match("Problems parsing config|Unexpected config", text):
             return "--config should name a YAML file that maps options to values. Found no valid YAML."
         if match := re.fullmatch(r"unrecognized arguments: (\S+).*", text, re.IGNORECASE):
             return self._unknown(match[1], help_line)

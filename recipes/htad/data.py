@@ -15,6 +15,7 @@ from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold, train_tes
 from torch import Tensor
 
 from sennit.data import Batch
+from sennit.files import open_text
 
 LICENCE = (
     "HTAD is open for research and education; competitions and commercial use need the authors' prior "
@@ -70,7 +71,7 @@ def load(path: Path | None = None) -> HTAD:
     path = path or find_csv()
     if not path.is_file():
         raise FileNotFoundError(f"no file '{path}'. Give HTAD's csv with `--data`, or leave it out.")
-    with path.open(newline="") as file:
+    with open_text(path) as file:
         rows = list(csv.DictReader(file))
     header = list(rows[0]) if rows else []
     columns = {m: [c for c in header if c.startswith(start)] for m, start in MODALITIES.items()}

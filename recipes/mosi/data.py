@@ -62,6 +62,22 @@ def _side(path: Path, arrays: dict[str, np.ndarray], videos: np.ndarray, side: s
                 f"the shape {x.shape}."
             )
         inputs[name] = torch.from_numpy(x.astype(np.float32))
+    if label.shape != rows.shape or not np.isin(label, (0, 1)).all() or len(np.unique(label)) < 2:
+        values = np.unique(label)[:5].tolist()
+        raise ValueError(
+            f"'label_{side}' in '{path}' should hold {len(rows)} labels, 0 and 1, of both classes. Found the "
+            f"shape {label.shape} and values such as {values}."
+        )
+    if not np.isin(rows, np.arange(len(videos))).all():
+        raise ValueError(
+            f"'index_{side}' in '{path}' should hold positions in 'utterance_id', from 0 to "
+            f"{len(videos) - 1}. Found {rows.min()} to {rows.max()}."
+        )
+    if side == "train" and len(np.unique(videos[rows])) < 2:
+        raise ValueError(
+            f"'utterance_id' in '{path}' should name two training videos or more, some of which are "
+            f"validated on. Found {np.unique(videos[rows]).tolist()}."
+        )
     targets = {"sentiment": torch.from_numpy(label.astype(np.int64))}
     batch = Batch.of(inputs, targets=targets, index=torch.from_numpy(rows.astype(np.int64)))
     return MOSI(batch, np.unique(videos, return_inverse=True)[1][rows])

@@ -59,6 +59,15 @@ def load(path: Path | None) -> School:
             f"'{path}' should hold 'X' of shape [pupils, {FEATURES}], and 'y' and 'task' of shape [pupils]. "
             f"Found {x.shape}, {score.shape} and {school.shape}."
         )
+    if not np.isfinite(x).all() or not np.isfinite(score).all() or score.std() == 0:
+        raise ValueError(
+            f"'X' and 'y' in '{path}' should be finite, and 'y' vary. Found NaN, infinity or one score."
+        )
+    if school.dtype.kind not in "iu" or school.min() < 0:
+        raise ValueError(
+            f"'task' in '{path}' should hold the number of each pupil's school, from 0. Found {school.dtype} "
+            f"from {school.min()}."
+        )
     counts = np.bincount(school)
     if counts.min() < 10:
         raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 
 from sennit.data import BatchDataset, Collate, TargetSpec
 from sennit.encoders import Encoder
+from sennit.files import open_text
 from sennit.recipes.harness import Splits, cached_by_files
 from sennit.recipes.tox21 import scaffolds as by_scaffold
 from sennit.recipes.tox21.config import Config
@@ -72,28 +72,25 @@ def load(path: Path, assays: str) -> Molecules:
         ImportError: RDKit is not installed.
     """
     smiles, rows, scaffolds, left_out = [], [], [], 0
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            names = tuple(name for name in columns if name not in (_SMILES, *_OTHER))
-            if _SMILES not in columns or not names:
-                raise ValueError(
-                    f"'{path}' should have a column '{_SMILES}' and a column for each assay. Found {columns}."
-                )
-            for row in reader:
-                where = f"line {reader.line_num} of '{path}'"
-                values = [_value(row[name], name, where, assays) for name in names]
-                try:
-                    scaffold = by_scaffold.murcko_scaffold(row[_SMILES])
-                except ValueError:
-                    left_out += 1
-                    continue
-                smiles.append(row[_SMILES])
-                rows.append(np.array(values, dtype=np.float32))
-                scaffolds.append(scaffold)
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"'{path}' cannot be read ({error}). Is it truncated?") from None
+    with open_text(path) as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        names = tuple(name for name in columns if name not in (_SMILES, *_OTHER))
+        if _SMILES not in columns or not names:
+            raise ValueError(
+                f"'{path}' should have a column '{_SMILES}' and a column for each assay. Found {columns}."
+            )
+        for row in reader:
+            where = f"line {reader.line_num} of '{path}'"
+            values = [_value(row[name], name, where, assays) for name in names]
+            try:
+                scaffold = by_scaffold.murcko_scaffold(row[_SMILES])
+            except ValueError:
+                left_out += 1
+                continue
+            smiles.append(row[_SMILES])
+            rows.append(np.array(values, dtype=np.float32))
+            scaffolds.append(scaffold)
     if not rows:
         raise ValueError(f"'{path}' should hold molecules. Found none, and {left_out} that cannot be read.")
     return Molecules(tuple(smiles), np.stack(rows), names, tuple(scaffolds), left_out)

@@ -21,7 +21,9 @@ class Debiasing(Balancing):
     receives its own task's gradient: the adversary's minimises its loss; the predictor's is not projected,
     while the paper projects all parameters of the predictor.
 
-    The adversary is a task with ``weighted=False`` that reads ``FeatureSource("output", of=<predictor>)``.
+    The adversary is a task with ``weighted=False`` that reads ``FeatureSource("output", of=<predictor>)``. A
+    linear head sees little of an output of few numbers: give it a hidden layer, and a learning rate of
+    several times the predictor's (``Learner(lr_scale={"heads.<adversary>": 10.0})``), or it is outrun.
     Source: Zhang, Lemoine & Mitchell 2018, "Mitigating Unwanted Biases with Adversarial Learning" (eq. 1).
 
     Args:

@@ -32,8 +32,6 @@ def labelled_means(losses: Sequence[Terms]) -> Tensor:
         tensor([1.])
     """
     distributed = dist.is_initialized()
-    if not distributed and (together := _together(losses)) is not None:
-        return together
     means, sums = [], []
     for terms in losses:
         if not distributed and len(terms) == 1 and terms[0][1] is None:
@@ -48,23 +46,6 @@ def labelled_means(losses: Sequence[Terms]) -> Tensor:
         else:
             means.append(total / count.clamp(min=1))
     return torch.stack(_over_ranks(sums) if sums else means)
-
-
-def _together(losses: Sequence[Terms]) -> Tensor | None:
-    """Return the means of losses of one batch, a number for each sample, at once; None for any others."""
-    if any(len(terms) > 1 for terms in losses):
-        return None
-    values, masks = zip(*(terms[0] for terms in losses), strict=True)
-    like = values[0]
-    if like.dim() != 1 or any(x.shape != like.shape or x.dtype != like.dtype for x in values[1:]):
-        return None
-    if all(mask is None for mask in masks):
-        return torch.stack(values).mean(1)
-    if any(mask is None or mask.dim() != 1 for mask in masks):
-        return None
-    counted = torch.stack(masks)
-    total = torch.stack(values).masked_fill(~counted, 0).sum(1)
-    return total / counted.sum(1, dtype=torch.float32).clamp(min=1)
 
 
 def _over_ranks(sums: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:

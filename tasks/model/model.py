@@ -68,7 +68,8 @@ class MultiTaskModel(Network):
         """Fit encoders and fusion to training data: means, scales, components, groups.
 
         Args:
-            view: Training inputs; absent rows are left out. A `Batch` for a fusion that reads labels.
+            view: Training inputs, or a random sample of them, as all are read at once; absent rows are left
+                out. A `Batch` for a fusion that reads labels.
         """
         for column in self.fused_encoders:
             fit_encoders(column.leaves(), view)

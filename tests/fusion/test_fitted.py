@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sennit.data import Batch, BatchDataset, ResumableLoader
+from sennit.data import Batch, BatchDataset, ResumableLoader, View
 from sennit.encoders import EncoderOutput, create_encoder
 from sennit.fusion import FUSIONS, FusedEncoder, create_fusion, list_fusions
 from sennit.fusion.early.mutual_information import mutual_information
@@ -238,3 +238,18 @@ def test_mutual_information_without_labels_is_refused() -> None:
 def test_more_features_than_there_are_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"`features` should be from 1 to \d+, .*Found 99"):
         create_fusion(name, {"a": create_encoder("mlp", 5)}, features=99)
+
+
+@pytest.mark.parametrize("rows", [9, 400])
+def test_components_are_those_of_the_singular_values(rows: int) -> None:
+    """Few rows are decomposed themselves, many by their covariance."""
+    encoders = {f"m{i}": create_encoder("mlp", 3, width=8, embed_dim=6, dropout=0.0) for i in range(2)}
+    fusion = create_fusion("early_pca", encoders, embed_dim=8, features=5)
+    fused = FusedEncoder(encoders, fusion)
+    view = View.of({m: torch.randn(rows, 3) for m in encoders})
+    fused.fit_fusion(view)
+    level = {m: e(view.inputs[m]) for m, e in fused.encoders.items()}
+    standard = fusion.standardise(fusion.pooled_or_nan(level, None)).double()
+    _, _, directions = torch.linalg.svd(standard, full_matrices=False)
+    overlap = (directions[:5] @ fusion.components.double()).abs()
+    torch.testing.assert_close(overlap, torch.eye(5).double(), atol=1e-5, rtol=0)

@@ -215,6 +215,16 @@ def test_an_error_of_a_loaders_worker_ends_without_its_traceback() -> None:
         run_command(fail, again="")
 
 
+@pytest.mark.parametrize("content", [b"a: [1", b"- 1\n- 2\n", b"\xff"])
+def test_a_config_that_is_no_mapping_in_yaml_is_one_line_of_ours(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(SystemExit, match="2"):
+        parse_options(Config, [f"--config={tmp_path / 'config.yaml'}"], prog="example")
+    assert "error: --config should name a YAML file that maps options" in capsys.readouterr().err
+
+
 def test_a_wrong_value_is_one_line_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
     @dataclass
     class Values:

@@ -94,6 +94,14 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         (lambda a: a.pop("audio_test"), r"should have the arrays \['audio_test'\] too"),
         (lambda a: a.update(text_train=a["text_train"][:, :9]), r"'text_train' .* 120 rows .*\(120, 9\)"),
         (lambda a: a["video_test"].fill(np.nan), "'video_test' in .* finite numbers"),
+        (lambda a: a["label_train"].fill(0), r"'label_train' in .* 0 and 1, of both classes.*such as \[0\]"),
+        (lambda a: a.update(label_test=a["label_test"] + 0.5), r"'label_test' in .* such as \[0\.5, 1\.5\]"),
+        (lambda a: a.update(label_train=a["label_train"][:5]), r"should hold 120 labels.* shape \(5,\)"),
+        (
+            lambda a: a.update(utterance_id=np.array([f"v_{i}" for i in range(len(a["utterance_id"]))])),
+            r"two training videos or more.* Found \['v'\]",
+        ),
+        (lambda a: a.update(index_test=a["index_test"] + 9999), "'index_test' in .* positions .* Found"),
     ],
 )  # fmt: skip
 def test_another_file_is_refused_and_what_is_wrong_named(

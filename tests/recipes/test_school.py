@@ -95,6 +95,13 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         (lambda a: a.pop("task"), r"should have the arrays \['task'\] too"),
         (lambda a: a.update(X=a["X"][:, :9]), r"of shape \[pupils, 28\].* Found \(240, 9\)"),
         (lambda a: a.update(task=a["task"] * 2), "Found 0 in school 1"),
+        (
+            lambda a: a.update(task=a["task"] - 1),
+            "each pupil's school, from 0. Found int.* from -1",
+        ),
+        (lambda a: a.update(task=a["task"] + 0.5), "number of each pupil's school.* Found float64"),
+        (lambda a: a.update(y=np.full(240, np.nan)), "'X' and 'y' in .* should be finite"),
+        (lambda a: a.update(y=np.ones(240)), "'y' vary"),
     ],
 )
 def test_another_file_is_refused_and_what_is_wrong_named(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sennit.files import open_text
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
 from sennit.registry import check_names
@@ -37,5 +38,6 @@ def read_librispeech(folder: Path, subsets: Sequence[str]) -> Corpus:
 def _sex(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    lines = [line.split("|") for line in path.read_text().splitlines() if not line.startswith(";")]
+    with open_text(path) as file:
+        lines = [line.split("|") for line in file.read().splitlines() if not line.startswith(";")]
     return {fields[0].strip(): fields[1].strip() for fields in lines if len(fields) > 1}

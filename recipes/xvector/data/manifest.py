@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sennit.data.missing_words import MISSING_WORDS
-from sennit.files import write_text
+from sennit.files import open_text, write_text
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import table_of
 from sennit.registry import check_names
@@ -30,7 +30,7 @@ def read_manifest(path: Path) -> Corpus:
     """
     if not path.is_file():
         raise FileNotFoundError(f"there should be a CSV file at '{path}'. Found none. Is the path right?")
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with open_text(path) as file:
         reader = csv.DictReader(file)
         columns, lines = list(reader.fieldnames or ()), list(reader)
     check_names(f"column of '{path}': it should be there,", _NEEDED, columns)

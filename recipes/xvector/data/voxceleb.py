@@ -6,6 +6,7 @@ import csv
 import re
 from pathlib import Path
 
+from sennit.files import open_text
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 from sennit.recipes.xvector.data.files import audio_below, table_of
 
@@ -32,7 +33,8 @@ def read_voxceleb(folder: Path) -> Corpus:
 
 
 def _sex(path: Path) -> dict[str, str]:
-    text = path.read_text()
+    with open_text(path) as file:
+        text = file.read()
     rows = csv.reader(text.splitlines(), delimiter="\t" if "\t" in text.partition("\n")[0] else ",")
     head = [name.strip() for name in next(rows)]
     if "Gender" not in head:
