@@ -36,7 +36,7 @@ def named_logger(name: str, folder: Path, step: int | None) -> Logger:
     """
     if name not in LOGGERS:
         raise unknown_name("logger", name, LOGGERS)
-    require(name, "logs")
+    require(name, "logs" if name == "tensorboard" else name)
     return LOGGERS[name](folder, step)
 
 

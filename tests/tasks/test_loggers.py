@@ -76,10 +76,12 @@ def test_a_server_that_is_named_is_used(
     assert made[0]["tracking_uri"] == "http://tracks:5000"
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+@pytest.mark.parametrize(
+    ("name", "extra"), [("tensorboard", "logs"), ("wandb", "wandb"), ("mlflow", "mlflow")]
+)
 def test_a_missing_library_is_named_with_its_extra(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=rf"'{name}' is needed here. .*pip install 'sennit\[logs\]'"):
+    with pytest.raises(ImportError, match=rf"'{name}' is needed here. .*pip install 'sennit\[{extra}\]'"):
         fit(make_learner(), load(make_data()), folder=tmp_path, epochs=1, loggers=[name], **QUIET)
