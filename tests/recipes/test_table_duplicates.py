@@ -85,7 +85,7 @@ def test_a_picture_of_very_many_rows_is_a_placeholder(tmp_path: Path) -> None:
     frame = pl.DataFrame({"photo": [*pictures(tmp_path, 30), *["0.bmp"] * 30], "y": ["a", "b"] * 30})
     frame.write_csv(tmp_path / "t.csv")
     copies = find_copies(read_rows(tmp_path / "t.csv"), schema())
-    assert copies.notes == ["32 rows share 1 files of 'photo': no reason to group them."]
+    assert copies.notes == ["32 rows share a file of 'photo': no reason to group them."]
     assert copies.count == 28
 
 
