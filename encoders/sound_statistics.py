@@ -124,14 +124,14 @@ class SoundStatisticsEncoder(Encoder):
         statistics = self.scale(self.statistics(frames, mask)).clamp(-_LARGEST, _LARGEST)
         pooled = self.over_statistics(self.cast(statistics))
         if self.pooling is None or self.over_frames is None:
-            return EncoderOutput(pooled, mask=mask)
+            return EncoderOutput(pooled)
         hidden = zero_padding(self.cast(self.frame_scale(frames)), mask)
         if self.training:
             hidden = self.hides(hidden, mask)
         for layer in self.layers:
             hidden = layer(hidden, mask)
         pooled = torch.cat([pooled, self.over_frames(self.pooling(hidden, mask))], 1)
-        return EncoderOutput(pooled, mask=mask)
+        return EncoderOutput(pooled)
 
 
 def _hidden(dim: int, hidden: int, dropout: float) -> nn.Sequential:

@@ -33,6 +33,11 @@ class _TableEncoder(StagedEncoder):
         self.input_spec = InputSpec((num_features,), allows_nan=True)
         self.rows = TableRows(num_features, categories, columns)
 
+    def cast_input(self, x: Tensor) -> Tensor:
+        if x.is_floating_point():
+            self.features.check_exact(x.dtype)
+        return super().cast_input(x)
+
     def describe_raw(self) -> str:
         named = self.rows.columns
         return f"a mapping of {self.rows.described}; any may be missing" if named else self.raw_samples

@@ -102,8 +102,11 @@ class HashedNgramsEncoder(Encoder):
         weight = zero_padding(self.inverse[x], mask)
         weight = weight / weight.square().sum(1, keepdim=True).sqrt().clamp_min(1e-6)
         weight = self.dropout(weight).to(self.embedding.weight.dtype)
-        pooled = F.embedding_bag(x, self.embedding.weight, mode="sum", per_sample_weights=weight)
-        return EncoderOutput(pooled, mask=mask)
+        if torch.compiler.is_exporting():  # a graph of a bag asks for two texts or more
+            pooled = (self.embedding(x) * weight.unsqueeze(-1)).sum(1)
+        else:
+            pooled = F.embedding_bag(x, self.embedding.weight, mode="sum", per_sample_weights=weight)
+        return EncoderOutput(pooled)
 
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the ids of a text's n-grams: its words, their neighbours, their parts; case is ignored."""

@@ -81,14 +81,21 @@ class TableFeatures(nn.Module):
         cells = [values, missing] if categories is None else [values, missing, categories.flatten(1)]
         return torch.cat(cells, 1)
 
-    def _codes(self, coded: Tensor) -> Tensor:
-        """Return rows of the embedding; the last row of each column stands for a missing cell."""
-        exact = 2 / torch.finfo(coded.dtype).eps
+    def check_exact(self, dtype: torch.dtype) -> None:
+        """Refuse a type of inputs in which category codes are rounded.
+
+        Raises:
+            ValueError: The type has no such whole numbers.
+        """
+        exact = 2 / torch.finfo(dtype).eps
         if self.largest > exact:
             raise ValueError(
-                f"category codes up to {self.largest} should be float32. Found {coded.dtype}, which has no "
+                f"category codes up to {self.largest} should be float32. Found {dtype}, which has no "
                 f"whole numbers of their own above {exact:g}. Give float32, to a model in half precision too."
             )
+
+    def _codes(self, coded: Tensor) -> Tensor:
+        """Return rows of the embedding; the last row of each column stands for a missing cell."""
         is_code = (coded >= 0) & (coded < self.cardinality) & (coded == coded.floor())
         if coded.device.type == "cpu" and not torch.compiler.is_compiling():
             wrong = ~(is_code | coded.isnan())
@@ -120,6 +127,11 @@ class TableInputLevel(Encoder):
         self.features = features
         self.input_spec = input_spec
         self.embed_dim = features.out_dim
+
+    def cast_input(self, x: Tensor) -> Tensor:
+        if x.is_floating_point():
+            self.features.check_exact(x.dtype)
+        return super().cast_input(x)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         return EncoderOutput(self.cast(self.features(x)))

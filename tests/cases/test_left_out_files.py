@@ -57,7 +57,9 @@ def test_pictures_of_other_formats_and_what_a_mac_leaves_behind(tmp_path: Path) 
     schema, rows = load_data(str(tmp_path), None)
     assert schema.to_dict()["targets"]["class"]["classes"] == ["cat", "dog"]
     assert len(rows) == 12
-    assert rows.notes == ["12 files are left out: 12 .heic. Convert .heic to JPEG or PNG to have them read."]
+    assert rows.notes[0] == (
+        "12 files are left out: 12 .heic. Convert .heic to JPEG or PNG to have them read."
+    )
     Image.new("RGB", (4, 4)).save(tmp_path / "loose.png")
     assert read_rows(tmp_path).notes[0].startswith("13 files are left out: 12 .heic, 1 .png.")
     (tmp_path / "owl").mkdir()

@@ -11,7 +11,6 @@ import torch
 from sennit.encoders import create_encoder
 from sennit.recipes.table import predict_rows
 from sennit.recipes.table.__main__ import main
-from sennit.recipes.table.predict import main as predict
 from sennit.tasks import MultiTaskModel
 from tests.recipes.table_files import write_yaml
 
@@ -67,7 +66,8 @@ def test_the_model_alone_answers_for_rows_by_name_in_any_order(
         },
     }
     write_yaml(Path("s.yaml"), raw)
-    options = ("--data=d.csv", "--schema=s.yaml", "--epochs=1", "--width=8", "--workers=0")
+    one_net = ("--separate=false", "--trees=false")
+    options = ("fit", "d.csv", "--schema=s.yaml", "--epochs=1", "--width=8", "--workers=0", *one_net)
     folder = main(options).resolve() / "model"
     (tmp_path / "away").mkdir()
     moved = folder.rename(tmp_path / "away" / "model")
@@ -83,7 +83,7 @@ def test_the_model_alone_answers_for_rows_by_name_in_any_order(
     assert len(answers) == 2
     assert answers[0]["price"]["value"] == pytest.approx(rows[0]["price"]["value"], rel=1e-6)
     capsys.readouterr()
-    written = predict([f"--model={moved}", "--data=new.csv", "--skip-bad-rows"])
+    written = main(["predict", f"--model={moved}", "new.csv", "--skip-bad-rows"])
     said = capsys.readouterr()
     assert "such as 'green' in row 3" in said.err
     assert "1 rows are left out, such as: 'new.csv', row 5, column 'x' should hold a number" in said.err

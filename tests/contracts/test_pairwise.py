@@ -39,6 +39,7 @@ from tests.contracts.test_encoders import BATCH, WITHOUT_FRONT
 from tests.contracts.test_encoders import EXAMPLES as ENCODER_EXAMPLES
 
 NAMES = list_encoders()
+WITHOUT_TAPS = {name for name in NAMES if not ENCODER_EXAMPLES[name].encoder().tap_info}
 TASK_SETS: dict[str, Callable[[str], dict[str, Task]]] = {
     "one": lambda m: {"y": Classification(3)},
     "mixed": lambda m: {"y": Classification(3), "z": Regression(2), "w": MultiLabel(4)},
@@ -76,6 +77,7 @@ RULES: list[Callable[[Row], bool]] = [
     lambda r: SHARINGS.get(r.sharing).exchanges and not _staged(r),
     lambda r: SHARINGS.get(r.sharing).exchanges and FUSIONS.get(r.fusion).stage == "early",
     lambda r: FUSIONS.get(r.fusion).stage == "early" and not _with_front(r.encoders),
+    lambda r: FUSIONS.get(r.fusion).needs == "taps" and not WITHOUT_TAPS.isdisjoint(r.encoders),
     lambda r: r.balancing is not None and not SHARINGS.get(r.sharing).has_boundary,
     lambda r: r.tasks == "consistency" and r.fusion == "stacking",  # which passes no gradient to candidates
     lambda r: r.tasks == "reads" and _exchanges(r.fusion) and SHARINGS.get(r.sharing).exchanges,
@@ -98,9 +100,9 @@ def _with_front(encoders: tuple[str, str]) -> bool:
 def _kind(place: int, value: Any) -> Any:
     """What the rules know of a value."""
     if place == 0:
-        return all(ENCODERS.get(name).staged for name in value), _with_front(value)
+        return all(ENCODERS.get(n).staged for n in value), _with_front(value), WITHOUT_TAPS.isdisjoint(value)
     if place == 1:
-        return _exchanges(value), FUSIONS.get(value).stage == "early", value == "stacking"
+        return FUSIONS.get(value).needs, FUSIONS.get(value).stage == "early", value == "stacking"
     if place == 2:
         return SHARINGS.get(value).exchanges, SHARINGS.get(value).has_boundary
     return (value if value in ("reads", "consistency") else "", None, value is not None)[place - 3]

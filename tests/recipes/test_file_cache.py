@@ -33,8 +33,8 @@ def test_a_recipe_reads_data_that_have_changed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(mosi, "SIZES", {"text": 2})
     path = tmp_path / mosi.FILE
     for value in (1.0, 2.0):
-        arrays = {"utterance_id": np.array(["a_1", "b_1", "c_1"])}
-        for side, rows in (("train", [0, 1]), ("test", [2])):
+        arrays = {"utterance_id": np.array(["a_1", "b_1", "c_1", "d_1"])}
+        for side, rows in (("train", [0, 1]), ("test", [2, 3])):
             arrays |= {f"text_{side}": np.full((len(rows), 2), value), f"index_{side}": np.array(rows)}
             arrays[f"label_{side}"] = np.arange(len(rows))
         np.savez(path, **arrays)

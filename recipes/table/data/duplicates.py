@@ -16,7 +16,7 @@ from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.schema.split_base import joined
 
 _CHANCE = math.log(0.01)  # of the number of rows that would equal a given one if columns were independent
-_MOST_ALIKE = 0.2  # share of the rows, or 20 of them, that may share a file before it is a placeholder
+_MOST_ALIKE = 0.2  # share of the rows, or 2 of them, that may share a file before it is a placeholder
 _THREADS = 8
 _CHUNK = 1 << 20
 
@@ -56,10 +56,11 @@ def find_copies(rows: Rows, schema: Schema) -> Copies:
             continue
         keys = _contents(spec.read(rows))
         counts = Counter(key for key in keys if key is not None)
-        common = {k for k, n in counts.items() if n > max(20, _MOST_ALIKE * len(rows))}
+        common = {k for k, n in counts.items() if n > max(2, _MOST_ALIKE * len(rows))}
         if common:
             shared = sum(counts[key] for key in common)
-            notes.append(f"{shared} rows share {len(common)} files of '{name}': no reason to group them.")
+            files = "a file" if len(common) == 1 else f"{len(common)} files"
+            notes.append(f"{shared} rows share {files} of '{name}': no reason to group them.")
         units = joined(
             [("row", i) if key is None or key in common else key for i, key in enumerate(keys)], units
         )
