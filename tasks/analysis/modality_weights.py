@@ -100,7 +100,7 @@ class _Explained:
 
     Attributes:
         fused: Encoders and fusion.
-        columns: Encoders and fusion of each task, or the one set that all share.
+        columns: Encoders and fusion of each task, or the one set that all share; of every net.
         output: Output that is explained, ``[B, D]``.
         weights: Weights of the fusion or of the task's own rule, ``[B, M]``; None where there are none.
         reads: Modalities that the task reads; None for all.
@@ -127,14 +127,16 @@ def _of_task(model: MultiTaskModel, task: str | None) -> _Explained:
         raise unknown_name("task", name, model.answering)
 
     def output(view: View) -> Tensor:
-        answer = model.decode(model.features(view, (name,)), (name,))[name]
-        return model.tasks[name].scores(answer.logits).flatten(1)
+        # Not its features: a model of several nets answers by all of them.
+        return model.tasks[name].scores(model(view)[name].logits).flatten(1)
 
     def weights(view: View) -> Tensor | None:
         out = model.features(view, (name,)).fused[name]
         return _of_rule(model, out, name) if out.modality_weights is None else out.modality_weights
 
-    return _Explained(model.fused_encoder, model.fused_encoders, output, weights, model.tasks[name].reads)
+    nets = [net for net in model.modules() if isinstance(net, MultiTaskModel)]
+    columns = [column for net in nets for column in net.fused_encoders]
+    return _Explained(model.fused_encoder, columns, output, weights, model.tasks[name].reads)
 
 
 def _own(explained: _Explained, view: View) -> Tensor:

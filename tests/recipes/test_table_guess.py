@@ -153,3 +153,35 @@ def test_functions_of_a_target_over_many_rows_do_not_underflow() -> None:
     guess = guess_schema(read_rows(pl.DataFrame(columns)))
     assert guess.reasons["code"].endswith("as its values tell those of 'label'")
     assert guess.schema.input_columns == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "chosen"),
+    [
+        ("patient", [f"P{i:03d}" for i in range(8)], True),
+        ("position", [str(i + 5) for i in range(8)], True),
+        ("remark", [f"number {i} came" for i in range(8)], False),
+        ("weight", [str(i + 0.5) for i in range(8)], False),
+        ("income", [str(i * i + 7) for i in range(8)], False),  # whole numbers that may tell the answer
+        ("scan", [f"scan{i}.png" for i in range(8)], False),
+    ],
+)
+def test_a_word_or_count_of_its_own_in_each_row_is_its_id(name: str, cells: list[str], chosen: bool) -> None:
+    frame = pl.DataFrame({name: cells, "size": [1.5, 2.5] * 4, "kind": ["a", "b", "b", "a"] * 2})
+    guess = guess_schema(read_rows(frame), target="kind")
+    assert (guess.raw.get("id") == name) is chosen
+    assert (guess.reasons[name] == "the row's id: every row has another value; no input") is chosen
+
+
+def test_an_id_by_name_stands_above_other_columns_of_distinct_words() -> None:
+    frame = pl.DataFrame(
+        {
+            "code": [f"x{i}" for i in range(8)],
+            "row_id": [f"r{i}" for i in range(8)],
+            "size": [1.5, 2.5] * 4,
+            "kind": ["a", "b", "b", "a"] * 2,
+        }
+    )
+    guess = guess_schema(read_rows(frame), target="kind")
+    assert guess.raw["id"] == "row_id"
+    assert guess.reasons["code"] == "left out: every row has another value, such as 'x0'"

@@ -9,24 +9,41 @@ from sennit.data import Batch
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.recipes.table.report.importance import column_importance, modality_importance
+from sennit.recipes.table.training.ensemble import TableEnsemble
+from sennit.recipes.table.training.trees import BoostedTrees
 from sennit.tasks import Classification, MultiTaskModel, Regression, evaluate
 from sennit.tasks.analysis import modality_weights
 
 ROWS = 60
 
 
-@pytest.fixture(scope="module", params=["gated", "early_concat", "mean_probability", "central_net"])
+@pytest.fixture(
+    scope="module", params=["gated", "early_concat", "mean_probability", "central_net", "ensemble"]
+)
 def model(request: pytest.FixtureRequest) -> MultiTaskModel:
-    """A model of three inputs; one fusion of each stage."""
-    torch.manual_seed(0)
+    """A model of three inputs; one fusion of each stage, and nets and trees as one."""
+    if request.param != "ensemble":
+        return _net(request.param, ("y", "z"), seed=0)
+    x = torch.randn(60, 3, generator=torch.Generator().manual_seed(2))
+    trees = BoostedTrees.fit(x, (x[:, 0] > 0).long(), kind="class", outputs=3, categories=[])
+    # The first net has little weight: its own importance would be another.
+    weights = {"y": torch.tensor([0.1, 0.5, 0.4]), "z": torch.tensor([0.1, 0.9])}
+    nets = [_net("concat", ("y", "z"), seed=0), _net("concat", ("y",), seed=1), _net("gated", ("z",), seed=2)]
+    return TableEnsemble(nets, trees={"y": trees}, table="table", weights=weights).eval()
+
+
+def _net(fusion: str, names: tuple[str, ...], *, seed: int) -> MultiTaskModel:
+    torch.manual_seed(seed)
     encoders = {
         "table": create_encoder("mlp", 3, embed_dim=8, width=8, columns=["age", "size", "noise"]),
         "b": create_encoder("mlp", 4, embed_dim=8, width=8),
         "c": create_encoder("mlp", 2, embed_dim=8, width=8),
     }
-    fusion = create_fusion(request.param, encoders)
+    tasks = {"y": Classification(3), "z": Regression()}
     return MultiTaskModel(
-        encoders=encoders, fusion=fusion, tasks={"y": Classification(3), "z": Regression()}
+        encoders=encoders,
+        fusion=create_fusion(fusion, encoders),
+        tasks={name: tasks[name] for name in names},
     ).eval()
 
 

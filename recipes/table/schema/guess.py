@@ -14,7 +14,7 @@ from sennit.files import write_text
 from sennit.recipes.media_files import file_kind, subset_of
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.column_contents import ColumnContents
-from sennit.recipes.table.schema.guess_input import guess_input
+from sennit.recipes.table.schema.guess_input import COUNTS, EACH_ANOTHER, guess_input
 from sennit.recipes.table.schema.guess_split import guess_split
 from sennit.recipes.table.schema.guess_target import guess_target, target_columns
 from sennit.recipes.table.schema.schema import Schema
@@ -77,6 +77,9 @@ def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Gu
             raw["id"], reasons[name] = name, "names the row in the answers; no input"
         else:
             reasons[name] = guess_input(rows, column, raw["inputs"], table)
+    alone = next((name for name in reasons if _tells_rows_apart(columns[name], reasons[name])), None)
+    if "id" not in raw and alone is not None:
+        raw["id"], reasons[alone] = alone, "the row's id: every row has another value; no input"
     raw["targets"] = {name: raw["targets"][name] for name in names}  # the first matters most
     if table["categories"]:
         table["unseen"] = "missing"  # a new row may hold a value of its own
@@ -118,6 +121,15 @@ def _names_rows(column: ColumnContents) -> bool:
             if column.numeric()
             else all(" " not in t and file_kind(t) is None for t in column.texts)
         )
+    )
+
+
+def _tells_rows_apart(column: ColumnContents, reason: str) -> bool:
+    """Return whether a column that is left out has another word or whole number in each row."""
+    return (
+        reason.startswith((EACH_ANOTHER, COUNTS))
+        and column.distinct_throughout()
+        and all(len(text.split()) == 1 and file_kind(text) is None for text in column.texts)
     )
 
 

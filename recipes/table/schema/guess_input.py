@@ -15,6 +15,8 @@ from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.column_contents import ColumnContents
 from sennit.recipes.table.schema.date_features import default_parts
 
+COUNTS, EACH_ANOTHER = "left out: counts the rows", "left out: every row has another value"
+"""Reasons of columns that tell rows apart, and are no input."""
 _MAX_FILES = 200  # of a column, that are looked for
 
 
@@ -50,7 +52,7 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
         return f"molecules, such as '{column.texts[0][:40]}', by its name"
     if column.numeric():
         if column.whole() and column.distinct_throughout() and column.counts_up():
-            return "left out: counts the rows"
+            return COUNTS
         table["numbers"].append(name)
         return f"numbers from {min(column.numbers):g} to {max(column.numbers):g}"
     if column.few() and not (column.long() and len(column.distinct) > column.size / 4):
@@ -59,7 +61,7 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
     if column.long() or len(column.distinct) < len(column.texts):
         inputs[name] = {"kind": "text", "column": name}
         return f"texts, such as '{column.texts[0][:40]}'"
-    return f"left out: every row has another value, such as '{column.texts[0]}'"
+    return f"{EACH_ANOTHER}, such as '{column.texts[0]}'"
 
 
 def _dates(rows: Rows, column: ColumnContents, table: dict[str, Any]) -> str:
