@@ -15,6 +15,7 @@ from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.features import load_waveform
 from sennit.encoders.layers.frame_statistics import FrameStatistics
+from sennit.encoders.layers.kept_frames import kept_frames
 from sennit.encoders.layers.pooling import create_pooling
 from sennit.encoders.layers.standardise import Standardise
 from sennit.encoders.layers.tdnn import TDNN
@@ -120,7 +121,7 @@ class SoundStatisticsEncoder(Encoder):
         return load_waveform(raw, self.frames.sample_rate)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
-        frames, mask = self.frames(x, mask)
+        frames, mask = kept_frames(self.frames, (self.frames.sample_rate, self.frames.dim), x, mask)
         statistics = self.scale(self.statistics(frames, mask)).clamp(-_LARGEST, _LARGEST)
         pooled = self.over_statistics(self.cast(statistics))
         if self.pooling is None or self.over_frames is None:

@@ -42,7 +42,7 @@ def check_shapes(encoder: Encoder, x: Tensor, mask: Tensor | None) -> None:
         if name in out.tap_masks:
             check_mask(tap, out.tap_masks[name])
     if mask is not None:
-        assert out.mask is not None
+        assert (out.mask is None) == (out.tokens is None)
         assert set(out.tap_masks) == {t.name for t in encoder.tap_info if t.layout == "BTC"}
     assert_finite(out)
 
