@@ -14,11 +14,11 @@ from sennit.registry import check_names
 
 @dataclass
 class Config:
-    """Train a model on your own table of images, sound, texts, numbers, categories and series.
+    """Train a model on your own table of images, sound, texts, molecules, numbers, categories, dates and series.
 
     Args:
-        data: A .csv, a .parquet, a folder that holds one folder of files for each class, or shards
-            ("shards/train-{000000..000003}.tar").
+        data: A .csv, .tsv, .parquet, .jsonl, .json or .xlsx, a folder that holds one folder of files for each
+            class, or shards ("shards/train-{000000..000003}.tar").
         target: Column to learn, or several between commas; where the schema is guessed.
         schema: YAML file with the meaning of the columns, as `guess` writes it; guessed by default.
         preset: "fast" (seconds, for a look), "medium" or "best" (slow): defaults of the options below.
@@ -122,7 +122,8 @@ class Guessing:
     """Write a first schema of a table, with the reason for each column's place in it, for you to edit.
 
     Args:
-        data: A .csv, a .parquet, or a folder that holds one folder of files for each class.
+        data: A .csv, .tsv, .parquet, .jsonl, .json or .xlsx, or a folder that holds one folder of files for
+            each class.
         target: Column to learn, or several between commas.
         out: File to write; an existing one is not overwritten.
     """
@@ -184,7 +185,8 @@ class Comparison(Options):
     """Compare fusions, and each input alone, on your own table.
 
     Args:
-        data: A .csv, a .parquet, or a folder that holds one folder of files for each class.
+        data: A .csv, .tsv, .parquet, .jsonl, .json or .xlsx, or a folder that holds one folder of files for
+            each class.
         schema: YAML file with the meaning of the columns; a folder for each class needs none.
         skip_bad_rows: Whether to leave out rows that cannot be used.
     """
