@@ -14,7 +14,7 @@ from sennit.registry import check_names
 
 @dataclass
 class Config:
-    """Train a model on your own table of images, sound, texts, molecules, numbers, categories, dates and series.
+    """Train a model on your own table of images, sound, texts, molecules, numbers, dates and series.
 
     Args:
         data: A .csv, .tsv, .parquet, .jsonl, .json or .xlsx, a folder that holds one folder of files for each
