@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import StagedEncoder
@@ -28,6 +29,8 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
             may have any size.
         widths: Channels of each stage, shallow to deep.
         embed_dim: Size of ``pooled``; that of the last stage when None.
+        grid: Parts of a side whose means ``pooled`` is a linear map of, so that it knows where something is;
+            with 1 it is the mean over the image.
         mean: Value that `to_tensor` subtracts; one for all channels or one for each.
         std: Value by which `to_tensor` divides; one for all channels or one for each.
         pyramid: Decoder that makes a map of the stages, ``"fpn"`` or ``"unet"``; None for no map.
@@ -53,7 +56,7 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         torch.Size([2, 24, 14, 14])
     """
 
-    _sizes: ClassVar[tuple[str, ...]] = ("in_chans", "image_size", "widths", "embed_dim")
+    _sizes: ClassVar[tuple[str, ...]] = ("in_chans", "image_size", "widths", "embed_dim", "grid")
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         image_size: int = 32,
         widths: Sequence[int] = (32, 64, 128),
         embed_dim: int | None = None,
+        grid: int = 1,
         mean: Sequence[float] | float = 0.5,
         std: Sequence[float] | float = 0.5,
         pyramid: str | None = None,
@@ -78,7 +82,9 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
         self.tap_info = tuple(TapInfo(f"stage{i + 1}", w, "BCHW") for i, w in enumerate(widths))
         before = (in_chans, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(a, b) for a, b in zip(before, widths, strict=True))
-        self.head = nn.Linear(widths[-1], embed_dim) if embed_dim else nn.Identity()
+        self.grid = grid
+        whole = grid == 1 and embed_dim is None
+        self.head = nn.Identity() if whole else nn.Linear(widths[-1] * grid**2, self.embed_dim)
         strides = [2 ** (i + 1) for i in range(len(widths))]
         self.build_map(pyramid, widths, strides, width=map_width, depth=map_depth, stride=map_stride)
 
@@ -88,9 +94,8 @@ class ConvEncoder(ImageEncoder, StagedEncoder):
     def finish(self, taps: Mapping[str, Tensor], tap_masks: Mapping[str, Tensor]) -> EncoderOutput:
         last = taps[self.tap_info[-1].name]
         levels = [taps[tap.name] for tap in self.tap_info]
-        return EncoderOutput(
-            self.head(pool(last, "BCHW")), as_tokens(last, "BCHW"), taps=taps, map=self.map_of(levels)
-        )
+        means = pool(last, "BCHW") if self.grid == 1 else F.adaptive_avg_pool2d(last, self.grid).flatten(1)
+        return EncoderOutput(self.head(means), as_tokens(last, "BCHW"), taps=taps, map=self.map_of(levels))
 
     def token_units(self) -> PatchUnits:
         return PatchUnits(len(self.mean), 2 ** len(self.stages))

@@ -69,8 +69,8 @@ def image_to_tensor(raw: Any, in_chans: int, mean: Sequence[float], std: Sequenc
     return (x - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
 
 
-def check_image(raw: str | Path | bytes) -> None:
-    """Refuse what is not an image of 8 bits a channel by its header, without decoding it.
+def check_image(raw: str | Path | bytes) -> tuple[int, int]:
+    """Refuse what is not an image of 8 bits a channel by its header; return its width and height in pixels.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -78,6 +78,8 @@ def check_image(raw: str | Path | bytes) -> None:
     """
     with _decoder(raw) as image:
         _check_mode(image)
+        width, height = image.size
+    return width, height
 
 
 def _opened(raw: Any, in_chans: int) -> Any:

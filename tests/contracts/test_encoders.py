@@ -108,6 +108,7 @@ EXAMPLES = {
     ),
     "chemprop": Example(lambda: create_encoder("chemprop", width=16, embed_dim=12), _chain),
     "conv": Example(lambda: create_encoder("conv", 2, widths=(8, 16), embed_dim=12), _image(2)),
+    "conv (grid)": Example(lambda: create_encoder("conv", 2, widths=(8, 16), grid=2), _image(2)),
     "ecapa_tdnn": Example(
         lambda: create_encoder(
             "ecapa_tdnn", features="frames", num_features=3, channels=8, scale=2, aggregated=12, embed_dim=6

@@ -217,3 +217,14 @@ def test_missing_timm_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) ->
         ImportError, match=r"'timm' is needed here. Install it with `pip install 'sennit\[image\]'`"
     ):
         create_encoder("timm/resnet18")
+
+
+def test_a_grid_keeps_where_something_is() -> None:
+    torch.manual_seed(0)
+    mean, grid = (create_encoder("conv", 1, widths=(4,), grid=size).eval() for size in (1, 2))
+    stage = grid.stages[0](x := torch.rand(2, 1, 16, 16))[0]
+    expected = grid.head(
+        torch.stack([q.mean((2, 3)) for h in stage.split(4, 2) for q in h.split(4, 3)], 2).flatten(1)
+    )
+    torch.testing.assert_close(grid(x).pooled, expected)
+    torch.testing.assert_close(mean(x).pooled, mean.stages[0](x)[0].mean((2, 3)))

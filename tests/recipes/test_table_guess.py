@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from PIL import Image
 
 from sennit.recipes.table.data.load import load_data
 from sennit.recipes.table.reading.read import read_rows
@@ -185,3 +186,12 @@ def test_an_id_by_name_stands_above_other_columns_of_distinct_words() -> None:
     guess = guess_schema(read_rows(frame), target="kind")
     assert guess.raw["id"] == "row_id"
     assert guess.reasons["code"] == "left out: every row has another value, such as 'x0'"
+
+
+def test_pictures_keep_their_size_up_to_64_pixels(tmp_path: Path) -> None:
+    for i, side in enumerate((20, 28, 28, 200)):
+        Image.new("RGB", (side, side // 2)).save(tmp_path / f"{i}.png")
+    rows = "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(4))
+    (tmp_path / "t.csv").write_text(f"photo,y\n{rows}")
+    guess = guess_schema(read_rows(tmp_path / "t.csv"), target="y")
+    assert guess.schema.to_dict()["inputs"]["photo"]["size"] == 28

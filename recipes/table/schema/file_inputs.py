@@ -64,7 +64,7 @@ class ImageInput(FileInput):
     kind: ClassVar[str] = "image"
     size: int = 64
     channels: int = 3
-    encoder: str | dict[str, Any] = "conv"
+    encoder: str | dict[str, Any] = field(default_factory=lambda: {"name": "conv", "grid": 4})
     transforms: list[dict[str, Any]] | None = None
     augment: list[dict[str, Any]] = field(default_factory=list)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sennit.encoders.features import sound_length
+from sennit.encoders.layers.raw_images import check_image
 from sennit.recipes.media_files import file_kind
 from sennit.recipes.table.reading.dates import read_dates
 from sennit.recipes.table.reading.media import contents_kind
@@ -42,6 +44,8 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
         inputs[name] = {"kind": kind, "column": name}
         if kind == "audio":
             inputs[name]["sample_rate"] = _most_common_rate(existing)
+        if kind == "image":
+            inputs[name]["size"] = _size_of(existing)
         return f"{len(existing)} of the first {len(paths)} {kind} files exist"
     if column.constant():
         return f"left out: always '{column.texts[0]}'"
@@ -87,7 +91,20 @@ def _contents(column: ColumnContents, inputs: dict[str, Any]) -> str:
     inputs[column.name] = {"kind": kind, "column": column.name}
     if kind == "audio":
         inputs[column.name]["sample_rate"] = _most_common_rate(contents)
+    if kind == "image":
+        inputs[column.name]["size"] = _size_of(contents)
     return f"{count} of the first {len(contents)} cells hold {kind} files"
+
+
+def _size_of(files: Sequence[Path | bytes]) -> int:
+    """Return the side in pixels of the middle one of the pictures that can be read, from 16 to 64."""
+    sides = []
+    for file in files:
+        try:
+            sides.append(max(check_image(file)))
+        except ValueError:  # the check before the training names the file
+            continue
+    return min(64, max(16, int(median(sides)))) if sides else 64
 
 
 def _most_common_rate(files: Sequence[Path | bytes]) -> int:
