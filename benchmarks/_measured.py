@@ -24,6 +24,25 @@ def score(recipe: str, method: str, task: str, protocol: str = "test") -> str:
     return f"{row['mean']:.3f} ± {row['std']:.3f}" if row["std"] else f"{row['mean']:.3f}"
 
 
+def table_accuracies() -> str:
+    """Return the accuracies of `sennit table fit` by table, beside those of its peers."""
+    shown: dict[tuple[str, str], dict[str, str]] = {}
+    for row in result("tables")["table"]:
+        figure = f"{row['accuracy']:.3f} ± {row['deviation']:.3f}"
+        shown.setdefault((row["table"], row["target"]), {})[row["system"]] = figure
+    peers = {"trees": "trees", "svm": "SVM", "autogluon": "AutoGluon"}
+    return (
+        "; ".join(
+            f"{table} {target} {of['ours']} ("
+            + ", ".join(f"{name} {of[system]}" for system, name in peers.items() if system in of)
+            + ")"
+            for (table, target), of in shown.items()
+        )
+        .replace("_", " ")
+        .replace(" ()", "")
+    )
+
+
 def equal_error_rate(system: str, normalise: str, length: str) -> str:
     """Return the equal error rate of a speaker system scored by PLDA, in percent."""
     wanted = {"system": system, "normalise": normalise, "length": length, "backend": "plda"}

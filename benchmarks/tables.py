@@ -18,50 +18,24 @@ import argparse
 import csv
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table as Lines
 
-from benchmarks._harness import arguments
+from benchmarks._harness import arguments, report
 from benchmarks._tables_peers import boosted_trees, support_vectors
 from benchmarks._tables_sound import TABLES
+from benchmarks._tables_summary import LINES, Job, against_peers, summary
 from sennit.files import write_json
-from sennit.recipes.harness import provenance
 
 SYSTEMS = ("ours", "trees", "svm", "autogluon", "alone")
-LINES = {
-    "ours": "sennit table fit train.csv --target income",
-    "autogluon": (
-        "from autogluon.tabular import TabularDataset, TabularPredictor\n"
-        "predictor = TabularPredictor(label='income').fit(TabularDataset('train.csv'))\n"
-        "predictor.evaluate(TabularDataset('test.csv'))"
-    ),
-}
-"""Code from a file to a test score: several targets take as many of AutoGluon's."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run: a system on a table of a seed; ``column`` is the one input of a modality alone."""
-
-    seed: int
-    table: str
-    system: str
-    column: str = ""
-
-    @property
-    def name(self) -> str:
-        """Name of its file."""
-        return "-".join(x for x in (self.table, f"{self.seed}", self.system, self.column) if x)
 
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
@@ -166,31 +140,6 @@ def _call(command: list[str], log: Path) -> None:
         )
 
 
-def summary(results: dict[Job, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each table, target and system: mean and deviation over the seeds."""
-    grouped: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for job, result in results.items():
-        for target, accuracy in result["accuracy"].items():
-            system = f"{job.system} ({job.column})" if job.column else job.system
-            grouped.setdefault((job.table, target, system), []).append((accuracy, result["seconds"]))
-    rows = []
-    for (table, target, system), runs in grouped.items():
-        accuracies, seconds = zip(*runs, strict=True)
-        rows.append(
-            {
-                "table": table,
-                "target": target,
-                "system": system,
-                "accuracy": round(statistics.fmean(accuracies), 4),
-                "deviation": round(statistics.stdev(accuracies), 4) if len(runs) > 1 else 0.0,
-                "seconds": round(statistics.fmean(seconds), 1),
-                "runs": len(runs),
-                "lines_of_code": len(LINES.get(system, "").splitlines()),
-            }
-        )
-    return rows
-
-
 def main() -> None:
     """Run what is not finished, print the table and write the result file."""
 
@@ -217,14 +166,15 @@ def main() -> None:
             TABLES[name].write(Path(os.environ["SENNIT_DATA"]), folder, seed)
     with ThreadPoolExecutor(options.jobs) as pool:
         results = dict(zip(planned, pool.map(lambda job: run(job, options), planned), strict=True))
-    rows = summary(results)
-    lines = Lines(*rows[0])
-    for row in rows:
+    table = summary(results)
+    lines = Lines(*table[0])
+    for row in table:
         lines.add_row(*map(str, row.values()))
     Console().print(lines)
-    about = provenance(module="benchmarks.tables")
+    report("tables", against_peers(results), options.out, packages=("sennit", "torch", "scikit-learn"))
     given = {"time_limit": options.time_limit, "jobs": options.jobs, "seeds": options.seeds, "lines": LINES}
-    write_json(options.out, {"benchmark": "tables", **about, "settings": given, "rows": rows})
+    written = json.loads(options.out.read_text())
+    write_json(options.out, written | {"settings": given, "table": table})
 
 
 if __name__ == "__main__":

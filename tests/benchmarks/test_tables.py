@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks._tables_data import Table
 from benchmarks._tables_peers import boosted_trees, read, rows_of
-from benchmarks.tables import SYSTEMS, Job, jobs, summary
+from benchmarks._tables_summary import Job, against_peers, summary
+from benchmarks.tables import SYSTEMS, jobs
 
 
 def planned(**options: object) -> list[str]:
@@ -42,6 +43,7 @@ def test_the_summary_is_over_seeds() -> None:
         Job(seed, "adult", "ours"): {"accuracy": {"income": accuracy}, "seconds": 10 * seed}
         for seed, accuracy in enumerate((0.8, 0.9))
     }
+    assert against_peers(results) == []
     (row,) = summary(results)
     assert row["accuracy"] == pytest.approx(0.85)
     assert row["deviation"] == pytest.approx(0.0707, abs=1e-4)
@@ -65,3 +67,14 @@ def test_trees_learn_from_labelled_training_rows_only(tmp_path: Path) -> None:
     assert accuracy is not None
     assert accuracy > 0.9
     assert boosted_trees(Table(("y",), table.make, {"x": "image"}), path, "y") is None
+
+
+def test_ours_is_compared_with_each_system_of_the_same_seed() -> None:
+    accuracies = {("ours", 0): 0.8, ("ours", 1): 0.6, ("trees", 0): 0.4, ("trees", 1): 0.6}
+    results = {
+        Job(seed, "t", system): {"accuracy": {"y": value}, "seconds": 1.0}
+        for (system, seed), value in accuracies.items()
+    }
+    (row,) = against_peers(results)
+    assert row.what == "t, y: ours vs trees"
+    assert (row.ours, row.peer, row.ratio, row.spread, row.runs) == (0.7, 0.5, 1.5, (1.0, 2.0), 2)
