@@ -33,7 +33,7 @@ def test_pictures_as_the_hub_writes_them_are_guessed_and_read(tmp_path: Path) ->
     cells = [{"bytes": png(i), "path": None} for i in range(11)] + [{"bytes": None, "path": "0.png"}]
     frame(image=cells, tags=[["red", "dark"], [], None] * 4).write_parquet(tmp_path / "t.parquet")
     guess = guess_schema(read_rows(tmp_path / "t.parquet"))
-    assert guess.raw["inputs"] == {"image": {"kind": "image", "column": "image"}}
+    assert guess.raw["inputs"] == {"image": {"kind": "image", "column": "image", "size": 16}}
     assert guess.reasons["tags"].startswith("left out: lists")
     raw = {**guess.raw, "targets": {"tags": {"kind": "multilabel", "column": "tags"}}}
     schema, rows = load_data(
