@@ -13,21 +13,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from sennit.recipes.table.report.cells import Cells, word_counts
+from sennit.recipes.table.report.peer import Floats, Peer
 
-Floats = NDArray[np.float64]
 ABOUT = (
     "The linear model is scikit-learn's logistic or ridge regression with its defaults, on standardised "
     "numbers, categories one by one, and counts of words and of pairs of words (TF-IDF)."
 )
 
 
-class Linear:
-    """Logistic or ridge regression; each output of several has its own.
-
-    Args:
-        cells: Cells of all rows.
-        train: Positions of the training rows.
-    """
+class Linear(Peer):
+    """Logistic or ridge regression."""
 
     def __init__(self, cells: Cells, train: Sequence[int]) -> None:
         # One constant column, as cells that are all blank leave no other.
@@ -36,43 +31,14 @@ class Linear:
         parts += [word_counts(texts, train, longest=2) for texts in cells.texts]
         self.x = sparse.hstack([sparse.csr_matrix(part) for part in parts], format="csr")
 
-    def classes(
-        self, train: Sequence[int], labels: NDArray[np.int64], count: int, test: Sequence[int]
-    ) -> Floats:
-        """Return the probability of each class for the test rows.
-
-        Args:
-            train: Positions of the labelled training rows.
-            labels: Their classes.
-            count: Number of classes.
-            test: Positions of the test rows.
-
-        Shape:
-            labels ``[n]``, result ``[N, C]``.
-        """
-        present = np.unique(labels)
-        p = np.zeros((len(test), count))
-        if len(present) == 1:
-            p[:, present] = 1.0
-            return p
+    def probabilities(self, x: Any, labels: NDArray[np.int64], test: Any) -> Floats:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(max_iter=300).fit(self.x[train], labels)
-        p[:, present] = model.predict_proba(self.x[test])
-        return p
+            model = LogisticRegression(max_iter=300).fit(x, labels)
+        return np.asarray(model.predict_proba(test))
 
-    def numbers(self, train: Sequence[int], labels: Floats, test: Sequence[int]) -> Floats:
-        """Return the number for each test row.
-
-        Args:
-            train: Positions of the labelled training rows.
-            labels: Their numbers.
-            test: Positions of the test rows.
-
-        Shape:
-            labels ``[n]``, result ``[N]``.
-        """
-        return np.asarray(Ridge().fit(self.x[train], labels).predict(self.x[test]))
+    def values(self, x: Any, labels: Floats, test: Any) -> Floats:
+        return np.asarray(Ridge().fit(x, labels).predict(test))
 
 
 def _standardised(x: Floats, train: Sequence[int]) -> Floats:

@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.report.cells import Cells
 from sennit.recipes.table.report.linear import Linear
+from sennit.recipes.table.report.peer import Floats, Peer
 from sennit.recipes.table.report.tree import Tree
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.schema.targets import Target
 from sennit.tasks import Classification, PoissonRegression, Regression, Task
 
-Floats = NDArray[np.float64]
-PEERS: Mapping[str, Callable[[Cells, Sequence[int]], Tree | Linear]] = {"tree": Tree, "linear": Linear}
+PEERS: Mapping[str, Callable[[Cells, Sequence[int]], Peer]] = {"tree": Tree, "linear": Linear}
 KINDS = ("class", "ordinal", "multilabel", "number")
 _MOST_OUTPUTS = 20
 
@@ -69,7 +68,7 @@ def _reason(target: Target, task: Task) -> str | None:
     return None
 
 
-def _answers(model: Tree | Linear, target: Target, task: Task, rows: Rows) -> Floats:
+def _answers(model: Peer, target: Target, task: Task, rows: Rows) -> Floats:
     train, test = rows.subsets["train"], rows.subsets["test"]
     column: Any = target.read(rows)
     labelled = [i for i in train if column[i] is not None]

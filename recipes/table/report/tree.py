@@ -11,8 +11,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from sennit.recipes.table.report.cells import Cells, word_counts
+from sennit.recipes.table.report.peer import Floats, Peer
 
-Floats = NDArray[np.float64]
 ABOUT = (
     "The tree is scikit-learn's histogram gradient boosting with its defaults (in tables below 400 rows with "
     "smaller leaves); it reads a text as 50 components of its word counts (TF-IDF)."
@@ -20,13 +20,8 @@ ABOUT = (
 _MOST_CATEGORIES, _COMPONENTS = 255, 50
 
 
-class Tree:
-    """Gradient-boosted trees; each output of several has its own.
-
-    Args:
-        cells: Cells of all rows.
-        train: Positions of the training rows.
-    """
+class Tree(Peer):
+    """Gradient-boosted trees."""
 
     def __init__(self, cells: Cells, train: Sequence[int]) -> None:
         columns = [_most_frequent(column, train) for column in cells.categories.T]
@@ -37,42 +32,13 @@ class Tree:
         self.x = np.concatenate(parts, 1)
         self.categorical = list(range(len(columns)))
 
-    def classes(
-        self, train: Sequence[int], labels: NDArray[np.int64], count: int, test: Sequence[int]
-    ) -> Floats:
-        """Return the probability of each class for the test rows.
-
-        Args:
-            train: Positions of the labelled training rows.
-            labels: Their classes.
-            count: Number of classes.
-            test: Positions of the test rows.
-
-        Shape:
-            labels ``[n]``, result ``[N, C]``.
-        """
-        present = np.unique(labels)
-        p = np.zeros((len(test), count))
-        if len(present) == 1:
-            p[:, present] = 1.0
-            return p
+    def probabilities(self, x: Any, labels: NDArray[np.int64], test: Any) -> Floats:
         model = HistGradientBoostingClassifier(**self._options(len(labels)))
-        p[:, present] = model.fit(self.x[train], labels).predict_proba(self.x[test])
-        return p
+        return np.asarray(model.fit(x, labels).predict_proba(test))
 
-    def numbers(self, train: Sequence[int], labels: Floats, test: Sequence[int]) -> Floats:
-        """Return the number for each test row.
-
-        Args:
-            train: Positions of the labelled training rows.
-            labels: Their numbers.
-            test: Positions of the test rows.
-
-        Shape:
-            labels ``[n]``, result ``[N]``.
-        """
+    def values(self, x: Any, labels: Floats, test: Any) -> Floats:
         model = HistGradientBoostingRegressor(**self._options(len(labels)))
-        return np.asarray(model.fit(self.x[train], labels).predict(self.x[test]))
+        return np.asarray(model.fit(x, labels).predict(test))
 
     def _options(self, rows: int) -> dict[str, Any]:
         leaf = min(20, max(2, rows // 20))
