@@ -3,31 +3,95 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import hashlib
 import json
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+_FAULTS = {
+    errno.ENOSPC: "the disk is full. Free some of it, or write to another place",
+    errno.EROFS: "nothing can be written to its disk. Write to another place",
+    errno.EACCES: "you have no permission. Ask for it, or choose another place",
+    errno.ENOENT: "there is no such file or folder. Make its folder first",
+    errno.ENOTDIR: "a part of its path is a file and no folder. Choose another place",
+    errno.EEXIST: "something else has this name. Choose another place",
+    errno.EISDIR: "it is a folder. Name a file",
+    errno.ENAMETOOLONG: "its name is too long. Choose another one",
+    errno.EMFILE: "too many files are open. Raise the limit (`ulimit -n`), or use fewer workers",
+}
+_FAULTS |= {errno.EDQUOT: _FAULTS[errno.ENOSPC], errno.EFBIG: _FAULTS[errno.ENOSPC]}
+_FAULTS |= {errno.EPERM: _FAULTS[errno.EACCES]}
+
+
+def disk_fault(error: BaseException) -> str:
+    """Return why the system refuses a file, and the fix, as a sentence without its first word's capital.
+
+    Args:
+        error: Error of the system, or one that a library raised for it.
+
+    Example:
+        >>> disk_fault(OSError(errno.ENOSPC, "No space left on device"))
+        'the disk is full. Free some of it, or write to another place.'
+    """
+    cause: BaseException | None = error
+    while cause is not None and getattr(cause, "errno", None) is None:
+        cause = cause.__cause__ or cause.__context__
+    in_rust = re.search(r"\(os error (\d+)\)", str(error))
+    code = int(in_rust[1]) if in_rust else getattr(cause, "errno", None)
+    return f"{_FAULTS.get(code, str(getattr(cause, 'strerror', None) or error))}."
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn errors of the system into one that says what cannot be written, why, and the fix.
+
+    Args:
+        path: File or folder that is written.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot write '{path}': {disk_fault(error)}") from error
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder, and those that it lies in, where there is none; return it.
+
+    Raises:
+        OSError: It cannot be made; the reason is given.
+    """
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; its folder is made.
 
     Raises:
         OSError: The file cannot be written; the previous one is kept.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(f"cannot write '{path}': {error}. Is the disk full?") from error
+    make_folder(path.parent)
+    with writing(path):
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        except OSError:
+            with suppress(OSError):  # of the same fault
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -83,15 +147,28 @@ def read_json(path: Path) -> Any:
         >>> read_json(path)
         {'a': 1}
     """
+    return parse_json(path.read_bytes(), f"'{path}'")
+
+
+def parse_json(text: bytes, name: str) -> Any:
+    """Return the value of a JSON text.
+
+    Args:
+        text: Text in UTF-8.
+        name: Phrase for the text, for messages.
+
+    Raises:
+        ValueError: The text is no JSON; the place is named.
+    """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1}"
     except RecursionError:
         place = "brackets in brackets without an end"
-    raise ValueError(f"'{path}' is not valid JSON: {place}. Is it truncated? Restore it from a copy.")
+    raise ValueError(f"{name} is not valid JSON: {place}. Is it truncated? Restore it from a copy.")
 
 
 def read_json_object(path: Path, keys: Iterable[str] = ()) -> dict[str, Any]:
@@ -104,12 +181,21 @@ def read_json_object(path: Path, keys: Iterable[str] = ()) -> dict[str, Any]:
     Raises:
         ValueError: The file is no JSON, no object, or lacks a key.
     """
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise ValueError(f"'{path}' should hold a JSON object. Found {type(value).__name__}.")
+    value = json_object(read_json(path), f"'{path}'")
     for key in keys:
         if key not in value:
             raise ValueError(f"'{path}' should have the key '{key}'. Found {sorted(value)}.")
+    return value
+
+
+def json_object(value: Any, name: str) -> dict[str, Any]:
+    """Return a JSON value that should be an object.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} should hold a JSON object. Found {type(value).__name__}.")
     return value
 
 
@@ -157,12 +243,13 @@ def digest(paths: Iterable[Path]) -> str:
     for path in paths:
         inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in inside:
-            content = _sha256(file) if file.is_file() else None
+            content = sha256(file) if file.is_file() else None
             name = file.relative_to(path).as_posix()
             whole.update(f"{json.dumps([name, content])}\n".encode())
     return whole.hexdigest()[:12]
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's contents, in hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

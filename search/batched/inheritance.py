@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from sennit.files import make_folder, write_bytes
 from sennit.search.batched.candidate import Candidate
 from sennit.search.records import Slot
 
 
 def store_weights(folder: Path, slot: Slot, candidate: Candidate, weights: Mapping[str, Tensor]) -> None:
     """Keep the weights of a candidate for its children, each under the name of its role."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = _path(folder, slot)
-    new = path.with_name(f".{path.name}-{os.getpid()}")
     roles = _roles(candidate)
-    save_file({roles[name]: value.contiguous().cpu() for name, value in weights.items()}, new)
-    os.replace(new, path)
+    tensors = {roles[name]: value.contiguous().cpu() for name, value in weights.items()}
+    write_bytes(_path(make_folder(folder), slot), save(tensors))
 
 
 def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
@@ -29,6 +27,7 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
 
     Raises:
         FileNotFoundError: The parent's weights are not in the folder.
+        ValueError: They are damaged.
     """
     path = _path(folder, parent)
     if not path.is_file():
@@ -36,7 +35,12 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
             f"the weights of candidate {parent} should be in '{folder}'. Workers that inherit "
             f"weights need one folder in common."
         )
-    weights = load_file(path)
+    try:
+        weights = load_file(path)
+    except SafetensorError:
+        raise ValueError(
+            f"'{path}' cannot be read as safetensors. Delete the folder, and search again."
+        ) from None
     roles = _roles(candidate)
     with torch.no_grad():
         for name, parameter in candidate.named_parameters():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sennit.files import write_bytes, write_json, write_text
+from sennit.files import make_folder, write_bytes, write_json, write_text
 from sennit.fusion.cell.genome import Genome
 from sennit.html_page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
 from sennit.search.report.genome_svg import genome_svg
@@ -77,7 +77,7 @@ def write_search_report(
         ValueError: A run is empty, or has other objectives.
     """
     _check(runs, objectives)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     summary = summarise(runs)
     best = best_of(runs[main_of(runs)])
     page: list[Block] = [

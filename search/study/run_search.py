@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from sennit.files import make_folder
 from sennit.search.evaluator import Evaluator
 from sennit.search.records import Record
 from sennit.search.strategies._base import Strategy
@@ -87,7 +88,7 @@ def run_search(
     limits = dict(budgets or {})
     check_names(evaluator, objectives, limits)
     settings = settings_of(evaluator, strategy, objectives, limits, population, seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     url = storage or sqlite_url(folder / "study.db")
     with (
         storage_errors(url),

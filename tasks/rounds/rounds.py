@@ -11,6 +11,7 @@ from typing import Any
 from torch.utils.data import Subset
 
 from sennit.data import ResumableLoader
+from sennit.files import make_folder
 from sennit.registry import check_names, check_part
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.rounds._sources import plain
@@ -137,7 +138,7 @@ class Rounds:
 
     def run(self) -> RoundsResult:
         """Train and choose until the last round, or until there is nothing left to choose."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         journal = Journal(self.folder / "rounds.json", self.settings())
         if len(journal.rounds) > self.count:
             raise ValueError(

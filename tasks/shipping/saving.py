@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ from safetensors.torch import load_model, save_model
 
 from sennit.data import Transforms
 from sennit.data.random_state import keyed_random_state
-from sennit.files import read_json_object
+from sennit.files import disk_fault, json_object, read_json_object, sha256, write_json
 from sennit.fusion import FUSIONS, build_encoders
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.registry import unknown_name
@@ -41,12 +42,21 @@ def save(
     license: str | None = None,
     metrics: Mapping[str, float] | None = None,
     allow_infinite: bool = False,
+    beside: Callable[[Path], None] | None = None,
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``assets/<modality>/`` and the card ``README.md``.
 
     Everything is written beside the folder first and moved in at the end, so that a failure leaves an older
-    model as it was. The weights carry the checksum of their config. A ``README.md`` that is not of this
-    library stays.
+    model as it was. The weights carry the checksum of their config, and the config the checksums of the other
+    files. A ``README.md`` that is not of this library stays.
+
+    Args:
+        model: Model.
+        folder: Folder to write.
+        license: Licence of the weights, for the card.
+        metrics: Figures for the card.
+        allow_infinite: Whether weights may be NaN or infinite.
+        beside: Function that writes further files of the model to the folder that it is given.
 
     Raises:
         ValueError: A part of the model is of a class that is not registered; it is named. The config does
@@ -71,7 +81,7 @@ def save(
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
             new, old = Path(name) / "new", Path(name) / "old"
             new.mkdir()
-            _write(model, new)
+            _write(model, new, beside)
             _check_readable(model, new)
             if is_ours(folder / CARD):
                 card = model_card(model, license=license, metrics=metrics)
@@ -81,13 +91,12 @@ def save(
     except (OSError, SafetensorError) as error:
         size = sum(x.nbytes for x in model.state_dict().values()) / 1e6
         raise OSError(
-            f"a model of {size:.1f} MB could not be written to '{folder}': {error}. What was there is as it "
-            f"was. Is the disk full, or may you not write there?"
+            f"a model of {size:.1f} MB could not be written to '{folder}': {disk_fault(error)} What was "
+            f"there is as it was."
         ) from error
 
 
-def _write(model: Network, new: Path) -> None:
-    (new / CONFIG).write_text(json.dumps(model.config, indent=2))
+def _write(model: Network, new: Path, beside: Callable[[Path], None] | None) -> None:
     save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(model.config)})
     for i, encoder in enumerate(model.fused_encoder.leaves().values()):
         assets = new / ASSETS / f"{i}"
@@ -95,6 +104,10 @@ def _write(model: Network, new: Path) -> None:
         encoder.save_assets(assets)
         if not any(assets.iterdir()):
             shutil.rmtree(assets)
+    if beside is not None:
+        beside(new)
+    files = {p.relative_to(new).as_posix(): sha256(p) for p in sorted(new.rglob("*")) if p.is_file()}
+    write_json(new / CONFIG, {**model.config, "files": files})
 
 
 def _check_readable(model: Network, new: Path) -> None:
@@ -120,12 +133,14 @@ def load(kind: type[M], folder: Path) -> M:
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: An unknown config key, a truncated file, or weights that belong to another config.
+        ValueError: An unknown config key, a file that is truncated or was changed, or weights that belong to
+            another config.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' should hold {name}. Give a folder of `save_pretrained`.")
     config = read_json_object(folder / CONFIG)
+    files = json_object(config.pop("files", {}), f"'files' in '{folder / CONFIG}'")
     for key in config:
         if key not in _KEYS:
             raise unknown_name(f"key in '{folder / CONFIG}'", key, _KEYS)
@@ -143,6 +158,7 @@ def load(kind: type[M], folder: Path) -> M:
             f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
             f"from one `save_pretrained`."
         )
+    _check_files(folder, files)
     encoders = build_encoders(config["encoders"])
     model = kind(
         encoders=encoders,
@@ -160,6 +176,31 @@ def load(kind: type[M], folder: Path) -> M:
     return model.eval()
 
 
+def warn_of_members(folder: Path) -> None:
+    """Warn of a folder whose model has further members, which only its own class reads."""
+    members = [name for name in _listed(folder) if name.endswith(".safetensors") and name != WEIGHTS]
+    if members:
+        warnings.warn(
+            f"a model of several members should be read by its own class (`TableModel.load`). Found "
+            f"'{members[0]}' in '{folder}'{f' and {len(members) - 1} more' if len(members) > 1 else ''}: the "
+            f"first net answers alone.",
+            stacklevel=3,
+        )
+
+
+def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Refuse files that are not those that were saved; a model of before there were checksums has none."""
+    for name, checksum in files.items():
+        path = folder / name
+        if not path.is_file() or sha256(path) != checksum:
+            found = "other contents" if path.exists() else "no file"
+            raise ValueError(
+                f"'{path}' should be the file that was saved. Found {found}: it was changed or damaged "
+                f"since. Restore it from a copy; after a change of your own, delete 'files' in "
+                f"'{folder / CONFIG}'."
+            )
+
+
 def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Load weights of these shapes, if they are those of the model exactly."""
     expected = {name: (*x.shape,) for name, x in model.state_dict().items()}
@@ -174,9 +215,13 @@ def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ..
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:
-    """Move our files in ``folder`` to ``old`` and those of ``new`` in; undo all of it on a fault."""
+    """Move our files in ``folder`` to ``old`` and those of ``new`` in; undo all of it on a fault.
+
+    Files of the earlier model go, those too that the new one lacks.
+    """
     old.mkdir()
     ours = {CONFIG, WEIGHTS, ASSETS, *(path.name for path in new.iterdir())}
+    ours |= {name.partition("/")[0] for name in _listed(folder)}
     moves = [(folder / name, old / name) for name in sorted(ours) if (folder / name).exists()]
     moves += [(path, folder / path.name) for path in new.iterdir()]
     done: list[tuple[Path, Path]] = []
@@ -188,6 +233,14 @@ def _exchange(new: Path, folder: Path, old: Path) -> None:
         for source, target in reversed(done):
             os.replace(target, source)
         raise
+
+
+def _listed(folder: Path) -> list[str]:
+    """Return the files that the config in a folder lists; none where there is no such config."""
+    try:
+        return list(read_json_object(folder / CONFIG, ("files",))["files"])
+    except (OSError, ValueError):
+        return []
 
 
 def _checksum(config: dict[str, Any]) -> str:
