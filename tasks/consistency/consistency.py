@@ -129,14 +129,15 @@ class Consistency(Task):
         else:
             loss = self._distance(lender, teacher, student)
         batch, index = context.batch, context.batch.index
+        every = counted
         if rows is not None:
-            every = torch.ones(batch.batch_size, dtype=torch.bool, device=rows.device)
-            counted = (every if counted is None else counted).index_select(0, rows)
+            whole = torch.ones(batch.batch_size, dtype=torch.bool, device=rows.device)
+            every = (whole if counted is None else counted).index_select(0, rows)
             index = None if index is None else index.index_select(0, rows)
         if self._weighs:
-            guesses = Guesses(teacher, label, confidence, counted, batch.loader, index)
+            guesses = Guesses(teacher, label, confidence, every, batch.loader, index)
             loss = loss * self.threshold.weights(lender, guesses).to(loss.dtype)
-        return loss if rows is None else (loss, counted)
+        return loss if rows is None or every is None else (loss, every)
 
     def after_step(self) -> None:
         """Let the threshold remember the guesses of the step."""
