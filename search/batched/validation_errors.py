@@ -31,11 +31,11 @@ def validation_errors(
     outputs: dict[str, dict[int, list[tuple[Tensor, Tensor | None]]]] = {}
     for start in range(0, data.size, _ROWS):
         taps, present, _, _ = data.batch(torch.arange(start, min(start + _ROWS, data.size)))
-        for task, of_members in batched(taps, present).items():
+        for name, of_members in batched(taps, present).items():
             for members, (logits, costs) in of_members:
                 for k, member in enumerate(members):
                     cost = None if costs is None else costs[k]
-                    outputs.setdefault(task, {}).setdefault(member, []).append((logits[k], cost))
+                    outputs.setdefault(name, {}).setdefault(member, []).append((logits[k], cost))
     errors: Figures = [{} for _ in batched.candidates]
     means: Figures = [{} for _ in batched.candidates]
     for name, of_member in outputs.items():
@@ -45,10 +45,9 @@ def validation_errors(
             score = task.score(out, target, scored) if bool(out.isfinite().all()) else -math.inf
             errors[member][name] = 1 - score
             if losses:
-                costs = [cost for _, cost in chunks if cost is not None]
-                means[member][name] = _mean_loss(
-                    task, out, torch.cat(costs) if costs else None, target, scored
-                )
+                given = [cost for _, cost in chunks if cost is not None]
+                cost = torch.cat(given) if given else None
+                means[member][name] = _mean_loss(task, out, cost, target, scored)
     return errors, means
 
 
