@@ -1,7 +1,8 @@
-"""Weights that a candidate takes over from its parent."""
+"""Weights of trained candidates in files, which children and models take over."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from sennit.search.records import Slot
 
 
 def store_weights(folder: Path, slot: Slot, candidate: Candidate, weights: Mapping[str, Tensor]) -> None:
-    """Keep the weights of a candidate for its children, each under the name of its role."""
+    """Keep the weights of a candidate, each under the name of its role, for its children and for models."""
     roles = _roles(candidate)
-    tensors = {roles[name]: value.contiguous().cpu() for name, value in weights.items()}
-    write_bytes(_path(make_folder(folder), slot), save(tensors))
+    named = {roles[name]: value.contiguous().cpu() for name, value in weights.items()}
+    names = json.dumps({role: name for name, role in roles.items()})
+    write_bytes(weights_path(make_folder(folder), slot), save(named, metadata={"names": names}))
 
 
 def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
@@ -29,7 +31,7 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
         FileNotFoundError: The parent's weights are not in the folder.
         ValueError: They are damaged.
     """
-    path = _path(folder, parent)
+    path = weights_path(folder, parent)
     if not path.is_file():
         raise FileNotFoundError(
             f"the weights of candidate {parent} should be in '{folder}'. Workers that inherit "
@@ -49,7 +51,8 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
                 parameter.copy_(value)
 
 
-def _path(folder: Path, slot: Slot) -> Path:
+def weights_path(folder: Path, slot: Slot) -> Path:
+    """Return the file of a candidate's weights."""
     return folder / f"{slot[0]}-{slot[1]}.safetensors"
 
 

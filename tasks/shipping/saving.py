@@ -193,9 +193,9 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, checksum in files.items():
         path = folder / name
         if not path.is_file() or sha256(path) != checksum:
-            found = "other contents" if path.exists() else "no file"
+            state = "other contents" if path.exists() else "no file"
             raise ValueError(
-                f"'{path}' should be the file that was saved. Found {found}: it was changed or damaged "
+                f"'{path}' should be the file that was saved. Found {state}: it was changed or damaged "
                 f"since. Restore it from a copy; after a change of your own, delete 'files' in "
                 f"'{folder / CONFIG}'."
             )
