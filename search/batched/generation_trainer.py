@@ -21,7 +21,7 @@ from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.records import Evaluation
 from sennit.search.taps.tap_cache import TapCache
 
-_VALIDATION_ROWS = 512
+_VALIDATION_VALUES = 2**21  # of the maps of one batch, about what a cache of the processor holds
 
 
 @dataclass
@@ -170,8 +170,8 @@ class GenerationTrainer:
     def _errors(self) -> list[dict[str, float]]:
         """Return, by candidate and task, 1 − the validation score; infinite if outputs are not finite."""
         outputs: dict[str, dict[int, list[Tensor]]] = {}
-        for start in range(0, self.validation.size, _VALIDATION_ROWS):
-            rows = torch.arange(start, min(start + _VALIDATION_ROWS, self.validation.size))
+        size = max(64, min(512, _VALIDATION_VALUES // self.batched.values_per_row))
+        for rows in torch.split(torch.arange(self.validation.size), size):
             taps, present, _, _ = self.validation.batch(rows)
             for task, of_members in self.batched(taps, present).items():
                 for members, (logits, _) in of_members:
