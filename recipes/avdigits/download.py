@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from sennit.files import make_folder
+from sennit.disk_faults import make_folder
 
 _TIMEOUT_S = 60
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from sennit.files import disk_fault
+from sennit.disk_faults import disk_fault
 
 
 def run_command(main: Callable[[], object], *, again: str) -> None:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from sennit.files import make_folder
+from sennit.disk_faults import make_folder
 from sennit.recipes.command_line import parse_options, run_command
 from sennit.recipes.demo.options import DemoOptions
 

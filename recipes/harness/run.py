@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sennit.configurable import stable_json
-from sennit.files import digest, make_folder, write_text
+from sennit.disk_faults import make_folder
+from sennit.files import digest, write_text
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.provenance import code
 from sennit.recipes.harness.recipe import Recipe

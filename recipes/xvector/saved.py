@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sennit.disk_faults import make_folder
 from sennit.encoders import Encoder
-from sennit.files import make_folder, read_json_object, write_json
+from sennit.files import read_json_object, write_json
 from sennit.recipes.xvector.network import encoder_of, front_of
 from sennit.tasks import MultiTaskModel
 from sennit.tasks.verification import Backend

@@ -16,7 +16,7 @@ from torch import _dynamo as dynamo
 
 from sennit.data import Batch
 from sennit.data.augment.waveform import SpecAugment
-from sennit.files import make_folder
+from sennit.disk_faults import make_folder
 from sennit.recipes.xvector.augmenting import make_augment
 from sennit.recipes.xvector.backends import pairs_of
 from sennit.recipes.xvector.config import Config

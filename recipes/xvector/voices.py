@@ -11,7 +11,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from sennit.files import make_folder, write_bytes
+from sennit.disk_faults import make_folder
+from sennit.files import write_bytes
 from sennit.recipes.xvector.saved import SpeakerModel
 
 _SUFFIX = ".safetensors"

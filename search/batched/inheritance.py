@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from sennit.files import make_folder, write_bytes
+from sennit.disk_faults import make_folder
+from sennit.files import write_bytes
 from sennit.search.batched.candidate import Candidate
 from sennit.search.records import Slot
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sennit.files import make_folder, write_bytes, write_json, write_text
+from sennit.disk_faults import make_folder
+from sennit.files import write_bytes, write_json, write_text
 from sennit.fusion.cell.genome import Genome
 from sennit.html_page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
 from sennit.search.report.genome_svg import genome_svg

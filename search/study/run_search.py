@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from sennit.files import make_folder
+from sennit.disk_faults import make_folder
 from sennit.fusion.cell.genome import Genome
 from sennit.search.evaluator import Evaluator
 from sennit.search.records import Record

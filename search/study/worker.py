@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sennit.files import make_folder
+from sennit.disk_faults import make_folder
 from sennit.fusion.cell.genome import Genome
 from sennit.search.evaluator import Evaluator
 from sennit.search.population import propose

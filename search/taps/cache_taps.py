@@ -14,8 +14,8 @@ from torch import Tensor
 from sennit.configurable import stable_json
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.data.hashing import add_tensors
+from sennit.disk_faults import disk_fault
 from sennit.encoders import Encoder
-from sennit.files import disk_fault
 from sennit.search.taps.inference_only import inference_only, pooled_taps
 from sennit.search.taps.repeatable_batches import RepeatableBatches, add_batch
 from sennit.search.taps.tap_cache import ArrayKey, TapCache, find_damage, write_cache

@@ -170,8 +170,9 @@ class MultiTaskModel(Network):
             FileNotFoundError: There is no such folder, or a file is missing in it.
             ValueError: A truncated file, an unknown key, or weights of another model.
         """
+        from sennit.tasks.shipping._model_files import warn_of_members
         from sennit.tasks.shipping.hub import local_folder
-        from sennit.tasks.shipping.saving import load, warn_of_members
+        from sennit.tasks.shipping.saving import load
 
         place = local_folder(folder, revision=revision, token=token)
         warn_of_members(place)

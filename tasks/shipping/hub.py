@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from sennit.tasks.shipping._model_files import ASSETS, CONFIG, WEIGHTS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
-from sennit.tasks.shipping.saving import ASSETS, CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     from sennit.tasks.model.network import Network

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from sennit.data import View
+from sennit.disk_faults import make_folder, writing
 from sennit.extras import require
-from sennit.files import make_folder, writing
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.shipping.export import checked_program, compare, reason
 from sennit.tasks.shipping.trial_inputs import Inputs

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,12 +15,14 @@ from safetensors.torch import load_model, save_model
 
 from sennit.data import Transforms
 from sennit.data.random_state import keyed_random_state
-from sennit.files import disk_fault, json_object, read_json_object, sha256, write_json
+from sennit.disk_faults import disk_fault
+from sennit.files import json_object, read_json_object, sha256, write_json
 from sennit.fusion import FUSIONS, build_encoders
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.registry import unknown_name
 from sennit.tasks._base import TASKS
 from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.shipping._model_files import ASSETS, CONFIG, WEIGHTS, check_files, exchange
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
 from sennit.tasks.training.finite import infinite_weight
 from sennit.tasks.weighting._base import WEIGHTINGS
@@ -30,7 +30,6 @@ from sennit.tasks.weighting._base import WEIGHTINGS
 if TYPE_CHECKING:
     from sennit.tasks.model.network import Network
 
-CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
 M = TypeVar("M", bound="Network")
 _KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout", "transforms")
 
@@ -87,7 +86,7 @@ def save(
                 card = model_card(model, license=license, metrics=metrics)
                 (new / CARD).write_text(card, encoding="utf-8")
             folder.mkdir(exist_ok=True)
-            _exchange(new, folder, old)
+            exchange(new, folder, old)
     except (OSError, SafetensorError) as error:
         size = sum(x.nbytes for x in model.state_dict().values()) / 1e6
         raise OSError(
@@ -158,7 +157,7 @@ def load(kind: type[M], folder: Path) -> M:
             f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
             f"from one `save_pretrained`."
         )
-    _check_files(folder, files)
+    check_files(folder, files)
     encoders = build_encoders(config["encoders"])
     model = kind(
         encoders=encoders,
@@ -176,31 +175,6 @@ def load(kind: type[M], folder: Path) -> M:
     return model.eval()
 
 
-def warn_of_members(folder: Path) -> None:
-    """Warn of a folder whose model has further members, which only its own class reads."""
-    members = [name for name in _listed(folder) if name.endswith(".safetensors") and name != WEIGHTS]
-    if members:
-        warnings.warn(
-            f"a model of several members should be read by its own class (`TableModel.load`). Found "
-            f"'{members[0]}' in '{folder}'{f' and {len(members) - 1} more' if len(members) > 1 else ''}: the "
-            f"first net answers alone.",
-            stacklevel=3,
-        )
-
-
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Refuse files that are not those that were saved; a model of before there were checksums has none."""
-    for name, checksum in files.items():
-        path = folder / name
-        if not path.is_file() or sha256(path) != checksum:
-            state = "other contents" if path.exists() else "no file"
-            raise ValueError(
-                f"'{path}' should be the file that was saved. Found {state}: it was changed or damaged "
-                f"since. Restore it from a copy; after a change of your own, delete 'files' in "
-                f"'{folder / CONFIG}'."
-            )
-
-
 def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Load weights of these shapes, if they are those of the model exactly."""
     expected = {name: (*x.shape,) for name, x in model.state_dict().items()}
@@ -212,35 +186,6 @@ def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ..
             raise ValueError(
                 f"'{path}' is of another model: {len(names)} of its weights are {kind}, such as '{names[0]}'."
             )
-
-
-def _exchange(new: Path, folder: Path, old: Path) -> None:
-    """Move our files in ``folder`` to ``old`` and those of ``new`` in; undo all of it on a fault.
-
-    Files of the earlier model go, those too that the new one lacks.
-    """
-    old.mkdir()
-    ours = {CONFIG, WEIGHTS, ASSETS, *(path.name for path in new.iterdir())}
-    ours |= {name.partition("/")[0] for name in _listed(folder)}
-    moves = [(folder / name, old / name) for name in sorted(ours) if (folder / name).exists()]
-    moves += [(path, folder / path.name) for path in new.iterdir()]
-    done: list[tuple[Path, Path]] = []
-    try:
-        for source, target in moves:
-            os.replace(source, target)
-            done.append((source, target))
-    except BaseException:
-        for source, target in reversed(done):
-            os.replace(target, source)
-        raise
-
-
-def _listed(folder: Path) -> list[str]:
-    """Return the files that the config in a folder lists; none where there is no such config."""
-    try:
-        return list(read_json_object(folder / CONFIG, ("files",))["files"])
-    except (OSError, ValueError):
-        return []
 
 
 def _checksum(config: dict[str, Any]) -> str:

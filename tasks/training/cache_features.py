@@ -15,9 +15,9 @@ from torch import Tensor
 from sennit.configurable import stable_json
 from sennit.data import Collate
 from sennit.data.hashing import add_tensors
+from sennit.disk_faults import make_folder, writing
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.encoders.present_rows import encode_present_rows
-from sennit.files import make_folder, writing
 from sennit.modes import evaluating
 from sennit.registry import unknown_name
 from sennit.tasks.model.network import Network

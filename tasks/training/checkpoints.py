@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from sennit.files import disk_fault
+from sennit.disk_faults import disk_fault
 from sennit.tasks.training.time_limit import TimeLimit
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from sennit.disk_faults import make_folder
 from sennit.extras import require
-from sennit.files import make_folder, write_text
+from sennit.files import write_text
 from sennit.registry import unknown_name
 
 PROJECT = "sennit"

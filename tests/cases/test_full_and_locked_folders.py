@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 import torch
 
+from sennit.disk_faults import disk_fault
 from sennit.encoders import create_encoder
-from sennit.files import disk_fault
 from sennit.fusion import create_fusion
 from sennit.recipes.command_line import run_command
 from sennit.recipes.table import TableDataset, TableModel, read_rows, write_shards

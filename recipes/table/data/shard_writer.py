@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sennit.disk_faults import make_folder, writing
 from sennit.extras import require
-from sennit.files import make_folder, read_json_object, write_json, writing
+from sennit.files import read_json_object, write_json
 from sennit.recipes.table.data.dataset import TableDataset
 from sennit.recipes.table.data.shards import COUNTS
 from sennit.recipes.table.reading.rows import Rows

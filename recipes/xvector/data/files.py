@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from sennit.data.media_suffixes import SUFFIXES
+from sennit.disk_faults import make_folder
 from sennit.encoders.features import sound_length
-from sennit.files import make_folder
 from sennit.recipes.media_files import MediaFiles, left_out_note
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
 

@@ -8,7 +8,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from sennit.files import make_folder, write_bytes, write_json, write_text
+from sennit.disk_faults import make_folder
+from sennit.files import write_bytes, write_json, write_text
 from sennit.html_page import render
 from sennit.recipes.harness import provenance
 from sennit.recipes.xvector.commands import ProbeOptions
