@@ -36,7 +36,7 @@ class LiftedStructure(EmbeddingTask):
     Example:
         >>> task = LiftedStructure(2, margin=1.0)
         >>> task.loss(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]), torch.tensor([0, 0, 1]))
-        tensor([1.5107, 1.5107, 0.0000])
+        tensor([1.0405, 1.0405, 0.0000])
     """
 
     kind = "lifted_structure"
