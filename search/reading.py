@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sennit.data import Batch
 from sennit.encoders import Encoder
 from sennit.search.final.training import Source
 from sennit.search.options import SearchOptions
@@ -57,7 +58,7 @@ def sources_of(train: Any, validation: Any, options: SearchOptions) -> tuple[Sou
                 f"`{part}` should be a dataset by index, for a final round to tune the encoders on. Found "
                 f"{type(data).__name__}. Give the samples, such as a BatchDataset, or leave `final` out."
             )
-        if isinstance(data, list | tuple):
+        if isinstance(data, list | tuple) and any(isinstance(item, Batch) for item in data):
             raise TypeError(
                 f"`{part}` should be a dataset by index, for a final round to tune the encoders on. Found a "
                 f"{type(data).__name__} of batches. Join them to a BatchDataset, or leave `final` out."

@@ -62,14 +62,12 @@ def choose_finalists(records: Sequence[Record], final: Final, width: int) -> lis
                 f"measured on training data first. Leave it out."
             )
     chosen = unlike([r for r in records if math.isfinite(r.values[0])], final.candidates)
-    found = [
-        Finalist(
-            f"found {i}" + (f", auxiliary {weight:g}" if weight else ""), FOUND, weight, record.genome, record
-        )
-        for i, record in enumerate(chosen, start=1)
+    candidates = [
+        Finalist(_name(rank, weight), FOUND, weight, record.genome, record)
+        for rank, record in enumerate(chosen, start=1)
         for weight in final.auxiliary
     ]
-    return [*(Finalist(name, BY_HAND, width=width) for name in final.against), *found]
+    return [*(Finalist(name, BY_HAND, width=width) for name in final.against), *candidates]
 
 
 def unlike(records: Sequence[Record], count: int) -> list[Record]:

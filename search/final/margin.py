@@ -86,8 +86,8 @@ def choose(
     """Return the name of the chosen finalist, and why in a sentence.
 
     The first finalist, the plain one, is kept unless the best beats it by the margin; the best fusion picked
-    by hand is kept unless the best found one beats it in the same way. Equal scores are told apart by the
-    loss, then by the number of parameters.
+    by hand is kept unless the best found one beats it in the same way. Among equal scores the lower loss
+    wins, then the smaller number of parameters.
 
     Args:
         finalists: Finalists; the first is picked by hand, and plain.

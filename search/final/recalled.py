@@ -40,8 +40,8 @@ class Recalled(Encoder):
         device, (cache, rows) = x.device, x.cpu().unbind(1)
         # Absent rows are zeros, of the first cache; a batch is of one cache.
         taps = self.caches[int(cache.max())]
-        found = {name: tap.index_select(0, rows).to(device) for name, tap in taps.items()}
-        return EncoderOutput(found.pop(EMBEDDING), None, None, found)
+        outputs = {name: tap.index_select(0, rows).to(device) for name, tap in taps.items()}
+        return EncoderOutput(outputs.pop(EMBEDDING), None, None, outputs)
 
 
 def recalled_encoders(caches: Sequence[TapCache]) -> dict[str, Encoder]:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from sennit.data import Batch, Preprocessing, ResumableLoader, Sample, Transforms
 from sennit.encoders import Encoder
 from sennit.tasks import Learner, MultiTaskModel, Task, fit
+from sennit.tasks.metrics import directions
 
 _ROWS = 256
 
@@ -136,7 +137,7 @@ def train(
 
 
 def monitored(tasks: Mapping[str, Task], judged: Sequence[str]) -> str:
-    """Return the name of the validation value of the tasks that the search is about.
+    """Return the name of the validation value of the tasks that the search is about, their `Task.score`.
 
     Raises:
         ValueError: They are several, but not all tasks.
@@ -147,7 +148,8 @@ def monitored(tasks: Mapping[str, Task], judged: Sequence[str]) -> str:
         'val/z/r2'
     """
     if len(judged) == 1:
-        return f"val/{judged[0]}/{next(iter(tasks[judged[0]].metrics().keys()))}"
+        modes = directions(tasks[judged[0]].metrics())
+        return f"val/{judged[0]}/{next(name for name, mode in modes.items() if mode == 'max')}"
     if set(judged) != set(tasks):
         raise ValueError(
             f"the objectives of a search with a final should be the error of one task, or the mean error. "

@@ -16,6 +16,7 @@ from sennit.fusion import create_fusion
 from sennit.search import Final, SearchOptions, SearchResult, TrainingOptions, cache_taps, search
 from sennit.search.final.finalists import structure, unlike
 from sennit.search.final.margin import Scored, choose, paired_difference
+from sennit.search.final.training import monitored
 from sennit.tasks import Classification, MultiTaskModel, evaluate
 from sennit.tasks.metrics import Answers
 from tests.search.problem import make_batch, make_encoders, make_space, make_tasks
@@ -167,6 +168,13 @@ def test_taps_cannot_be_tuned(folder: Path) -> None:
         search(make_encoders(), make_tasks(), TRAIN, taps, folder=folder, final=FINAL)
     with pytest.raises(TypeError, match=r"`train` should be a dataset by index.*Found a list of batches"):
         search(make_encoders(), make_tasks(), [TRAIN.batch], CHECK, folder=folder, final=FINAL)
+
+
+def test_a_search_about_a_regression_is_monitored_by_its_score() -> None:
+    tasks = make_tasks()
+    assert monitored(tasks, ["z"]) == "val/z/r2"
+    assert monitored(tasks, ["y"]) == "val/y/accuracy"
+    assert monitored(tasks, list(tasks)) == "val/mean"
 
 
 def test_options_out_of_range_are_refused() -> None:
