@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -72,9 +72,7 @@ and leave unknown cells blank.
     notes: Sequence[str] = ()
     missing: Sequence[str] = MISSING_WORDS
     decimal: str = "."
-    _numbers: dict[str, list[float | BadCell | None]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )  # of the columns read so far
+    _read: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -115,10 +113,24 @@ and leave unknown cells blank.
 
     def numbers(self, column: str) -> list[float | BadCell | None]:
         """Return the cells of a column as finite numbers; None where blank."""
-        if column not in self._numbers:
+
+        def read() -> list[float | BadCell | None]:
             plain: Any = plain_numbers(self.cells(column), self.missing)
-            self._numbers[column] = self._number_by_number(column) if plain is None else plain
-        return self._numbers[column]
+            return self._number_by_number(column) if plain is None else plain
+
+        return self.once(("numbers", column), read)
+
+    def once(self, key: Hashable, read: Callable[[], T]) -> T:
+        """Return what a function reads from the cells; it is called the first time only.
+
+        Args:
+            key: Key of what it reads.
+            read: Function.
+        """
+        if key not in self._read:
+            self._read[key] = read()
+        value: T = self._read[key]
+        return value
 
     def names(self, column: str) -> list[str]:
         """Return the different values of a column in order, numbers by their size; equal numbers are one."""
@@ -138,14 +150,18 @@ and leave unknown cells blank.
             names: Declared names.
             unseen: ``"refuse"`` for a fault where a cell holds another name, ``"missing"`` for a blank.
         """
-        texts = self.raw_texts(column)
-        declared = {text: None if text is None else names.find(text) for text in {*texts}}
-        return [
-            declared[text]
-            if text is None or declared[text] is not None
-            else self.position(i, column, text, names, unseen=unseen)
-            for i, text in enumerate(texts)
-        ]
+
+        def read() -> list[int | BadCell | None]:
+            texts = self.raw_texts(column)
+            declared = {text: None if text is None else names.find(text) for text in {*texts}}
+            return [
+                declared[text]
+                if text is None or declared[text] is not None
+                else self.position(i, column, text, names, unseen=unseen)
+                for i, text in enumerate(texts)
+            ]
+
+        return self.once(("choices", column, tuple(names.names), names.fix, unseen), read)
 
     def position(
         self, i: int, column: str, text: str, names: Names, *, unseen: str = "refuse"

@@ -89,22 +89,25 @@ class TableInput(Input):
             values = [row_value(row) for row in cells]
         else:
             values = [None if row.count(None) == width else list(row) for row in cells]
-        for i in self.only_unseen(rows):
+        for i in self.only_unseen(rows, columns):
             values[i] = [None] * len(self.feature_names)
         return values
 
-    def only_unseen(self, rows: Rows) -> list[int]:
+    def only_unseen(self, rows: Rows, columns: Sequence[Sequence[Any]]) -> list[int]:
         """Return the rows of which no cell has a value, but one holds a category that was never seen.
 
         Such a row is there: its answer is that of missing cells.
+
+        Args:
+            rows: Table.
+            columns: Its `columns`.
         """
         if self.unseen != "missing":
             return []
         blank = [rows.blank(c) for c in self.categories]
-        cells = zip(*self.columns(rows), strict=True)
         return [
             i
-            for i, row in enumerate(cells)
+            for i, row in enumerate(zip(*columns, strict=True))
             if row.count(None) == len(row) and not all(column[i] for column in blank)
         ]
 
