@@ -112,7 +112,7 @@ class TrainedTable:
         device = next(model.parameters()).device
         answers: Answers = [{} for _ in samples.indices]
         with evaluating(model):
-            for rows in torch.arange(len(answers)).split(batch_size):
+            for rows in torch.arange(len(answers)).split(batch_size):  # type: ignore[no-untyped-call]
                 for task, out in model(batch.select(rows).to(device)).items():
                     answered = model.tasks[task].predict(out.logits)
                     for row, answer in zip(rows.tolist(), answered, strict=True):
