@@ -8,6 +8,7 @@ from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.costs import count_costs, measure_latency_ms
 from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.evaluator import Evaluator
+from sennit.search.options import SearchOptions
 from sennit.search.records import Evaluation, Proposal, Record
 from sennit.search.report.genome_svg import genome_svg
 from sennit.search.report.genome_text import describe_genome
@@ -35,6 +36,7 @@ __all__ = [
     "Proposal",
     "Record",
     "RepeatableBatches",
+    "SearchOptions",
     "SearchResult",
     "Space",
     "Strategy",
