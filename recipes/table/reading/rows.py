@@ -93,10 +93,14 @@ and leave unknown cells blank.
 
     def texts(self, column: str) -> list[str | None]:
         """Return the cells of a column without surrounding white space; None where blank."""
-        return [None if text in self.missing else text for text in self.raw_texts(column)]
+        words = {*self.missing}
+        return [None if text in words else text for text in self.raw_texts(column)]
 
     def raw_texts(self, column: str) -> list[str | None]:
         """Return the cells of a column as texts, in which a missing word is a text."""
+        return self.once(("texts", column), lambda: self._read_texts(column))
+
+    def _read_texts(self, column: str) -> list[str | None]:
         if {*map(type, self.cells(column))} == {str}:
             return [cell.strip() or None for cell in self.cells(column)]
         return [self._raw_text(i, column, cell) for i, cell in enumerate(self.cells(column))]
@@ -113,12 +117,7 @@ and leave unknown cells blank.
 
     def numbers(self, column: str) -> list[float | BadCell | None]:
         """Return the cells of a column as finite numbers; None where blank."""
-
-        def read() -> list[float | BadCell | None]:
-            plain: Any = plain_numbers(self.cells(column), self.missing)
-            return self._number_by_number(column) if plain is None else plain
-
-        return self.once(("numbers", column), read)
+        return self.once(("numbers", column), lambda: self._read_numbers(column))
 
     def once(self, key: Hashable, read: Callable[[], T]) -> T:
         """Return what a function reads from the cells; it is called the first time only.
@@ -224,7 +223,11 @@ and leave unknown cells blank.
                 hint = unknown_name("column", column, self.columns)
                 raise ValueError(f"'{self.name}' lacks a column that {where} reads: {hint}")
 
-    def _number_by_number(self, column: str) -> list[float | BadCell | None]:
+    def _read_numbers(self, column: str) -> list[float | BadCell | None]:
+        plain: Any = plain_numbers(self.cells(column), self.missing)
+        if plain is not None:
+            numbers: list[float | BadCell | None] = plain
+            return numbers
         cells, texts = self.cells(column), self.texts(column)
         commas = self.decimal == "," and any(text and "," in text for text in texts)
         values = [read_number(*pair, commas=commas) for pair in zip(cells, texts, strict=True)]
@@ -245,18 +248,3 @@ and leave unknown cells blank.
 
 
 _SCALARS = (str, int, float, Decimal, date, time, timedelta)
-
-
-def row_value(cells: Sequence[T | BadCell | None]) -> list[T | None] | BadCell | None:
-    """Return several cells of a row as one value: the first fault, or None if all are blank.
-
-    Example:
-        >>> row_value([1.0, None]), row_value([None, None])
-        ([1.0, None], None)
-    """
-    values: list[T | None] = []
-    for cell in cells:
-        if isinstance(cell, BadCell):
-            return cell
-        values.append(cell)
-    return None if all(value is None for value in values) else values
