@@ -17,11 +17,13 @@ from sennit.tasks.balancing import (
 )
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.ict import ICT
 from sennit.tasks.consistency.ladder import Ladder
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
+from sennit.tasks.consistency.thresholds import Threshold, create_threshold, list_thresholds
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CGC",
     "FAMO",
+    "ICT",
     "MTAN",
     "NDDRCNN",
     "PLE",
@@ -144,6 +147,7 @@ __all__ = [
     "Teacher",
     "TemporalEnsembling",
     "TensorNormal",
+    "Threshold",
     "TokenClassification",
     "TraceNorm",
     "Triplet",
@@ -153,6 +157,7 @@ __all__ = [
     "create_sharing",
     "create_task",
     "create_teacher",
+    "create_threshold",
     "create_weighting",
     "evaluate",
     "export_onnx",
@@ -165,6 +170,7 @@ __all__ = [
     "list_sharings",
     "list_tasks",
     "list_teachers",
+    "list_thresholds",
     "list_weightings",
     "modality_weights",
     "register_balancing",

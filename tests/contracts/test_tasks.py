@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sennit.ramp import Ramp
 from sennit.tasks import (
+    ICT,
     VAT,
     AAMSoftmax,
     AMSoftmax,
@@ -65,6 +66,7 @@ EXAMPLES = {
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "deep_cluster": Example(lambda: DeepCluster(5, samples=30, pca=4), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "ict": Example(lambda: ICT(of="y", loaders=("unlabelled",), alpha=0.5), None),
     "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
     "ladder": Example(lambda: Ladder("image", weights=(1.0, 0.1)), None),
