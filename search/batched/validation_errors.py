@@ -12,7 +12,7 @@ from sennit.search.batched.cached_batches import CachedBatches
 from sennit.tasks import Task
 from sennit.tasks.model.terms import output_loss
 
-_ROWS = 512
+_VALUES = 2**21  # of the maps of one batch: about as many as a processor's cache holds
 Figures = list[dict[str, float]]
 """A figure of each task, by candidate."""
 
@@ -29,8 +29,9 @@ def validation_errors(
         losses: Whether to compute the losses, which takes time; they are empty otherwise.
     """
     outputs: dict[str, dict[int, list[tuple[Tensor, Tensor | None]]]] = {}
-    for start in range(0, data.size, _ROWS):
-        taps, present, _, _ = data.batch(torch.arange(start, min(start + _ROWS, data.size)))
+    size = max(64, min(512, _VALUES // batched.values_per_row))
+    for rows in torch.split(torch.arange(data.size), size):
+        taps, present, _, _ = data.batch(rows)
         for name, of_members in batched(taps, present).items():
             for members, (logits, costs) in of_members:
                 for k, member in enumerate(members):
