@@ -1,4 +1,4 @@
-"""What the system says of files that it refuses, in words with the fix."""
+"""Faults of the system on files, in words with the fix."""
 
 from __future__ import annotations
 
