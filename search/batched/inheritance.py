@@ -1,7 +1,8 @@
-"""Weights that a candidate takes over from its parent."""
+"""Weights of trained candidates in files, which children and models take over."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +16,13 @@ from sennit.search.records import Slot
 
 
 def store_weights(folder: Path, slot: Slot, candidate: Candidate, weights: Mapping[str, Tensor]) -> None:
-    """Keep the weights of a candidate for its children, each under the name of its role."""
+    """Keep the weights of a candidate, each under the name of its role, for its children and for models."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = _path(folder, slot)
+    path = weights_path(folder, slot)
     new = path.with_name(f".{path.name}-{os.getpid()}")
     roles = _roles(candidate)
-    save_file({roles[name]: value.contiguous().cpu() for name, value in weights.items()}, new)
+    named = {roles[name]: value.contiguous().cpu() for name, value in weights.items()}
+    save_file(named, new, metadata={"names": json.dumps({role: name for name, role in roles.items()})})
     os.replace(new, path)
 
 
@@ -30,7 +32,7 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
     Raises:
         FileNotFoundError: The parent's weights are not in the folder.
     """
-    path = _path(folder, parent)
+    path = weights_path(folder, parent)
     if not path.is_file():
         raise FileNotFoundError(
             f"the weights of candidate {parent} should be in '{folder}'. Workers that inherit "
@@ -45,7 +47,8 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
                 parameter.copy_(value)
 
 
-def _path(folder: Path, slot: Slot) -> Path:
+def weights_path(folder: Path, slot: Slot) -> Path:
+    """Return the file of a candidate's weights."""
     return folder / f"{slot[0]}-{slot[1]}.safetensors"
 
 

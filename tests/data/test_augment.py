@@ -29,6 +29,7 @@ from sennit.data.augment.waveform import (
     list_augments,
     musan,
 )
+from tests.data.test_augment_kinds import EXAMPLES as KINDS
 from tests.data.test_augment_series import EXAMPLES as SERIES
 
 RATE = 8000
@@ -43,8 +44,8 @@ def rooms() -> Clips:
     return Clips([torch.tensor([0.01, 0.05, 1.0, 0.2, 0.0, 0.3]), torch.tensor([1.0, 0.5])])
 
 
-# Those of other inputs than waveforms; see test_view_transform.
-OTHERS = {"drop_ids", "gaussian_noise", "mask_cells", "mask_spans", "rotation", "shift"} | set(SERIES)
+# Those of other inputs than waveforms; see test_view_transform and the two others.
+OTHERS = {"drop_ids", "gaussian_noise", "mask_cells", "mask_spans", "rotation", "shift"} | {*SERIES, *KINDS}
 EXAMPLES: dict[str, Callable[[], Augmentation]] = {
     "additive_noise": lambda: AdditiveNoise(noises(), snr_db=(0, 15), voices=(2, 4)),
     "babble": lambda: Babble(snr_db=(5, 10), voices=(1, 3)),

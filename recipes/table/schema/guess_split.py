@@ -106,12 +106,13 @@ def _grouped(
 
 
 def _names_subsets(column: ColumnContents) -> bool:
-    parts = {subset_of(text) for text in column.distinct}
-    return (
-        len(column.texts) == column.size
-        and None not in parts
-        and (len(parts) > 1 if "train" in parts else bool(_SPLIT_NAME.fullmatch(_lower(column.name))))
-    )
+    parts = set()
+    for text in column.distinct:
+        if (part := subset_of(text)) is None:
+            return False
+        parts.add(part)
+    named = bool(_SPLIT_NAME.fullmatch(_lower(column.name)))
+    return len(column.texts) == column.size and (len(parts) > 1 if "train" in parts else named)
 
 
 def _names_folds(column: ColumnContents) -> bool:
