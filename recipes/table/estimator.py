@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sennit.files import write_json
+from sennit.files import read_json_object, write_json
 from sennit.recipes.table.answers import answer_columns
 from sennit.recipes.table.budget import Budget
 from sennit.recipes.table.config import config_of
@@ -207,14 +206,13 @@ class TableModel(TableEstimator):
             folder: Folder to write; it is made.
         """
         check_is_fitted(self, "trained_")
-        self.trained_.save(folder)
         named = self._named()
         state = {
             "targets": named if named is None or isinstance(named, str) else list(named),
             "values": {name: list(values.items()) for name, values in self._originals.items()},
             "features": list(self.feature_names_in_),
         }
-        write_json(Path(folder) / _FILE, state)
+        self.trained_.save(folder, beside=lambda new: write_json(new / _FILE, state))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -232,7 +230,7 @@ class TableModel(TableEstimator):
         names = list(trained.schema.targets)
         state: dict[str, Any] = {"targets": names[0] if len(names) == 1 else names}
         if path.is_file():
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = read_json_object(path, ("targets", "values", "features"))
         model = cls(state["targets"])
         model.trained_ = trained
         originals = {name: dict(values) for name, values in state.get("values", {}).items()}
