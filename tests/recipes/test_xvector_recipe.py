@@ -317,9 +317,7 @@ def test_the_epoch_that_separates_development_speakers_best_is_kept(config: Conf
     epochs, _, _, costs = (list(column) for column in zip(*phase["curve"], strict=True))
     assert epochs == [1, 2, 3, 4]
     assert phase["chosen_min_cllr"] == min(costs)
-    learner = SpeakerLearner(
-        model, augment=None, fastest=1.0, spec_augment=None, choice=_choice(own, speakers, tmp_path)
-    )
+    learner = SpeakerLearner(model, augment=None, spec_augment=None, choice=_choice(own, speakers, tmp_path))
     assert learner.evaluate_development()["min_cllr"] == pytest.approx(min(costs), abs=1e-6)
 
 
