@@ -265,7 +265,7 @@ def test_the_first_losses_are_those_kept() -> None:
 
 @pytest.mark.parametrize("loss", ["softmax", "am_softmax", "aam_softmax", "triplet"])
 def test_every_loss_learns_who_speaks(folder: Path, tmp_path: Path, loss: str) -> None:
-    own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment=[], speeds=[], spec_augment=False)
+    own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment_global=[])
     speakers = load(own, 0)
     untrained = Embedded.of(encoder_of(_new(own, speakers)).eval(), Segments.whole(speakers.train))
     model, record = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
