@@ -95,7 +95,7 @@ def search(
         space,
         tasks,
         *(
-            taps_of(encoders, data, folder / "taps", options, part=part)
+            taps_of(encoders, data, folder / "taps", options, part=part, places=space.has_readings)
             for part, data in (("train", train), ("validation", validation))
         ),
         training=options.training,
@@ -142,7 +142,13 @@ def judged_tasks(objectives: Sequence[str], tasks: Mapping[str, Task]) -> tuple[
 
 
 def taps_of(
-    encoders: Mapping[str, Encoder], data: Any, folder: Path, options: SearchOptions, *, part: str
+    encoders: Mapping[str, Encoder],
+    data: Any,
+    folder: Path,
+    options: SearchOptions,
+    *,
+    part: str,
+    places: bool = False,
 ) -> TapCache:
     """Return the taps of a part of the data, ``"train"`` or ``"validation"``, computed once."""
     if isinstance(data, TapCache):
@@ -155,6 +161,7 @@ def taps_of(
         transforms=options.transforms,
         collate=options.collate,
         renderings=options.renderings if part == "train" else 1,
+        places=places,
         seed=options.seed,
         device=options.device,
         progress=options.progress,
