@@ -14,6 +14,7 @@ from torch import Tensor
 from sennit.configurable import stable_json
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.data.hashing import add_tensors
+from sennit.disk_faults import disk_fault
 from sennit.encoders import Encoder
 from sennit.fusion.cell.readings import PLACES
 from sennit.search.taps.inference_only import inference_only, pooled_taps
@@ -116,7 +117,7 @@ def cache_taps(
         width *= 1 + PLACES if places else 1
         raise OSError(
             f"the taps of {rows} samples ({4e-6 * rows * width:.1f} MB) could not be written to '{folder}': "
-            f"{error}. Is the disk full, or is the folder not writable?"
+            f"{disk_fault(error)}"
         ) from error
     return TapCache(target)
 
