@@ -115,6 +115,15 @@ def test_tuning_changes_the_encoders_of_the_model_and_not_those_given(folder: Pa
     assert moved != result.final.chosen.kept_frozen
 
 
+def test_every_row_has_its_model(result: SearchResult) -> None:
+    assert result.final is not None
+    for row in result.final.rows:
+        scored = evaluate(result.final.model(row.name), CHECK.batch).metrics["y"]["accuracy"]
+        assert scored == pytest.approx(row.tuned)
+    with pytest.raises(ValueError, match="unknown finalist 'found 3'"):
+        result.final.model("found 3")
+
+
 def test_the_same_call_again_reads_what_is_finished(result: SearchResult, folder: Path) -> None:
     again = run(folder)
     assert again.final is not None
