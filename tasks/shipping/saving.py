@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sennit.tasks.model.network import Network
 
 CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
+MEMBERS = "ensemble.json"
+"""File of a model of several members, beside the files of the first one."""
 M = TypeVar("M", bound="Network")
 _KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout", "transforms")
 
@@ -160,6 +162,19 @@ def load(kind: type[M], folder: Path) -> M:
     return model.eval()
 
 
+def refuse_members(folder: Path) -> None:
+    """Refuse a folder with a model of several members, as ``sennit table fit`` writes.
+
+    Raises:
+        ValueError: It has several.
+    """
+    if (folder / MEMBERS).is_file():
+        raise ValueError(
+            f"'{folder}' should hold one net. Found a model of several members ({MEMBERS}), of which this "
+            f"would be the first alone. Load all of them with `sennit.TableModel.load('{folder}')`."
+        )
+
+
 def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Load weights of these shapes, if they are those of the model exactly."""
     expected = {name: (*x.shape,) for name, x in model.state_dict().items()}
@@ -176,7 +191,7 @@ def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ..
 def _exchange(new: Path, folder: Path, old: Path) -> None:
     """Move our files in ``folder`` to ``old`` and those of ``new`` in; undo all of it on a fault."""
     old.mkdir()
-    ours = {CONFIG, WEIGHTS, ASSETS, *(path.name for path in new.iterdir())}
+    ours = {CONFIG, WEIGHTS, ASSETS, MEMBERS, *(path.name for path in new.iterdir())}
     moves = [(folder / name, old / name) for name in sorted(ours) if (folder / name).exists()]
     moves += [(path, folder / path.name) for path in new.iterdir()]
     done: list[tuple[Path, Path]] = []

@@ -185,11 +185,12 @@ def test_a_saved_ensemble_answers_as_before(tmp_path: Path) -> None:
     assert evaluate(again, batch).metrics == evaluate(model, batch).metrics
     sample = {"table": [0.1, 0.2, 0.3], "x": [1.0, 2.0]}
     assert model.predict(sample) == again.predict(sample)
-    first = MultiTaskModel.from_pretrained(tmp_path)  # a plain reader finds the first net
-    assert torch.equal(first(batch)["size"].logits, model.nets[0](batch)["size"].logits)
-    single = tmp_path / "net"
-    model.nets[0].save_pretrained(single)
-    assert not isinstance(load_model(single), TableEnsemble)
+    with pytest.raises(ValueError, match=r"several members.*Load all of them with `sennit.TableModel.load"):
+        MultiTaskModel.from_pretrained(tmp_path)  # would be the first net alone
+    model.nets[0].save_pretrained(tmp_path)
+    single = MultiTaskModel.from_pretrained(tmp_path)
+    assert torch.equal(single(batch)["size"].logits, model.nets[0](batch)["size"].logits)
+    assert not isinstance(load_model(tmp_path), TableEnsemble)
 
 
 def test_members_that_do_not_fit_are_refused() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import sennit
 from sennit.recipes.table.__main__ import main
@@ -114,10 +115,80 @@ def test_scikit_learn_clones_validates_and_searches_it(frame: pd.DataFrame) -> N
     assert len(cross_val_score(model, X, y, cv=2)) == 2
     search = GridSearchCV(model, {"lr": [1e-5, 0.02]}, cv=2, scoring="roc_auc").fit(X, y)
     assert search.best_params_ == {"lr": 0.02}
+    presets = GridSearchCV(model, {"preset": ["fast"], "epochs": [1, 2]}, cv=2).fit(X, y)
+    assert presets.best_params_.keys() == {"preset", "epochs"}
     best = search.best_estimator_
     assert isinstance(best.predict(X), pd.Series)
     assert best.predict_proba(X).shape == (90, 2)
     assert best.classes_.tolist() == [0, 1]
+
+
+class Folds(TableModel):
+    """A model that only says which rows it was given."""
+
+    shares: ClassVar[list[float]] = []
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        self.shares.append(float(np.mean(np.asarray(y) == np.asarray(y)[0])))
+        return self
+
+    def score(self, X: Any, y: Any = None) -> float:
+        return 0.0
+
+
+def test_folds_are_stratified_where_the_target_holds_classes(frame: pd.DataFrame) -> None:
+    rare = pd.Series(["no"] * 80 + ["yes"] * 10, index=frame.index)
+    cross_val_score(Folds("died"), frame[["age"]], rare, cv=5)
+    assert Folds.shares == pytest.approx([80 / 90] * 5)
+    numbers = {"kind": "number", "columns": ["days"]}
+    schema = {"inputs": {"t": {"kind": "table", "numbers": ["age"]}}, "targets": {"days": numbers}}
+    for model in (TableModel("days", schema=schema), TableModel(["died", "days"])):
+        assert not is_classifier(model)
+    assert is_regressor(TableModel("days", schema=schema))
+    assert is_classifier(TableModel("died", preset="fast", epochs=1).fit(frame[["age", "died"]]))
+    assert is_regressor(TableModel("days", preset="fast", epochs=1).fit(frame[["age", "days"]].dropna()))
+
+
+CHECKS = [
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_valid_tag_types",
+    "check_no_attributes_set_in_init",
+    "check_fit_score_takes_y",
+    "check_estimators_overwrite_params",
+    "check_dont_overwrite_parameters",
+    "check_estimators_fit_returns_self",
+    "check_readonly_memmap_input",
+    "check_estimators_unfitted",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_dtype_object",
+    "check_estimators_pickle",
+    "check_f_contiguous_array_estimator",
+    "check_classifiers_classes",
+    "check_parameters_default_constructible",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_fit2d_1feature",
+    "check_get_params_invariance",
+    "check_set_params",
+    "check_dict_unchanged",
+    "check_fit_idempotent",
+    "check_fit_check_is_fitted",
+    "check_n_features_in",
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # of columns that look like ids, and of estimators that print
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(*pair, id=pair[1].func.__name__)
+        for pair in estimator_checks_generator(TableModel(preset="fast", epochs=1, width=8, batch_size=64))
+        if pair[1].func.__name__ in CHECKS
+    ],
+)
+def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
 
 
 def test_arrays_and_series_are_taken_as_they_are() -> None:

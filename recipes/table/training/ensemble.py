@@ -15,6 +15,7 @@ from sennit.data import View
 from sennit.files import write_json
 from sennit.recipes.table.training.trees import BoostedTrees
 from sennit.tasks import Classification, MultiLabel, MultiTaskModel, Task, TaskOutput
+from sennit.tasks.shipping import load
 
 _FILE, _NETS, _TREES = "ensemble.json", "nets", "trees.safetensors"
 _LEAST = 1e-7  # probability
@@ -185,7 +186,7 @@ def load_model(folder: str | Path) -> MultiTaskModel:
         ValueError: A file is damaged, or of another model.
     """
     folder = Path(folder)
-    net = MultiTaskModel.from_pretrained(folder)
+    net = load(MultiTaskModel, folder)  # from_pretrained refuses to load one member of several
     if not (folder / _FILE).is_file():
         return net
     config = json.loads((folder / _FILE).read_text())
