@@ -11,6 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sennit.disk_faults import make_folder
 from sennit.files import write_bytes
 from sennit.recipes.xvector.saved import SpeakerModel
 
@@ -75,7 +76,7 @@ def enrol(folder: Path, model: SpeakerModel, name: str, embeddings: np.ndarray, 
         raise FileExistsError(
             f"'{name}' should not be enrolled yet. Found '{path}'. Give --replace, or a new name."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     data = save(
         {"embeddings": np.ascontiguousarray(embeddings, dtype=np.float32)},
         metadata={"model": model.fingerprint},
