@@ -19,9 +19,9 @@ def refuse_members(folder: Path) -> None:
     """
     members = [name for name in _listed(folder) if name.endswith(".safetensors") and name != WEIGHTS]
     if members:
-        more = f" and {len(members) - 1} more" if len(members) > 1 else ""
+        others = f" and {len(members) - 1} more" if len(members) > 1 else ""
         raise ValueError(
-            f"'{folder}' should hold one net. Found a model of several members, '{members[0]}'{more}, of "
+            f"'{folder}' should hold one net. Found a model of several members, '{members[0]}'{others}, of "
             f"which the first would answer alone. Load all with `sennit.TableModel.load('{folder}')`."
         )
 
