@@ -20,6 +20,7 @@ from sennit.recipes.xvector.augmenting import augmentations_of
 from sennit.recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
 from sennit.recipes.xvector.config import Config, names
 from sennit.recipes.xvector.data import Recordings, Segments
+from sennit.recipes.xvector.domain import domain_of
 from sennit.recipes.xvector.network import AUGMENTATION, MODALITY, encoder_of
 from sennit.recipes.xvector.reference import STATISTICS, MFCCStatistics
 from sennit.recipes.xvector.saved import save_speaker_model
@@ -106,6 +107,8 @@ def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
     if model is not None and job["seed"] == 0:
         best = min(chosen.values(), key=lambda choice: choice.min_cllr)
         target = folder / "models" / "-".join((job["encoder"], job["pooling"], job["normalise"]))
+        trials = trials_of(speakers.development, config.crop_seconds)
+        best.backend.domain = domain_of(encoder, trials, {"corpus": None})
         save_speaker_model(target, model, best.backend, p_target=config.p_target)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return result
