@@ -138,7 +138,7 @@ def _distances(x: np.ndarray, means: np.ndarray, covariance: np.ndarray) -> np.n
     """Return the distance of each row from the nearest mean; 1 is the usual one in any dimension."""
     values, vectors = np.linalg.eigh(covariance)
     whitening = vectors / np.sqrt(values * len(values))
-    return np.min([np.linalg.norm((x - mean) @ whitening, axis=1) for mean in means], axis=0)
+    return np.asarray(np.min([np.linalg.norm((x - mean) @ whitening, axis=1) for mean in means], axis=0))
 
 
 def _ranges(
