@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sennit.encoders import Encoder
-from sennit.search.final.start import load_candidate
+from sennit.search.final.result import FinalResult
+from sennit.search.final.start import load_candidate, make_model
 from sennit.search.pareto import pareto_front
 from sennit.search.records import Record
 from sennit.search.report.search_report import write_search_report
@@ -27,6 +27,8 @@ class SearchResult:
         population: Number of candidates in a generation.
         strategy: Name of the strategy.
         tasks: Tasks that the candidates were trained for.
+        model: Model that the final round chose, trained, in evaluation mode; None without one.
+        final: Table of the final round; None without one.
     """
 
     records: Sequence[Record]
@@ -35,6 +37,8 @@ class SearchResult:
     population: int
     strategy: str
     tasks: Mapping[str, Task]
+    model: MultiTaskModel | None = None
+    final: FinalResult | None = None
 
     @property
     def best(self) -> Record:
@@ -62,12 +66,7 @@ class SearchResult:
             ValueError: The search kept no weights.
             FileNotFoundError: The file of the weights is gone.
         """
-        model = MultiTaskModel(
-            encoders=encoders,
-            fusion=record.build(encoders),
-            tasks={name: copy.deepcopy(task) for name, task in self.tasks.items()},
-            modality_dropout=0.0,
-        )
+        model = make_model(encoders, record.build(encoders), self.tasks, modality_dropout=0.0)
         load_candidate(model, record.trained_weights())
         return model.eval()
 

@@ -10,13 +10,15 @@ from typing import Any, Literal
 from sennit.encoders import Encoder
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
 from sennit.search.batched.inheritance import weights_path
+from sennit.search.final.final_round import run_final
+from sennit.search.final.settings import Final
+from sennit.search.final.tuner import Tuner
 from sennit.search.options import SearchOptions
+from sennit.search.reading import check_groups, judged_tasks, sources_of, taps_of
 from sennit.search.result import SearchResult
 from sennit.search.searchable import check_searchable
 from sennit.search.space import Space
 from sennit.search.study.run_search import run_search
-from sennit.search.taps.cache_taps import cache_taps
-from sennit.search.taps.tap_cache import TapCache
 from sennit.tasks import Task
 
 _DEFAULTS = SearchOptions()
@@ -33,6 +35,8 @@ def search(
     space: Space | None = None,
     objectives: Sequence[str] = ("error",),
     start: Literal["known", "random"] = "known",
+    final: Final | None = None,
+    groups: Sequence[int] | None = None,
     time_limit: float | None = None,
     options: SearchOptions = _DEFAULTS,
 ) -> SearchResult:
@@ -56,11 +60,16 @@ def search(
             among them are learned, and choose nothing: name the one that matters.
         start: First generation: ``"known"`` for the structures of registered fusions, `Space.known`, then
             draws; ``"random"`` for draws alone.
+        final: Final round, in which the best candidates and fusions picked by hand are tuned jointly with
+            the encoders; ``result.model`` is the chosen one, ``result.final`` their table. Training and
+            validation data are then datasets. None for none.
+        groups: Group of each validation sample, such as its subject, over which the final round takes its
+            margin; each sample is its own when None.
         time_limit: Seconds after which this call begins no further generation.
         options: How candidates are proposed and trained, data are read and work is shared.
 
     Raises:
-        TypeError: A task that a search cannot train or score.
+        TypeError: A task that a search cannot train or score; taps in place of data, for a final round.
         ValueError: An argument is out of range, training data change from reading to reading, or the study
             in the folder was started with other settings; the difference is named.
         OSError: A file cannot be read or written.
@@ -91,13 +100,17 @@ def search(
     strategy = options.chosen_strategy(len(objectives))
     space = space or Space.of(encoders, tasks)
     weights = folder / "weights" / name
+    if final is not None:
+        sources = sources_of(train, validation, options)
+    caches = (
+        taps_of(encoders, train, folder / "taps", options, part="train"),
+        taps_of(encoders, validation, folder / "taps", options, part="validation"),
+    )
+    check_groups(groups, len(caches[1]))
     evaluator = BatchedEvaluator(
         space,
         tasks,
-        *(
-            taps_of(encoders, data, folder / "taps", options, part=part)
-            for part, data in (("train", train), ("validation", validation))
-        ),
+        *caches,
         training=options.training,
         seed=options.seed,
         device=options.device,
@@ -125,37 +138,29 @@ def search(
         time_limit=time_limit,
     )
     kept = [replace(r, weights=weights_path(weights, r.copied_from or r.proposal.slot)) for r in records]
+    model = table = None
+    if final is not None:
+        tuner = Tuner(
+            final=final,
+            encoders=encoders,
+            tasks=tasks,
+            judged=evaluator.judged,
+            caches=caches,
+            sources=sources,
+            training=options.training,
+            width=max(space.widths),
+            folder=folder / "final" / name,
+            seed=options.seed,
+            device=options.device,
+        )
+        model, table = run_final(tuner, kept, groups=groups, progress=options.progress)
     return SearchResult(
-        kept, space, tuple(objectives), options.population, strategy.config["name"], dict(tasks)
-    )
-
-
-def judged_tasks(objectives: Sequence[str], tasks: Mapping[str, Task]) -> tuple[str, ...]:
-    """Return the tasks whose errors are objectives; all where the mean error is, or none is named.
-
-    Example:
-        >>> judged_tasks(("error/y", "parameters"), {"y": None, "z": None})
-        ('y',)
-    """
-    named = tuple(task for task in tasks if f"error/{task}" in objectives)
-    return tuple(tasks) if "error" in objectives or not named else named
-
-
-def taps_of(
-    encoders: Mapping[str, Encoder], data: Any, folder: Path, options: SearchOptions, *, part: str
-) -> TapCache:
-    """Return the taps of a part of the data, ``"train"`` or ``"validation"``, computed once."""
-    if isinstance(data, TapCache):
-        return data
-    return cache_taps(
-        encoders,
-        data,
-        folder,
-        key=None if options.key is None else f"{options.key}/{part}",
-        transforms=options.transforms,
-        collate=options.collate,
-        renderings=options.renderings if part == "train" else 1,
-        seed=options.seed,
-        device=options.device,
-        progress=options.progress,
+        kept,
+        space,
+        tuple(objectives),
+        options.population,
+        strategy.config["name"],
+        dict(tasks),
+        model,
+        table,
     )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sennit.disk_faults import make_folder
 from sennit.encoders import Encoder
 from sennit.files import read_json_object, write_json
 from sennit.recipes.xvector.network import encoder_of, front_of
@@ -108,14 +109,17 @@ def save_speaker_model(
         OSError: It cannot be written.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    temporary.mkdir(parents=True, exist_ok=True)
-    network.save_pretrained(temporary / NETWORK)
-    backend.save(temporary / BACKEND)
-    about = {"p_target": p_target, "fingerprint": _fingerprint(temporary)}
-    write_json(temporary / ABOUT, {**about, "adapted_from": list(adapted_from)})
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(temporary, folder)
+    make_folder(temporary)
+    try:
+        network.save_pretrained(temporary / NETWORK)
+        backend.save(temporary / BACKEND)
+        about = {"p_target": p_target, "fingerprint": _fingerprint(temporary)}
+        write_json(temporary / ABOUT, {**about, "adapted_from": list(adapted_from)})
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _fingerprint(folder: Path) -> str:

@@ -16,6 +16,7 @@ from torch import _dynamo as dynamo
 
 from sennit.data import Batch
 from sennit.data.augment.waveform import SpecAugment
+from sennit.disk_faults import make_folder
 from sennit.recipes.xvector.augmenting import make_augment
 from sennit.recipes.xvector.backends import pairs_of
 from sennit.recipes.xvector.config import Config
@@ -89,7 +90,7 @@ def train(
         else:
             model.load_state_dict(weights)
         checkpoints = folder / phase.name
-        checkpoints.mkdir(parents=True, exist_ok=True)
+        make_folder(checkpoints)
         best = checkpoints / "best.safetensors"
         learner = SpeakerLearner(
             model,

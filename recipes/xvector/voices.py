@@ -12,6 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sennit.disk_faults import make_folder
 from sennit.files import write_bytes
 from sennit.recipes.xvector.saved import SpeakerModel
 
@@ -108,7 +109,7 @@ def enrol(
         raise FileExistsError(
             f"'{name}' should not be enrolled yet. Found '{path}'. Give --replace, or a new name."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     arrays = {"embeddings": np.ascontiguousarray(embeddings, dtype=np.float32)}
     metadata = {"model": model.fingerprint, "measures": json.dumps([dict(of_one) for of_one in measures])}
     write_bytes(path, save(arrays, metadata=metadata))
