@@ -21,6 +21,7 @@ from sennit.recipes.xvector.backends import KINDS, Embedded, joined, training_se
 from sennit.recipes.xvector.choosing import Chosen, choose
 from sennit.recipes.xvector.config import Config, names
 from sennit.recipes.xvector.data import Recordings, Segments
+from sennit.recipes.xvector.domain import domain_of
 from sennit.recipes.xvector.folds import embed_folds, folds_of
 from sennit.recipes.xvector.network import AUGMENTATION, MODALITY, encoder_of
 from sennit.recipes.xvector.reference import STATISTICS, MFCCStatistics
