@@ -40,6 +40,9 @@ from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.infonce import InfoNCE
+from sennit.tasks.metric.lifted_structure import LiftedStructure
+from sennit.tasks.metric.n_pair import NPair
+from sennit.tasks.metric.soft_nearest_neighbour import SoftNearestNeighbour
 from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
@@ -120,6 +123,7 @@ __all__ = [
     "InfoNCE",
     "Ladder",
     "Learner",
+    "LiftedStructure",
     "MMoE",
     "MaskedTokens",
     "MeanRegularized",
@@ -127,6 +131,7 @@ __all__ = [
     "MixMatch",
     "MultiLabel",
     "MultiTaskModel",
+    "NPair",
     "Ordinal",
     "PCGrad",
     "PoissonRegression",
@@ -139,6 +144,7 @@ __all__ = [
     "Sharing",
     "Sluice",
     "SoftL2",
+    "SoftNearestNeighbour",
     "SoftOrthogonality",
     "SurfaceNormals",
     "Survival",

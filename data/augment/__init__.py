@@ -10,7 +10,7 @@ from sennit.data.augment._base import (
 )
 from sennit.data.augment.chain import Chain
 from sennit.data.augment.gaussian_noise import GaussianNoise
-from sennit.data.augment.image import AutoAugment, Cutout, RandAugment, ResizedCrop, Rotation, Shift
+from sennit.data.augment.image import AutoAugment, Cutout, Jigsaw, RandAugment, ResizedCrop, Rotation, Shift
 from sennit.data.augment.one_of import OneOf
 from sennit.data.augment.series import (
     Jitter,
@@ -37,6 +37,7 @@ __all__ = [
     "Cutout",
     "DropIds",
     "GaussianNoise",
+    "Jigsaw",
     "Jitter",
     "MagnitudeWarp",
     "MaskCells",

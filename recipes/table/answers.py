@@ -55,6 +55,7 @@ def write_columns(path: Path, columns: Columns) -> None:
     writer.writerow(columns)
     shown = [_shown(name, cells) for name, cells in columns.items()]
     writer.writerows(zip(*shown, strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
 
 

@@ -23,10 +23,12 @@ from sennit.tasks import (
     EntropyMinimisation,
     InfoNCE,
     Ladder,
+    LiftedStructure,
     MaskedTokens,
     MeanTeacher,
     MixMatch,
     MultiLabel,
+    NPair,
     Ordinal,
     PoissonRegression,
     PseudoLabel,
@@ -34,6 +36,7 @@ from sennit.tasks import (
     Reconstruction,
     Regression,
     Segmentation,
+    SoftNearestNeighbour,
     SurfaceNormals,
     Survival,
     Task,
@@ -101,6 +104,11 @@ EXAMPLES = {
         lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
     ),
     "temporal_ensembling": Example(lambda: TemporalEnsembling(of="y", samples={"": 9}), None),
+    "lifted_structure": Example(lambda: LiftedStructure(4, margin=0.8), lambda n: torch.arange(n) % 3),
+    "n_pair": Example(lambda: NPair(4, penalty=0.01), lambda n: torch.arange(n) % 3),
+    "soft_nearest_neighbour": Example(
+        lambda: SoftNearestNeighbour(4, temperature=0.5), lambda n: torch.arange(n) % 3
+    ),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]

@@ -12,6 +12,7 @@ from sennit.data.augment import (
     Augmentation,
     AutoAugment,
     Cutout,
+    Jigsaw,
     RandAugment,
     ResizedCrop,
     SwapCells,
@@ -34,6 +35,7 @@ def ids() -> Tensor:
 EXAMPLES: dict[str, tuple[Callable[[], Augmentation], Callable[[], Tensor]]] = {
     "auto_augment": (AutoAugment, images),
     "cutout": (lambda: Cutout(side=4), images),
+    "jigsaw": (Jigsaw, images),
     "rand_augment": (RandAugment, images),
     "resized_crop": (ResizedCrop, images),
     "swap_cells": (lambda: SwapCells(share=0.5), lambda: torch.arange(48.0).reshape(6, 8)),
@@ -106,6 +108,25 @@ def test_a_crop_is_the_part_that_was_drawn() -> None:
         assert bool((x[1].diff() < 0).any()) == bool(flip)
 
 
+def test_tiles_lie_in_the_order_that_was_drawn() -> None:
+    jigsaw, before = Jigsaw(orders=20, side=2), images()
+    out = jigsaw(before, generator=generator(1))
+    for x, image, order in zip(out.x, before, out.drawn["order"].tolist(), strict=True):
+        for place, tile in enumerate(jigsaw.tiles[order].tolist()):
+            (r, c), (i, j) = divmod(place, 2), divmod(tile, 2)
+            laid = x[:, 4 * r : 4 * r + 4, 6 * c : 6 * c + 6]
+            assert torch.equal(laid, image[:, 4 * i : 4 * i + 4, 6 * j : 6 * j + 6])
+        assert not bool(x[:, 8:].any())  # a row that no tile fills
+
+
+def test_orders_are_far_from_each_other_and_the_same_everywhere() -> None:
+    tiles = Jigsaw(orders=50).tiles
+    assert torch.equal(tiles, Jigsaw(orders=50).tiles)
+    distance = (tiles[:, None] != tiles).sum(2) + 9 * torch.eye(50, dtype=torch.long)
+    assert int(distance.min()) >= 6  # of nine; random ones come to 4
+    assert len(torch.unique(Jigsaw(orders=24, side=2).tiles, dim=0)) == 24  # all that there are
+
+
 def test_replaced_ids_are_others_of_the_vocabulary() -> None:
     x = ids()
     x[:, 0] = 1  # a class token, below the vocabulary
@@ -141,6 +162,7 @@ def test_swapped_cells_are_those_of_other_rows_in_their_column() -> None:
     ("make", "message"),
     [
         (lambda: Cutout(side=0), "`side` should be 1 or more"),
+        (lambda: Jigsaw(orders=25, side=2), "`orders` from 2 to the number of orders of the tiles, 24"),
         (lambda: RandAugment(count=0), "`count` should be 1 or more"),
         (lambda: RandAugment(std=0.0), "`std` should be above 0"),
         (lambda: AutoAugment(policy="imagnet"), "Did you mean 'imagenet'"),  # type: ignore[arg-type]

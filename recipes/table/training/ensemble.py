@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sennit.data import View
-from sennit.files import write_json
+from sennit.files import read_json_object, write_json
 from sennit.recipes.table.training.trees import BoostedTrees
 from sennit.tasks import Classification, MultiLabel, MultiTaskModel, Task, TaskOutput
+from sennit.tasks.shipping import load
 
 _FILE, _NETS, _TREES = "ensemble.json", "nets", "trees.safetensors"
 _LEAST = 1e-7  # probability
@@ -119,6 +119,7 @@ class TableEnsemble(MultiTaskModel):
         license: str | None = None,
         metrics: Mapping[str, float] | None = None,
         allow_infinite: bool = False,
+        beside: Callable[[Path], None] | None = None,
     ) -> None:
         """Write the first net as `MultiTaskModel` does, and the other members beside it.
 
@@ -127,13 +128,23 @@ class TableEnsemble(MultiTaskModel):
             license: Licence of the weights, for the card.
             metrics: Figures for the card.
             allow_infinite: Whether weights may be infinite or NaN, as in `MultiTaskModel`.
+            beside: Function that writes further files, as in `MultiTaskModel`.
 
         Raises:
             ValueError: A part of a net is of a class that is not registered, or a weight is not finite.
             OSError: The files cannot be written.
         """
-        folder = Path(folder)
-        self._net[0].save_pretrained(folder, license=license, metrics=metrics, allow_infinite=allow_infinite)
+
+        def write(new: Path) -> None:
+            self._write_members(new, allow_infinite=allow_infinite)
+            if beside is not None:
+                beside(new)
+
+        self._net[0].save_pretrained(
+            folder, license=license, metrics=metrics, allow_infinite=allow_infinite, beside=write
+        )
+
+    def _write_members(self, folder: Path, *, allow_infinite: bool) -> None:
         for i, net in enumerate(self.others):
             net.save_pretrained(folder / _NETS / f"{i + 2}", allow_infinite=allow_infinite)  # type: ignore[operator]
         tensors = {
@@ -185,10 +196,10 @@ def load_model(folder: str | Path) -> MultiTaskModel:
         ValueError: A file is damaged, or of another model.
     """
     folder = Path(folder)
-    net = MultiTaskModel.from_pretrained(folder)
+    net = load(MultiTaskModel, folder)
     if not (folder / _FILE).is_file():
         return net
-    config = json.loads((folder / _FILE).read_text())
+    config = read_json_object(folder / _FILE, ("nets", "trees", "table", "weights"))
     others = [MultiTaskModel.from_pretrained(folder / _NETS / f"{i}") for i in range(2, config["nets"] + 1)]
     tensors = load_file(str(folder / _TREES)) if config["trees"] else {}
     trees = {
