@@ -149,7 +149,8 @@ def search(
             sources=sources,
             training=options.training,
             width=max(space.widths),
-            folder=folder / "final" / name,
+            study=f"{name} {evaluator.fingerprint}",
+            folder=folder / "final",
             seed=options.seed,
             device=options.device,
         )
