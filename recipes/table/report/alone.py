@@ -14,11 +14,12 @@ import torch
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.report.results import Results
+from sennit.recipes.table.training.plan import readable_rows
 from sennit.recipes.table.training.train import make_loader, train
 from sennit.tasks import MultiTaskModel, evaluate
 from sennit.tasks.metrics import Answers
 
-_ONE_NET: dict[str, Any] = {"nets": 1, "trees": False, "separate": False, "resume": None}
+_ONE_NET: dict[str, Any] = {"nets": 1, "shallow": False, "separate": False, "alone": False, "resume": None}
 _SHORTEST = 2.0  # seconds
 
 
@@ -85,14 +86,12 @@ def _answers(
 ) -> dict[str, Answers]:
     assert results.test is not None
     schema = results.schema.with_inputs(inputs)
-    blank = [rows.blank(column) for column in schema.input_columns]
-    readable = [not all(column[i] for column in blank) for i in range(len(rows))]
-    subsets = {name: [i for i in of if readable[i]] for name, of in rows.subsets.items()}
-    fewer = replace(rows, subsets={name: of for name, of in subsets.items() if of})
+    fewer = readable_rows(schema, rows)
     with tempfile.TemporaryDirectory() as folder:
         model, _ = train(config, schema, fewer, Path(folder), say=lambda text: None, max_time=seconds)
     evaluation = evaluate(model, make_loader(config, schema, fewer, "test", model))
-    kept = torch.tensor([readable[i] for i in rows.subsets["test"]])
+    readable = {*fewer.subsets["test"]}
+    kept = torch.tensor([i in readable for i in rows.subsets["test"]])
     every = {}
     for name, answers in evaluation.answers.items():
         of_model = results.test.answers[name]
