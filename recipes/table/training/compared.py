@@ -123,7 +123,7 @@ def _edges(x: Tensor) -> Tensor:
     maps.scatter_add_(1, lower.unsqueeze(1), (size * (1 - part)).unsqueeze(1))
     maps.scatter_add_(1, (lower.unsqueeze(1) + 1) % _ANGLES, (size * part).unsqueeze(1))
     cells = F.adaptive_avg_pool2d(maps, _CELLS).flatten(1)
-    return (cells / cells.norm(dim=1, keepdim=True).clamp_min(_LEAST)).sqrt()
+    return torch.sqrt(cells / cells.norm(dim=1, keepdim=True).clamp_min(_LEAST))
 
 
 def _colours(x: Tensor) -> Tensor:

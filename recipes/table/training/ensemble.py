@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,12 +14,15 @@ from sennit.data import View
 from sennit.files import read_json_object, write_json
 from sennit.recipes.table.training.averaging import combined, row_weights
 from sennit.recipes.table.training.kernel import KernelMachine
+from sennit.recipes.table.training.linear import LinearModel
 from sennit.recipes.table.training.shallow import ShallowModel
 from sennit.recipes.table.training.trees import BoostedTrees
 from sennit.tasks import MultiTaskModel, TaskOutput
 
 _FILE, _NETS, _SHALLOW = "ensemble.json", "nets", "shallow.safetensors"
-_KINDS: Mapping[str, type[ShallowModel]] = {part.kind: part for part in (BoostedTrees, KernelMachine)}
+_KINDS: Mapping[str, type[ShallowModel]] = {
+    part.kind: part for part in (BoostedTrees, KernelMachine, LinearModel)
+}
 
 
 class TableEnsemble(MultiTaskModel):
@@ -92,7 +95,7 @@ class TableEnsemble(MultiTaskModel):
     def shallow_of(self, task: str) -> list[ShallowModel]:
         """Return the other members of a task."""
         name = f"task {task}"
-        return [*self.shallow[name]] if name in self.shallow else []  # type: ignore[arg-type]
+        return list(cast("nn.ModuleList", self.shallow[name])) if name in self.shallow else []  # type: ignore[arg-type]
 
     def _members(self, task: str) -> int:
         return len(self.nets_of(task)) + len(self.shallow_of(task))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import torch
-from torch import Tensor
-
 from sennit.data import Batch, SampleReader
 from sennit.encoders import Encoder
 from sennit.encoders.layers.images import ImageEncoder
@@ -22,6 +19,7 @@ from sennit.recipes.table.training.compared import (
     ComparedSound,
 )
 from sennit.recipes.table.training.kernel import KernelMachine
+from sennit.recipes.table.training.read_once import read_once
 from sennit.recipes.table.training.similarity import NumberSimilarity, Similarity, TextSimilarity
 
 MOST_ROWS = 2000
@@ -30,7 +28,6 @@ FEWEST_ROWS = 20
 """Least number of labelled rows."""
 
 
-@torch.no_grad()
 def fit_kernels(
     schema: Schema,
     encoders: Mapping[str, Encoder],
@@ -53,40 +50,19 @@ def fit_kernels(
     }
     if not makers:
         return {}
-    parts = {name: make() for name, make in makers.items()}
-    vectors: dict[str, list[Tensor]] = {name: [] for name in parts}
-    present: dict[str, list[Tensor]] = {name: [] for name in parts}
-    labels: dict[str, list[Tensor]] = {name: [] for name in targets}
-    labelled: dict[str, list[Tensor]] = {name: [] for name in targets}
-    for batch in batches:
-        for name, part in parts.items():
-            rows = batch.present[name]
-            present[name].append(rows)
-            if bool(rows.any()):
-                mask = batch.masks[name][rows] if name in batch.masks else None
-                vectors[name].append(part.vectors(batch.inputs[name][rows], mask))
-        for name in targets:
-            labels[name].append(batch.targets[name])
-            labelled[name].append(batch.labelled[name].reshape(batch.batch_size, -1).all(1))
-    read = {name: torch.cat(x) for name, x in vectors.items() if x}
-    has = {name: torch.cat(present[name]) for name in read}
+    read = read_once(batches, {name: make().vectors for name, make in makers.items()}, targets)
     machines = {}
     for name, outputs in targets.items():
-        rows = torch.cat(labelled[name]) & torch.stack([*has.values()]).any(0)
-        y = torch.cat(labels[name])[rows]
-        if len(y) < FEWEST_ROWS:
-            continue
-        kept = {n: read[n].index_select(0, rows[has[n]].nonzero().flatten()) for n in read}
-        kept = {n: x for n, x in kept.items() if len(x)}
-        kind = schema.targets[name].kind
-        machines[name] = KernelMachine.fit(
-            {n: makers[n]() for n in kept},
-            kept,
-            {n: has[n][rows] for n in kept},
-            y,
-            kind=kind,
-            outputs=outputs,
-        )
+        rows = read.of_target(name)
+        if len(rows.labels[name]) >= FEWEST_ROWS:
+            machines[name] = KernelMachine.fit(
+                {n: makers[n]() for n in rows.vectors},
+                rows.vectors,
+                rows.present,
+                rows.labels[name],
+                kind=schema.targets[name].kind,
+                outputs=outputs,
+            )
     return machines
 
 

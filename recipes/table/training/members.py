@@ -16,9 +16,10 @@ from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.schema.table_input import TableInput
 from sennit.recipes.table.schema.targets import Target
+from sennit.recipes.table.training import fit_kernels as kernels
+from sennit.recipes.table.training import fit_linear as linear
 from sennit.recipes.table.training.averaging import answers, row_weights
 from sennit.recipes.table.training.ensemble import TableEnsemble
-from sennit.recipes.table.training.fit_kernels import MOST_ROWS, fit_kernels
 from sennit.recipes.table.training.selection import bagged_weights
 from sennit.recipes.table.training.shallow import ShallowModel
 from sennit.recipes.table.training.trees import BoostedTrees
@@ -33,11 +34,11 @@ def fit_shallow(
     schema: Schema,
     rows: Rows | Shards,
     encoders: Mapping[str, Encoder],
-    batches: Iterable[Batch],
+    batches: Mapping[str, Iterable[Batch]],
     *,
     seed: int,
 ) -> dict[str, list[ShallowModel]]:
-    """Fit the members that take no steps: boosted trees on a table, kernel machines on few rows.
+    """Fit the members that take no steps: trees, and kernel machines on few rows or linear models on texts.
 
     They learn classes, labels and numbers as they are: not those with weights of classes or with a transform.
 
@@ -45,7 +46,7 @@ def fit_shallow(
         schema: Complete schema.
         rows: Rows and their subsets; nothing is fitted to shards, which are not read whole.
         encoders: Encoder of each input.
-        batches: Training rows without augmentation, read where there are few.
+        batches: Rows without augmentation, by subset.
         seed: Random seed.
 
     Returns:
@@ -55,13 +56,19 @@ def fit_shallow(
         return {}
     tasks = {name: target.make_task() for name, target in schema.targets.items()}
     tasks = {name: task for name, task in tasks.items() if _learnable(schema.targets[name], task)}
+    if not tasks:
+        return {}
     shallow: dict[str, list[ShallowModel]] = {}
     for name, trees in _fit_trees(schema, rows, tasks, seed=seed).items():
         shallow.setdefault(name, []).append(trees)
-    if tasks and rows.sizes["train"] <= MOST_ROWS:
-        outputs = {name: task.out_dim for name, task in tasks.items()}
-        for name, machine in fit_kernels(schema, encoders, batches, outputs).items():
-            shallow.setdefault(name, []).append(machine)
+    outputs = {name: task.out_dim for name, task in tasks.items()}
+    fitted: Mapping[str, ShallowModel] = {}
+    if rows.sizes["train"] <= kernels.MOST_ROWS:
+        fitted = kernels.fit_kernels(schema, encoders, batches["train"], outputs)
+    elif rows.sizes["train"] <= linear.MOST_ROWS:
+        fitted = linear.fit_linear(schema, encoders, batches, outputs)
+    for name, model in fitted.items():
+        shallow.setdefault(name, []).append(model)
     return shallow
 
 

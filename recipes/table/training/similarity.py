@@ -93,8 +93,8 @@ class NumberSimilarity(Similarity):
     def forward(self, vectors: Tensor) -> Tensor:
         a, b = self._scaled(vectors), self.kept
         total = a.new_zeros(len(a), len(b))
-        sizes = self.compared.sizes
-        for x, y in zip(a.split(sizes, 1), b.split(sizes, 1), strict=True):
+        sizes = list(self.compared.sizes)
+        for x, y in zip(torch.split(a, sizes, 1), torch.split(b, sizes, 1), strict=True):
             distance = torch.cdist(x, y).square() / x.shape[1]
             for width in WIDTHS:
                 total += (-width * distance).exp()
@@ -163,7 +163,7 @@ class TextSimilarity(Similarity):
 
     def _weighted(self, counts: Tensor) -> Tensor:
         x = counts.to_dense().double() * self.inverse
-        return x / x.norm(dim=1, keepdim=True).clamp_min(1e-9)
+        return torch.nn.functional.normalize(x, eps=1e-9)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def hashed_counts(ids: Tensor, mask: Tensor | None, size: int) -> Tensor:
 
 
 def inverse_frequency(counts: Tensor) -> Tensor:
-    """Return ``log((1 + N) / (1 + n)) + 1`` for each id, which n of N texts hold.
+    """Return ``log((1 + N) / (1 + n)) + 1`` for each id, which n of N texts hold; rows of zeros are no texts.
 
     Shape:
         counts sparse ``[N, size]``, result ``[size]``.
@@ -205,8 +205,9 @@ def inverse_frequency(counts: Tensor) -> Tensor:
         >>> inverse_frequency(hashed_counts(torch.tensor([[0, 0], [0, 1]]), None, 2))[0]
         tensor(1., dtype=torch.float64)
     """
-    held = torch.bincount(counts.coalesce().indices()[1], minlength=counts.shape[1])
-    return ((1 + len(counts)) / (1 + held.double())).log() + 1
+    rows, ids = counts.coalesce().indices()
+    held = torch.bincount(ids, minlength=counts.shape[1])
+    return ((1 + len(rows.unique())) / (1 + held.double())).log() + 1
 
 
 def _pieces(vectors: Tensor) -> list[Tensor]:

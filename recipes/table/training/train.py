@@ -97,7 +97,8 @@ def _fit_shallow(
     if not config.shallow:
         return {}
     reader = _build(config, schema)  # its encoders turn raw values into tensors
-    batches = make_loader(config, schema, rows, "train", reader)
+    subsets = [name for name in ("train", "validation") if name in rows.subsets]
+    batches = {name: make_loader(config, schema, rows, name, reader) for name in subsets}
     shallow = fit_shallow(schema, rows, reader.fused_encoder.leaves(), batches, seed=config.seed)
     for name, members in shallow.items():
         reads = ", ".join(f"{part.kind} on {', '.join(part.inputs)}" for part in members)
