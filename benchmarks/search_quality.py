@@ -34,7 +34,15 @@ from sennit.recipes.command_line import config_class, parse_options
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.search.compared import Compared
 from sennit.recipes.search.taps import freeze_taps, train_encoders
-from sennit.search import Record, TapCache, hypervolumes, list_strategies, search
+from sennit.search import (
+    Record,
+    SearchOptions,
+    TapCache,
+    TrainingOptions,
+    hypervolumes,
+    list_strategies,
+    search,
+)
 from sennit.tasks import Task
 
 RECIPES = {"htad": {}, "avdigits": {"pairs": 1000, "test_pairs": 1000}, "mosi": {}}
@@ -74,15 +82,17 @@ def run(problem: Problem, strategy: str, seed: int, size: tuple[int, int], epoch
         problem.tasks,
         *problem.taps,
         folder=problem.folder / f"{strategy}-{seed}",
-        strategy=strategy,
-        generations=size[0],
-        population=size[1],
         objectives=OBJECTIVES,
-        epochs=epochs,
-        batch_size=128,
-        storage="memory",
-        seed=seed,
-        progress=False,
+        start="random",
+        options=SearchOptions(
+            strategy=strategy,
+            generations=size[0],
+            population=size[1],
+            training=TrainingOptions(epochs, 128),
+            storage="memory",
+            seed=seed,
+            progress=False,
+        ),
     )
     return list(result.records)
 

@@ -30,7 +30,7 @@ from benchmarks._multibench import BATCH, READ, WIDTH, Data, MultiBench
 from benchmarks._stacked import in_seconds, stacked_row
 from sennit.data import Batch, BatchDataset
 from sennit.encoders import Encoder, create_encoder
-from sennit.search import Space, search
+from sennit.search import SearchOptions, Space, TrainingOptions, search
 from sennit.tasks import Classification
 
 GENERATIONS, POPULATION, EPOCHS = 8, 25, 3
@@ -117,11 +117,14 @@ def our_search(encoders: dict[str, Encoder], space: Space, train: Batch, validat
             BatchDataset(validation),
             folder=Path(folder),
             space=space,
-            generations=GENERATIONS,
-            population=POPULATION,
-            epochs=EPOCHS,
-            batch_size=BATCH,
-            progress=False,
+            objectives=("error", "parameters"),
+            start="random",
+            options=SearchOptions(
+                generations=GENERATIONS,
+                population=POPULATION,
+                training=TrainingOptions(EPOCHS, BATCH),
+                progress=False,
+            ),
         )
     if len(result.records) != CANDIDATES:
         raise RuntimeError(f"{CANDIDATES} candidates should be timed. Found {len(result.records)}.")

@@ -47,6 +47,8 @@ def plain_number(text: str) -> str:
         >>> plain_number("1.0"), plain_number("1.50"), plain_number("v1.0")
         ('1', '1.50', 'v1.0')
     """
+    if not text.endswith("0") or "." not in text:  # sooner than a pattern tells
+        return text
     return text.partition(".")[0] if re.fullmatch(r"-?(0|[1-9]\d*)\.0+", text) else text
 
 

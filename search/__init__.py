@@ -8,6 +8,9 @@ from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.costs import count_costs, measure_latency_ms
 from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.evaluator import Evaluator
+from sennit.search.final.result import FinalResult, FinalRow
+from sennit.search.final.settings import Final
+from sennit.search.options import SearchOptions
 from sennit.search.records import Evaluation, Proposal, Record
 from sennit.search.report.genome_svg import genome_svg
 from sennit.search.report.genome_text import describe_genome
@@ -31,10 +34,14 @@ __all__ = [
     "Cell",
     "Evaluation",
     "Evaluator",
+    "Final",
+    "FinalResult",
+    "FinalRow",
     "Genome",
     "Proposal",
     "Record",
     "RepeatableBatches",
+    "SearchOptions",
     "SearchResult",
     "Space",
     "Strategy",

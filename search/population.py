@@ -24,6 +24,7 @@ def propose(
     population: int,
     seed: int,
     admit: Callable[[Genome], bool],
+    start: Sequence[Genome] = (),
 ) -> list[Proposal]:
     """Propose the candidates of a generation.
 
@@ -39,6 +40,7 @@ def propose(
         population: Number of candidates to propose.
         seed: Random seed of the search.
         admit: Function that says whether a genome is within the budgets.
+        start: Genomes that the first generation begins with, as far as they are within the budgets.
 
     Raises:
         ValueError: No genome drawn was within the budgets.
@@ -54,8 +56,13 @@ def propose(
     sample_child = strategy.prepare(space, history, generation, population=population, seed=seed)
     proposed = {record.proposal.genome for record in history}
     originals = {r.proposal.slot: r.copied_from for r in history if r.copied_from is not None}
-    proposals: list[Proposal] = []
-    for index in range(population):
+    begun = [] if generation else [genome for genome in dict.fromkeys(start) if admit(genome)]
+    proposals = [
+        Proposal((generation, index), space.encode(genome), genome)
+        for index, genome in enumerate(begun[:population])
+    ]
+    proposed |= {proposal.genome for proposal in proposals}
+    for index in range(len(proposals), population):
         spare: Proposal | None = None
         for child in _attempts(sample_child, space, (seed, generation, index)):
             parent = child.parent and originals.get(child.parent, child.parent)

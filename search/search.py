@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sennit.data import Transforms
 from sennit.encoders import Encoder
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
-from sennit.search.batched.training_options import TrainingOptions
+from sennit.search.batched.inheritance import weights_path
+from sennit.search.final.final_round import run_final
+from sennit.search.final.settings import Final
+from sennit.search.final.tuner import Tuner
+from sennit.search.options import SearchOptions
+from sennit.search.reading import check_groups, judged_tasks, sources_of, taps_of
 from sennit.search.result import SearchResult
 from sennit.search.searchable import check_searchable
 from sennit.search.space import Space
-from sennit.search.strategies import Strategy, create_strategy
 from sennit.search.study.run_search import run_search
-from sennit.search.taps.cache_taps import cache_taps
-from sennit.search.taps.tap_cache import TapCache
 from sennit.tasks import Task
+
+_DEFAULTS = SearchOptions()
 
 
 def search(
@@ -29,67 +33,43 @@ def search(
     folder: str | Path,
     name: str = "search",
     space: Space | None = None,
-    strategy: str | Strategy = "genetic",
-    generations: int = 20,
-    population: int = 32,
-    objectives: Sequence[str] = ("error", "parameters"),
-    budgets: Mapping[str, float] | None = None,
-    epochs: int = 10,
-    batch_size: int = 64,
-    lr: float = 3e-3,
-    weight_decay: float = 0.01,
-    patience: int = 3,
-    inherit: bool = False,
-    transforms: Mapping[str, Transforms] | None = None,
-    collate: Callable[[Any], Any] | None = None,
-    renderings: int = 1,
-    workers: int = 1,
-    storage: str | None = None,
-    launcher: Literal["processes", "ray"] = "processes",
-    heartbeat_s: float = 5.0,
-    seed: int = 0,
-    device: str = "cpu",
-    progress: bool = True,
+    objectives: Sequence[str] = ("error",),
+    start: Literal["known", "random"] = "known",
+    final: Final | None = None,
+    groups: Sequence[int] | None = None,
+    time_limit: float | None = None,
+    options: SearchOptions = _DEFAULTS,
 ) -> SearchResult:
     """Search for the fusions of given encoders that solve given tasks best.
 
     The encoders are frozen, and should be trained already, each alone or with any fusion. Their taps are
-    computed once; the candidates of a generation are trained side by side. The same call in the same folder
-    resumes a search that was interrupted, and returns the result of a complete one at once.
+    computed once; the candidates of a generation are trained side by side, and their weights are kept. The
+    same call in the same folder resumes a search that was interrupted, and returns the result of a complete
+    one at once.
 
     Args:
         encoders: Encoders by modality.
         tasks: Tasks by name; see `check_searchable`. Their losses are summed.
         train: Training data: a dataset, batches, or a `TapCache`.
         validation: Validation data, in one of these forms. They choose the best fusion, so test it on others.
-        folder: Folder for the study, the taps and checkpoints.
+        folder: Folder for the study, the taps, weights and checkpoints.
         name: Name of the study; several can share a folder.
         space: Choices of the search; `Space.of` the encoders and tasks by default.
-        strategy: One of `list_strategies`, or a strategy.
-        generations: Number of generations.
-        population: Number of candidates in a generation.
         objectives: Names of the values to minimise: ``"error"`` (1 − the score, the mean over the tasks),
-            ``"error/<task>"``, ``"parameters"``, ``"flops"``, ``"latency_ms"``.
-        budgets: Upper limits of such costs, by name.
-        epochs: Maximum number of epochs of each candidate.
-        batch_size: Largest number of samples in a step.
-        lr: Learning rate of AdamW.
-        weight_decay: Weight decay; applied to matrices only.
-        patience: Epochs without a better validation error after which a candidate stops.
-        inherit: Whether a candidate starts with its parent's weights where both have the same map.
-        transforms: Transforms of the data by modality, if these are not batches yet.
-        collate: ``model.collate``, for a dataset of samples.
-        renderings: Number of random renderings of each training sample, where it is augmented.
-        workers: Number of processes side by side.
-        storage: Address of the study; a file in the folder by default, a server for several machines.
-        launcher: ``"processes"``, or ``"ray"`` for tasks of a Ray cluster.
-        heartbeat_s: Seconds between the heartbeats of a worker; after three missed, others take over.
-        seed: Random seed of the search, the candidates' weights and the renderings.
-        device: Device that computes taps and trains candidates.
-        progress: Whether to show a progress bar.
+            ``"error/<task>"``, ``"parameters"``, ``"flops"``, ``"latency_ms"``. Tasks whose errors are not
+            among them are learned, and choose nothing: name the one that matters.
+        start: First generation: ``"known"`` for the structures of registered fusions, `Space.known`, then
+            draws; ``"random"`` for draws alone.
+        final: Final round, in which the best candidates and fusions picked by hand are tuned jointly with
+            the encoders; ``result.model`` is the chosen one, ``result.final`` their table. Training and
+            validation data are then datasets. None for none.
+        groups: Group of each validation sample, such as its subject, over which the final round takes its
+            margin; each sample is its own when None.
+        time_limit: Seconds after which this call begins no further generation.
+        options: How candidates are proposed and trained, data are read and work is shared.
 
     Raises:
-        TypeError: A task that a search cannot train or score.
+        TypeError: A task that a search cannot train or score; taps in place of data, for a final round.
         ValueError: An argument is out of range, training data change from reading to reading, or the study
             in the folder was started with other settings; the difference is named.
         OSError: A file cannot be read or written.
@@ -98,62 +78,89 @@ def search(
         >>> import tempfile, torch
         >>> from sennit.data import Batch, BatchDataset
         >>> from sennit.encoders import create_encoder
+        >>> from sennit.search import TrainingOptions
         >>> from sennit.tasks import Classification
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> x = {"a": torch.randn(60, 3), "b": torch.randn(60, 5)}
         >>> y = {"y": (x["a"][:, 0] > 0).long()}
         >>> whole = Batch.of(x, targets=y)
         >>> data = [BatchDataset(whole.select(rows)) for rows in torch.arange(60).split(40)]
-        >>> result = search(encoders, {"y": Classification(2)}, *data, folder=tempfile.mkdtemp(),
-        ...                 generations=2, population=4, epochs=2, progress=False)
-        >>> len(result.records), type(result.best.create_fusion(encoders)).__name__
+        >>> options = SearchOptions(
+        ...     generations=2, population=4, training=TrainingOptions(epochs=2), progress=False
+        ... )
+        >>> folder = tempfile.mkdtemp()
+        >>> result = search(encoders, {"y": Classification(2)}, *data, folder=folder, options=options)
+        >>> len(result.records), type(result.best.build(encoders, trained=True)).__name__
         (8, 'Cells')
     """
     check_searchable(tasks)
+    if start not in ("known", "random"):
+        raise ValueError(f"`start` should be 'known' or 'random'. Found {start!r}.")
     folder = Path(folder)
-    caches = [
-        data
-        if isinstance(data, TapCache)
-        else cache_taps(
-            encoders,
-            data,
-            folder / "taps",
-            transforms=transforms,
-            collate=collate,
-            renderings=drawn,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
-        for data, drawn in ((train, renderings), (validation, 1))
-    ]
+    strategy = options.chosen_strategy(len(objectives))
     space = space or Space.of(encoders, tasks)
+    weights = folder / "weights" / name
+    if final is not None:
+        sources = sources_of(train, validation, options)
+    caches = (
+        taps_of(encoders, train, folder / "taps", options, part="train"),
+        taps_of(encoders, validation, folder / "taps", options, part="validation"),
+    )
+    check_groups(groups, len(caches[1]))
     evaluator = BatchedEvaluator(
         space,
         tasks,
         *caches,
-        training=TrainingOptions(epochs, batch_size, lr, weight_decay, patience),
-        seed=seed,
-        device=device,
-        weights=folder / "weights" / name if inherit else None,
-        latency="latency_ms" in {*objectives, *(budgets or {})},
+        training=options.training,
+        seed=options.seed,
+        device=options.device,
+        weights=weights,
+        inherits=options.inherit,
+        judged=judged_tasks(objectives, tasks),
+        latency="latency_ms" in {*objectives, *options.budgets},
     )
-    if isinstance(strategy, str):
-        strategy = create_strategy(strategy)
     records = run_search(
         evaluator,
         strategy,
         folder=folder,
         name=name,
-        generations=generations,
-        population=population,
+        generations=options.generations,
+        population=options.population,
         objectives=objectives,
-        budgets=budgets,
-        workers=workers,
-        storage=storage,
-        launcher=launcher,
-        heartbeat_s=heartbeat_s,
-        seed=seed,
-        progress=progress,
+        budgets=options.budgets,
+        workers=options.workers,
+        storage=options.storage,
+        launcher=options.launcher,
+        heartbeat_s=options.heartbeat_s,
+        seed=options.seed,
+        progress=options.progress,
+        start=tuple(space.known().values()) if start == "known" else (),
+        time_limit=time_limit,
     )
-    return SearchResult(records, space, tuple(objectives), population, strategy.config["name"])
+    kept = [replace(r, weights=weights_path(weights, r.copied_from or r.proposal.slot)) for r in records]
+    model = table = None
+    if final is not None:
+        tuner = Tuner(
+            final=final,
+            encoders=encoders,
+            tasks=tasks,
+            judged=evaluator.judged,
+            caches=caches,
+            sources=sources,
+            training=options.training,
+            width=max(space.widths),
+            folder=folder / "final" / name,
+            seed=options.seed,
+            device=options.device,
+        )
+        model, table = run_final(tuner, kept, groups=groups, progress=options.progress)
+    return SearchResult(
+        kept,
+        space,
+        tuple(objectives),
+        options.population,
+        strategy.config["name"],
+        dict(tasks),
+        model,
+        table,
+    )

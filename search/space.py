@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass
 
 from sennit.encoders._base import Encoder
 from sennit.fusion.cell import ACTIVATIONS, list_operators
 from sennit.fusion.cell.genome import EMBEDDING, MERGES, Cell, Genome
-from sennit.registry import unknown_name
-
-Choice = str | int | float | bool
-Genes = Mapping[str, Choice]
-"""A genome in flat form: the same names and choices for every candidate."""
-
-NONE = "none"
+from sennit.registry import check_names
+from sennit.search.flat_genes import NONE, Choice, FlatGenes, Genes
+from sennit.search.known import known_genomes
 
 
 @dataclass(frozen=True)
-class Space:
+class Space(FlatGenes):
     """The names and choices of the genes; `Space.of` makes one.
 
     Genes are flat and of fixed number, so that variation never has to redraw many of them at once. Some have
@@ -43,6 +35,7 @@ class Space:
 
     Example:
         >>> from sennit.encoders import create_encoder
+        >>> import numpy as np
         >>> encoders = {"a": create_encoder("mlp", 3), "b": create_encoder("mlp", 5)}
         >>> space = Space.of(encoders, ["y"], cells=2)
         >>> genome = space.decode(space.sample(np.random.default_rng(0)))
@@ -50,26 +43,16 @@ class Space:
         True
     """
 
-    modalities: tuple[str, ...]
-    taps: Mapping[str, Mapping[str, int]]
-    tasks: tuple[str, ...]
-    cells: int
-    operators: tuple[str, ...]
-    activations: tuple[str, ...]
-    widths: tuple[int, ...]
-    merges: tuple[str, ...]
-    betas: tuple[float, ...]
-
     @classmethod
     def of(
         cls,
         encoders: Mapping[str, Encoder],
         tasks: Iterable[str],
         *,
-        cells: int = 3,
+        cells: int | None = None,
         operators: Sequence[str] | None = None,
-        activations: Sequence[str] = ("relu", "leaky_relu", "sigmoid", "tanh"),
-        widths: Sequence[int] = (32, 64),
+        activations: Sequence[str] = tuple(ACTIVATIONS),
+        widths: Sequence[int] = (32, 64, 128),
         merges: Sequence[str] = MERGES,
         betas: Sequence[float] = (0.25, 0.5, 1.0, 2.0),
     ) -> Space:
@@ -78,35 +61,32 @@ class Space:
         Args:
             encoders: Encoders by modality.
             tasks: Names of the tasks.
-            cells: Maximum number of cells.
+            cells: Maximum number of cells; by default twice the taps of the deepest encoder, at least 5.
             operators: Operators of a cell; all of `sennit.fusion.cell.list_operators` by default.
             activations: Activations of a cell, from `sennit.fusion.cell.ACTIVATIONS`.
-            widths: Widths of the states.
+            widths: Widths of the states; the largest should be that of the fusions picked by hand.
             merges: Points at which predictions may merge.
             betas: Values of β of the multiplicative merge.
 
         Raises:
             ValueError: A choice is unknown, or a gene has none; it is named.
         """
-        chosen = {
-            "operator": (tuple(list_operators() if operators is None else operators), list_operators()),
-            "activation": (tuple(activations), list(ACTIVATIONS)),
-            "merge": (tuple(merges), list(MERGES)),
-        }
-        for kind, (names, valid) in chosen.items():
-            for name in names:
-                if name not in valid:
-                    raise unknown_name(kind, name, valid)
+        operators = tuple(list_operators() if operators is None else operators)
+        check_names("operator", operators, list_operators())
+        check_names("activation", activations, list(ACTIVATIONS))
+        check_names("merge", merges, list(MERGES))
+        if cells is None:
+            cells = max(5, 2 * max((len(e.tap_info) for e in encoders.values()), default=0))
         taps = {m: {t.name: t.dim for t in e.tap_info} for m, e in encoders.items()}
         space = cls(
             modalities=tuple(encoders),
             taps={m: {**dims, EMBEDDING: encoders[m].embed_dim} for m, dims in taps.items()},
             tasks=tuple(tasks),
             cells=cells,
-            operators=chosen["operator"][0],
-            activations=chosen["activation"][0],
+            operators=operators,
+            activations=tuple(activations),
             widths=tuple(widths),
-            merges=chosen["merge"][0],
+            merges=tuple(merges),
             betas=tuple(betas),
         )
         if cells < 1 or not space.tasks or not encoders:
@@ -119,53 +99,21 @@ class Space:
                 raise ValueError(f"gene '{name}' should have at least one choice. Found none.")
         return space
 
-    @property
-    def genes(self) -> dict[str, tuple[Choice, ...]]:
-        """The choices of each gene: cell by cell, then those of the whole genome."""
-        genes: dict[str, tuple[Choice, ...]] = {}
-        for i in range(self.cells):
-            for m in self.modalities:
-                genes[f"cell{i}.tap.{m}"] = (NONE, *self.taps[m])
-            genes[f"cell{i}.operator"] = self.operators
-            genes[f"cell{i}.activation"] = self.activations
-            genes[f"cell{i}.skip"] = (False, True)
-        genes["width"] = self.widths
-        genes["merge"] = self.merges
-        genes["beta"] = self.betas
-        if len(self.tasks) > 1:
-            genes |= {f"reads.{task}": tuple(range(self.cells)) for task in self.tasks}
-        return genes
+    def known(self) -> dict[str, Genome]:
+        """Return the structures of registered fusions that are in this space; see `known_genomes`.
 
-    @property
-    def groups(self) -> list[list[str]]:
-        """Groups of genes that belong together: those of each cell, and each of the others alone."""
-        cells = [[name for name in self.genes if name.startswith(f"cell{i}.")] for i in range(self.cells)]
-        return [*cells, *([name] for name in self.genes if not name.startswith("cell"))]
-
-    @property
-    def size(self) -> int:
-        """The number of flat genomes."""
-        return math.prod(len(choices) for choices in self.genes.values())
-
-    def sample(self, rng: np.random.Generator) -> dict[str, Choice]:
-        """Draw genes uniformly."""
-        return {name: choices[int(rng.integers(len(choices)))] for name, choices in self.genes.items()}
-
-    def check(self, genes: Genes) -> None:
-        """Refuse genes that are not in this space.
-
-        Raises:
-            ValueError: A gene is missing or unknown, or has an invalid value; it is named.
+        They have the largest width.
         """
-        valid = self.genes
-        for name in genes:
-            if name not in valid:
-                raise unknown_name("gene", name, valid)
-        for name, choices in valid.items():
-            if name not in genes:
-                raise ValueError(f"the genes should hold '{name}'. Found {sorted(genes)}.")
-            if genes[name] not in choices:
-                raise ValueError(f"gene '{name}' should be one of {choices}. Found {genes[name]!r}.")
+        beta = min(self.betas, key=lambda value: abs(value - 1.0))
+        taps = {m: tuple(of_modality) for m, of_modality in self.taps.items()}
+        genomes = known_genomes(self.modalities, taps, width=max(self.widths), cells=self.cells, beta=beta)
+        return {name: self.decode(self.encode(g)) for name, g in genomes.items() if self._holds(g)}
+
+    def _holds(self, genome: Genome) -> bool:
+        """Return whether the space has the choices of a genome over its own taps and widths."""
+        cells = all(c.operator in self.operators and c.activation in self.activations for c in genome.cells)
+        merges = ("early", "intermediate") if genome.merge == "intermediate" else (genome.merge,)
+        return cells and len(genome.cells) <= self.cells and not set(merges).isdisjoint(self.merges)
 
     def decode(self, genes: Genes) -> Genome:
         """Return the canonical structure: genes that describe the same network give the same genome.
@@ -244,7 +192,3 @@ class Space:
             activation=str(genes[f"cell{i}.activation"]),
             skip=state and bool(genes[f"cell{i}.skip"]),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 from sennit.recipes.command_line import config_class, parser_of
 from sennit.recipes.compare import CompareOptions
 from sennit.recipes.demo.options import DemoOptions
-from sennit.recipes.search.options import SearchOptions
+from sennit.recipes.search.options import SearchCommand
 from sennit.recipes.table.commands import COMMANDS as TABLE_COMMANDS
 from sennit.recipes.xvector.commands import COMMANDS as XVECTOR_COMMANDS
 from sennit.recipes.xvector.config import Config as XVectorConfig
@@ -18,7 +18,7 @@ from sennit.recipes.xvector.config import Config as XVectorConfig
 _OPTIONS: Mapping[str, type[Any]] = {
     "compare": CompareOptions,
     "demo": DemoOptions,
-    "search": SearchOptions,
+    "search": SearchCommand,
     "xvector": XVectorConfig,
 }
 _COMMANDS: Mapping[str, Mapping[str, type[Any]]] = {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
+from sennit.configurable import Configurable
 from sennit.registry import check_names
 
 CURVES: dict[str, Callable[[float], float]] = {
@@ -131,7 +132,7 @@ def least(value: float | Ramp) -> float:
 
 
 def plain(value: Any) -> Any:
-    """Return a ramp, or another dataclass, as a mapping of its arguments, as configs hold it.
+    """Return a ramp, another dataclass or a part with a config as a mapping of its arguments, as configs do.
 
     Example:
         >>> plain(Ramp("cosine", steps=10))
@@ -139,4 +140,6 @@ def plain(value: Any) -> Any:
     """
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
+    if isinstance(value, Configurable):
+        return value.config
     return {k: plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value

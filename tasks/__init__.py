@@ -17,11 +17,13 @@ from sennit.tasks.balancing import (
 )
 from sennit.tasks.consistency.consistency import Consistency
 from sennit.tasks.consistency.entropy_minimisation import EntropyMinimisation
+from sennit.tasks.consistency.ict import ICT
 from sennit.tasks.consistency.ladder import Ladder
 from sennit.tasks.consistency.mean_teacher import MeanTeacher
 from sennit.tasks.consistency.mixmatch import MixMatch
 from sennit.tasks.consistency.pseudo_label import PseudoLabel
 from sennit.tasks.consistency.temporal_ensembling import TemporalEnsembling
+from sennit.tasks.consistency.thresholds import Threshold, create_threshold, list_thresholds
 from sennit.tasks.consistency.vat import VAT
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.labelled.classification import Classification
@@ -38,6 +40,9 @@ from sennit.tasks.labelled.token_classification import TokenClassification
 from sennit.tasks.metric.aam_softmax import AAMSoftmax
 from sennit.tasks.metric.am_softmax import AMSoftmax
 from sennit.tasks.metric.infonce import InfoNCE
+from sennit.tasks.metric.lifted_structure import LiftedStructure
+from sennit.tasks.metric.n_pair import NPair
+from sennit.tasks.metric.soft_nearest_neighbour import SoftNearestNeighbour
 from sennit.tasks.metric.triplet import Triplet
 from sennit.tasks.metrics.evaluate import evaluate
 from sennit.tasks.metrics.evaluation import Evaluation
@@ -92,6 +97,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CGC",
     "FAMO",
+    "ICT",
     "MTAN",
     "NDDRCNN",
     "PLE",
@@ -117,6 +123,7 @@ __all__ = [
     "InfoNCE",
     "Ladder",
     "Learner",
+    "LiftedStructure",
     "MMoE",
     "MaskedTokens",
     "MeanRegularized",
@@ -124,6 +131,7 @@ __all__ = [
     "MixMatch",
     "MultiLabel",
     "MultiTaskModel",
+    "NPair",
     "Ordinal",
     "PCGrad",
     "PoissonRegression",
@@ -136,6 +144,7 @@ __all__ = [
     "Sharing",
     "Sluice",
     "SoftL2",
+    "SoftNearestNeighbour",
     "SoftOrthogonality",
     "SurfaceNormals",
     "Survival",
@@ -144,6 +153,7 @@ __all__ = [
     "Teacher",
     "TemporalEnsembling",
     "TensorNormal",
+    "Threshold",
     "TokenClassification",
     "TraceNorm",
     "Triplet",
@@ -153,6 +163,7 @@ __all__ = [
     "create_sharing",
     "create_task",
     "create_teacher",
+    "create_threshold",
     "create_weighting",
     "evaluate",
     "export_onnx",
@@ -165,6 +176,7 @@ __all__ = [
     "list_sharings",
     "list_tasks",
     "list_teachers",
+    "list_thresholds",
     "list_weightings",
     "modality_weights",
     "register_balancing",

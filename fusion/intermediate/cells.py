@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,13 +12,14 @@ from torch import Tensor, nn
 from sennit.encoders.taps import pool
 from sennit.encoders.types import EncoderOutput
 from sennit.fusion._base import Fusion, register_fusion
+from sennit.fusion._checks import check_at_least
 from sennit.fusion.cell import ACTIVATIONS, create_operator
 from sennit.fusion.cell.genome import EMBEDDING, Cell, Genome, chain
 from sennit.fusion.decision.mean_probability import MeanProbabilityRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.inputs import FusionInput
 from sennit.fusion.missing import MissingTokens, stack_present
-from sennit.fusion.types import FusionOutput, Stage
+from sennit.fusion.types import AuxiliaryInfo, FusionOutput, Stage
 from sennit.registry import unknown_name
 
 Taps = Mapping[str, Mapping[str, Tensor]]
@@ -41,13 +43,16 @@ class Cells(Fusion):
         genome: Dictionary of `Genome.to_dict`. By default a plain chain: one cell for each level of taps and
             one for the embeddings, aligned at those, all modalities concatenated.
         embed_dim: Width of the states; that of the genome by default (128 for the chain).
+        auxiliary_weight: Weight of the losses of heads on the embedding of each modality in use, which serve
+            training only, as those of `CentralNet`; 0 for none.
 
     Shape:
         ``pooled [B, embed_dim]``; ``candidates [B, 1 + modalities in use, embed_dim]`` where the genome's
-        merge is one of decisions; ``readouts`` as either.
+        merge is one of decisions; ``readouts`` as either; ``auxiliary[m] [B, D_m]``.
 
     Raises:
-        ValueError: The genome is of other modalities or taps; the first that does not fit is named.
+        ValueError: The genome is of other modalities or taps, of which the first that does not fit is named;
+            or ``auxiliary_weight`` is negative.
 
     Example:
         >>> from sennit.encoders import create_encoder
@@ -67,8 +72,10 @@ class Cells(Fusion):
         *,
         genome: Mapping[str, Any] | None = None,
         embed_dim: int | None = None,
+        auxiliary_weight: float = 0.0,
     ) -> None:
         super().__init__(encoders)
+        check_at_least(0, "fusion 'cells'", auxiliary_weight=auxiliary_weight)
         self.layouts = {m: {t.name: t.layout for t in e.tap_info} for m, e in encoders.items()}
         self.dims = dims = {
             m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim} for m, e in encoders.items()
@@ -81,6 +88,10 @@ class Cells(Fusion):
         _check(self.genome, self.modalities, dims)
         if any(tap != EMBEDDING for cell in self.genome.cells for _, tap in cell.inputs):
             self.needs = "taps"
+        if auxiliary_weight > 0:
+            self.auxiliary_info = {
+                m: AuxiliaryInfo(dims[m][EMBEDDING], auxiliary_weight, (m,)) for m in self.genome.used
+            }
         width = self.embed_dim = embed_dim or self.genome.width
         self.cells = nn.ModuleList(
             [
@@ -118,7 +129,12 @@ class Cells(Fusion):
                 else pool(out.taps[tap], self.layouts[m][tap], out.tap_masks.get(tap))
             )
             taps.setdefault(m, {})[tap] = x
-        return self.fuse(taps, present)
+        fused = self.fuse(taps, present)
+        if not self.auxiliary_info:
+            return fused
+        embeddings = {m: taps[m][EMBEDDING] for m in self.genome.used}
+        masks = {m: present[m] for m in self.genome.used} if present else {}
+        return replace(fused, auxiliary=embeddings, auxiliary_present=masks)
 
     def fuse(self, taps: Taps, present: Mapping[str, Tensor] | None = None) -> FusionOutput:
         """Fuse taps that are pooled already."""

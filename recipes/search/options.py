@@ -11,7 +11,7 @@ from sennit.recipes.command_line import Options, parse_with_recipe
 
 
 @dataclass(frozen=True)
-class SearchOptions:
+class SearchCommand:
     """Search a fusion for a recipe: trains each modality alone, freezes the encoders, searches on their
     taps, beside random search at the same budget, retrains the best genome jointly with the encoders, and
     compares it on the test data with every fusion of the recipe.
@@ -52,14 +52,14 @@ class SearchOptions:
                 raise ValueError(f"--{name} should be {count} or more. Found {getattr(self, name)}.")
 
 
-def read_options(arguments: Sequence[str] | None) -> tuple[SearchOptions, Options, str]:
+def read_options(arguments: Sequence[str] | None) -> tuple[SearchCommand, Options, str]:
     """Return the search's options, the recipe's, and as YAML those that shape the result.
 
     Raises:
         ValueError: There is no such recipe; close names are listed.
     """
     options, config, text = parse_with_recipe(
-        SearchOptions, arguments, prog="python -m sennit.recipes.search", defaults="search.yaml"
+        SearchCommand, arguments, prog="python -m sennit.recipes.search", defaults="search.yaml"
     )
     data = None if config.data is None else config.data.resolve()
     return options, dataclasses.replace(config, data=data), text

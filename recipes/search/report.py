@@ -19,7 +19,7 @@ from sennit.recipes.harness.page import INTERVALS, interval_table, method_table
 from sennit.recipes.harness.provenance import versions
 from sennit.recipes.harness.table import columns_of, find
 from sennit.recipes.search.compared import Compared
-from sennit.recipes.search.options import SearchOptions
+from sennit.recipes.search.options import SearchCommand
 from sennit.search import SearchResult, write_search_report
 
 _TESTED = (
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def write_results(
-    folder: Path, options: SearchOptions, recipe: Compared, config: Options, outcome: Outcome
+    folder: Path, options: SearchCommand, recipe: Compared, config: Options, outcome: Outcome
 ) -> Path:
     """Write ``metrics.json``, and ``report.html`` with its pictures; return the page."""
     inner = recipe.recipe

@@ -13,18 +13,26 @@ from sennit.recipes.harness import RunFolder, comparison_folder, find_recipe, pr
 from sennit.recipes.harness.summary import summarise
 from sennit.recipes.harness.table import columns_of
 from sennit.recipes.search.compared import Compared
-from sennit.recipes.search.options import SearchOptions
+from sennit.recipes.search.options import SearchCommand
 from sennit.recipes.search.report import Outcome, write_results
 from sennit.recipes.search.stages import Stages
 from sennit.recipes.search.taps import checkpoint, freeze_taps, train_encoders, train_jobs
 from sennit.registry import check_names
-from sennit.search import SearchResult, TapCache, describe_genome, list_strategies, search
+from sennit.search import (
+    SearchOptions,
+    SearchResult,
+    TapCache,
+    TrainingOptions,
+    describe_genome,
+    list_strategies,
+    search,
+)
 from sennit.tasks import Task
 
 _BATCH = 128  # samples a step of a candidate; smaller batches are slower on a CPU
 
 
-def run(options: SearchOptions, config: Options, text: str) -> Path:
+def run(options: SearchCommand, config: Options, text: str) -> Path:
     """Search, retrain and compare; return the run folder.
 
     Args:
@@ -80,7 +88,7 @@ def run(options: SearchOptions, config: Options, text: str) -> Path:
 
 
 def _search(
-    options: SearchOptions,
+    options: SearchCommand,
     strategy: str,
     encoders: Mapping[str, Encoder],
     tasks: Mapping[str, Task],
@@ -93,11 +101,12 @@ def _search(
         *taps,
         folder=folder / "search",
         name=strategy,
-        strategy=strategy,
-        generations=options.generations,
-        population=options.population,
-        workers=max(options.workers, 1),
-        epochs=options.candidate_epochs,
-        batch_size=_BATCH,
-        seed=options.search_seed,
+        options=SearchOptions(
+            strategy=strategy,
+            generations=options.generations,
+            population=options.population,
+            training=TrainingOptions(options.candidate_epochs, _BATCH),
+            workers=max(options.workers, 1),
+            seed=options.search_seed,
+        ),
     )

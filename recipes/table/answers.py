@@ -53,8 +53,9 @@ def write_columns(path: Path, columns: Columns) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
-    shown = [[_shown(name, cell) for cell in cells] for name, cells in columns.items()]
+    shown = [_shown(name, cells) for name, cells in columns.items()]
     writer.writerows(zip(*shown, strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
 
 
@@ -79,7 +80,6 @@ def _cells(name: str, values: Mapping[str, Any], target: Any, probabilities: boo
     return cells
 
 
-def _shown(name: str, cell: Any) -> Any:
-    if not isinstance(cell, float):
-        return cell
-    return f"{cell:.6f}" if "_p_" in name or name.endswith("_probability") else f"{cell:.9g}"
+def _shown(name: str, cells: Sequence[Any]) -> list[Any]:
+    digits = ".6f" if "_p_" in name or name.endswith("_probability") else ".9g"
+    return [format(cell, digits) if isinstance(cell, float) else cell for cell in cells]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,19 @@ from sennit.recipes.command_line import Options
 from sennit.recipes.table.budget import seconds_of
 from sennit.recipes.table.presets import PRESETS
 from sennit.registry import check_names
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_COUNT = (lambda value: value >= 1, "1 or more")
+_POSITIVE = (lambda value: 0 < value < math.inf, "more than 0")
+_NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "0 or more")
+_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("epochs", "steps", "batch_size", "nets", "width"), _COUNT),
+    "lr": _POSITIVE,
+    **dict.fromkeys(("weight_decay", "workers"), _NOT_NEGATIVE),
+    "modality_dropout": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
+    "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295"),
+}
+"""What the numbers of `Config` should be."""
 
 
 @dataclass
@@ -96,9 +111,22 @@ class Config:
         check_names("preset", [self.preset], PRESETS)
         if self.time_limit is not None:
             seconds_of(self.time_limit)
-        for name in ("epochs", "steps", "batch_size", "nets", "width"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
+        self.check_values()
+
+    def check_values(self, form: str = "--{}") -> None:
+        """Refuse numbers and names that no training can use.
+
+        Args:
+            form: Spelling of an option in the message.
+
+        Raises:
+            ValueError: A value cannot be used; the message names the option.
+        """
+        for name, (holds, expected) in _VALUES.items():
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise ValueError(f"{form.format(name)} should be {expected}. Found {value}.")
+        check_names("value of " + form.format("precision"), [self.precision], PRECISIONS)
 
 
 def config_of(preset: str, **options: Any) -> Config:
@@ -179,6 +207,9 @@ class Prediction:
                 "`predict` should be given a .csv or a .parquet of new rows: "
                 "`sennit table predict --model runs/table/latest new.csv`."
             )
+        if self.out.is_dir() or (self.out.exists() and self.out.samefile(self.data)):
+            holds = "a folder" if self.out.is_dir() else "the table itself"
+            raise ValueError(f"--out should name a file for the answers. Found {holds}: '{self.out}'.")
         if self.batch_size < 1:
             raise ValueError(f"--batch_size should be 1 or more. Found {self.batch_size}.")
 

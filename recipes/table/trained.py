@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sennit.recipes.table.data.columnar import is_columnar
+import torch
+
+from sennit.modes import evaluating
+from sennit.recipes.table.data.columnar import columnar_batch, is_columnar
 from sennit.recipes.table.data.dataset import TableDataset
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
@@ -36,11 +39,24 @@ class TrainedTable:
     schema: Schema
     decisions: Decisions
 
-    def save(self, folder: str | Path) -> None:
-        """Write everything that answers need to a folder, which `load` reads."""
-        self.model.save_pretrained(folder)
-        write_schema(Path(folder) / _SCHEMA, self.schema)
-        self.decisions.write(Path(folder) / _DECISIONS)
+    def save(self, folder: str | Path, *, beside: Callable[[Path], None] | None = None) -> None:
+        """Write everything that answers need to a folder, which `load` reads: all of it, or nothing.
+
+        Args:
+            folder: Folder to write.
+            beside: Function that writes further files to the folder that it is given.
+
+        Raises:
+            OSError: The files cannot be written; an earlier model is as it was.
+        """
+
+        def write(new: Path) -> None:
+            write_schema(new / _SCHEMA, self.schema)
+            self.decisions.write(new / _DECISIONS)
+            if beside is not None:
+                beside(new)
+
+        self.model.save_pretrained(folder, beside=write)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -83,12 +99,35 @@ class TrainedTable:
         Raises:
             BadCell: A row cannot be used; row and column are named.
         """
-        inputs = (samples[i]["inputs"] for i in range(len(samples)))
-        columnar = is_columnar(self.schema, self.model.fused_encoder.leaves())
-        size = max(batch_size, 1024) if columnar else batch_size  # rows of a table are small
-        answers: Answers = self.model.predict(inputs, batch_size=size)
+        answers: Answers
+        if len(samples) and is_columnar(self.schema, self.model.fused_encoder.leaves()):
+            answers = self._by_columns(samples, max(batch_size, 1024))  # rows of a table are small
+        else:
+            inputs = (samples[i]["inputs"] for i in range(len(samples)))
+            answers = self.model.predict(inputs, batch_size=batch_size)
         decided = {
             name: self.decisions[name].answers([answer[name] for answer in answers])
             for name in (answers[0] if answers else ())
         }
         return [{name: of_task[i] for name, of_task in decided.items()} for i in range(len(answers))]
+
+    @torch.no_grad()
+    def _by_columns(self, samples: TableDataset, batch_size: int) -> Answers:
+        """Return the model's answers for rows of which all inputs are numbers and categories."""
+        model = self.model
+        batch = columnar_batch(
+            samples.rows,
+            self.schema,
+            samples.indices,
+            encoders=model.fused_encoder.leaves(),
+            collate=replace(model.collate, targets={}),
+        )
+        device = next(model.parameters()).device
+        answers: Answers = [{} for _ in samples.indices]
+        with evaluating(model):
+            for rows in torch.arange(len(answers)).split(batch_size):  # type: ignore[no-untyped-call]
+                for task, out in model(batch.select(rows).to(device)).items():
+                    answered = model.tasks[task].predict(out.logits)
+                    for row, answer in zip(rows.tolist(), answered, strict=True):
+                        answers[row][task] = answer
+        return answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
 from sennit.fusion.intermediate.cells import Taps
 from sennit.fusion.types import Rule
-from sennit.search.batched.block_layout import Activations, ArrangeBlocks, BlockLayout
+from sennit.search.batched.block_layout import BlockLayout, MapTaps
 from sennit.search.batched.candidate import (
     Candidate,
     Output,
@@ -18,19 +19,38 @@ from sennit.search.batched.candidate import (
     restrict_presence,
     tasks_by_reads,
 )
+from sennit.search.batched.combine_level import CombineLevel, join
 from sennit.search.batched.parameter_layout import tap_name
-from sennit.search.batched.plan import Group, Plan, make_plan
+from sennit.search.batched.plan import Plan, make_plan
 from sennit.tasks.model.decision_rule import decide
 from sennit.tasks.model.terms import output_loss
 
 
-class BatchedCandidates:
-    """Candidates of one space side by side: batched products over candidates, grouped by operator.
+class _Level(NamedTuple):
+    """The cells of one level.
 
-    The maps of a tap are computed at once for all cells of all candidates; then each level in turn, one
-    group of candidates with the same operator after the other. Narrow candidates are padded with zeros,
-    which stay zero. The gradient of the summed loss is the gradient of each candidate's loss, so that one
-    step of an optimizer moves each candidate as if it were alone.
+    Attributes:
+        combine: Combination of their inputs.
+        read: Positions of the states that they read, for each row; None for the first level.
+        skipped: Positions of the states that are added; None when none is.
+        skip: Which of the cells they are added to.
+        keep: Units within the width of each candidate; None when all are of one width.
+    """
+
+    combine: CombineLevel
+    read: Tensor | None
+    skipped: Tensor | None
+    skip: Tensor
+    keep: Tensor | None
+
+
+class BatchedCandidates:
+    """Candidates of one space side by side: batched products over candidates, few operations in all.
+
+    The maps of a tap are computed at once for all cells of all candidates; then each level in turn, the
+    operators of one form at once. Narrow candidates are padded with zeros, which stay zero. The gradient of
+    the summed loss is the gradient of each candidate's loss, so that one step of an optimizer moves each
+    candidate as if it were alone.
 
     Args:
         candidates: Candidates with their first weights.
@@ -38,6 +58,7 @@ class BatchedCandidates:
 
     Attributes:
         tensors: Parameters by name.
+        values_per_row: Number of values of the maps of all taps, for one row.
     """
 
     def __init__(self, candidates: Sequence[Candidate], *, device: torch.device | str = "cpu") -> None:
@@ -53,6 +74,7 @@ class BatchedCandidates:
         """Compute the indices that every step needs."""
         plan, genomes = self.plan, [c.fusion.genome for c in self.candidates]
         self._blocks = BlockLayout(plan, self.device)
+        self.values_per_row = len(self._blocks.source) * plan.layout.width
         widths = torch.tensor([float(g.width) for g in genomes], device=self.device)
         narrow = bool((widths < plan.layout.width).any())
         units = torch.arange(plan.layout.width, device=self.device)
@@ -60,13 +82,21 @@ class BatchedCandidates:
         before: list[int] = []
         for level, groups in enumerate(plan.levels):
             members = [i for group in groups for i in group.members]
-            rows = self._index([before.index(i) for i in members]) if level else None
+            read = [
+                before.index(i) for g in groups for _ in range(g.operator.blocks) for i in g.members if level
+            ]
             skip = torch.tensor(
                 [[[float(genomes[i].cells[level].skip)]] for i in members], device=self.device
             )
-            keep = (units < widths[members, None])[:, None].float() if narrow else None
-            inputs = [(g, self._given_inputs(g, level > 0), widths[g.members, None]) for g in groups]
-            self._levels.append((rows, inputs, skip if bool(skip.any()) else None, keep))
+            self._levels.append(
+                _Level(
+                    CombineLevel(groups, [g.width for g in genomes], state=level > 0, device=self.device),
+                    self._index(read) if level else None,
+                    self._index([before.index(i) for i in members]) if bool(skip.any()) else None,
+                    skip,
+                    (units < widths[members, None])[:, None].float() if narrow else None,
+                )
+            )
             before = members
         starts = [0]
         for groups in plan.levels:
@@ -88,68 +118,41 @@ class BatchedCandidates:
             [[True, *(block is not None for block in row)] for row in plan.embeddings], device=self.device
         )
 
-    def _given_inputs(self, group: Group, state: bool) -> Tensor | None:
-        """Return which inputs the members of a group have ``[K, G, 1]``; None when they have all."""
-        given = [[block is not None for block in row] for row in group.blocks]
-        given += [[True] * len(group.members)] if state else []
-        return None if all(map(all, given)) else torch.tensor(given, device=self.device)[:, :, None]
-
     def _index(self, positions: Sequence[int]) -> Tensor:
         return torch.tensor(positions, dtype=torch.long, device=self.device)
 
-    def _maps(self, taps: Taps, present: Present) -> dict[tuple[str, str], Tensor]:
-        """Compute the maps of each tap ``[blocks, B, W]``."""
-        maps = {}
-        for m, tap in self.plan.layout.counts:
-            x, name = taps[m][tap], tap_name(m, tap)
-            weight, bias = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
-            u = torch.baddbmm(bias, x.expand(len(weight), *x.shape), weight)
-            if present is not None:
-                u = torch.where(present[m][:, None], u, self.tensors[f"{name}.token"])
-            maps[m, tap] = u
-        return maps
-
-    def _arrange(self, maps: Mapping[tuple[str, str], Tensor], reads: Sequence[str] | None) -> list[Tensor]:
-        """Put the maps in the order of the groups, the late merges and the embeddings under a rule.
-
-        Tokens replace the modalities that the tasks do not read.
-        """
-        readable = [
-            u if reads is None or key[0] in reads else self.tensors[f"{tap_name(*key)}.token"].expand_as(u)
-            for key, u in maps.items()
+    def _map(self, taps: Taps, present: Present) -> list[Tensor]:
+        """Compute the maps of all taps for each level, the late merges and the embeddings under a rule."""
+        keys = list(self.plan.layout.counts)
+        tensors = [
+            self.tensors[f"{tap_name(*k)}.{kind}"] for k in keys for kind in ("weight", "bias", "token")
         ]
-        arranged: Tensor = ArrangeBlocks.apply(self._blocks, *readable)
-        return list(torch.split(arranged, self._blocks.sizes))
+        masks = [None if present is None else present[m] for m, _ in keys]
+        mapped: Tensor = MapTaps.apply(self._blocks, [taps[m][tap] for m, tap in keys], masks, *tensors)
+        return list(torch.split(mapped, self._blocks.sizes))
 
     def _states(self, mapped: Sequence[Tensor]) -> Tensor:
         """Compute the states of all levels, one after the other ``[rows, B, W]``."""
         size, width = mapped[0].shape[1:]
-        next_map, states = iter(mapped), list[Tensor]()
-        for rows, inputs, skip, keep in self._levels:
-            combined = []
-            before = states[-1].index_select(0, rows) if rows is not None else None
-            split = None if before is None else torch.split(before, [len(g.members) for g, _, _ in inputs])
-            for k, (group, given, widths) in enumerate(inputs):
-                n, count = group.operator.blocks, len(group.members)
-                u = [next(next_map).view(-1, count, n, size, width).transpose(2, 3)]
-                if split is not None:
-                    weight, bias = self.tensors[f"{group.name}.weight"], self.tensors[f"{group.name}.bias"]
-                    state = torch.baddbmm(bias.flatten(2), split[k], weight.flatten(2))
-                    u.append(state.view(1, count, size, n, width))
-                combined.append(group.operator.combine(u, given, Activations(group.runs), widths))
-            state = torch.cat(combined) if len(combined) > 1 else combined[0]
-            if skip is not None and before is not None:
-                state = state + skip * before
-            states.append(state if keep is None else state * keep)
-        return torch.cat(states) if len(states) > 1 else states[0]
+        modalities, states = len(self.candidates[0].fusion.modalities), list[Tensor]()
+        for i, (level, taps) in enumerate(zip(self._levels, mapped, strict=True)):
+            u = taps.view(modalities, -1, size, width)
+            if level.read is not None:
+                weight, bias = self.tensors[f"state{i}.weight"], self.tensors[f"state{i}.bias"]
+                state = torch.baddbmm(bias, states[-1].index_select(0, level.read), weight)
+                u = torch.cat([u, state.unsqueeze(0)])
+            h = level.combine(u)
+            if level.skipped is not None:
+                h = torch.addcmul(h, level.skip, states[-1].index_select(0, level.skipped))
+            states.append(h if level.keep is None else h * level.keep)
+        return join(states)
 
     def __call__(self, taps: Taps, present: Present = None) -> dict[str, list[tuple[list[int], Output]]]:
         """Return, for each task, lists of candidates with their outputs ``[candidates, B, ...]``."""
         outputs: dict[str, list[tuple[list[int], Output]]] = {}
-        maps = self._maps(taps, present)
         for reads, names in tasks_by_reads(self.tasks).items():
             seen = restrict_presence(taps, present, reads)
-            *mapped, joined, embeddings = self._arrange(maps, reads)
+            *mapped, joined, embeddings = self._map(taps, seen)
             states = self._states(mapped)
             for name in names:
                 outputs[name] = self._outputs(name, states, joined, embeddings, seen)
@@ -163,7 +166,7 @@ class BatchedCandidates:
         x = states.index_select(0, self._state_rows[task])
         if plan.late:
             plain, late, rest = torch.split(x, [first - plan.late, plan.late, ruled])
-            weight, bias = self.tensors["join.weight"].squeeze(2), self.tensors["join.bias"].squeeze(2)
+            weight, bias = self.tensors["join.weight"], self.tensors["join.bias"]
             sums = joined.view(-1, *late.shape).sum(0)
             x = torch.cat([plain, sums + torch.baddbmm(bias, late, weight), rest])
         logits = torch.baddbmm(self.tensors[f"head/{task}.bias"], x, self.tensors[f"head/{task}.weight"])

@@ -38,8 +38,10 @@ class BatchedEvaluator:
         training: Options of each candidate's training.
         seed: Random seed of the search.
         device: Device of the training.
-        weights: Folder for the weights of all candidates, from which children inherit those of the maps
-            that they have in common with their parent; None to start each candidate afresh.
+        weights: Folder for the weights of all candidates; None to keep none.
+        inherits: Whether children start with the weights of the maps that they have in common with their
+            parent; needs ``weights``.
+        judged: Tasks whose mean error is the error of a candidate; all by default.
         latency: Whether `costs` measures ``"latency_ms"`` too, which then differs from run to run.
 
     Raises:
@@ -57,12 +59,15 @@ class BatchedEvaluator:
         seed: int = 0,
         device: str = "cpu",
         weights: Path | None = None,
+        inherits: bool = False,
+        judged: Sequence[str] = (),
         latency: bool = False,
     ) -> None:
         check_searchable(tasks)
         self.space, self.training, self.seed, self.device = space, training, seed, device
         self.tasks = {name: task.to(device) for name, task in tasks.items()}
         self.train, self.validation, self.weights, self.latency = train, validation, weights, latency
+        self.inherits, self.judged = inherits, tuple(judged or tasks)
         self._latencies: dict[str, float] = {}
         settings = {
             "train": train.key,
@@ -71,7 +76,8 @@ class BatchedEvaluator:
             "tasks": {name: task.config for name, task in tasks.items()},
             "training": {k: v for k, v in asdict(training).items() if k != "checkpoint_s"},
             "seed": seed,
-            "inherits": weights is not None,
+            "inherits": inherits,
+            "judged": self.judged,
         }
         self.fingerprint = hashlib.sha256(stable_json(settings).encode()).hexdigest()[:16]
 
@@ -94,6 +100,7 @@ class BatchedEvaluator:
             key=(self.seed, proposals[0].slot[0]),
             device=self.device,
             keep_weights=self.weights is not None,
+            judged=self.judged,
         )
         evaluations = trainer.run(checkpoint)
         if self.weights is not None:
@@ -108,6 +115,6 @@ class BatchedEvaluator:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(key[0]) << 32 | int(key[1]))
             candidate = Candidate(proposal.genome, self.space, self.tasks)
-        if self.weights is not None and proposal.parent is not None:
+        if self.inherits and self.weights is not None and proposal.parent is not None:
             inherit(self.weights, proposal.parent, candidate)
         return candidate

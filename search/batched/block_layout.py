@@ -1,4 +1,4 @@
-"""From the maps of taps to the inputs of each group of candidates, and their activations."""
+"""From cached taps to the inputs of each level."""
 
 from __future__ import annotations
 
@@ -8,66 +8,79 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sennit.fusion.cell import ACTIVATIONS
 from sennit.search.batched.plan import Plan
 
 
 class BlockLayout:
-    """The position of each block: group by group, then the late merges, then the embeddings under a rule.
+    """The position of each block: level by level, then the late merges, then the embeddings under a rule.
 
     Attributes:
-        of_tap: Positions of the blocks of each tap.
-        empty: Positions of missing inputs.
-        sizes: Number of blocks of each group, of the late merges and of the embeddings.
+        counts: Number of blocks of each tap.
+        source: Block at each position, counted through all taps; the number of blocks for a missing input.
+        position: Position of each block.
+        sizes: Number of positions of each level, of the late merges and of the embeddings.
     """
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
-        inputs = [list(group.blocks) for groups in plan.levels for group in groups]
-        blocks_each = [group.operator.blocks for groups in plan.levels for group in groups]
         positions: dict[tuple[str, str], dict[int, int]] = {key: {} for key in plan.layout.counts}
-        empty: list[int] = []
-        self.sizes, position = [], 0
-        for rows, n in zip([*inputs, plan.joined, plan.embeddings], [*blocks_each, 1, 1], strict=True):
-            start = position
-            for block in (block for row in rows for block in row):
-                if block is None:
-                    empty.extend(range(position, position + n))
-                else:
-                    positions[block[:2]] |= {block[2] + k: position + k for k in range(n)}
-                position += n
-            self.sizes.append(position - start)
-        self.of_tap = [
-            torch.tensor([of_block[b] for b in range(len(of_block))], device=device)
-            for of_block in positions.values()
-        ]
-        self.empty, self.total = torch.tensor(empty, dtype=torch.long, device=device), position
+        self.sizes, start = [], 0
+        for groups in plan.levels:
+            rows, first = sum(group.rows for group in groups), start
+            for group in groups:
+                n = len(group.members)
+                for k, of_input in enumerate(group.blocks):
+                    for column, block in enumerate(of_input):
+                        at = range(first + k * rows + column, first + k * rows + group.rows, n)
+                        if block is not None:
+                            positions[block[:2]] |= {block[2] + j: p for j, p in enumerate(at)}
+                first += group.rows
+            self.sizes.append(len(groups[0].blocks) * rows)
+            start += self.sizes[-1]
+        for table in (plan.joined, plan.embeddings):
+            blocks = [block for row in table for block in row]
+            for at_block, block in enumerate(blocks, start):
+                if block is not None:
+                    positions[block[:2]][block[2]] = at_block
+            self.sizes.append(len(blocks))
+            start += len(blocks)
+        self.counts = [len(of_block) for of_block in positions.values()]
+        in_order = [of_block[b] for of_block in positions.values() for b in range(len(of_block))]
+        self.position = torch.tensor(in_order, device=device)
+        self.source = torch.full((start,), len(in_order), device=device)
+        self.source[self.position] = torch.arange(len(in_order), device=device)
 
 
-class ArrangeBlocks(torch.autograd.Function):
-    """A copy of blocks to their positions, and back (`index_select` would first clear its gradient)."""
+class MapTaps(torch.autograd.Function):
+    """The maps of all taps at their positions; tokens replace what is not present, zeros missing inputs.
+
+    Shape:
+        taps ``[B, d]`` and masks ``[B]`` (None where all are present), one for each tap of the layout.
+        Weights ``[blocks, d, W]``, biases and tokens ``[blocks, 1, W]``, result ``[positions, B, W]``.
+    """
 
     @staticmethod
-    def forward(ctx: Any, layout: BlockLayout, *mapped: Tensor) -> Tensor:
-        ctx.layout = layout
-        out = mapped[0].new_empty(layout.total, *mapped[0].shape[1:])
-        for positions, u in zip(layout.of_tap, mapped, strict=True):
-            out.index_copy_(0, positions, u)
-        return out.index_fill_(0, layout.empty, 0.0)
+    def forward(
+        ctx: Any, layout: BlockLayout, taps: Sequence[Tensor], masks: Sequence[Tensor | None], *maps: Tensor
+    ) -> Tensor:
+        weights, biases, tokens = maps[::3], maps[1::3], maps[2::3]
+        size, width = len(taps[0]), weights[0].shape[-1]
+        u = weights[0].new_empty(sum(layout.counts) + 1, size, width)
+        *rows, missing = torch.split(u, [*layout.counts, 1])
+        missing.zero_()
+        for out, x, mask, weight, bias, token in zip(rows, taps, masks, weights, biases, tokens, strict=True):
+            torch.baddbmm(bias, x.expand(len(weight), *x.shape), weight, out=out)
+            if mask is not None:
+                torch.where(mask[:, None], out, token, out=out)
+        ctx.layout, ctx.taps, ctx.masks = layout, taps, masks
+        return u.index_select(0, layout.source)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *(gradients[0].index_select(0, positions) for positions in ctx.layout.of_tap)
-
-
-class Activations:
-    """The activations of candidates that differ in them, over runs of the third axis from the end."""
-
-    def __init__(self, runs: Sequence[tuple[str, int, int]]) -> None:
-        self.runs = runs
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if len(self.runs) == 1:
-            return ACTIVATIONS[self.runs[0][0]](x)
-        chunks = torch.split(x, [stop - start for _, start, stop in self.runs], -3)
-        activated = [ACTIVATIONS[name](chunk) for (name, _, _), chunk in zip(self.runs, chunks, strict=True)]
-        return torch.cat(activated, -3)
+        g, maps = gradients[0].index_select(0, ctx.layout.position), list[Tensor | None]()
+        for rows, x, mask in zip(torch.split(g, ctx.layout.counts), ctx.taps, ctx.masks, strict=True):
+            of_token = None
+            if mask is not None:
+                of_token = rows.masked_fill(mask[:, None], 0).sum(1, keepdim=True)
+                rows.masked_fill_(~mask[:, None], 0)
+            maps += [torch.bmm(x.T.expand(len(rows), -1, -1), rows), rows.sum(1, keepdim=True), of_token]
+        return None, None, None, *maps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,12 +15,13 @@ from torch import Tensor
 from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.cached_batches import CachedBatches
 from sennit.search.batched.candidate import Candidate
+from sennit.search.batched.hidden_modalities import hide_modalities
 from sennit.search.batched.plan import make_plan
 from sennit.search.batched.training_options import TrainingOptions
+from sennit.search.batched.validation_errors import validation_errors
 from sennit.search.records import Evaluation
 from sennit.search.taps.tap_cache import TapCache
-
-_VALIDATION_ROWS = 512
+from sennit.tasks.training.checkpoints import SafeCheckpointIO, read_checkpoint
 
 
 @dataclass
@@ -29,6 +29,7 @@ class _Progress:
     """The state of each candidate's training."""
 
     errors: list[dict[str, float]]
+    losses: list[dict[str, float]]
     best: list[float]
     stale: list[int]
     epochs: list[int]
@@ -52,6 +53,7 @@ class GenerationTrainer:
         key: Key of the random numbers.
         device: Device of the training.
         keep_weights: Whether to keep each candidate's weights of its best epoch.
+        judged: Tasks whose mean error says which epoch is best; all by default.
     """
 
     def __init__(
@@ -64,16 +66,23 @@ class GenerationTrainer:
         key: Sequence[int],
         device: torch.device | str = "cpu",
         keep_weights: bool = False,
+        judged: Sequence[str] = (),
     ) -> None:
         self.candidates, self.options, self.key = list(candidates), options, list(key)
         self.device, self.keep_weights = torch.device(device), keep_weights
+        self.judged = tuple(judged or self.candidates[0].tasks)
         tasks, used = self.candidates[0].tasks, list(make_plan(self.candidates).layout.counts)
         self.train, self.validation = (
             CachedBatches(cache, used, tasks, self.device) for cache in (train, validation)
         )
         count = len(self.candidates)
         self.progress = _Progress(
-            [{} for _ in range(count)], [math.inf] * count, [0] * count, [0] * count, list(range(count))
+            [{} for _ in range(count)],
+            [{} for _ in range(count)],
+            [math.inf] * count,
+            [0] * count,
+            [0] * count,
+            list(range(count)),
         )
         if keep_weights:
             self.progress.weights = [
@@ -135,8 +144,8 @@ class GenerationTrainer:
                 saved = time.monotonic()
         share = progress.seconds / max(sum(progress.epochs), 1)
         return [
-            Evaluation(errors, epochs, share * epochs)
-            for errors, epochs in zip(progress.errors, progress.epochs, strict=True)
+            Evaluation(errors, epochs, share * epochs, judged=self.judged, losses=losses)
+            for errors, losses, epochs in zip(progress.errors, progress.losses, progress.epochs, strict=True)
         ]
 
     def _epoch(self) -> None:
@@ -144,48 +153,43 @@ class GenerationTrainer:
         rng = np.random.default_rng([*self.key, progress.epoch])
         order = torch.from_numpy(rng.permutation(self.train.size))
         # All samples of an epoch, in steps as equal as can be.
-        for rows in order.tensor_split(math.ceil(len(order) / self.options.batch_size)):
+        steps = order.tensor_split(math.ceil(len(order) / self.options.batch_size))
+        fixed = self.options.patience is None
+        for step, rows in enumerate(steps):
+            if fixed:
+                done = (progress.epoch + step / len(steps)) / self.options.epochs
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.options.lr * (1 - done)
+            taps, present, targets, scored = self.train.batch(rows)
+            if self.options.modality_dropout:
+                present = hide_modalities(
+                    present, taps, self.options.modality_dropout, key=(*self.key, progress.epoch, step)
+                )
             self.optimizer.zero_grad()
-            torch.autograd.backward(self.batched.losses(*self.train.batch(rows)).sum())
+            torch.autograd.backward(self.batched.losses(taps, present, targets, scored).sum())
             self.optimizer.step()
         progress.epoch += 1
-        results = self._errors()
+        if fixed and progress.epoch < self.options.epochs:
+            progress.epochs = [progress.epoch] * len(self.candidates)
+            return
+        results, losses = validation_errors(self.batched, self.validation, losses=fixed)
         weights = self.batched.unpack(self.batched.tensors) if self.keep_weights else []
         for k, i in enumerate(self.members):
             if i not in progress.running:
                 continue
-            error = sum(results[k].values()) / len(results[k])
-            progress.epochs[i] += 1
+            error = sum(results[k][task] for task in self.judged) / len(self.judged)
+            progress.epochs[i] = progress.epoch
             progress.stale[i] += 1
             if error < progress.best[i] or not progress.errors[i]:
-                progress.best[i], progress.errors[i], progress.stale[i] = error, results[k], 0
+                progress.best[i], progress.errors[i], progress.losses[i] = error, results[k], losses[k]
+                progress.stale[i] = 0
                 if self.keep_weights:
                     progress.weights[i] = weights[k]
-        progress.running = [i for i in progress.running if progress.stale[i] < self.options.patience]
+        if self.options.patience is not None:
+            progress.running = [i for i in progress.running if progress.stale[i] < self.options.patience]
         # Batching anew pays off once a quarter of the candidates has stopped.
         if progress.running and len(progress.running) <= 0.75 * len(self.members):
             self._shrink()
-
-    @torch.no_grad()
-    def _errors(self) -> list[dict[str, float]]:
-        """Return, by candidate and task, 1 − the validation score; infinite if outputs are not finite."""
-        outputs: dict[str, dict[int, list[Tensor]]] = {}
-        for start in range(0, self.validation.size, _VALIDATION_ROWS):
-            rows = torch.arange(start, min(start + _VALIDATION_ROWS, self.validation.size))
-            taps, present, _, _ = self.validation.batch(rows)
-            for task, of_members in self.batched(taps, present).items():
-                for members, (logits, _) in of_members:
-                    for member, out in zip(members, logits, strict=True):
-                        outputs.setdefault(task, {}).setdefault(member, []).append(out)
-        errors: list[dict[str, float]] = [{} for _ in self.members]
-        for task, of_member in outputs.items():
-            target, scored = self.validation.targets[task], self.validation.scored[task]
-            for member, chunks in of_member.items():
-                out = torch.cat(chunks)
-                finite = bool(out.isfinite().all())
-                score = self.batched.tasks[task].score(out, target, scored) if finite else -math.inf
-                errors[member][task] = 1 - score
-        return errors
 
     def _save(self, path: Path) -> None:
         moments = {n: dict(self.optimizer.state[t]) for n, t in self.batched.tensors.items()}
@@ -195,17 +199,15 @@ class GenerationTrainer:
             "tensors": {n: t.detach() for n, t in self.batched.tensors.items()},
             "moments": moments,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}-{os.getpid()}.new")  # torch refuses a name that is only a suffix
-        torch.save(state, new)
-        os.replace(new, path)
+        SafeCheckpointIO().save_checkpoint(state, path)
 
     def _load(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = read_checkpoint(path)
         self.progress = _Progress(**state["progress"])
         self._batch(state["members"])
         with torch.no_grad():
             for name, tensor in self.batched.tensors.items():
                 tensor.copy_(state["tensors"][name])
                 if state["moments"][name]:
-                    self.optimizer.state[tensor] = state["moments"][name]
+                    moments = {k: x.to(self.device) for k, x in state["moments"][name].items()}
+                    self.optimizer.state[tensor] = moments

@@ -1,27 +1,28 @@
-"""Weights that a candidate takes over from its parent."""
+"""Weights of trained candidates in files, which children and models take over."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from sennit.disk_faults import make_folder
+from sennit.files import write_bytes
 from sennit.search.batched.candidate import Candidate
 from sennit.search.records import Slot
 
 
 def store_weights(folder: Path, slot: Slot, candidate: Candidate, weights: Mapping[str, Tensor]) -> None:
-    """Keep the weights of a candidate for its children, each under the name of its role."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = _path(folder, slot)
-    new = path.with_name(f".{path.name}-{os.getpid()}")
+    """Keep the weights of a candidate, each under the name of its role, for its children and for models."""
     roles = _roles(candidate)
-    save_file({roles[name]: value.contiguous().cpu() for name, value in weights.items()}, new)
-    os.replace(new, path)
+    named = {roles[name]: value.contiguous().cpu() for name, value in weights.items()}
+    names = json.dumps({role: name for name, role in roles.items()})
+    write_bytes(weights_path(make_folder(folder), slot), save(named, metadata={"names": names}))
 
 
 def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
@@ -29,14 +30,20 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
 
     Raises:
         FileNotFoundError: The parent's weights are not in the folder.
+        ValueError: They are damaged.
     """
-    path = _path(folder, parent)
+    path = weights_path(folder, parent)
     if not path.is_file():
         raise FileNotFoundError(
             f"the weights of candidate {parent} should be in '{folder}'. Workers that inherit "
             f"weights need one folder in common."
         )
-    weights = load_file(path)
+    try:
+        weights = load_file(path)
+    except SafetensorError:
+        raise ValueError(
+            f"'{path}' cannot be read as safetensors. Delete the folder, and search again."
+        ) from None
     roles = _roles(candidate)
     with torch.no_grad():
         for name, parameter in candidate.named_parameters():
@@ -45,7 +52,8 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
                 parameter.copy_(value)
 
 
-def _path(folder: Path, slot: Slot) -> Path:
+def weights_path(folder: Path, slot: Slot) -> Path:
+    """Return the file of a candidate's weights."""
     return folder / f"{slot[0]}-{slot[1]}.safetensors"
 
 

@@ -89,13 +89,13 @@ class ParameterLayout:
             self._add(i, token, f"{base}.token", (rows, 0, slice(w)), (blocks, w), (0, 1))
         return modality, tap, first
 
-    def state(self, i: int, row: int, name: str, linear: nn.Module, blocks: int = 1) -> None:
-        """Add candidate i's map of the state, in row ``row`` of the tensor."""
+    def state(self, i: int, rows: slice, name: str, linear: nn.Module, blocks: int = 1) -> None:
+        """Add candidate i's map of the state, whose blocks are in some rows of the tensor."""
         assert isinstance(linear, nn.Linear)
         w = linear.in_features
-        at = (row, slice(w), slice(None), slice(w))
-        self._add(i, linear.weight, f"{name}.weight", at, (blocks, w, w), (2, 0, 1))
-        self._add(i, linear.bias, f"{name}.bias", (row, 0, slice(None), slice(w)), (blocks, w), (0, 1))
+        at = (rows, slice(w), slice(w))
+        self._add(i, linear.weight, f"{name}.weight", at, (blocks, w, w), (0, 2, 1))
+        self._add(i, linear.bias, f"{name}.bias", (rows, 0, slice(w)), (blocks, w), (0, 1))
 
     def head(self, i: int, row: int, name: str, linear: nn.Module) -> None:
         """Add a head of candidate i."""

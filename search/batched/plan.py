@@ -5,32 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sennit.fusion.cell import Operator, create_operator
+from sennit.fusion.cell import (
+    Attention,
+    Concat,
+    Gated,
+    Hadamard,
+    LowRank,
+    Operator,
+    Sum,
+    create_operator,
+)
 from sennit.fusion.cell.genome import EMBEDDING
 from sennit.fusion.intermediate.cells import CellLayer
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.parameter_layout import Block, ParameterLayout, tap_name
 
 _KINDS = {"early": 0, "intermediate": 0, "late": 1, "decision": 2, "multiplicative": 3}
+# Operators that are computed together stand side by side; see `CombineLevel`.
+_ORDER: tuple[type[Operator], ...] = (Concat, Hadamard, LowRank, Attention, Sum, Gated)
 
 
 @dataclass(frozen=True)
 class Group:
     """The candidates whose cell of a level has the same operator.
 
+    The group has a row for each block of each member: first those of the first block, then the next.
+
     Attributes:
         operator: Operator of these cells.
         members: Indices of the candidates, those of one activation side by side.
-        runs: Name of the activation, start and stop of each run of members.
+        activations: Activation of each member.
         blocks: First blocks, by input and member.
-        name: Prefix of the names of the tensors that map the state.
     """
 
     operator: Operator
     members: list[int]
-    runs: list[tuple[str, int, int]]
+    activations: list[str]
     blocks: list[list[Block]]
-    name: str
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.members) * self.operator.blocks
 
 
 @dataclass(frozen=True)
@@ -76,9 +92,9 @@ def make_plan(candidates: Sequence[Candidate]) -> Plan:
             token = layer.missing.tokens[k]
             joined[modalities.index(m)][row] = layout.tap(i, m, EMBEDDING, layer.taps[k], token)
         assert layer.state is not None
-        layout.state(i, row, "join", layer.state)
+        layout.state(i, slice(row, row + 1), "join", layer.state)
     if late:
-        layout.shapes |= {"join.weight": (len(late), width, 1, width), "join.bias": (len(late), 1, 1, width)}
+        layout.shapes |= {"join.weight": (len(late), width, width), "join.bias": (len(late), 1, width)}
     embeddings: list[list[Block]] = [[None] * len(modalities) for _ in ruled]
     for row, i in enumerate(ruled):
         for k, m in enumerate(genomes[i].used):
@@ -97,33 +113,34 @@ def _level(layout: ParameterLayout, candidates: Sequence[Candidate], level: int)
         for i, c in enumerate(candidates)
         if len(c.fusion.genome.cells) > level
     }
-    modalities, groups = candidates[0].fusion.modalities, []
-    for operator_name in sorted({cell.operator for cell in cells.values()}):
-        operator, name = create_operator(operator_name), f"state{level}/{operator_name}"
-        members = [i for i, cell in cells.items() if cell.operator == operator_name]
+    modalities, first, groups = candidates[0].fusion.modalities, 0, []
+    operators = {name: create_operator(name) for name in sorted({cell.operator for cell in cells.values()})}
+    for name in sorted(operators, key=lambda name: _place(operators[name])):
+        operator = operators[name]
+        members = [i for i, cell in cells.items() if cell.operator == name]
         members.sort(key=lambda i: cells[i].activation)
         blocks: list[list[Block]] = [[None] * len(members) for _ in modalities]
-        for row, i in enumerate(members):
+        group = Group(operator, members, [cells[i].activation for i in members], blocks)
+        for column, i in enumerate(members):
             layer = candidates[i].fusion.cells[level]
             assert isinstance(layer, CellLayer)
             for k, (m, tap) in enumerate(cells[i].inputs):
                 token = layer.missing.tokens[k]
-                blocks[modalities.index(m)][row] = layout.tap(
-                    i, m, tap, layer.taps[k], token, operator.blocks
-                )
+                block = layout.tap(i, m, tap, layer.taps[k], token, operator.blocks)
+                blocks[modalities.index(m)][column] = block
             if layer.state is not None:
-                layout.state(i, row, name, layer.state, operator.blocks)
-        if level:
-            shape = len(members), operator.blocks, layout.width
-            layout.shapes[f"{name}.weight"] = (shape[0], layout.width, *shape[1:])
-            layout.shapes[f"{name}.bias"] = (shape[0], 1, *shape[1:])
-        runs: list[tuple[str, int, int]] = []
-        for at, i in enumerate(members):
-            act = cells[i].activation
-            start = runs.pop()[1] if runs and runs[-1][0] == act else at
-            runs.append((act, start, at + 1))
-        groups.append(Group(operator, members, runs, [row for row in blocks if any(row)], name))
+                rows = slice(first + column, first + group.rows, len(members))
+                layout.state(i, rows, f"state{level}", layer.state, operator.blocks)
+        groups.append(group)
+        first += group.rows
+    if level:
+        layout.shapes[f"state{level}.weight"] = (first, layout.width, layout.width)
+        layout.shapes[f"state{level}.bias"] = (first, 1, layout.width)
     return groups
+
+
+def _place(operator: Operator) -> int:
+    return _ORDER.index(type(operator)) if type(operator) in _ORDER else len(_ORDER)
 
 
 def _heads(

@@ -11,8 +11,9 @@ import numpy as np
 
 from sennit.configurable import Configurable
 from sennit.registry import Registry
+from sennit.search.flat_genes import Genes
 from sennit.search.records import Record, Slot
-from sennit.search.space import Genes, Space
+from sennit.search.space import Space
 
 
 @dataclass(frozen=True)

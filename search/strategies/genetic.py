@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sennit.search.flat_genes import Choice
 from sennit.search.records import Proposal, Record, Slot
-from sennit.search.space import Choice, Space
+from sennit.search.space import Space
 from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy
 from sennit.search.variation import crossover, mutate
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sennit.fusion.cell.genome import Genome
+from sennit.search.flat_genes import Choice
 from sennit.search.records import Record
-from sennit.search.space import Choice, Space
+from sennit.search.space import Space
 from sennit.search.strategies._base import Child, ChildSampler, Strategy, register_strategy
 
 Array = NDArray[np.float64]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from sennit.disk_faults import make_folder
+from sennit.fusion.cell.genome import Genome
 from sennit.search.evaluator import Evaluator
 from sennit.search.records import Record
 from sennit.search.strategies._base import Strategy
@@ -41,6 +45,8 @@ def run_search(
     heartbeat_s: float = 5.0,
     progress: bool = True,
     launcher: Literal["processes", "ray"] = "processes",
+    start: Sequence[Genome] = (),
+    time_limit: float | None = None,
 ) -> list[Record]:
     """Propose, train and record generation after generation; an earlier call's results are kept.
 
@@ -66,9 +72,11 @@ def run_search(
         heartbeat_s: Seconds between the heartbeats of a worker.
         progress: Whether to show a progress bar.
         launcher: ``"processes"`` on this machine, or ``"ray"`` tasks.
+        start: Genomes that the first generation begins with.
+        time_limit: Seconds after which this call begins no further generation; the first is always trained.
 
     Returns:
-        Every candidate, in the order of the slots.
+        Every candidate of the complete generations, in the order of the slots.
 
     Raises:
         ValueError: An argument is out of range, or differs from the settings of the study.
@@ -86,8 +94,10 @@ def run_search(
         raise ValueError("`storage='memory'` is for one worker in this process. Leave it out to use a file.")
     limits = dict(budgets or {})
     check_names(evaluator, objectives, limits)
-    settings = settings_of(evaluator, strategy, objectives, limits, population, seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    if time_limit is not None and not time_limit > 0:
+        raise ValueError(f"`time_limit` should be above 0 seconds, or None. Found {time_limit}.")
+    settings = settings_of(evaluator, strategy, objectives, limits, population, seed, start)
+    make_folder(folder)
     url = storage or sqlite_url(folder / "study.db")
     with (
         storage_errors(url),
@@ -106,6 +116,8 @@ def run_search(
             slices=begin(store, settings, workers),
             seed=seed,
             heartbeat_s=heartbeat_s,
+            start=tuple(start),
+            deadline=math.inf if time_limit is None else time.time() + time_limit,
         )
         history = job.history(store)
         lock = folder / f".{name}.lock"

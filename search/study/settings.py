@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sennit.fusion.cell.genome import Genome
 from sennit.registry import unknown_name
 from sennit.search.evaluator import Evaluator
 from sennit.search.strategies._base import Strategy
@@ -56,6 +57,7 @@ def settings_of(
     budgets: Mapping[str, float],
     population: int,
     seed: int,
+    start: Sequence[Genome] = (),
 ) -> dict[str, Any]:
     """Return the settings that a study keeps to the end, as plain JSON values."""
     settings = {
@@ -65,6 +67,7 @@ def settings_of(
         "budgets": dict(budgets),
         "population": population,
         "seed": seed,
+        "start": [genome.key for genome in start],
         "fingerprint": evaluator.fingerprint,  # last: it says least about the difference
     }
     return dict(json.loads(json.dumps(settings)))
@@ -81,8 +84,8 @@ def begin(store: Store, settings: dict[str, Any], workers: int) -> int:
         store.begin(settings | {"slices": workers, "sennit": version("sennit")})
         return workers
     for key, value in settings.items():
-        if stored[key] != value:
-            name, before, given = _difference(key, stored[key], value)
+        if stored.get(key) != value:
+            name, before, given = _difference(key, stored.get(key), value)
             explanation = _EXPLANATION.get(name, "")
             raise ValueError(
                 f"study '{store.name}' was started with {name} {before}. Found {given}{explanation}. Resume "

@@ -114,7 +114,7 @@ def record(trial: FrozenTrial, space: Space) -> Record:
     copied = trial.user_attrs.get("copied_from")
     return Record(
         proposal(trial, space),
-        Evaluation(**trial.user_attrs["evaluation"]),
+        Evaluation.from_dict(trial.user_attrs["evaluation"]),
         tuple(trial.values),
         trial.user_attrs["costs"],
         None if copied is None else tuple(copied),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sennit.disk_faults import make_folder
 from sennit.fusion.cell.genome import Genome
 from sennit.search.evaluator import Evaluator
 from sennit.search.population import propose
@@ -40,6 +42,8 @@ class Job:
         slices: Number of slices of a generation.
         seed: Random seed of the search.
         heartbeat_s: Seconds between heartbeats.
+        start: Genomes that the first generation begins with.
+        deadline: Time, as `time.time` returns it, after which no generation is begun but the first.
     """
 
     evaluator: Evaluator
@@ -54,6 +58,8 @@ class Job:
     slices: int
     seed: int
     heartbeat_s: float
+    start: tuple[Genome, ...] = ()
+    deadline: float = math.inf
 
     def open(self) -> Store:
         """Open the study."""
@@ -94,11 +100,17 @@ class Worker:
         """
         with storage_errors(self.job.url):
             self.history.refresh()
-            while not self.history.complete:
+            while not self.history.complete and not self._late():
                 if not self._propose() and not self._train():
                     self._wait()
                 self.history.refresh()
                 self.watch(self.history)
+
+    def _late(self) -> bool:
+        """Return whether the time is up, between two generations."""
+        history = self.history
+        between = history.records and not history.live and not history.failed
+        return bool(between) and time.time() > self.job.deadline
 
     def _propose(self) -> bool:
         """Append the trials that the generation lacks: all of them, or those whose workers were lost."""
@@ -122,6 +134,7 @@ class Worker:
             population=job.population,
             seed=job.seed,
             admit=self._admit,
+            start=job.start,
         )
         costs = [self._cost(p.genome) for p in proposals]
         self.store.append(
@@ -157,7 +170,7 @@ class Worker:
 
     def _evaluate(self, claimed: Claim) -> None:
         job = self.job
-        job.checkpoints.mkdir(parents=True, exist_ok=True)
+        make_folder(job.checkpoints)
         checkpoint = job.checkpoints / f"{self.history.generation}-{claimed.slice}"
         proposals = [proposal(trial, job.evaluator.space) for trial in claimed.trials]
         try:
@@ -182,7 +195,7 @@ class Worker:
         evaluations = {r.proposal.slot: r.evaluation for r in self.history.records}
         for trial in self.history.live.values():
             if "evaluation" in trial.user_attrs:
-                evaluations[slot(trial)] = Evaluation(**trial.user_attrs["evaluation"])
+                evaluations[slot(trial)] = Evaluation.from_dict(trial.user_attrs["evaluation"])
         return {t.number: evaluations[tuple(t.user_attrs["copied_from"])] for t in claimed.trials}
 
     def _store_results(self, claimed: Claim, results: Mapping[int, Evaluation]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from sennit.configurable import stable_json
 from sennit.data import Batch, Preprocessing, Transforms
 from sennit.data.hashing import add_tensors
+from sennit.disk_faults import disk_fault
 from sennit.encoders import Encoder
 from sennit.search.taps.inference_only import inference_only, pooled_taps
 from sennit.search.taps.repeatable_batches import RepeatableBatches, add_batch
@@ -111,7 +112,7 @@ def cache_taps(
         width = sum(e.embed_dim + sum(t.dim for t in e.tap_info) for e in encoders.values())
         raise OSError(
             f"the taps of {rows} samples ({4e-6 * rows * width:.1f} MB) could not be written to '{folder}': "
-            f"{error}. Is the disk full, or is the folder not writable?"
+            f"{disk_fault(error)}"
         ) from error
     return TapCache(target)
 

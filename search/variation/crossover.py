@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sennit.search.space import Choice, Genes, Space
+from sennit.search.flat_genes import Choice, Genes
+from sennit.search.space import Space
 
 
 def crossover(

@@ -5,11 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sennit.data.view import View
+from sennit.tasks._base import Task
 from sennit.tasks.contract.context import StepNetwork
+from sennit.tasks.contract.lending import check_lends
+from sennit.tasks.model.network import Network
+
+
+def check_mixable_targets(kind: str, name: str, other: Task) -> None:
+    """Refuse a task whose targets cannot be mixed.
+
+    Args:
+        kind: Kind of the method that mixes.
+        name: Name of the other task.
+        other: Task that lends its outputs.
+
+    Raises:
+        TypeError: It has no soft targets, or one for each token.
+    """
+    check_lends(name, other, "soft_target")
+    if other.by_token:
+        raise TypeError(
+            f"a task of kind '{kind}' cannot be of '{name}', a {other.kind}, whose samples differ in their "
+            f"tokens. Use another method, such as a consistency."
+        )
+
+
+def check_mixable_inputs(name: str, of: str, model: nn.Module) -> None:
+    """Refuse a model in which a task reads a modality that cannot be mixed.
+
+    Args:
+        name: Name of the task that mixes.
+        of: Name of the task that lends its outputs.
+        model: Model.
+
+    Raises:
+        TypeError: An encoder reads ids, codes or a graph.
+    """
+    assert isinstance(model, Network)
+    encoders, reads = model.fused_encoder.leaves(), model.reads[of]
+    for modality in encoders if reads is None else reads:
+        encoder = encoders[modality]
+        scale = encoder.input_scale()
+        if not encoder.input_spec.dtype.is_floating_point or (scale is not None and not scale.any()):
+            raise TypeError(
+                f"task '{name}' cannot mix '{modality}', which {type(encoder).__name__} reads as ids, "
+                f"codes or a graph. Let '{of}' read other modalities, or use another method."
+            )
 
 
 def joined(views: Sequence[View]) -> View:

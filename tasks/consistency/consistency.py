@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Unpack
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sennit.registry import check_names
 from sennit.tasks._base import Task, register_task
+from sennit.tasks.consistency.thresholds import Guesses, Threshold, threshold_of
 from sennit.tasks.contract.context import TaskContext
 from sennit.tasks.contract.lending import check_lends
 from sennit.tasks.contract.options import TaskOptions
@@ -23,7 +25,8 @@ class Consistency(Task):
     choices of its options:
 
     - UDA: ``sharpen=0.4, threshold=0.8``, with ``annealing`` of the classification.
-    - FixMatch: ``hard=True, threshold=0.95``.
+    - FixMatch: ``hard=True, threshold=0.95``. With another threshold it is FlexMatch
+      (``threshold=create_threshold("flexmatch", samples=60_000)``), FreeMatch or SoftMatch.
     - Π-model: ``distance="squared", gradient="both"``, with a ``gradient_scale`` that rises.
 
     Source: Xie et al. 2020, "Unsupervised Data Augmentation for Consistency Training" (eq. 1, §2.2); Sohn et
@@ -39,8 +42,9 @@ class Consistency(Task):
             probabilities or values, averaged over them.
         gradient: Views that learn, ``"student"`` or ``"both"`` (of a squared distance).
         sharpen: Temperature by which the teacher's logits are divided; below 1 its target is sharper.
-        threshold: Least confidence of the teacher, before sharpening, with which a sample counts. A less
-            certain one costs nothing, but is part of the mean.
+        threshold: Least confidence of the teacher, before sharpening, with which a sample counts, or one of
+            `list_thresholds`, which may differ by class, change in training, or weigh. A less certain sample
+            costs nothing, but is part of the mean.
         hard: Whether the target is the teacher's likeliest label, and the loss that of the task ``of``.
         options: Options of every task; see `Task`.
 
@@ -70,7 +74,7 @@ class Consistency(Task):
         distance: Literal["divergence", "squared"] = "divergence",
         gradient: Literal["student", "both"] = "student",
         sharpen: float = 1.0,
-        threshold: float = 0.0,
+        threshold: float | Mapping[str, Any] | Threshold = 0.0,
         hard: bool = False,
         **options: Unpack[TaskOptions],
     ) -> None:
@@ -82,11 +86,8 @@ class Consistency(Task):
                 f"`teacher` and `student` should be two views. Found {teacher!r} for both. Use "
                 f"`PseudoLabel` or `EntropyMinimisation` for a single one."
             )
-        if not 0 < sharpen <= 1 or not 0 <= threshold <= 1:
-            raise ValueError(
-                f"`sharpen` should be above 0 and at most 1, and `threshold` from 0 to 1. Found {sharpen} "
-                f"and {threshold}."
-            )
+        if not 0 < sharpen <= 1:
+            raise ValueError(f"`sharpen` should be above 0 and at most 1. Found {sharpen}.")
         if hard and (distance, gradient, sharpen) != ("divergence", "student", 1.0):
             raise ValueError(
                 f"a `hard` target should leave `distance`, `gradient` and `sharpen` as they are. Found "
@@ -99,13 +100,17 @@ class Consistency(Task):
             )
         self.of, self.out_dim, self.views = of, 0, (teacher, student)
         self.distance, self.gradient = distance, gradient
-        self.sharpen_by, self.threshold, self.hard = sharpen, threshold, hard
+        self.sharpen_by, self.threshold, self.hard = sharpen, threshold_of(threshold), hard
+        self._weighs = threshold != 0
 
     def check(self, name: str, other: Task) -> None:
-        if self.hard or self.threshold > 0 or self.sharpen_by < 1:
+        if self.hard or self._weighs or self.sharpen_by < 1:
             check_lends(name, other, "pseudo_label")
         if not self.hard and self.distance == "divergence":
             check_lends(name, other, "divergence")
+
+    def bind(self, name: str, model: nn.Module) -> None:
+        self.threshold.bind(name, model.get_submodule("tasks")[self.of])  # type: ignore[index]
 
     def detached_views_of(self, name: str) -> tuple[str, ...]:
         """Return the teacher's view, unless it learns too."""
@@ -117,18 +122,26 @@ class Consistency(Task):
         rows, counted = context.view(self.views[1]).rows, context.counted
         if rows is not None:
             teacher = teacher.index_select(0, rows)
-        if self.hard or self.threshold > 0:
+        if self.hard or self._weighs:
             label, confidence = lender.pseudo_label(teacher)
         if self.hard:
             loss = lender.sample_means(lender.loss(student, label), student)
         else:
             loss = self._distance(lender, teacher, student)
-        if self.threshold > 0:
-            loss = loss * (confidence >= self.threshold)
-        if rows is None:
-            return loss
-        every = torch.ones(context.batch.batch_size, dtype=torch.bool, device=rows.device)
-        return loss, (every if counted is None else counted).index_select(0, rows)
+        batch, index = context.batch, context.batch.index
+        every = counted
+        if rows is not None:
+            whole = torch.ones(batch.batch_size, dtype=torch.bool, device=rows.device)
+            every = (whole if counted is None else counted).index_select(0, rows)
+            index = None if index is None else index.index_select(0, rows)
+        if self._weighs:
+            guesses = Guesses(teacher, label, confidence, every, batch.loader, index)
+            loss = loss * self.threshold.weights(lender, guesses).to(loss.dtype)
+        return loss if rows is None or every is None else (loss, every)
+
+    def after_step(self) -> None:
+        """Let the threshold remember the guesses of the step."""
+        self.threshold.after_step()
 
     def _distance(self, lender: Task, teacher: Tensor, student: Tensor) -> Tensor:
         teacher = teacher if self.sharpen_by == 1 else teacher / self.sharpen_by

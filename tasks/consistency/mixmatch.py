@@ -12,11 +12,16 @@ from torch import Tensor, nn
 from sennit.data.batch import Batch
 from sennit.data.view import View
 from sennit.tasks._base import Task, register_task
-from sennit.tasks.consistency._mixing import joined, mixed_view, partners
+from sennit.tasks.consistency._mixing import (
+    check_mixable_inputs,
+    check_mixable_targets,
+    joined,
+    mixed_view,
+    partners,
+)
 from sennit.tasks.contract.context import StepNetwork, TaskContext
-from sennit.tasks.contract.lending import Lending, check_lends
+from sennit.tasks.contract.lending import Lending
 from sennit.tasks.contract.options import TaskOptions
-from sennit.tasks.model.network import Network
 
 
 class _Part(NamedTuple):
@@ -101,25 +106,11 @@ class MixMatch(Task):
         self.temperature, self.alpha = temperature, alpha
 
     def check(self, name: str, other: Task) -> None:
-        check_lends(name, other, "soft_target")
-        if other.by_token:
-            raise TypeError(
-                f"a mixmatch cannot be of '{name}', a {other.kind}, whose samples differ in their tokens. "
-                f"Use another method, such as a consistency."
-            )
+        check_mixable_targets(self.kind, name, other)
 
     def bind(self, name: str, model: nn.Module) -> None:
-        assert isinstance(model, Network)
         assert isinstance(self.of, str)
-        encoders, reads = model.fused_encoder.leaves(), model.reads[self.of]
-        for modality in encoders if reads is None else reads:
-            encoder = encoders[modality]
-            scale = encoder.input_scale()
-            if not encoder.input_spec.dtype.is_floating_point or (scale is not None and not scale.any()):
-                raise TypeError(
-                    f"task '{name}' cannot mix '{modality}', which {type(encoder).__name__} reads as ids, "
-                    f"codes or a graph. Let '{self.of}' read other modalities, or use another method."
-                )
+        check_mixable_inputs(name, self.of, model)
 
     def views_of(self, name: str) -> tuple[str, ...]:
         """Return the view of mixed rows that the task makes, which is called after it."""

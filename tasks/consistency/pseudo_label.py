@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sennit.tasks._base import Task, register_task
+from sennit.tasks.consistency.thresholds import Guesses, Threshold, threshold_of
 from sennit.tasks.contract.context import TaskContext
 from sennit.tasks.contract.lending import check_lends
 from sennit.tasks.contract.options import TaskOptions
@@ -22,8 +24,8 @@ class PseudoLabel(Task):
 
     Args:
         of: Name of the task whose outputs are taken for labels.
-        threshold: Least confidence with which a sample counts. A less certain one costs nothing, but is part
-            of the mean.
+        threshold: Least confidence with which a sample counts, or one of `list_thresholds`. A less certain
+            sample costs nothing, but is part of the mean.
         options: Options of every task; see `Task`. ``view`` is the view that it reads.
 
     Shape:
@@ -43,18 +45,33 @@ class PseudoLabel(Task):
     kind = "pseudo_label"
     target = None
 
-    def __init__(self, *, of: str, threshold: float = 0.0, **options: Unpack[TaskOptions]) -> None:
+    def __init__(
+        self,
+        *,
+        of: str,
+        threshold: float | Mapping[str, Any] | Threshold = 0.0,
+        **options: Unpack[TaskOptions],
+    ) -> None:
         super().__init__(**options)
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"`threshold` should be from 0 to 1. Found {threshold}.")
-        self.of, self.out_dim, self.views, self.threshold = of, 0, (self.view,), threshold
+        self.of, self.out_dim, self.views, self.threshold = of, 0, (self.view,), threshold_of(threshold)
 
     def check(self, name: str, other: Task) -> None:
         check_lends(name, other, "pseudo_label")
+
+    def bind(self, name: str, model: nn.Module) -> None:
+        self.threshold.bind(name, model.get_submodule("tasks")[self.of])  # type: ignore[index]
 
     def loss_from(self, context: TaskContext) -> Tensor:
         lender, output = context.lender, context.outputs[self.view]
         assert isinstance(lender, Task)
         label, confidence = lender.pseudo_label(output)
         loss = lender.sample_means(lender.loss(output, label), output)
-        return loss * (confidence >= self.threshold)
+        index, counted, rows = context.batch.index, context.counted, context.view(self.view).rows
+        if rows is not None:
+            index, counted = (None if x is None else x.index_select(0, rows) for x in (index, counted))
+        guesses = Guesses(output, label, confidence, counted, context.batch.loader, index)
+        return loss * self.threshold.weights(lender, guesses).to(loss.dtype)
+
+    def after_step(self) -> None:
+        """Let the threshold remember the guesses of the step."""
+        self.threshold.after_step()

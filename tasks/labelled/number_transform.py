@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 
 from sennit.registry import check_names
@@ -82,7 +82,7 @@ class NumberTransform:
     @classmethod
     def _of_quantiles(cls, y: np.ndarray) -> NumberTransform:
         values, counts = np.unique(y, return_counts=True)
-        scores = norm.ppf((counts.cumsum() - counts / 2) / len(y))  # ties have the score of their middle
+        scores = ndtri((counts.cumsum() - counts / 2) / len(y))  # ties have the score of their middle
         if len(values) > _MAX_KNOTS:
             kept = np.unique(np.linspace(0, len(values) - 1, _MAX_KNOTS).round().astype(int))
             values, scores = values[kept], scores[kept]

@@ -3,45 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sennit.data.target_spec import TargetSpec
-from sennit.tasks._base import Task, register_task
+from sennit.registry import check_names
+from sennit.tasks._base import register_task
 from sennit.tasks.contract.options import TaskOptions
-from sennit.tasks.metrics.nearest import nearest_is_of_class
+from sennit.tasks.metric._embedding import EmbeddingTask
 
-if TYPE_CHECKING:
-    from torchmetrics import MetricCollection
+_MINING = ("semi_hard", "hard", "all")
 
 
 @register_task("triplet")
-class Triplet(Task):
-    """An embedding trained with the semi-hard triplets of each batch.
+class Triplet(EmbeddingTask):
+    """An embedding trained with triplets of each batch: anchor a, positive p of its class, negative n.
 
-    Of all anchors a, positives p of the same class and negatives n of another, those count whose negative
-    is farther than the positive by at most the margin m: ``ℓ = m + ‖a − p‖² − ‖a − n‖²``, with embeddings
-    of length 1. A sample's loss is the mean over its triplets as anchor, and zero when it has none. They
-    are of the labelled samples of one batch on one rank: a batch should hold several samples of each of
-    several classes. No triplet is formed: of the negatives, sorted by distance, those that count for a
-    positive are neighbours, and their sum is a difference of two sums, so that memory grows with ``B²``.
+    With embeddings of length 1 a triplet costs ``m + ‖a − p‖² − ‖a − n‖²``, at least zero. A sample's loss as
+    an anchor is, by the choice of triplets:
+
+    - ``"semi_hard"``: the mean over those whose negative is farther than the positive by at most m.
+    - ``"hard"``: that of its farthest positive and its nearest negative.
+    - ``"all"``: the mean over all of them.
+
+    It is zero without a triplet. No triplet is formed: of the negatives, sorted by distance, those that count
+    for a positive are neighbours, and their sum is a difference of two sums, so that memory grows with
+    ``B²``.
     Source: Schroff et al. 2015, "FaceNet: A Unified Embedding for Face Recognition and Clustering" (eq. 2,
-    §3.2).
+    §3.2); Hermans et al. 2017, "In Defense of the Triplet Loss for Person Re-Identification" (eq. 5, 6, and
+    the soft margin of §2), with squared distances.
 
     Args:
         size: Size of the embedding.
         margin: Margin m, on the scale of squared distances, which are from 0 to 4.
+        mining: Choice of the triplets.
+        soft: Whether hard triplets cost ``ln(1 + exp(‖a − p‖² − ‖a − n‖²))``, without a margin.
         options: Options of every task; see `Task`.
 
     Shape:
         output ``[B, size]``, target ``[B]`` (class indices), loss ``[B]``.
 
     Raises:
-        ValueError: The size is below 1, or the margin is not above 0.
+        ValueError: The size is below 1, the margin is not above 0, an unknown choice, or ``soft`` with
+            others than hard triplets.
 
     Example:
         >>> task = Triplet(2, margin=1.0)
@@ -50,47 +56,45 @@ class Triplet(Task):
     """
 
     kind = "triplet"
-    batchwise = True
 
-    def __init__(self, size: int = 128, *, margin: float = 0.2, **options: Unpack[TaskOptions]) -> None:
-        super().__init__(**options)
-        if size < 1:
-            raise ValueError(f"`size` should be 1 or more. Found {size}.")
+    def __init__(
+        self,
+        size: int = 128,
+        *,
+        margin: float = 0.2,
+        mining: Literal["semi_hard", "hard", "all"] = "semi_hard",
+        soft: bool = False,
+        **options: Unpack[TaskOptions],
+    ) -> None:
+        super().__init__(size, **options)
         if not 0 < margin < math.inf:
             raise ValueError(f"`margin` should be more than 0. Found {margin}.")
-        self.out_dim, self.margin = size, margin
-        self.target = TargetSpec((), torch.long)
+        check_names("choice of triplets", [mining], _MINING)
+        if soft and mining != "hard":
+            raise ValueError(f"`soft` should go with `mining='hard'`. Found {mining!r}.")
+        self.margin, self.mining, self.soft = margin, mining, soft
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        with torch.autocast(output.device.type, enabled=False):
-            x = self.scores(output).double()  # sums of many distances
-            distance = 2 - 2 * x @ x.T  # squared
-            same = target[:, None] == target
-            positive = same & ~torch.eye(len(x), dtype=torch.bool, device=x.device)
-            far = distance.masked_fill(same, torch.inf).detach()
-            order = far.argsort(1)
+    def compare(self, output: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        x = self.scores(output).double()  # sums of many distances
+        distance = 2 - 2 * x @ x.T  # squared
+        if self.mining == "hard":
+            return self._hardest(distance, positive, negative)
+        far = distance.masked_fill(~negative, torch.inf).detach()
+        order = far.argsort(1)
+        end = torch.searchsorted(far.gather(1, order), distance.detach() + self.margin, right=True)
+        first = torch.zeros_like(end)
+        if self.mining == "semi_hard":
             first = torch.searchsorted(far.gather(1, order), distance.detach(), right=True)
-            end = torch.searchsorted(far.gather(1, order), distance.detach() + self.margin, right=True)
-            count = (end - first).masked_fill(~positive, 0)
-            sums = F.pad(distance.masked_fill(same, 0).gather(1, order).cumsum(1), (1, 0))
-            negatives = sums.gather(1, end) - sums.gather(1, first)
-            total = (count * (self.margin + distance) - negatives.where(positive, 0)).sum(1)
-            return (total / count.sum(1).clamp_min(1)).float()
+        count = (end - first).masked_fill(~positive, 0)
+        sums = F.pad(distance.where(negative, 0).gather(1, order).cumsum(1), (1, 0))
+        negatives = sums.gather(1, end) - sums.gather(1, first)
+        total = (count * (self.margin + distance) - negatives.where(positive, 0)).sum(1)
+        number = count.sum(1) if self.mining == "semi_hard" else positive.sum(1) * negative.sum(1)
+        return total / number.clamp_min(1)
 
-    def scores(self, logits: Tensor) -> Tensor:
-        """Return the embeddings, scaled to length 1."""
-        return F.normalize(logits.float(), dim=-1)
-
-    def metrics(self) -> MetricCollection:
-        from torchmetrics import MetricCollection
-
-        from sennit.tasks.metrics.recall import RecallAt1
-
-        return MetricCollection({"recall_at_1": RecallAt1()})
-
-    def score(self, output: Tensor, target: Tensor, labelled: Tensor) -> float:
-        """Return the share of samples whose nearest neighbour is of their class (recall at 1)."""
-        return float(nearest_is_of_class(self.scores(output)[labelled], target[labelled]))
-
-    def predict(self, logits: Tensor) -> list[Mapping[str, Any]]:
-        return [{"embedding": row} for row in self.scores(logits).tolist()]
+    def _hardest(self, distance: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        complete = positive.any(1) & negative.any(1)
+        far = distance.where(positive, -torch.inf).amax(1).where(complete, 0)
+        near = distance.where(negative, torch.inf).amin(1).where(complete, 0)
+        cost = F.softplus(far - near) if self.soft else (self.margin + far - near).clamp(min=0)
+        return cost.where(complete, 0)

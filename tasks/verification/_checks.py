@@ -95,6 +95,21 @@ def check_speakers(
     return names, codes, counts
 
 
+def check_labels(x: np.ndarray, speakers: Sequence[Any] | np.ndarray | None) -> list[str | None]:
+    """Return the name of each row's speaker, None where there is none.
+
+    Raises:
+        ValueError: There is not one label, or None, for each row.
+    """
+    labels = [None] * len(x) if speakers is None else list(speakers)
+    if len(labels) != len(x):
+        raise ValueError(
+            f"`speakers` should name the speaker of each of {len(x)} rows, or be None there. Found "
+            f"{len(labels)}."
+        )
+    return [None if label is None else str(label) for label in labels]
+
+
 def check_pairs(pairs: Any, left: int, right: int) -> np.ndarray:
     """Return the rows of enrolment and test that make each trial, ``[P, 2]``.
 

@@ -25,6 +25,18 @@ def means_of(x: np.ndarray, codes: np.ndarray, groups: int) -> np.ndarray:
     return np.asarray(sums / np.bincount(codes, minlength=groups)[:, None])
 
 
+def covariance_within(x: np.ndarray, codes: np.ndarray, groups: int) -> np.ndarray:
+    """Return the covariance within groups, pooled over all of them and then shrunk.
+
+    Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004,
+    with scikit-learn.
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    within, _ = ledoit_wolf(x - means_of(x, codes, groups)[codes], assume_centered=True)
+    return np.asarray(within * (len(x) / (len(x) - groups)))  # the means took as many degrees of freedom
+
+
 def unit_length(x: np.ndarray) -> np.ndarray:
     """Return the rows scaled to length 1.
 

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from sennit.registry import unknown_name
-from sennit.tasks.verification import _saving
-from sennit.tasks.verification._checks import array_of, check_embeddings, check_speakers
-from sennit.tasks.verification._linear import means_of, unit_length
+from sennit.tasks.verification import _adapting, _parts, _saving
+from sennit.tasks.verification._checks import array_of, check_embeddings, check_labels, check_speakers
+from sennit.tasks.verification._linear import covariance_within, means_of, unit_length
 from sennit.tasks.verification.as_norm import as_norm, cohort_statistics
 from sennit.tasks.verification.calibration import Calibration
 from sennit.tasks.verification.cosine import cosine_scores
+from sennit.tasks.verification.domain import Domain
+from sennit.tasks.verification.enrolment import Enrolment
+from sennit.tasks.verification.impostors import Impostors
 from sennit.tasks.verification.lda import LDA
 from sennit.tasks.verification.plda import PLDA
 
 Kind = Literal["cosine", "plda"]
 _MAX_SCORES = 2**23  # against the cohort, that are held at a time
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """Enrolled speakers to compare with.
-
-    Attributes:
-        names: Sorted names of the speakers.
-        embeddings: Mean of each speaker's embeddings, as the back-end transforms them.
-        counts: Number of embeddings in each mean.
-
-    Shape:
-        names and counts ``[N]``, embeddings ``[N, dim]``.
-    """
-
-    names: np.ndarray
-    embeddings: np.ndarray
-    counts: np.ndarray
 
 
 class Backend:
@@ -82,10 +66,13 @@ class Backend:
         self.lda: LDA | None = None
         self.plda: PLDA | None = None
         self.cohort: np.ndarray | None = None
+        self.within: np.ndarray | None = None
         self.calibration: Calibration | None = None
+        self.impostors: Impostors | None = None
+        self.domain: Domain | None = None
 
     def fit(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Backend:
-        """Fit mean, LDA, PLDA and cohort to training speakers; any calibration is dropped.
+        """Fit mean, LDA, PLDA and cohort to training speakers; any calibration and domain are dropped.
 
         Shape:
             embeddings ``[N, D]``, speakers ``[N]``.
@@ -94,7 +81,7 @@ class Backend:
             ValueError: As in `LDA.fit` and `PLDA.fit`; or there are fewer speakers than ``cohort_top``.
         """
         x = check_embeddings("embeddings", embeddings)
-        names, codes, _ = check_speakers(x, speakers)
+        names, codes, counts = check_speakers(x, speakers)
         if self.cohort_top is not None and not 2 <= self.cohort_top <= len(names):
             raise ValueError(
                 f"`cohort_top` should be from 2 to the number of speakers, {len(names)}. Found "
@@ -102,11 +89,51 @@ class Backend:
             )
         mean = x.mean(0)
         lda = None if self.lda_dim is None else LDA.fit(x - mean, speakers, dim=self.lda_dim)
-        self.mean, self.lda, self.calibration = mean, lda, None
+        self.mean, self.lda, self.calibration, self.domain = mean, lda, None, None
+        self.within = covariance_within(x, codes, len(names)) if counts.max() > 1 else None
         y = self.transform(x)
         self.plda = PLDA.fit(y, speakers) if self.kind == "plda" else None
         self.cohort = None if self.cohort_top is None else unit_length(means_of(y, codes, len(names)))
         return self
+
+    def adapt(
+        self, embeddings: Any, speakers: Sequence[Any] | None = None, *, p_target: float = 0.5
+    ) -> Backend:
+        """Return a back-end for recordings of another place, from some of them, without labels.
+
+        Embeddings are centred on these recordings, scaled to equal variation within speakers, and compared
+        by the cosine. That variation is the training speakers', and moves towards the differences of
+        recordings that are among each other's nearest, which stand for pairs of one speaker. Scores are on
+        a new scale: the calibration is dropped, and `impostors` gives thresholds by the share of false
+        alarms. With fewer than 20 recordings, embeddings are only centred, towards the mean of the
+        training speakers, and there are no `impostors`. With labels of five speakers or more, of two
+        recordings or more each, the scores are calibrated anew, each speaker's by the other labels.
+
+        Args:
+            embeddings: Embeddings of recordings, best of 20 speakers or more.
+            speakers: Speaker of each recording, None where there is no label.
+            p_target: Prior to calibrate for, if labels suffice.
+
+        Shape:
+            embeddings ``[N, D]``, speakers ``[N]``.
+
+        Raises:
+            ValueError: The shapes do not fit, or no training speaker had two utterances.
+        """
+        x = check_embeddings("embeddings", embeddings, len(self._mean()))
+        if self.within is None:
+            raise ValueError(
+                "a back-end that adapts should hold the variation within training speakers. Found none. Fit "
+                "it again, to speakers of two utterances or more."
+            )
+        labels, adapted = check_labels(x, speakers), Backend("cosine")
+        adapted.mean, adapted.within = _adapting.adapted_mean(x, self._mean()), self.within
+        if len(x) < _adapting.ENOUGH:
+            return adapted
+        parts = _adapting.adapt(x - adapted.mean, self.within, labels, p_target)
+        adapted.lda_dim, adapted.lda = len(adapted.mean), parts.lda
+        adapted.impostors, adapted.calibration = parts.impostors, parts.calibration
+        return adapted
 
     def transform(self, embeddings: Any) -> np.ndarray:
         """Return embeddings centred, reduced and scaled to length 1.
@@ -114,9 +141,8 @@ class Backend:
         Shape:
             embeddings ``[N, D]``, the result ``[N, dim]``.
         """
-        if self.mean is None:
-            raise RuntimeError("a back-end should be fitted before it is used. Call `fit` first.")
-        x = check_embeddings("embeddings", embeddings, len(self.mean)) - self.mean
+        mean = self._mean()
+        x = check_embeddings("embeddings", embeddings, len(mean)) - mean
         return unit_length(x if self.lda is None else self.lda.transform(x))
 
     def enrol(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Enrolment:
@@ -168,20 +194,10 @@ class Backend:
         Raises:
             OSError: It cannot be written; an earlier file is kept.
         """
-        if self.mean is None:
-            raise RuntimeError("a back-end should be fitted before it is saved. Call `fit` first.")
-        arrays = {"mean": self.mean, "cohort": self.cohort}
-        if self.lda is not None:
-            arrays |= {"lda.mean": self.lda.mean, "lda.projection": self.lda.projection}
-        if self.plda is not None:
-            arrays |= {f"plda.{name}": getattr(self.plda, name) for name in ("mean", "between", "within")}
-        config = {"kind": self.kind, "lda_dim": self.lda_dim, "cohort_top": self.cohort_top}
-        calibration = self.calibration and self.calibration.to_dict()
-        _saving.write(
-            Path(file),
-            {**config, "calibration": calibration},
-            {name: array for name, array in arrays.items() if array is not None},
-        )
+        config, arrays = _parts.flattened({name: getattr(self, name) for name in _parts.PARTS})
+        config |= {name: getattr(self, name) for name in ("kind", "lda_dim", "cohort_top")}
+        parts = {"mean": self._mean(), "cohort": self.cohort, "within": self.within}
+        _saving.write(Path(file), config, arrays | {k: v for k, v in parts.items() if v is not None})
 
     @classmethod
     def load(cls, file: str | Path) -> Backend:
@@ -192,15 +208,18 @@ class Backend:
             ValueError: It is truncated, was changed, or is not a back-end.
         """
         config, arrays = _saving.read(Path(file))
-        calibration = config.pop("calibration")
-        backend = cls(**config)
-        backend.mean, backend.cohort = arrays["mean"], arrays.get("cohort")
-        if backend.lda_dim is not None:
-            backend.lda = LDA(arrays["lda.mean"], arrays["lda.projection"])
-        if backend.kind == "plda":
-            backend.plda = PLDA(*(arrays[f"plda.{name}"] for name in ("mean", "between", "within")))
-        backend.calibration = calibration and Calibration.from_dict(calibration)
+        backend = cls(config["kind"], lda_dim=config["lda_dim"], cohort_top=config["cohort_top"])
+        backend.mean, backend.cohort, backend.within = (
+            arrays.pop(name, None) for name in ("mean", "cohort", "within")
+        )
+        for name, part in _parts.restored(config, arrays).items():
+            setattr(backend, name, part)
         return backend
+
+    def _mean(self) -> np.ndarray:
+        if self.mean is None:
+            raise RuntimeError("a back-end should be fitted before it is used. Call `fit` first.")
+        return self.mean
 
     def _compare(self, left: np.ndarray, right: np.ndarray, counts: np.ndarray, pairs: Any) -> np.ndarray:
         if self.plda is None:

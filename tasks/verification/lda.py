@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sennit.tasks.verification._checks import check_embeddings, check_speakers
-from sennit.tasks.verification._linear import diagonalise, means_of
+from sennit.tasks.verification._linear import covariance_within, diagonalise, means_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,6 @@ class LDA:
             ValueError: ``dim`` exceeds the number of dimensions, or of speakers less one; or no speaker has
                 two utterances.
         """
-        from sklearn.covariance import ledoit_wolf
-
         x = check_embeddings("embeddings", embeddings)
         names, codes, counts = check_speakers(x, speakers)
         most = min(x.shape[1], len(names) - 1)
@@ -64,9 +62,7 @@ class LDA:
         check_repeated(counts)
         mean = x.mean(0)
         means = means_of(x, codes, len(names))
-        inner = x - means[codes]
-        within, _ = ledoit_wolf(inner, assume_centered=True)
-        within *= len(x) / (len(x) - len(names))  # the speakers' means took as many degrees of freedom
+        within = covariance_within(x, codes, len(names))
         outer = (means - mean) * np.sqrt(counts / len(x))[:, None]
         _, basis = diagonalise(outer.T @ outer, within)
         return cls(mean, basis[:, :dim])

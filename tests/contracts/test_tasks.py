@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sennit.ramp import Ramp
 from sennit.tasks import (
+    ICT,
     VAT,
     AAMSoftmax,
     AMSoftmax,
@@ -22,10 +23,12 @@ from sennit.tasks import (
     EntropyMinimisation,
     InfoNCE,
     Ladder,
+    LiftedStructure,
     MaskedTokens,
     MeanTeacher,
     MixMatch,
     MultiLabel,
+    NPair,
     Ordinal,
     PoissonRegression,
     PseudoLabel,
@@ -33,6 +36,7 @@ from sennit.tasks import (
     Reconstruction,
     Regression,
     Segmentation,
+    SoftNearestNeighbour,
     SurfaceNormals,
     Survival,
     Task,
@@ -65,6 +69,7 @@ EXAMPLES = {
     "consistency": Example(lambda: Consistency(of="y", teacher="weak", student="strong"), None),
     "deep_cluster": Example(lambda: DeepCluster(5, samples=30, pca=4), None),
     "dense_regression": Example(lambda: DenseRegression(loss="berhu"), lambda n: torch.rand(n, 4, 6) + 0.5),
+    "ict": Example(lambda: ICT(of="y", loaders=("unlabelled",), alpha=0.5), None),
     "infonce": Example(lambda: InfoNCE("image", "text", temperature=0.2, dim=8), None),
     "domain_adversary": Example(lambda: DomainAdversary(["source", "target"]), lambda n: torch.arange(n) % 2),
     "ladder": Example(lambda: Ladder("image", weights=(1.0, 0.1)), None),
@@ -99,6 +104,11 @@ EXAMPLES = {
         lambda n: torch.arange(n * 5).reshape(n, 5) % 3,
     ),
     "temporal_ensembling": Example(lambda: TemporalEnsembling(of="y", samples={"": 9}), None),
+    "lifted_structure": Example(lambda: LiftedStructure(4, margin=0.8), lambda n: torch.arange(n) % 3),
+    "n_pair": Example(lambda: NPair(4, penalty=0.01), lambda n: torch.arange(n) % 3),
+    "soft_nearest_neighbour": Example(
+        lambda: SoftNearestNeighbour(4, temperature=0.5), lambda n: torch.arange(n) % 3
+    ),
     "triplet": Example(lambda: Triplet(4, margin=1.0), lambda n: torch.arange(n) % 3),
 }
 LABELLED = [n for n, e in EXAMPLES.items() if e.target is not None]

@@ -18,6 +18,7 @@ import torch
 from sennit.data import Batch
 from sennit.fusion import create_fusion, list_fusions
 from sennit.tasks import (
+    ICT,
     VAT,
     Classification,
     Consistency,
@@ -62,6 +63,7 @@ METHODS: dict[str, Callable[[], Task]] = {
     "deep_cluster": lambda: DeepCluster(3, samples=SIZE, loaders=("unlabelled",)),
     "domain_adversary": lambda: DomainAdversary(("labelled", "unlabelled"), reversal=-0.5),
     "entropy_minimisation": lambda: EntropyMinimisation(of="y"),
+    "ict": lambda: ICT(of="y"),
     "infonce": lambda: InfoNCE("table", "series", dim=4),
     "ladder": lambda: Ladder("series", weights=0.1),
     "masked_tokens": lambda: MaskedTokens("series", rate=0.4),

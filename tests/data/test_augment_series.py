@@ -13,6 +13,7 @@ from sennit.data.augment import (
     Augmentation,
     Jitter,
     MagnitudeWarp,
+    Permutation,
     RotateAxes,
     Scaling,
     TimeShift,
@@ -25,6 +26,7 @@ from sennit.data.augment.series._base import smooth_curves
 EXAMPLES: dict[str, Callable[[], Augmentation]] = {
     "jitter": Jitter,
     "magnitude_warp": MagnitudeWarp,
+    "permutation": Permutation,
     "rotate_axes": RotateAxes,
     "scaling": Scaling,
     "time_shift": lambda: TimeShift(share=0.3),
@@ -184,3 +186,17 @@ def test_axes_are_rotated_about_one_axis_by_at_most_the_angle() -> None:
 def test_options_out_of_range_are_refused(make: Callable[[], Augmentation], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_slices_in_another_order_are_whole() -> None:
+    x = torch.arange(12.0).reshape(1, 12, 1).repeat(6, 1, 1)
+    mask = torch.arange(12) < torch.tensor([12, 12, 12, 5, 2, 1]).unsqueeze(1)
+    out = Permutation(slices=3)(x, mask, generator=generator(2))
+    for row, valid, order in zip(out.x[:, :, 0], mask, out.drawn["order"].tolist(), strict=True):
+        steps = [int(v) for v in row[valid]]
+        assert sorted(steps) == list(range(len(steps)))
+        starts = [i for i, (a, b) in enumerate(zip([-2, *steps], steps, strict=False)) if b != a + 1]
+        slices = sorted(steps[i] for i in starts)  # neighbours in time may stay together
+        assert len(slices) <= 3
+        if len(slices) == 3:
+            assert [steps[i] for i in starts] == [slices[k] for k in order]

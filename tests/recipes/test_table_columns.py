@@ -17,9 +17,11 @@ from sennit.recipes.table.reading.numbers import plain_numbers
 from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.trained import TrainedTable
 from sennit.recipes.table.training.batches import loader_options
+from sennit.recipes.table.training.decisions import Decision, Decisions
 from sennit.recipes.table.training.model import build_model
-from sennit.recipes.table.training.scales import ScaledCollate, TargetScales
+from sennit.recipes.table.training.scales import ScaledCollate, TargetScales, fit_inputs
 
 TARGETS: dict[str, Any] = {
     "kind": {"kind": "class", "column": "kind"},
@@ -126,6 +128,47 @@ def test_a_row_of_unseen_categories_alone_is_there_by_either_way() -> None:
     blank = replace(new, columns={"colour": [None, "red"], "kind": ["dog", "bell"]})
     with pytest.raises(BadCell, match=r"row 0 should have some input"):
         open_subset(replace(blank, subsets={"test": [0]}), schema, "test")[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*hold values that no training row has")
+def test_answers_for_new_rows_are_those_of_samples() -> None:
+    inputs = {"first": {**INPUTS["first"], "dates": {"day": None}}, "few": INPUTS["few"]}
+    days = pl.Series("day", [f"2024-{1 + i % 12:02}-1{i % 7}" if i % 5 else None for i in range(60)])
+    table = frame().with_columns(days)
+    schema, rows = split_rows(read_rows(table), Schema.of({"inputs": inputs, "targets": TARGETS}))
+    torch.manual_seed(0)
+    model = build_model(schema, fusion="gated", width=8, modality_dropout=0.2).eval()
+    fit_inputs(model, schema, rows, seed=0)
+    trained = TrainedTable(model, schema, Decisions({"kind": Decision(temperature=2.0, thresholds=(0.6,))}))
+    new = table.drop("kind", "tags", "grade").with_columns(colour=pl.col("colour").replace("red", "teal"))
+    samples = trained.rows(new)
+    by_row = model.predict([samples[i]["inputs"] for i in range(60)])
+    assert samples.indices == list(range(60))
+    answers = trained.predict(samples)
+    assert answers[7]["kind"] == Decision(temperature=2.0, thresholds=(0.6,)).answer(by_row[7]["kind"])
+    assert answers[3]["kind"]["probabilities"] != by_row[3]["kind"]["probabilities"]
+    for name in set(TARGETS) - {"kind"}:
+        values = [numbers_in([row[name] for row in each]) for each in (answers, by_row)]
+        np.testing.assert_allclose(*values, rtol=1e-5, atol=1e-6)
+    faulty = trained.rows(new.with_columns(a=pl.Series(["1"] * 59 + ["much"])))
+    with pytest.raises(BadCell, match=r"row 59, column 'a' should hold a number. Found 'much'"):
+        trained.predict(faulty)
+    blank = trained.rows(new.with_columns(a=None, b=None, colour=None, day=None))
+    with pytest.raises(BadCell, match=r"row 0 should have some input"):
+        trained.predict(blank)
+
+
+def numbers_in(answers: Any) -> list[Any]:
+    """Return the numbers of answers, one list a row."""
+    return [
+        [
+            x
+            for v in a.values()
+            for x in (v.values() if isinstance(v, dict) else np.ravel(v))
+            if isinstance(x, float)
+        ]
+        for a in answers
+    ]
 
 
 def slowly(preprocess: Any) -> Any:

@@ -184,11 +184,24 @@ def test_a_saved_ensemble_answers_as_before(tmp_path: Path) -> None:
     assert evaluate(again, batch).metrics == evaluate(model, batch).metrics
     sample = {"table": [0.1, 0.2, 0.3], "x": [1.0, 2.0]}
     assert model.predict(sample) == again.predict(sample)
-    first = MultiTaskModel.from_pretrained(tmp_path)  # a plain reader finds the first net
+    with pytest.warns(UserWarning, match=r"several members .*TableModel\.load.* the first net answers alone"):
+        first = MultiTaskModel.from_pretrained(tmp_path)
     assert torch.equal(first(batch)["size"].logits, model.nets[0](batch)["size"].logits)
-    single = tmp_path / "net"
-    model.nets[0].save_pretrained(single)
-    assert not isinstance(load_model(single), TableEnsemble)
+    model.nets[0].save_pretrained(tmp_path)  # ⚑ the members of the model before it answered too
+    assert not isinstance(load_model(tmp_path), TableEnsemble)
+    assert not (tmp_path / "nets").exists()
+
+
+def test_a_changed_byte_of_any_member_is_refused(tmp_path: Path) -> None:
+    model = _ensemble()
+    for name in ("nets/2/model.safetensors", "trees.safetensors", "ensemble.json"):
+        model.save_pretrained(tmp_path)
+        path = tmp_path / name
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=rf"{name}' should be the file that was saved"):
+            load_model(tmp_path)
 
 
 def test_members_that_do_not_fit_are_refused() -> None:

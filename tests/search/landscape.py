@@ -10,9 +10,10 @@ import numpy as np
 
 from sennit.encoders import create_encoder
 from sennit.fusion.cell.genome import Genome
+from sennit.search.flat_genes import NONE, Choice
 from sennit.search.population import propose
 from sennit.search.records import Evaluation, Proposal, Record, Slot
-from sennit.search.space import NONE, Choice, Space
+from sennit.search.space import Space
 from sennit.search.strategies import Strategy
 
 

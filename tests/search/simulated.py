@@ -58,7 +58,7 @@ class Simulated:
                 line = f"{os.getpid()} {proposal.slot[0]} {proposal.slot[1]} {proposal.genome.key}\n"
                 with self.log.open("a") as file:
                     file.write(line)
-        return [Evaluation(**each) for each in done]
+        return [Evaluation.from_dict(each) for each in done]
 
 
 def paid(log: Path) -> list[tuple[int, int]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from sennit.fusion.cell import OPERATORS, Activation, Operator
 from sennit.fusion.cell.genome import MERGES
 from sennit.search import TrainingOptions
 from sennit.search.batched.batched_candidates import BatchedCandidates
@@ -64,6 +66,33 @@ def test_losses_and_gradients_are_those_of_each_alone(
         for name, p in candidate.named_parameters():
             expected = torch.zeros_like(p) if p.grad is None else p.grad
             torch.testing.assert_close(gradients[i][name], expected, rtol=1e-4, atol=1e-6, msg=name)
+
+
+class _Largest(Operator):
+    """The largest input, between two blocks: an operator of a user's own."""
+
+    blocks = 2
+
+    def combine(
+        self, u: Sequence[Tensor], mask: Tensor | None, act: Activation, width: Tensor | int
+    ) -> Tensor:
+        x = torch.cat(list(u))
+        if mask is not None:
+            x = x.masked_fill(~mask[..., None, None], -torch.inf)
+        first, second = x.amax(0).unbind(-2)
+        return act(first) - second
+
+
+def test_an_operator_registered_elsewhere_is_computed_by_its_own_formula(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OPERATORS, "_classes", {**OPERATORS._classes, "largest": _Largest})
+    candidates = make_candidates(12, operators=("largest", "sum", "hadamard"))
+    assert sum(cell.operator == "largest" for c in candidates for cell in c.fusion.genome.cells) >= 6
+    rows, batch = make_rows(tmp_path, candidates, missing=True), torch.arange(BATCH)
+    losses = BatchedCandidates(candidates).losses(*rows.batch(batch))
+    alone = torch.stack([loss_alone(candidate, rows, batch) for candidate in candidates])
+    torch.testing.assert_close(losses, alone, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,23 @@ import torch
 
 from sennit.data import Batch, BatchDataset
 from sennit.fusion import Cells
-from sennit.search import SearchResult, list_strategies, search
+from sennit.search import SearchOptions, SearchResult, TrainingOptions, list_strategies, search
 from sennit.tasks import AAMSoftmax, Classification, Consistency, MultiTaskModel, Task, Triplet
 from tests.search.problem import make_batch, make_encoders, make_space, make_tasks
+
+FIELDS = {field.name for field in dataclasses.fields(SearchOptions)}
+TRAINING = {field.name for field in dataclasses.fields(TrainingOptions)}
+QUIET = SearchOptions(progress=False)
 
 
 def run(folder: Path, **options: Any) -> SearchResult:
     data = [BatchDataset(make_batch(n, missing=True, seed=s)) for n, s in ((96, 0), (64, 1))]
-    given = {"generations": 3, "population": 6, "epochs": 2, "batch_size": 32, "progress": False, **options}
-    return search(make_encoders(), make_tasks(), *data, folder=folder, **{"space": make_space(), **given})
+    given = {"generations": 3, "population": 6, "progress": False, **options}
+    named = {k: given.pop(k) for k in list(given) if k not in FIELDS and k not in TRAINING}
+    training = {"epochs": 2, "batch_size": 32, **{k: given.pop(k) for k in list(given) if k in TRAINING}}
+    chosen = SearchOptions(training=TrainingOptions(**training), **given)
+    whole = {"space": make_space(), "objectives": ("error", "parameters"), "start": "random", **named}
+    return search(make_encoders(), make_tasks(), *data, folder=folder, options=chosen, **whole)
 
 
 @pytest.mark.parametrize("strategy", list_strategies())
@@ -31,7 +40,7 @@ def test_every_strategy_finds_something_that_trains(tmp_path: Path, strategy: st
     assert best.values == (best.evaluation.error, best.costs["parameters"])
     assert any(r is best for r in result.front)
     encoders = make_encoders()
-    model = MultiTaskModel(encoders=encoders, fusion=best.create_fusion(encoders), tasks=make_tasks())
+    model = MultiTaskModel(encoders=encoders, fusion=best.build(encoders), tasks=make_tasks())
     model.loss(make_batch(12, missing=True))[0].backward()
     model.save_pretrained(tmp_path / "model")
     fusion = MultiTaskModel.from_pretrained(tmp_path / "model").fused_encoder.fusion
@@ -87,11 +96,9 @@ def test_a_search_learns_which_modality_matters(tmp_path: Path) -> None:
         {"y": Classification(2)},
         *parts,
         folder=tmp_path,
-        generations=6,
-        population=12,
-        epochs=8,
-        lr=1e-2,
-        progress=False,
+        options=SearchOptions(
+            generations=6, population=12, training=TrainingOptions(epochs=8, lr=1e-2), progress=False
+        ),
     )
     assert result.best.evaluation.error < 0.25
     assert "a" in result.best.genome.used
@@ -128,18 +135,16 @@ def test_augmented_data_are_refused_with_the_fix(tmp_path: Path) -> None:
     train = BatchDataset(make_batch(40, missing=False), transform=noisy)
     check = BatchDataset(make_batch(30, missing=False))
     with pytest.raises(ValueError, match=r"augmented.*renderings="):
-        search(make_encoders(), make_tasks(), train, check, folder=tmp_path, progress=False)
+        search(make_encoders(), make_tasks(), train, check, folder=tmp_path, options=QUIET)
     result = search(
         make_encoders(),
         make_tasks(),
         train,
         check,
         folder=tmp_path,
-        renderings=2,
-        generations=1,
-        population=3,
-        epochs=1,
-        progress=False,
+        options=SearchOptions(
+            renderings=2, generations=1, population=3, training=TrainingOptions(epochs=1), progress=False
+        ),
     )
     assert len(result.records) == 3
 

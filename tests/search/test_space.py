@@ -104,7 +104,7 @@ def test_the_space_of_mfas_is_contained() -> None:
 
 
 def test_one_task_has_no_gene_for_where_it_reads() -> None:
-    space = Space.of(make_encoders(), ["y"])
+    space = Space.of(make_encoders(), ["y"], cells=3)
     assert not any(name.startswith("reads") for name in space.genes)
     assert len(space.genes) == 3 * 5 + 3
     assert sum(map(len, space.groups)) == len(space.genes)

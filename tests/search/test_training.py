@@ -137,7 +137,12 @@ def test_a_child_starts_with_the_maps_it_has_in_common_with_its_parent(tmp_path:
 def test_inheritance_through_the_evaluator(tmp_path: Path) -> None:
     space, tasks, caches = make_space(), make_tasks(), make_caches(tmp_path / "taps", missing=False)
     evaluator = BatchedEvaluator(
-        space, tasks, *caches, training=TrainingOptions(epochs=4, lr=1e-2), weights=tmp_path / "w"
+        space,
+        tasks,
+        *caches,
+        training=TrainingOptions(epochs=4, lr=1e-2),
+        weights=tmp_path / "w",
+        inherits=True,
     )
     parents = make_proposals(space, 4)
     before = evaluator.evaluate(parents)

@@ -291,7 +291,7 @@ def test_more_padding_changes_no_loss_without_labels(method: Any) -> None:
 
 def test_mixtures_of_words_are_refused() -> None:
     tasks = {"chunk": TokenClassification(CHUNKS, modality="text"), "mix": MixMatch(of="chunk", views=("a",))}
-    with pytest.raises(TypeError, match="mixmatch cannot be of 'chunk', a token_classification"):
+    with pytest.raises(TypeError, match="'mixmatch' cannot be of 'chunk', a token_classification"):
         make(tasks=tasks)
 
 

@@ -1,5 +1,6 @@
-"""Augmentation of tables and other vectors."""
+"""Augmentation of tables."""
 
 from sennit.data.augment.table.mask_cells import MaskCells
+from sennit.data.augment.table.swap_cells import SwapCells
 
-__all__ = ["MaskCells"]
+__all__ = ["MaskCells", "SwapCells"]

@@ -59,7 +59,7 @@ def columnar_batch(
         schema: Complete schema, in which all inputs are numbers and categories.
         indices: Positions of the rows.
         encoders: Encoder of each input.
-        collate: ``model.collate``.
+        collate: ``model.collate``; one without targets reads none.
         scaled: Functions that standardise the values of number targets, by target.
 
     Raises:
@@ -78,7 +78,7 @@ def columnar_batch(
     present = {name: ~x.isnan().all(1) for name, x in whole.items()}
     for name, spec in schema.inputs.items():
         assert isinstance(spec, TableInput)
-        unseen = set(spec.only_unseen(rows))
+        unseen = set(spec.only_unseen(rows, spec.columns(rows)))
         present[name] |= torch.tensor([i in unseen for i in indices])
     empty = ~torch.stack([*present.values()]).any(0)
     if bool(empty.any()):

@@ -104,7 +104,7 @@ def refuse_copies(rows: Rows, subsets: Mapping[str, list[int]], units: Sequence[
 def _alike(rows: Rows, schema: Schema) -> list[Hashable]:
     """Return the unit of each row by its cells, of which copies share one that is not chance."""
     columns = dict.fromkeys([*schema.input_columns, *schema.target_columns])
-    cells = [[_key(cell) for cell in rows.cells(column)] for column in columns]
+    cells = [_keys(rows.cells(column)) for column in columns]
     lines = list(zip(*cells, strict=True))
     repeated = {line for line, count in Counter(lines).items() if count > 1}
     if repeated:
@@ -118,6 +118,10 @@ def _alike(rows: Rows, schema: Schema) -> list[Hashable]:
     if sum(line in repeated for line in lines) > len(rows) / 2:  # the columns say little
         repeated = set()
     return [line if line in repeated else i for i, line in enumerate(lines)]
+
+
+def _keys(cells: Sequence[Any]) -> list[Hashable]:
+    return [cell.strip() for cell in cells] if {*map(type, cells)} == {str} else [*map(_key, cells)]
 
 
 def _key(cell: Any) -> Hashable:

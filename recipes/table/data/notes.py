@@ -24,11 +24,9 @@ def missing_notes(rows: Rows, schema: Schema) -> list[str]:
     for column in dict.fromkeys([*schema.input_columns, *schema.target_columns]):
         if column not in rows.columns:
             continue
-        words = Counter(
-            cell.strip()
-            for cell in rows.cells(column)
-            if isinstance(cell, str) and cell.strip() in rows.missing
-        )
+        texts = [cell for cell in rows.cells(column) if isinstance(cell, str)]
+        missing = {text for text in {*texts} if text.strip() in rows.missing}
+        words = Counter(text.strip() for text in texts if text in missing)
         counts += [
             f"'{word}' in '{column}' ({count})"
             for word, count in words.items()

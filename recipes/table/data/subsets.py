@@ -50,7 +50,12 @@ def split_subsets(rows: Rows, schema: Schema) -> tuple[Subsets, list[str]]:
 
 def _with_training(rows: Rows, schema: Schema, subsets: Subsets) -> Subsets:
     if not subsets["train"]:
-        raise ValueError(f"'{rows.name}' should have training rows. The split has none: {schema.split}.")
+        sizes = ", ".join(f"{len(places)} {name}" for name, places in subsets.items() if places)
+        columns = "".join(f" column '{column}'" for column in schema.split.column_names[:1])
+        raise ValueError(
+            f"'{rows.name}' should have training rows. The split by{columns or ' ' + schema.split.by} leaves "
+            f"{sizes} rows only. Change it under `split:` in the schema."
+        )
     return subsets
 
 

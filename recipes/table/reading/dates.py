@@ -67,18 +67,26 @@ def read_dates(rows: Rows, column: str, order: str | None = None) -> list[dateti
     Raises:
         BadCell: Nothing tells the order.
     """
+    return rows.once(("dates", column, order), lambda: _read_dates(rows, column, order))
+
+
+def _read_dates(rows: Rows, column: str, order: str | None) -> list[datetime | BadCell | None]:
     cells, blank = rows.cells(column), rows.blank(column)
     texts = [
         None if empty or isinstance(cell, date) else str(cell).strip()
         for cell, empty in zip(cells, blank, strict=True)
     ]
     order = order or date_order([text for text in texts if text is not None])
+    values: dict[str | None, datetime | None] = {None: None}
+    for text in {*texts} - {None}:
+        unclear = order is None and _LAST.fullmatch(str(text)) is not None
+        values[text] = None if unclear else _parsed(str(text), order or "day")
     return [
         _whole_day(cell)
         if isinstance(cell, date)
-        else None
-        if text is None
-        else _read(rows, i, column, text, order)
+        else values[text]
+        if text is None or values[text] is not None
+        else _fault(rows, i, column, text, order)
         for i, (cell, text) in enumerate(zip(cells, texts, strict=True))
     ]
 
@@ -89,7 +97,7 @@ def _whole_day(cell: date) -> datetime:
     )
 
 
-def _read(rows: Rows, i: int, column: str, text: str, order: str | None) -> datetime | BadCell:
+def _fault(rows: Rows, i: int, column: str, text: str, order: str | None) -> BadCell:
     if order is None and _LAST.fullmatch(text) is not None:
         raise rows.fault(
             i,
@@ -98,8 +106,7 @@ def _read(rows: Rows, i: int, column: str, text: str, order: str | None) -> date
             f"12 in the column. Say which comes first with `date_order: day` or `month`, or write "
             f"2024-01-31.",
         )
-    value = _parsed(text, order or "day")
-    return value or rows.fault(i, column, f"should hold a date. Found '{text}'. Write it as 2024-01-31.")
+    return rows.fault(i, column, f"should hold a date. Found '{text}'. Write it as 2024-01-31.")
 
 
 def _parsed(text: str, order: str) -> datetime | None:

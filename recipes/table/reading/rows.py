@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -72,9 +72,7 @@ and leave unknown cells blank.
     notes: Sequence[str] = ()
     missing: Sequence[str] = MISSING_WORDS
     decimal: str = "."
-    _numbers: dict[str, list[float | BadCell | None]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )  # of the columns read so far
+    _read: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -95,10 +93,14 @@ and leave unknown cells blank.
 
     def texts(self, column: str) -> list[str | None]:
         """Return the cells of a column without surrounding white space; None where blank."""
-        return [None if text in self.missing else text for text in self.raw_texts(column)]
+        words = {*self.missing}
+        return [None if text in words else text for text in self.raw_texts(column)]
 
     def raw_texts(self, column: str) -> list[str | None]:
         """Return the cells of a column as texts, in which a missing word is a text."""
+        return self.once(("texts", column), lambda: self._read_texts(column))
+
+    def _read_texts(self, column: str) -> list[str | None]:
         if {*map(type, self.cells(column))} == {str}:
             return [cell.strip() or None for cell in self.cells(column)]
         return [self._raw_text(i, column, cell) for i, cell in enumerate(self.cells(column))]
@@ -115,10 +117,19 @@ and leave unknown cells blank.
 
     def numbers(self, column: str) -> list[float | BadCell | None]:
         """Return the cells of a column as finite numbers; None where blank."""
-        if column not in self._numbers:
-            plain: Any = plain_numbers(self.cells(column), self.missing)
-            self._numbers[column] = self._number_by_number(column) if plain is None else plain
-        return self._numbers[column]
+        return self.once(("numbers", column), lambda: self._read_numbers(column))
+
+    def once(self, key: Hashable, read: Callable[[], T]) -> T:
+        """Return what a function reads from the cells; it is called the first time only.
+
+        Args:
+            key: Key of what it reads.
+            read: Function.
+        """
+        if key not in self._read:
+            self._read[key] = read()
+        value: T = self._read[key]
+        return value
 
     def names(self, column: str) -> list[str]:
         """Return the different values of a column in order, numbers by their size; equal numbers are one."""
@@ -138,14 +149,18 @@ and leave unknown cells blank.
             names: Declared names.
             unseen: ``"refuse"`` for a fault where a cell holds another name, ``"missing"`` for a blank.
         """
-        texts = self.raw_texts(column)
-        declared = {text: None if text is None else names.find(text) for text in {*texts}}
-        return [
-            declared[text]
-            if text is None or declared[text] is not None
-            else self.position(i, column, text, names, unseen=unseen)
-            for i, text in enumerate(texts)
-        ]
+
+        def read() -> list[int | BadCell | None]:
+            texts = self.raw_texts(column)
+            declared = {text: None if text is None else names.find(text) for text in {*texts}}
+            return [
+                declared[text]
+                if text is None or declared[text] is not None
+                else self.position(i, column, text, names, unseen=unseen)
+                for i, text in enumerate(texts)
+            ]
+
+        return self.once(("choices", column, tuple(names.names), names.fix, unseen), read)
 
     def position(
         self, i: int, column: str, text: str, names: Names, *, unseen: str = "refuse"
@@ -208,7 +223,11 @@ and leave unknown cells blank.
                 hint = unknown_name("column", column, self.columns)
                 raise ValueError(f"'{self.name}' lacks a column that {where} reads: {hint}")
 
-    def _number_by_number(self, column: str) -> list[float | BadCell | None]:
+    def _read_numbers(self, column: str) -> list[float | BadCell | None]:
+        plain: Any = plain_numbers(self.cells(column), self.missing)
+        if plain is not None:
+            numbers: list[float | BadCell | None] = plain
+            return numbers
         cells, texts = self.cells(column), self.texts(column)
         commas = self.decimal == "," and any(text and "," in text for text in texts)
         values = [read_number(*pair, commas=commas) for pair in zip(cells, texts, strict=True)]
@@ -229,18 +248,3 @@ and leave unknown cells blank.
 
 
 _SCALARS = (str, int, float, Decimal, date, time, timedelta)
-
-
-def row_value(cells: Sequence[T | BadCell | None]) -> list[T | None] | BadCell | None:
-    """Return several cells of a row as one value: the first fault, or None if all are blank.
-
-    Example:
-        >>> row_value([1.0, None]), row_value([None, None])
-        ([1.0, None], None)
-    """
-    values: list[T | None] = []
-    for cell in cells:
-        if isinstance(cell, BadCell):
-            return cell
-        values.append(cell)
-    return None if all(value is None for value in values) else values

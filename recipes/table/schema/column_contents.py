@@ -14,8 +14,8 @@ from sennit.recipes.table.reading.rows import Rows
 
 _MAX_CATEGORIES = 50  # different values of a column of categories
 _LONG = 20  # characters of a text rather than of a name, on average
-_NUMBER = r"[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|inf)"
-_CODE = r"0\d+"  # of a postal area or a product: 007 is not 7
+# No code of a postal area or a product: 007 is not 7.
+_NUMBER = re.compile(r"(?!0\d+\Z)[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|inf)")
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,8 @@ class ColumnContents:
 
     @cached_property
     def _numeric(self) -> bool:
-        plain = [text.replace(self.decimal, ".") for text in self._names]
-        return bool(plain) and all(
-            re.fullmatch(_NUMBER, text) and not re.fullmatch(_CODE, text) for text in plain
-        )
+        plain = (text.replace(self.decimal, ".") for text in self._names)
+        return bool(self._names) and all(map(_NUMBER.fullmatch, plain))
 
     def numeric(self) -> bool:
         """Return whether all are numbers, none of which is a code that begins with a zero."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from sennit.recipes.table.reading.rows import BadCell
 from sennit.registry import check_names
@@ -86,8 +87,7 @@ def date_features(
     columns: list[list[float | BadCell | None]] = []
     for part in parts:
         if part in _CYCLES:
-            angles = [2 * math.pi * _CYCLES[part](d) if isinstance(d, datetime) else d for d in dates]
-            columns += [[f(x) if isinstance(x, float) else x for x in angles] for f in (math.sin, math.cos)]
+            columns += [_each(dates, partial(_wave, f, _CYCLES[part])) for f in (math.sin, math.cos)]
         elif part == "year":
             columns.append(_each(dates, lambda d: float(d.year)))
         elif part == "days":
@@ -99,7 +99,12 @@ def date_features(
 
 
 def _each(dates: Sequence[Date], number: Callable[[datetime], float]) -> list[float | BadCell | None]:
-    return [number(d) if isinstance(d, datetime) else d for d in dates]
+    numbers = {d: number(d) for d in {*dates} if isinstance(d, datetime)}  # a table repeats its days
+    return [numbers[d] if isinstance(d, datetime) else d for d in dates]
+
+
+def _wave(f: Callable[[float], float], share: Callable[[datetime], float], date: datetime) -> float:
+    return f(2 * math.pi * share(date))
 
 
 def _elapsed(date: Date, since: Date) -> float | BadCell | None:

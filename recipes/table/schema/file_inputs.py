@@ -62,6 +62,7 @@ class ImageInput(FileInput):
     """
 
     kind: ClassVar[str] = "image"
+    shape: ClassVar[tuple[int, bool] | None] = (3, True)
     size: int = 64
     channels: int = 3
     encoder: str | dict[str, Any] = field(default_factory=lambda: {"name": "conv", "grid": 4})
@@ -144,6 +145,7 @@ class SeriesInput(FileInput):
     """
 
     kind: ClassVar[str] = "series"
+    shape: ClassVar[tuple[int, bool] | None] = (2, True)
     channels: int | None = None
     columns: list[str] = field(default_factory=list)
     gaps: str = "fill"

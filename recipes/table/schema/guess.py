@@ -152,4 +152,5 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
         *(f"#   {name}: {reason}" for name, reason in guess.reasons.items()),
         yaml.safe_dump(guess.raw, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),
     ]
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(lines))

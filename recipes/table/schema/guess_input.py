@@ -34,8 +34,8 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
     name = column.name
     if column.values:
         return _contents(column, inputs)
-    kinds = Counter(None if column.numeric() else file_kind(text) for text in column.texts)
-    kind, count = kinds.most_common(1)[0]
+    kinds = Counter(() if column.numeric() else map(file_kind, column.texts))
+    kind, count = kinds.most_common(1)[0] if kinds else (None, 0)
     if kind is not None and count > len(column.texts) / 2:
         paths = [rows.folder / text for text in column.texts[:_MAX_FILES] if file_kind(text) == kind]
         existing = [path for path in paths if path.is_file()]

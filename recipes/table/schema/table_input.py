@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from sennit.data.names import Names
 from sennit.encoders import Encoder
 from sennit.recipes.table.reading.dates import ORDERS, date_order, read_dates
-from sennit.recipes.table.reading.rows import BadCell, Rows, row_value
+from sennit.recipes.table.reading.row_value import row_value
+from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.date_features import (
     check_parts,
     date_features,
@@ -40,6 +42,7 @@ class TableInput(Input):
     """
 
     kind: ClassVar[str] = "table"
+    shape: ClassVar[tuple[int, bool] | None] = (1, True)
     numbers: list[str] = field(default_factory=list)
     categories: dict[str, list[str] | None] = field(default_factory=dict)
     dates: dict[str, list[str] | None] = field(default_factory=dict)
@@ -73,7 +76,10 @@ class TableInput(Input):
         columns: list[Sequence[float | BadCell | None]] = [rows.numbers(c) for c in self.numbers]
         dates = self._dates(rows)
         for column, parts in self.dates.items():
-            columns += date_features(dates[column], parts or [], dates)
+            columns += rows.once(
+                ("date features", column, *(parts or []), self.date_order),
+                partial(date_features, dates[column], parts or [], dates),
+            )
         fix = "Fix the cell, declare it, or count such cells as blank with `unseen: missing`."
         columns += [
             rows.choices(c, Names(names or [], fix), unseen=self.unseen or "refuse")
@@ -89,22 +95,25 @@ class TableInput(Input):
             values = [row_value(row) for row in cells]
         else:
             values = [None if row.count(None) == width else list(row) for row in cells]
-        for i in self.only_unseen(rows):
+        for i in self.only_unseen(rows, columns):
             values[i] = [None] * len(self.feature_names)
         return values
 
-    def only_unseen(self, rows: Rows) -> list[int]:
+    def only_unseen(self, rows: Rows, columns: Sequence[Sequence[Any]]) -> list[int]:
         """Return the rows of which no cell has a value, but one holds a category that was never seen.
 
         Such a row is there: its answer is that of missing cells.
+
+        Args:
+            rows: Table.
+            columns: Its `columns`.
         """
         if self.unseen != "missing":
             return []
         blank = [rows.blank(c) for c in self.categories]
-        cells = zip(*self.columns(rows), strict=True)
         return [
             i
-            for i, row in enumerate(cells)
+            for i, row in enumerate(zip(*columns, strict=True))
             if row.count(None) == len(row) and not all(column[i] for column in blank)
         ]
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from sennit.recipes.table.reading.rows import BadCell, Rows, row_value
+from sennit.recipes.table.reading.row_value import row_value
+from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.target_base import Target
 from sennit.registry import check_names
 from sennit.tasks import PoissonRegression, QuantileRegression, Regression, Task
@@ -81,7 +82,13 @@ class NumberTarget(Target):
         return self.transform is not None or self.loss in ("quantile", "poisson")
 
     def read(self, rows: Rows) -> Sequence[Any]:
+        key = ("number target", *self.columns, self.loss, self.transform)
+        return rows.once(key, lambda: self._read(rows))
+
+    def _read(self, rows: Rows) -> list[list[float] | BadCell | None]:
         columns = [self._checked(rows, c) for c in self.columns]
+        if len(columns) == 1:
+            return [x if x is None or isinstance(x, BadCell) else [x] for x in columns[0]]
         return [numbers_or_nan(cells) for cells in zip(*columns, strict=True)]
 
     def _checked(self, rows: Rows, column: str) -> list[float | BadCell | None]:

@@ -12,6 +12,7 @@ from sennit.recipes.table.schema.column_contents import ColumnContents
 
 _FEWEST = 20  # rows of which two columns may agree not just by chance
 _CORRELATION = 0.999
+_ENOUGH = 5000  # rows whose ranks are compared
 _CHANCE = math.log(1e-4)  # of columns that have nothing to do with one another
 _FEW = 20  # different values, at most, of a column of classes
 
@@ -42,7 +43,7 @@ def twin_reason(column: ColumnContents, target: ColumnContents) -> str | None:
 
 
 def _correlated(column: ColumnContents, target: ColumnContents, both: list[tuple[str, str]]) -> str | None:
-    x = np.array([(column.number(a), target.number(b)) for a, b in both])
+    x = np.array([(column.number(a), target.number(b)) for a, b in both[:_ENOUGH]])
     if not np.isfinite(x).all() or not np.ptp(x, 0).all():
         return None
     ranks = np.apply_along_axis(rankdata, 0, x)

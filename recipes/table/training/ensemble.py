@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from sennit.recipes.table.training.linear import LinearModel
 from sennit.recipes.table.training.shallow import ShallowModel
 from sennit.recipes.table.training.trees import BoostedTrees
 from sennit.tasks import MultiTaskModel, TaskOutput
+from sennit.tasks.shipping import load
 
 _FILE, _NETS, _SHALLOW = "ensemble.json", "nets", "shallow.safetensors"
 _KINDS: Mapping[str, type[ShallowModel]] = {
@@ -153,6 +154,7 @@ class TableEnsemble(MultiTaskModel):
         license: str | None = None,
         metrics: Mapping[str, float] | None = None,
         allow_infinite: bool = False,
+        beside: Callable[[Path], None] | None = None,
     ) -> None:
         """Write the first net as `MultiTaskModel` does, and the other members beside it.
 
@@ -161,13 +163,23 @@ class TableEnsemble(MultiTaskModel):
             license: Licence of the weights, for the card.
             metrics: Figures for the card.
             allow_infinite: Whether weights may be infinite or NaN, as in `MultiTaskModel`.
+            beside: Function that writes further files, as in `MultiTaskModel`.
 
         Raises:
             ValueError: A part of a net is of a class that is not registered, or a weight is not finite.
             OSError: The files cannot be written.
         """
-        folder = Path(folder)
-        self._net[0].save_pretrained(folder, license=license, metrics=metrics, allow_infinite=allow_infinite)
+
+        def write(new: Path) -> None:
+            self._write_members(new, allow_infinite=allow_infinite)
+            if beside is not None:
+                beside(new)
+
+        self._net[0].save_pretrained(
+            folder, license=license, metrics=metrics, allow_infinite=allow_infinite, beside=write
+        )
+
+    def _write_members(self, folder: Path, *, allow_infinite: bool) -> None:
         for i, net in enumerate(self.others):
             net.save_pretrained(folder / _NETS / f"{i + 2}", allow_infinite=allow_infinite)  # type: ignore[operator]
         shallow = [(name, part) for name in self.tasks for part in self.shallow_of(name)]
@@ -209,7 +221,7 @@ def load_model(folder: str | Path) -> MultiTaskModel:
         ValueError: A file is damaged, or of another model.
     """
     folder = Path(folder)
-    net = MultiTaskModel.from_pretrained(folder)
+    net = load(MultiTaskModel, folder)
     if not (folder / _FILE).is_file():
         return net
     config = read_json_object(folder / _FILE, ("nets", "shallow", "weights"))

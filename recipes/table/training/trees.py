@@ -15,7 +15,7 @@ from sennit.recipes.table.training.tree_nodes import JoinedTrees
 
 _ROUNDS, _PATIENCE = 300, 20
 _MOST_CATEGORIES = 255  # that scikit-learn's trees tell apart
-_AT_ONCE = 2**22  # pairs of a row and a tree that are held together
+_AT_ONCE = 2**17  # pairs of a row and a tree that are held together: what a processor's cache holds
 _TENSORS = ("feature", "threshold", "left", "right", "value", "missing_left", "subset", "subsets", "output")
 
 
@@ -131,22 +131,22 @@ class BoostedTrees(ShallowModel):
         out = self.baseline.expand(len(x), -1).clone()
         if not len(self.feature):
             return out
-        size = self.feature.shape[1]
-        first = torch.arange(len(self.feature), device=x.device) * size
-        node = torch.zeros(len(x), len(self.feature), dtype=torch.long, device=x.device)
-        while True:
-            place = first + node
-            cell = x.gather(1, self.feature.flatten()[place])
-            below = cell <= self.threshold.flatten()[place]
-            subset = self.subset.flatten()[place]
-            code = cell.nan_to_num(nan=0.0).long().clamp(0, self.subsets.shape[1] - 1)
-            below = torch.where(subset >= 0, self.subsets[subset.clamp(min=0), code], below)
-            below = torch.where(cell.isnan(), self.missing_left.flatten()[place], below)
-            following = torch.where(below, self.left.flatten()[place], self.right.flatten()[place])
-            if bool((following == node).all()):
-                break
-            node = following
-        return out.index_add_(1, self.output, self.value.flatten()[first + node])
+        first = torch.arange(len(self.feature), device=x.device) * self.feature.shape[1]
+        children = (torch.stack([self.right, self.left], 2) + first[:, None, None]).flatten()
+        codes, missing = self.subsets.shape[1], bool(x.isnan().any())
+        begin = torch.arange(len(x), device=x.device).unsqueeze(1) * x.shape[1]
+        node, previous = first.expand(len(x), -1), None  # counted over all trees
+        while previous is None or not torch.equal(node, previous):
+            cell = x.take(begin + self.feature.take(node))
+            below = cell <= self.threshold.take(node)
+            subset = self.subset.take(node)
+            named = (subset >= 0).nonzero(as_tuple=True)
+            code = cell[named].nan_to_num(nan=0.0).long().clamp(0, codes - 1)
+            below[named] = self.subsets.take(subset[named] * codes + code)
+            if missing:
+                below = torch.where(cell.isnan(), self.missing_left.take(node), below)
+            node, previous = children.take(node * 2 + below), node
+        return out.index_add_(1, self.output, self.value.take(node))
 
 
 def _codes(x: Tensor, categories: Sequence[int]) -> Tensor:

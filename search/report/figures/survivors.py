@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sennit.fusion.cell.genome import Cell, Genome
+from sennit.search.flat_genes import NONE
 from sennit.search.records import Record
 from sennit.search.report.figures._style import BLUE, LIGHT, ORANGE, short_label, stages_of, style_axes
-from sennit.search.space import NONE, Space
+from sennit.search.space import Space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
