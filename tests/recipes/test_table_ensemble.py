@@ -194,7 +194,7 @@ def test_a_saved_ensemble_answers_as_before(tmp_path: Path) -> None:
 
 def test_a_changed_byte_of_any_member_is_refused(tmp_path: Path) -> None:
     model = _ensemble()
-    for name in ("nets/2/model.safetensors", "trees.safetensors", "ensemble.json"):
+    for name in ("nets/2/model.safetensors", "shallow.safetensors", "ensemble.json"):
         model.save_pretrained(tmp_path)
         path = tmp_path / name
         data = bytearray(path.read_bytes())

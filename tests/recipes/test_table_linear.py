@@ -67,17 +67,25 @@ def test_classes_are_those_of_scikit_learn_at_the_strength_that_validates_best(c
         return (x[:, 0] > SIZE // 2).long() + (x[:, 1] > SIZE // 2).long() * (classes - 2)
 
     train, held, new = (_batch(seed, {"y": labels(seed)}) for seed in (0, 1, 2))
-    x, y = _features(train, train), train.targets["y"].numpy()
-    models = [LogisticRegression(C=c, max_iter=200).fit(x, y) for c in STRENGTHS]
-    true = held.targets["y"].numpy()
+    y, true = train.targets["y"].numpy(), held.targets["y"].numpy()
 
-    def loss(model: LogisticRegression) -> float:
-        return -np.log(model.predict_proba(_features(held, train))[np.arange(ROWS), true]).mean()
+    def model(title: float, body: float, strength: float) -> tuple[float, np.ndarray]:
+        scale = sparse.diags(np.repeat([float(title), body], SIZE))
+        fitted = LogisticRegression(C=strength, max_iter=200).fit(_features(train, train) @ scale, y)
+        loss = -np.log(fitted.predict_proba(_features(held, train) @ scale)[np.arange(ROWS), true]).mean()
+        return loss, fitted.predict_proba(_features(new, train) @ scale)
 
-    best = min(models, key=loss)
+    def least(*choices: tuple[float, float, float]) -> tuple[float, float, float]:
+        return min(choices, key=lambda choice: model(*choice)[0])
+
+    title, *_ = least((1, 1, 10), (0.3, 1, 10))
+    _, body, _ = least((title, 1, 10), (title, 0.3, 10))
+    best = least((title, body, 10), *((title, body, strength) for strength in STRENGTHS))
+    assert (title, body) != (1, 1)
+    assert best[2] != 10
     machine = _fitted("class", train, held)
     answered = machine(new).softmax(1).numpy()
-    np.testing.assert_allclose(answered[:, :classes], best.predict_proba(_features(new, train)), atol=1e-6)
+    np.testing.assert_allclose(answered[:, :classes], model(*best)[1], atol=1e-6)
     assert (answered[:, classes:] < 1e-6).all()  # of a class that no training row has
     again = LinearModel.from_saved(machine.config, dict(machine.state_dict()))
     assert torch.equal(again(new), machine(new))
@@ -96,7 +104,7 @@ def test_labels_and_numbers_are_those_of_scikit_learn() -> None:
     train = _batch(0, {"y": numbers})
     ridge = Ridge(alpha=0.1).fit(x, numbers.numpy())
     machine = _fitted("number", train, outputs=2)
-    np.testing.assert_allclose(machine(new).numpy(), ridge.predict(test), atol=1e-5)
+    np.testing.assert_allclose(machine(new).numpy(), ridge.predict(test), atol=1e-4)  # solved by iteration
 
 
 def test_few_labelled_rows_have_no_model() -> None:

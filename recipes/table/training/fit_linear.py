@@ -31,7 +31,7 @@ def fit_linear(
     Args:
         schema: Complete schema.
         encoders: Encoder of each input.
-        batches: Rows without augmentation, by subset; the validation rows choose the strength.
+        batches: Rows without augmentation, by subset; the validation rows choose lengths and strength.
         targets: Number of outputs of each target that can be fitted.
 
     Returns:
