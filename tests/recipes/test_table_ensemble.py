@@ -184,10 +184,11 @@ def test_a_saved_ensemble_answers_as_before(tmp_path: Path) -> None:
     assert evaluate(again, batch).metrics == evaluate(model, batch).metrics
     sample = {"table": [0.1, 0.2, 0.3], "x": [1.0, 2.0]}
     assert model.predict(sample) == again.predict(sample)
-    with pytest.warns(UserWarning, match=r"several members .*TableModel\.load.* the first net answers alone"):
-        first = MultiTaskModel.from_pretrained(tmp_path)
-    assert torch.equal(first(batch)["size"].logits, model.nets[0](batch)["size"].logits)
+    with pytest.raises(ValueError, match=r"several members, .* Load all with `sennit.TableModel.load"):
+        MultiTaskModel.from_pretrained(tmp_path)  # ⚑ the first net answered alone
     model.nets[0].save_pretrained(tmp_path)  # ⚑ the members of the model before it answered too
+    single = MultiTaskModel.from_pretrained(tmp_path)
+    assert torch.equal(single(batch)["size"].logits, model.nets[0](batch)["size"].logits)
     assert not isinstance(load_model(tmp_path), TableEnsemble)
     assert not (tmp_path / "nets").exists()
 
