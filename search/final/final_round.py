@@ -47,13 +47,11 @@ def run_final(
         for finalist in bars.track(finalists, description="final round"):
             outcomes.append(tuner.outcome(finalist))
     size = len(tuner.caches[1])
-    evaluations = {r.genome: r.evaluation for r in records if r.evaluation.folds}
-    scored = [
-        _scored(f, o, None if g is None else evaluations.get(g))
-        for f, o, g in zip(
-            finalists, outcomes, (f.genome or known.get(f.name) for f in finalists), strict=True
-        )
-    ]
+    in_folds = {r.genome: r.evaluation for r in records if r.evaluation.folds}
+    scored = []
+    for finalist, outcome in zip(finalists, outcomes, strict=True):
+        genome = finalist.genome or structures.get(finalist.name)
+        scored.append(_scored(finalist, outcome, None if genome is None else in_folds.get(genome)))
     table = _table(tuner, finalists, outcomes, scored, range(size) if groups is None else groups)
     return table.model(table.chosen.name), table
 
