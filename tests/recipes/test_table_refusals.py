@@ -244,3 +244,11 @@ def test_commands_that_are_printed_quote_their_paths(
     (folder / "t.csv").rename(folder / "my data" / "t.csv")
     main(["guess", "my data/t.csv", "--target", "died", "--out", "my data/s.yaml"])
     assert "`sennit table fit 'my data/t.csv' --schema 'my data/s.yaml'`" in capsys.readouterr().out
+
+
+def test_targets_and_inputs_may_have_any_name(folder: Path) -> None:
+    table = pl.read_csv("t.csv").rename({"died": "died.at/30", "ward": "ward.no", "age": "type"})
+    table.with_columns(note=pl.Series([f"a note {k % 7}" for k in range(40)])).write_csv("named.csv")
+    run = main(["fit", "named.csv", "--target", "died.at/30", "--preset=fast", "--epochs=1", "--workers=0"])
+    assert set(TableModel.load(run).predict("named.csv")) <= {"yes", "no"}
+    assert len((run / "predictions.csv").read_text().splitlines()) == 5

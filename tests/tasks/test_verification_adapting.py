@@ -156,7 +156,7 @@ def test_labels_of_five_speakers_calibrate_anew(here: Backend) -> None:
 
 def test_an_adapted_back_end_and_its_domain_survive_a_file(adapted: Backend, tmp_path: Path) -> None:
     x, _ = place(10, seed=6, elsewhere=True)
-    adapted.domain = Domain.fit(x, {"level": x[:, 0]}, {"level": 1.0})
+    adapted.domain = Domain.fit(x, {"level": x[:, 0]}, {"level": (1.0, 1.0)})
     adapted.save(tmp_path / "b.safetensors")
     again = Backend.load(tmp_path / "b.safetensors")
     np.testing.assert_array_equal(again.score(x, x), adapted.score(x, x))
@@ -239,10 +239,18 @@ def test_recordings_of_one_speaker_are_a_domain_that_others_are_outside() -> Non
     assert (Domain.fit(x, {}, {}).distances(others, {})["embedding"] > 1).mean() > 0.95
 
 
+def test_a_domain_of_two_places_is_not_what_lies_between_them() -> None:
+    one, other = place(30, seed=0)[0], place(30, seed=1)[0] + 12
+    both = Domain.fit(np.concatenate([one, other]), {}, {}, places=["a"] * len(one) + ["b"] * len(other))
+    for x in (place(30, seed=2)[0], place(30, seed=3)[0] + 12):
+        assert (both.distances(x, {})["embedding"] > 1).mean() < 0.05
+    assert (both.distances(place(30, seed=2)[0] + 6, {})["embedding"] > 1).all()
+
+
 def test_a_measure_is_inside_up_to_its_tolerance() -> None:
     x, _ = place(5, 2, seed=0)
-    domain = Domain.fit(x, {"level": np.linspace(-30, -20, 10)}, {"level": 5.0})
-    far = domain.distances(x[:4], {"level": [-35.0, -25.0, -15.0, -10.0]})["level"]
+    domain = Domain.fit(x, {"level": np.linspace(-30, -20, 10)}, {"level": (2.0, 8.0)})
+    far = domain.distances(x[:4], {"level": [-32.0, -22.0, -12.0, -7.0]})["level"]
     np.testing.assert_allclose(far, [1, 0, 1, 1.5])
 
 
@@ -259,8 +267,8 @@ def test_what_makes_no_domain_is_refused() -> None:
     with pytest.raises(ValueError, match="10 recordings or more"):
         Domain.fit(x[:9], {}, {})
     with pytest.raises(ValueError, match="10 finite numbers"):
-        Domain.fit(x, {"level": [1.0]}, {"level": 1.0})
-    with pytest.raises(ValueError, match="above 0 for each"):
-        Domain.fit(x, {"level": np.ones(10)}, {"level": 0.0})
+        Domain.fit(x, {"level": [1.0]}, {"level": (1.0, 1.0)})
+    with pytest.raises(ValueError, match="two amounts above 0 for each"):
+        Domain.fit(x, {"level": np.ones(10)}, {"level": (1.0, 0.0)})
     with pytest.raises(ValueError, match="should be those of the domain"):
         Domain.fit(x, {}, {}).distances(x, {"level": np.ones(10)})
