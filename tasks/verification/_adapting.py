@@ -126,7 +126,7 @@ def labelled_trials(
     scoring: Scoring, x: np.ndarray, speakers: Sequence[str | None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of the pairs of labelled embeddings, and whether each has one speaker."""
-    rows = np.flatnonzero([name is not None for name in speakers])
+    rows = [row for row, name in enumerate(speakers) if name is not None]
     owner = np.array([speakers[row] for row in rows])
     first, second = np.triu_indices(len(rows), 1)
     return scores_of_pairs(scoring, x[rows]), owner[first] == owner[second]

@@ -11,7 +11,8 @@ import numpy as np
 
 from sennit.tasks.verification import _adapting, _parts, _saving
 from sennit.tasks.verification._checks import array_of, check_embeddings, check_labels
-from sennit.tasks.verification._scoring import Kind, Scoring
+from sennit.tasks.verification._scoring import Kind as Kind
+from sennit.tasks.verification._scoring import Scoring
 from sennit.tasks.verification.calibration import Calibration
 from sennit.tasks.verification.domain import Domain
 from sennit.tasks.verification.enrolment import Enrolment

@@ -36,7 +36,7 @@ class Impostors:
         >>> scores = np.random.default_rng(0).normal(size=10_000)
         >>> scores[:400] += 6  # one speaker
         >>> impostors = Impostors.fit(scores)
-        >>> bool(0.005 < (scores[400:] >= impostors.threshold(false_alarm=0.01)).mean() <= 0.01)
+        >>> bool(0.002 < (scores[400:] >= impostors.threshold(false_alarm=0.01)).mean() <= 0.01)
         True
     """
 
