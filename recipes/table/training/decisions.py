@@ -101,7 +101,9 @@ def _read(options: Mapping[str, Any]) -> Decision:
     """Return the decision that `Decisions.write` wrote."""
     temperature, reason = float(options["temperature"]), str(options["reason"])
     if "times" in options:
-        curve = {name: tuple(map(float, options[name])) for name in ("times", "hazards", "horizons")}
+        curve: dict[str, Any] = {
+            name: tuple(map(float, options[name])) for name in ("times", "hazards", "horizons")
+        }
         return SurvivalDecision(temperature, reason=reason, **curve)
     thresholds = tuple(map(float, options["thresholds"]))
     return Decision(temperature, thresholds, reason, bool(options.get("ordered", False)))

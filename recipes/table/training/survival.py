@@ -81,7 +81,7 @@ class SurvivalDecision(Decision):
             log_ratio ``[N]``, result ``[N]``.
         """
         steps = np.searchsorted(self.hazards, np.log(2) / self._ratio(log_ratio))
-        return np.append(self.times, np.inf)[steps]
+        return np.asarray(np.append(self.times, np.inf)[steps])
 
     def _ratio(self, log_ratio: Floats) -> Floats:
         return np.asarray(np.exp(np.clip(log_ratio / self.temperature, -_HIGHEST, _HIGHEST)))
