@@ -8,6 +8,7 @@ from typing import Any
 
 from sennit.data import Batch
 from sennit.encoders import Encoder
+from sennit.fusion.intermediate.cells import tap_sizes
 from sennit.search.final.training import Source
 from sennit.search.fold import Fold
 from sennit.search.options import SearchOptions
@@ -35,6 +36,7 @@ def taps_of(
     options: SearchOptions,
     *,
     part: str,
+    places: bool,
     fold: int | None = None,
 ) -> TapCache:
     """Return the taps of a part of the data, ``"train"`` or ``"validation"``, computed once."""
@@ -48,6 +50,7 @@ def taps_of(
         transforms=options.transforms,
         collate=options.collate,
         renderings=options.renderings if part == "train" else 1,
+        places=places,
         seed=options.seed,
         device=options.device,
         progress=options.progress,
@@ -62,13 +65,14 @@ def fold_taps(
     Raises:
         ValueError: The encoders of the fold have other taps than the space.
     """
-    taps = Space.of(fold.encoders, space.tasks).taps
+    sizes = {m: tap_sizes(encoder) for m, encoder in fold.encoders.items()}
+    taps = {m: {tap: sizes.get(m, {}).get(tap) for tap in of_space} for m, of_space in space.taps.items()}
     if taps != space.taps:
         raise ValueError(
             f"the encoders of fold {number} should have the taps of the search's: {space.taps}. Found {taps}."
         )
     train, validation = (
-        taps_of(fold.encoders, data, folder, options, part=part, fold=number)
+        taps_of(fold.encoders, data, folder, options, part=part, places=space.has_readings, fold=number)
         for part, data in (("train", fold.train), ("validation", fold.validation))
     )
     return train, validation

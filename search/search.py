@@ -113,8 +113,8 @@ def search(
     if final is not None:
         sources = sources_of(train, validation, options)
     caches = (
-        taps_of(encoders, train, folder / "taps", options, part="train"),
-        taps_of(encoders, validation, folder / "taps", options, part="validation"),
+        taps_of(encoders, train, folder / "taps", options, part="train", places=space.has_readings),
+        taps_of(encoders, validation, folder / "taps", options, part="validation", places=space.has_readings),
     )
     check_groups(groups, len(caches[1]))
     judged = judged_tasks(objectives, tasks)

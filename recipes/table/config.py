@@ -47,7 +47,9 @@ class Config:
         batch_size: Rows in each step; by default 16 to 256, by the number of rows.
         nets: Nets of other initial weights, whose answers are joined.
         separate: Whether each of several targets has a net of its own, beside the one for all.
-        trees: Whether boosted trees on the numbers and categories answer too.
+        alone: Whether each of several inputs has a net of its own, beside those for all.
+        shallow: Whether boosted trees on numbers and categories, and kernel machines on all inputs of a small
+            table, answer too.
         augment: Whether pictures are shifted, turned and scaled a little while training, unless the schema
             names other augmentations.
         lr: Peak learning rate of the one-cycle schedule.
@@ -74,7 +76,8 @@ class Config:
     batch_size: int | None = None
     nets: int = 1
     separate: bool = True
-    trees: bool = True
+    alone: bool = True
+    shallow: bool = True
     augment: bool = True
     lr: float = 2e-3
     weight_decay: float = 0.01

@@ -14,6 +14,7 @@ from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.targets import SurvivalTarget
 from sennit.recipes.table.trained import TrainedTable
 from sennit.recipes.table.training.decisions import Decisions
 from sennit.recipes.table.training.record import Record, read_record
@@ -65,8 +66,10 @@ def fit_rows(
     spent = time.monotonic() - start
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     validation, test = (_evaluated(config, schema, rows, name, model) for name in ("validation", "test"))
+    hazards = any(isinstance(target, SurvivalTarget) for target in schema.targets.values())
+    fitted_to = _evaluated(config, schema, rows, "train", model) if hazards else None
     model.cpu()
-    trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation))
+    trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation, fitted_to))
     record = read_record(folder, fitted, monitor_of(schema, rows), seconds=spent)
     return FittedTable(trained, record, validation, test)
 
