@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+from torch import Generator, Tensor
 
 from sennit.data.augment.waveform import (
     Augmentation,
+    Augmented,
     Babble,
     Bandwidth,
     Chain,
@@ -22,6 +26,29 @@ from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.data import AugmentBatch
 
 _NARROW, _TELEPHONE = (6000, 8000, 12000), 8000  # sample rates in Hz
+_CODECS = ("mu_law", "adpcm")  # the fast ones; development recordings pass others too
+
+
+class EqualSpeed(SpeedPerturbation):
+    """Changes speeds, and cuts all recordings to the length of the fastest.
+
+    Chunks that were equally long stay so: what follows needs no mask, and computes nothing that is cut.
+
+    Example:
+        >>> import torch
+        >>> out = EqualSpeed([0.9, 1.1])(torch.randn(6, 990))
+        >>> out.x.shape, out.mask
+        (torch.Size([6, 900]), None)
+    """
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Augmented:
+        out = super().forward(x, mask, generator=generator)
+        assert out.mask is not None
+        length = math.floor(x.shape[1] / max(self.speeds))
+        valid = out.mask[:, :length]
+        return Augmented(out.x[:, :length], None if bool(valid.all()) else valid, out.drawn)
 
 
 def augmentations_of(config: Config) -> dict[str, Augmentation]:
@@ -34,7 +61,7 @@ def augmentations_of(config: Config) -> dict[str, Augmentation]:
             lower = [rate for rate in _NARROW if rate < config.rate] or [3 * config.rate // 4]
             chosen[name] = Bandwidth(config.rate, rates=lower)
         elif name == "codec":
-            chosen[name] = Codec(config.rate, rate=min(_TELEPHONE, config.rate))
+            chosen[name] = Codec(config.rate, codecs=_CODECS, rate=min(_TELEPHONE, config.rate))
         elif name == "filter":
             chosen[name] = RandomFilter(config.rate)
         elif name == "reverberation":
@@ -59,7 +86,7 @@ def make_augment(config: Config, speakers: int) -> AugmentBatch | None:
     """Return the augmentation of each training batch on its device; None without any."""
     steps: dict[str, Augmentation] = {}
     if config.speeds:
-        steps["speed"] = SpeedPerturbation([1.0, *config.speeds])
+        steps["speed"] = EqualSpeed([1.0, *config.speeds])
     if kinds := augmentations_of(config):
         steps["kind"] = OneOf(kinds, clean=config.clean)
     if "gain" in config.augment:

@@ -78,7 +78,7 @@ def choose(
         backend = Backend(kind, lda_dim=options["lda_dim"] or None, cohort_top=options["cohort_top"] or None)
         scores = _scores(backend.fit(embedded.x, embedded.speaker), development)
         tried += 1
-        if not _apart(scores, development):
+        if not _apart(_by_length(scores, development)):
             continue
         costs = _costs(scores, development)
         worse = any(costs[fold] > plain[fold] + _ROUNDING for fold in costs)
@@ -128,14 +128,9 @@ def _costs(scores: Mapping[str, Mapping[str, np.ndarray]], development: Folds) -
     }
 
 
-def _apart(scores: Mapping[str, Mapping[str, np.ndarray]], development: Folds) -> bool:
-    """Return whether trials of one speaker have the higher mean, on each fold and length."""
-    return all(
-        float(values[same].mean()) > float(values[~same].mean())
-        for fold, lengths in scores.items()
-        for length, values in lengths.items()
-        for same in [development[fold][length].pairs()[1]]
-    )
+def _apart(trials: Trials) -> bool:
+    """Return whether trials of one speaker have the higher mean, at each length."""
+    return all(float(values[same].mean()) > float(values[~same].mean()) for same, values in trials.values())
 
 
 def _by_length(scores: Mapping[str, Mapping[str, np.ndarray]], development: Folds) -> Trials:

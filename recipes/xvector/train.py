@@ -29,7 +29,7 @@ from sennit.tasks import Fitted, MultiTaskModel, create_balancing, fit
 
 _FIT_ROWS = 300  # recordings that the front-end is fitted to
 _BATCH = 64  # speakers, if there are as many
-_EVALUATIONS = 10  # of development speakers, in each phase
+_EVALUATIONS = 6  # of development speakers, in each phase
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,12 @@ def train(
         learner = SpeakerLearner(
             model,
             augment=make_augment(config, len(corpus.speakers)),
-            fastest=max([1.0, *config.speeds]),
             spec_augment=SpecAugment() if config.spec_augment else None,
             choice=Choice(
                 segments=list(trials_of(speakers.development, config.crop_seconds).values())[-1],
                 training=pairs_of(speakers.train, config.crop_seconds),
                 file=best,
-                every=max(1, phase.epochs // _EVALUATIONS),
+                every=math.ceil(phase.epochs / _EVALUATIONS),
                 name=f"{name}, {phase.name}",
             ),
             lr=phase.lr,

@@ -265,7 +265,7 @@ def test_the_first_losses_are_those_kept() -> None:
 
 @pytest.mark.parametrize("loss", ["softmax", "am_softmax", "aam_softmax", "triplet"])
 def test_every_loss_learns_who_speaks(folder: Path, tmp_path: Path, loss: str) -> None:
-    own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment=[], speeds=[], spec_augment=False)
+    own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment_global=[])
     speakers = load(own, 0)
     untrained = Embedded.of(encoder_of(_new(own, speakers)).eval(), Segments.whole(speakers.train))
     model, record = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
@@ -317,9 +317,7 @@ def test_the_epoch_that_separates_development_speakers_best_is_kept(config: Conf
     epochs, _, _, costs = (list(column) for column in zip(*phase["curve"], strict=True))
     assert epochs == [1, 2, 3, 4]
     assert phase["chosen_min_cllr"] == min(costs)
-    learner = SpeakerLearner(
-        model, augment=None, fastest=1.0, spec_augment=None, choice=_choice(own, speakers, tmp_path)
-    )
+    learner = SpeakerLearner(model, augment=None, spec_augment=None, choice=_choice(own, speakers, tmp_path))
     assert learner.evaluate_development()["min_cllr"] == pytest.approx(min(costs), abs=1e-6)
 
 
