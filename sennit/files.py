@@ -10,24 +10,29 @@ import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from sennit.disk_faults import make_folder, writing
+
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; its folder is made.
 
     Raises:
         OSError: The file cannot be written; the previous one is kept.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(f"cannot write '{path}': {error}. Is the disk full?") from error
+    make_folder(path.parent)
+    with writing(path):
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        except OSError:
+            with suppress(OSError):  # of the same fault
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -83,15 +88,28 @@ def read_json(path: Path) -> Any:
         >>> read_json(path)
         {'a': 1}
     """
+    return parse_json(path.read_bytes(), f"'{path}'")
+
+
+def parse_json(text: bytes, name: str) -> Any:
+    """Return the value of a JSON text.
+
+    Args:
+        text: Text in UTF-8.
+        name: Phrase for the text, for messages.
+
+    Raises:
+        ValueError: The text is no JSON; the place is named.
+    """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1}"
     except RecursionError:
         place = "brackets in brackets without an end"
-    raise ValueError(f"'{path}' is not valid JSON: {place}. Is it truncated? Restore it from a copy.")
+    raise ValueError(f"{name} is not valid JSON: {place}. Is it truncated? Restore it from a copy.")
 
 
 def read_json_object(path: Path, keys: Iterable[str] = ()) -> dict[str, Any]:
@@ -104,12 +122,21 @@ def read_json_object(path: Path, keys: Iterable[str] = ()) -> dict[str, Any]:
     Raises:
         ValueError: The file is no JSON, no object, or lacks a key.
     """
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise ValueError(f"'{path}' should hold a JSON object. Found {type(value).__name__}.")
+    value = json_object(read_json(path), f"'{path}'")
     for key in keys:
         if key not in value:
             raise ValueError(f"'{path}' should have the key '{key}'. Found {sorted(value)}.")
+    return value
+
+
+def json_object(value: Any, name: str) -> dict[str, Any]:
+    """Return a JSON value that should be an object.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} should hold a JSON object. Found {type(value).__name__}.")
     return value
 
 
@@ -157,12 +184,13 @@ def digest(paths: Iterable[Path]) -> str:
     for path in paths:
         inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in inside:
-            content = _sha256(file) if file.is_file() else None
+            content = sha256(file) if file.is_file() else None
             name = file.relative_to(path).as_posix()
             whole.update(f"{json.dumps([name, content])}\n".encode())
     return whole.hexdigest()[:12]
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's contents, in hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

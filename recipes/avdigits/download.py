@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from sennit.disk_faults import make_folder
+
 _TIMEOUT_S = 60
 
 
@@ -25,7 +27,7 @@ def receive(url: str, path: Path, *, digest: Callable[[Path], str], expected: st
         OSError: The file cannot be downloaded; the message says where to put it.
         ValueError: The file differs from the published one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:

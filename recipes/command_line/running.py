@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from sennit.disk_faults import disk_fault
+
 
 def run_command(main: Callable[[], object], *, again: str) -> None:
     """Run a command; an error of its input, or Ctrl-C, ends it with one line.
@@ -24,6 +26,9 @@ def run_command(main: Callable[[], object], *, again: str) -> None:
 def _message(error: Exception) -> str:
     """Return the message; an error from a DataLoader's worker has it below a traceback, above notes."""
     text = str(error).strip()
+    if isinstance(error, OSError) and text.startswith("[Errno"):
+        place = "" if error.filename is None else f"'{error.filename}': "
+        return f"{place}{disk_fault(error)}"
     if not text.startswith("Caught "):
         return text
     lines = text.splitlines()

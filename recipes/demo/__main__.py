@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from sennit.disk_faults import make_folder
 from sennit.recipes.command_line import parse_options, run_command
 from sennit.recipes.demo.options import DemoOptions
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     from sennit.recipes.table.__main__ import main as table
 
     data = config.output / "patients.csv"
-    config.output.mkdir(parents=True, exist_ok=True)
+    make_folder(config.output)
     write_patients(data)
     fit = ["fit", str(data), "--target", ",".join(TARGETS), "--preset", "fast"]
     print(f"1 of 2: a model of one table, {data}, with blanks and two targets:")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sennit.configurable import stable_json
+from sennit.disk_faults import make_folder
 from sennit.files import digest, write_text
 from sennit.recipes.command_line import Options
 from sennit.recipes.harness.provenance import code
@@ -47,11 +48,15 @@ class RunFolder:
         config = data + config
         if name is not None and (root / name / "config.yaml").is_file():
             resume = root / name
+        if root.exists() and not root.is_dir():
+            raise ValueError(
+                f"--output should be a folder, in which each run is one. Found the file '{root}'."
+            )
         if resume is None:
             self.path = root / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
             if name is None and self.path.exists():  # started in the same second
                 self.path = self.path.with_name(f"{self.path.name}_{os.getpid()}")
-            self.path.mkdir(parents=True, exist_ok=name is not None)
+            make_folder(self.path)
             write_text(self.path / "config.yaml", config)
         else:
             self.path = resume.resolve()

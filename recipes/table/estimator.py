@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sennit.files import write_json
+from sennit.files import read_json_object, write_json
 from sennit.recipes.table.answers import answer_columns
 from sennit.recipes.table.budget import Budget
 from sennit.recipes.table.config import config_of
@@ -38,7 +37,7 @@ class TableModel(TableEstimator):
         targets: Column to learn, or several in a list; by default those that are called like a target.
         schema: Meaning of the columns, in place of a guess: a `Schema`, its mapping, or its YAML file.
         preset: ``"fast"``, ``"medium"`` or ``"best"``.
-        time_limit: Time of a call of `fit`, such as ``"90s"`` or ``"10m"``; None sets no limit.
+        time_limit: Time of a call of `fit`, such as ``"90s"`` or ``"10m"``, or seconds; None sets no limit.
         fusion: Name of the fusion; None for the preset's, as all options below.
         epochs: Passes over the training rows.
         batch_size: Rows in each step.
@@ -75,7 +74,7 @@ class TableModel(TableEstimator):
         *,
         schema: Schema | Mapping[str, Any] | str | Path | None = None,
         preset: str = "medium",
-        time_limit: str | None = None,
+        time_limit: str | float | None = None,
         fusion: str | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -107,6 +106,7 @@ class TableModel(TableEstimator):
             self.preset, fusion=self.fusion, epochs=self.epochs, batch_size=self.batch_size, lr=self.lr,
             width=self.width, seed=self.seed, workers=self.workers,
         )  # fmt: skip
+        config.check_values("`{}`")
         say = print if self.verbose else _nothing
         rows = self._with_targets(rows_of(X), y)
         schema, rows = split_rows(rows, self._declared(rows))
@@ -206,14 +206,13 @@ class TableModel(TableEstimator):
             folder: Folder to write; it is made.
         """
         check_is_fitted(self, "trained_")
-        self.trained_.save(folder)
         named = self._named()
         state = {
             "targets": named if named is None or isinstance(named, str) else list(named),
             "values": {name: list(values.items()) for name, values in self._originals.items()},
             "features": list(self.feature_names_in_),
         }
-        write_json(Path(folder) / _FILE, state)
+        self.trained_.save(folder, beside=lambda new: write_json(new / _FILE, state))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -231,7 +230,7 @@ class TableModel(TableEstimator):
         names = list(trained.schema.targets)
         state: dict[str, Any] = {"targets": names[0] if len(names) == 1 else names}
         if path.is_file():
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = read_json_object(path, ("targets", "values", "features"))
         model = cls(state["targets"])
         model.trained_ = trained
         originals = {name: dict(values) for name, values in state.get("values", {}).items()}

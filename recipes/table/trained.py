@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -39,11 +39,24 @@ class TrainedTable:
     schema: Schema
     decisions: Decisions
 
-    def save(self, folder: str | Path) -> None:
-        """Write everything that answers need to a folder, which `load` reads."""
-        self.model.save_pretrained(folder)
-        write_schema(Path(folder) / _SCHEMA, self.schema)
-        self.decisions.write(Path(folder) / _DECISIONS)
+    def save(self, folder: str | Path, *, beside: Callable[[Path], None] | None = None) -> None:
+        """Write everything that answers need to a folder, which `load` reads: all of it, or nothing.
+
+        Args:
+            folder: Folder to write.
+            beside: Function that writes further files to the folder that it is given.
+
+        Raises:
+            OSError: The files cannot be written; an earlier model is as it was.
+        """
+
+        def write(new: Path) -> None:
+            write_schema(new / _SCHEMA, self.schema)
+            self.decisions.write(new / _DECISIONS)
+            if beside is not None:
+                beside(new)
+
+        self.model.save_pretrained(folder, beside=write)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

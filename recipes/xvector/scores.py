@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sennit.recipes.harness import read_arrays
 from sennit.recipes.xvector.backends import KINDS
 from sennit.recipes.xvector.job import Job, file_of, name_of
 from sennit.recipes.xvector.reference import STATISTICS
@@ -72,9 +73,13 @@ class Trials:
 
 
 def read_scores(folder: Path, job: Job) -> dict[str, np.ndarray]:
-    """Return the scores that `run_job` wrote."""
-    with np.load(folder / "scores" / f"{file_of(job)}.npz") as stored:
-        return dict(stored)
+    """Return the scores that `run_job` wrote.
+
+    Raises:
+        FileNotFoundError: They are gone.
+        ValueError: The file is damaged.
+    """
+    return read_arrays(folder / "scores" / f"{file_of(job)}.npz", "", ("speakers",))[1]
 
 
 def lengths_of(kept: Mapping[str, np.ndarray]) -> list[str]:

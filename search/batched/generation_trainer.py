@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.batched.validation_errors import validation_errors
 from sennit.search.records import Evaluation
 from sennit.search.taps.tap_cache import TapCache
+from sennit.tasks.training.checkpoints import SafeCheckpointIO, read_checkpoint
 
 
 @dataclass
@@ -199,17 +199,15 @@ class GenerationTrainer:
             "tensors": {n: t.detach() for n, t in self.batched.tensors.items()},
             "moments": moments,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}-{os.getpid()}.new")  # torch refuses a name that is only a suffix
-        torch.save(state, new)
-        os.replace(new, path)
+        SafeCheckpointIO().save_checkpoint(state, path)
 
     def _load(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = read_checkpoint(path)
         self.progress = _Progress(**state["progress"])
         self._batch(state["members"])
         with torch.no_grad():
             for name, tensor in self.batched.tensors.items():
                 tensor.copy_(state["tensors"][name])
                 if state["moments"][name]:
-                    self.optimizer.state[tensor] = state["moments"][name]
+                    moments = {k: x.to(self.device) for k, x in state["moments"][name].items()}
+                    self.optimizer.state[tensor] = moments

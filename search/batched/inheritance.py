@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from sennit.disk_faults import make_folder
+from sennit.files import write_bytes
 from sennit.search.batched.candidate import Candidate
 from sennit.search.records import Slot
 
 
 def store_weights(folder: Path, slot: Slot, candidate: Candidate, weights: Mapping[str, Tensor]) -> None:
     """Keep the weights of a candidate, each under the name of its role, for its children and for models."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = weights_path(folder, slot)
-    new = path.with_name(f".{path.name}-{os.getpid()}")
     roles = _roles(candidate)
     named = {roles[name]: value.contiguous().cpu() for name, value in weights.items()}
-    save_file(named, new, metadata={"names": json.dumps({role: name for name, role in roles.items()})})
-    os.replace(new, path)
+    names = json.dumps({role: name for name, role in roles.items()})
+    write_bytes(weights_path(make_folder(folder), slot), save(named, metadata={"names": names}))
 
 
 def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
@@ -31,6 +30,7 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
 
     Raises:
         FileNotFoundError: The parent's weights are not in the folder.
+        ValueError: They are damaged.
     """
     path = weights_path(folder, parent)
     if not path.is_file():
@@ -38,7 +38,12 @@ def inherit(folder: Path, parent: Slot, candidate: Candidate) -> None:
             f"the weights of candidate {parent} should be in '{folder}'. Workers that inherit "
             f"weights need one folder in common."
         )
-    weights = load_file(path)
+    try:
+        weights = load_file(path)
+    except SafetensorError:
+        raise ValueError(
+            f"'{path}' cannot be read as safetensors. Delete the folder, and search again."
+        ) from None
     roles = _roles(candidate)
     with torch.no_grad():
         for name, parameter in candidate.named_parameters():
@@ -57,7 +62,7 @@ def _roles(candidate: Candidate) -> dict[str, str]:
     genome, roles = candidate.fusion.genome, {}
     for name, _ in candidate.named_parameters():
         path = name.split(".")
-        kind = "token" if "tokens" in path else path[-1]
+        kind = "token" if "tokens" in path else "reading." * ("readings" in path) + path[-1]
         if path[:2] == ["fusion", "cells"]:
             cell = genome.cells[int(path[2])]
             numbers = [int(p) for p in path[3:] if p.isdigit()]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sennit.disk_faults import make_folder
 from sennit.files import write_bytes, write_json, write_text
 from sennit.fusion.cell.genome import Genome
 from sennit.html_page import Block, Folded, Grid, Heading, Picture, Text, render, write_report
@@ -77,7 +78,7 @@ def write_search_report(
         ValueError: A run is empty, or has other objectives.
     """
     _check(runs, objectives)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     summary = summarise(runs)
     best = best_of(runs[main_of(runs)])
     page: list[Block] = [

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from sennit.disk_faults import make_folder
 from sennit.fusion.cell.genome import Genome
 from sennit.search.evaluator import Evaluator
 from sennit.search.records import Record
@@ -96,7 +97,7 @@ def run_search(
     if time_limit is not None and not time_limit > 0:
         raise ValueError(f"`time_limit` should be above 0 seconds, or None. Found {time_limit}.")
     settings = settings_of(evaluator, strategy, objectives, limits, population, seed, start)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     url = storage or sqlite_url(folder / "study.db")
     with (
         storage_errors(url),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sennit.disk_faults import make_folder
 from sennit.fusion.cell.genome import Genome
 from sennit.search.evaluator import Evaluator
 from sennit.search.population import propose
@@ -169,7 +170,7 @@ class Worker:
 
     def _evaluate(self, claimed: Claim) -> None:
         job = self.job
-        job.checkpoints.mkdir(parents=True, exist_ok=True)
+        make_folder(job.checkpoints)
         checkpoint = job.checkpoints / f"{self.history.generation}-{claimed.slice}"
         proposals = [proposal(trial, job.evaluator.space) for trial in claimed.trials]
         try:

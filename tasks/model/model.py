@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,7 @@ class MultiTaskModel(Network):
         license: str | None = None,
         metrics: Mapping[str, float] | None = None,
         allow_infinite: bool = False,
+        beside: Callable[[Path], None] | None = None,
     ) -> None:
         """Write config, weights, the files that encoders need to read raw samples, and a model card.
 
@@ -117,6 +118,7 @@ class MultiTaskModel(Network):
             license: Licence of the weights as the hub names it ("apache-2.0"), for the card.
             metrics: Figures for the card, such as ``trainer.test(...)[0]``.
             allow_infinite: Whether weights may be NaN or infinite, to look for the cause.
+            beside: Function that writes further files of the model to the folder that it is given.
 
         Raises:
             ValueError: A part of the model is of a class that is not registered; a weight is NaN or infinite.
@@ -124,7 +126,9 @@ class MultiTaskModel(Network):
         """
         from sennit.tasks.shipping.saving import save
 
-        save(self, Path(folder), license=license, metrics=metrics, allow_infinite=allow_infinite)
+        save(
+            self, Path(folder), license=license, metrics=metrics, allow_infinite=allow_infinite, beside=beside
+        )
 
     def push_to_hub(
         self,
@@ -164,9 +168,13 @@ class MultiTaskModel(Network):
 
         Raises:
             FileNotFoundError: There is no such folder, or a file is missing in it.
-            ValueError: A truncated file, an unknown key, or weights of another model.
+            ValueError: A truncated file, an unknown key, or weights of another model; or a model of several
+                members, of which this would be the first one alone.
         """
+        from sennit.tasks.shipping._model_files import refuse_members
         from sennit.tasks.shipping.hub import local_folder
         from sennit.tasks.shipping.saving import load
 
-        return load(cls, local_folder(folder, revision=revision, token=token))
+        place = local_folder(folder, revision=revision, token=token)
+        refuse_members(place)
+        return load(cls, place)

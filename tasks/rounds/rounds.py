@@ -11,6 +11,7 @@ from typing import Any
 from torch.utils.data import Subset
 
 from sennit.data import ResumableLoader
+from sennit.disk_faults import make_folder
 from sennit.registry import check_names, check_part
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.rounds._sources import plain
@@ -137,8 +138,7 @@ class Rounds:
 
     def run(self) -> RoundsResult:
         """Train and choose until the last round, or until there is nothing left to choose."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        journal = Journal(self.folder / "rounds.json", self.settings())
+        journal = Journal(make_folder(self.folder) / "rounds.json", self.settings())
         if len(journal.rounds) > self.count:
             raise ValueError(
                 f"`rounds` should be as many as before, or more. Found {self.count}, and "

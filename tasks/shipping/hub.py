@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from sennit.tasks.shipping._model_files import ASSETS, CONFIG, WEIGHTS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
-from sennit.tasks.shipping.saving import ASSETS, CONFIG, WEIGHTS, save
 
 if TYPE_CHECKING:
     from sennit.tasks.model.network import Network
@@ -35,7 +35,7 @@ def push(
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
-        save(model, folder)  # a model that cannot be saved leaves nothing on the hub
+        model.save_pretrained(folder)  # a model that cannot be saved leaves nothing on the hub
         api.create_repo(repo_id, private=private, exist_ok=True)
         if api.file_exists(repo_id, CARD) and not is_ours(Path(api.hf_hub_download(repo_id, CARD))):
             (folder / CARD).unlink()
@@ -76,7 +76,7 @@ def download(repo_id: str, *, revision: str | None, token: str | None) -> Path:
     Raises:
         FileNotFoundError: There is no such repository, or it cannot be reached.
     """
-    ours = [CONFIG, WEIGHTS, f"{ASSETS}/*"]
+    ours = [CONFIG, WEIGHTS, f"{ASSETS}/*", "*.json", "*.safetensors", "*.yaml"]
     try:
         return Path(snapshot_download(repo_id, revision=revision, token=token, allow_patterns=ours))
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:

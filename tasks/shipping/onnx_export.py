@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sennit.data import View
+from sennit.disk_faults import make_folder, writing
 from sennit.extras import require
 from sennit.tasks.model.model import MultiTaskModel
 from sennit.tasks.shipping.export import checked_program, compare, reason
@@ -67,8 +68,8 @@ def export_onnx(
     if len({*names, *outputs}) < len(names) + len(outputs):
         raise ValueError(f"inputs and outputs should differ in name for ONNX. Found {names} and {outputs}.")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+    make_folder(path.parent)
+    with writing(path), tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
         try:
             graph = torch.onnx.export(
                 # ONNX Runtime has no choice between truth values.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,12 +15,14 @@ from safetensors.torch import load_model, save_model
 
 from sennit.data import Transforms
 from sennit.data.random_state import keyed_random_state
-from sennit.files import read_json_object
+from sennit.disk_faults import disk_fault
+from sennit.files import json_object, read_json_object, sha256, write_json
 from sennit.fusion import FUSIONS, build_encoders
 from sennit.fusion.modality_dropout import ModalityDropout
 from sennit.registry import unknown_name
 from sennit.tasks._base import TASKS
 from sennit.tasks.sharing._base import SHARINGS
+from sennit.tasks.shipping._model_files import ASSETS, CONFIG, WEIGHTS, check_files, exchange
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
 from sennit.tasks.training.finite import infinite_weight
 from sennit.tasks.weighting._base import WEIGHTINGS
@@ -29,7 +30,6 @@ from sennit.tasks.weighting._base import WEIGHTINGS
 if TYPE_CHECKING:
     from sennit.tasks.model.network import Network
 
-CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
 M = TypeVar("M", bound="Network")
 _KEYS = ("name", "encoders", "fusion", "tasks", "sharing", "weighting", "modality_dropout", "transforms")
 
@@ -41,12 +41,21 @@ def save(
     license: str | None = None,
     metrics: Mapping[str, float] | None = None,
     allow_infinite: bool = False,
+    beside: Callable[[Path], None] | None = None,
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``assets/<modality>/`` and the card ``README.md``.
 
     Everything is written beside the folder first and moved in at the end, so that a failure leaves an older
-    model as it was. The weights carry the checksum of their config. A ``README.md`` that is not of this
-    library stays.
+    model as it was. The weights carry the checksum of their config, and the config the checksums of the other
+    files. A ``README.md`` that is not of this library stays.
+
+    Args:
+        model: Model.
+        folder: Folder to write.
+        license: Licence of the weights, for the card.
+        metrics: Figures for the card.
+        allow_infinite: Whether weights may be NaN or infinite.
+        beside: Function that writes further files of the model to the folder that it is given.
 
     Raises:
         ValueError: A part of the model is of a class that is not registered; it is named. The config does
@@ -71,23 +80,22 @@ def save(
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
             new, old = Path(name) / "new", Path(name) / "old"
             new.mkdir()
-            _write(model, new)
+            _write(model, new, beside)
             _check_readable(model, new)
             if is_ours(folder / CARD):
                 card = model_card(model, license=license, metrics=metrics)
                 (new / CARD).write_text(card, encoding="utf-8")
             folder.mkdir(exist_ok=True)
-            _exchange(new, folder, old)
+            exchange(new, folder, old)
     except (OSError, SafetensorError) as error:
         size = sum(x.nbytes for x in model.state_dict().values()) / 1e6
         raise OSError(
-            f"a model of {size:.1f} MB could not be written to '{folder}': {error}. What was there is as it "
-            f"was. Is the disk full, or may you not write there?"
+            f"a model of {size:.1f} MB could not be written to '{folder}': {disk_fault(error)} What was "
+            f"there is as it was."
         ) from error
 
 
-def _write(model: Network, new: Path) -> None:
-    (new / CONFIG).write_text(json.dumps(model.config, indent=2))
+def _write(model: Network, new: Path, beside: Callable[[Path], None] | None) -> None:
     save_model(model, str(new / WEIGHTS), metadata={"config": _checksum(model.config)})
     for i, encoder in enumerate(model.fused_encoder.leaves().values()):
         assets = new / ASSETS / f"{i}"
@@ -95,6 +103,10 @@ def _write(model: Network, new: Path) -> None:
         encoder.save_assets(assets)
         if not any(assets.iterdir()):
             shutil.rmtree(assets)
+    if beside is not None:
+        beside(new)
+    files = {p.relative_to(new).as_posix(): sha256(p) for p in sorted(new.rglob("*")) if p.is_file()}
+    write_json(new / CONFIG, {**model.config, "files": files})
 
 
 def _check_readable(model: Network, new: Path) -> None:
@@ -120,12 +132,14 @@ def load(kind: type[M], folder: Path) -> M:
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: An unknown config key, a truncated file, or weights that belong to another config.
+        ValueError: An unknown config key, a file that is truncated or was changed, or weights that belong to
+            another config.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' should hold {name}. Give a folder of `save_pretrained`.")
     config = read_json_object(folder / CONFIG)
+    files = json_object(config.pop("files", {}), f"'files' in '{folder / CONFIG}'")
     for key in config:
         if key not in _KEYS:
             raise unknown_name(f"key in '{folder / CONFIG}'", key, _KEYS)
@@ -143,6 +157,7 @@ def load(kind: type[M], folder: Path) -> M:
             f"'{folder / WEIGHTS}' was saved with another config than '{folder / CONFIG}'. Take both "
             f"from one `save_pretrained`."
         )
+    check_files(folder, files)
     encoders = build_encoders(config["encoders"])
     model = kind(
         encoders=encoders,
@@ -171,23 +186,6 @@ def _load_weights(model: Network, path: Path, shapes: Mapping[str, tuple[int, ..
             raise ValueError(
                 f"'{path}' is of another model: {len(names)} of its weights are {kind}, such as '{names[0]}'."
             )
-
-
-def _exchange(new: Path, folder: Path, old: Path) -> None:
-    """Move our files in ``folder`` to ``old`` and those of ``new`` in; undo all of it on a fault."""
-    old.mkdir()
-    ours = {CONFIG, WEIGHTS, ASSETS, *(path.name for path in new.iterdir())}
-    moves = [(folder / name, old / name) for name in sorted(ours) if (folder / name).exists()]
-    moves += [(path, folder / path.name) for path in new.iterdir()]
-    done: list[tuple[Path, Path]] = []
-    try:
-        for source, target in moves:
-            os.replace(source, target)
-            done.append((source, target))
-    except BaseException:
-        for source, target in reversed(done):
-            os.replace(target, source)
-        raise
 
 
 def _checksum(config: dict[str, Any]) -> str:

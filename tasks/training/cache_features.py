@@ -15,6 +15,7 @@ from torch import Tensor
 from sennit.configurable import stable_json
 from sennit.data import Collate
 from sennit.data.hashing import add_tensors
+from sennit.disk_faults import make_folder, writing
 from sennit.encoders import Encoder, EncoderOutput
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.modes import evaluating
@@ -72,8 +73,8 @@ def cache_features(
         values = _hash(samples, name)
         target = Path(folder) / f"{name}-{_key(leaves[name], values)}"
         if not target.is_dir():
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as place:
+            make_folder(Path(folder))
+            with writing(target), tempfile.TemporaryDirectory(dir=folder) as place:
                 new = Path(place) / "new"
                 new.mkdir()
                 _write(new, name, leaves[name], samples, batch_size, torch.device(device))

@@ -8,6 +8,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +17,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from sennit.disk_faults import disk_fault
 from sennit.tasks.training.time_limit import TimeLimit
 
 
@@ -38,9 +40,10 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
             os.replace(half, path)
         except (OSError, RuntimeError) as error:  # torch's writer turns OSErrors into RuntimeErrors
-            half.unlink(missing_ok=True)
+            with suppress(OSError):  # of the same fault
+                half.unlink(missing_ok=True)
             raise OSError(
-                f"cannot write '{path}': {error}. Is the disk full? An older checkpoint there is untouched."
+                f"cannot write '{path}': {disk_fault(error)} An older checkpoint there is untouched."
             ) from error
 
     def load_checkpoint(

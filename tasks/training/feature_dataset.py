@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from sennit.files import read_json_object, write_json
 
 INDEX, VALUES, STARTS = "index.json", "values.f32", "starts.npy"
 
@@ -47,7 +48,7 @@ class Features:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sizes = FeatureSizes(**json.loads((folder / INDEX).read_text()))
+        self.sizes = FeatureSizes(**read_json_object(folder / INDEX))
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
@@ -102,4 +103,4 @@ def write_index(folder: Path, sizes: FeatureSizes, counts: Sequence[int]) -> Non
         counts: Number of rows of each sample.
     """
     np.save(folder / STARTS, np.cumsum([0, *counts]).astype(np.int64))
-    (folder / INDEX).write_text(json.dumps(asdict(sizes)))
+    write_json(folder / INDEX, asdict(sizes))

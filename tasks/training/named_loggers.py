@@ -10,7 +10,9 @@ from pathlib import Path
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from sennit.disk_faults import make_folder
 from sennit.extras import require
+from sennit.files import write_text
 from sennit.registry import unknown_name
 
 PROJECT = "sennit"
@@ -54,7 +56,7 @@ def _wandb(folder: Path, step: int | None) -> Logger:
 def _mlflow(folder: Path, step: int | None) -> Logger:
     server = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlflow.db'}"
     run = _kept(folder / "mlflow_run.txt", step)
-    folder.mkdir(parents=True, exist_ok=True)  # the database does not make it
+    make_folder(folder)  # the database does not make it
     logger = MLFlowLogger(PROJECT, run_name=folder.name, tracking_uri=server, save_dir=None, run_id=run)
     if rank_zero_only.rank == 0:
         _keep(folder / "mlflow_run.txt", str(logger.run_id))
@@ -75,5 +77,5 @@ def _kept(path: Path, step: int | None) -> str | None:
 
 def _keep(path: Path, run: str) -> None:
     if rank_zero_only.rank == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(run)
+        make_folder(path.parent)
+        write_text(path, run)

@@ -90,7 +90,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     write_text(path, "old")
     with monkeypatch.context() as patch:
         patch.setattr("sennit.files.os.replace", full_disk)
-        with pytest.raises(OSError, match=r"cannot write '.*metrics.json'.*No space left.*disk full"):
+        with pytest.raises(
+            OSError, match=r"cannot write '.*metrics.json': the disk is full\. Free some of it"
+        ):
             write_text(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]

@@ -307,7 +307,7 @@ def test_wrong_data_are_refused(
 
 
 def test_a_full_disk_is_an_error_that_leaves_nothing(encoders: dict[str, Any], tmp_path: Path) -> None:
-    with file_size_limit(2000), pytest.raises(OSError, match=r"taps of 500 samples .* Is the disk full"):
+    with file_size_limit(2000), pytest.raises(OSError, match=r"taps of 500 samples .* the disk is full"):
         cache_taps(encoders, BatchDataset(some(500)), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -36,7 +36,7 @@ def test_a_write_that_runs_out_of_space_leaves_the_last_good_checkpoint(tmp_path
     io.save_checkpoint({"x": torch.ones(3)}, path)
     with (
         file_size_limit(50_000),
-        pytest.raises(OSError, match=r"cannot write '.*last\.ckpt': .* Is the disk full\?"),
+        pytest.raises(OSError, match=r"cannot write '.*last\.ckpt': the disk is full\. "),
     ):
         io.save_checkpoint({"x": torch.ones(100_000)}, path)
     assert torch.equal(read_checkpoint(path)["x"], torch.ones(3))
@@ -49,7 +49,7 @@ def test_a_disk_that_tells_it_is_full_only_at_the_end_leaves_it_too(
     io, path = SafeCheckpointIO(), tmp_path / "last.ckpt"
     io.save_checkpoint({"x": torch.ones(3)}, path)
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match=r"No space left on device\. Is the disk full\?"):
+    with pytest.raises(OSError, match=r"the disk is full"):
         io.save_checkpoint({"x": torch.zeros(3)}, path)
     assert torch.equal(read_checkpoint(path)["x"], torch.ones(3))
     assert files(tmp_path) == {"last.ckpt"}
@@ -67,7 +67,7 @@ def test_a_run_stopped_by_a_full_disk_goes_on_exactly(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full_from_the_fifth)
-        with pytest.raises(OSError, match="Is the disk full"):
+        with pytest.raises(OSError, match="the disk is full"):
             run(tmp_path / "full")
     assert read_checkpoint(tmp_path / "full" / "last.ckpt")["global_step"] > 0
     _, state = run(tmp_path / "full")

@@ -193,10 +193,28 @@ def test_weights_must_be_those_of_the_model_exactly(saved: Path, fault: str) -> 
         del tensors[name]
     else:
         tensors[name if fault == "shape" else "heads.more"] = torch.zeros(1)
-    checksum = saving._checksum(json.loads((saved / "config.json").read_text()))
+    config = json.loads((saved / "config.json").read_text())
+    del config["files"]  # else they are refused as changed
+    (saved / "config.json").write_text(json.dumps(config))
+    checksum = saving._checksum(config)
     save_file(tensors, saved / "model.safetensors", metadata={"config": checksum})
     with pytest.raises(ValueError, match=r"is of another model"):
         MultiTaskModel.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("byte", [-1, -999, -2000])
+def test_a_changed_byte_of_the_weights_is_refused(saved: Path, byte: int) -> None:
+    """⚑ A bit that flips in a copy gave other answers without a word."""
+    path = saved / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[byte] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"model\.safetensors' should be the file that was saved.*Restore"):
+        MultiTaskModel.from_pretrained(saved)
+    config = json.loads((saved / "config.json").read_text())
+    del config["files"]
+    (saved / "config.json").write_text(json.dumps(config))
+    MultiTaskModel.from_pretrained(saved)  # as the message says
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -10])

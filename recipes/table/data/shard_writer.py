@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sennit.disk_faults import make_folder, writing
 from sennit.extras import require
-from sennit.files import write_json
+from sennit.files import read_json_object, write_json
 from sennit.recipes.table.data.dataset import TableDataset
 from sennit.recipes.table.data.shards import COUNTS
 from sennit.recipes.table.reading.rows import Rows
@@ -18,6 +22,7 @@ def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard
     """Write rows with the contents of their files as ``<prefix>-000000.tar`` and so on.
 
     ``schema.yaml`` and ``shards.json``, the number of samples in each shard of the folder, go beside them.
+    Shards of an earlier call with the same prefix are replaced, once all of the new ones are on the disk.
 
     Args:
         dataset: Dataset whose schema's columns are written; nothing is decoded.
@@ -29,19 +34,38 @@ def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard
 
     Raises:
         BadCell: A file cannot be read.
+        OSError: A shard cannot be written; the earlier ones stay.
         ImportError: webdataset is not installed.
     """
-    writers = require("webdataset", "table")
-    folder, name = Path(prefix).parent, Path(prefix).name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, name = make_folder(Path(prefix).parent), Path(prefix).name
     schema = dataset.schema
     files = {
         c: spec.read(dataset.rows) for spec in schema.inputs.values() if spec.file for c in spec.column_names
     }
+    path = folder / COUNTS
+    earlier = read_json_object(path) if path.exists() else {}
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as new:
+        with writing(folder / f"{name}-*.tar"):
+            counts = _write(dataset, files, Path(new) / name, samples_per_shard)
+        for old in folder.glob(f"{name}-??????.tar"):
+            old.unlink()
+        for shard in counts:
+            os.replace(Path(new) / shard, folder / shard)
+    kept = {k: v for k, v in earlier.items() if not k.startswith(f"{name}-")}
+    write_json(path, {**kept, **counts})
+    write_schema(folder / "schema.yaml", schema)
+    return [folder / shard for shard in counts]
+
+
+def _write(
+    dataset: TableDataset, files: Mapping[str, Sequence[Any]], prefix: Path, samples_per_shard: int
+) -> dict[str, int]:
+    """Write the shards; return the number of samples in each."""
+    schema, rows, writers = dataset.schema, dataset.rows, require("webdataset", "table")
     columns = [*schema.input_columns, *schema.target_columns]
-    rows, blank = dataset.rows, {column: dataset.rows.blank(column) for column in columns}
+    blank = {column: rows.blank(column) for column in columns}
     counts: dict[str, int] = {}
-    with writers.ShardWriter(f"{folder / name}-%06d.tar", maxcount=samples_per_shard, verbose=0) as writer:
+    with writers.ShardWriter(f"{prefix}-%06d.tar", maxcount=samples_per_shard, verbose=0) as writer:
         for i in dataset.indices:
             cells = {c: rows.cells(c)[i] for c in columns if not blank[c][i]}
             sample: dict[str, Any] = {"__key__": f"{rows.row_numbers[i]:09d}"}
@@ -53,12 +77,7 @@ def write_shards(dataset: TableDataset, prefix: str | Path, *, samples_per_shard
             writer.write({**sample, "json": json.dumps(cells, default=str).encode()})
             shard = Path(writer.fname).name
             counts[shard] = counts.get(shard, 0) + 1
-    path = folder / COUNTS
-    earlier = json.loads(path.read_text()) if path.exists() else {}
-    kept = {k: v for k, v in earlier.items() if not k.startswith(f"{name}-")}
-    write_json(path, {**kept, **counts})
-    write_schema(folder / "schema.yaml", schema)
-    return [folder / shard for shard in counts]
+    return counts
 
 
 def _contents(rows: Rows, i: int, column: str, file: str) -> bytes:

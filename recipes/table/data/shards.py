@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import tarfile
 import zlib
@@ -17,6 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from sennit.data import Sample
 from sennit.data.order import rank_and_world_size
 from sennit.extras import require
+from sennit.files import json_object, parse_json, read_json_object
 from sennit.recipes.table.data.dataset import Preprocess, Samples
 from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.schema import Schema, read_schema
@@ -81,10 +81,11 @@ class ShardSample(Rows):
         """
         name, key = Path(members["__url__"]).name, members["__key__"]
         index = int(key) if key.isdecimal() else zlib.crc32(key.encode())
+        place = f"'{name}', sample '{key}': its json"
         try:
-            cells = json.loads(members.get("json", b"{}"))
+            cells = json_object(parse_json(members.get("json", b"{}"), place), place)
         except ValueError as error:
-            raise BadCell(f"'{name}', sample '{key}': its json cannot be read: {error}") from None
+            raise BadCell(str(error)) from None
         columns = {column: [cell] for column, cell in cells.items()}
         return cls(name, columns, [index], key=key, members=members)
 
@@ -196,8 +197,13 @@ def _stream(shards: list[str]) -> Iterator[dict[str, Any]]:
 def _count(shard: str) -> int:
     """Return the number of samples in a shard, from ``shards.json`` or by reading the shard."""
     path = Path(shard).parent / COUNTS
-    counts: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
-    return counts.get(Path(shard).name) or _count_by_reading(shard)
+    count = read_json_object(path).get(Path(shard).name) if path.is_file() else None
+    if count is not None and (type(count) is not int or count < 1):
+        raise ValueError(
+            f"'{path}' should hold the number of samples in each shard. Found {count!r} for "
+            f"'{Path(shard).name}'. Delete the file, and the shards are counted."
+        )
+    return count or _count_by_reading(shard)
 
 
 @lru_cache(maxsize=100_000)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sennit.data.media_suffixes import SUFFIXES
+from sennit.disk_faults import make_folder
 from sennit.encoders.features import sound_length
 from sennit.recipes.media_files import MediaFiles, left_out_note
 from sennit.recipes.xvector.data.corpus import Corpus, Entry
@@ -103,7 +104,7 @@ def unpacked(path: Path, cache: Path | None) -> Path:
     if target.is_dir():
         return target
     temporary = cache / f".{target.name}.{os.getpid()}"
-    temporary.mkdir(parents=True, exist_ok=True)
+    make_folder(temporary)
     try:
         with tarfile.open(path) as archive:
             archive.extractall(temporary, filter="data")

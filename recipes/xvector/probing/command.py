@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from sennit.disk_faults import make_folder
 from sennit.files import write_bytes, write_json, write_text
 from sennit.html_page import render
 from sennit.recipes.harness import provenance
@@ -44,7 +45,7 @@ def probe(options: ProbeOptions) -> None:
         ):
             progress.update(bar, description=f"Probing: {question.name}")
             answers += _answers(question, plain, options.repeats)
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     about = {"corpus": corpus.describe(), "model": str(options.model), **crops, "repeats": options.repeats}
     write_json(
         options.out / "probes.json", {**provenance(), **about, "table": [a.to_dict() for a in answers]}
