@@ -252,3 +252,20 @@ def test_targets_and_inputs_may_have_any_name(folder: Path) -> None:
     run = main(["fit", "named.csv", "--target", "died.at/30", "--preset=fast", "--epochs=1", "--workers=0"])
     assert set(TableModel.load(run).predict("named.csv")) <= {"yes", "no"}
     assert len((run / "predictions.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([b"RIFF" + bytes([k]) * 9 for k in range(40)], "should hold classes, .* Found files."),
+        ([[k + 0.5, 2.0] for k in range(40)], "Found lists of decimals. Give each number a column"),
+        (
+            [f"img/{k:02d}.png" for k in range(40)],
+            "Found another one in each of 40 rows, such as 'img/00.png'",
+        ),
+    ],
+)
+def test_a_column_that_holds_no_labels_is_no_target(cells: list[Any], message: str) -> None:
+    frame = pl.DataFrame({"x": [k / 7 for k in range(40)], "y": cells})
+    with pytest.raises(ValueError, match=message):
+        guess_schema(read_rows(frame), target="y")
