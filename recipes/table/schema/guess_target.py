@@ -83,9 +83,9 @@ def guess_target(column: ColumnContents) -> tuple[dict[str, Any], str]:
 def _lists(column: ColumnContents) -> str:
     """Return the reason of a column of lists of labels; refuse files, mappings and lists of decimals."""
     cells = [cell if isinstance(cell, list) else [cell] for cell in column.values]
-    found = next((x for cell in cells for x in cell if isinstance(x, (bytes, dict, list, float))), None)
-    if found is not None:
-        kind = {bytes: "files", float: "lists of decimals"}.get(type(found), "lists or mappings in lists")
+    no_label = next((x for cell in cells for x in cell if isinstance(x, (bytes, dict, list, float))), None)
+    if no_label is not None:
+        kind = {bytes: "files", float: "lists of decimals"}.get(type(no_label), "lists or mappings in lists")
         raise ValueError(
             f"column '{column.name}' should hold classes, lists of labels, or numbers to be a target. Found "
             f"{kind}. Give each number a column, and name another target."
