@@ -57,7 +57,7 @@ def test_gaps_of_a_series_are_told_to_its_encoder(folder: Path) -> None:
     assert x[3:6, 1].tolist() == [x[2, 1]] * 3  # filled
     assert x[2:7, 3].tolist() == [1, 0, 0, 0, 1]  # observed
     assert x[2:7, 5].tolist() == [1, 1, 2, 3, 4]  # steps since
-    assert any("1 files" in note and "has gaps, told to the encoder" in note for note in rows.notes)
+    assert any("1 files" in note and "has gaps, marked for the encoder" in note for note in rows.notes)
     again = Schema.of(schema.to_dict())
     assert again.inputs["motion"].make_encoder().config == schema.inputs["motion"].make_encoder().config
 

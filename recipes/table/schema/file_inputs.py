@@ -164,7 +164,7 @@ class SeriesInput(FileInput):
         return self._series(value).x
 
     def check_file(self, file: Any, whole: bool) -> str | None:
-        how = "told to the encoder" if self.gaps == "mask" else "filled with the values before"
+        how = "marked for the encoder" if self.gaps == "mask" else "filled with the values before"
         return f"has gaps, {how}" if self._series(file).filled else None
 
     def _series(self, file: Any) -> media.Series:
