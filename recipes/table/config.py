@@ -18,7 +18,7 @@ _COUNT = (lambda value: value >= 1, "1 or more")
 _POSITIVE = (lambda value: 0 < value < math.inf, "more than 0")
 _NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "0 or more")
 _VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("epochs", "steps", "batch_size", "nets", "width"), _COUNT),
+    **dict.fromkeys(("epochs", "steps", "batch_size", "nets", "folds", "width"), _COUNT),
     "lr": _POSITIVE,
     **dict.fromkeys(("weight_decay", "workers"), _NOT_NEGATIVE),
     "modality_dropout": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
@@ -46,6 +46,9 @@ class Config:
         steps: Least number of steps, where the epochs are not given.
         batch_size: Rows in each step; by default 16 to 256, by the number of rows.
         nets: Nets of other initial weights, whose answers are joined.
+        folds: Folds of the training and validation rows, 3 or more: each chooses the epochs and weights of
+            members that are trained on the others, and all members answer. Where the validation rows are
+            declared, or later in time, as many nets of other initial weights.
         separate: Whether each of several targets has a net of its own, beside the one for all.
         alone: Whether each of several inputs has a net of its own, beside those for all.
         shallow: Whether boosted trees on numbers and categories, and kernel machines on all inputs of a small
@@ -75,6 +78,7 @@ class Config:
     steps: int = 1000
     batch_size: int | None = None
     nets: int = 1
+    folds: int = 1
     separate: bool = True
     alone: bool = True
     shallow: bool = True

@@ -194,3 +194,61 @@ def test_whole_numbers_are_classes_unless_one_stands_alone() -> None:
     assert classes.raw["targets"]["y"]["kind"] == "class"
     assert classes.reasons["y"] == "12 classes; for a quantity, `kind: number`"
     assert numbers.raw["targets"]["words"] == {"kind": "number", "columns": ["words"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("audio", "jitter", "the augmentation 'jitter' changes no audio. Known: additive_noise, "),
+        ("series", "speed_perturbation", "the augmentation 'speed_perturbation' changes no series. Known: "),
+        ("image", "gaussian_noise", "changes no image. Take one of torchvision: 'torchvision/NAME'."),
+    ],
+)
+def test_an_augmentation_of_another_kind_is_refused_before_it_meets_a_file(
+    kind: str, name: str, message: str
+) -> None:
+    options = {"sample_rate": 8000} if kind == "audio" else {}
+    inputs = {"x": {"kind": kind, "column": "x", "augment": [{"name": name}], **options}}
+    schema = Schema.of(SCHEMA | {"inputs": inputs})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        schema.inputs["x"].make_transforms()
+
+
+def test_ids_that_repeat_are_no_numbers() -> None:
+    table = {
+        "fsID": [1000 + 7 * (k // 2) for k in range(120)],
+        "store_id": [k % 5 for k in range(120)],
+        "paid": [k % 50 for k in range(120)],
+        "label": ["a", "b"] * 60,
+    }
+    guess = guess_schema(read_rows(pl.DataFrame(table)))
+    assert guess.reasons["fsID"] == "left out: 60 ids by its name, some in several rows"
+    measures = guess.raw["inputs"]["table"]
+    assert (measures["numbers"], list(measures["categories"])) == (["paid"], ["store_id"])
+    kept = table | {"split": ["train"] * 60 + ["test"] * 60}
+    assert guess_schema(read_rows(pl.DataFrame(kept))).raw["split"]["group"] == "fsID"
+
+
+def test_a_duration_is_a_number_of_seconds() -> None:
+    hours = pl.DataFrame({"stay": pl.Series([3, None], dtype=pl.Int64)}).select(pl.duration(hours="stay"))
+    assert read_rows(hours).numbers("hours" if "hours" in hours.columns else hours.columns[0]) == [
+        10800,
+        None,
+    ]
+
+
+def test_commands_that_are_printed_quote_their_paths(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "my data").mkdir()
+    (folder / "t.csv").rename(folder / "my data" / "t.csv")
+    main(["guess", "my data/t.csv", "--target", "died", "--out", "my data/s.yaml"])
+    assert "`sennit table fit 'my data/t.csv' --schema 'my data/s.yaml'`" in capsys.readouterr().out
+
+
+def test_targets_and_inputs_may_have_any_name(folder: Path) -> None:
+    table = pl.read_csv("t.csv").rename({"died": "died.at/30", "ward": "ward.no", "age": "type"})
+    table.with_columns(note=pl.Series([f"a note {k % 7}" for k in range(40)])).write_csv("named.csv")
+    run = main(["fit", "named.csv", "--target", "died.at/30", "--preset=fast", "--epochs=1", "--workers=0"])
+    assert set(TableModel.load(run).predict("named.csv")) <= {"yes", "no"}
+    assert len((run / "predictions.csv").read_text().splitlines()) == 5
