@@ -72,6 +72,9 @@ def _cells(name: str, values: Mapping[str, Any], target: Any, probabilities: boo
     columns = list(target.column_names)
     cells: dict[str, Any] = {}
     for key, value in values.items():
+        if isinstance(value, Mapping):
+            cells |= {f"{name}_{key}_{of}": number for of, number in value.items()}
+            continue
         ending = "" if key == "value" else f"_{key}"
         several = value if isinstance(value, (list, tuple)) else [value]
         for k, number in enumerate(several):

@@ -57,8 +57,8 @@ class VerifyOptions(ShellOptions):
         first: A recording.
         second: Another one.
         p_target: Prior probability of the same speaker; by default the model's.
-        false_alarm: Share of pairs of different speakers to call the same, by a model that was adapted
-            without labels.
+        false_alarm: Largest share of pairs of different speakers to call the same, by a model that was
+            adapted without labels.
         probability_anyway: Whether recordings outside what the model was calibrated for have a probability
             and a decision, marked as such.
     """
@@ -66,7 +66,7 @@ class VerifyOptions(ShellOptions):
     first: Path
     second: Path
     p_target: float | None = None
-    false_alarm: float = 0.01
+    false_alarm: float = 0.05
     probability_anyway: bool = False
 
     def check(self) -> None:
@@ -104,8 +104,8 @@ class IdentifyOptions(ShellOptions):
         voices: Folder of the voices.
         p_known: Prior probability that an enrolled speaker speaks.
         most: Number of names to print.
-        false_alarm: Share of strangers to call by the name of a voice, by a model that was adapted without
-            labels.
+        false_alarm: Largest share of strangers to call by the name of a voice, by a model that was adapted
+            without labels.
         probability_anyway: Whether recordings outside what the model was calibrated for have probabilities
             and an answer, marked as such.
     """
@@ -114,7 +114,7 @@ class IdentifyOptions(ShellOptions):
     voices: Path
     p_known: float = 0.5
     most: int = 5
-    false_alarm: float = 0.01
+    false_alarm: float = 0.05
     probability_anyway: bool = False
 
     def check(self) -> None:

@@ -95,5 +95,5 @@ def grounds_of(model: SpeakerModel, place: Place, *, false_alarm: float, anyway:
     if backend.impostors is None:
         return Grounds(False, None, "adapted to too few recordings: scores only. Adapt it to 20 or more.")
     threshold = backend.impostors.threshold(false_alarm=false_alarm)
-    note = f"adapted without labels: the decision is by {false_alarm:.2%} of false alarms."
+    note = f"adapted without labels: the decision is for at most {false_alarm:.2%} of false alarms."
     return Grounds(False, threshold, f"{note} {place.outside}".rstrip())

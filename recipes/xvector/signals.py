@@ -43,7 +43,7 @@ def measures_of(x: Tensor, sample_rate: int, recorded_rate: int) -> dict[str, fl
         >>> tone = torch.sin(2 * torch.pi * 440 / 16000 * torch.arange(32000))
         >>> measures = measures_of(tone, 16000, 44100)
         >>> {name: round(value, 1) for name, value in measures.items()}
-        {'duration': 1.0, 'energy': -3.0, 'bandwidth': 9.0, 'sample rate': 14.0}
+        {'duration': 1.0, 'energy': -3.0, 'bandwidth': 8.9, 'sample rate': 14.0}
     """
     frame = min(len(x) - 1, round(_FRAME_S * sample_rate))
     emphasised = (x[1:] - _EMPHASIS * x[:-1]).unfold(0, frame, max(1, frame // 2))

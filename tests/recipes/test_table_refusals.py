@@ -21,6 +21,7 @@ from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.report.tree import _components
 from sennit.recipes.table.schema.guess import guess_schema
 from sennit.recipes.table.schema.schema import Schema, read_schema
+from sennit.recipes.table.training.model import make_encoders
 
 SCHEMA: dict[str, Any] = {
     "inputs": {"t": {"kind": "table", "numbers": ["age"]}},
@@ -194,3 +195,102 @@ def test_whole_numbers_are_classes_unless_one_stands_alone() -> None:
     assert classes.raw["targets"]["y"]["kind"] == "class"
     assert classes.reasons["y"] == "12 classes; for a quantity, `kind: number`"
     assert numbers.raw["targets"]["words"] == {"kind": "number", "columns": ["words"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("audio", "jitter", "the augmentation 'jitter' changes no audio. Known: additive_noise, "),
+        ("series", "speed_perturbation", "the augmentation 'speed_perturbation' changes no series. Known: "),
+        ("image", "gaussian_noise", "changes no image. Take one of torchvision: 'torchvision/NAME'."),
+    ],
+)
+def test_an_augmentation_of_another_kind_is_refused_before_it_meets_a_file(
+    kind: str, name: str, message: str
+) -> None:
+    options = {"sample_rate": 8000} if kind == "audio" else {}
+    inputs = {"x": {"kind": kind, "column": "x", "augment": [{"name": name}], **options}}
+    schema = Schema.of(SCHEMA | {"inputs": inputs})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        schema.inputs["x"].make_transforms()
+
+
+def test_ids_that_repeat_are_no_numbers() -> None:
+    table = {
+        "fsID": [1000 + 7 * (k // 2) for k in range(120)],
+        "store_id": [k % 5 for k in range(120)],
+        "paid": [k % 50 for k in range(120)],
+        "label": ["a", "b"] * 60,
+    }
+    guess = guess_schema(read_rows(pl.DataFrame(table)))
+    assert guess.reasons["fsID"] == "left out: 60 ids by its name, some in several rows"
+    measures = guess.raw["inputs"]["table"]
+    assert (measures["numbers"], list(measures["categories"])) == (["paid"], ["store_id"])
+    kept = table | {"split": ["train"] * 60 + ["test"] * 60}
+    assert guess_schema(read_rows(pl.DataFrame(kept))).raw["split"]["group"] == "fsID"
+
+
+def test_a_duration_is_a_number_of_seconds() -> None:
+    hours = pl.DataFrame({"stay": pl.Series([3, None], dtype=pl.Int64)}).select(pl.duration(hours="stay"))
+    assert read_rows(hours).numbers("hours" if "hours" in hours.columns else hours.columns[0]) == [
+        10800,
+        None,
+    ]
+
+
+def test_commands_that_are_printed_quote_their_paths(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "my data").mkdir()
+    (folder / "t.csv").rename(folder / "my data" / "t.csv")
+    main(["guess", "my data/t.csv", "--target", "died", "--out", "my data/s.yaml"])
+    assert "`sennit table fit 'my data/t.csv' --schema 'my data/s.yaml'`" in capsys.readouterr().out
+
+
+def test_targets_and_inputs_may_have_any_name(folder: Path) -> None:
+    table = pl.read_csv("t.csv").rename({"died": "died.at/30", "ward": "ward.no", "age": "type"})
+    table.with_columns(note=pl.Series([f"a note {k % 7}" for k in range(40)])).write_csv("named.csv")
+    run = main(["fit", "named.csv", "--target", "died.at/30", "--preset=fast", "--epochs=1", "--workers=0"])
+    assert set(TableModel.load(run).predict("named.csv")) <= {"yes", "no"}
+    assert len((run / "predictions.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([b"RIFF" + bytes([k]) * 9 for k in range(40)], "should hold classes, .* Found files."),
+        ([[k + 0.5, 2.0] for k in range(40)], "Found lists of decimals. Give each number a column"),
+        (
+            [f"img/{k:02d}.png" for k in range(40)],
+            "Found another one in each of 40 rows, such as 'img/00.png'",
+        ),
+    ],
+)
+def test_a_column_that_holds_no_labels_is_no_target(cells: list[Any], message: str) -> None:
+    frame = pl.DataFrame({"x": [k / 7 for k in range(40)], "y": cells})
+    with pytest.raises(ValueError, match=message):
+        guess_schema(read_rows(frame), target="y")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"kind": "table", "numbers": ["age", "age"]}, "inputs.t.numbers should have each name once."),
+        ({"kind": "table", "categories": {"ward": ["a", "b", "a"]}}, "Found 'a' twice."),
+    ],
+)
+def test_a_name_that_a_list_has_twice_is_refused(inputs: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Schema.of(SCHEMA | {"inputs": {"t": inputs}})
+
+
+def test_a_pretrained_model_that_is_nowhere_is_refused_by_its_input(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    text = {"kind": "text", "column": "ward", "encoder": "hf/no-such-model"}
+    schema = Schema.of(SCHEMA | {"inputs": {"note": text}})
+    with pytest.raises(
+        ValueError, match=r"inputs.note: 'no-such-model' should be a folder .* Found neither."
+    ):
+        make_encoders(schema)

@@ -18,7 +18,7 @@ from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.load import load_data
 from sennit.recipes.table.fitting import fit_rows
 from sennit.recipes.table.reading.rows import Rows
-from sennit.recipes.table.report.advice import beside
+from sennit.recipes.table.report.advice import beside, no_better
 from sennit.recipes.table.report.alone import train_beside
 from sennit.recipes.table.report.beside import beside_part
 from sennit.recipes.table.report.intervals import Interval, Scored
@@ -178,3 +178,11 @@ def test_each_input_is_trained_alone_on_the_rows_that_have_it(folder: Path, tmp_
     none_left, notes = train_beside(replace(results, seconds=1))
     assert [t.name for t in none_left] == ["caption alone", "measures alone"]
     assert notes == ["Not trained, as there is no time left: all, concatenated."]
+
+
+def test_advice_names_a_target_that_is_answered_no_better_than_without_any_input() -> None:
+    assert list(no_better("price", "mae", {"mae": 2.5}, {"mae": 2.0}, -1)) == [
+        "price: no better than without any input: 2.5 in mae, and 2 without."
+    ]
+    assert not list(no_better("price", "mae", {"mae": 1.5}, {"mae": 2.0}, -1))
+    assert not list(no_better("price", "r2", {"r2": None}, {"r2": 0.0}, 1))

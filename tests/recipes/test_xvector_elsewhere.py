@@ -184,7 +184,7 @@ def test_an_adapted_model_decides_by_false_alarms_and_gives_no_probability(
         assert (said[-1] == "the same speaker") == (
             score >= own.backend.impostors.threshold(false_alarm=0.05)
         )
-        assert "by 5.00% of false alarms" in text
+        assert "at most 5.00% of false alarms" in text
     assert said[1] == "different speakers"
 
 

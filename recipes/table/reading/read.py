@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,9 +154,11 @@ def _of_frame(frame: Any, name: str, folder: Path) -> Rows:
 
 
 def _cell(cell: Any) -> Any:
-    """Return a cell as a plain value; the Hub writes a file as a mapping of its contents and its path."""
+    """Return a cell as a plain value: seconds of a duration, contents of a file that the Hub writes."""
     if isinstance(cell, Mapping) and "bytes" in cell:
         return cell["path"] if cell["bytes"] is None else cell["bytes"]
+    if isinstance(cell, timedelta):
+        return cell.total_seconds()
     return cell.tolist() if hasattr(cell, "tolist") else cell
 
 

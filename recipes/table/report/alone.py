@@ -20,7 +20,14 @@ from sennit.recipes.table.training.train import make_loader, train
 from sennit.tasks import MultiTaskModel, evaluate
 from sennit.tasks.metrics import Answers
 
-_ONE_NET: dict[str, Any] = {"nets": 1, "shallow": False, "separate": False, "alone": False, "resume": None}
+_ONE_NET: dict[str, Any] = {
+    "nets": 1,
+    "folds": 1,
+    "shallow": False,
+    "separate": False,
+    "alone": False,
+    "resume": None,
+}
 _SHORTEST = 2.0  # seconds
 
 

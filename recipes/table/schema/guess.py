@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -144,7 +145,7 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
             f"'{path}' exists already, and may have been edited. Name another file, or remove it."
         )
     lines = [
-        f"# Guessed from {data}. Edit it, then: sennit table fit {data} --schema {path}",
+        f"# Guessed from {data}. Edit it, then: sennit table fit {quote(data)} --schema {quote(str(path))}",
         "# Inputs: image, audio, text, molecule, table, series.",
         "# Targets: class, ordinal, multilabel, number, survival.",
         "# Choose any names on the left of inputs and targets; the model will have them.",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sennit.recipes.media_files import file_kind
 from sennit.recipes.table.schema.column_contents import ColumnContents
+from sennit.recipes.table.schema.guess_input import names_things
 
 _CHANCE = 1e-6  # that rows drawn one by one leave each value in one part
 
@@ -27,7 +28,8 @@ def kept_whole(column: ColumnContents, parts: Sequence[str | None]) -> bool:
         (True, False)
     """
     names = column.names
-    if not column.texts or column.numeric() or column.dates() or column.long():
+    ids = column.numeric() and column.whole() and names_things(column.name)
+    if not column.texts or (column.numeric() and not ids) or column.dates() or column.long():
         return False
     if any(file_kind(text) is not None for text in column.texts):
         return False

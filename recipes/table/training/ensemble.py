@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sennit.data import View
 from sennit.files import read_json_object, write_json
+from sennit.named_modules import NamedModules
 from sennit.recipes.table.training.averaging import combined, row_weights
 from sennit.recipes.table.training.kernel import KernelMachine
 from sennit.recipes.table.training.linear import LinearModel
@@ -69,9 +70,7 @@ class TableEnsemble(MultiTaskModel):
                     f"Found {[*inputs_of(net)]}."
                 )
         self.others = nn.ModuleList(others)
-        self.shallow = nn.ModuleDict(
-            {f"task {name}": nn.ModuleList(of) for name, of in (shallow or {}).items()}
-        )
+        self.shallow = NamedModules({name: nn.ModuleList(of) for name, of in (shallow or {}).items()})
         self._net = (first,)  # a tuple is not registered: its parts are above
         self.member_weights = {
             name: (weights or {}).get(name, torch.full((self._members(name),), 1 / self._members(name)))
@@ -95,8 +94,7 @@ class TableEnsemble(MultiTaskModel):
 
     def shallow_of(self, task: str) -> list[ShallowModel]:
         """Return the other members of a task."""
-        name = f"task {task}"
-        return list(cast("nn.ModuleList", self.shallow[name])) if name in self.shallow else []  # type: ignore[arg-type]
+        return list(self.shallow[task]) if task in self.shallow else []  # type: ignore[arg-type]
 
     def _members(self, task: str) -> int:
         return len(self.nets_of(task)) + len(self.shallow_of(task))

@@ -66,7 +66,7 @@ class KernelMachine(ShallowModel):
         sharpness: Tensor,
     ) -> None:
         super().__init__(list(parts))
-        self.parts = nn.ModuleDict({f"input {name}": part for name, part in parts.items()})
+        self.parts = nn.ModuleList(parts.values())  # in the order of the inputs, which may have any name
         self.target = kind
         self.register_buffer("present", torch.stack([present[name] for name in parts]))
         for name, x in (("coefficients", coefficients), ("offset", offset), ("weights", weights)):
@@ -123,7 +123,7 @@ class KernelMachine(ShallowModel):
             rows = view.present[name]
             if self.weights[k] == 0 or not bool(rows.any()):
                 continue
-            part = self.parts[f"input {name}"]
+            part = self.parts[k]
             mask = view.masks[name][rows] if name in view.masks else None
             alike = part(part.vectors(view.inputs[name][rows], mask))  # type: ignore[operator]
             scores[rows] += self.weights[k] * alike @ self.coefficients[self.present[k]]
@@ -131,15 +131,14 @@ class KernelMachine(ShallowModel):
 
     @property
     def config(self) -> dict[str, Any]:
-        parts = [self.parts[f"input {name}"] for name in self.inputs]
-        options = [{"kind": part.kind, "options": part.options} for part in parts]
+        options = [{"kind": part.kind, "options": part.options} for part in self.parts]
         return {"inputs": list(self.inputs), "target": self.target, "parts": options}
 
     @classmethod
     def from_saved(cls, config: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
         parts = {}
-        for name, part in zip(config["inputs"], config["parts"], strict=True):
-            start = f"parts.input {name}."
+        for i, (name, part) in enumerate(zip(config["inputs"], config["parts"], strict=True)):
+            start = f"parts.{i}."
             of_part = {n.removeprefix(start): x for n, x in tensors.items() if n.startswith(start)}
             parts[name] = SIMILARITIES[part["kind"]].from_saved(part["options"], of_part)
         given = {n: tensors[n] for n in ("coefficients", "offset", "weights", "sharpness")}
