@@ -18,6 +18,7 @@ Results of models that were tested already are kept in ``--work``.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,10 +28,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks._harness import arguments
+from benchmarks._harness import Result, arguments, report
 from benchmarks._speaker_places import Place, read_place
 from sennit.files import read_json_object, write_json
-from sennit.recipes.harness import Jobs, provenance, run_jobs
+from sennit.recipes.harness import Jobs, run_jobs
 from sennit.recipes.xvector.saved import SpeakerModel
 from sennit.recipes.xvector.signals import measures_of
 from sennit.tasks.verification import Backend, cllr, equal_error_rate
@@ -132,9 +133,9 @@ def promised(run: Path, job: Mapping[str, Any], backend: Backend) -> float:
 
 
 def models_of(name: str, run: Path) -> list[dict[str, Any]]:
-    """Return the models of a run, each with its normalisation, its seed and its promise."""
+    """Return the models of a run, finished or not, each with its normalisation, its seed and its promise."""
     models = []
-    for job in read_json_object(run / "metrics.json", ("jobs",))["jobs"]:
+    for job in (json.loads(line)["job"] for line in (run / "jobs.jsonl").read_text().splitlines()):
         if job["encoder"] == "statistics":
             continue
         parts = (job["encoder"], job["pooling"], job["normalise"], *seed_of(job))
@@ -178,6 +179,24 @@ def rows_of(results: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> l
     return list(rows.values())
 
 
+def compared(rows: Sequence[Mapping[str, Any]]) -> list[Result]:
+    """Return the equal error rates of each back-end beside those of plain cosines."""
+    key = ("training", "normalise", "place")
+    plain = {tuple(row[k] for k in key): row["eer"] for row in rows if row["backend"] == "cosine"}
+    results = []
+    for row in rows:
+        if row["backend"] == "cosine" or None in row["eer"]:
+            continue
+        cosine = plain[tuple(row[k] for k in key)]
+        ratios = [b / a if a else float(b > 0) for a, b in zip(row["eer"], cosine, strict=True)]
+        what = f"{row['backend']} beside cosine: {', '.join(row[k] for k in key)}"
+        ours, peer, ratio = np.mean(row["eer"]), np.mean(cosine), np.median(ratios)
+        spread = (round(min(ratios), 4), round(max(ratios), 4))
+        figures = (round(float(ours), 4), round(float(peer), 4), round(float(ratio), 4))
+        results.append(Result(what, *figures, "EER", len(ratios), spread))
+    return results
+
+
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the means over seeds, in percent but for Cllr."""
     table = Table(*("training", "normalise", "place", "back-end", *FIGURES))
@@ -206,15 +225,16 @@ def main() -> None:
     rows = rows_of(list(zip(jobs, results, strict=True)))
     show(rows)
     made = {name: _made(Path(run)) for name, run in runs.items()}
-    about = provenance(("sennit", "torch"), module="benchmarks.speaker_shift")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    report("speaker_shift", compared(rows), options.out, packages=("sennit", "torch"))
     kinds = [{key: model[key] for key in ("training", "normalise", "seed", "kind")} for model in models]
-    write_json(
-        options.out, {"benchmark": "speaker_shift", **about, "runs": made, "saved": kinds, "rows": rows}
-    )
+    written = json.loads(options.out.read_text())
+    write_json(options.out, written | {"runs": made, "saved": kinds, "table": rows})
 
 
 def _made(run: Path) -> dict[str, Any]:
+    """Return how a run was made, as far as it is finished."""
+    if not (run / "metrics.json").is_file():
+        return {"finished": False}
     metrics = read_json_object(run / "metrics.json", ("command", "date"))
     return {key: metrics[key] for key in ("command", "commit", "date", "versions") if key in metrics}
 

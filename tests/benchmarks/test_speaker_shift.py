@@ -15,6 +15,7 @@ from benchmarks import speaker_shift
 from benchmarks._speaker_places import ITEMS, Place, read_place
 from sennit.recipes.xvector.__main__ import main as train
 from sennit.tasks.verification import Backend
+from tests.benchmarks.test_overhead import check_schema
 from tests.recipes.synthetic_voices import RATE, write_voices
 
 
@@ -55,12 +56,14 @@ def test_a_run_is_tested_on_each_place(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "argv", ["speaker_shift", *given])
     speaker_shift.main()
     result = json.loads(out.read_text())
-    assert len(result["rows"]) == 3 * 4
+    check_schema(result)
+    assert len(result["rows"]) == 3 * 3
+    assert len(result["table"]) == 3 * 4
     assert result["runs"]["made"]["date"]
-    for row in result["rows"]:
+    for row in result["table"]:
         assert (row["items"], row["pairs"]) == ([6, 44], [6, 9])
         assert 0 <= row["eer"][0] <= 1
-    assert {row["promised"][0] for row in result["rows"] if row["backend"] == "adapted"} == {0.05}
+    assert {row["promised"][0] for row in result["table"] if row["backend"] == "adapted"} == {0.05}
 
 
 @pytest.mark.real_data
