@@ -18,7 +18,8 @@ def encoded_but(fused: FusedEncoder, view: View, modality: str, rows: Tensor | N
     """Let `FusedEncoder.encode` repeat what it returns for a view, except for one modality, within the block.
 
     There it is called with views of the same samples in which that modality alone differs. Fusions that act
-    between the stages of encoders, and nested fusions, compute everything each time.
+    between the stages of encoders, and nested fusions, compute everything each time. Encoders of other
+    modalities alone repeat everything.
 
     Args:
         fused: Encoders and fusion, in evaluation mode.
@@ -36,7 +37,7 @@ def encoded_but(fused: FusedEncoder, view: View, modality: str, rows: Tensor | N
     before = vars(fused).get("encode")
     encode_anew = fused.encode
     outputs = fused.encode(view) if rows is not None else fused.encode(view, only=_others(fused, modality))
-    if rows is not None:
+    if rows is not None and modality in outputs:
         outputs = {**outputs, modality: unpack_output(outputs[modality], _Ordered(rows))}
 
     def encode(part: View, only: Collection[str] | None = None) -> dict[str, EncoderOutput]:

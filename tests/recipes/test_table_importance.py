@@ -27,18 +27,22 @@ def model(request: pytest.FixtureRequest) -> MultiTaskModel:
     x = torch.randn(60, 3, generator=torch.Generator().manual_seed(2))
     trees = BoostedTrees.fit(x, (x[:, 0] > 0).long(), kind="class", outputs=3, categories=[])
     # The first net has little weight: its own importance would be another.
-    weights = {"y": torch.tensor([0.1, 0.5, 0.4]), "z": torch.tensor([0.1, 0.9])}
+    weights = {"y": torch.tensor([0.1, 0.3, 0.2, 0.4]), "z": torch.tensor([0.1, 0.9])}
     nets = [_net("concat", ("y", "z"), seed=0), _net("concat", ("y",), seed=1), _net("gated", ("z",), seed=2)]
+    nets.append(_net("concat", ("y",), seed=3, inputs=("b",)))
     return TableEnsemble(nets, shallow={"y": [trees]}, weights=weights).eval()
 
 
-def _net(fusion: str, names: tuple[str, ...], *, seed: int) -> MultiTaskModel:
+def _net(
+    fusion: str, names: tuple[str, ...], *, seed: int, inputs: tuple[str, ...] = ("table", "b", "c")
+) -> MultiTaskModel:
     torch.manual_seed(seed)
     encoders = {
         "table": create_encoder("mlp", 3, embed_dim=8, width=8, columns=["age", "size", "noise"]),
         "b": create_encoder("mlp", 4, embed_dim=8, width=8),
         "c": create_encoder("mlp", 2, embed_dim=8, width=8),
     }
+    encoders = {name: encoders[name] for name in inputs}
     tasks = {"y": Classification(3), "z": Regression()}
     return MultiTaskModel(
         encoders=encoders,
