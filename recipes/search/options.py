@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sennit.recipes.command_line import Options, parse_with_recipe
 
@@ -15,10 +16,15 @@ class SearchCommand:
     """Search a fusion for a recipe: for each seed, trains each modality alone, freezes the encoders, searches
     on their taps, and tunes the best fusions and those of the recipe jointly from this same start. Beside it:
     random search through the same final round, and every fusion of the recipe from scratch, with as many
-    epochs as the others had in all.
+    epochs as the others had in all. With ``--what training``: searches the options of whole trainings of the
+    recipe's declared fusion (learning rate, width, batch size, dropout, weighting), stops trainings that are
+    worse than the median from half of the epochs on, and tests the best beside the recipe's own options.
 
     Args:
         recipe: Name of the recipe; its search.yaml has defaults of its options for a search.
+        what: Subject of the search, the structure of the fusion or the options of the training.
+        trials: Trainings of a search of options.
+        timeout: Seconds after which a search of options begins no further training.
         strategy: Strategy that proposes candidates.
         generations: Number of generations.
         population: Candidates per generation.
@@ -36,6 +42,9 @@ class SearchCommand:
     """
 
     recipe: str
+    what: Literal["fusion", "training"] = "fusion"
+    trials: int = 30
+    timeout: float | None = None
     strategy: str = "regularised_evolution"
     generations: int = 10
     population: int = 32
@@ -58,7 +67,7 @@ class SearchCommand:
             ValueError: A value is too small; the message names the option.
         """
         least = {"generations": 1, "population": 1, "candidate_epochs": 1, "renderings": 1, "workers": 0}
-        least |= {"finalists": 1, "final_epochs": 1, "margin": 0, "first_seed": 0}
+        least |= {"trials": 1, "finalists": 1, "final_epochs": 1, "margin": 0, "first_seed": 0}
         for name, count in least.items():
             if getattr(self, name) < count:
                 raise ValueError(f"--{name} should be {count} or more. Found {getattr(self, name)}.")
