@@ -60,9 +60,19 @@ def guess_target(column: ColumnContents) -> tuple[dict[str, Any], str]:
     most = _MAX_CLASSES if name.lower() in _TARGETS else _MAX_NUMBERED
     if column.numeric() and not (column.whole() and column.few(most)):
         return {"kind": "number", "columns": [name]}, "numbers"
+    if column.written() and not column.few(_MAX_CLASSES):
+        raise ValueError(
+            f"column '{name}' should hold plain numbers, or names of classes. Found '{column.texts[0]}'. "
+            f"Write numbers without signs such as '$', '%' and those between thousands."
+        )
     for separator in "|;":
         labels = sorted({x.strip() for text in values for x in text.split(separator)} - {""})
         if any(separator in text for text in values):
             options = {"kind": "multilabel", "column": name, "separator": separator, "labels": labels}
             return options, f"{len(labels)} labels between '{separator}'"
+    if len(values) == column.size > _MAX_NUMBERED:
+        raise ValueError(
+            f"column '{name}' should have rows of the same class to be a target. Found {len(values)} "
+            f"different values, such as '{column.texts[0]}', in as many rows. Is it an id or a text?"
+        )
     return {"kind": "class", "column": name, "classes": values}, f"{len(values)} classes"
