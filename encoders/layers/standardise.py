@@ -67,6 +67,12 @@ class Standardise(KeptPrecision):
                 f"`x` should be finite, or NaN where a value is missing. Found infinity in the features "
                 f"{infinite}. Repair the data."
             )
+        if len(rows) < 2:
+            warnings.warn(
+                f"statistics should be fitted on two rows or more. Found {len(rows)}, of which no feature "
+                f"varies: each keeps the scale 1. Give a larger batch of training samples.",
+                stacklevel=2,
+            )
         measured = ~rows.isnan()
         count = measured.sum(0).clamp(min=1)
         mean = rows.nan_to_num(nan=0.0).sum(0) / count

@@ -50,7 +50,7 @@ def shared_id_notes(rows: Rows, schema: Schema) -> list[str]:
         return []
     return [
         f"{sum(count for _, count in shared)} rows share their id in '{schema.id}' with others, such as "
-        f"'{shared[0][0]}' ({shared[0][1]} rows): answers are told apart by the row's number. If they belong "
+        f"'{shared[0][0]}' ({shared[0][1]} rows): the row's number names each answer. If they belong "
         f"together, split by group."
     ]
 
