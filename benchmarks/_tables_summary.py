@@ -88,3 +88,36 @@ def against_peers(results: dict[Job, dict[str, Any]]) -> list[Result]:
                 )
             )
     return rows
+
+
+def best_alone(results: dict[Job, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return ours beside the modality that by itself has the best mean over the seeds, for each target.
+
+    A modality alone is tested on the rows that have it, ours on all rows: those are the harder ones. The best
+    is chosen by the test scores, in its favour.
+    """
+    alone: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    for job, result in results.items():
+        mine = results.get(Job(job.seed, job.table, "ours"))
+        if job.system == "alone" and mine is not None:
+            for target, accuracy in result["accuracy"].items():
+                of_target = alone.setdefault((job.table, target), {})
+                of_target.setdefault(job.column, []).append((mine["accuracy"][target], accuracy))
+    rows = []
+    for (table, target), columns in alone.items():
+        column = max(columns, key=lambda name: statistics.fmean(peer for _, peer in columns[name]))
+        ours, peers = zip(*columns[column], strict=True)
+        gains = [a - b for a, b in columns[column]]
+        rows.append(
+            {
+                "table": table,
+                "target": target,
+                "best_modality": column,
+                "alone": round(statistics.fmean(peers), 4),
+                "ours": round(statistics.fmean(ours), 4),
+                "gain": round(statistics.fmean(gains), 4),
+                "least_gain": round(min(gains), 4),
+                "runs": len(gains),
+            }
+        )
+    return rows

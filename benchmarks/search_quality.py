@@ -33,7 +33,7 @@ from sennit.encoders import Encoder
 from sennit.recipes.command_line import config_class, parse_options
 from sennit.recipes.harness import find_recipe
 from sennit.recipes.search.compared import Compared
-from sennit.recipes.search.taps import freeze_taps, train_encoders
+from sennit.recipes.search.taps import freeze_taps, load_encoders, train_encoders
 from sennit.search import (
     Record,
     SearchOptions,
@@ -68,7 +68,8 @@ def prepare(name: str, options: argparse.Namespace, folder: Path) -> Problem:
     arguments = [*data, *given, "--seeds=1", *(["--epochs=1"] if options.quick else [])]
     config, _ = parse_options(config_class(name), arguments, prog="search_quality")
     plain = Compared(recipe)
-    encoders = train_encoders(plain, config, folder)
+    train_encoders(plain, config, folder, [0])
+    encoders = load_encoders(plain, config, folder, 0)
     tasks = recipe.tasks(config, recipe.modalities(config))
     taps = freeze_taps(plain, config, encoders, tasks, folder / "taps", renderings=2)
     return Problem(encoders, tasks, taps, folder)

@@ -27,7 +27,13 @@ def judged_tasks(objectives: Sequence[str], tasks: Mapping[str, Task]) -> tuple[
 
 
 def taps_of(
-    encoders: Mapping[str, Encoder], data: Any, folder: Path, options: SearchOptions, *, part: str
+    encoders: Mapping[str, Encoder],
+    data: Any,
+    folder: Path,
+    options: SearchOptions,
+    *,
+    part: str,
+    places: bool,
 ) -> TapCache:
     """Return the taps of a part of the data, ``"train"`` or ``"validation"``, computed once."""
     if isinstance(data, TapCache):
@@ -40,6 +46,7 @@ def taps_of(
         transforms=options.transforms,
         collate=options.collate,
         renderings=options.renderings if part == "train" else 1,
+        places=places,
         seed=options.seed,
         device=options.device,
         progress=options.progress,

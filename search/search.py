@@ -103,8 +103,8 @@ def search(
     if final is not None:
         sources = sources_of(train, validation, options)
     caches = (
-        taps_of(encoders, train, folder / "taps", options, part="train"),
-        taps_of(encoders, validation, folder / "taps", options, part="validation"),
+        taps_of(encoders, train, folder / "taps", options, part="train", places=space.has_readings),
+        taps_of(encoders, validation, folder / "taps", options, part="validation", places=space.has_readings),
     )
     check_groups(groups, len(caches[1]))
     evaluator = BatchedEvaluator(
@@ -149,7 +149,8 @@ def search(
             sources=sources,
             training=options.training,
             width=max(space.widths),
-            folder=folder / "final" / name,
+            study=f"{name} {evaluator.fingerprint}",
+            folder=folder / "final",
             seed=options.seed,
             device=options.device,
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sennit.encoders._base import Encoder
 from sennit.fusion.cell import ACTIVATIONS, list_operators
 from sennit.fusion.cell.genome import EMBEDDING, MERGES, Cell, Genome
+from sennit.fusion.cell.readings import list_readings, split_reading
+from sennit.fusion.intermediate.cells import tap_sizes
 from sennit.registry import check_names
 from sennit.search.flat_genes import NONE, Choice, FlatGenes, Genes
 from sennit.search.known import known_genomes
@@ -55,6 +57,7 @@ class Space(FlatGenes):
         widths: Sequence[int] = (32, 64, 128),
         merges: Sequence[str] = MERGES,
         betas: Sequence[float] = (0.25, 0.5, 1.0, 2.0),
+        readings: Sequence[str] = (),
     ) -> Space:
         """Make the space over some encoders' taps.
 
@@ -67,6 +70,8 @@ class Space(FlatGenes):
             widths: Widths of the states; the largest should be that of the fusions picked by hand.
             merges: Points at which predictions may merge.
             betas: Values of β of the multiplicative merge.
+            readings: Ways in which a cell may read the places of a tap that has an axis, beside its mean;
+                from `sennit.fusion.cell.readings.list_readings`.
 
         Raises:
             ValueError: A choice is unknown, or a gene has none; it is named.
@@ -75,12 +80,16 @@ class Space(FlatGenes):
         check_names("operator", operators, list_operators())
         check_names("activation", activations, list(ACTIVATIONS))
         check_names("merge", merges, list(MERGES))
+        check_names("reading", readings, list_readings())
         if cells is None:
             cells = max(5, 2 * max((len(e.tap_info) for e in encoders.values()), default=0))
-        taps = {m: {t.name: t.dim for t in e.tap_info} for m, e in encoders.items()}
+        left_out = {*list_readings()} - {*readings}
         space = cls(
             modalities=tuple(encoders),
-            taps={m: {**dims, EMBEDDING: encoders[m].embed_dim} for m, dims in taps.items()},
+            taps={
+                m: {tap: d for tap, d in tap_sizes(e).items() if split_reading(tap)[1] not in left_out}
+                for m, e in encoders.items()
+            },
             tasks=tuple(tasks),
             cells=cells,
             operators=operators,
@@ -99,13 +108,21 @@ class Space(FlatGenes):
                 raise ValueError(f"gene '{name}' should have at least one choice. Found none.")
         return space
 
+    @property
+    def has_readings(self) -> bool:
+        """Whether a cell may read the places of a tap."""
+        return any(split_reading(tap)[1] is not None for taps in self.taps.values() for tap in taps)
+
     def known(self) -> dict[str, Genome]:
         """Return the structures of registered fusions that are in this space; see `known_genomes`.
 
         They have the largest width.
         """
         beta = min(self.betas, key=lambda value: abs(value - 1.0))
-        taps = {m: tuple(of_modality) for m, of_modality in self.taps.items()}
+        taps = {
+            m: tuple(tap for tap in of_modality if split_reading(tap)[1] is None)
+            for m, of_modality in self.taps.items()
+        }
         genomes = known_genomes(self.modalities, taps, width=max(self.widths), cells=self.cells, beta=beta)
         return {name: self.decode(self.encode(g)) for name, g in genomes.items() if self._holds(g)}
 

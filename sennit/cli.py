@@ -18,7 +18,7 @@ COMMANDS = {
     "table": ("table", "train a model on a table of your own, or a folder of files"),
     "search": ("search", "search the fusion of a recipe"),
     "compare": ("compare", "compare fusions on the data of a recipe"),
-    "xvector": ("xvector", "train speaker embeddings; verify, enroll and identify speakers"),
+    "xvector": ("xvector", "train speaker embeddings; verify, enroll, identify, adapt"),
 }
 SHELLS = ("bash", "zsh", "tcsh", "fish")
 

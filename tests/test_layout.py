@@ -15,6 +15,7 @@ from sennit.encoders import ENCODERS
 from sennit.encoders.layers.pooling._base import POOLINGS
 from sennit.fusion import FUSIONS
 from sennit.fusion.cell._base import OPERATORS
+from sennit.fusion.cell.readings import READINGS
 from sennit.recipes.command_line import list_recipes
 from sennit.registry import Registry
 from sennit.search.strategies._base import STRATEGIES
@@ -29,10 +30,10 @@ PACKAGES = ("data", "encoders", "fusion", "tasks", "search", "recipes", "testing
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REGISTRIES = {"fusion": FUSIONS, "sharing": SHARINGS, "weighting": WEIGHTINGS, "balancing": BALANCINGS}
 REGISTRIES |= {"encoders": ENCODERS, "tasks": TASKS, "operators": OPERATORS, "search": STRATEGIES}
-REGISTRIES |= {"poolings": POOLINGS, "stacks": STACKS}
+REGISTRIES |= {"poolings": POOLINGS, "stacks": STACKS, "readings": READINGS}
 HEADINGS = {"operators": "Operators", "search": "Search", "fusion": "Fusions", "balancing": "Balancings"}
 HEADINGS |= {"encoders": "Encoders", "tasks": "Tasks", "sharing": "Sharings", "weighting": "Weightings"}
-HEADINGS |= {"poolings": "Poolings", "stacks": "Stacks"}
+HEADINGS |= {"poolings": "Poolings", "stacks": "Stacks", "readings": "Readings"}
 METHODS = [(where, name) for where, registry in REGISTRIES.items() for name in registry.list()]
 
 

@@ -69,7 +69,7 @@ class MaskedBatchNorm(nn.Module):
         if (
             x.dim() == 3
             and x.device.type == "cpu"
-            and x.dtype in KERNELS
+            and (x.dtype in KERNELS or mask is not None)
             and not torch.compiler.is_compiling()
         ):
             return self._on_processor(x, mask)
@@ -93,15 +93,16 @@ class MaskedBatchNorm(nn.Module):
 
     def _on_processor(self, x: Tensor, mask: Tensor | None) -> Tensor:
         padding = None if mask is None else (~mask).view(-1).nonzero().squeeze(1)
-        given = (x.contiguous(), padding, self.weight, self.bias, self.eps, self.rectify)
+        precise = x.to(torch.promote_types(x.dtype, torch.float32)).contiguous()
+        given = (precise, padding, self.weight, self.bias, self.eps, self.rectify)
         count = x.shape[0] * x.shape[1] - (0 if padding is None else padding.shape[0])
         if mask is not None and count < 2:
             return self._masked(x, mask)
         y, _, mean, scale = ProcessorNorm.apply(*given)
-        share = valid_share(x, padding)
+        share = valid_share(precise, padding)
         var = (scale.double().pow(-2) / share - self.eps).clamp(min=0)
         self._track(mean, var, var.new_tensor(count))
-        out: Tensor = y
+        out: Tensor = y.to(x.dtype)
         return out
 
     def _masked(self, x: Tensor, mask: Tensor) -> Tensor:

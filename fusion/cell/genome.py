@@ -19,7 +19,8 @@ class Cell:
 
     Args:
         inputs: Pairs of a modality and the name of its tap, in the order of the modalities; other modalities
-            are not read. Every cell but the first also reads the state of the cell before.
+            are not read. Every cell but the first also reads the state of the cell before. A tap is pooled
+            over its axis, unless its name ends in a `Reading`: ``"stage2:attention"``.
         operator: Operator that combines the inputs, one of `sennit.fusion.cell.list_operators`.
         activation: Activation σ, one of `sennit.fusion.cell.ACTIVATIONS`.
         skip: Whether the state of the cell before is added to the result.

@@ -15,6 +15,13 @@ from sennit.fusion._base import Fusion, register_fusion
 from sennit.fusion._checks import check_at_least
 from sennit.fusion.cell import ACTIVATIONS, create_operator
 from sennit.fusion.cell.genome import EMBEDDING, Cell, Genome, chain
+from sennit.fusion.cell.readings import (
+    create_reading,
+    list_readings,
+    places,
+    source_of,
+    split_reading,
+)
 from sennit.fusion.decision.mean_probability import MeanProbabilityRule
 from sennit.fusion.decision.multiplicative import MultiplicativeRule
 from sennit.fusion.inputs import FusionInput
@@ -23,7 +30,7 @@ from sennit.fusion.types import AuxiliaryInfo, FusionOutput, Stage
 from sennit.registry import unknown_name
 
 Taps = Mapping[str, Mapping[str, Tensor]]
-"""Taps by modality and name, pooled to vectors ``[B, d]``."""
+"""Taps by modality and name, pooled to vectors ``[B, d]``, or with their `places` as ``"<tap>:places"``."""
 
 
 @register_fusion("cells")
@@ -33,8 +40,8 @@ class Cells(Fusion):
     ``h_l = σ(operator(x_i, y_j, …, h_{l−1}))``; with concatenation throughout it is the fusion of MFAS,
     ``h_l = σ_p(W_l [x_i; y_j; h_{l−1}])``. A `Genome` says what each layer reads, how it combines its
     inputs and where the predictions merge; `sennit.search` searches for one. Taps are pooled over space or
-    time. A learned token stands in for a missing modality. A modality that the genome leaves out trains
-    nothing.
+    time, or their places are read by a `Reading` (``"stage2:attention"``). A learned token stands in for a
+    missing modality. A modality that the genome leaves out trains nothing.
     Source: Pérez-Rúa et al. 2019, "MFAS: Multimodal Fusion Architecture Search" (eq. 4), with the
     operators and merges of `Genome` besides.
 
@@ -77,9 +84,7 @@ class Cells(Fusion):
         super().__init__(encoders)
         check_at_least(0, "fusion 'cells'", auxiliary_weight=auxiliary_weight)
         self.layouts = {m: {t.name: t.layout for t in e.tap_info} for m, e in encoders.items()}
-        self.dims = dims = {
-            m: {**{t.name: t.dim for t in e.tap_info}, EMBEDDING: e.embed_dim} for m, e in encoders.items()
-        }
+        self.dims = dims = {m: tap_sizes(e) for m, e in encoders.items()}
         if genome is None:
             taps = {m: [*(t.name for t in e.tap_info), EMBEDDING] for m, e in encoders.items()}
             self.genome = chain(self.modalities, taps, width=128)
@@ -118,16 +123,16 @@ class Cells(Fusion):
     def forward(
         self, outputs: Mapping[str, EncoderOutput], present: Mapping[str, Tensor] | None = None
     ) -> FusionOutput:
-        wanted = {(m, tap) for cell in self.genome.cells for m, tap in cell.inputs}
+        wanted = {(m, source_of(tap)) for cell in self.genome.cells for m, tap in cell.inputs}
         wanted |= {(m, EMBEDDING) for m in self.genome.used}
         taps: dict[str, dict[str, Tensor]] = {}
         for m, tap in sorted(wanted):
-            out = outputs[m]
-            x = (
-                out.pooled
-                if tap == EMBEDDING
-                else pool(out.taps[tap], self.layouts[m][tap], out.tap_masks.get(tap))
-            )
+            out, name = outputs[m], tap.removesuffix(":places")
+            if tap == EMBEDDING:
+                x = out.pooled
+            else:
+                reduce = pool if name == tap else places
+                x = reduce(out.taps[name], self.layouts[m][name], out.tap_masks.get(name))
             taps.setdefault(m, {})[tap] = x
         fused = self.fuse(taps, present)
         if not self.auxiliary_info:
@@ -137,10 +142,10 @@ class Cells(Fusion):
         return replace(fused, auxiliary=embeddings, auxiliary_present=masks)
 
     def fuse(self, taps: Taps, present: Mapping[str, Tensor] | None = None) -> FusionOutput:
-        """Fuse taps that are pooled already."""
+        """Fuse taps that are pooled, or cut into places, already."""
         states: list[Tensor] = []
         for cell, layer in zip(self.genome.cells, self.cells, strict=True):
-            vectors = [taps[m][tap] for m, tap in cell.inputs]
+            vectors = [taps[m][source_of(tap)] for m, tap in cell.inputs]
             masks = stack_present([m for m, _ in cell.inputs], present)
             states.append(layer(vectors, masks, states[-1] if states else None))
         used, masks = self.genome.used, None
@@ -158,8 +163,8 @@ class Cells(Fusion):
                 return joined
             return torch.stack([state, *single], 1) if self.rule else state
 
-        places = sorted({*self.genome.reads.values(), len(states) - 1})
-        read = {place: readout(states[place]) for place in places}
+        cells_read = sorted({*self.genome.reads.values(), len(states) - 1})
+        read = {place: readout(states[place]) for place in cells_read}
         last = read[len(states) - 1]
         readouts = {task: read[place] for task, place in self.genome.reads.items()}
         if self.rule is None:
@@ -171,7 +176,7 @@ class Cells(Fusion):
 
 
 class CellLayer(nn.Module):
-    """One cell: a linear map of each input, then the operator.
+    """One cell: a reading of each input that has an axis, a linear map of each, then the operator.
 
     Args:
         cell: Inputs, operator and activation.
@@ -184,6 +189,12 @@ class CellLayer(nn.Module):
         super().__init__()
         self.cell, self.operator, self.width = cell, create_operator(cell.operator), width
         out = self.operator.blocks * width
+        self.readings = nn.ModuleList(
+            [
+                nn.Identity() if reading is None else create_reading(reading, d)
+                for (_, reading), d in zip((split_reading(tap) for _, tap in cell.inputs), dims, strict=True)
+            ]
+        )
         self.taps = nn.ModuleList([nn.Linear(d, out) for d in dims])
         self.state = nn.Linear(width, out) if state else None
         self.missing = MissingTokens([out] * len(dims))
@@ -191,7 +202,8 @@ class CellLayer(nn.Module):
     def forward(
         self, vectors: Sequence[Tensor], present: Sequence[Tensor] | None, state: Tensor | None
     ) -> Tensor:
-        mapped = [linear(x) for linear, x in zip(self.taps, vectors, strict=True)]
+        read = [reading(x) for reading, x in zip(self.readings, vectors, strict=True)]
+        mapped = [linear(x) for linear, x in zip(self.taps, read, strict=True)]
         mapped = self.missing(mapped, present)
         if self.state is not None:
             mapped.append(self.state(state))
@@ -199,6 +211,21 @@ class CellLayer(nn.Module):
         u = u.reshape(*u.shape[:-1], self.operator.blocks, -1)
         h = self.operator.combine([u], None, ACTIVATIONS[self.cell.activation], self.width)
         return h + state if self.cell.skip and state is not None else h
+
+
+def tap_sizes(encoder: FusionInput) -> dict[str, int]:
+    """Return the sizes of an encoder's taps, of each `Reading` of those with an axis, and of the embedding.
+
+    Example:
+        >>> from sennit.encoders import create_encoder
+        >>> tap_sizes(create_encoder("conv", 1, image_size=8, widths=(4,)))
+        {'stage1': 4, 'stage1:attention': 4, 'stage1:pointwise': 4, 'pooled': 4}
+    """
+    sizes: dict[str, int] = {}
+    for tap in encoder.tap_info:
+        readings = () if tap.layout == "BC" else list_readings()
+        sizes |= {tap.name: tap.dim} | {f"{tap.name}:{reading}": tap.dim for reading in readings}
+    return {**sizes, EMBEDDING: encoder.embed_dim}
 
 
 def late_cell(genome: Genome) -> Cell:

@@ -35,12 +35,14 @@ class Splits:
         test: Data that are read once per job, after everything is chosen.
         units: Number of the unit that each test sample was cut from (a video, an utterance used in several
             pairs): the bootstrap draws whole units. None when samples are independent.
+        validation_units: The same of each validation sample, over which a search takes its margin.
     """
 
     train: Any
     validation: Any
     test: Any
     units: Sequence[int] | None = None
+    validation_units: Sequence[int] | None = None
 
 
 class Recipe(ABC, Generic[C]):

@@ -48,6 +48,10 @@ class RunFolder:
         config = data + config
         if name is not None and (root / name / "config.yaml").is_file():
             resume = root / name
+        if root.exists() and not root.is_dir():
+            raise ValueError(
+                f"--output should be a folder, in which each run is one. Found the file '{root}'."
+            )
         if resume is None:
             self.path = root / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
             if name is None and self.path.exists():  # started in the same second

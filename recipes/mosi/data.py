@@ -99,4 +99,6 @@ def splits(path: Path | None, names: Sequence[str], seed: int) -> Splits:
         BatchDataset(Batch.of({m: b.inputs[m] for m in names}, targets=b.targets, index=b.index))
         for b in (fit_batch, check_batch, test.batch)
     )
-    return Splits(fitted, chosen, tested, units=test.video.tolist())
+    return Splits(
+        fitted, chosen, tested, units=test.video.tolist(), validation_units=train.video[check].tolist()
+    )

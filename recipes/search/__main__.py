@@ -11,6 +11,10 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     """Search, retrain and compare; return the run folder."""
     options, config, text = read_options(arguments)
     # Imported once the options are read: help and a wrong option do not wait for PyTorch.
+    if options.what == "training":
+        from sennit.recipes.search.training import run_training
+
+        return run_training(options, config, text)
     from sennit.recipes.search.run import run
 
     return run(options, config, text)

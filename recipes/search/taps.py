@@ -29,18 +29,20 @@ def train_jobs(
     )
 
 
-def checkpoint(compared: Compared, folder: Path, row: str) -> Path:
-    """Return the folder of a row's kept model."""
-    return folder / "checkpoints" / f"{row}-{compared.protocol}"
+def train_encoders(
+    compared: Compared, config: Options, folder: Path, seeds: Sequence[int]
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Train each modality alone for each seed; return the jobs and their results."""
+    jobs = [compared.job(m, seed) for seed in seeds for m in compared.modalities(config)]
+    return jobs, train_jobs(compared, config, folder, jobs)
 
 
-def train_encoders(compared: Compared, config: Options, folder: Path) -> dict[str, Encoder]:
-    """Train each modality alone and return its encoder, of the first seed."""
-    names = compared.modalities(config)
-    train_jobs(compared, config, folder, [compared.job(m, 0) for m in names])
+def load_encoders(compared: Compared, config: Options, folder: Path, seed: int) -> dict[str, Encoder]:
+    """Return the encoders of a seed, each of the model of its modality alone."""
+    place = folder / f"seed-{seed}" / "checkpoints"
     return {
-        m: MultiTaskModel.from_pretrained(checkpoint(compared, folder, m)).fused_encoder.leaves()[m]
-        for m in names
+        m: MultiTaskModel.from_pretrained(place / f"{m}-{compared.protocol}").fused_encoder.leaves()[m]
+        for m in compared.modalities(config)
     }
 
 
@@ -59,8 +61,7 @@ def freeze_taps(
     that taps that are there are not read for again.
     """
     data = compared.data(config, tuple(encoders), 0)
-    specs = {t: task.target for t, task in tasks.items() if task.target is not None}
-    collate = Collate({m: e.input_spec for m, e in encoders.items()}, specs)
+    collate = collate_of(encoders, tasks)
     caches = []
     for name, split, wanted in (("train", data.train, renderings), ("validation", data.validation, 1)):
         join = getattr(split, "collate", collate)
@@ -70,3 +71,9 @@ def freeze_taps(
             cache_taps(encoders, split, folder, key=name, collate=join, renderings=drawn, progress=True)
         )
     return caches[0], caches[1]
+
+
+def collate_of(encoders: Mapping[str, Encoder], tasks: Mapping[str, Task]) -> Collate:
+    """Return the function that joins samples of a recipe's datasets."""
+    specs = {t: task.target for t, task in tasks.items() if task.target is not None}
+    return Collate({m: e.input_spec for m, e in encoders.items()}, specs)

@@ -55,6 +55,7 @@ def write_columns(path: Path, columns: Columns) -> None:
     writer.writerow(columns)
     shown = [_shown(name, cells) for name, cells in columns.items()]
     writer.writerows(zip(*shown, strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
 
 
@@ -71,6 +72,9 @@ def _cells(name: str, values: Mapping[str, Any], target: Any, probabilities: boo
     columns = list(target.column_names)
     cells: dict[str, Any] = {}
     for key, value in values.items():
+        if isinstance(value, Mapping):
+            cells |= {f"{name}_{key}_{of}": number for of, number in value.items()}
+            continue
         ending = "" if key == "value" else f"_{key}"
         several = value if isinstance(value, (list, tuple)) else [value]
         for k, number in enumerate(several):

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(duration: str | float) -> float:
     """Return a duration such as ``"90s"``, ``"10m"``, ``"1h"`` or ``"1h30m"`` in seconds.
 
     Args:
-        text: Numbers, each with its unit; a number alone is of seconds.
+        duration: Numbers, each with its unit; a number alone is of seconds.
 
     Units:
         Seconds.
@@ -22,17 +22,17 @@ def seconds_of(text: str) -> float:
         ValueError: It is no duration, or none above 0.
 
     Example:
-        >>> seconds_of("10m"), seconds_of("1h30m"), seconds_of("45")
-        (600.0, 5400.0, 45.0)
+        >>> seconds_of("10m"), seconds_of("1h30m"), seconds_of("45"), seconds_of(45)
+        (600.0, 5400.0, 45.0, 45.0)
     """
-    compact = text.strip().lower()
+    compact = str(duration).strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", compact)
     if "".join(number + unit for number, unit in parts) == compact:
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     else:
         seconds = float(compact) if re.fullmatch(r"\d+(\.\d+)?", compact) else 0.0
     if seconds <= 0:
-        raise ValueError(f"--time_limit should be a duration such as 90s, 10m or 1h. Found '{text}'.")
+        raise ValueError(f"--time_limit should be a duration such as 90s, 10m or 1h. Found '{duration}'.")
     return seconds
 
 
@@ -55,9 +55,9 @@ class Budget:
     start: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def of(cls, text: str | None) -> Budget:
+    def of(cls, duration: str | float | None) -> Budget:
         """Start the time that an option such as ``"10m"`` grants."""
-        return cls(None if text is None else seconds_of(text))
+        return cls(None if duration is None else seconds_of(duration))
 
     def elapsed(self) -> float:
         """Return the seconds since the start."""

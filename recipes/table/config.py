@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,19 @@ from sennit.recipes.command_line import Options
 from sennit.recipes.table.budget import seconds_of
 from sennit.recipes.table.presets import PRESETS
 from sennit.registry import check_names
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_COUNT = (lambda value: value >= 1, "1 or more")
+_POSITIVE = (lambda value: 0 < value < math.inf, "more than 0")
+_NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "0 or more")
+_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("epochs", "steps", "batch_size", "nets", "folds", "width"), _COUNT),
+    "lr": _POSITIVE,
+    **dict.fromkeys(("weight_decay", "workers"), _NOT_NEGATIVE),
+    "modality_dropout": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
+    "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295"),
+}
+"""What the numbers of `Config` should be."""
 
 
 @dataclass
@@ -31,8 +46,13 @@ class Config:
         steps: Least number of steps, where the epochs are not given.
         batch_size: Rows in each step; by default 16 to 256, by the number of rows.
         nets: Nets of other initial weights, whose answers are joined.
+        folds: Folds of the training and validation rows, 3 or more: each chooses the epochs and weights of
+            members that are trained on the others, and all members answer. Where the validation rows are
+            declared, or later in time, as many nets of other initial weights.
         separate: Whether each of several targets has a net of its own, beside the one for all.
-        trees: Whether boosted trees on the numbers and categories answer too.
+        alone: Whether each of several inputs has a net of its own, beside those for all.
+        shallow: Whether boosted trees on numbers and categories, and kernel machines on all inputs of a small
+            table, answer too.
         augment: Whether pictures are shifted, turned and scaled a little while training, unless the schema
             names other augmentations.
         lr: Peak learning rate of the one-cycle schedule.
@@ -58,8 +78,10 @@ class Config:
     steps: int = 1000
     batch_size: int | None = None
     nets: int = 1
+    folds: int = 1
     separate: bool = True
-    trees: bool = True
+    alone: bool = True
+    shallow: bool = True
     augment: bool = True
     lr: float = 2e-3
     weight_decay: float = 0.01
@@ -93,9 +115,22 @@ class Config:
         check_names("preset", [self.preset], PRESETS)
         if self.time_limit is not None:
             seconds_of(self.time_limit)
-        for name in ("epochs", "steps", "batch_size", "nets", "width"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"--{name} should be 1 or more. Found {getattr(self, name)}.")
+        self.check_values()
+
+    def check_values(self, form: str = "--{}") -> None:
+        """Refuse numbers and names that no training can use.
+
+        Args:
+            form: Spelling of an option in the message.
+
+        Raises:
+            ValueError: A value cannot be used; the message names the option.
+        """
+        for name, (holds, expected) in _VALUES.items():
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise ValueError(f"{form.format(name)} should be {expected}. Found {value}.")
+        check_names("value of " + form.format("precision"), [self.precision], PRECISIONS)
 
 
 def config_of(preset: str, **options: Any) -> Config:
@@ -176,6 +211,9 @@ class Prediction:
                 "`predict` should be given a .csv or a .parquet of new rows: "
                 "`sennit table predict --model runs/table/latest new.csv`."
             )
+        if self.out.is_dir() or (self.out.exists() and self.out.samefile(self.data)):
+            holds = "a folder" if self.out.is_dir() else "the table itself"
+            raise ValueError(f"--out should name a file for the answers. Found {holds}: '{self.out}'.")
         if self.batch_size < 1:
             raise ValueError(f"--batch_size should be 1 or more. Found {self.batch_size}.")
 

@@ -37,7 +37,7 @@ class TableModel(TableEstimator):
         targets: Column to learn, or several in a list; by default those that are called like a target.
         schema: Meaning of the columns, in place of a guess: a `Schema`, its mapping, or its YAML file.
         preset: ``"fast"``, ``"medium"`` or ``"best"``.
-        time_limit: Time of a call of `fit`, such as ``"90s"`` or ``"10m"``; None sets no limit.
+        time_limit: Time of a call of `fit`, such as ``"90s"`` or ``"10m"``, or seconds; None sets no limit.
         fusion: Name of the fusion; None for the preset's, as all options below.
         epochs: Passes over the training rows.
         batch_size: Rows in each step.
@@ -74,7 +74,7 @@ class TableModel(TableEstimator):
         *,
         schema: Schema | Mapping[str, Any] | str | Path | None = None,
         preset: str = "medium",
-        time_limit: str | None = None,
+        time_limit: str | float | None = None,
         fusion: str | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -106,6 +106,7 @@ class TableModel(TableEstimator):
             self.preset, fusion=self.fusion, epochs=self.epochs, batch_size=self.batch_size, lr=self.lr,
             width=self.width, seed=self.seed, workers=self.workers,
         )  # fmt: skip
+        config.check_values("`{}`")
         say = print if self.verbose else _nothing
         rows = self._with_targets(rows_of(X), y)
         schema, rows = split_rows(rows, self._declared(rows))

@@ -32,16 +32,33 @@ class TableEstimator(BaseEstimator):
     trained_: TrainedTable
 
     def __sklearn_tags__(self) -> Any:
-        """Return the tags of scikit-learn; a fitted model of one target is a classifier or a regressor."""
-        tags = super().__sklearn_tags__()
-        if hasattr(self, "trained_") and isinstance(self._named(), str):
-            from sklearn.utils import ClassifierTags, RegressorTags
+        """Return the tags of scikit-learn: a model of one target is a classifier or a regressor.
 
-            if next(iter(self.schema_.targets.values())).kind == "class":
-                tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
-            else:
-                tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        One that is not fitted, and whose schema does not say, counts as a classifier: the folds of
+        ``cross_val_score`` and ``GridSearchCV`` are stratified then if ``y`` holds classes, and are not if
+        it holds numbers with decimals.
+        """
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, TargetTags
+
+        tags = super().__sklearn_tags__()
+        tags.input_tags = InputTags(string=True, allow_nan=True)
+        tags.target_tags = TargetTags(required=False)
+        kind = self._kind()
+        if kind == "class":
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        elif kind is not None:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
         return tags
+
+    def _kind(self) -> str | None:
+        """Return the kind of the only target, classes where nothing tells; None of several."""
+        if hasattr(self, "trained_"):
+            targets = self.schema_.targets
+            return next(iter(targets.values())).kind if isinstance(self._named(), str) else None
+        declared = {} if self.schema is None else _schema(self.schema).targets
+        if isinstance(self.targets, str) and self.targets in declared:
+            return declared[self.targets].kind
+        return "class" if len(declared) < 2 and isinstance(self.targets, (str, type(None))) else None
 
     def _declared(self, rows: Rows) -> Schema:
         """Return the schema, given or guessed; no test rows are drawn, as these rows are for the training."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, r2_score
 
 from sennit.recipes.table.reading.rows import BadCell
-from sennit.recipes.table.schema.targets import Target
+from sennit.recipes.table.schema.targets import SurvivalTarget, Target
 
 
 def score_of(target: Target, labels: Sequence[Any], answers: Sequence[Mapping[str, Any]]) -> float:
@@ -22,7 +23,7 @@ def score_of(target: Target, labels: Sequence[Any], answers: Sequence[Mapping[st
 
     Returns:
         Accuracy of classes and labels, or the F1 or the balanced accuracy where that is the target's metric;
-        R² of numbers, its mean over several.
+        R² of numbers, its mean over several; concordance of times until an event.
 
     Raises:
         ValueError: No row has a label.
@@ -45,6 +46,9 @@ def score_of(target: Target, labels: Sequence[Any], answers: Sequence[Mapping[st
         if isinstance(label, BadCell):
             raise label
     truth = np.array([label for label, _ in pairs], dtype=np.float64)
+    if isinstance(target, SurvivalTarget):
+        risk = torch.tensor([answer["value"][0] for _, answer in pairs])
+        return target.make_task().score(risk[:, None], torch.from_numpy(truth), torch.ones(len(risk)).bool())
     if "labels" in pairs[0][1]:
         names = list(pairs[0][1]["probabilities"])
         chosen = np.array([[name in answer["labels"] for name in names] for _, answer in pairs])

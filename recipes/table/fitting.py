@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,8 +14,10 @@ from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.targets import SurvivalTarget
 from sennit.recipes.table.trained import TrainedTable
 from sennit.recipes.table.training.decisions import Decisions
+from sennit.recipes.table.training.folds import fold_rows, train_folds
 from sennit.recipes.table.training.record import Record, read_record
 from sennit.recipes.table.training.train import make_loader, monitor_of, train
 from sennit.tasks import Evaluation, MultiTaskModel, evaluate
@@ -61,12 +63,21 @@ def fit_rows(
     if seconds is not None:
         say(f"The training stops after {seconds:.0f} s at the latest, of {budget.seconds:.0f} s in all.")
     start = time.monotonic()
-    model, fitted = train(config, schema, rows, folder, say=say, max_time=seconds)
+    folds, validation = fold_rows(config, schema, rows), None
+    if folds:
+        model, fitted, validation = train_folds(config, schema, folds, folder, say=say, max_time=seconds)
+    else:  # nothing is divided: as many nets of other initial weights
+        more_nets = replace(config, nets=config.nets * config.folds)
+        model, fitted = train(more_nets, schema, rows, folder, say=say, max_time=seconds)
     spent = time.monotonic() - start
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    validation, test = (_evaluated(config, schema, rows, name, model) for name in ("validation", "test"))
+    if validation is None:  # else of members that did not learn the rows
+        validation = _evaluated(config, schema, rows, "validation", model)
+    test = _evaluated(config, schema, rows, "test", model)
+    hazards = any(isinstance(target, SurvivalTarget) for target in schema.targets.values())
+    fitted_to = _evaluated(config, schema, rows, "train", model) if hazards else None
     model.cpu()
-    trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation))
+    trained = TrainedTable(model, schema, Decisions.fit(schema, model, validation, fitted_to))
     record = read_record(folder, fitted, monitor_of(schema, rows), seconds=spent)
     return FittedTable(trained, record, validation, test)
 

@@ -31,7 +31,7 @@ def rows_of(data: Any) -> Rows:
     """
     if isinstance(data, Mapping):
         return _of_columns({str(name): list(cells) for name, cells in data.items()})
-    if not isinstance(data, (str, Path, Rows)) and not hasattr(data, "columns"):
+    if not isinstance(data, (str, Path, Rows)) and not hasattr(type(data), "columns"):
         array = np.asarray(data)
         if array.ndim != 2:
             raise TypeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from sennit.recipes.table.config import Guessing
 from sennit.recipes.table.reading.read import read_rows
@@ -15,7 +16,7 @@ def guess(options: Guessing) -> Path:
     guessed = guess_schema(read_rows(options.data), target=options.target or None)
     write_guess(options.out, guessed, data=options.data)
     print(*reason_lines(guessed), sep="\n")
-    train = f"sennit table fit {options.data} --schema {options.out}"
+    train = f"sennit table fit {quote(options.data)} --schema {quote(str(options.out))}"
     print(f"Wrote {options.out}: edit it, and train with `{train}`")
     return options.out
 

@@ -61,6 +61,8 @@ def predict(options: Prediction) -> Path:
     rows, id = samples.rows, options.id or trained.schema.id
     if options.id is not None:
         rows.check_columns([options.id], "--id")
+        if options.id in (*trained.schema.targets, *trained.schema.target_columns):
+            raise ValueError(f"--id should name a column that is no target. Found the target '{options.id}'.")
     try:
         answers = trained.predict(samples, batch_size=options.batch_size)
     except BadCell as error:

@@ -21,6 +21,7 @@ from sennit.recipes.table.report.report import report
 from sennit.recipes.table.report.results import Results
 from sennit.recipes.table.schema.guess import Guess, guess_schema, write_guess
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
+from sennit.recipes.table.training.model import build_model
 from sennit.recipes.table.usage import prediction_command, usage
 from sennit.registry import check_names
 
@@ -42,6 +43,9 @@ def run(config: Config, text: str, budget: Budget) -> Path:
     """
     check_names("fusion", [config.fusion], list_fusions())
     guessed, schema, rows = _load(config)
+    build_model(  # an encoder or an option that cannot be used is refused before there is a run
+        schema, fusion=config.fusion, width=config.width, modality_dropout=config.modality_dropout
+    )
     files = [Path(config.data)] if Path(config.data).is_file() else []
     folder = RunFolder(config.output, text, files=files, resume=config.resume).path
     _keep_schema(folder, schema, resumed=config.resume is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sennit.recipes.table.schema.inputs import Input
@@ -20,7 +21,7 @@ _EXAMPLES = {
 
 def prediction_command(folder: Path) -> str:
     """Return the command that writes the answers of a run's model for new rows."""
-    return f"sennit table predict --model {folder / 'model'} new.csv --out answers.csv"
+    return f"sennit table predict --model {quote(str(folder / 'model'))} new.csv --out answers.csv"
 
 
 def usage(folder: Path, schema: Schema) -> str:

@@ -1,13 +1,23 @@
 """``python -m sennit.recipes.xvector``: train; with a command's name first, use what was trained."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from sennit.recipes.command_line import RUN_OPTIONS, parse_options, run_command
 from sennit.recipes.xvector.commands import COMMANDS, PROG, read_options
 from sennit.recipes.xvector.config import Config
+
+# Module and function of each command.
+_FUNCTIONS = {
+    "adapt": ("adapting", "adapt"),
+    "embed": ("shell", "embed"),
+    "verify": ("shell", "verify"),
+    "enroll": ("shell", "enroll"),
+    "identify": ("shell", "identify"),
+    "probe": ("probing.command", "probe"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> Path | None:
@@ -21,18 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> Path | None:
         return _train(arguments)
     name, *rest = arguments
     options = read_options(name, rest)
-    # Imported once the options are read: help and a wrong option do not wait for PyTorch.
-    from sennit.recipes.xvector.probing.command import probe
-    from sennit.recipes.xvector.shell import embed, enroll, identify, verify
-
-    functions: Mapping[str, Callable[[Any], None]] = {
-        "embed": embed,
-        "verify": verify,
-        "enroll": enroll,
-        "identify": identify,
-        "probe": probe,
-    }
-    functions[name](options)
+    # Imported once the options are read: help and a wrong option do not wait for PyTorch. Each command
+    # imports its own module.
+    module, function = _FUNCTIONS[name]
+    getattr(import_module(f"sennit.recipes.xvector.{module}"), function)(options)
     return None
 
 

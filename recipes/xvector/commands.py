@@ -57,11 +57,25 @@ class VerifyOptions(ShellOptions):
         first: A recording.
         second: Another one.
         p_target: Prior probability of the same speaker; by default the model's.
+        false_alarm: Largest share of pairs of different speakers to call the same, by a model that was
+            adapted without labels.
+        probability_anyway: Whether recordings outside what the model was calibrated for have a probability
+            and a decision, marked as such.
     """
 
     first: Path
     second: Path
     p_target: float | None = None
+    false_alarm: float = 0.05
+    probability_anyway: bool = False
+
+    def check(self) -> None:
+        """Refuse a share that cannot be.
+
+        Raises:
+            ValueError: The share is not above 0, or above a half.
+        """
+        _check_false_alarm(self.false_alarm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +104,18 @@ class IdentifyOptions(ShellOptions):
         voices: Folder of the voices.
         p_known: Prior probability that an enrolled speaker speaks.
         most: Number of names to print.
+        false_alarm: Largest share of strangers to call by the name of a voice, by a model that was adapted
+            without labels.
+        probability_anyway: Whether recordings outside what the model was calibrated for have probabilities
+            and an answer, marked as such.
     """
 
     path: Path
     voices: Path
     p_known: float = 0.5
     most: int = 5
+    false_alarm: float = 0.05
+    probability_anyway: bool = False
 
     def check(self) -> None:
         """Refuse a prior that is no probability.
@@ -105,6 +125,25 @@ class IdentifyOptions(ShellOptions):
         """
         if not 0 < self.p_known < 1:
             raise ValueError(f"--p_known should be between 0 and 1. Found {self.p_known:g}.")
+        _check_false_alarm(self.false_alarm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptOptions(ShellOptions):
+    """Adapt a model to recordings of another place, without labels or with labels for a few.
+
+    Args:
+        recordings: Folder of recordings, best of 20 speakers or more.
+        labels: CSV file with the columns path and speaker; recordings that it lacks have no label. From five
+            speakers with two recordings on, scores are calibrated anew.
+        out: Folder of the adapted model; by default beside the model, its name followed by "-adapted".
+        replace: Whether to replace an existing folder.
+    """
+
+    recordings: Path
+    labels: Path | None = None
+    out: Path | None = None
+    replace: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +197,13 @@ class Command:
     flags: Sequence[str] = ()
 
 
+def _check_false_alarm(share: float) -> None:
+    if not 0 < share <= 0.5:
+        raise ValueError(f"--false_alarm should be a share from 0 to 0.5. Found {share:g}.")
+
+
 COMMANDS = {
+    "adapt": Command(AdaptOptions, (), ("replace",)),
     "embed": Command(EmbedOptions, ("paths",)),
     "verify": Command(VerifyOptions, ("first", "second")),
     "enroll": Command(EnrollOptions, ("name", "paths"), ("replace",)),

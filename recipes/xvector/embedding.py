@@ -14,9 +14,10 @@ from sennit.data.augment.waveform import Augmentation
 from sennit.encoders import Encoder
 from sennit.encoders.layers.pooling import StatisticsPooling
 from sennit.recipes.xvector.data import Segments
+from sennit.recipes.xvector.signals import measures_of
 
 _SECONDS = 120.0  # of speech in a batch
-EMBEDDING, DRAWN = "embedding", "drawn/"
+EMBEDDING, DRAWN, MEASURED = "embedding", "drawn/", "measured/"
 
 
 def embed(encoder: Encoder, segments: Segments, *, augment: Augmentation | None = None) -> np.ndarray:
@@ -39,6 +40,7 @@ def embed_taps(
     *,
     augment: Augmentation | None = None,
     taps: Sequence[str] | None = None,
+    measured: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return embeddings, the output of each tap, and the values that the augmentation drew.
 
@@ -49,10 +51,11 @@ def embed_taps(
         segments: Segments to embed.
         augment: Augmentation of the waveforms, with a fixed random seed.
         taps: Names of the taps; None is all.
+        measured: Whether the measures of `measures_of` are returned too, of the waveforms after augmentation.
 
     Shape:
         ``[N, D]`` each, by name, with the encoder's output as `EMBEDDING`; drawn values ``[N]`` as
-        ``"drawn/<name>"``.
+        ``"drawn/<name>"``, measures ``[N]`` as ``"measured/<name>"``.
     """
     infos = [tap for tap in encoder.tap_info if taps is None or tap.name in taps]
     device = next(chain(encoder.parameters(), encoder.buffers())).device
@@ -69,6 +72,10 @@ def embed_taps(
                 x, mask = after.x, after.mask
                 for name, drawn in after.drawn.items():
                     outputs.setdefault(f"{DRAWN}{name}", []).append(drawn.cpu())
+            for place, wave in zip(indices, _waveforms(x, mask), strict=True) if measured else ():
+                recorded = int(segments.recordings.corpus.rates[segments.rows[place]])
+                for name, value in measures_of(wave, segments.recordings.sample_rate, recorded).items():
+                    outputs.setdefault(f"{MEASURED}{name}", []).append(torch.tensor([value]))
             out = encoder(x, mask)
             rows.append(indices)
             outputs[EMBEDDING].append(out.pooled.float().cpu())
@@ -80,6 +87,10 @@ def embed_taps(
     encoder.train(was_training)
     order = np.argsort(np.concatenate(rows))
     return {name: torch.cat(values).numpy()[order] for name, values in outputs.items()}
+
+
+def _waveforms(x: Tensor, mask: Tensor | None) -> list[Tensor]:
+    return list(x) if mask is None else [row[valid] for row, valid in zip(x, mask, strict=True)]
 
 
 def _batches(segments: Segments) -> Iterator[tuple[np.ndarray, Tensor, Tensor | None]]:

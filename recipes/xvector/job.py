@@ -17,9 +17,12 @@ from sennit.encoders import Encoder
 from sennit.files import write_bytes
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.augmenting import augmentations_of
-from sennit.recipes.xvector.backends import KINDS, Chosen, Embedded, choose, joined, training_segments
+from sennit.recipes.xvector.backends import KINDS, Embedded, joined, training_segments
+from sennit.recipes.xvector.choosing import Chosen, choose
 from sennit.recipes.xvector.config import Config, names
 from sennit.recipes.xvector.data import Recordings, Segments
+from sennit.recipes.xvector.domain import domain_of
+from sennit.recipes.xvector.folds import embed_folds, folds_of
 from sennit.recipes.xvector.network import AUGMENTATION, MODALITY, encoder_of
 from sennit.recipes.xvector.reference import STATISTICS, MFCCStatistics
 from sennit.recipes.xvector.saved import save_speaker_model
@@ -59,6 +62,12 @@ def file_of(job: Job) -> str:
     return "-".join(str(job[key]) for key in ("encoder", "pooling", "normalise", "seed"))
 
 
+def model_name(job: Job) -> str:
+    """Return the name of the folder of a job's model; from the second seed on, with the seed."""
+    seed = [f"seed{job['seed'] + 1}"] if job["seed"] else []
+    return "-".join((job["encoder"], job["pooling"], job["normalise"], *seed))
+
+
 def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
     """Return the result of a job: its training and its choices; the scores go to ``folder/scores``.
 
@@ -73,7 +82,7 @@ def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
     model = None
     if job["encoder"] == STATISTICS:
         encoder: Encoder = MFCCStatistics(
-            config.sample_rate, num_features=config.num_features, normalise=job["normalise"]
+            config.rate, num_features=config.num_features, normalise=job["normalise"]
         ).eval()
     else:
         system = (job["encoder"], job["pooling"], job["normalise"])
@@ -84,10 +93,7 @@ def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
         encoder = encoder_of(model)
         result["labels"] = label_accuracies(config, model, speakers.test)
     training = _training_sets(options, encoder, speakers)
-    development = {
-        name: Embedded.of(encoder, segments)
-        for name, segments in trials_of(speakers.development, config.crop_seconds).items()
-    }
+    development = embed_folds(config, encoder, trials_of(speakers.development, config.crop_seconds))
     chosen = {
         kind: choose(
             kind,
@@ -100,12 +106,20 @@ def run_job(config: Config, folder: Path, job: Job) -> dict[str, Any]:
         for kind in KINDS
     }
     result["backends"] = {
-        kind: {**choice.options, "development_min_cllr": choice.min_cllr} for kind, choice in chosen.items()
+        kind: {
+            **choice.options,
+            "development_min_cllr": choice.min_cllr,
+            "folds": dict(choice.costs),
+            "no_fold_worse_than_cosine": choice.everywhere,
+        }
+        for kind, choice in chosen.items()
     }
     _score_test(config, encoder, speakers, chosen, folder / "scores", file_of(job))
-    if model is not None and job["seed"] == 0:
-        best = min(chosen.values(), key=lambda choice: choice.min_cllr)
-        target = folder / "models" / "-".join((job["encoder"], job["pooling"], job["normalise"]))
+    if model is not None:
+        best = min(chosen.values(), key=lambda choice: (not choice.everywhere, choice.min_cllr))
+        target = folder / "models" / model_name(job)
+        trials = trials_of(speakers.development, config.crop_seconds)
+        best.backend.domain = domain_of(encoder, trials, folds_of(config))
         save_speaker_model(target, model, best.backend, p_target=config.p_target)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return result
@@ -125,18 +139,18 @@ def label_accuracies(config: Config, model: MultiTaskModel, recordings: Recordin
 def _training_sets(config: Config, encoder: Encoder, speakers: Speakers) -> dict[str, Embedded]:
     """Return embeddings of training segments: clean, with augmented ones, and with other speeds.
 
-    Other speeds make new speakers. The sets do not depend on the training of the network:
-    development speakers choose the best one.
+    The slowest and the fastest speed make new speakers. The sets do not depend on the training of the
+    network: development speakers choose the best one.
     """
     segments = training_segments(speakers.train, config.crop_seconds)
     clean = Embedded.of(encoder, segments)
     sets = {"clean": clean}
-    if config.augment:
-        noisy = Embedded.of(encoder, segments, OneOf(augmentations_of(config), clean=0.0))
+    if kinds := augmentations_of(config):
+        noisy = Embedded.of(encoder, segments, OneOf(kinds, clean=0.0))
         sets["clean and augmented"] = joined([clean, noisy])
     if config.speeds:
         parts = [clean]
-        for i, speed in enumerate(config.speeds, 1):
+        for i, speed in enumerate(sorted({min(config.speeds), max(config.speeds)}), 1):
             faster = Embedded.of(encoder, segments, SpeedPerturbation([speed]))
             parts.append(replace(faster, speaker=faster.speaker + i * len(speakers.train.corpus.speakers)))
         sets["clean and other speeds"] = joined(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sennit.files import write_bytes
 from sennit.recipes.xvector.backends import Embedded
 from sennit.recipes.xvector.data import AugmentBatch, Segments
 from sennit.recipes.xvector.embedding import embed
-from sennit.recipes.xvector.network import MODALITY, encoder_of, front_of
+from sennit.recipes.xvector.network import encoder_of, front_of
 from sennit.tasks import Learner, MultiTaskModel
 from sennit.tasks.verification import Backend, equal_error_rate, min_cllr
 
@@ -54,7 +54,6 @@ class SpeakerLearner(Learner):
     Args:
         model: Model of one modality, waveforms.
         augment: Augmentation of batches.
-        fastest: Speed of the fastest chunk; 1 if none is changed.
         spec_augment: Masking of frames.
         choice: Choice of the epoch.
         options: Options of `Learner`.
@@ -65,7 +64,6 @@ class SpeakerLearner(Learner):
         model: MultiTaskModel,
         *,
         augment: AugmentBatch | None,
-        fastest: float,
         spec_augment: SpecAugment | None,
         choice: Choice,
         **options: Any,
@@ -73,7 +71,6 @@ class SpeakerLearner(Learner):
         super().__init__(model, **options)
         # In a tuple: neither is part of the model.
         self._before, self._hide, self._choice = (augment,), (spec_augment,), choice
-        self._fastest = fastest
         self.chosen: dict[str, float] = {"epoch": -1, "min_cllr": math.inf, "eer": math.inf}
         self.curve: list[list[float]] = []
         self._said = time.monotonic()
@@ -89,14 +86,7 @@ class SpeakerLearner(Learner):
         (augment,) = self._before
         if not self.trainer.training or augment is None:
             return batch
-        after = augment(batch)
-        if MODALITY in batch.masks or MODALITY not in after.masks:
-            return after
-        # Chunks that were equally long before their speed changed: cut to the shortest, without padding.
-        shortest = math.floor(batch.inputs[MODALITY].shape[1] / self._fastest)
-        inputs = {**after.inputs, MODALITY: after.inputs[MODALITY][:, :shortest]}
-        masks = {name: mask for name, mask in after.masks.items() if name != MODALITY}
-        return replace(after, inputs=inputs, masks=masks)
+        return augment(batch)
 
     def on_train_epoch_end(self) -> None:
         epoch, last = self.current_epoch + 1, self.trainer.max_epochs

@@ -32,7 +32,7 @@ def make_encoder(config: Config, name: str, pooling: str, normalise: str) -> Enc
     """Return a new speaker encoder."""
     common: dict[str, Any] = {
         "features": config.features,
-        "sample_rate": config.sample_rate,
+        "sample_rate": config.rate,
         "num_features": config.num_features,
         "n_mels": config.n_mels,
         "normalise": normalise,

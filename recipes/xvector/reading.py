@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sennit.data.media_suffixes import SUFFIXES
 from sennit.encoders.features import EnergyVAD, load_waveform, sound_length
 from sennit.recipes.media_files import left_out_note
 from sennit.recipes.xvector.data.files import audio_below
+from sennit.recipes.xvector.signals import measures_of
 
 _WINDOW_S = 0.025
 
@@ -25,6 +26,7 @@ class Speech:
         waveform: Waveform at the model's rate.
         seconds: Seconds of speech in it.
         notes: Remarks on changes to it.
+        measures: Measures of the signal, of `measures_of`.
 
     Shape:
         waveform ``[T]``.
@@ -34,6 +36,7 @@ class Speech:
     waveform: Tensor
     seconds: float
     notes: Sequence[str]
+    measures: Mapping[str, float]
 
 
 def read_speech(path: str | Path, sample_rate: int, *, min_seconds: float) -> Speech:
@@ -67,7 +70,7 @@ def read_speech(path: str | Path, sample_rate: int, *, min_seconds: float) -> Sp
             f"'{path}' should hold {min_seconds:g} s of speech or more. Found {seconds:.2f} s in {whole:.2f} "
             f"s, the rest is silence: record more, or lower --min_seconds."
         )
-    return Speech(path, x, seconds, notes)
+    return Speech(path, x, seconds, notes, measures_of(x, sample_rate, rate))
 
 
 def files_of(paths: Iterable[str | Path]) -> list[Path]:

@@ -19,7 +19,7 @@ from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.job import jobs_of, name_of, run_job
 from sennit.recipes.xvector.report import csv_of, labels_of, table_of, write_page
 from sennit.recipes.xvector.scores import SystemResult, read_scores, rows_of, units_of
-from sennit.recipes.xvector.speakers import notes_of, split
+from sennit.recipes.xvector.speakers import held_out_of, notes_of, sample_rate_of, split
 
 
 def run(config: Config, text: str) -> Path:
@@ -34,6 +34,8 @@ def run(config: Config, text: str) -> Path:
         OSError: Data are missing, or the folder cannot be written.
     """
     check_parts(config)
+    if config.sample_rate == "auto":
+        config = dataclasses.replace(config, sample_rate=sample_rate_of(config))
     splits = [split(config, seed) for seed in range(config.seeds)]  # fails before a folder is made
     if ranks.helps():
         return _help(config)
@@ -42,7 +44,7 @@ def run(config: Config, text: str) -> Path:
     console = Console()
     train, development, test = (corpus.describe() for corpus in splits[0])
     notes = [f"To train on: {train}.", f"To choose by: {development}.", f"To test: {test}."]
-    notes += notes_of(config)
+    notes += [*held_out_of(config, *splits[0]), *notes_of(config), f"Sample rate: {config.rate} Hz."]
     console.print(*notes, f"Writing to {folder}", sep="\n", soft_wrap=True)
     jobs = jobs_of(config)
     results = run_jobs(

@@ -31,13 +31,15 @@ class SpeakerModel:
         network: Network of one modality, "speech".
         backend: Calibrated back-end.
         p_target: Prior that the back-end was calibrated for.
-        fingerprint: Hash of the files; embeddings of different models cannot be compared.
+        fingerprint: Hash of the files; embeddings of different networks cannot be compared.
+        adapted_from: Fingerprints of the models of the same network that this one was adapted from.
     """
 
     network: MultiTaskModel
     backend: Backend
     p_target: float
     fingerprint: str
+    adapted_from: Sequence[str] = ()
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> SpeakerModel:
@@ -61,7 +63,8 @@ class SpeakerModel:
                 f"'{path}' should hold the network and the back-end that were saved together. Found one "
                 f"of them replaced. Copy the whole folder again."
             )
-        return cls(network, backend, float(about["p_target"]), about["fingerprint"])
+        earlier = tuple(about.get("adapted_from", ()))
+        return cls(network, backend, float(about["p_target"]), about["fingerprint"], earlier)
 
     @property
     def encoder(self) -> Encoder:
@@ -85,8 +88,22 @@ class SpeakerModel:
         return np.asarray(torch.cat(embeddings).float().numpy())
 
 
-def save_speaker_model(folder: Path, network: MultiTaskModel, backend: Backend, *, p_target: float) -> None:
+def save_speaker_model(
+    folder: Path,
+    network: MultiTaskModel,
+    backend: Backend,
+    *,
+    p_target: float,
+    adapted_from: Sequence[str] = (),
+) -> None:
     """Write a folder that `SpeakerModel.from_pretrained` reads, atomically.
+
+    Args:
+        folder: Folder of the model; one that exists is replaced.
+        network: Network of one modality, "speech".
+        backend: Fitted back-end.
+        p_target: Prior that the back-end was calibrated for.
+        adapted_from: Fingerprints of the models that this one was adapted from.
 
     Raises:
         OSError: It cannot be written.
@@ -96,7 +113,8 @@ def save_speaker_model(folder: Path, network: MultiTaskModel, backend: Backend, 
     try:
         network.save_pretrained(temporary / NETWORK)
         backend.save(temporary / BACKEND)
-        write_json(temporary / ABOUT, {"p_target": p_target, "fingerprint": _fingerprint(temporary)})
+        about = {"p_target": p_target, "fingerprint": _fingerprint(temporary)}
+        write_json(temporary / ABOUT, {**about, "adapted_from": list(adapted_from)})
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(temporary, folder)

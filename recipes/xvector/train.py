@@ -16,6 +16,7 @@ from torch import _dynamo as dynamo
 
 from sennit.data import Batch
 from sennit.data.augment.waveform import SpecAugment
+from sennit.data.order import rank_and_world_size
 from sennit.disk_faults import make_folder
 from sennit.recipes.xvector.augmenting import make_augment
 from sennit.recipes.xvector.backends import pairs_of
@@ -27,7 +28,8 @@ from sennit.recipes.xvector.speakers import Speakers, trials_of
 from sennit.tasks import Fitted, MultiTaskModel, create_balancing, fit
 
 _FIT_ROWS = 300  # recordings that the front-end is fitted to
-_EVALUATIONS = 10  # of development speakers, in each phase
+_BATCH = 64  # speakers, if there are as many
+_EVALUATIONS = 6  # of development speakers, in each phase
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,12 @@ def train(
         learner = SpeakerLearner(
             model,
             augment=make_augment(config, len(corpus.speakers)),
-            fastest=max([1.0, *config.speeds]),
             spec_augment=SpecAugment() if config.spec_augment else None,
             choice=Choice(
                 segments=list(trials_of(speakers.development, config.crop_seconds).values())[-1],
                 training=pairs_of(speakers.train, config.crop_seconds),
                 file=best,
-                every=max(1, phase.epochs // _EVALUATIONS),
+                every=math.ceil(phase.epochs / _EVALUATIONS),
                 name=f"{name}, {phase.name}",
             ),
             lr=phase.lr,
@@ -142,7 +143,7 @@ def _fit(
         loader,
         folder=folder,
         epochs=phase.epochs,
-        precision=config.precision,
+        precision=_precision(config),
         clip=1.0,
         accelerator=config.accelerator,
         devices=config.devices,
@@ -151,18 +152,41 @@ def _fit(
     )
 
 
+def _precision(config: Config) -> str:
+    """Return the precision of a training."""
+    if config.precision != "auto":
+        return config.precision
+    gpu = config.accelerator != "cpu" and torch.cuda.is_available()
+    return "bf16-mixed" if gpu or torch.cpu.get_capabilities().get("amx_bf16") else "32-true"
+
+
 def _loader(
     config: Config, model: MultiTaskModel, speakers: Speakers, phase: Phase, seed: int
 ) -> SpeakerLoader:
     return SpeakerLoader(
         Chunks(speakers.train, seconds=phase.seconds, targets=targets_of(config), modality=MODALITY),
-        speakers=config.speakers,
+        speakers=_speakers_in_a_batch(config, len(speakers.train.corpus.speakers)),
         chunks_a_speaker=config.chunks,
         batches=config.batches,
         collate_fn=Unpadded(model.collate),
         seed=seed,
         num_workers=config.loader_workers,
     )
+
+
+def _speakers_in_a_batch(config: Config, available: int) -> int:
+    """Return the number of speakers of a batch on each rank.
+
+    Raises:
+        ValueError: A batch would have more speakers than there are to train on.
+    """
+    most = available // rank_and_world_size()[1]
+    if config.speakers is not None and config.speakers > most:
+        raise ValueError(
+            f"--speakers, those of a batch (not of the corpus), should be at most {most} of the {available} "
+            f"to train on, or null. Found {config.speakers}."
+        )
+    return min(_BATCH, most) if config.speakers is None else config.speakers
 
 
 def _whole_recordings(model: MultiTaskModel, speakers: Speakers) -> Batch:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +27,27 @@ class Voices:
         names: Names of the speakers.
         embeddings: Embeddings of all their recordings.
         owner: Name of each recording's speaker.
+        measures: Measures of each recording's signal, of `measures_of`.
 
     Shape:
-        embeddings ``[N, D]``, owner ``[N]``.
+        embeddings ``[N, D]``, owner ``[N]``, measures N.
     """
 
     names: Sequence[str]
     embeddings: np.ndarray
     owner: np.ndarray
+    measures: Sequence[Mapping[str, float]]
+
+    def rank(self, model: SpeakerModel, embedding: np.ndarray) -> list[tuple[str, float]]:
+        """Return the speakers with their scores, the highest first.
+
+        Shape:
+            embedding ``[D]``.
+        """
+        enrolled = model.backend.enrol(self.embeddings, self.owner)
+        scores = model.backend.score(enrolled, embedding[None])[:, 0]
+        order = np.argsort(-scores, kind="stable")
+        return [(str(enrolled.names[i]), float(scores[i])) for i in order]
 
     def identify(
         self, model: SpeakerModel, embedding: np.ndarray, *, p_known: float
@@ -52,17 +66,36 @@ class Voices:
         """
         calibration = model.backend.calibration
         assert calibration is not None
-        enrolled = model.backend.enrol(self.embeddings, self.owner)
-        llr = calibration.llr(model.backend.score(enrolled, embedding[None])[:, 0])
-        names: list[str | None] = [*map(str, enrolled.names), None]
+        ranked = self.rank(model, embedding)
+        llr = calibration.llr(np.array([score for _, score in ranked]))
+        names: list[str | None] = [*(name for name, _ in ranked), None]
         odds = np.append(llr + math.log(p_known / len(llr)), math.log(1 - p_known))
         probability = np.exp(odds - np.logaddexp.reduce(odds))
         order = np.argsort(-probability, kind="stable")
         return [(names[i], float(probability[i])) for i in order]
 
 
-def enrol(folder: Path, model: SpeakerModel, name: str, embeddings: np.ndarray, *, replace: bool) -> Path:
+def enrol(
+    folder: Path,
+    model: SpeakerModel,
+    name: str,
+    embeddings: np.ndarray,
+    measures: Sequence[Mapping[str, float]],
+    *,
+    replace: bool,
+) -> Path:
     """Store a speaker's voice and return its file.
+
+    Args:
+        folder: Folder of the voices.
+        model: Model that embedded the recordings.
+        name: Name of the speaker.
+        embeddings: Embedding of each recording.
+        measures: Measures of each recording's signal.
+        replace: Whether to replace an existing voice.
+
+    Shape:
+        embeddings ``[N, D]``, measures N.
 
     Raises:
         ValueError: The name cannot be a file name.
@@ -77,11 +110,9 @@ def enrol(folder: Path, model: SpeakerModel, name: str, embeddings: np.ndarray, 
             f"'{name}' should not be enrolled yet. Found '{path}'. Give --replace, or a new name."
         )
     make_folder(folder)
-    data = save(
-        {"embeddings": np.ascontiguousarray(embeddings, dtype=np.float32)},
-        metadata={"model": model.fingerprint},
-    )
-    write_bytes(path, data)
+    arrays = {"embeddings": np.ascontiguousarray(embeddings, dtype=np.float32)}
+    metadata = {"model": model.fingerprint, "measures": json.dumps([dict(of_one) for of_one in measures])}
+    write_bytes(path, save(arrays, metadata=metadata))
     return path
 
 
@@ -90,28 +121,34 @@ def read_voices(folder: Path, model: SpeakerModel) -> Voices:
 
     Raises:
         FileNotFoundError: There is no such folder, or no voice in it.
-        ValueError: A file is truncated, or was enrolled with another model.
+        ValueError: A file is truncated, or was enrolled with another network or by an earlier version.
     """
     files = sorted(folder.glob(f"*{_SUFFIX}"))
     if not files:
         raise FileNotFoundError(
             f"'{folder}' should hold voices. Found none. Enrol a speaker first: `… enroll`."
         )
-    embeddings = []
+    embeddings, measures = [], []
     for path in files:
         try:
             with safe_open(path, "np") as file:
-                x, fingerprint = file.get_tensor("embeddings"), (file.metadata() or {}).get("model")
+                x, about = file.get_tensor("embeddings"), file.metadata() or {}
         except SafetensorError:
             raise ValueError(
                 f"'{path}' cannot be read as a voice. Is it truncated? Enrol the speaker again."
             ) from None
-        if fingerprint != model.fingerprint:
+        if about.get("model") not in (model.fingerprint, *model.adapted_from):
             raise ValueError(
                 f"'{path}' should be enrolled with this model. Found that of another model. Enrol the "
                 f"speaker again, or give the other model."
             )
+        if "measures" not in about:
+            raise ValueError(
+                f"'{path}' should hold measures of its recordings. Found none: an earlier version enrolled "
+                f"it. Enrol the speaker again."
+            )
         embeddings.append(x)
+        measures += json.loads(about["measures"])
     names = [path.name.removesuffix(_SUFFIX) for path in files]
     owner = np.repeat(names, [len(x) for x in embeddings])
-    return Voices(names, np.concatenate(embeddings), owner)
+    return Voices(names, np.concatenate(embeddings), owner, measures)

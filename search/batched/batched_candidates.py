@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sennit.fusion import MeanProbabilityRule, MultiplicativeRule
+from sennit.fusion.cell.readings import source_of
 from sennit.fusion.intermediate.cells import Taps
 from sennit.fusion.types import Rule
 from sennit.search.batched.block_layout import BlockLayout, MapTaps
@@ -20,28 +20,11 @@ from sennit.search.batched.candidate import (
     tasks_by_reads,
 )
 from sennit.search.batched.combine_level import CombineLevel, join
+from sennit.search.batched.level import Level
 from sennit.search.batched.parameter_layout import tap_name
 from sennit.search.batched.plan import Plan, make_plan
 from sennit.tasks.model.decision_rule import decide
 from sennit.tasks.model.terms import output_loss
-
-
-class _Level(NamedTuple):
-    """The cells of one level.
-
-    Attributes:
-        combine: Combination of their inputs.
-        read: Positions of the states that they read, for each row; None for the first level.
-        skipped: Positions of the states that are added; None when none is.
-        skip: Which of the cells they are added to.
-        keep: Units within the width of each candidate; None when all are of one width.
-    """
-
-    combine: CombineLevel
-    read: Tensor | None
-    skipped: Tensor | None
-    skip: Tensor
-    keep: Tensor | None
 
 
 class BatchedCandidates:
@@ -74,6 +57,7 @@ class BatchedCandidates:
         """Compute the indices that every step needs."""
         plan, genomes = self.plan, [c.fusion.genome for c in self.candidates]
         self._blocks = BlockLayout(plan, self.device)
+        self._readings = {k: (kind, self._index(rows)) for k, (kind, rows) in plan.layout.readings.items()}
         self.values_per_row = len(self._blocks.source) * plan.layout.width
         widths = torch.tensor([float(g.width) for g in genomes], device=self.device)
         narrow = bool((widths < plan.layout.width).any())
@@ -89,7 +73,7 @@ class BatchedCandidates:
                 [[[float(genomes[i].cells[level].skip)]] for i in members], device=self.device
             )
             self._levels.append(
-                _Level(
+                Level(
                     CombineLevel(groups, [g.width for g in genomes], state=level > 0, device=self.device),
                     self._index(read) if level else None,
                     self._index([before.index(i) for i in members]) if bool(skip.any()) else None,
@@ -123,13 +107,23 @@ class BatchedCandidates:
 
     def _map(self, taps: Taps, present: Present) -> list[Tensor]:
         """Compute the maps of all taps for each level, the late merges and the embeddings under a rule."""
-        keys = list(self.plan.layout.counts)
-        tensors = [
-            self.tensors[f"{tap_name(*k)}.{kind}"] for k in keys for kind in ("weight", "bias", "token")
-        ]
-        masks = [None if present is None else present[m] for m, _ in keys]
-        mapped: Tensor = MapTaps.apply(self._blocks, [taps[m][tap] for m, tap in keys], masks, *tensors)
+        tensors, masks = [], []
+        for m, tap in self.plan.layout.counts:
+            name = tap_name(m, tap)
+            maps = (self.tensors[f"{name}.{kind}"] for kind in ("weight", "bias", "token"))
+            tensors += [self._read(m, tap, taps[m][source_of(tap)]), *maps]
+            masks.append(None if present is None else present[m])
+        mapped: Tensor = MapTaps.apply(self._blocks, masks, *tensors)
         return list(torch.split(mapped, self._blocks.sizes))
+
+    def _read(self, modality: str, tap: str, x: Tensor) -> Tensor:
+        """Return a tap as it is pooled, or as each block reads its places ``[blocks, B, d]``."""
+        if (modality, tap) not in self._readings:
+            return x
+        reading, rows = self._readings[modality, tap]
+        prefix = f"{tap_name(modality, tap)}/reading."
+        of_tap = {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+        return reading.read(x[..., :-1], x[..., -1] > 0, of_tap).index_select(0, rows)
 
     def _states(self, mapped: Sequence[Tensor]) -> Tensor:
         """Compute the states of all levels, one after the other ``[rows, B, W]``."""

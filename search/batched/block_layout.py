@@ -54,33 +54,37 @@ class MapTaps(torch.autograd.Function):
     """The maps of all taps at their positions; tokens replace what is not present, zeros missing inputs.
 
     Shape:
-        taps ``[B, d]`` and masks ``[B]`` (None where all are present), one for each tap of the layout.
-        Weights ``[blocks, d, W]``, biases and tokens ``[blocks, 1, W]``, result ``[positions, B, W]``.
+        For each tap of the layout its values ``[B, d]``, or ``[blocks, B, d]`` where blocks read it by
+        parameters, weights ``[blocks, d, W]``, biases and tokens ``[blocks, 1, W]``; mask ``[B]``, None where
+        all are present. Result ``[positions, B, W]``.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, layout: BlockLayout, taps: Sequence[Tensor], masks: Sequence[Tensor | None], *maps: Tensor
-    ) -> Tensor:
-        weights, biases, tokens = maps[::3], maps[1::3], maps[2::3]
-        size, width = len(taps[0]), weights[0].shape[-1]
+    def forward(ctx: Any, layout: BlockLayout, masks: Sequence[Tensor | None], *tensors: Tensor) -> Tensor:
+        taps, weights, biases, tokens = (tensors[i::4] for i in range(4))
+        size, width = taps[0].shape[-2], weights[0].shape[-1]
         u = weights[0].new_empty(sum(layout.counts) + 1, size, width)
         *rows, missing = torch.split(u, [*layout.counts, 1])
         missing.zero_()
         for out, x, mask, weight, bias, token in zip(rows, taps, masks, weights, biases, tokens, strict=True):
-            torch.baddbmm(bias, x.expand(len(weight), *x.shape), weight, out=out)
+            torch.baddbmm(bias, x.expand(len(weight), *x.shape[-2:]), weight, out=out)
             if mask is not None:
                 torch.where(mask[:, None], out, token, out=out)
-        ctx.layout, ctx.taps, ctx.masks = layout, taps, masks
+        ctx.layout, ctx.masks = layout, masks
+        ctx.save_for_backward(*taps, *weights)
         return u.index_select(0, layout.source)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        g, maps = gradients[0].index_select(0, ctx.layout.position), list[Tensor | None]()
-        for rows, x, mask in zip(torch.split(g, ctx.layout.counts), ctx.taps, ctx.masks, strict=True):
+        g, gradients_of = gradients[0].index_select(0, ctx.layout.position), list[Tensor | None]()
+        saved, needed = ctx.saved_tensors, ctx.needs_input_grad[2::4]
+        taps, weights, rows_of = saved[: len(needed)], saved[len(needed) :], torch.split(g, ctx.layout.counts)
+        for rows, x, weight, mask, read in zip(rows_of, taps, weights, ctx.masks, needed, strict=True):
             of_token = None
             if mask is not None:
                 of_token = rows.masked_fill(mask[:, None], 0).sum(1, keepdim=True)
                 rows.masked_fill_(~mask[:, None], 0)
-            maps += [torch.bmm(x.T.expand(len(rows), -1, -1), rows), rows.sum(1, keepdim=True), of_token]
-        return None, None, None, *maps
+            gradients_of.append(torch.bmm(rows, weight.mT) if read else None)
+            of_weight = torch.bmm(x.mT.expand(len(rows), -1, -1), rows)
+            gradients_of += [of_weight, rows.sum(1, keepdim=True), of_token]
+        return None, None, *gradients_of

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from sennit.fusion.cell.readings import source_of
 from sennit.fusion.intermediate.cells import Taps
 from sennit.search.batched.candidate import Present
 from sennit.search.taps.tap_cache import TapCache
@@ -30,7 +31,7 @@ class CachedBatches:
         scored: Mask, for each task, of the samples (or labels) that are labelled and that it can read.
 
     Raises:
-        ValueError: A task has no targets in the cache, or no label.
+        ValueError: A task has no targets in the cache, or no label; or the places of a tap are not cached.
     """
 
     def __init__(
@@ -42,7 +43,12 @@ class CachedBatches:
     ) -> None:
         self.size, self.device = len(cache), device
         self.taps: dict[str, dict[str, Tensor]] = {m: {} for m in cache.taps}
-        for m, tap in used:
+        for m, tap in {(m, source_of(tap)): None for m, tap in used}:
+            if tap not in cache.taps[m]:
+                raise ValueError(
+                    f"the taps of '{m}' should be cached with '{tap}'. Found {sorted(cache.taps[m])}. Give "
+                    f"`cache_taps(places=True)`, or a space without readings."
+                )
             self.taps[m][tap] = cache.taps[m][tap].to(device)
         self.present = None if cache.present is None else {m: p.to(device) for m, p in cache.present.items()}
         for name in tasks:

@@ -11,6 +11,7 @@ from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder
 from sennit.encoders.types import TapInfo
 from sennit.fusion.cell.genome import EMBEDDING, Genome
+from sennit.fusion.cell.readings import split_reading
 from sennit.fusion.intermediate.cells import Cells, Taps
 from sennit.named_modules import NamedModules
 from sennit.search.space import Space
@@ -82,5 +83,10 @@ class _Taps(Encoder):
     def __init__(self, taps: Mapping[str, int]) -> None:
         super().__init__()
         self.input_spec = InputSpec(())
-        self.tap_info = tuple(TapInfo(name, dim, "BC") for name, dim in taps.items() if name != EMBEDDING)
+        with_axis = {name for name, reading in map(split_reading, taps) if reading is not None}
+        self.tap_info = tuple(
+            TapInfo(name, dim, "BTC" if name in with_axis else "BC")
+            for name, dim in taps.items()
+            if name != EMBEDDING and split_reading(name)[1] is None
+        )
         self.embed_dim = taps[EMBEDDING]

@@ -62,7 +62,7 @@ def _roles(candidate: Candidate) -> dict[str, str]:
     genome, roles = candidate.fusion.genome, {}
     for name, _ in candidate.named_parameters():
         path = name.split(".")
-        kind = "token" if "tokens" in path else path[-1]
+        kind = "token" if "tokens" in path else "reading." * ("readings" in path) + path[-1]
         if path[:2] == ["fusion", "cells"]:
             cell = genome.cells[int(path[2])]
             numbers = [int(p) for p in path[3:] if p.isdigit()]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from sennit.fusion.cell.readings import Reading
+
 Index = int | slice
 
 
@@ -54,6 +56,8 @@ class ParameterLayout:
         shapes: Shapes of the common tensors by name.
         pieces: Position of every parameter of every candidate.
         counts: Number of blocks of each pair of a modality and a tap.
+        readings: Kind of the reading of each tap that is not pooled, and which of its sets of parameters each
+            block reads with.
         names: Names of each candidate's parameters by their ``id``.
     """
 
@@ -61,6 +65,7 @@ class ParameterLayout:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     pieces: list[ParameterPiece] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    readings: dict[tuple[str, str], tuple[type[Reading], list[int]]] = field(default_factory=dict)
     names: list[Mapping[int, str]] = field(default_factory=list)
 
     @classmethod
@@ -88,6 +93,19 @@ class ParameterLayout:
         if token is not None:
             self._add(i, token, f"{base}.token", (rows, 0, slice(w)), (blocks, w), (0, 1))
         return modality, tap, first
+
+    def reading(self, i: int, modality: str, tap: str, reading: nn.Module, blocks: int) -> None:
+        """Add the reading that the next blocks of candidate i's map of a tap share, unless it is pooled."""
+        if not isinstance(reading, Reading):
+            return
+        base = f"{tap_name(modality, tap)}/reading"
+        _, sets = self.readings.setdefault((modality, tap), (type(reading), []))
+        row = sets[-1] + 1 if sets else 0
+        sets.extend([row] * blocks)
+        for name, parameter in reading.named_parameters(recurse=False):
+            shape = tuple(parameter.shape)
+            self._add(i, parameter, f"{base}.{name}", (row,), shape, tuple(range(len(shape))))
+            self.shapes[f"{base}.{name}"] = (row + 1, *shape)
 
     def state(self, i: int, rows: slice, name: str, linear: nn.Module, blocks: int = 1) -> None:
         """Add candidate i's map of the state, whose blocks are in some rows of the tensor."""

@@ -126,6 +126,7 @@ def _level(layout: ParameterLayout, candidates: Sequence[Candidate], level: int)
             assert isinstance(layer, CellLayer)
             for k, (m, tap) in enumerate(cells[i].inputs):
                 token = layer.missing.tokens[k]
+                layout.reading(i, m, tap, layer.readings[k], operator.blocks)
                 block = layout.tap(i, m, tap, layer.taps[k], token, operator.blocks)
                 blocks[modalities.index(m)][column] = block
             if layer.state is not None:

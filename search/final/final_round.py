@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 
-import torch
 from rich.progress import Progress
 
-from sennit.configurable import stable_json
 from sennit.search.final.finalists import FOUND, Finalist, choose_finalists
 from sennit.search.final.margin import Scored, choose, paired_difference
 from sennit.search.final.result import FinalResult, FinalRow
 from sennit.search.final.training import monitored
-from sennit.search.final.tuned import WEIGHTS, Outcome
+from sennit.search.final.tuned import Outcome
 from sennit.search.final.tuner import Tuner
 from sennit.search.records import Record
 from sennit.tasks import MultiTaskModel
@@ -27,7 +22,7 @@ def run_final(
     """Tune the finalists and choose; return the chosen model, trained, and the table.
 
     Args:
-        tuner: Training of a finalist, with the folder of all final rounds of the search.
+        tuner: Training of a finalist.
         records: Candidates of the search.
         groups: Group of each validation sample; None where each is its own.
         progress: Whether to show a progress bar.
@@ -40,32 +35,13 @@ def run_final(
     finalists = choose_finalists(records, tuner.final, tuner.width)
     for finalist in finalists:  # a fusion that does not fit is refused before anything is trained
         tuner.model(finalist, tuner.encoders)
-    tuner = replace(tuner, folder=tuner.folder / _key(tuner, finalists))
     outcomes = []
     with Progress(disable=not progress) as bars:
         for finalist in bars.track(finalists, description="final round"):
             outcomes.append(tuner.outcome(finalist))
     size = len(tuner.caches[1])
     table = _table(tuner, finalists, outcomes, range(size) if groups is None else groups)
-    chosen = next(f for f in finalists if f.name == table.chosen.name)
-    model = tuner.model(chosen, copy.deepcopy(dict(tuner.encoders)))
-    model.load_state_dict(torch.load(tuner.folder / chosen.name / WEIGHTS, weights_only=True))
-    return model.eval(), table
-
-
-def _key(tuner: Tuner, finalists: Sequence[Finalist]) -> str:
-    """Return the name of the folder of these finalists and options."""
-    settings = {
-        "final": asdict(tuner.final),
-        "finalists": [[f.name, f.width, None if f.genome is None else f.genome.key] for f in finalists],
-        "slots": [None if f.record is None else f.record.proposal.slot for f in finalists],
-        "caches": [cache.key for cache in tuner.caches],
-        "tasks": {name: task.config for name, task in tuner.tasks.items()},
-        "training": asdict(tuner.training),
-        "judged": list(tuner.judged),
-        "seed": tuner.seed,
-    }
-    return hashlib.sha256(stable_json(settings).encode()).hexdigest()[:12]
+    return table.model(table.chosen.name), table
 
 
 def _table(
@@ -96,4 +72,5 @@ def _table(
                 chosen=finalist.name == chosen,
             )
         )
-    return FinalResult(rows, reason)
+    by_name = {finalist.name: finalist for finalist in finalists}
+    return FinalResult(rows, reason, lambda name: tuner.load(by_name[name]))

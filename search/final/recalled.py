@@ -45,8 +45,12 @@ class Recalled(Encoder):
 
 
 def recalled_encoders(caches: Sequence[TapCache]) -> dict[str, Encoder]:
-    """Return an encoder for each modality that looks its taps up in some caches."""
-    return {m: Recalled([cache.taps[m] for cache in caches]) for m in caches[0].taps}
+    """Return an encoder for each modality that looks its pooled taps up in some caches."""
+
+    def pooled(taps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tap for name, tap in taps.items() if not name.endswith(":places")}
+
+    return {m: Recalled([pooled(cache.taps[m]) for cache in caches]) for m in caches[0].taps}
 
 
 def places(cache: TapCache, number: int) -> BatchDataset:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sennit.fusion.cell.genome import Genome
+from sennit.registry import check_names
+from sennit.tasks import MultiTaskModel
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,21 @@ class FinalResult:
     Attributes:
         rows: Finalists: those picked by hand, the plain one first, then those found.
         reason: Sentence that says why the chosen one was.
+        load: Function that reads the model of a row, by name.
     """
 
     rows: Sequence[FinalRow]
     reason: str
+    load: Callable[[str], MultiTaskModel] = field(compare=False, repr=False)
+
+    def model(self, name: str) -> MultiTaskModel:
+        """Return the model of a row, trained, in evaluation mode.
+
+        Raises:
+            ValueError: There is no such row; close names are listed.
+        """
+        check_names("finalist", [name], [row.name for row in self.rows])
+        return self.load(name)
 
     @property
     def chosen(self) -> FinalRow:

@@ -41,8 +41,8 @@ class Source:
 
     def joined_by(self, model: MultiTaskModel) -> Callable[[Any], Any]:
         """Return the function that joins samples."""
-        joined: Callable[[Any], Any] = self.collate or getattr(self.data, "collate", model.collate)
-        return joined
+        joined = getattr(self.data, "collate", model.collate) if self.collate is None else self.collate
+        return _Only(joined, tuple(model.fused_encoder.leaves()), tuple(model.tasks))
 
     def batches(self, model: MultiTaskModel, encoders: Mapping[str, Encoder]) -> DataLoader[Batch]:
         """Return the batches in the order of the data."""
@@ -83,6 +83,25 @@ class _Prepared(Dataset[Sample]):
 
     def __getitem__(self, i: int) -> Sample:
         return self.prepare(self.data[i])
+
+
+@dataclass(frozen=True)
+class _Only:
+    """Joins samples, and leaves out modalities and targets that a model does not have."""
+
+    collate: Callable[[Any], Batch]
+    modalities: tuple[str, ...]
+    tasks: tuple[str, ...]
+
+    def __call__(self, samples: Any) -> Batch:
+        batch = self.collate(samples)
+        if set(batch.inputs) <= set(self.modalities) and set(batch.targets) <= set(self.tasks):
+            return batch
+        named = {field: getattr(batch, field) for field in ("inputs", "masks", "present")}
+        kept = {field: {m: x for m, x in of.items() if m in self.modalities} for field, of in named.items()}
+        for field in ("targets", "labelled"):
+            kept[field] = {t: x for t, x in getattr(batch, field).items() if t in self.tasks}
+        return Batch.of(kept.pop("inputs"), index=batch.index, **kept)
 
 
 def train(

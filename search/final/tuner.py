@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sennit.configurable import stable_json
 from sennit.data.random_state import keyed_random_state
 from sennit.encoders import Encoder
 from sennit.fusion.cell.genome import EMBEDDING, Cell, Genome
@@ -28,10 +30,12 @@ from sennit.search.final.start import (
     state_behind_encoders,
 )
 from sennit.search.final.training import Schedule, Source, train
-from sennit.search.final.tuned import Outcome, read_outcome, save, write_outcome
+from sennit.search.final.tuned import WEIGHTS, Outcome, read_outcome, save, write_outcome
 from sennit.search.taps.tap_cache import TapCache
 from sennit.tasks import MultiTaskModel, Task, evaluate
 from sennit.tasks.metrics import Answers
+
+_OF_THE_CHOICE = ("candidates", "against", "auxiliary", "margin")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Tuner:
         sources: Training and validation data, as the encoders read them.
         training: Training of the candidates; fusions picked by hand are trained on the taps as long.
         width: Size of the fused vector of the fusions picked by hand.
-        folder: Folder of these finalists and options.
+        study: Name of the study of the candidates, and hash of its settings.
+        folder: Folder of all finalists.
         seed: Random seed.
         device: Device of the trainings.
     """
@@ -60,6 +65,7 @@ class Tuner:
     sources: tuple[Source, Source]
     training: TrainingOptions
     width: int
+    study: str
     folder: Path
     seed: int
     device: str
@@ -68,6 +74,29 @@ class Tuner:
     def judges(self) -> dict[str, Task]:
         """The tasks that the search is about."""
         return {name: self.tasks[name] for name in self.judged}
+
+    def place(self, finalist: Finalist) -> Path:
+        """Return the folder of a finalist, named by a hash of all that its outcome depends on."""
+        final = {k: v for k, v in asdict(self.final).items() if k not in _OF_THE_CHOICE}
+        record = finalist.record
+        settings = {
+            "final": final,
+            "finalist": [finalist.kind, finalist.auxiliary, finalist.width],
+            "structure": finalist.name if finalist.genome is None else finalist.genome.key,
+            "candidate": None if record is None else [self.study, record.copied_from or record.proposal.slot],
+            "caches": [cache.key for cache in self.caches],
+            "tasks": {name: task.config for name, task in self.tasks.items()},
+            "training": asdict(self.training),
+            "judged": list(self.judged),
+            "seed": self.seed,
+        }
+        return self.folder / hashlib.sha256(stable_json(settings).encode()).hexdigest()[:12]
+
+    def load(self, finalist: Finalist) -> MultiTaskModel:
+        """Return the model of a finished finalist, in evaluation mode."""
+        model = self.model(finalist, copy.deepcopy(dict(self.encoders)))
+        model.load_state_dict(torch.load(self.place(finalist) / WEIGHTS, weights_only=True))
+        return model.eval()
 
     def model(self, finalist: Finalist, encoders: Mapping[str, Encoder]) -> MultiTaskModel:
         """Make the model of a finalist; its first weights depend on the seed and the name alone."""
@@ -82,7 +111,7 @@ class Tuner:
 
     def outcome(self, finalist: Finalist) -> Outcome:
         """Return the outcome of a finalist, from its folder or of its trainings."""
-        place = self.folder / finalist.name
+        place = self.place(finalist)
         if (outcome := read_outcome(place)) is not None:
             return outcome
         start = time.perf_counter()
@@ -135,11 +164,11 @@ class Tuner:
             load_behind_encoders(model, self._on_taps(finalist))
         else:
             frozen = self._schedule(freeze=tuple(self.encoders))
-            self._train(model, self.sources, frozen, self.folder / finalist.name / "frozen", order=self.seed)
+            self._train(model, self.sources, frozen, self.place(finalist) / "frozen", order=self.seed)
 
     def _on_taps(self, finalist: Finalist) -> dict[str, Tensor]:
         """Train a fusion and its heads on the taps; return the state behind the encoders."""
-        path = self.folder / "on taps" / f"{finalist.name}.pt"
+        path = self.place(finalist) / "on taps.pt"
         if not path.is_file():
             model = self.model(finalist, recalled_encoders(self.caches))
             data = tuple(Source(places(cache, i)) for i, cache in enumerate(self.caches))

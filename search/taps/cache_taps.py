@@ -16,6 +16,7 @@ from sennit.data import Batch, Preprocessing, Transforms
 from sennit.data.hashing import add_tensors
 from sennit.disk_faults import disk_fault
 from sennit.encoders import Encoder
+from sennit.fusion.cell.readings import PLACES
 from sennit.search.taps.inference_only import inference_only, pooled_taps
 from sennit.search.taps.repeatable_batches import RepeatableBatches, add_batch
 from sennit.search.taps.tap_cache import ArrayKey, TapCache, find_damage, write_cache
@@ -30,6 +31,7 @@ def cache_taps(
     transforms: Mapping[str, Transforms] | None = None,
     collate: Callable[[Any], Any] | None = None,
     renderings: int = 1,
+    places: bool = False,
     seed: int = 0,
     batch_size: int = 256,
     device: torch.device | str = "cpu",
@@ -56,6 +58,8 @@ def cache_taps(
             ``collate``.
         renderings: Number of random renderings of each sample. The cache has a row for each, rendering by
             rendering.
+        places: Whether taps that have an axis are also kept with at most `PLACES` places of it, for spaces
+            with readings; see `sennit.fusion.cell.readings`. That takes up to 17 times the room.
         seed: Random seed of the renderings.
         batch_size: Number of samples in a batch, if the data are not batches already.
         device: Device of the encoders.
@@ -89,7 +93,7 @@ def cache_taps(
         )
     prepare = None if transforms is None else Preprocessing(encoders, transforms, training=renderings > 1)
     if key is not None:
-        target = Path(folder) / _key(encoders, key, transforms, renderings, seed)
+        target = Path(folder) / _key(encoders, key, transforms, renderings, seed, places=places)
         if find_damage(target) is None:
             return TapCache(target)
     repeatable = RepeatableBatches(data, collate=collate, prepare=prepare, batch_size=batch_size, seed=seed)
@@ -100,16 +104,17 @@ def cache_taps(
             "four random renderings of each sample, or data without augmentation."
         )
     values, size = _hash(repeatable, encoders)
-    target = Path(folder) / _key(encoders, key or values, transforms, renderings, seed)
+    target = Path(folder) / _key(encoders, key or values, transforms, renderings, seed, places=places)
     if find_damage(target) is None:
         return TapCache(target)
     rows = size * renderings
     try:
         with inference_only(encoders, torch.device(device)):
-            batches = _arrays(repeatable, encoders, values, renderings, torch.device(device))
+            batches = _arrays(repeatable, encoders, values, renderings, torch.device(device), places=places)
             write_cache(target, batches, rows, progress=progress)
     except OSError as error:
         width = sum(e.embed_dim + sum(t.dim for t in e.tap_info) for e in encoders.values())
+        width *= 1 + PLACES if places else 1
         raise OSError(
             f"the taps of {rows} samples ({4e-6 * rows * width:.1f} MB) could not be written to '{folder}': "
             f"{disk_fault(error)}"
@@ -137,6 +142,8 @@ def _key(
     transforms: Mapping[str, Transforms] | None,
     renderings: int,
     seed: int,
+    *,
+    places: bool,
 ) -> str:
     digest = hashlib.sha256()
     for name, encoder in encoders.items():
@@ -148,6 +155,7 @@ def _key(
         "transforms": {name: transform.config for name, transform in (transforms or {}).items()},
         "renderings": [renderings, seed if renderings > 1 else 0],
         "version": version("sennit"),
+        **({"places": PLACES} if places else {}),
     }
     digest.update(stable_json(rest).encode())
     return digest.hexdigest()[:16]
@@ -159,13 +167,15 @@ def _arrays(
     values: str,
     renderings: int,
     device: torch.device,
+    *,
+    places: bool,
 ) -> Iterator[dict[ArrayKey, Tensor]]:
     """Yield the arrays of each batch, rendering by rendering."""
     for rendering in range(renderings):
         digest = hashlib.sha256()
         for batch in repeatable.batches(rendering):
             add_batch(digest, batch)
-            yield _arrays_of(batch, pooled_taps(encoders, batch, device))
+            yield _arrays_of(batch, pooled_taps(encoders, batch, device, with_places=places))
         if rendering == 0 and digest.hexdigest() != values:
             raise ValueError(
                 "`data` should draw from the global generators of torch, NumPy or Python, and so be the "

@@ -13,6 +13,7 @@ from sennit.encoders import Encoder
 from sennit.encoders.present_rows import encode_present_rows
 from sennit.encoders.taps import pool
 from sennit.fusion.cell.genome import EMBEDDING
+from sennit.fusion.cell.readings import places
 from sennit.modes import evaluating
 
 
@@ -31,14 +32,21 @@ def inference_only(encoders: Mapping[str, Encoder], device: torch.device) -> Ite
 
 
 def pooled_taps(
-    encoders: Mapping[str, Encoder], batch: Batch, device: torch.device
+    encoders: Mapping[str, Encoder], batch: Batch, device: torch.device, *, with_places: bool = False
 ) -> dict[str, dict[str, Tensor]]:
     """Return each modality's taps as one vector for each sample, and its embedding as ``"pooled"``.
 
     Rows without the modality are zeros.
 
+    Args:
+        encoders: Encoders by modality.
+        batch: Batch of their inputs.
+        device: Device of the encoders.
+        with_places: Whether each tap that has an axis is also returned as ``"<tap>:places"``; see
+            `sennit.fusion.cell.readings.places`.
+
     Shape:
-        ``[B, d]`` each, float32.
+        ``[B, d]`` each, or ``[B, places, d + 1]``; float32.
     """
     taps: dict[str, dict[str, Tensor]] = {}
     moved = batch.to(device)
@@ -50,4 +58,8 @@ def pooled_taps(
             for info in encoder.tap_info
         }
         taps[m][EMBEDDING] = out.pooled.float()
+        for info in encoder.tap_info if with_places else ():
+            if info.layout != "BC":
+                cut = places(out.taps[info.name], info.layout, out.tap_masks.get(info.name))
+                taps[m][f"{info.name}:places"] = cut.float()
     return taps

@@ -34,8 +34,9 @@ class TapCache:
         folder: Folder that `cache_taps` wrote, named by its key.
 
     Attributes:
-        taps: Taps by modality and name, pooled to ``[N, d]``; ``"pooled"`` is the encoder's embedding. Rows
-            without the modality are zeros.
+        taps: Taps by modality and name, pooled to ``[N, d]``; ``"pooled"`` is the encoder's embedding, and
+            ``"<tap>:places"`` a tap with its axis ``[N, places, d + 1]``. Rows without the modality are
+            zeros.
         present: Present mask of each modality ``[N]``; None when all rows have all modalities.
         targets: Targets of each task ``[N, ...]``.
         labelled: Mask of the labels of each task, ``[N]`` or the target's shape.

@@ -168,12 +168,13 @@ class MultiTaskModel(Network):
 
         Raises:
             FileNotFoundError: There is no such folder, or a file is missing in it.
-            ValueError: A truncated file, an unknown key, or weights of another model.
+            ValueError: A truncated file, an unknown key, or weights of another model; or a model of several
+                members, of which this would be the first one alone.
         """
-        from sennit.tasks.shipping._model_files import warn_of_members
+        from sennit.tasks.shipping._model_files import refuse_members
         from sennit.tasks.shipping.hub import local_folder
         from sennit.tasks.shipping.saving import load
 
         place = local_folder(folder, revision=revision, token=token)
-        warn_of_members(place)
+        refuse_members(place)
         return load(cls, place)

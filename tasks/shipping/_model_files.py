@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,15 +11,18 @@ from sennit.files import read_json_object, sha256
 CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
 
 
-def warn_of_members(folder: Path) -> None:
-    """Warn of a folder whose model has further members, which only its own class reads."""
+def refuse_members(folder: Path) -> None:
+    """Refuse a folder whose model has further members, which only its own class reads.
+
+    Raises:
+        ValueError: It has.
+    """
     members = [name for name in _listed(folder) if name.endswith(".safetensors") and name != WEIGHTS]
     if members:
-        warnings.warn(
-            f"a model of several members should be read by its own class (`TableModel.load`). Found "
-            f"'{members[0]}' in '{folder}'{f' and {len(members) - 1} more' if len(members) > 1 else ''}: the "
-            f"first net answers alone.",
-            stacklevel=3,
+        others = f" and {len(members) - 1} more" if len(members) > 1 else ""
+        raise ValueError(
+            f"'{folder}' should hold one net. Found a model of several members, '{members[0]}'{others}, of "
+            f"which the first would answer alone. Load all with `sennit.TableModel.load('{folder}')`."
         )
 
 

@@ -3,48 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from sennit.tasks.verification._linear import unit_length
-from sennit.tasks.verification.calibration import Calibration
-from sennit.tasks.verification.impostors import Impostors
+from sennit.tasks.verification._scoring import Scoring
 from sennit.tasks.verification.lda import LDA
 
 ENOUGH = 20  # recordings; fewer are centred only, and towards the mean of the training speakers
 _CENTRED = 2.0  # recordings that the mean of the training speakers counts as, if there are not enough
 _NEAREST = 3
+_OF_A_CLUSTER = 4  # recordings, on average
 _WEIGHT = 50.0  # pairs that the variation of the training speakers counts as
 _CALIBRATES = 5  # labelled speakers of two recordings or more
 _ROUND = 0.5  # share of the training speakers' variation that is taken to be alike in all directions
 
 
-def adapted_mean(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return the mean of the recordings; that of the training speakers has a share in it if they are few."""
-    weight = 0.0 if len(x) >= ENOUGH else _CENTRED
-    return np.asarray((x.sum(0) + weight * mean) / (len(x) + weight))
+def shrunk_mean(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the mean of few recordings; that of the training speakers has a share in it."""
+    return np.asarray((x.sum(0) + _CENTRED * mean) / (len(x) + _CENTRED))
 
 
-@dataclass(frozen=True)
-class Adapted:
-    """The parts that a back-end has from recordings of another place."""
+def equalised(x: np.ndarray, within: np.ndarray, speakers: Sequence[str | None]) -> Scoring:
+    """Return cosines with equal variation within speakers along all directions.
 
-    lda: LDA
-    impostors: Impostors
-    calibration: Calibration | None
+    Args:
+        x: Embeddings of recordings, enough of them.
+        within: Covariance within training speakers.
+        speakers: Speaker of each recording; None where it is not labelled.
+    """
+    scoring = Scoring("cosine", lda_dim=x.shape[1])
+    scoring.mean = x.mean(0)
+    projection = adapted_projection(x - scoring.mean, within, speakers)
+    scoring.lda = LDA(np.zeros(len(projection)), projection)
+    return scoring
 
 
-def adapt(x: np.ndarray, within: np.ndarray, speakers: Sequence[str | None], p_target: float) -> Adapted:
-    """Return the parts from enough centred embeddings and the covariance within training speakers."""
-    projection = adapted_projection(x, within, speakers)
-    unit = unit_length(x @ projection)
-    impostors = Impostors.fit((unit @ unit.T)[np.triu_indices(len(x), 1)])
-    calibration = None
-    if len(_repeated(speakers)) >= _CALIBRATES:
-        calibration = Calibration.fit(*crossed_trials(x, within, speakers), p_target=p_target)
-    return Adapted(LDA(np.zeros(len(projection)), projection), impostors, calibration)
+def scores_of_pairs(scoring: Scoring, x: np.ndarray) -> np.ndarray:
+    """Return the score of each pair of embeddings, each pair once."""
+    return scoring.score(x, x, pairs=np.stack(np.triu_indices(len(x), 1), 1))
 
 
 def adapted_projection(x: np.ndarray, within: np.ndarray, speakers: Sequence[str | None]) -> np.ndarray:
@@ -90,27 +88,48 @@ def nearest_pairs(x: np.ndarray, count: int = _NEAREST) -> np.ndarray:
     return np.argwhere(np.triu(near & near.T, 1))
 
 
-def crossed_trials(
-    x: np.ndarray, within: np.ndarray, speakers: Sequence[str | None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores of labelled pairs, and whether each has one speaker.
+def apart(x: np.ndarray) -> np.ndarray:
+    """Return which recordings are in the first of two halves that share few speakers: clusters stay whole.
 
-    The speakers are halved: the projection that scores one half knows the labels of the other only.
+    Source: Ward, "Hierarchical grouping to optimize an objective function", JASA 1963, with SciPy.
     """
-    names = sorted({name for name in speakers if name is not None})
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    unit = unit_length(x - x.mean(0))
+    cluster = fcluster(linkage(unit, "ward"), max(2, len(x) // _OF_A_CLUSTER), "maxclust")
+    first, size = np.zeros(len(x), dtype=bool), 0
+    names, counts = np.unique(cluster, return_counts=True)
+    for name, count in sorted(zip(names, counts, strict=True), key=lambda pair: -pair[1]):
+        if size + count <= (len(x) + 1) // 2:
+            first[cluster == name] = True
+            size += count
+    return first
+
+
+def can_calibrate(speakers: Sequence[str | None]) -> bool:
+    """Return whether labels suffice for a calibration."""
+    return len(_repeated(speakers)) >= _CALIBRATES
+
+
+def halves(speakers: Sequence[str | None]) -> Iterator[tuple[list[str | None], list[str | None]]]:
+    """Yield the labels of half of the speakers, to score, and those of the other half, to learn from."""
     repeated = _repeated(speakers)
-    order = [*repeated, *(name for name in names if name not in repeated)]  # both halves have pairs
-    scores, same = [], []
+    order = [*repeated, *sorted({name for name in speakers if name} - set(repeated))]  # pairs in both
     for half in (set(order[::2]), set(order[1::2])):
-        held = np.array([name in half for name in speakers])
-        hidden = [None if name in half else name for name in speakers]
-        y = x[held] @ adapted_projection(x, within, hidden)
-        owner = np.array([name for name in speakers if name in half])
-        first, second = np.triu_indices(len(y), 1)
-        unit = unit_length(y)
-        scores.append((unit @ unit.T)[first, second])
-        same.append(owner[first] == owner[second])
-    return np.concatenate(scores), np.concatenate(same)
+        yield (
+            [name if name in half else None for name in speakers],
+            [None if name in half else name for name in speakers],
+        )
+
+
+def labelled_trials(
+    scoring: Scoring, x: np.ndarray, speakers: Sequence[str | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of the pairs of labelled embeddings, and whether each has one speaker."""
+    rows = [row for row, name in enumerate(speakers) if name is not None]
+    owner = np.array([speakers[row] for row in rows])
+    first, second = np.triu_indices(len(rows), 1)
+    return scores_of_pairs(scoring, x[rows]), owner[first] == owner[second]
 
 
 def _repeated(speakers: Sequence[str | None]) -> list[str]:

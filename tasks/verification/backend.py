@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Self
 
 import numpy as np
 
-from sennit.registry import unknown_name
 from sennit.tasks.verification import _adapting, _parts, _saving
-from sennit.tasks.verification._checks import array_of, check_embeddings, check_labels, check_speakers
-from sennit.tasks.verification._linear import covariance_within, means_of, unit_length
-from sennit.tasks.verification.as_norm import as_norm, cohort_statistics
+from sennit.tasks.verification._checks import array_of, check_embeddings, check_labels
+from sennit.tasks.verification._scoring import Kind as Kind
+from sennit.tasks.verification._scoring import Scoring
 from sennit.tasks.verification.calibration import Calibration
-from sennit.tasks.verification.cosine import cosine_scores
 from sennit.tasks.verification.domain import Domain
 from sennit.tasks.verification.enrolment import Enrolment
 from sennit.tasks.verification.impostors import Impostors
-from sennit.tasks.verification.lda import LDA
-from sennit.tasks.verification.plda import PLDA
-
-Kind = Literal["cosine", "plda"]
-_MAX_SCORES = 2**23  # against the cohort, that are held at a time
 
 
-class Backend:
+class Backend(Scoring):
     """Scoring of embeddings, and decisions.
 
     Embeddings are centred, optionally reduced by `LDA`, scaled to length 1 (Garcia-Romero and
@@ -59,20 +53,15 @@ class Backend:
     """
 
     def __init__(self, kind: Kind, *, lda_dim: int | None = None, cohort_top: int | None = None) -> None:
-        if kind not in get_args(Kind):
-            raise unknown_name("kind of back-end", kind, get_args(Kind))
-        self.kind, self.lda_dim, self.cohort_top = kind, lda_dim, cohort_top
-        self.mean: np.ndarray | None = None
-        self.lda: LDA | None = None
-        self.plda: PLDA | None = None
-        self.cohort: np.ndarray | None = None
-        self.within: np.ndarray | None = None
+        super().__init__(kind, lda_dim=lda_dim, cohort_top=cohort_top)
         self.calibration: Calibration | None = None
         self.impostors: Impostors | None = None
         self.domain: Domain | None = None
+        self.beside: Scoring | None = None  # whose scores are averaged with this one's, each by its scale
+        self.scales: Sequence[float] = ()
 
-    def fit(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Backend:
-        """Fit mean, LDA, PLDA and cohort to training speakers; any calibration and domain are dropped.
+    def fit(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Self:
+        """Fit mean, LDA, PLDA and cohort to training speakers; calibration and domain are dropped.
 
         Shape:
             embeddings ``[N, D]``, speakers ``[N]``.
@@ -80,34 +69,52 @@ class Backend:
         Raises:
             ValueError: As in `LDA.fit` and `PLDA.fit`; or there are fewer speakers than ``cohort_top``.
         """
-        x = check_embeddings("embeddings", embeddings)
-        names, codes, counts = check_speakers(x, speakers)
-        if self.cohort_top is not None and not 2 <= self.cohort_top <= len(names):
-            raise ValueError(
-                f"`cohort_top` should be from 2 to the number of speakers, {len(names)}. Found "
-                f"{self.cohort_top}."
-            )
-        mean = x.mean(0)
-        lda = None if self.lda_dim is None else LDA.fit(x - mean, speakers, dim=self.lda_dim)
-        self.mean, self.lda, self.calibration, self.domain = mean, lda, None, None
-        self.within = covariance_within(x, codes, len(names)) if counts.max() > 1 else None
-        y = self.transform(x)
-        self.plda = PLDA.fit(y, speakers) if self.kind == "plda" else None
-        self.cohort = None if self.cohort_top is None else unit_length(means_of(y, codes, len(names)))
-        return self
+        self.calibration = self.impostors = self.domain = self.beside = None
+        return super().fit(embeddings, speakers)
+
+    def enrol(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Enrolment:
+        """Enrol speakers from one or more utterances each.
+
+        Shape:
+            embeddings ``[N, D]``, speakers ``[N]``.
+        """
+        enrolled = super().enrol(embeddings, speakers)
+        if self.beside is None:
+            return enrolled
+        return replace(enrolled, beside=self.beside.enrol(embeddings, speakers))
+
+    def score(self, enrol: Enrolment | Any, test: Any, *, pairs: Any | None = None) -> np.ndarray:
+        """Return scores, which are higher for the same speaker.
+
+        Args:
+            enrol: Result of `enrol`, or embeddings of one utterance each.
+            test: Embeddings of one utterance each.
+            pairs: Rows of ``enrol`` and of ``test`` to compare; None compares all with all.
+
+        Shape:
+            enrol ``[N, D]``, test ``[M, D]``, pairs ``[P, 2]``; the result ``[N, M]``, or ``[P]``.
+        """
+        if self.beside is None:
+            return super().score(enrol, test, pairs=pairs)
+        voices = enrol if isinstance(enrol, Enrolment) else self.enrol(enrol, np.arange(len(enrol)))
+        scores = super().score(voices, test, pairs=pairs)
+        others = self.beside.score(voices.beside, test, pairs=pairs)
+        return np.asarray((scores / self.scales[0] + others / self.scales[1]) / 2)
 
     def adapt(
         self, embeddings: Any, speakers: Sequence[Any] | None = None, *, p_target: float = 0.5
     ) -> Backend:
         """Return a back-end for recordings of another place, from some of them, without labels.
 
-        Embeddings are centred on these recordings, scaled to equal variation within speakers, and compared
-        by the cosine. That variation is the training speakers', and moves towards the differences of
-        recordings that are among each other's nearest, which stand for pairs of one speaker. Scores are on
-        a new scale: the calibration is dropped, and `impostors` gives thresholds by the share of false
-        alarms. With fewer than 20 recordings, embeddings are only centred, towards the mean of the
-        training speakers, and there are no `impostors`. With labels of five speakers or more, of two
-        recordings or more each, the scores are calibrated anew, each speaker's by the other labels.
+        Its scores are the mean of two, each by its deviation: of this back-end, centred on the
+        recordings, and of cosines with equal variation within speakers along all directions. That variation
+        is the training speakers', and moves towards the differences of recordings that are among each
+        other's nearest, which stand for pairs of one speaker. Scores are on a new scale: the calibration is
+        dropped, and `impostors` gives thresholds by the share of false alarms, from scores of each half of
+        the recordings as adapted to the other half. With fewer than 20
+        recordings there are cosines only, centred towards the mean of the training speakers, and no
+        `impostors`. With labels of five speakers or more, of two recordings or more each, the scores are
+        calibrated anew, each speaker's by the other labels.
 
         Args:
             embeddings: Embeddings of recordings, best of 20 speakers or more.
@@ -121,59 +128,34 @@ class Backend:
             ValueError: The shapes do not fit, or no training speaker had two utterances.
         """
         x = check_embeddings("embeddings", embeddings, len(self._mean()))
+        mean = self._mean()
+        x = check_embeddings("embeddings", embeddings, len(mean))
+        labels = check_labels(x, speakers)
         if self.within is None:
             raise ValueError(
                 "a back-end that adapts should hold the variation within training speakers. Found none. Fit "
                 "it again, to speakers of two utterances or more."
             )
-        labels, adapted = check_labels(x, speakers), Backend("cosine")
-        adapted.mean, adapted.within = _adapting.adapted_mean(x, self._mean()), self.within
         if len(x) < _adapting.ENOUGH:
+            adapted = Backend("cosine")
+            adapted.mean, adapted.within = _adapting.shrunk_mean(x, mean), self.within
             return adapted
-        parts = _adapting.adapt(x - adapted.mean, self.within, labels, p_target)
-        adapted.lda_dim, adapted.lda = len(adapted.mean), parts.lda
-        adapted.impostors, adapted.calibration = parts.impostors, parts.calibration
+        adapted = self._beside(_adapting.equalised(x, self.within, labels), x)
+        first, crossed = _adapting.apart(x), []
+        for half in (first, ~first):
+            one = self._beside(_adapting.equalised(x[half], self.within, [None] * half.sum()), x[half])
+            crossed.append(_adapting.scores_of_pairs(one, x[~half]))
+        adapted.impostors = Impostors.fit(np.concatenate(crossed))
+        if _adapting.can_calibrate(labels):
+            trials = [
+                _adapting.labelled_trials(
+                    self._beside(_adapting.equalised(x, self.within, hidden), x), x, half
+                )
+                for half, hidden in _adapting.halves(labels)
+            ]
+            scores, same = (np.concatenate(columns) for columns in zip(*trials, strict=True))
+            adapted.calibrate(scores, same, p_target=p_target)
         return adapted
-
-    def transform(self, embeddings: Any) -> np.ndarray:
-        """Return embeddings centred, reduced and scaled to length 1.
-
-        Shape:
-            embeddings ``[N, D]``, the result ``[N, dim]``.
-        """
-        mean = self._mean()
-        x = check_embeddings("embeddings", embeddings, len(mean)) - mean
-        return unit_length(x if self.lda is None else self.lda.transform(x))
-
-    def enrol(self, embeddings: Any, speakers: Sequence[Any] | np.ndarray) -> Enrolment:
-        """Enrol speakers from one or more utterances each.
-
-        Shape:
-            embeddings ``[N, D]``, speakers ``[N]``.
-        """
-        x = self.transform(embeddings)
-        names, codes, counts = check_speakers(x, speakers)
-        return Enrolment(names, means_of(x, codes, len(names)), counts)
-
-    def score(self, enrol: Enrolment | Any, test: Any, *, pairs: Any | None = None) -> np.ndarray:
-        """Return scores, which are higher for the same speaker.
-
-        Args:
-            enrol: Result of `enrol`, or embeddings of one utterance each.
-            test: Embeddings of one utterance each.
-            pairs: Rows of ``enrol`` and of ``test`` to compare; None compares all with all.
-
-        Shape:
-            enrol ``[N, D]``, test ``[M, D]``, pairs ``[P, 2]``; the result ``[N, M]``, or ``[P]``.
-        """
-        right = self.transform(test)
-        voices = enrol if isinstance(enrol, Enrolment) else self.enrol(enrol, np.arange(len(enrol)))
-        left, counts = voices.embeddings, voices.counts
-        scores = self._compare(left, right, counts, pairs)
-        if self.cohort is None:
-            return scores
-        single = np.ones(len(right), dtype=np.int64)
-        return as_norm(scores, self._nearest(left, counts), self._nearest(right, single), pairs=pairs)
 
     def calibrate(self, scores: Any, labels: Any, *, p_target: float) -> None:
         """Fit the calibration of the scores to trials of development speakers; see `Calibration.fit`."""
@@ -194,10 +176,8 @@ class Backend:
         Raises:
             OSError: It cannot be written; an earlier file is kept.
         """
-        config, arrays = _parts.flattened({name: getattr(self, name) for name in _parts.PARTS})
-        config |= {name: getattr(self, name) for name in ("kind", "lda_dim", "cohort_top")}
-        parts = {"mean": self._mean(), "cohort": self.cohort, "within": self.within}
-        _saving.write(Path(file), config, arrays | {k: v for k, v in parts.items() if v is not None})
+        self._mean()
+        _saving.write(Path(file), *_parts.packed(vars(self)))
 
     @classmethod
     def load(cls, file: str | Path) -> Backend:
@@ -207,38 +187,19 @@ class Backend:
             FileNotFoundError: There is no such file.
             ValueError: It is truncated, was changed, or is not a back-end.
         """
-        config, arrays = _saving.read(Path(file))
-        backend = cls(config["kind"], lda_dim=config["lda_dim"], cohort_top=config["cohort_top"])
-        backend.mean, backend.cohort, backend.within = (
-            arrays.pop(name, None) for name in ("mean", "cohort", "within")
-        )
-        for name, part in _parts.restored(config, arrays).items():
-            setattr(backend, name, part)
+        state = _parts.unpacked(*_saving.read(Path(file)))
+        backend = cls(state["kind"], lda_dim=state["lda_dim"], cohort_top=state["cohort_top"])
+        vars(backend).update(state)
         return backend
 
-    def _mean(self) -> np.ndarray:
-        if self.mean is None:
-            raise RuntimeError("a back-end should be fitted before it is used. Call `fit` first.")
-        return self.mean
-
-    def _compare(self, left: np.ndarray, right: np.ndarray, counts: np.ndarray, pairs: Any) -> np.ndarray:
-        if self.plda is None:
-            return cosine_scores(left, right, pairs=pairs)
-        return self.plda.scores(left, right, counts=counts, pairs=pairs)
-
-    def _nearest(self, x: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return statistics against the cohort, in blocks of rows: all scores may not fit into memory."""
-        assert self.cohort is not None
-        assert self.cohort_top is not None
-        rows = max(1, _MAX_SCORES // len(self.cohort))
-        statistics = [
-            cohort_statistics(
-                self._compare(x[i : i + rows], self.cohort, counts[i : i + rows], None), top=self.cohort_top
-            )
-            for i in range(0, len(x), rows)
-        ]
-        mean, std = zip(*statistics, strict=True)
-        return np.concatenate(mean), np.concatenate(std)
+    def _beside(self, beside: Scoring, x: np.ndarray) -> Backend:
+        """Return this back-end, centred on embeddings, with another one beside it."""
+        adapted = Backend(self.kind, lda_dim=self.lda_dim, cohort_top=self.cohort_top)
+        adapted.mean, adapted.within = x.mean(0), self.within
+        adapted.lda, adapted.plda, adapted.cohort = self.lda, self.plda, self.cohort
+        adapted.scales = [float(_adapting.scores_of_pairs(one, x).std()) for one in (adapted, beside)]
+        adapted.beside = beside
+        return adapted
 
     def _calibrated(self) -> Calibration:
         if self.calibration is None:

@@ -15,6 +15,7 @@ class Enrolment:
         names: Sorted names of the speakers.
         embeddings: Mean of each speaker's embeddings, as the back-end transforms them.
         counts: Number of embeddings in each mean.
+        beside: The same speakers in the back-end beside an adapted one.
 
     Shape:
         names and counts ``[N]``, embeddings ``[N, dim]``.
@@ -23,3 +24,4 @@ class Enrolment:
     names: np.ndarray
     embeddings: np.ndarray
     counts: np.ndarray
+    beside: Enrolment | None = None

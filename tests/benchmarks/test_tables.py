@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks._tables_data import Table
 from benchmarks._tables_peers import boosted_trees, read, rows_of
-from benchmarks._tables_summary import Job, against_peers, summary
+from benchmarks._tables_summary import Job, against_peers, best_alone, summary
 from benchmarks.tables import SYSTEMS, jobs
 
 
@@ -78,3 +78,19 @@ def test_ours_is_compared_with_each_system_of_the_same_seed() -> None:
     (row,) = against_peers(results)
     assert row.what == "t, y: ours vs trees"
     assert (row.ours, row.peer, row.ratio, row.spread, row.runs) == (0.7, 0.5, 1.5, (1.0, 2.0), 2)
+
+
+def test_ours_is_beside_the_modality_that_is_best_over_the_seeds() -> None:
+    accuracies = {
+        ("ours", ""): (0.8, 0.6),
+        ("alone", "voice"): (0.9, 0.1),
+        ("alone", "words"): (0.5, 0.7),
+    }
+    results = {
+        Job(seed, "t", system, column): {"accuracy": {"y": values[seed]}, "seconds": 1.0}
+        for (system, column), values in accuracies.items()
+        for seed in range(2)
+    }
+    (row,) = best_alone(results)
+    assert (row["best_modality"], row["alone"], row["ours"]) == ("words", 0.6, 0.7)
+    assert (row["gain"], row["least_gain"], row["runs"]) == (0.1, -0.1, 2)

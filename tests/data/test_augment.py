@@ -15,8 +15,10 @@ from sennit.data.augment.waveform import (
     AdditiveNoise,
     Augmentation,
     Babble,
+    Bandwidth,
     Chain,
     Clips,
+    Codec,
     OneOf,
     RandomFilter,
     RandomGain,
@@ -49,9 +51,11 @@ OTHERS = {"drop_ids", "gaussian_noise", "mask_cells", "mask_spans", "rotation", 
 EXAMPLES: dict[str, Callable[[], Augmentation]] = {
     "additive_noise": lambda: AdditiveNoise(noises(), snr_db=(0, 15), voices=(2, 4)),
     "babble": lambda: Babble(snr_db=(5, 10), voices=(1, 3)),
+    "bandwidth": lambda: Bandwidth(RATE, rates=(4000, 6000)),
     "chain": lambda: Chain(
         {"gain": RandomGain(), "speed": SpeedPerturbation(), "channel": RandomFilter(RATE)}
     ),
+    "codec": lambda: Codec(RATE, codecs=("mu_law", "adpcm", "gsm"), rate=8000),
     "one_of": lambda: OneOf(
         {"babble": Babble(), "room": Reverberation(rooms(), length=6), "channel": RandomFilter(RATE)},
         clean=0.3,
@@ -190,6 +194,43 @@ def test_a_synthetic_room_decays_by_60_db_in_its_time() -> None:
     torch.testing.assert_close(ratio, torch.ones(64), rtol=1e-3, atol=0)
 
 
+def test_a_narrow_band_keeps_what_is_below_half_its_rate_and_nothing_above() -> None:
+    time = torch.arange(RATE) / RATE
+    tones = torch.stack([(2 * math.pi * hertz * time).sin() for hertz in (500, 1200, 2500, 3500)])
+    out = Bandwidth(RATE, rates=(4000,))(tones)
+    level = (out.x.square().mean(1) / tones.square().mean(1)).sqrt()
+    torch.testing.assert_close(level[:2], torch.ones(2), rtol=0.02, atol=0)
+    assert float(level[2:].max()) < 0.03
+    assert out.drawn["rate"].tolist() == [4000] * 4
+
+
+def test_mu_law_is_that_of_its_formula() -> None:
+    """Within half a step of the companded scale, whose 255 steps G.711 makes of straight pieces."""
+    x = torch.linspace(-0.98, 0.98, 800, dtype=torch.float64)
+    y = Codec(RATE, codecs=("mu_law",))(x.float().unsqueeze(0)).x[0].double()
+
+    def companded(v: Tensor) -> Tensor:
+        return v.sign() * (1 + 255 * v.abs()).log() / math.log(256)
+
+    difference = (companded(y) - companded(x)).abs()
+    assert float(difference.max()) < 3 / 255
+    assert float((y - x).abs().max()) > 0.01, "loud values lose digits"
+    assert len(set(y.tolist())) <= 256
+
+
+@pytest.mark.parametrize("codec", ["a_law", "adpcm", "gsm", "mp3", "vorbis"])
+def test_a_codec_leaves_a_voice_and_takes_its_details(codec: str) -> None:
+    time = torch.arange(2 * RATE) / RATE
+    voice = sum((2 * math.pi * 150 * k * time).sin() / k for k in range(1, 8)) * 0.2 * (5 * time).cos()
+    x = torch.as_tensor(voice).unsqueeze(0)
+    y = Codec(RATE, codecs=(codec,), rate=RATE)(x).x
+    assert y.shape == x.shape
+    spectra = [torch.fft.rfft(v).abs().reshape(-1)[: RATE // 4 * 4].reshape(-1, 20).sum(1) for v in (x, y)]
+    alike = float(torch.nn.functional.cosine_similarity(*spectra, dim=0))
+    assert alike > 0.9
+    assert not torch.allclose(x, y, atol=1e-4)
+
+
 def test_a_random_filter_changes_bands_by_no_more_than_it_may() -> None:
     impulse = torch.zeros(16, 2048)
     impulse[:, 1024] = 1
@@ -319,6 +360,10 @@ def test_spec_augment_of_nothing_is_nothing() -> None:
         (lambda: Babble(voices=(0, 2)), "`voices` should be two numbers, the smaller first, 1 or more"),
         (lambda: SpeedPerturbation([]), "`speeds` should be different values from 0.5 to 2"),
         (lambda: SpeedPerturbation([1.0, 90.0]), "`speeds` should be different values from 0.5 to 2"),
+        (lambda: Bandwidth(RATE, rates=(8000,)), "`rates` should hold one or more, each between 0 and"),
+        (lambda: Codec(RATE, codecs=("mulaw",)), "Did you mean 'mu_law'"),
+        (lambda: Codec(RATE, codecs=()), "`codecs` should name one or more"),
+        (lambda: Codec(RATE, rate=16000), "`rate` should be above 0 and at most 8000"),
         (lambda: RandomFilter(RATE, taps=4), "`taps` odd and 3 or more"),
         (lambda: SyntheticReverberation(RATE, rt60_s=(0, 1)), "`rt60_s` should be two numbers"),
         (lambda: Reverberation(rooms(), length=0), "`length` should be 1 or more"),

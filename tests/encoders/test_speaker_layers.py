@@ -123,7 +123,7 @@ def test_a_single_value_in_training_is_refused() -> None:
 def test_fewer_than_two_frames_are_normalised_by_the_running_statistics(
     valid: list[int], dtype: torch.dtype
 ) -> None:
-    """float32 takes the kernels for images, bfloat16 the plain sums."""
+    """Both take the kernels for images, bfloat16 without a mask its own."""
     norm, x = MaskedBatchNorm(3), torch.randn(3, 4, 3, dtype=dtype, requires_grad=True)
     mask = torch.arange(4) < torch.tensor(valid).unsqueeze(1)
     norm.running_mean += 1

@@ -135,6 +135,8 @@ def xvector_losses(loss: str) -> list[float]:
             epochs=1,
             workers=1,
             accelerator="cpu",
+            precision="32-true",
+            augment=["babble", "filter", "reverberation"],
         )
         system = ("xvector", "statistics", "utterance")
         xvector_train(config, system, xvector_load(config, 0), Path(name) / "training", seed=0, name="")

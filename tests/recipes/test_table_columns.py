@@ -19,7 +19,8 @@ from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.trained import TrainedTable
 from sennit.recipes.table.training.batches import loader_options
-from sennit.recipes.table.training.decisions import Decision, Decisions
+from sennit.recipes.table.training.decision import Decision
+from sennit.recipes.table.training.decisions import Decisions
 from sennit.recipes.table.training.model import build_model
 from sennit.recipes.table.training.scales import ScaledCollate, TargetScales, fit_inputs
 

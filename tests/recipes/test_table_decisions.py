@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sennit.recipes.table.budget import Budget, seconds_of
-from sennit.recipes.table.training.decisions import Decision, Decisions
+from sennit.recipes.table.training.decision import Decision
+from sennit.recipes.table.training.decisions import Decisions
 from sennit.recipes.table.training.temperature import fit_temperature, tempered
 from sennit.recipes.table.training.threshold import choose_threshold
 

@@ -17,7 +17,7 @@ from sennit.recipes.table.config import Config
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.training.ensemble import TableEnsemble, load_model
 from sennit.recipes.table.training.length import batch_size
-from sennit.recipes.table.training.selection import greedy_weights
+from sennit.recipes.table.training.selection import bagged_weights, greedy_weights
 from sennit.recipes.table.training.trees import BoostedTrees
 from sennit.tasks import Classification, MultiLabel, MultiTaskModel, Regression, evaluate
 
@@ -54,7 +54,7 @@ def test_trees_are_those_of_scikit_learn_for_classes(classes: int) -> None:
     )
     model.fit(_for_sklearn(x[train]), y[train].numpy(), X_val=_for_sklearn(x[held]), y_val=y[held].numpy())
     expected = model.predict_proba(_for_sklearn(x))
-    found = trees(x).softmax(1).numpy()
+    found = trees.outputs(x).softmax(1).numpy()
     np.testing.assert_allclose(found[:, :classes], expected, atol=1e-6)
     assert (found[:, classes:] < 1e-6).all()  # of a class that no training row has
 
@@ -72,19 +72,19 @@ def test_trees_are_those_of_scikit_learn_for_numbers_and_labels() -> None:
             early_stopping=False, categorical_features=[0, 1], random_state=0
         )
         model.fit(codes[known], numbers[known, k].numpy())
-        np.testing.assert_allclose(trees(x)[:, k].numpy(), model.predict(codes), atol=1e-6)
+        np.testing.assert_allclose(trees.outputs(x)[:, k].numpy(), model.predict(codes), atol=1e-6)
     flags = (numbers > 1).double()
     labels = BoostedTrees.fit(x, flags, kind="multilabel", outputs=2, categories=CATEGORIES)
     of_label = HistGradientBoostingClassifier(
         early_stopping=False, categorical_features=[0, 1], random_state=0
     ).fit(codes, flags[:, 1].numpy())
     expected = of_label.predict_proba(codes)[:, 1]
-    np.testing.assert_allclose(labels(x).sigmoid()[:, 1].numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(labels.outputs(x).sigmoid()[:, 1].numpy(), expected, atol=1e-6)
 
 
 def test_one_class_needs_no_tree() -> None:
     trees = BoostedTrees.fit(torch.randn(9, 2), torch.ones(9).long(), kind="class", outputs=3, categories=[])
-    assert trees(torch.randn(4, 2)).argmax(1).tolist() == [1] * 4
+    assert trees.outputs(torch.randn(4, 2)).argmax(1).tolist() == [1] * 4
 
 
 def test_the_weights_are_those_of_the_best_mean_of_few_members() -> None:
@@ -95,7 +95,7 @@ def test_the_weights_are_those_of_the_best_mean_of_few_members() -> None:
     def loss(mean: Tensor) -> float:
         return float((mean - true).square().mean())
 
-    weights = greedy_weights(outputs, loss, rounds=10)
+    weights = greedy_weights(3, lambda w: loss(w.float() @ outputs), rounds=10)
     chosen = loss((weights.float()[:, None] * outputs).sum(0))
     assert chosen <= min(loss(outputs.mean(0)), *(loss(x) for x in outputs))
     steps = [torch.tensor(w) for w in _simplex(10)]
@@ -142,8 +142,7 @@ def _ensemble() -> TableEnsemble:
     trees = BoostedTrees.fit(x, (x[:, 0] > 0).long(), kind="class", outputs=3, categories=[])
     return TableEnsemble(
         [_net(TASKS, 0), _net(("kind",), 1), _net(TASKS, 2)],
-        trees={"kind": trees},
-        table="table",
+        shallow={"kind": [trees]},
         weights={"kind": torch.tensor([0.1, 0.2, 0.3, 0.4]), "size": torch.tensor([0.25, 0.75])},
     ).eval()
 
@@ -157,7 +156,7 @@ def test_an_answer_is_the_weighted_mean_of_the_members_that_can_read_the_row() -
         p = [net["kind"].logits[i].softmax(0) for net in nets]
         expected = 0.1 * p[0] + 0.2 * p[1] + 0.3 * p[2]
         if i < 4:  # the others lack the table, which the trees read
-            row = model.trees["task kind"](batch.inputs["table"][i : i + 1])[0].softmax(0).float()
+            row = model.shallow_of("kind")[0].outputs(batch.inputs["table"][i : i + 1])[0].softmax(0).float()
             expected = expected + 0.4 * row
         torch.testing.assert_close(outputs["kind"].logits[i].softmax(0), expected / expected.sum())
     size = 0.25 * nets[0]["size"].logits + 0.75 * nets[2]["size"].logits
@@ -185,17 +184,18 @@ def test_a_saved_ensemble_answers_as_before(tmp_path: Path) -> None:
     assert evaluate(again, batch).metrics == evaluate(model, batch).metrics
     sample = {"table": [0.1, 0.2, 0.3], "x": [1.0, 2.0]}
     assert model.predict(sample) == again.predict(sample)
-    with pytest.warns(UserWarning, match=r"several members .*TableModel\.load.* the first net answers alone"):
-        first = MultiTaskModel.from_pretrained(tmp_path)
-    assert torch.equal(first(batch)["size"].logits, model.nets[0](batch)["size"].logits)
+    with pytest.raises(ValueError, match=r"several members, .* Load all with `sennit.TableModel.load"):
+        MultiTaskModel.from_pretrained(tmp_path)  # ⚑ the first net answered alone
     model.nets[0].save_pretrained(tmp_path)  # ⚑ the members of the model before it answered too
+    single = MultiTaskModel.from_pretrained(tmp_path)
+    assert torch.equal(single(batch)["size"].logits, model.nets[0](batch)["size"].logits)
     assert not isinstance(load_model(tmp_path), TableEnsemble)
     assert not (tmp_path / "nets").exists()
 
 
 def test_a_changed_byte_of_any_member_is_refused(tmp_path: Path) -> None:
     model = _ensemble()
-    for name in ("nets/2/model.safetensors", "trees.safetensors", "ensemble.json"):
+    for name in ("nets/2/model.safetensors", "shallow.safetensors", "ensemble.json"):
         model.save_pretrained(tmp_path)
         path = tmp_path / name
         data = bytearray(path.read_bytes())
@@ -217,3 +217,41 @@ def test_a_step_has_more_rows_where_there_are_more(count: int, size: int) -> Non
     rows = Rows("t.csv", {}, range(count), subsets={"train": list(range(count))})
     assert batch_size(Config(data="t.csv"), rows) == size
     assert batch_size(Config(data="t.csv", batch_size=7), rows) == 7
+
+
+def test_draws_of_the_rows_share_the_weight_of_members_that_chance_tells_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randn(30, generator=generator)
+    outputs = true + 0.5 * torch.randn(2, 30, generator=generator)  # two of the same worth
+
+    def loss(weights: Tensor, rows: Tensor) -> float:
+        return float((weights.float() @ outputs - true)[rows].square().mean())
+
+    weights = bagged_weights(2, 30, loss)
+    assert weights.sum() == pytest.approx(1)
+    assert 0.2 < weights[0] < 0.8
+    alone = torch.stack([true, true + 3 * torch.randn(30, generator=generator)])
+    clear = bagged_weights(2, 30, lambda w, i: float((w.float() @ alone - true)[i].square().mean()))
+    assert clear[0] == 1
+
+
+@torch.no_grad()
+def test_a_net_on_one_input_answers_where_that_is_present() -> None:
+    batch = _batch()
+    torch.manual_seed(3)
+    encoders = {"table": create_encoder("mlp", 3, width=8, embed_dim=8)}
+    single = MultiTaskModel(
+        encoders=encoders,
+        fusion=create_fusion("concat", encoders, embed_dim=8),
+        tasks={"kind": Classification(3)},
+    ).eval()
+    whole = _net(TASKS, 0)
+    model = TableEnsemble([whole, single], weights={"kind": torch.tensor([0.25, 0.75])})
+    assert model.member_names("kind") == ["net 1", "table alone"]
+    probabilities = model(batch)["kind"].logits.softmax(1)
+    of_whole = whole(batch)["kind"].logits.softmax(1)
+    of_single = single({"table": batch.inputs["table"]})["kind"].logits.softmax(1)
+    torch.testing.assert_close(probabilities[:4], 0.25 * of_whole[:4] + 0.75 * of_single[:4])
+    torch.testing.assert_close(probabilities[4:], of_whole[4:])
+    with pytest.raises(ValueError, match=r"`nets` should have inputs of the first, \['table'\]. Found"):
+        TableEnsemble([single, _net(("kind",), 1)])

@@ -59,7 +59,7 @@ def test_speakers_are_split_as_groups(tmp_path: Path) -> None:
 def test_no_target_and_no_input_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Name one with --target"):
         guess_schema(read_rows(pl.DataFrame({"x": [1.5, 2.5]})))
-    with pytest.raises(ValueError, match=r"--target reads: unknown column 'lable'. Did you mean 'label'"):
+    with pytest.raises(ValueError, match=r"the target reads: unknown column 'lable'. Did you mean 'label'"):
         guess_schema(read_rows(pl.DataFrame({"label": ["a", "b"]})), target="lable")
     with pytest.raises(ValueError, match=r"should have a column that is an input. Found none"):
         guess_schema(read_rows(pl.DataFrame({"label": ["a", "b"]})))

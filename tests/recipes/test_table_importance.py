@@ -29,7 +29,7 @@ def model(request: pytest.FixtureRequest) -> MultiTaskModel:
     # The first net has little weight: its own importance would be another.
     weights = {"y": torch.tensor([0.1, 0.5, 0.4]), "z": torch.tensor([0.1, 0.9])}
     nets = [_net("concat", ("y", "z"), seed=0), _net("concat", ("y",), seed=1), _net("gated", ("z",), seed=2)]
-    return TableEnsemble(nets, trees={"y": trees}, table="table", weights=weights).eval()
+    return TableEnsemble(nets, shallow={"y": [trees]}, weights=weights).eval()
 
 
 def _net(fusion: str, names: tuple[str, ...], *, seed: int) -> MultiTaskModel:

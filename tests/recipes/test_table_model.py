@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
@@ -114,10 +114,38 @@ def test_scikit_learn_clones_validates_and_searches_it(frame: pd.DataFrame) -> N
     assert len(cross_val_score(model, X, y, cv=2)) == 2
     search = GridSearchCV(model, {"lr": [1e-5, 0.02]}, cv=2, scoring="roc_auc").fit(X, y)
     assert search.best_params_ == {"lr": 0.02}
+    presets = GridSearchCV(model, {"preset": ["fast"], "epochs": [1, 2]}, cv=2).fit(X, y)
+    assert presets.best_params_.keys() == {"preset", "epochs"}
     best = search.best_estimator_
     assert isinstance(best.predict(X), pd.Series)
     assert best.predict_proba(X).shape == (90, 2)
     assert best.classes_.tolist() == [0, 1]
+
+
+class Folds(TableModel):
+    """A model that only says which rows it was given."""
+
+    shares: ClassVar[list[float]] = []
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        self.shares.append(float(np.mean(np.asarray(y) == np.asarray(y)[0])))
+        return self
+
+    def score(self, X: Any, y: Any = None) -> float:
+        return 0.0
+
+
+def test_folds_are_stratified_where_the_target_holds_classes(frame: pd.DataFrame) -> None:
+    rare = pd.Series(["no"] * 80 + ["yes"] * 10, index=frame.index)
+    cross_val_score(Folds("died"), frame[["age"]], rare, cv=5)
+    assert Folds.shares == pytest.approx([80 / 90] * 5)
+    numbers = {"kind": "number", "columns": ["days"]}
+    schema = {"inputs": {"t": {"kind": "table", "numbers": ["age"]}}, "targets": {"days": numbers}}
+    for model in (TableModel("days", schema=schema), TableModel(["died", "days"])):
+        assert not is_classifier(model)
+    assert is_regressor(TableModel("days", schema=schema))
+    assert is_classifier(TableModel("died", preset="fast", epochs=1).fit(frame[["age", "died"]]))
+    assert is_regressor(TableModel("days", preset="fast", epochs=1).fit(frame[["age", "days"]].dropna()))
 
 
 def test_arrays_and_series_are_taken_as_they_are() -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sennit.html_page import Text
 from sennit.recipes.table.__main__ import main
 from sennit.recipes.table.budget import Budget
 from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.load import load_data
 from sennit.recipes.table.fitting import fit_rows
 from sennit.recipes.table.reading.rows import Rows
-from sennit.recipes.table.report.advice import beside
+from sennit.recipes.table.report.advice import beside, no_better
 from sennit.recipes.table.report.alone import train_beside
 from sennit.recipes.table.report.beside import beside_part
 from sennit.recipes.table.report.intervals import Interval, Scored
@@ -168,13 +169,20 @@ def test_each_input_is_trained_alone_on_the_rows_that_have_it(folder: Path, tmp_
     )
     trained, notes = train_beside(results)
     assert not notes
+    # Both have nets in the model, which are not trained again.
     assert [t.name for t in trained] == ["caption alone", "measures alone", "all, concatenated"]
     captions, blank = trained[0].answers["kind"], rows.blank("caption")
     assert captions.readable.tolist() == [not blank[i] for i in rows.subsets["test"]]
     measures = beside_part(replace(results, seconds=0)).blocks
-    assert [block.text for block in measures][1].startswith("No input is trained alone with this preset")
+    assert measures[-1] == Text("No input is trained alone with this preset; --preset medium does.")
     none_left, notes = train_beside(replace(results, seconds=1))
-    assert not none_left
-    assert notes == [
-        "Not trained, as there is no time left: caption alone, measures alone, all, concatenated."
+    assert [t.name for t in none_left] == ["caption alone", "measures alone"]
+    assert notes == ["Not trained, as there is no time left: all, concatenated."]
+
+
+def test_advice_names_a_target_that_is_answered_no_better_than_without_any_input() -> None:
+    assert list(no_better("price", "mae", {"mae": 2.5}, {"mae": 2.0}, -1)) == [
+        "price: no better than without any input: 2.5 in mae, and 2 without."
     ]
+    assert not list(no_better("price", "mae", {"mae": 1.5}, {"mae": 2.0}, -1))
+    assert not list(no_better("price", "r2", {"r2": None}, {"r2": 0.0}, 1))

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from sennit.data import View
 from sennit.data.augment.waveform import RandomGain
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.__main__ import main
-from sennit.recipes.xvector.backends import Embedded, choose, pairs_of, training_segments
+from sennit.recipes.xvector.augmenting import kinds_of, make_augment
+from sennit.recipes.xvector.backends import Embedded, pairs_of, training_segments
 from sennit.recipes.xvector.checks import check_parts
+from sennit.recipes.xvector.choosing import choose
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.data import Segments
 from sennit.recipes.xvector.embedding import EMBEDDING, embed, embed_taps
@@ -27,7 +30,7 @@ from sennit.recipes.xvector.network import build, encoder_of
 from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.scores import read_scores, rows_of
 from sennit.recipes.xvector.scores import trials_of as trials_of_scores
-from sennit.recipes.xvector.speakers import load, split, trials_of
+from sennit.recipes.xvector.speakers import held_out_of, load, sample_rate_of, split, trials_of
 from sennit.recipes.xvector.train import train
 from sennit.tasks.verification import Backend, DetCurve, bootstrap_interval, equal_error_rate, min_cllr
 from tests.recipes import golden
@@ -64,6 +67,7 @@ def tiny(folder: Path, **changes: Any) -> Config:
         "seeds": 1,
         "workers": 1,
         "accelerator": "cpu",
+        "precision": "32-true",
     }
     return Config(**options | changes)
 
@@ -86,12 +90,18 @@ def config(folder: Path) -> Config:
         ({"augment": ["bable"]}, "unknown augmentation 'bable'. Did you mean 'babble'"),
         ({"augment": ["musan"]}, "--musan should name a folder"),
         ({"seeds": 0}, "--seeds should be 1 or more"),
-        ({"epochs_plain": 0}, "--epochs_plain should be 1 or more"),
+        ({"epochs_global": 0}, "--epochs_global should be 1 or more"),
         ({"devices": 2}, "--devices 2 needs --workers 0"),
         ({"lda_dims": [1]}, "--lda_dims should be 0, for none, or 2 and more"),
         ({"test_parts": ["a"]}, "--test_parts or --test_speakers"),
-        ({"augment": [], "tasks": ["augmentation"]}, "--augment should hold one or more"),
-        ({"normalise": "global", "tasks": ["augmentation"]}, "--augment_global be true"),
+        ({"augment": [], "tasks": ["augmentation"]}, "--augment should hold one or more besides gain"),
+        (
+            {"normalise": "global", "tasks": ["augmentation"], "augment_global": ["gain"]},
+            "--augment_global should hold one or more besides gain",
+        ),
+        ({"augment_global": ["telefone"]}, "unknown augmentation 'telefone'"),
+        ({"sample_rate": 0}, "--sample_rate should be 'auto', or 1 or more"),
+        ({"development_speakers": 0}, "--development_speakers should be 1 or more"),
     ],
 )
 def test_wrong_options_are_refused_by_name(folder: Path, change: dict[str, Any], says: str) -> None:
@@ -99,15 +109,17 @@ def test_wrong_options_are_refused_by_name(folder: Path, change: dict[str, Any],
         check_parts(tiny(folder, **change))
 
 
-def test_recordings_are_left_as_they_are_where_the_channel_is_kept(config: Config) -> None:
+def test_where_the_channel_is_kept_only_what_leaves_it_is_changed(config: Config) -> None:
     assert config.for_normalisation("utterance") is config
-    plain = config.for_normalisation("global")
-    assert (plain.speeds, plain.augment, plain.spec_augment) == ([], [], False)
-    assert plain.epochs == config.epochs
-    assert dataclasses.replace(config, epochs_plain=7).for_normalisation("global").epochs == 7
-    assert (
-        dataclasses.replace(config, augment_global=True).for_normalisation("global").augment == config.augment
-    )
+    kept = dataclasses.replace(config, augment_global=["bandwidth", "codec", "gain"])
+    own = kept.for_normalisation("global")
+    assert (own.speeds, own.augment, own.spec_augment) == ([], ["bandwidth", "codec", "gain"], False)
+    assert own.epochs == config.epochs
+    assert dataclasses.replace(config, epochs_global=7).for_normalisation("global").epochs == 7
+    augment = make_augment(own, 5)
+    assert augment is not None
+    assert list(augment.augmentation.parts) == ["kind", "gain"]  # type: ignore[arg-type]
+    assert kinds_of(own) == ("clean", "bandwidth", "codec")
 
 
 def test_a_label_that_the_corpus_lacks_is_refused(config: Config) -> None:
@@ -130,6 +142,49 @@ def test_no_speaker_is_in_two_of_the_three_sets(config: Config, seed: int) -> No
     names = [set(corpus.speakers) for corpus in split(config, seed)]
     assert [len(own) for own in names] == [6, 3, 3]
     assert len(set.union(*names)) == 12
+
+
+def test_speakers_that_are_held_out_fit_themselves_and_are_named(config: Config) -> None:
+    own = dataclasses.replace(config, development_speakers=None)
+    sets = split(own, 0)
+    assert [len(corpus.speakers) for corpus in sets] == [7, 2, 3]
+    to_choose, to_test = held_out_of(own, *sets)
+    assert to_choose.startswith("Held out to choose by (--development_speakers), of 9 speakers: 2, ")
+    assert to_test.startswith("Held out to test (--test_speakers), of 12 speakers: 3, ")
+    assert all(name in to_choose for name in sets[1].speakers)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"development_speakers": 9},
+            "9 speakers, without those of the test, .* another --development_speak",
+        ),
+        ({"development_speakers": None, "test_speakers": 9}, "--test_speakers should leave four"),
+    ],
+)
+def test_too_few_speakers_name_the_option_that_was_given(config: Config, change: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        split(dataclasses.replace(config, **change), 0)
+
+
+def test_more_speakers_in_a_batch_than_to_train_on_are_refused(config: Config, tmp_path: Path) -> None:
+    own = dataclasses.replace(config, speakers=7)
+    with pytest.raises(ValueError, match=r"--speakers, those of a batch .* at most 6"):
+        train(own, SYSTEM, load(own, 0), tmp_path, seed=0, name="")
+
+
+def test_the_sample_rate_is_that_of_the_recordings_to_serve(config: Config, tmp_path: Path) -> None:
+    own = dataclasses.replace(config, sample_rate="auto")
+    assert sample_rate_of(own) == RATE
+    with pytest.raises(RuntimeError, match="--sample_rate auto"):
+        load(own, 0)
+    for rate, chosen in ((RATE // 2, RATE // 2), (2 * RATE, RATE)):
+        folder = tmp_path / str(rate)
+        folder.mkdir()
+        soundfile.write(folder / "a.wav", np.zeros(rate), rate)
+        assert sample_rate_of(dataclasses.replace(own, serve=folder)) == chosen
 
 
 def test_seeds_choose_by_other_speakers_and_test_the_same(config: Config) -> None:
@@ -210,7 +265,7 @@ def test_the_first_losses_are_those_kept() -> None:
 
 @pytest.mark.parametrize("loss", ["softmax", "am_softmax", "aam_softmax", "triplet"])
 def test_every_loss_learns_who_speaks(folder: Path, tmp_path: Path, loss: str) -> None:
-    own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment=[], speeds=[], spec_augment=False)
+    own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment_global=[])
     speakers = load(own, 0)
     untrained = Embedded.of(encoder_of(_new(own, speakers)).eval(), Segments.whole(speakers.train))
     model, record = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
@@ -262,9 +317,7 @@ def test_the_epoch_that_separates_development_speakers_best_is_kept(config: Conf
     epochs, _, _, costs = (list(column) for column in zip(*phase["curve"], strict=True))
     assert epochs == [1, 2, 3, 4]
     assert phase["chosen_min_cllr"] == min(costs)
-    learner = SpeakerLearner(
-        model, augment=None, fastest=1.0, spec_augment=None, choice=_choice(own, speakers, tmp_path)
-    )
+    learner = SpeakerLearner(model, augment=None, spec_augment=None, choice=_choice(own, speakers, tmp_path))
     assert learner.evaluate_development()["min_cllr"] == pytest.approx(min(costs), abs=1e-6)
 
 
@@ -315,7 +368,9 @@ def test_several_tasks_learn_together(folder: Path, tmp_path: Path) -> None:
     own.check()
     model, _ = train(own, SYSTEM, load(own, 0), tmp_path, seed=0, name="")
     assert list(model.tasks) == ["speaker", "room", "augmentation"]
-    assert model.tasks["augmentation"].classes == ["clean", "babble", "filter", "reverberation"]
+    assert model.tasks["augmentation"].classes == [
+        *("clean", "babble", "bandwidth", "codec", "filter", "reverberation")
+    ]
     logged = (tmp_path / "training").rglob("metrics.csv")
     head = next(iter(logged)).read_text().splitlines()[0]
     assert {"train/room", "train/augmentation", "train/speaker"} <= set(head.split(","))
@@ -370,31 +425,67 @@ def make_embedded(speakers: int, each: int, noise: float, seed: int, size: int =
     return Embedded(x, own)
 
 
-def test_the_backend_is_the_best_of_the_options_on_development_speakers() -> None:
+def test_the_backend_is_the_best_of_those_that_are_worse_on_no_fold() -> None:
     training = {"clean": make_embedded(30, 6, 1.0, 0), "bad": make_embedded(30, 6, 30.0, 1)}
-    development = {"whole": make_embedded(20, 4, 1.0, 2), "2 s": make_embedded(20, 4, 1.5, 3)}
+    development = {
+        "corpus": {"whole": make_embedded(20, 4, 1.0, 2), "2 s": make_embedded(20, 4, 1.5, 3)},
+        "other": {"whole": make_embedded(20, 4, 1.2, 4), "2 s": make_embedded(20, 4, 1.7, 5)},
+    }
+
+    def costs_of(backend: Backend) -> list[float]:
+        return [
+            np.mean(
+                [min_cllr(backend.score(e.x, e.x, pairs=e.pairs()[0]), e.pairs()[1]) for e in own.values()]
+            )
+            for own in development.values()
+        ]
+
+    plain = costs_of(Backend("cosine").fit(training["clean"].x, training["clean"].speaker))
     given = {"lda_dims": [0, 2, 4, 500], "cohort_top": [0, 10, 500], "p_target": 0.5}
     for kind in ("cosine", "plda"):
         found = choose(kind, training, development, **given)  # type: ignore[arg-type]
         costs = {}
         for name, dim, top in itertools.product(training, (0, 2, 4), (0, 10)):
             backend = Backend(kind, lda_dim=dim or None, cohort_top=top or None)  # type: ignore[arg-type]
-            backend.fit(training[name].x, training[name].speaker)
-            each = []
-            for own in development.values():
-                pairs, same = own.pairs()
-                each.append(min_cllr(backend.score(own.x, own.x, pairs=pairs), same))
-            costs[name, dim, top] = np.mean(each)
-        best = min(costs, key=costs.__getitem__)
+            costs[name, dim, top] = costs_of(backend.fit(training[name].x, training[name].speaker))
+        allowed = {k: v for k, v in costs.items() if all(a <= b for a, b in zip(v, plain, strict=True))}
+        best = min(allowed, key=lambda key: np.mean(costs[key]))
         assert tuple(found.options.values()) == best
-        assert found.min_cllr == pytest.approx(costs[best])
+        assert found.everywhere
+        assert list(found.costs.values()) == pytest.approx(costs[best])
         assert best[0] == "clean"
-        assert set(found.calibrations) == set(development)
+        assert set(found.calibrations) == {"whole", "2 s"}
+        assert len(found.development["whole"][0]) == 2 * 80 * 79 // 2
         assert found.backend.calibration is not None
 
 
+def test_plain_cosines_stay_where_the_others_help_on_the_corpus_alone() -> None:
+    """On the other fold, speakers differ where those of the corpus do not."""
+    random = np.random.default_rng(0)
+    speaker = np.repeat(np.arange(20), 4)
+
+    def embedded(axes: slice, seed: int) -> Embedded:
+        scale = np.full(8, 1.0)
+        own = np.random.default_rng(seed).normal(size=(20, 8)) * 2
+        keep = np.zeros(8)
+        keep[axes] = 1
+        return Embedded((own * keep)[speaker] + random.normal(size=(80, 8)) * scale, speaker)
+
+    first, last = slice(0, 4), slice(4, 8)
+    development = {"corpus": {"whole": embedded(first, 1)}, "other": {"whole": embedded(last, 2)}}
+    given = {"lda_dims": [0, 4], "cohort_top": [0], "p_target": 0.5}
+    both = choose("cosine", {"clean": embedded(first, 3)}, development, **given)  # type: ignore[arg-type]
+    alone = {"corpus": development["corpus"]}
+    one = choose("cosine", {"clean": embedded(first, 3)}, alone, **given)  # type: ignore[arg-type]
+    assert (both.options["lda_dim"], one.options["lda_dim"]) == (0, 4)
+    assert choose("plda", {"clean": embedded(first, 3)}, development, **given).everywhere is False  # type: ignore[arg-type]
+
+
 def test_without_an_option_that_fits_a_backend_is_refused() -> None:
-    training, development = {"clean": make_embedded(5, 3, 1.0, 0)}, {"whole": make_embedded(5, 3, 1.0, 1)}
+    training, development = (
+        {"clean": make_embedded(5, 3, 1.0, 0)},
+        {"corpus": {"whole": make_embedded(5, 3, 1.0, 1)}},
+    )
     with pytest.raises(ValueError, match="--lda_dims should hold a number that fits a 'cosine'"):
         choose("cosine", training, development, lda_dims=[50], cohort_top=[0], p_target=0.5)
 

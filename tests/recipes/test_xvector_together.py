@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sennit.recipes.xvector.backends import Embedded, choose
+from sennit.recipes.xvector.backends import Embedded
+from sennit.recipes.xvector.choosing import choose
 from sennit.recipes.xvector.job import _training_sets, run_job
 from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.scores import TOGETHER, read_scores, rows_of, together, trials_of
@@ -78,7 +79,7 @@ def test_plda_is_left_out_where_embeddings_do_not_vary_in_all_dimensions() -> No
     full = Embedded(x + 0.1 * random.normal(size=x.shape), flat.speaker)
     assert (flat.varies_throughout(), full.varies_throughout()) == (False, True)
     given = {"lda_dims": [0, 3], "cohort_top": [0], "p_target": 0.5}
-    found = choose("plda", {"clean": flat}, {"whole": full}, **given)  # type: ignore[arg-type]
+    found = choose("plda", {"clean": flat}, {"corpus": {"whole": full}}, **given)  # type: ignore[arg-type]
     assert found.options["lda_dim"] == 3
 
 
@@ -90,11 +91,11 @@ def test_embeddings_that_tell_no_development_speakers_apart_are_refused() -> Non
     training = {"clean": Embedded(noise, np.repeat(np.arange(9), 10))}
     given = {"lda_dims": [0], "cohort_top": [0], "p_target": 0.5}
     with pytest.raises(ValueError, match="Found none of 1 that does"):
-        choose("cosine", training, {"whole": opposite}, **given)  # type: ignore[arg-type]
+        choose("cosine", training, {"corpus": {"whole": opposite}}, **given)  # type: ignore[arg-type]
 
 
 def test_other_speeds_are_new_speakers_to_a_backend(tmp_path: Path) -> None:
-    own = tiny(write_voices(tmp_path / "data"), speeds=[0.9, 1.1], augment=["gain"])
+    own = tiny(write_voices(tmp_path / "data"), speeds=[0.9, 0.95, 1.1], augment=["filter"])
     speakers = load(own, 0)
     encoder = MFCCStatistics(RATE, num_features=20, normalise="global").eval()
     found = _training_sets(own, encoder, speakers)

@@ -115,6 +115,15 @@ def test_tuning_changes_the_encoders_of_the_model_and_not_those_given(folder: Pa
     assert moved != result.final.chosen.kept_frozen
 
 
+def test_every_row_has_its_model(result: SearchResult) -> None:
+    assert result.final is not None
+    for row in result.final.rows:
+        scored = evaluate(result.final.model(row.name), CHECK.batch).metrics["y"]["accuracy"]
+        assert scored == pytest.approx(row.tuned)
+    with pytest.raises(ValueError, match="unknown finalist 'found 3'"):
+        result.final.model("found 3")
+
+
 def test_the_same_call_again_reads_what_is_finished(result: SearchResult, folder: Path) -> None:
     again = run(folder)
     assert again.final is not None
@@ -294,10 +303,10 @@ def test_missing_labels_do_not_count() -> None:
 
 
 def test_a_final_reads_samples_through_collate_and_transforms(tmp_path: Path) -> None:
-    """A dataset of single samples with raw values, which the encoders' preprocessing turns into tensors."""
+    """Single samples with raw values and with a further target, through the encoders' preprocessing."""
     x = {m: x.numpy() for m, x in make_batch(60, missing=False).inputs.items()}
     samples = [
-        {"inputs": {m: v[i] for m, v in x.items()}, "targets": {"y": int(x["a"][i, 0] > 0)}}
+        {"inputs": {m: v[i] for m, v in x.items()}, "targets": {"y": int(x["a"][i, 0] > 0), "other": 0}}
         for i in range(60)
     ]
 
@@ -313,7 +322,9 @@ def test_a_final_reads_samples_through_collate_and_transforms(tmp_path: Path) ->
 
     encoders, tasks = make_encoders(), {"y": Classification(2)}
     model = MultiTaskModel(
-        encoders=make_encoders(), fusion=create_fusion("concat", make_encoders()), tasks=dict(tasks)
+        encoders=make_encoders(),
+        fusion=create_fusion("concat", make_encoders()),
+        tasks={**tasks, "other": Classification(2)},
     )
     options = SearchOptions(
         generations=1,

@@ -11,7 +11,7 @@ import pytest
 from sklearn.covariance import ledoit_wolf
 
 from sennit.tasks.verification import Backend, Domain, Impostors, cosine_scores, det_curve
-from sennit.tasks.verification._adapting import adapted_projection, nearest_pairs
+from sennit.tasks.verification._adapting import adapted_projection, apart, nearest_pairs
 
 DIM = 12
 Place = tuple[np.ndarray, np.ndarray]
@@ -59,8 +59,7 @@ def test_recordings_without_labels_make_a_backend_better_elsewhere(here: Backend
     pairs = np.stack(np.triu_indices(len(test[0]), 1), 1)
     centred = cosine_scores(test[0], test[0], mean=adapted.mean, pairs=pairs)
     assert error(*trials(here, test)) > 0.2
-    assert error(centred, same) > 0.1
-    assert error(scores, same) < 0.07
+    assert error(scores, same) < 0.1 < error(centred, same)
 
 
 def test_adapting_where_nothing_changed_keeps_what_was_learned(here: Backend) -> None:
@@ -125,13 +124,13 @@ def test_few_recordings_only_centre(here: Backend, count: int) -> None:
     assert (adapted.impostors, adapted.calibration) == (None, None)
 
 
-@pytest.mark.parametrize("rate", [0.01, 0.05])
+@pytest.mark.parametrize("rate", [0.05, 0.2])
 def test_false_alarms_of_other_speakers_are_as_rare_as_asked_for(adapted: Backend, rate: float) -> None:
     scores, same = trials(adapted, place(40, seed=5, elsewhere=True))
     assert adapted.impostors is not None
     accepted = scores >= adapted.impostors.threshold(false_alarm=rate)
-    assert rate / 2 < accepted[~same].mean() < 2 * rate
-    assert accepted[same].mean() > 0.6
+    assert rate / 10 < accepted[~same].mean() < rate
+    assert accepted[same].mean() > 0.3
 
 
 @pytest.mark.parametrize("speakers", [2, 6])
@@ -139,7 +138,7 @@ def test_few_speakers_make_false_alarms_rarer_not_more_frequent(here: Backend, s
     adapted = here.adapt(place(speakers, 60 // speakers, seed=2, elsewhere=True)[0])
     scores, same = trials(adapted, place(40, seed=5, elsewhere=True))
     assert adapted.impostors is not None
-    assert (scores[~same] >= adapted.impostors.threshold(false_alarm=0.05)).mean() < 0.1
+    assert (scores[~same] >= adapted.impostors.threshold(false_alarm=0.05)).mean() < 0.05
 
 
 def test_labels_of_five_speakers_calibrate_anew(here: Backend) -> None:
@@ -156,7 +155,7 @@ def test_labels_of_five_speakers_calibrate_anew(here: Backend) -> None:
 
 def test_an_adapted_back_end_and_its_domain_survive_a_file(adapted: Backend, tmp_path: Path) -> None:
     x, _ = place(10, seed=6, elsewhere=True)
-    adapted.domain = Domain.fit(x, {"level": x[:, 0]}, {"level": 1.0})
+    adapted.domain = Domain.fit(x, {"level": x[:, 0]}, {"level": (1.0, 1.0)})
     adapted.save(tmp_path / "b.safetensors")
     again = Backend.load(tmp_path / "b.safetensors")
     np.testing.assert_array_equal(again.score(x, x), adapted.score(x, x))
@@ -193,15 +192,27 @@ def test_what_cannot_adapt_is_refused(here: Backend, x: np.ndarray, speakers: An
 # Impostors
 
 
-def test_impostors_are_those_of_the_lower_half() -> None:
+def test_impostors_are_those_of_the_centre() -> None:
     scores = np.concatenate([np.linspace(-1, 1, 101), np.full(5, 50.0)])
     impostors = Impostors.fit(scores)
     middle = float(np.median(scores))
     low = [s for s in scores.tolist() if s <= middle]
-    assert impostors.mean == middle
-    assert impostors.deviation == pytest.approx(math.sqrt(sum((s - middle) ** 2 for s in low) / len(low)))
+    below = math.sqrt(sum((s - middle) ** 2 for s in low) / len(low))
+    above = float(np.quantile(scores, 0.8413447460685429)) - middle
+    assert 0 < below < above
+    assert (impostors.mean, impostors.deviation) == (middle, pytest.approx(above))
+    assert Impostors.fit(-(scores[:101] ** 3)).deviation > 0.3
     assert impostors.threshold(false_alarm=0.5) == pytest.approx(middle)
     assert Impostors.from_dict(impostors.to_dict()) == impostors
+
+
+def test_the_halves_of_recordings_share_few_speakers() -> None:
+    x, speakers = place(20, 5, seed=3)
+    random = np.random.default_rng(0).permutation(len(x))
+    first = apart(x[random])
+    assert 0.4 <= first.mean() <= 0.6
+    shares = [first[speakers[random] == speaker].mean() for speaker in range(20)]
+    assert np.mean([max(share, 1 - share) for share in shares]) > 0.8
 
 
 def test_impostors_that_cannot_be_estimated_are_refused() -> None:
@@ -239,10 +250,18 @@ def test_recordings_of_one_speaker_are_a_domain_that_others_are_outside() -> Non
     assert (Domain.fit(x, {}, {}).distances(others, {})["embedding"] > 1).mean() > 0.95
 
 
+def test_a_domain_of_two_places_is_not_what_lies_between_them() -> None:
+    one, other = place(30, seed=0)[0], place(30, seed=1)[0] + 12
+    both = Domain.fit(np.concatenate([one, other]), {}, {}, places=["a"] * len(one) + ["b"] * len(other))
+    for x in (place(30, seed=2)[0], place(30, seed=3)[0] + 12):
+        assert (both.distances(x, {})["embedding"] > 1).mean() < 0.05
+    assert (both.distances(place(30, seed=2)[0] + 6, {})["embedding"] > 1).all()
+
+
 def test_a_measure_is_inside_up_to_its_tolerance() -> None:
     x, _ = place(5, 2, seed=0)
-    domain = Domain.fit(x, {"level": np.linspace(-30, -20, 10)}, {"level": 5.0})
-    far = domain.distances(x[:4], {"level": [-35.0, -25.0, -15.0, -10.0]})["level"]
+    domain = Domain.fit(x, {"level": np.linspace(-30, -20, 10)}, {"level": (2.0, 8.0)})
+    far = domain.distances(x[:4], {"level": [-32.0, -22.0, -12.0, -7.0]})["level"]
     np.testing.assert_allclose(far, [1, 0, 1, 1.5])
 
 
@@ -259,8 +278,8 @@ def test_what_makes_no_domain_is_refused() -> None:
     with pytest.raises(ValueError, match="10 recordings or more"):
         Domain.fit(x[:9], {}, {})
     with pytest.raises(ValueError, match="10 finite numbers"):
-        Domain.fit(x, {"level": [1.0]}, {"level": 1.0})
-    with pytest.raises(ValueError, match="above 0 for each"):
-        Domain.fit(x, {"level": np.ones(10)}, {"level": 0.0})
+        Domain.fit(x, {"level": [1.0]}, {"level": (1.0, 1.0)})
+    with pytest.raises(ValueError, match="two amounts above 0 for each"):
+        Domain.fit(x, {"level": np.ones(10)}, {"level": (1.0, 0.0)})
     with pytest.raises(ValueError, match="should be those of the domain"):
         Domain.fit(x, {}, {}).distances(x, {"level": np.ones(10)})

@@ -11,7 +11,9 @@ from sennit.data.augment.chain import Chain
 from sennit.data.augment.one_of import OneOf
 from sennit.data.augment.waveform.additive_noise import AdditiveNoise
 from sennit.data.augment.waveform.babble import Babble
+from sennit.data.augment.waveform.bandwidth import Bandwidth
 from sennit.data.augment.waveform.clips import Clips
+from sennit.data.augment.waveform.codec import Codec
 from sennit.data.augment.waveform.musan import musan
 from sennit.data.augment.waveform.random_filter import RandomFilter
 from sennit.data.augment.waveform.random_gain import RandomGain
@@ -26,8 +28,10 @@ __all__ = [
     "Augmentation",
     "Augmented",
     "Babble",
+    "Bandwidth",
     "Chain",
     "Clips",
+    "Codec",
     "OneOf",
     "RandomFilter",
     "RandomGain",

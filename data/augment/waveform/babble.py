@@ -59,7 +59,11 @@ class Babble(WaveformAugmentation):
         begin = uniform((len(x), 1), (0, 1), generator, x.device)
         full = x.new_full((len(x), 1), x.shape[1], dtype=torch.long)
         length = full if mask is None else mask.sum(1, keepdim=True).clamp_min(1)
-        place = ((begin * length).long() + torch.arange(x.shape[1], device=x.device)) % length
+        first = (begin * length).long()
         power = x.square().sum(1) / length.squeeze(1)
-        noise = add_up(x.gather(1, place), power, others, voices)
+        if mask is None and x.device.type == "cpu":  # without an index for each sample
+            voice = torch.stack([row.roll(-int(i)) for row, i in zip(x, first, strict=True)])
+        else:
+            voice = x.gather(1, (first + torch.arange(x.shape[1], device=x.device)) % length)
+        noise = add_up(voice, power, others, voices)
         return mix(speech, noise, valid, ratio), {"snr_db": ratio}

@@ -86,7 +86,7 @@ class Samples:
         except AugmentationError:
             raise
         except UNREADABLE as error:
-            problem = f"cannot be read: {error.__cause__ or error}"
+            problem = f"cannot be read: {error.__cause__ or error} Or leave such rows out (--skip-bad-rows)."
             raise self.rows.fault(i, spec.column_names[0], problem) from error
         return value
 

@@ -22,6 +22,9 @@ from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.guess import guess_schema
 from sennit.recipes.table.schema.schema import Schema, read_schema
 
+_WHOLE = 1000
+"""Rows of a table up to which all files are read to the end before the training."""
+
 
 def load_data(
     data: str, schema: str | Path | None, *, skip_bad_rows: bool = False
@@ -32,7 +35,7 @@ def load_data(
         data: A ``.csv``, a ``.parquet``, a folder that holds one folder for each class, or shards.
         schema: YAML file; the folder of shards holds one, and that of a folder for each class is guessed.
         skip_bad_rows: Whether to leave out the rows that cannot be used, which reads every file once;
-            otherwise the files of the validation and test rows are read, and the headers of the others.
+            otherwise, in tables of more than 1,000 rows, only the headers of the training rows' files.
 
     Returns:
         The complete schema, and the rows with their subsets. Training and validation rows have a label.
@@ -63,7 +66,8 @@ def split_rows(rows: Rows, declared: Schema, *, skip_bad_rows: bool = False) -> 
     rows = declared.reading(rows)
     subsets, copies = split_subsets(rows, declared)
     schema = declared.complete(rows.take(subsets["train"]))
-    tested = range(len(rows)) if skip_bad_rows else [*subsets["validation"], *subsets["test"]]
+    small = skip_bad_rows or len(rows) <= _WHOLE
+    tested = range(len(rows)) if small else [*subsets["validation"], *subsets["test"]]
     check = check_rows(rows, schema, decode=set(tested))
     if not skip_bad_rows:
         check.refuse()

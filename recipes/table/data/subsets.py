@@ -25,7 +25,7 @@ def split_subsets(rows: Rows, schema: Schema) -> tuple[Subsets, list[str]]:
         ValueError: There are too few rows, or none to train on.
     """
     rows.check_columns(schema.split.column_names, "the split")
-    strata = _strata(schema, rows)
+    strata = strata_of_rows(schema, rows)
     if schema.duplicates == "allow":
         return _with_training(rows, schema, schema.split.assign(rows, strata)), []
     copies = find_copies(rows, schema)
@@ -50,11 +50,16 @@ def split_subsets(rows: Rows, schema: Schema) -> tuple[Subsets, list[str]]:
 
 def _with_training(rows: Rows, schema: Schema, subsets: Subsets) -> Subsets:
     if not subsets["train"]:
-        raise ValueError(f"'{rows.name}' should have training rows. The split has none: {schema.split}.")
+        sizes = ", ".join(f"{len(places)} {name}" for name, places in subsets.items() if places)
+        columns = "".join(f" column '{column}'" for column in schema.split.column_names[:1])
+        raise ValueError(
+            f"'{rows.name}' should have training rows. The split by{columns or ' ' + schema.split.by} leaves "
+            f"{sizes} rows only. Change it under `split:` in the schema."
+        )
     return subsets
 
 
-def _strata(schema: Schema, rows: Rows) -> list[str | None]:
+def strata_of_rows(schema: Schema, rows: Rows) -> list[str | None]:
     """Return the class of each row by the first target of classes, or nothing."""
     kinds = (ClassTarget, OrdinalTarget)
     column = next((t.column for t in schema.targets.values() if isinstance(t, kinds)), None)

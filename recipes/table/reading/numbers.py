@@ -11,6 +11,8 @@ import numpy as np
 
 from sennit.recipes.table.reading.delimited import number_of
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def plain_numbers(cells: Sequence[Any], missing: Sequence[str]) -> list[float | None] | None:
     """Return the numbers of a column, None where blank; None if it has to be read cell by cell.
@@ -38,7 +40,7 @@ def plain_numbers(cells: Sequence[Any], missing: Sequence[str]) -> list[float | 
             numbers = np.array(cells, dtype=np.float64)
     except (ValueError, OverflowError):
         return None
-    if np.isinf(numbers).any():
+    if (np.abs(numbers) > _LARGEST).any():
         return None
     values: list[float | None] = numbers.tolist()
     for i in np.flatnonzero(np.isnan(numbers)).tolist():
@@ -78,4 +80,6 @@ def read_number(cell: Any, text: str | None, *, commas: bool) -> float | str | N
             value = math.inf
     if math.isinf(value):
         return f"should hold a number. Found '{text}'. {fix}"
+    if abs(value) > _LARGEST:
+        return f"should hold a number up to {_LARGEST:.2g}. Found '{text}'. Leave unknown cells blank."
     return None if math.isnan(value) else value

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sennit.extras import require
+from sennit.recipes.media_files import file_kind
 from sennit.recipes.table.reading.class_folders import read_class_folders
 from sennit.recipes.table.reading.delimited import Lines, read_lines
 from sennit.recipes.table.reading.json_rows import read_json_rows
@@ -55,11 +57,17 @@ def read_rows(
     if path.is_dir():
         return read_class_folders(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no file or folder '{path}'. Give a .csv, a .parquet or a folder per class.")
+        fix = "Download it first." if "://" in str(data) else "Give a .csv, a .parquet or a folder per class."
+        raise FileNotFoundError(f"no file or folder '{data}'. {fix}")
     if path.suffix.lower() in _OTHER:
         raise ValueError(
             f"'{path}' should be a .csv or a .parquet. Found {path.suffix}. Read it with "
             f"{_OTHER[path.suffix.lower()]}, and save it with write_parquet."
+        )
+    if (kind := file_kind(path.name)) in ("image", "audio"):
+        raise ValueError(
+            f"'{path}' should be a table. Found one {kind} file. Give a .csv with a column of such files, or "
+            f"a folder that holds one folder of them for each class."
         )
     raw = path.read_bytes()
     if path.suffix.lower() in _JSON:
@@ -136,8 +144,9 @@ def _of_frame(frame: Any, name: str, folder: Path) -> Rows:
             for column, cells in frame.items()
         ]
     else:
+        lazy = " Call `.collect()` first." if hasattr(frame, "collect") else ""
         raise TypeError(
-            f"data should be a path or a data frame of polars or pandas. Found {type(frame).__name__}."
+            f"data should be a path or a data frame of polars or pandas. Found {type(frame).__name__}.{lazy}"
         )
     _check_names([column for column, _ in columns], name)
     cells = {column: [_cell(cell) for cell in values] for column, values in columns}
@@ -145,9 +154,11 @@ def _of_frame(frame: Any, name: str, folder: Path) -> Rows:
 
 
 def _cell(cell: Any) -> Any:
-    """Return a cell as a plain value; the Hub writes a file as a mapping of its contents and its path."""
+    """Return a cell as a plain value: seconds of a duration, contents of a file that the Hub writes."""
     if isinstance(cell, Mapping) and "bytes" in cell:
         return cell["path"] if cell["bytes"] is None else cell["bytes"]
+    if isinstance(cell, timedelta):
+        return cell.total_seconds()
     return cell.tolist() if hasattr(cell, "tolist") else cell
 
 

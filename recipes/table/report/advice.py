@@ -7,9 +7,11 @@ from typing import Any
 
 from sennit.recipes.table.report.intervals import Interval, Scored
 from sennit.recipes.table.report.results import Results
+from sennit.recipes.table.report.scoring import sign_of
 
 _PEERS = {"tree": "the boosted tree", "linear": "the linear model"}
 _UNCALIBRATED, _SMALL = 0.1, 100
+_EQUAL = 1e-6  # of metrics in single precision
 
 
 def advice(results: Results, scored: Mapping[str, Scored], figures: Mapping[str, Any]) -> list[str]:
@@ -23,6 +25,9 @@ def advice(results: Results, scored: Mapping[str, Scored], figures: Mapping[str,
     if results.test is None:
         return ["Keep some rows for a test: nothing tells how good the answers for new rows are."]
     said = [sentence for name, of in scored.items() for sentence in beside(name, of)]
+    for name, of in figures["without_any_input"].items():
+        metric = results.schema.targets[name].monitored
+        said += no_better(name, metric, figures["test"][name], of, sign_of(results.model.tasks[name], metric))
     said += [*_alone(figures), *_without(results, figures), *_calibration(figures)]
     record = results.record
     if record.kept is not None and record.kept + 1 == len(record.curve) > 1:
@@ -54,6 +59,30 @@ def beside(name: str, scored: Scored) -> Iterator[str]:
             yield f"{name}: {said} is better than this model, by {less} in {metric}: try a larger --preset."
         else:
             yield f"{name}: {said} is as good; the difference is {gain} in {metric}."
+
+
+def no_better(
+    name: str, metric: str, model: Mapping[str, float | None], plain: Mapping[str, float], sign: int
+) -> Iterator[str]:
+    """Yield that a target is answered no better than without any input, where it is so.
+
+    Args:
+        name: Target.
+        metric: Its first metric.
+        model: Metrics of the model.
+        plain: Metrics of the answer that ignores the inputs.
+        sign: 1 for a metric that is best at its largest, -1 for an error.
+
+    Example:
+        >>> list(no_better("died", "accuracy", {"accuracy": 0.8}, {"accuracy": 0.8}, 1))
+        ['died: no better than without any input: 0.8 in accuracy, and 0.8 without.']
+    """
+    value, without = model.get(metric), plain.get(metric)
+    if value is not None and without is not None and sign * (value - without) <= _EQUAL * abs(without):
+        yield (
+            f"{name}: no better than without any input: {value:.4g} in {metric.replace('_', ' ')}, and "
+            f"{without:.4g} without."
+        )
 
 
 def _alone(figures: Mapping[str, Any]) -> Iterator[str]:

@@ -48,9 +48,9 @@ def no_better_note(
     better = plain - best if lower else best - plain
     if math.isnan(plain) or better > _TOLERANCE * abs(plain):
         return None
-    several = monitor.count("/") < 2
-    kinds = {schema.targets[monitor.split("/")[1]].kind} if not several else set()
-    fix = " Try `weights: balanced` and `metric: f1_macro` of this target." if "class" in kinds else ""
+    name, _ = _monitored(schema, monitor)
+    of_class = name is not None and schema.targets[name].kind == "class"
+    fix = " Try `weights: balanced` and `metric: f1_macro` of this target." if of_class else ""
     return (
         f"The kept epoch is no better than no input: {monitor} is {best:.4g}, and {plain:.4g} without.{fix}"
     )
@@ -58,8 +58,8 @@ def no_better_note(
 
 def _plain_value(schema: Schema, rows: Rows, monitor: str) -> tuple[float, bool]:
     """Return the monitored value without any input, and whether lower is better."""
-    if monitor.count("/") == 2:
-        _, name, metric = monitor.split("/")
+    name, metric = _monitored(schema, monitor)
+    if name is not None:
         ends = directions(schema.targets[name].make_task().metrics())
         return _validation_metrics(schema.targets[name], rows)[metric], ends[metric] == "min"
     values = []
@@ -70,6 +70,12 @@ def _plain_value(schema: Schema, rows: Rows, monitor: str) -> tuple[float, bool]
         if leading is not None and not math.isnan(figures.get(leading, math.nan)):
             values.append(figures[leading])
     return (sum(values) / len(values) if values else math.nan), False
+
+
+def _monitored(schema: Schema, monitor: str) -> tuple[str | None, str]:
+    """Return the target and the metric of a monitored value; no target of a mean over several."""
+    value, _, metric = monitor.removeprefix("val/").rpartition("/")
+    return (value, metric) if value in schema.targets else (None, metric)
 
 
 def _validation_metrics(target: Target, rows: Rows) -> dict[str, float]:

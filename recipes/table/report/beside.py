@@ -14,8 +14,8 @@ from sennit.recipes.table.report.scores import shown
 from sennit.recipes.table.report.scoring import metrics_of
 
 ABOUT = (
-    "Each is one net that is trained anew with the settings of the model, on the rows that have its input; "
-    "the difference is of the test rows that both answer, with its 95 % interval."
+    "Each is one net with the settings of the model, on the rows that have its input: a member of the model, "
+    "or trained anew. The difference is of the test rows that both answer, with its 95 % interval."
 )
 
 

@@ -63,7 +63,7 @@ def training_part(results: Results) -> Part:
 
 def _sentences(results: Results) -> list[str]:
     record, fitted = results.record, results.record.fitted
-    said = [f"{fitted.epochs} epochs, {fitted.steps} steps."]
+    said = [f"{fitted.epochs} epoch{'s' * (fitted.epochs != 1)}, {fitted.steps} steps."]
     if record.kept is not None:
         last = ", the last" if record.kept + 1 == len(record.curve) else ""
         said.append(f"Epoch {record.kept + 1} is kept{last}: the best by {record.monitor}.")

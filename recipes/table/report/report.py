@@ -29,6 +29,7 @@ from sennit.recipes.table.report.settings import settings_part
 from sennit.recipes.table.report.slowest import slowest_part
 from sennit.recipes.table.report.target import target_part
 from sennit.recipes.table.report.tree import ABOUT as ABOUT_TREE
+from sennit.recipes.table.usage import prediction_command
 
 _PARTS: Sequence[Callable[[Results], Part]] = (
     beside_part,
@@ -58,7 +59,7 @@ def report(results: Results) -> None:
     said = advice(results, scored, figures)
     blocks: list[Block] = [Text(_summary(results)), *first.blocks]
     blocks += [Heading("What follows"), Items(said)] if said else []
-    blocks += [Heading("Answers for new rows"), Code(prediction(results))]
+    blocks += [Heading("Answers for new rows"), Code(prediction_command(results.folder))]
     blocks += [block for part in parts[1:] for block in part.blocks]
     write_json(results.folder / "metrics.json", {**provenance(), **figures, "advice": said})
     title = f"A model of {', '.join(results.schema.targets)}"
@@ -87,11 +88,6 @@ def _summary(results: Results) -> str:
     rows = ", ".join(f"{count:,} {name}" for name, count in sizes.items())
     inputs = ", ".join(results.schema.inputs)
     return f"From {inputs}. Rows: {rows}."
-
-
-def prediction(results: Results) -> str:
-    """Return the command that answers for a file of new rows."""
-    return f"sennit table predict --model {results.folder / 'model'} new.csv --out answers.csv"
 
 
 def _print(grid: Grid) -> None:

@@ -13,6 +13,7 @@ from sennit.recipes.table.report.decided import choices, probabilities, truth
 from sennit.recipes.table.report.panels import panel
 from sennit.recipes.table.report.part import Part
 from sennit.recipes.table.report.results import Results
+from sennit.recipes.table.report.risk import risk_blocks
 from sennit.recipes.table.report.threshold_curve import draw_threshold_curve, threshold_curve
 
 _MOST_LABELS = 40
@@ -26,7 +27,13 @@ def target_part(results: Results, name: str) -> Part:
         name: Name of the target.
     """
     target: Any = results.schema.targets[name]
-    makers = {"class": _of_classes, "ordinal": _of_classes, "multilabel": _of_labels, "number": _of_numbers}
+    makers = {
+        "class": _of_classes,
+        "ordinal": _of_classes,
+        "multilabel": _of_labels,
+        "number": _of_numbers,
+        "survival": risk_blocks,
+    }
     if target.kind not in makers:
         return Part()
     blocks, figures = makers[target.kind](results, name, target)

@@ -60,4 +60,5 @@ def _components(texts: Sequence[str], train: Sequence[int]) -> Floats:
     size = min(_COMPONENTS, x.shape[1] - 1, len(train) - 1)
     if size < 1:
         return np.zeros((len(texts), 0))
-    return np.asarray(TruncatedSVD(size, random_state=0).fit(x[train]).transform(x))
+    with np.errstate(invalid="ignore"):  # of the explained share, which nobody reads, of equal texts
+        return np.asarray(TruncatedSVD(size, random_state=0).fit(x[train]).transform(x))

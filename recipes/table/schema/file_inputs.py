@@ -14,6 +14,7 @@ from sennit.encoders import Encoder
 from sennit.recipes.table.reading import media
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.inputs import ColumnInput
+from sennit.recipes.table.schema.suited_augments import check_augments
 from sennit.registry import check_names
 
 _WINDOW_S = 0.025  # of audio front-ends, where the encoder's options do not say
@@ -62,6 +63,7 @@ class ImageInput(FileInput):
     """
 
     kind: ClassVar[str] = "image"
+    shape: ClassVar[tuple[int, bool] | None] = (3, True)
     size: int = 64
     channels: int = 3
     encoder: str | dict[str, Any] = field(default_factory=lambda: {"name": "conv", "grid": 4})
@@ -76,6 +78,7 @@ class ImageInput(FileInput):
         return self._encoder(in_chans=self.channels, image_size=self.size)
 
     def make_transforms(self) -> Transforms | None:
+        check_augments(self.kind, [*(self.transforms or []), *self.augment])
         resize = {"name": "torchvision/Resize", "size": [self.size, self.size]}
         always = [resize] if self.transforms is None else self.transforms
         return Transforms(always=always, augment=self.augment)
@@ -120,6 +123,7 @@ class AudioInput(FileInput):
     def make_transforms(self) -> Transforms | None:
         if not self.transforms and not self.augment:
             return None
+        check_augments(self.kind, [*self.transforms, *self.augment])
         always, augment = ([self._at_rate(t) for t in ts] for ts in (self.transforms, self.augment))
         return Transforms(always, augment)
 
@@ -144,6 +148,7 @@ class SeriesInput(FileInput):
     """
 
     kind: ClassVar[str] = "series"
+    shape: ClassVar[tuple[int, bool] | None] = (2, True)
     channels: int | None = None
     columns: list[str] = field(default_factory=list)
     gaps: str = "fill"
@@ -180,4 +185,5 @@ class SeriesInput(FileInput):
         return self._encoder(in_channels=self.channels)
 
     def make_transforms(self) -> Transforms | None:
+        check_augments(self.kind, self.augment)
         return Transforms(augment=self.augment) if self.augment else None

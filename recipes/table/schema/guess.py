@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -161,7 +162,7 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
             f"'{path}' exists already, and may have been edited. Name another file, or remove it."
         )
     lines = [
-        f"# Guessed from {data}. Edit it, then: sennit table fit {data} --schema {path}",
+        f"# Guessed from {data}. Edit it, then: sennit table fit {quote(data)} --schema {quote(str(path))}",
         "# Inputs: image, audio, text, molecule, table, series.",
         "# Targets: class, ordinal, multilabel, number, survival.",
         "# Choose any names on the left of inputs and targets; the model will have them.",
@@ -169,4 +170,5 @@ def write_guess(path: Path, guess: Guess, *, data: str) -> None:
         *(f"#   {name}: {reason}" for name, reason in guess.reasons.items()),
         yaml.safe_dump(guess.raw, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),
     ]
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(lines))

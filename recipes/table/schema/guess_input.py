@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from sennit.recipes.table.schema.date_features import default_parts
 COUNTS, EACH_ANOTHER = "left out: counts the rows", "left out: every row has another value"
 """Reasons of columns that tell rows apart, and are no input."""
 WRITTEN = "numbers with signs that no program reads"
+_ID_NAME = re.compile(r"(?i:id|key|uid|uuid|guid)|.*[_ -](?i:id|key|uid|uuid|guid)|.*[a-z]I[dD]")
 _MAX_FILES = 200  # of a column, that are looked for
 
 
@@ -58,6 +60,11 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
     if column.numeric():
         if column.whole() and column.distinct_throughout() and column.counts_up():
             return COUNTS
+        if column.whole() and names_things(name) and not column.few(2):
+            if not column.few():
+                return f"left out: {len(column.distinct)} ids by its name, some in several rows"
+            table["categories"][name] = column.distinct
+            return f"{len(column.distinct)} different ids, by its name"
         table["numbers"].append(name)
         return f"numbers from {min(column.numbers):g} to {max(column.numbers):g}"
     if column.written() and not column.few():
@@ -69,6 +76,16 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
         inputs[name] = {"kind": "text", "column": name}
         return f"texts, such as '{column.texts[0][:40]}'"
     return f"{EACH_ANOTHER}, such as '{column.texts[0]}'"
+
+
+def names_things(name: str) -> bool:
+    """Return whether a column is called like an id, whose size means nothing.
+
+    Example:
+        >>> names_things("fsID"), names_things("store_id"), names_things("paid")
+        (True, True, False)
+    """
+    return _ID_NAME.fullmatch(name.strip()) is not None
 
 
 def _dates(rows: Rows, column: ColumnContents, table: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sennit.recipes.media_files import subset_of
 from sennit.recipes.table.schema.column_contents import ColumnContents
+from sennit.recipes.table.schema.whole_groups import kept_whole
 
 _SHARES = {"validation": 0.1, "test": 0.1, "seed": 0}
 _MAX_FOLDS = 100
@@ -18,7 +19,7 @@ _SPLIT_NAME = re.compile(
 )
 _GROUP_NAME = re.compile(
     r"(group|speaker|spk|actor|reader|narrator|writer|signer|singer|subject|patient|participant|person"
-    r"|child|driver|session|user)"
+    r"|child|driver|session|user|household|customer|volunteer|talker)"
     r"(_?(id|no|nr|num|number|name|code))?"
 )
 
@@ -58,10 +59,13 @@ def guess_split(columns: Mapping[str, ColumnContents], targets: Collection[str])
     }
     reasons |= {c.name: f"left out: {len(c.distinct)} folds; another column splits" for c in folds}
     reasons |= {c.name: "left out: names subsets; another column splits" for c in subsets}
-    if subsets:
-        return _by_column(subsets[0], group, reasons)
-    if folds:
-        return _by_folds(folds[0], group, reasons)
+    if subsets or folds:
+        declared = (subsets or folds)[0]
+        parts = [subset_of(text or "") for text in declared.cells] if subsets else declared.cells
+        whole = [] if named else [c for c in others if c is not declared and kept_whole(c, parts)]
+        reasons |= {c.name: f"left out: none of its {len(c.distinct)} values is in two parts" for c in whole}
+        group = group or min(whole, key=lambda c: len(c.distinct), default=None)
+        return (_by_column if subsets else _by_folds)(declared, group, reasons)
     if group is None:
         return SplitGuess({"by": "random", **_SHARES}, reasons)
     reasons[group.name] = f"{len(group.distinct)} groups, by its name: none is in two parts"
@@ -96,7 +100,8 @@ def _grouped(
         crossing = count - len(group.distinct)
         reasons[group.name] += f"; {crossing} of them or more are in several parts of the declared split"
         return {}
-    reasons[group.name] = f"{len(group.distinct)} groups, by its name: none is in two parts"
+    by = ", by its name" if _GROUP_NAME.fullmatch(_lower(group.name)) else ""
+    reasons[group.name] = f"{len(group.distinct)} groups{by}: none is in two parts"
     return {"group": group.name}
 
 

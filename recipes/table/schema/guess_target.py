@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from sennit.recipes.table.schema.twins import twin_reason
 _TARGETS = ("target", "label", "labels", "class", "category", "y")
 _MAX_CLASSES = 200  # of whole numbers in a column that is called a target
 _MAX_NUMBERED = 20  # the same, where the name does not say so
+_MANY = 10  # above which a value of a single row says that they are no classes
 
 
 def target_columns(
@@ -30,7 +32,9 @@ def target_columns(
     if target is not None:
         listed = [target] if isinstance(target, str) and target in columns else target
         names = [name.strip() for name in listed.split(",")] if isinstance(listed, str) else list(listed)
-        rows.check_columns(names, "--target")
+        if "" in names:
+            raise ValueError(f"the targets should be names, with a comma between two. Found '{target}'.")
+        rows.check_columns(names, "the target")
         return [columns[name] for name in dict.fromkeys(names)]
     named = [column for name, column in columns.items() if name.lower() in _TARGETS]
     if not named:
@@ -65,14 +69,22 @@ def guess_target(column: ColumnContents) -> tuple[dict[str, Any], str]:
             f"column '{name}' should hold plain numbers, or names of classes. Found '{column.texts[0]}'. "
             f"Write numbers without signs such as '$', '%' and those between thousands."
         )
+    if column.numeric() and len(values) > _MANY and most == _MAX_NUMBERED and _some_once(column):
+        return {"kind": "number", "columns": [name]}, "whole numbers, of which some stand in one row only"
     for separator in "|;":
         labels = sorted({x.strip() for text in values for x in text.split(separator)} - {""})
         if any(separator in text for text in values):
             options = {"kind": "multilabel", "column": name, "separator": separator, "labels": labels}
             return options, f"{len(labels)} labels between '{separator}'"
-    if len(values) == column.size > _MAX_NUMBERED:
+    if not column.numeric() and len(values) == column.size > _MAX_NUMBERED:
         raise ValueError(
             f"column '{name}' should have rows of the same class to be a target. Found {len(values)} "
             f"different values, such as '{column.texts[0]}', in as many rows. Is it an id or a text?"
         )
-    return {"kind": "class", "column": name, "classes": values}, f"{len(values)} classes"
+    of = "; for a quantity, `kind: number`" if column.numeric() and len(values) > 2 else ""
+    return {"kind": "class", "column": name, "classes": values}, f"{len(values)} classes{of}"
+
+
+def _some_once(column: ColumnContents) -> bool:
+    """Return whether one of the values is that of a single row."""
+    return 1 in Counter(name for name in column.names if name is not None).values()

@@ -26,11 +26,13 @@ class Input:
     Attributes:
         kind: Name of the kind in a schema.
         file: Whether its column names files.
+        shape: Number of dimensions of what its encoder reads, and whether they are floats; None for any.
         column_names: Columns that it reads.
     """
 
     kind: ClassVar[str]
     file: ClassVar[bool] = False
+    shape: ClassVar[tuple[int, bool] | None] = None
     encoder: str | dict[str, Any]
 
     @property
@@ -84,7 +86,14 @@ class Input:
         options = dict(self.encoder) if isinstance(self.encoder, dict) else {}
         options.pop("name", None)
         accepted = ENCODERS.signature(name).parameters
-        return create_encoder(name, **{k: v for k, v in offered.items() if k in accepted} | options)
+        encoder = create_encoder(name, **{k: v for k, v in offered.items() if k in accepted} | options)
+        spec = encoder.input_spec
+        if self.shape is not None and self.shape != (len(spec.shape), spec.dtype.is_floating_point):
+            raise ValueError(
+                f"`encoder` should read the kind '{self.kind}'. Found '{name}', which reads "
+                f"{spec.describe()}. The README of the table has the encoders of each kind."
+            )
+        return encoder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.file_inputs import AudioInput, ImageInput, SeriesInput
 from sennit.recipes.table.schema.inputs import Input, MoleculeInput, TextInput
 from sennit.recipes.table.schema.parse import convert, from_mapping
+from sennit.recipes.table.schema.schema_file import read_mapping
 from sennit.recipes.table.schema.splits import SPLITS, RandomSplit, Split
 from sennit.recipes.table.schema.table_input import TableInput
 from sennit.recipes.table.schema.targets import TARGETS, Target
@@ -75,6 +76,8 @@ class Schema:
         for name in ("inputs", "targets"):
             if not getattr(self, name):
                 raise ValueError(f"a schema should have one or more of `{name}`. Found none.")
+        if self.id is not None and self.id in (*self.targets, *self.target_columns):
+            raise ValueError(f"`id` should name a column that is no target. Found the target '{self.id}'.")
         read_by = {c: name for name, spec in self.inputs.items() for c in spec.column_names}
         for name, target in self.targets.items():
             for column in target.column_names:
@@ -191,11 +194,11 @@ def read_schema(path: str | Path) -> Schema:
     if not path.is_file():
         raise FileNotFoundError(f"no schema '{path}'. Write one with `sennit table guess`, and edit it.")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_mapping(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise ValueError(f"'{path}' should be UTF-8. Found another encoding. Save it as UTF-8.") from None
-    except (yaml.YAMLError, ValueError) as error:  # a date that there is not
-        raise ValueError(f"'{path}' is not valid YAML: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"'{path}' {error}") from None
     return Schema.of(raw, f"'{path}'")
 
 

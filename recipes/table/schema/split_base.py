@@ -104,7 +104,8 @@ def draw(
     sizes.append(validation and max(1, round(validation * len(names))))
     if sum(sizes) >= len(names):
         raise ValueError(
-            f"a split into three subsets needs more than {sum(sizes)} rows or groups. Found {len(names)}."
+            f"a split into three subsets needs more than {sum(sizes)} rows or groups. Found {len(names)}. "
+            f"Give more, or smaller shares `validation` and `test`."
         )
     order = np.random.default_rng(seed).permutation(len(names))
     if strata:

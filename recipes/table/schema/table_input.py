@@ -42,6 +42,7 @@ class TableInput(Input):
     """
 
     kind: ClassVar[str] = "table"
+    shape: ClassVar[tuple[int, bool] | None] = (1, True)
     numbers: list[str] = field(default_factory=list)
     categories: dict[str, list[str] | None] = field(default_factory=dict)
     dates: dict[str, list[str] | None] = field(default_factory=dict)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from sennit.recipes.table.reading.rows import BadCell, Rows
 from sennit.recipes.table.schema.target_base import Target
@@ -19,12 +21,15 @@ _FIRST = 1e-9  # in the place of a time of 0; only the order counts
 class SurvivalTarget(Target):
     """The time until an event, such as a death or a failure, or that at which a row was last seen without it.
 
-    The answer is the logarithm of the hazard ratio: the higher, the sooner. Risk sets are those of a batch.
+    The answers are the logarithm of the hazard ratio (the higher, the sooner), the median time, and the risk
+    of the event until each horizon. Risk sets are those of a batch.
 
     Args:
         time: Column of the times, of 0 or more.
         event: Column that says whether the event happened then: 1, true or yes; 0, false or no where the row
             was seen no longer.
+        horizons: Times until which the risk is answered; null takes the quartiles of the times of the
+            events in the training rows.
         metric: ``"concordance"``.
     """
 
@@ -34,6 +39,12 @@ class SurvivalTarget(Target):
     fewest: ClassVar[int] = 2
     time: str
     event: str
+    horizons: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.horizons is not None and min(self.horizons, default=1.0) <= 0:
+            raise ValueError(f"`horizons` should be times above 0. Found {self.horizons}.")
 
     @property
     def column_names(self) -> list[str]:
@@ -55,6 +66,13 @@ class SurvivalTarget(Target):
         if time < 0:
             return rows.fault(i, self.time, f"should be a time of 0 or more. Found {time:g}.")
         return max(time, _FIRST) if happened else -max(time, _FIRST)
+
+    def complete(self, rows: Rows) -> Self:
+        if self.horizons is not None:
+            return self
+        times = [t for t in self.read(rows) if isinstance(t, float) and t > 0]
+        quartiles = np.quantile(times, [0.25, 0.5, 0.75]).tolist() if times else []
+        return replace(self, horizons=list(dict.fromkeys(float(f"{t:.3g}") for t in quartiles)))
 
     def make_task(self) -> Task:
         return Survival(metrics=self.metric_names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -13,95 +13,20 @@ from numpy.typing import NDArray
 
 from sennit.files import write_json
 from sennit.recipes.table.schema.schema import Schema
+from sennit.recipes.table.schema.targets import SurvivalTarget
+from sennit.recipes.table.training.decision import Decision
+from sennit.recipes.table.training.survival import SurvivalDecision, fit_survival
 from sennit.recipes.table.training.temperature import fit_temperature, tempered
 from sennit.recipes.table.training.threshold import choose_threshold
 from sennit.tasks import Evaluation, MultiTaskModel
 
 Floats = NDArray[np.float64]
-_KINDS = ("class", "multilabel")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """How the answer of one target follows from its probabilities.
-
-    Args:
-        temperature: Temperature of the probabilities; 1 leaves them as they are.
-        thresholds: Probability from which the second of two classes, or each label, is the answer.
-        reason: Phrase that says where they come from, for the report.
-    """
-
-    temperature: float = 1.0
-    thresholds: tuple[float, ...] = ()
-    reason: str = "as trained"
-
-    def probabilities(self, p: Floats, *, labels: bool) -> Floats:
-        """Return calibrated probabilities.
-
-        Args:
-            p: Probabilities as the model gives them.
-            labels: Whether they are of labels, each true or not, rather than of classes.
-
-        Shape:
-            ``[N, C]`` and the same.
-        """
-        return tempered(p, self.temperature, labels=labels)
-
-    def choose(self, p: Floats, *, labels: bool) -> NDArray[np.int64]:
-        """Return the class of each row, or which labels are true.
-
-        Args:
-            p: Calibrated probabilities.
-            labels: Whether they are of labels rather than of classes.
-
-        Shape:
-            p ``[N, C]``; result ``[N]`` for classes, ``[N, L]`` of 0 and 1 for labels.
-        """
-        if labels:
-            return (p > np.array(self.thresholds or 0.5)).astype(np.int64)
-        if self.thresholds:
-            return (p[:, 1] > self.thresholds[0]).astype(np.int64)
-        return np.asarray(p.argmax(1))
-
-    def answer(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a task's answer for one row with calibrated probabilities and the choice by them.
-
-        Args:
-            values: Answer of ``model.predict``; returned as it is where nothing was decided for it.
-
-        Example:
-            >>> answer = {"label": "no", "probabilities": {"no": 0.6, "yes": 0.4}}
-            >>> Decision(thresholds=(0.3,)).answer(answer)["label"]
-            'yes'
-        """
-        return self.answers([values])[0]
-
-    def answers(self, values: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Return a task's answers for rows; see `answer`."""
-        undecided = self.temperature == 1 and not self.thresholds
-        if undecided or not values or "probabilities" not in values[0]:
-            return values
-        names, labels = list(values[0]["probabilities"]), "labels" in values[0]
-        p = np.array([list(answer["probabilities"].values()) for answer in values])
-        p = self.probabilities(p, labels=labels)
-        chosen = self.choose(p, labels=labels).tolist()
-        return [
-            {
-                **answer,
-                **(
-                    {"labels": [name for name, true in zip(names, choice, strict=True) if true]}
-                    if labels
-                    else {"label": names[choice]}
-                ),
-                "probabilities": dict(zip(names, of_row, strict=True)),
-            }
-            for answer, choice, of_row in zip(values, chosen, p.tolist(), strict=True)
-        ]
+_KINDS = ("class", "ordinal", "multilabel")
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """The decision of each target of classes or labels.
+    """The decision of each target of classes, labels or times until an event.
 
     Args:
         targets: Decisions by target; the others' answers are those of the model.
@@ -117,22 +42,32 @@ class Decisions:
         return self.targets.get(target, Decision())
 
     @classmethod
-    def fit(cls, schema: Schema, model: MultiTaskModel, validation: Evaluation | None) -> Self:
+    def fit(
+        cls,
+        schema: Schema,
+        model: MultiTaskModel,
+        validation: Evaluation | None,
+        train: Evaluation | None = None,
+    ) -> Self:
         """Choose temperature and thresholds on the validation rows.
 
         Args:
             schema: Complete schema.
             model: Trained model.
             validation: Its answers for the validation rows; None without any.
+            train: Its answers for the training rows, for the baseline hazard of survival targets.
         """
         targets: dict[str, Decision] = {}
         for name, target in schema.targets.items():
+            if isinstance(target, SurvivalTarget) and train is not None and name in train.answers:
+                held = None if validation is None else validation.answers.get(name)
+                targets[name] = fit_survival(train.answers[name], held, target.horizons or [])
             if target.kind not in _KINDS or validation is None or name not in validation.answers:
                 continue
             answers = validation.answers[name]
             p = model.tasks[name].scores(answers.logits).double().numpy()
             true, counted = answers.targets.numpy(), answers.counted.numpy()
-            targets[name] = _decision(p, true, counted, target.monitored, labels=target.kind != "class")
+            targets[name] = _decision(p, true, counted, target.monitored, kind=target.kind)
         return cls(targets)
 
     def notes(self) -> list[str]:
@@ -154,14 +89,7 @@ class Decisions:
             return cls()
         try:
             raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(
-                {
-                    name: Decision(
-                        float(d["temperature"]), tuple(map(float, d["thresholds"])), str(d["reason"])
-                    )
-                    for name, d in raw.items()
-                }
-            )
+            return cls({name: _read(options) for name, options in raw.items()})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"'{path}' should hold a temperature and thresholds for each target. Found something else. "
@@ -169,11 +97,25 @@ class Decisions:
             ) from None
 
 
-def _decision(p: Floats, true: NDArray[Any], counted: NDArray[Any], metric: str, *, labels: bool) -> Decision:
+def _read(options: Mapping[str, Any]) -> Decision:
+    """Return the decision that `Decisions.write` wrote."""
+    temperature, reason = float(options["temperature"]), str(options["reason"])
+    if "times" in options:
+        curve: dict[str, Any] = {
+            name: tuple(map(float, options[name])) for name in ("times", "hazards", "horizons")
+        }
+        return SurvivalDecision(temperature, reason=reason, **curve)
+    thresholds = tuple(map(float, options["thresholds"]))
+    return Decision(temperature, thresholds, reason, bool(options.get("ordered", False)))
+
+
+def _decision(p: Floats, true: NDArray[Any], counted: NDArray[Any], metric: str, *, kind: str) -> Decision:
     """Return the decision for probabilities ``[N, C]`` of labelled rows."""
-    if not labels:
+    if kind != "multilabel":
         p, true = p[counted], true[counted]
         temperature, origin = fit_temperature(p, true)
+        if kind == "ordinal":
+            return Decision(temperature, (), f"{origin}; the median class", ordered=True)
         if p.shape[1] != 2:
             return Decision(temperature, (), origin)
         threshold, why = choose_threshold(tempered(p, temperature, labels=False)[:, 1], true == 1, metric)

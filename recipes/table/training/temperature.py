@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 Floats = NDArray[np.float64]
-_FEWEST = 20  # validation rows
-_RANGE = (np.log(0.2), np.log(10.0))
+FEWEST = 20
+"""Validation rows, or events, from which a temperature is chosen."""
+RANGE = (np.log(0.2), np.log(10.0))
+"""Bounds of the logarithm of a temperature."""
 _TINY = 1e-12
 
 
@@ -63,7 +65,7 @@ def fit_temperature(p: Floats, true: NDArray[Any]) -> tuple[float, str]:
         0.74
     """
     count = len(true)
-    if count < _FEWEST:
+    if count < FEWEST:
         return 1.0, f"temperature 1, as {count} validation rows are too few to choose it"
     share = np.eye(p.shape[1])[true.astype(np.int64)]
     smooth = (count * share + 1 / p.shape[1]) / (count + 1)
@@ -71,6 +73,6 @@ def fit_temperature(p: Floats, true: NDArray[Any]) -> tuple[float, str]:
     def cost(log_temperature: float) -> float:
         return float(-(smooth * np.log(tempered(p, np.exp(log_temperature)) + _TINY)).sum(1).mean())
 
-    least = minimize_scalar(cost, bounds=_RANGE, method="bounded")
+    least = minimize_scalar(cost, bounds=RANGE, method="bounded")
     temperature = float(np.exp(least.x)) if least.fun < cost(0.0) else 1.0
     return temperature, f"temperature {temperature:.3g} by {count} validation rows"

@@ -8,7 +8,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,18 @@ from sennit.recipes.table.config import Config
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
-from sennit.recipes.table.schema.targets import Target
 from sennit.recipes.table.training.batches import loader_options
 from sennit.recipes.table.training.ensemble import TableEnsemble
 from sennit.recipes.table.training.length import batch_size, planned_epochs
-from sennit.recipes.table.training.members import described, fit_trees, validated_weights
+from sennit.recipes.table.training.members import described, fit_shallow, validated_weights
 from sennit.recipes.table.training.model import build_model
+from sennit.recipes.table.training.plan import planned_nets
 from sennit.recipes.table.training.scales import TargetScales, fit_inputs
+from sennit.recipes.table.training.shallow import ShallowModel
 from sennit.tasks import Fitted, Learner, MultiTaskModel, fit
 
 _CHECKPOINT_EVERY = 500  # steps
+_SHORTEST = 1.0  # seconds of a net
 _SPENT = 0.85  # share of the time after which no further net is begun
 
 
@@ -45,10 +46,9 @@ def train(
 ) -> tuple[MultiTaskModel, Fitted]:
     """Return a trained model, whose numbers are in the units of the targets.
 
-    With several targets it is a net for all and, with ``config.separate``, one for each; with
-    ``config.nets`` above 1 several of these, of other initial weights; with ``config.trees`` also boosted
-    trees of the targets that trees can learn from the table's numbers and categories. The weight of each
-    member is chosen on the validation rows. The result of the training is that of the first net.
+    It is a net for all targets, further nets as `planned_nets` has them, and models that are fitted at once,
+    as `fit_shallow` has them. The weight of each member is chosen on the validation rows. The result of the
+    training is that of the first net.
 
     Args:
         config: Options of the run.
@@ -60,41 +60,60 @@ def train(
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     start = time.monotonic()
-    table, trees = fit_trees(schema, rows, seed=config.seed) if config.trees else ("", {})
-    if trees:
-        say(f"Boosted trees on input '{table}', for {', '.join(trees)}.")
-    plan = _plan(config, schema)
+    shallow = _fit_shallow(config, schema, rows, say=say)
+    plan = planned_nets(config, schema, rows)
     nets: list[MultiTaskModel] = []
     result: Fitted | None = None
-    for i, targets in enumerate(plan):
+    for i, planned in enumerate(plan):
         spent = time.monotonic() - start
         if result is not None and max_time is not None and spent > max_time * _SPENT:
             say(f"The time is up: {i} of {len(plan)} nets are trained.")
             break
-        limit = None if max_time is None else (max_time - spent) / (len(plan) - i)
+        share = planned.cost / sum(net.cost for net in plan[i:])
+        limit = None if max_time is None else max(_SHORTEST, (max_time - spent) * share)
         place = folder if i == 0 else folder / f"net{i + 1}"
         if len(plan) > 1:
-            say(f"Net {i + 1} of {len(plan)}, for {', '.join(targets)}:")
-        monitor = schema.monitor if schema.monitor in targets else None
-        of_net = replace(schema, targets=targets, monitor=monitor)
-        net, fitted = _train_net(config, of_net, rows, place, seed=config.seed + i, say=say, max_time=limit)
+            say(f"Net {i + 1} of {len(plan)}, {planned.described}:")
+        net, fitted = _train_net(
+            config, planned.schema, planned.rows, place, seed=planned.seed, say=say, max_time=limit
+        )
         nets.append(net)
         result = result or fitted
     assert result is not None
-    if len(nets) == 1 and not trees:
+    if len(nets) == 1 and not shallow:
         return nets[0], result
-    model = TableEnsemble(nets, trees=trees, table=table)
+    model = TableEnsemble(nets, shallow=shallow)
     if "validation" in rows.subsets:
         weights = validated_weights(model, make_loader(config, schema, rows, "validation", nets[0]))
-        model = TableEnsemble(nets, trees=trees, table=table, weights=weights)
+        model = TableEnsemble(nets, shallow=shallow, weights=weights)
         say(f"Weights chosen on the validation rows: {described(model)}.")
     return model.eval(), result
 
 
-def _plan(config: Config, schema: Schema) -> list[dict[str, Target]]:
-    """Return the targets of each net: all of them, then each by itself, where there are several."""
-    alone = [{name: target} for name, target in schema.targets.items()] if config.separate else []
-    return [dict(schema.targets), *(alone if len(alone) > 1 else [])] * config.nets
+def _fit_shallow(
+    config: Config, schema: Schema, rows: Rows | Shards, *, say: Callable[[str], None]
+) -> dict[str, list[ShallowModel]]:
+    """Fit the members that take no steps."""
+    if not config.shallow:
+        return {}
+    reader = _build(config, schema)  # its encoders turn raw values into tensors
+    subsets = [name for name in ("train", "validation") if name in rows.subsets]
+    batches = {name: make_loader(config, schema, rows, name, reader) for name in subsets}
+    shallow = fit_shallow(schema, rows, reader.fused_encoder.leaves(), batches, seed=config.seed)
+    for name, members in shallow.items():
+        reads = ", ".join(f"{part.kind} on {', '.join(part.inputs)}" for part in members)
+        say(f"Fitted at once, for {name}: {reads}.")
+    return shallow
+
+
+def _build(config: Config, schema: Schema) -> MultiTaskModel:
+    return build_model(
+        schema,
+        fusion=config.fusion,
+        width=config.width,
+        modality_dropout=config.modality_dropout,
+        augment=config.augment,
+    )
 
 
 def _train_net(
@@ -108,13 +127,7 @@ def _train_net(
     max_time: float | None,
 ) -> tuple[MultiTaskModel, Fitted]:
     torch.manual_seed(seed)
-    model = build_model(
-        schema,
-        fusion=config.fusion,
-        width=config.width,
-        modality_dropout=config.modality_dropout,
-        augment=config.augment,
-    )
+    model = _build(config, schema)
     fitted_rows = fit_inputs(model, schema, rows, seed=seed)
     if fitted_rows:
         say(f"Means and scales of the inputs: from {fitted_rows} training rows.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sennit.data import View
+from sennit.recipes.table.training.shallow import ShallowModel
 from sennit.recipes.table.training.tree_nodes import JoinedTrees
 
 _ROUNDS, _PATIENCE = 300, 20
@@ -17,7 +19,7 @@ _AT_ONCE = 2**17  # pairs of a row and a tree that are held together: what a pro
 _TENSORS = ("feature", "threshold", "left", "right", "value", "missing_left", "subset", "subsets", "output")
 
 
-class BoostedTrees(nn.Module):
+class BoostedTrees(ShallowModel):
     """Histogram-based gradient boosting, fitted by scikit-learn and evaluated as tensors.
 
     Each node sends a row to the left if its number is at most the threshold, or its category in the node's
@@ -29,6 +31,7 @@ class BoostedTrees(nn.Module):
 
     Args:
         tensors: Nodes of all trees, as `fit` makes them.
+        table: Modality that they read.
 
     Shape:
         rows ``[B, columns]`` as an `mlp` reads them, categories last, NaN where missing; result
@@ -37,10 +40,11 @@ class BoostedTrees(nn.Module):
     Example:
         >>> x = torch.arange(40.0).unsqueeze(1)
         >>> trees = BoostedTrees.fit(x, (x[:, 0] > 20).long(), kind="class", outputs=2, categories=[])
-        >>> trees(torch.tensor([[3.0], [33.0]])).argmax(1).tolist()
+        >>> trees.outputs(torch.tensor([[3.0], [33.0]])).argmax(1).tolist()
         [0, 1]
     """
 
+    kind: ClassVar[str] = "trees"
     feature: Tensor
     threshold: Tensor
     left: Tensor
@@ -53,8 +57,8 @@ class BoostedTrees(nn.Module):
     baseline: Tensor
     codes: Tensor
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        super().__init__()
+    def __init__(self, tensors: Mapping[str, Tensor], *, table: str = "table") -> None:
+        super().__init__([table])
         for name in (*_TENSORS, "baseline", "codes"):
             self.register_buffer(name, tensors[name])
 
@@ -69,6 +73,7 @@ class BoostedTrees(nn.Module):
         categories: Sequence[int],
         validation: tuple[Tensor, Tensor] | None = None,
         seed: int = 0,
+        table: str = "table",
     ) -> Self:
         """Fit to training rows; the number of trees is the best for the validation rows, where given.
 
@@ -80,6 +85,7 @@ class BoostedTrees(nn.Module):
             categories: Number of values of each of the last columns.
             validation: Rows and labels that choose the number of trees.
             seed: Random seed.
+            table: Modality that the trees will read.
         """
         codes = _codes(x, categories)
         columns = y.unsqueeze(1) if kind == "class" else y
@@ -100,10 +106,19 @@ class BoostedTrees(nn.Module):
                 joined.constant(k, kind, float(train[1].mean()) if len(train[1]) else 0.0)
             else:
                 joined.add(model, k, kind)
-        return cls({**joined.tensors(), "codes": codes})
+        return cls({**joined.tensors(), "codes": codes}, table=table)
+
+    def forward(self, view: View) -> Tensor:
+        (table,) = self.inputs
+        return self.outputs(view.inputs[table].masked_fill(~view.present[table].unsqueeze(1), torch.nan))
+
+    @classmethod
+    def from_saved(cls, config: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
+        return cls(tensors, table=config["inputs"][0])
 
     @torch.no_grad()
-    def forward(self, x: Tensor) -> Tensor:
+    def outputs(self, x: Tensor) -> Tensor:
+        """Return the outputs for rows of the table."""
         x = _read_tensor(x, self.codes)
         step = max(1, _AT_ONCE // max(1, len(self.feature)))
         return (

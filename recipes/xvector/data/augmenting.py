@@ -56,7 +56,7 @@ class AugmentBatch:
             moved = targets["speaker"] + self.new_speakers * out.drawn[self.speed_drawn]
             targets["speaker"] = torch.where(batch.labelled["speaker"], moved, targets["speaker"])
         all_rows = torch.ones(batch.batch_size, dtype=torch.bool, device=out.x.device)
-        masks = dict(batch.masks)
+        masks = {name: mask for name, mask in batch.masks.items() if name != self.modality}
         if out.mask is not None:
             masks[self.modality] = out.mask
         return replace(
