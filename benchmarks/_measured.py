@@ -24,6 +24,24 @@ def score(recipe: str, method: str, task: str, protocol: str = "test") -> str:
     return f"{row['mean']:.3f} ± {row['std']:.3f}" if row["std"] else f"{row['mean']:.3f}"
 
 
+def searched(data: str, task: str, declared: str) -> tuple[str, str]:
+    """Return a search's figures after what they are of: of its final round, or trained anew."""
+    values = result(f"recipes/search_{data}")
+    if "comparison" not in values:
+        names = ("genetic search", "random search", declared)
+        what = f"`{data}`, {task}: fusions of the genetic search and of random search, and the declared one"
+        return what, ", ".join(score(f"search_{data}", name, task) for name in names)
+    entries = values["comparison"]
+    against = "; ".join(
+        "{} {:.3f}, {:+.3f} [{:+.3f}, {:+.3f}]".format(
+            entry["against_name"], entry["against"], entry["difference"], *entry["interval"]
+        )
+        for entry in entries
+    )
+    what = f"`{data}`, {entries[0]['metric']}: the model that a search chose against others"
+    return what, f"{entries[0]['found']:.3f} against {against}"
+
+
 def table_accuracies() -> str:
     """Return the accuracies of `sennit table fit` by table, beside those of its peers."""
     shown: dict[tuple[str, str], dict[str, str]] = {}

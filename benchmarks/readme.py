@@ -12,6 +12,7 @@ from benchmarks._measured import (
     measured,
     ratios,
     score,
+    searched,
     span,
     statement,
     table_accuracies,
@@ -34,12 +35,6 @@ def rows() -> list[tuple[str, str]]:
             score("htad", name, "activity", protocol) for name in ("audio", "accelerometer", "extra trees")
         )
         for protocol in ("same", "new")
-    }
-    searched = {
-        data: ", ".join(
-            score(f"search_{data}", name, task) for name in ("genetic search", "random search", declared)
-        )
-        for data, task, declared in (("avdigits", "digit", "central_net"), ("mosi", "sentiment", "concat"))
     }
     speakers = {
         normalise: "; ".join(
@@ -108,12 +103,8 @@ def rows() -> list[tuple[str, str]]:
             "space of ours",
             each(ratios("search_speed", "stacked vs one by one")) + " as fast",
         ),
-        (
-            "`avdigits`, digit: the fusions of the genetic search and of random search, and the "
-            "declared fusion",
-            searched["avdigits"],
-        ),
-        ("`mosi`: the same", searched["mosi"]),
+        searched("avdigits", "digit", "central_net"),
+        searched("mosi", "sentiment", "concat"),
         (
             "`xvector` on 26 minutes of 211 speakers, equal error rate of ECAPA-TDNN with PLDA (of MFCC "
             "statistics): "

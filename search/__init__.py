@@ -10,6 +10,7 @@ from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.evaluator import Evaluator
 from sennit.search.final.result import FinalResult, FinalRow
 from sennit.search.final.settings import Final
+from sennit.search.fold import Fold
 from sennit.search.options import SearchOptions
 from sennit.search.records import Evaluation, Proposal, Record
 from sennit.search.report.genome_svg import genome_svg
@@ -37,6 +38,7 @@ __all__ = [
     "Final",
     "FinalResult",
     "FinalRow",
+    "Fold",
     "Genome",
     "Proposal",
     "Record",

@@ -8,8 +8,11 @@ from typing import Any
 
 from sennit.data import Batch
 from sennit.encoders import Encoder
+from sennit.fusion.intermediate.cells import tap_sizes
 from sennit.search.final.training import Source
+from sennit.search.fold import Fold
 from sennit.search.options import SearchOptions
+from sennit.search.space import Space
 from sennit.search.taps.cache_taps import cache_taps
 from sennit.search.taps.tap_cache import TapCache
 from sennit.tasks import Task
@@ -34,6 +37,7 @@ def taps_of(
     *,
     part: str,
     places: bool,
+    fold: int | None = None,
 ) -> TapCache:
     """Return the taps of a part of the data, ``"train"`` or ``"validation"``, computed once."""
     if isinstance(data, TapCache):
@@ -42,7 +46,7 @@ def taps_of(
         encoders,
         data,
         folder,
-        key=None if options.key is None else f"{options.key}/{part}",
+        key=None if options.key is None else f"{options.key}/{part}" + ("" if fold is None else f"/{fold}"),
         transforms=options.transforms,
         collate=options.collate,
         renderings=options.renderings if part == "train" else 1,
@@ -51,6 +55,27 @@ def taps_of(
         device=options.device,
         progress=options.progress,
     )
+
+
+def fold_taps(
+    fold: Fold, space: Space, folder: Path, options: SearchOptions, *, number: int
+) -> tuple[TapCache, TapCache]:
+    """Return the taps of a fold's training and validation data.
+
+    Raises:
+        ValueError: The encoders of the fold have other taps than the space.
+    """
+    sizes = {m: tap_sizes(encoder) for m, encoder in fold.encoders.items()}
+    taps = {m: {tap: sizes.get(m, {}).get(tap) for tap in of_space} for m, of_space in space.taps.items()}
+    if taps != space.taps:
+        raise ValueError(
+            f"the encoders of fold {number} should have the taps of the search's: {space.taps}. Found {taps}."
+        )
+    train, validation = (
+        taps_of(fold.encoders, data, folder, options, part=part, places=space.has_readings, fold=number)
+        for part, data in (("train", fold.train), ("validation", fold.validation))
+    )
+    return train, validation
 
 
 def sources_of(train: Any, validation: Any, options: SearchOptions) -> tuple[Source, Source]:

@@ -10,6 +10,7 @@ from sennit.encoders import Encoder
 from sennit.search.final.result import FinalResult
 from sennit.search.final.start import load_candidate, make_model
 from sennit.search.pareto import pareto_front
+from sennit.search.ranked import ranked
 from sennit.search.records import Record
 from sennit.search.report.search_report import write_search_report
 from sennit.search.space import Space
@@ -42,10 +43,11 @@ class SearchResult:
 
     @property
     def best(self) -> Record:
-        """The candidate of least validation error; among equals the smallest, then the earliest."""
-        return min(
-            self.records, key=lambda r: (r.evaluation.error, r.costs.get("parameters", 0.0), r.proposal.slot)
-        )
+        """The candidate of least validation error; among equals the smallest, then the earliest.
+
+        With folds, the candidate of least loss among those within a standard error of the best.
+        """
+        return ranked(self.records)[0]
 
     @property
     def front(self) -> list[Record]:

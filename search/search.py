@@ -10,15 +10,19 @@ from typing import Any, Literal
 from sennit.encoders import Encoder
 from sennit.search.batched.batched_evaluator import BatchedEvaluator
 from sennit.search.batched.inheritance import weights_path
+from sennit.search.evaluator import Evaluator
 from sennit.search.final.final_round import run_final
+from sennit.search.final.finalists import unlike
 from sennit.search.final.settings import Final
 from sennit.search.final.tuner import Tuner
+from sennit.search.fold import Fold, FoldedEvaluator, train_on_whole
 from sennit.search.options import SearchOptions
-from sennit.search.reading import check_groups, judged_tasks, sources_of, taps_of
+from sennit.search.reading import check_groups, fold_taps, judged_tasks, sources_of, taps_of
 from sennit.search.result import SearchResult
 from sennit.search.searchable import check_searchable
 from sennit.search.space import Space
 from sennit.search.study.run_search import run_search
+from sennit.search.taps.tap_cache import TapCache
 from sennit.tasks import Task
 
 _DEFAULTS = SearchOptions()
@@ -36,6 +40,7 @@ def search(
     objectives: Sequence[str] = ("error",),
     start: Literal["known", "random"] = "known",
     final: Final | None = None,
+    folds: Sequence[Fold] = (),
     groups: Sequence[int] | None = None,
     time_limit: float | None = None,
     options: SearchOptions = _DEFAULTS,
@@ -63,6 +68,9 @@ def search(
         final: Final round, in which the best candidates and fusions picked by hand are tuned jointly with
             the encoders; ``result.model`` is the chosen one, ``result.final`` their table. Training and
             validation data are then datasets. None for none.
+        folds: Folds, two or more, for few data or few subjects: candidates are trained in each, by a fixed
+            schedule, and their error is the mean. The best ones are then trained on the training data. A
+            final round takes its margin over the folds.
         groups: Group of each validation sample, such as its subject, over which the final round takes its
             margin; each sample is its own when None.
         time_limit: Seconds after which this call begins no further generation.
@@ -96,6 +104,8 @@ def search(
     check_searchable(tasks)
     if start not in ("known", "random"):
         raise ValueError(f"`start` should be 'known' or 'random'. Found {start!r}.")
+    if len(folds) == 1:
+        raise ValueError("`folds` should be two or more, or none. Found 1.")
     folder = Path(folder)
     strategy = options.chosen_strategy(len(objectives))
     space = space or Space.of(encoders, tasks)
@@ -107,18 +117,29 @@ def search(
         taps_of(encoders, validation, folder / "taps", options, part="validation", places=space.has_readings),
     )
     check_groups(groups, len(caches[1]))
-    evaluator = BatchedEvaluator(
-        space,
-        tasks,
-        *caches,
-        training=options.training,
-        seed=options.seed,
-        device=options.device,
-        weights=weights,
-        inherits=options.inherit,
-        judged=judged_tasks(objectives, tasks),
-        latency="latency_ms" in {*objectives, *options.budgets},
-    )
+    judged = judged_tasks(objectives, tasks)
+    training = replace(options.training, patience=None) if folds else options.training
+
+    def evaluator_of(parts: tuple[TapCache, TapCache], place: Path) -> BatchedEvaluator:
+        return BatchedEvaluator(
+            space,
+            tasks,
+            *parts,
+            training=training,
+            seed=options.seed,
+            device=options.device,
+            weights=place,
+            inherits=options.inherit,
+            judged=judged,
+            latency="latency_ms" in {*objectives, *options.budgets},
+        )
+
+    whole = evaluator_of(caches, weights)
+    in_folds = [
+        evaluator_of(fold_taps(fold, space, folder / "taps", options, number=k), weights / f"fold-{k}")
+        for k, fold in enumerate(folds)
+    ]
+    evaluator: Evaluator = FoldedEvaluator(in_folds) if folds else whole
     records = run_search(
         evaluator,
         strategy,
@@ -137,6 +158,8 @@ def search(
         start=tuple(space.known().values()) if start == "known" else (),
         time_limit=time_limit,
     )
+    if folds:
+        train_on_whole(whole, unlike(records, 1 if final is None else final.candidates))
     kept = [replace(r, weights=weights_path(weights, r.copied_from or r.proposal.slot)) for r in records]
     model = table = None
     if final is not None:
@@ -144,17 +167,17 @@ def search(
             final=final,
             encoders=encoders,
             tasks=tasks,
-            judged=evaluator.judged,
+            judged=judged,
             caches=caches,
             sources=sources,
-            training=options.training,
+            training=training,
             width=max(space.widths),
             study=f"{name} {evaluator.fingerprint}",
             folder=folder / "final",
             seed=options.seed,
             device=options.device,
         )
-        model, table = run_final(tuner, kept, groups=groups, progress=options.progress)
+        model, table = run_final(tuner, kept, space.known(), groups=groups, progress=options.progress)
     return SearchResult(
         kept,
         space,

@@ -11,6 +11,7 @@ from sennit.recipes.command_line import run_command
 from sennit.recipes.table.budget import Budget
 from sennit.recipes.table.commands import COMMANDS, PROG, read_options
 from sennit.recipes.table.config import Config, Guessing
+from sennit.recipes.table.searching import Searching, search_table
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> Path:
         from sennit.recipes.table.guess import guess
 
         return guess(options)
+    if isinstance(options, Searching):
+        return search_table(options)
     from sennit.recipes.table.predict import predict
 
     return predict(options)

@@ -9,6 +9,7 @@ from typing import Any
 from sennit.recipes.command_line import RUN_OPTIONS, parse_options
 from sennit.recipes.table.config import Config, Guessing, Prediction
 from sennit.recipes.table.presets import PRESETS
+from sennit.recipes.table.searching import Searching
 from sennit.registry import unknown_name
 
 PROG = "sennit table"
@@ -41,11 +42,14 @@ COMMANDS: Mapping[str, Command] = {
         },
     ),
     "guess": Command(Guessing, "write a first schema with its reasons, to edit"),
+    "search": Command(Searching, "search the fusion of the inputs, beside random search and those by hand"),
     "predict": Command(Prediction, "write the answers for new rows", {"flags": ("skip_bad_rows",)}),
 }
 
 
-def read_options(name: str, arguments: Sequence[str]) -> tuple[Config | Guessing | Prediction, str]:
+def read_options(
+    name: str, arguments: Sequence[str]
+) -> tuple[Config | Guessing | Prediction | Searching, str]:
     """Return the options of a command, and those that shape its result as YAML.
 
     Args:

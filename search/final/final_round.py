@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.progress import Progress
 
+from sennit.fusion.cell.genome import Genome
 from sennit.search.final.finalists import FOUND, Finalist, choose_finalists
-from sennit.search.final.margin import Scored, choose, paired_difference
+from sennit.search.final.margin import Scored, choose, difference_of
 from sennit.search.final.result import FinalResult, FinalRow
 from sennit.search.final.training import monitored
 from sennit.search.final.tuned import Outcome
 from sennit.search.final.tuner import Tuner
-from sennit.search.records import Record
+from sennit.search.records import Evaluation, Record
 from sennit.tasks import MultiTaskModel
 
 
 def run_final(
-    tuner: Tuner, records: Sequence[Record], *, groups: Sequence[int] | None, progress: bool
+    tuner: Tuner,
+    records: Sequence[Record],
+    structures: Mapping[str, Genome],
+    *,
+    groups: Sequence[int] | None,
+    progress: bool,
 ) -> tuple[MultiTaskModel, FinalResult]:
     """Tune the finalists and choose; return the chosen model, trained, and the table.
 
     Args:
         tuner: Training of a finalist.
         records: Candidates of the search.
+        structures: Structures of fusions, by which those picked by hand have errors in the folds.
         groups: Group of each validation sample; None where each is its own.
         progress: Whether to show a progress bar.
 
@@ -40,21 +47,33 @@ def run_final(
         for finalist in bars.track(finalists, description="final round"):
             outcomes.append(tuner.outcome(finalist))
     size = len(tuner.caches[1])
-    table = _table(tuner, finalists, outcomes, range(size) if groups is None else groups)
+    in_folds = {r.genome: r.evaluation for r in records if r.evaluation.folds}
+    scored = []
+    for finalist, outcome in zip(finalists, outcomes, strict=True):
+        genome = finalist.genome or structures.get(finalist.name)
+        scored.append(_scored(finalist, outcome, None if genome is None else in_folds.get(genome)))
+    table = _table(tuner, finalists, outcomes, scored, range(size) if groups is None else groups)
     return table.model(table.chosen.name), table
 
 
+def _scored(finalist: Finalist, outcome: Outcome, folds: Evaluation | None) -> Scored:
+    loss = outcome.loss if folds is None else folds.loss
+    errors = () if folds is None else folds.folds
+    by_hand = finalist.kind != FOUND
+    return Scored(finalist.name, by_hand, outcome.tuned, loss, outcome.parameters, outcome.answers, errors)
+
+
 def _table(
-    tuner: Tuner, finalists: Sequence[Finalist], outcomes: Sequence[Outcome], groups: Sequence[int]
+    tuner: Tuner,
+    finalists: Sequence[Finalist],
+    outcomes: Sequence[Outcome],
+    scored: Sequence[Scored],
+    groups: Sequence[int],
 ) -> FinalResult:
-    scored = [
-        Scored(f.name, f.kind != FOUND, o.tuned, o.loss, o.parameters, o.answers)
-        for f, o in zip(finalists, outcomes, strict=True)
-    ]
     chosen, reason = choose(scored, tuner.judges, groups, margin=tuner.final.margin)
-    plain, rows = outcomes[0], []
-    for finalist, outcome in zip(finalists, outcomes, strict=True):
-        difference, error = paired_difference(outcome.answers, plain.answers, tuner.judges, groups)
+    rows = []
+    for finalist, outcome, ours in zip(finalists, outcomes, scored, strict=True):
+        difference, error = difference_of(ours, scored[0], tuner.judges, groups)
         rows.append(
             FinalRow(
                 name=finalist.name,
@@ -66,7 +85,7 @@ def _table(
                 kept_frozen=outcome.kept_frozen,
                 loss=outcome.loss,
                 difference=difference,
-                error=None if outcome is plain else error,
+                error=None if ours is scored[0] else error,
                 parameters=outcome.parameters,
                 seconds=outcome.seconds,
                 chosen=finalist.name == chosen,

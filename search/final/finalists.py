@@ -84,10 +84,6 @@ def _name(rank: int, weight: float) -> str:
     return f"found {rank}, auxiliary {weight:g}" if weight else f"found {rank}"
 
 
-def _order(record: Record) -> tuple[float, float, tuple[int, int]]:
-    return record.values[0], record.costs.get("parameters", 0.0), record.proposal.slot
-
-
 def structure(genome: Genome) -> object:
     """Return what two genomes of the same structure share: taps, operators, merge, and what tasks read."""
     cells = tuple((cell.inputs, cell.operator) for cell in genome.cells)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sennit.search.ranked import fold_difference
 from sennit.tasks import Task
 from sennit.tasks.metrics import Answers
 
@@ -28,6 +29,7 @@ class Scored:
         loss: Mean validation loss of them; breaks ties.
         parameters: Number of parameters; breaks further ties.
         answers: Answers of each repeat.
+        folds: Error in each fold of the search; empty without folds, or for a fusion without a genome.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Scored:
     loss: float
     parameters: int
     answers: Tuned
+    folds: Sequence[float] = ()
 
 
 def score_of(answers: Tuned, tasks: Mapping[str, Task], rows: Tensor | None = None) -> float:
@@ -87,7 +90,8 @@ def choose(
 
     The first finalist, the plain one, is kept unless the best beats it by the margin; the best fusion picked
     by hand is kept unless the best found one beats it in the same way. Among equal scores the lower loss
-    wins, then the smaller number of parameters.
+    wins, then the smaller number of parameters. With folds, their errors decide in place of the scores, and
+    fusions without a genome, which were not trained in the folds, are not chosen.
 
     Args:
         finalists: Finalists; the first is picked by hand, and plain.
@@ -96,7 +100,9 @@ def choose(
         margin: Standard errors of the paired difference.
     """
     plain = finalists[0]
-    if len(set(groups)) < 2:
+    if plain.folds:
+        finalists = [finalist for finalist in finalists if finalist.folds]
+    elif len(set(groups)) < 2:
         return plain.name, (
             f"All validation samples are of one group, which shows no difference beyond chance: the plain "
             f"fusion {plain.name} is kept."
@@ -116,14 +122,25 @@ def choose(
     return best.name, f"What was found is the best: {words}."
 
 
+def difference_of(
+    ours: Scored, theirs: Scored, tasks: Mapping[str, Task], groups: Sequence[int]
+) -> tuple[float, float | None]:
+    """Return by how much one finalist is better, and the standard error: over folds, or over groups."""
+    if ours.folds and theirs.folds:
+        return fold_difference(theirs.folds, ours.folds)
+    return paired_difference(ours.answers, theirs.answers, tasks, groups)
+
+
 def _order(finalist: Scored) -> tuple[float, float, int]:
-    return -finalist.score, finalist.loss, finalist.parameters
+    error = float(np.mean(finalist.folds)) if finalist.folds else -finalist.score
+    return error, finalist.loss, finalist.parameters
 
 
 def _beats(
     ours: Scored, theirs: Scored, tasks: Mapping[str, Task], groups: Sequence[int], margin: float
 ) -> tuple[bool, str]:
-    difference, error = paired_difference(ours.answers, theirs.answers, tasks, groups)
+    difference, error = difference_of(ours, theirs, tasks, groups)
     assert error is not None
-    words = f"{ours.name} is {difference:+.4f} ± {error:.4f} against {theirs.name} on validation data"
+    where = "over the folds" if ours.folds else "on validation data"
+    words = f"{ours.name} is {difference:+.4f} ± {error:.4f} against {theirs.name} {where}"
     return difference > margin * error and difference > 0, words

@@ -24,8 +24,10 @@ class FinalRow:
         tuned: Score of the state that counts, the mean over repeats.
         kept_frozen: Whether that is the state before the tuning.
         loss: Mean loss.
-        difference: Tuned score minus that of the plain fusion.
-        error: Standard error of that difference over groups; None for the plain fusion and with one group.
+        difference: Tuned score minus that of the plain fusion; with folds, by how much its error in them is
+            less.
+        error: Standard error of that difference over groups, or over folds; None for the plain fusion and
+            with one group.
         parameters: Number of parameters.
         seconds: Seconds of its trainings.
         chosen: Whether it is the model of the search.

@@ -130,11 +130,6 @@ def test_codes_are_no_numbers_with_signs(tmp_path: Path) -> None:
     assert not [r for r in guessed.reasons.values() if "signs" in r]
 
 
-def test_a_target_of_as_many_classes_as_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"Found 60 different values, such as 'name0', in as many rows"):
-        guess(tmp_path, "x,y", [f"{i % 7},name{i}" for i in range(60)])
-
-
 def test_ids_that_rows_share_and_names_nearly_the_same_are_said(tmp_path: Path) -> None:
     """⚑ `id` with two rows each was a category: the model knew the persons of the test rows."""
     colours, labels = ["Red", "red", "blue"], ["cat", "dog", "caf\u00e9", "cafe\u0301"]

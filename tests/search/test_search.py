@@ -59,6 +59,55 @@ def test_the_same_call_again_is_the_same_search(tmp_path: Path) -> None:
     assert len(again.records) == 24
 
 
+class Sharpened(Classification):
+    """A loss of one's own."""
+
+    def __init__(self, classes: int, gamma: float = 2.0) -> None:
+        super().__init__(classes)
+        self.gamma = gamma
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        loss = super().loss(output, target)
+        return loss * (1 - torch.exp(-loss)) ** self.gamma
+
+
+def test_a_search_with_a_loss_of_ones_own_resumes(tmp_path: Path) -> None:
+    data = [BatchDataset(make_batch(n, missing=False, seed=s)) for n, s in ((48, 0), (32, 1))]
+    options = SearchOptions(generations=1, population=3, training=TrainingOptions(epochs=1), progress=False)
+
+    def call(gamma: float) -> SearchResult:
+        task = {"y": Sharpened(4, gamma)}
+        return search(make_encoders(), task, *data, folder=tmp_path, options=options)
+
+    assert [r.values for r in call(1.5).records] == [r.values for r in call(1.5).records]
+    with pytest.raises(ValueError, match=r"fingerprint .* Found"):
+        call(1.0)
+
+
+def test_data_with_a_key_are_not_read_for_taps_that_are_there(tmp_path: Path) -> None:
+    reads: list[int] = []
+
+    class Counted(BatchDataset):
+        def __getitem__(self, i: Any) -> Any:
+            reads.append(i)
+            return super().__getitem__(i)
+
+        def __getitems__(self, rows: Any) -> Any:
+            reads.extend(rows)
+            return super().__getitems__(rows)
+
+    data = [Counted(make_batch(n, missing=False, seed=s)) for n, s in ((48, 0), (32, 1))]
+    options = SearchOptions(
+        generations=1, population=3, training=TrainingOptions(epochs=1), key="mine", progress=False
+    )
+    first = search(make_encoders(), make_tasks(), *data, folder=tmp_path, options=options)
+    assert len(set(reads)) == 48
+    reads.clear()
+    again = search(make_encoders(), make_tasks(), *data, folder=tmp_path, options=options)
+    assert not reads
+    assert [r.values for r in again.records] == [r.values for r in first.records]
+
+
 def test_another_setting_is_refused_by_name(tmp_path: Path) -> None:
     run(tmp_path, generations=1)
     cases: list[tuple[dict[str, Any], str]] = [
