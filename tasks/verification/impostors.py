@@ -23,9 +23,10 @@ class Impostors:
     Almost all pairs of recordings of many speakers have different speakers, and the others have the highest
     scores: so the centre of the scores shows the distribution, as in the estimate of a null distribution
     (Efron, "Large-Scale Simultaneous Hypothesis Testing", JASA 2004). Its mean is the median; its deviation
-    is that of the lower half, or the distance from the median to the quantile of 84 %, whichever is
-    larger: the tail that matters is the upper one. The fewer the speakers, the more pairs have one
-    speaker, which raises both: false alarms become rarer than asked for, and misses more frequent.
+    is the mean of that of the lower half and of the distance from the median to the quantile of 84 %, if
+    that is larger: the upper tail matters, but pairs of one speaker are in it. The fewer the speakers, the
+    more pairs have one speaker, which raises both: false alarms become rarer than asked for, and misses
+    more frequent.
 
     Attributes:
         mean: Mean of the scores.
@@ -68,7 +69,7 @@ class Impostors:
         above = float(np.quantile(x, _ONE_DEVIATION)) - mean
         if not max(below, above) > 0:
             raise ValueError(f"`scores` should differ. Found {mean:.4g} for most of {len(x)} pairs.")
-        return cls(mean, max(below, above), len(x))
+        return cls(mean, (below + max(below, above)) / 2, len(x))
 
     def threshold(self, *, false_alarm: float) -> float:
         """Return the score that at most this share of the pairs of different speakers should reach.
