@@ -32,10 +32,17 @@ def load_config(model_name: str, architecture: Mapping[str, Any] | None, tower: 
 
     Raises:
         ValueError: A model with two towers and no choice, or a choice where there is none.
+        OSError: There is no such folder or model, or the hub cannot be reached.
     """
     auto = require("transformers", "text")
     if architecture is None:
-        config = auto.AutoConfig.from_pretrained(model_name, trust_remote_code=False)
+        try:
+            config = auto.AutoConfig.from_pretrained(model_name, trust_remote_code=False)
+        except OSError as error:
+            raise OSError(
+                f"'{model_name}' should be a folder with a config.json, or a model of the hub that can be "
+                f"reached. Found neither. Check the name and the network, or download it into a folder."
+            ) from error
     else:
         config = auto.AutoConfig.for_model(**architecture)
     parts = {name: getattr(config, part) for name, part in _PARTS.items() if hasattr(config, part)}

@@ -35,12 +35,14 @@ def encoded_but(fused: FusedEncoder, view: View, modality: str, rows: Tensor | N
         return
     before = vars(fused).get("encode")
     encode_anew = fused.encode
-    outputs = fused.encode(view) if rows is not None else fused.encode(view, only=_others(fused, modality))
-    if rows is not None:
+    changes = modality in fused.encoders  # one that it does not read changes nothing
+    anew = changes and rows is None
+    outputs = fused.encode(view, only=_others(fused, modality)) if anew else fused.encode(view)
+    if changes and rows is not None:
         outputs = {**outputs, modality: unpack_output(outputs[modality], _Ordered(rows))}
 
     def encode(part: View, only: Collection[str] | None = None) -> dict[str, EncoderOutput]:
-        changed = {} if rows is not None else encode_anew(part, only=[modality])
+        changed = encode_anew(part, only=[modality]) if anew else {}
         every = {**outputs, **changed}
         return {name: every[name] for name in fused.encoders if only is None or name in only}
 

@@ -18,7 +18,7 @@ _COUNT = (lambda value: value >= 1, "1 or more")
 _POSITIVE = (lambda value: 0 < value < math.inf, "more than 0")
 _NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "0 or more")
 _VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("epochs", "steps", "batch_size", "nets", "folds", "width"), _COUNT),
+    **dict.fromkeys(("epochs", "steps", "patience", "batch_size", "nets", "folds", "width"), _COUNT),
     "lr": _POSITIVE,
     **dict.fromkeys(("weight_decay", "workers"), _NOT_NEGATIVE),
     "modality_dropout": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
@@ -44,6 +44,7 @@ class Config:
         epochs: Passes over the training rows; by default 20, or as many as make up ``steps``, so that a small
             table is learned too. The best one by the validation rows is kept.
         steps: Least number of steps, where the epochs are not given.
+        patience: Passes without a better validation score after which to stop; no limit by default.
         batch_size: Rows in each step; by default 16 to 256, by the number of rows.
         nets: Nets of other initial weights, whose answers are joined.
         folds: Folds of the training and validation rows, 3 or more: each chooses the epochs and weights of
@@ -62,6 +63,7 @@ class Config:
         precision: "32-true", "bf16-mixed" or "16-mixed".
         seed: Random seed of the initial weights, the order and the augmentation.
         workers: Processes that read files.
+        loggers: Loggers beside metrics.csv: "tensorboard", "wandb" or "mlflow".
         output: Folder of the run folders.
         resume: Folder of an interrupted run to resume, with its options.
     """
@@ -76,6 +78,7 @@ class Config:
     fusion: str = "concat"
     epochs: int | None = None
     steps: int = 1000
+    patience: int | None = None
     batch_size: int | None = None
     nets: int = 1
     folds: int = 1
@@ -90,6 +93,7 @@ class Config:
     precision: str = "32-true"
     seed: int = 0
     workers: int = 2
+    loggers: list[str] = field(default_factory=list)
     output: Path = Path("runs/table")
     resume: Path | None = None
 

@@ -59,7 +59,7 @@ def test_one_command_guesses_trains_and_reports(run: Path, table: Path) -> None:
     assert "#   died: 2 classes" in (run / "guess.yaml").read_text()
     assert {p.name for p in run.iterdir()} >= {"report.html", "metrics.json", "model", "schema.yaml"}
     assert json.loads((run / "model" / "decisions.json").read_text())["died"].keys() == {
-        "temperature", "thresholds", "reason",
+        "temperature", "thresholds", "reason", "ordered",
     }  # fmt: skip
 
 

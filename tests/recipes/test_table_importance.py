@@ -27,18 +27,22 @@ def model(request: pytest.FixtureRequest) -> MultiTaskModel:
     x = torch.randn(60, 3, generator=torch.Generator().manual_seed(2))
     trees = BoostedTrees.fit(x, (x[:, 0] > 0).long(), kind="class", outputs=3, categories=[])
     # The first net has little weight: its own importance would be another.
-    weights = {"y": torch.tensor([0.1, 0.5, 0.4]), "z": torch.tensor([0.1, 0.9])}
+    weights = {"y": torch.tensor([0.1, 0.5, 0.4]), "z": torch.tensor([0.1, 0.6, 0.3])}
     nets = [_net("concat", ("y", "z"), seed=0), _net("concat", ("y",), seed=1), _net("gated", ("z",), seed=2)]
+    nets.append(_net("concat", ("z",), seed=3, only=("b",)))  # on one input alone
     return TableEnsemble(nets, shallow={"y": [trees]}, weights=weights).eval()
 
 
-def _net(fusion: str, names: tuple[str, ...], *, seed: int) -> MultiTaskModel:
+def _net(
+    fusion: str, names: tuple[str, ...], *, seed: int, only: tuple[str, ...] = ("table", "b", "c")
+) -> MultiTaskModel:
     torch.manual_seed(seed)
     encoders = {
         "table": create_encoder("mlp", 3, embed_dim=8, width=8, columns=["age", "size", "noise"]),
         "b": create_encoder("mlp", 4, embed_dim=8, width=8),
         "c": create_encoder("mlp", 2, embed_dim=8, width=8),
     }
+    encoders = {name: encoders[name] for name in only}
     tasks = {"y": Classification(3), "z": Regression()}
     return MultiTaskModel(
         encoders=encoders,
@@ -143,3 +147,15 @@ def test_a_model_of_one_input_has_nothing_to_leave_out() -> None:
     )
     with pytest.raises(ValueError, match=r"two modalities or more. Found \['a'\]"):
         modality_importance(model, Batch.of({"a": torch.randn(4, 3)}, targets={"y": torch.arange(4) % 2}))
+
+
+def test_columns_of_one_name_in_two_inputs_are_both_measured() -> None:
+    torch.manual_seed(0)
+    encoders = {name: create_encoder("mlp", 1, width=8, columns=["age"]) for name in ("t", "u")}
+    net = MultiTaskModel(
+        encoders=encoders, fusion=create_fusion("concat", encoders), tasks={"y": Classification(2)}
+    )
+    inputs = {"t": torch.randn(20, 1), "u": torch.randn(20, 1)}
+    batch = Batch.of(inputs, targets={"y": torch.arange(20) % 2})
+    drops = column_importance(net, batch, {"y": "accuracy"}, repeats=2)["y"]
+    assert list(drops) == ["age (t)", "age (u)"]

@@ -21,6 +21,7 @@ from sennit.recipes.table.reading.read import read_rows
 from sennit.recipes.table.report.tree import _components
 from sennit.recipes.table.schema.guess import guess_schema
 from sennit.recipes.table.schema.schema import Schema, read_schema
+from sennit.recipes.table.training.model import make_encoders
 
 SCHEMA: dict[str, Any] = {
     "inputs": {"t": {"kind": "table", "numbers": ["age"]}},
@@ -252,3 +253,44 @@ def test_targets_and_inputs_may_have_any_name(folder: Path) -> None:
     run = main(["fit", "named.csv", "--target", "died.at/30", "--preset=fast", "--epochs=1", "--workers=0"])
     assert set(TableModel.load(run).predict("named.csv")) <= {"yes", "no"}
     assert len((run / "predictions.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([b"RIFF" + bytes([k]) * 9 for k in range(40)], "should hold classes, .* Found files."),
+        ([[k + 0.5, 2.0] for k in range(40)], "Found lists of decimals. Give each number a column"),
+        (
+            [f"img/{k:02d}.png" for k in range(40)],
+            "Found another one in each of 40 rows, such as 'img/00.png'",
+        ),
+    ],
+)
+def test_a_column_that_holds_no_labels_is_no_target(cells: list[Any], message: str) -> None:
+    frame = pl.DataFrame({"x": [k / 7 for k in range(40)], "y": cells})
+    with pytest.raises(ValueError, match=message):
+        guess_schema(read_rows(frame), target="y")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"kind": "table", "numbers": ["age", "age"]}, "inputs.t.numbers should have each name once."),
+        ({"kind": "table", "categories": {"ward": ["a", "b", "a"]}}, "Found 'a' twice."),
+    ],
+)
+def test_a_name_that_a_list_has_twice_is_refused(inputs: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Schema.of(SCHEMA | {"inputs": {"t": inputs}})
+
+
+def test_a_pretrained_model_that_is_nowhere_is_refused_by_its_input(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    text = {"kind": "text", "column": "ward", "encoder": "hf/no-such-model"}
+    schema = Schema.of(SCHEMA | {"inputs": {"note": text}})
+    with pytest.raises(
+        ValueError, match=r"inputs.note: 'no-such-model' should be a folder .* Found neither."
+    ):
+        make_encoders(schema)

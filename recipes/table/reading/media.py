@@ -89,7 +89,8 @@ def read_series(
         file: File of ``.npy`` or ``.csv``: its path or contents.
         channels: Number of channels; None takes any.
         columns: Names of the columns of a ``.csv`` to read; all by default.
-        gaps: ``"fill"`` to fill a missing value with the one before, or the first; ``"refuse"`` otherwise.
+        gaps: ``"fill"`` to fill a missing value with the one before, or the first; ``"refuse"`` to refuse it;
+            ``"mask"`` to leave it NaN.
 
     Raises:
         ValueError: It has no steps, another shape or number of channels, a value that is no number or is
@@ -109,7 +110,7 @@ def read_series(
         raise ValueError(f"it should have shape [time, {channels or 'channels'}]. Found {x.shape}.")
     x = x.astype(np.float32)
     missing = np.isnan(x)
-    bad = np.isinf(x) | (missing & (missing.all(0) | (gaps == "refuse")))
+    bad = np.isinf(x) | (missing & ((missing.all(0) & (gaps != "mask")) | (gaps == "refuse")))
     if bad.any():
         step, channel = np.argwhere(bad)[0]
         fix = "A channel without any value cannot be filled." if missing[:, channel].all() else ""
@@ -118,7 +119,7 @@ def read_series(
             f"it should hold finite numbers. Found {x[step, channel]} at step {step}, channel {channel}. "
             f"{fix}".rstrip()
         )
-    return Series(_filled(x, missing), int(missing.sum()))
+    return Series(x if gaps == "mask" else _filled(x, missing), int(missing.sum()))
 
 
 def _filled(x: Any, missing: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -41,7 +42,8 @@ def column_importance(
     """Return, by target and column, how much the score drops when the column is permuted.
 
     The cells change places within a batch, so give large batches of rows in random order. A modality that is
-    no table counts as one column. Whatever does not change is encoded once.
+    no table counts as one column; a name that two modalities have is followed by the modality. Whatever does
+    not change is encoded once.
 
     Source: Breiman 2001, "Random Forests", §10; Fisher, Rudin & Dominici 2019, "All Models are Wrong, but
     Many are Useful", §3.
@@ -67,15 +69,19 @@ def column_importance(
     """
     analysed = Analysed.of(model, loader)
     generator = torch.Generator().manual_seed(seed)
-    outputs: dict[str, list[list[Outputs]]] = {}  # by column, repetition and batch
+    outputs: dict[tuple[str, str], list[list[Outputs]]] = {}  # by modality and column, repetition and batch
     with evaluating(model):
         for batch in analysed.batches:
             for modality, names in _columns(model).items():
                 for column, answers in _permuted(analysed, batch, modality, names, repeats, generator):
-                    of_column = outputs.setdefault(column, [[] for _ in range(repeats)])
+                    of_column = outputs.setdefault((modality, column), [[] for _ in range(repeats)])
                     for repetition, answer in zip(of_column, answers, strict=True):
                         repetition.append(answer)
-    permuted = {column: [joined(parts) for parts in of_column] for column, of_column in outputs.items()}
+    times = Counter(column for _, column in outputs)
+    permuted = {
+        column if times[column] == 1 else f"{column} ({modality})": [joined(parts) for parts in of_column]
+        for (modality, column), of_column in outputs.items()
+    }
     return {
         name: {column: _drop(analysed, name, metric, answers) for column, answers in permuted.items()}
         for name, metric in metrics.items()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sennit.data import Transforms
 from sennit.data.augment import AUGMENTS, list_augments
-from sennit.encoders import Encoder
+from sennit.encoders import Encoder, create_encoder
 from sennit.recipes.table.reading import media
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.inputs import ColumnInput
@@ -142,7 +142,9 @@ class SeriesInput(FileInput):
         column: Column of the paths.
         channels: Number of channels; None takes that of the first training file.
         columns: Names of the columns of ``.csv`` files to read; all by default.
-        gaps: ``"fill"`` to fill a missing value with the one before; ``"refuse"`` to refuse the file.
+        gaps: ``"fill"`` to fill a missing value with the one before; ``"refuse"`` to refuse the file;
+            ``"mask"`` to fill it and give the encoder two further channels for each: whether the value was
+            observed, and how long ago one was.
         encoder: Encoder's name, or a mapping with its name and options.
         augment: Augmentations of the series, in training only.
     """
@@ -156,13 +158,14 @@ class SeriesInput(FileInput):
     augment: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        check_names("value of `gaps`", [self.gaps], ("fill", "refuse"))
+        check_names("value of `gaps`", [self.gaps], ("fill", "refuse", "mask"))
 
     def load(self, value: Any) -> Any:
         return self._series(value).x
 
     def check_file(self, file: Any, whole: bool) -> str | None:
-        return "has gaps, filled with the values before" if self._series(file).filled else None
+        how = "marked for the encoder" if self.gaps == "mask" else "filled with the values before"
+        return f"has gaps, {how}" if self._series(file).filled else None
 
     def _series(self, file: Any) -> media.Series:
         return media.read_series(file, self.channels, columns=self.columns, gaps=self.gaps)
@@ -182,7 +185,10 @@ class SeriesInput(FileInput):
         )
 
     def make_encoder(self) -> Encoder:
-        return self._encoder(in_channels=self.channels)
+        if self.gaps != "mask":
+            return self._encoder(in_channels=self.channels)
+        encoder = self._encoder(in_channels=3 * (self.channels or 0))
+        return create_encoder("with_gaps", encoder.config, channels=self.channels)
 
     def make_transforms(self) -> Transforms | None:
         check_augments(self.kind, self.augment)

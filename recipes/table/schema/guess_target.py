@@ -53,17 +53,22 @@ def guess_target(column: ColumnContents) -> tuple[dict[str, Any], str]:
     """Return a target as in a schema's file, and the reason.
 
     Raises:
-        ValueError: The column is blank throughout, or has one value only.
+        ValueError: The column is blank throughout, has one value only, another one in every row, or files.
     """
     name, values = column.name, column.distinct
     if column.values:
-        return {"kind": "multilabel", "column": name}, "lists of labels"
+        return {"kind": "multilabel", "column": name}, _lists(column)
     if len(values) < 2:
         cells = f"Found '{values[0]}' in every row." if values else "Found blanks only."
         raise ValueError(f"column '{name}' should hold two different values or more to be a target. {cells}")
     most = _MAX_CLASSES if name.lower() in _TARGETS else _MAX_NUMBERED
     if column.numeric() and not (column.whole() and column.few(most)):
         return {"kind": "number", "columns": [name]}, "numbers"
+    if column.written() and not column.few(_MAX_CLASSES):
+        raise ValueError(
+            f"column '{name}' should hold plain numbers, or names of classes. Found '{column.texts[0]}'. "
+            f"Write numbers without signs such as '$', '%' and those between thousands."
+        )
     if column.numeric() and len(values) > _MANY and most == _MAX_NUMBERED and _some_once(column):
         return {"kind": "number", "columns": [name]}, "whole numbers, of which some stand in one row only"
     for separator in "|;":
@@ -71,8 +76,26 @@ def guess_target(column: ColumnContents) -> tuple[dict[str, Any], str]:
         if any(separator in text for text in values):
             options = {"kind": "multilabel", "column": name, "separator": separator, "labels": labels}
             return options, f"{len(labels)} labels between '{separator}'"
+    if column.distinct_throughout() and len(values) > _MAX_NUMBERED:
+        raise ValueError(
+            f"column '{name}' should hold values that rows share to be a target of classes. Found another "
+            f"one in each of {len(values)} rows, such as '{values[0]}'. Name another target."
+        )
     of = "; for a quantity, `kind: number`" if column.numeric() and len(values) > 2 else ""
     return {"kind": "class", "column": name, "classes": values}, f"{len(values)} classes{of}"
+
+
+def _lists(column: ColumnContents) -> str:
+    """Return the reason of a column of lists of labels; refuse files, mappings and lists of decimals."""
+    cells = [cell if isinstance(cell, list) else [cell] for cell in column.values]
+    no_label = next((x for cell in cells for x in cell if isinstance(x, (bytes, dict, list, float))), None)
+    if no_label is not None:
+        kind = {bytes: "files", float: "lists of decimals"}.get(type(no_label), "lists or mappings in lists")
+        raise ValueError(
+            f"column '{column.name}' should hold classes, lists of labels, or numbers to be a target. Found "
+            f"{kind}. Give each number a column, and name another target."
+        )
+    return "lists of labels"
 
 
 def _some_once(column: ColumnContents) -> bool:

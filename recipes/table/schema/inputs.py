@@ -28,12 +28,15 @@ class Input:
         file: Whether its column names files.
         shape: Number of dimensions of what its encoder reads, and whether they are floats; None for any.
         column_names: Columns that it reads.
+        layer_decay: Factor of the learning rate from each layer of the encoder to the one below, such as
+            0.8, where a pretrained one is tuned; None for the same rate in all.
     """
 
     kind: ClassVar[str]
     file: ClassVar[bool] = False
     shape: ClassVar[tuple[int, bool] | None] = None
     encoder: str | dict[str, Any]
+    layer_decay: float | None = None
 
     @property
     def column_names(self) -> list[str]:

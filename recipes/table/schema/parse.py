@@ -57,7 +57,11 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         chosen = next((h for h in kinds if isinstance(value, get_origin(h) or h)), kinds[0])
         return convert(value, chosen, where)
     if origin is list and isinstance(value, list):
-        return [convert(v, inner[0], f"{where}[{i}]") for i, v in enumerate(value)]
+        values = [convert(v, inner[0], f"{where}[{i}]") for i, v in enumerate(value)]
+        twice = next((v for i, v in enumerate(values) if inner[0] is str and v in values[:i]), None)
+        if twice is not None:
+            raise ValueError(f"{where} should have each name once. Found '{twice}' twice.")
+        return values
     if origin is dict and isinstance(value, Mapping):
         return {str(k): convert(v, inner[1], f"{where}.{k}") for k, v in value.items()}
     if isinstance(value, bool):

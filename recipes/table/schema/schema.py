@@ -137,6 +137,11 @@ class Schema:
         return replace(self, inputs={name: self.inputs[name] for name in names})
 
     @property
+    def layer_decay(self) -> dict[str, float]:
+        """Factors of the learning rate from layer to layer, by input."""
+        return {name: s.layer_decay for name, s in self.inputs.items() if s.layer_decay is not None}
+
+    @property
     def input_columns(self) -> list[str]:
         """Columns that the inputs read."""
         return [column for spec in self.inputs.values() for column in spec.column_names]

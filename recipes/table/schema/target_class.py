@@ -24,6 +24,8 @@ class ClassTarget(Target):
         classes: Class names in order; null takes those of the training rows.
         weights: Weight of each class in the loss, 1 where not given; ``"balanced"`` gives all classes the
             same part in it, with a mean of 1 over the training rows.
+        sampler: ``"balanced"`` to draw the training rows of all classes equally often, those of rare ones
+            several times a pass, in place of ``weights`` in the loss.
         metric: Name of a metric, or of several: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_macro"``,
             ``"auroc"``, ``"average_precision"``, ``"log_loss"``. The best epoch is chosen by the first.
     """
@@ -34,9 +36,12 @@ class ClassTarget(Target):
     column: str
     classes: list[str] | None = None
     weights: str | dict[str, float] | None = None
+    sampler: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.sampler is not None:
+            check_names("value of `sampler`", [self.sampler], ("balanced",))
         if isinstance(self.weights, str):
             check_names("value of `weights`", [self.weights], ("balanced",))
         elif self.weights is not None and min(self.weights.values(), default=1.0) <= 0:

@@ -55,7 +55,7 @@ class Decision:
         if labels:
             return (p > np.array(self.thresholds or 0.5)).astype(np.int64)
         if self.ordered:
-            return np.minimum((p.cumsum(1) < 0.5).sum(1), p.shape[1] - 1)
+            return np.asarray(np.minimum((p.cumsum(1) < 0.5).sum(1), p.shape[1] - 1))
         if self.thresholds:
             return (p[:, 1] > self.thresholds[0]).astype(np.int64)
         return np.asarray(p.argmax(1))

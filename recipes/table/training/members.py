@@ -106,7 +106,7 @@ def _fit_trees(
 
 def _learnable(target: Target, task: Task) -> bool:
     """Return whether trees can give what the task's head gives."""
-    plain = getattr(target, "weights", None) is None and getattr(target, "transform", None) is None
+    plain = all(getattr(target, option, None) is None for option in ("weights", "sampler", "transform"))
     return plain and type(task) is _LEARNED.get(target.kind)
 
 

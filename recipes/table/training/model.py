@@ -84,5 +84,5 @@ def make_transforms(schema: Schema, *, augment: bool = False) -> dict[str, Trans
 def _named(make: Callable[[], T], where: str) -> T:
     try:
         return make()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise ValueError(f"{where}: {error}") from None

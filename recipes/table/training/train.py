@@ -21,6 +21,7 @@ from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.training.batches import loader_options
+from sennit.recipes.table.training.drawing import draw_weights
 from sennit.recipes.table.training.ensemble import TableEnsemble
 from sennit.recipes.table.training.length import batch_size, planned_epochs
 from sennit.recipes.table.training.members import described, fit_shallow, validated_weights
@@ -134,7 +135,8 @@ def _train_net(
     scales = TargetScales.fit(schema, rows)
     size = batch_size(config, rows)
     read = partial(loader_options, rows, schema, model=model, scales=scales, workers=config.workers)
-    loader = ResumableLoader(**read("train", training=True, seed=seed), batch_size=size, seed=seed)
+    options = read("train", training=True, seed=seed)
+    loader = ResumableLoader(**options, batch_size=size, seed=seed, weights=draw_weights(schema, rows))
     epochs = planned_epochs(config, rows, model, partial(read, "train", training=True, workers=0), max_time)
     monitor = monitor_of(schema, rows)
     say(
@@ -149,7 +151,13 @@ def _train_net(
         # From validation shards, which divide themselves among workers.
         warnings.filterwarnings("ignore", "Your `IterableDataset` has `__len__` defined")
         fitted = fit(
-            Learner(model, lr=config.lr, weight_decay=config.weight_decay, schedule="one_cycle"),
+            Learner(
+                model,
+                lr=config.lr,
+                weight_decay=config.weight_decay,
+                schedule="one_cycle",
+                layer_decay=schema.layer_decay,
+            ),
             loader,
             make_loader(config, schema, rows, "validation", model, scales) if monitor else None,
             folder=folder,
@@ -157,6 +165,8 @@ def _train_net(
             max_time=max_time,
             precision=config.precision,
             monitor=monitor,
+            patience=config.patience if monitor else None,
+            loggers=config.loggers,
             checkpoint_every=_CHECKPOINT_EVERY,
             progress=sys.stdout.isatty(),
             resume=config.resume is not None,
