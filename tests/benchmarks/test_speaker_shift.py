@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import speaker_shift
+from benchmarks import _speaker_errors, speaker_shift
 from benchmarks._speaker_places import ITEMS, Place, read_place
 from sennit.recipes.xvector.__main__ import main as train
 from sennit.tasks.verification import Backend
@@ -25,10 +25,10 @@ def test_decisions_are_counted_over_all_pairs_and_over_those_that_have_a_probabi
     backend = Backend("cosine").fit(np.eye(4), np.arange(4))
     backend.calibrate([-1.0, -1.0, 1.0, 1.0], [0, 0, 1, 1], p_target=0.5)  # a threshold of 0
     inside = np.array([True, False, False, False, True, True])
-    found = speaker_shift.calibrated(backend, scores, same, inside)
+    found = _speaker_errors.calibrated(backend, scores, same, inside)
     assert (found["miss"], found["false_alarm"]) == (1 / 3, 1 / 3)
     assert (found["with_probability"], found["false_alarm_with"]) == (0.5, 0)
-    nowhere = speaker_shift.calibrated(backend, scores, same, np.zeros(6, dtype=bool))
+    nowhere = _speaker_errors.calibrated(backend, scores, same, np.zeros(6, dtype=bool))
     assert (nowhere["with_probability"], nowhere["false_alarm_with"]) == (0, None)
 
 
@@ -49,7 +49,7 @@ def test_a_run_is_tested_on_each_place(tmp_path: Path, monkeypatch: pytest.Monke
     items = [torch.randn(RATE, generator=random) * 0.1 for _ in range(50)]
     speaker, tested = np.repeat(np.arange(2), 25), np.tile(np.arange(25) < 3, 2)
     monkeypatch.setattr(
-        speaker_shift, "read_place", lambda name, *_: Place(name, RATE, items, speaker, tested)
+        _speaker_errors, "read_place", lambda name, *_: Place(name, RATE, items, speaker, tested)
     )
     out = tmp_path / "out.json"
     given = ["--run", f"made={run}", "--data", "x", "--work", str(tmp_path / "work"), "--out", str(out)]
