@@ -14,11 +14,11 @@ from sennit.tasks.shipping._model_files import ASSETS, CONFIG, WEIGHTS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
 
 if TYPE_CHECKING:
-    from sennit.tasks.model.network import Network
+    from sennit.tasks.model.model import MultiTaskModel
 
 
 def push(
-    model: Network,
+    model: MultiTaskModel,
     repo_id: str,
     *,
     private: bool | None = None,
