@@ -11,12 +11,13 @@ import torch
 
 from sennit.modes import evaluating
 from sennit.recipes.table.data.columnar import columnar_batch, is_columnar
-from sennit.recipes.table.data.dataset import TableDataset
+from sennit.recipes.table.data.dataset import Samples, TableDataset
 from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.training.decisions import Decisions
 from sennit.recipes.table.training.ensemble import load_model
 from sennit.tasks import MultiTaskModel
+from sennit.tasks.model.predicting import predict_prepared
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,8 +104,11 @@ class TrainedTable:
         if len(samples) and is_columnar(self.schema, self.model.fused_encoder.leaves()):
             answers = self._by_columns(samples, max(batch_size, 1024))  # rows of a table are small
         else:
-            inputs = (samples[i]["inputs"] for i in range(len(samples)))
-            answers = self.model.predict(inputs, batch_size=batch_size)
+            read = Samples(
+                samples.rows, self.schema, preprocess=self.model.preprocessing(), labelled=False
+            )  # which names the row of a file that cannot be read
+            prepared = (read[i] for i in samples.indices)
+            answers = predict_prepared(self.model, prepared, batch_size=batch_size)
         decided = {
             name: self.decisions[name].answers([answer[name] for answer in answers])
             for name in (answers[0] if answers else ())
