@@ -294,3 +294,18 @@ def test_a_pretrained_model_that_is_nowhere_is_refused_by_its_input(
         ValueError, match=r"inputs.note: 'no-such-model' should be a folder .* Found neither."
     ):
         make_encoders(schema)
+
+
+def test_a_file_of_a_new_row_that_cannot_be_read_is_named_with_its_row(folder: Path) -> None:
+    for k in range(24):
+        Image.new("RGB", (16, 16), (k * 10, 0, 0)).save(f"{k}.png")
+    frame = pl.DataFrame({"photo": [f"{k}.png" for k in range(24)], "died": ["a", "b"] * 12})
+    frame.write_csv("p.csv")
+    model = TableModel("died", preset="fast", epochs=1, width=8).fit("p.csv")
+    whole = (folder / "3.png").read_bytes()
+    (folder / "3.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"'p.csv', row 5, column 'photo' names '3.png': .* cannot be read"):
+        model.predict("p.csv")
+    (folder / "3.png").unlink()
+    with pytest.raises(ValueError, match=r"'p.csv', row 5, column 'photo' names '3.png': there is no file"):
+        model.predict("p.csv")
