@@ -205,7 +205,7 @@ def rows() -> list[tuple[str, str]]:
             f"{score('tox21', 'random forest, fingerprint', 'assays')}",
         ),
         (
-            f"filter banks of 64 two-second clips against a loop of torchaudio's (on a busy machine, "
+            f"filter banks of 64 two-second clips against a loop of torchaudio's ("
             f"spread {low:.1f}–"
             f"{high:.1f})",
             each([fbank["ratio"]]) + " as fast",

@@ -42,6 +42,13 @@ MFAS: dict[str, Any] = {
     "widths": (WIDTH,),
     "merges": ("intermediate",),
 }
+# All operators in three cells; the whole space has more cells and widths, where a candidate alone keeps a
+# processor busy, and a stack gains less.
+THREE_CELLS: dict[str, Any] = {
+    "cells": 3,
+    "activations": ("relu", "leaky_relu", "sigmoid", "tanh"),
+    "widths": (32, 64),
+}
 # Candidates of the peer: one to four fusion layers, as in its search; most of its 200 have four.
 LAYERS: list[list[tuple[int, int, int]]] = [
     [(2, 4, 0)],
@@ -162,7 +169,11 @@ def main() -> None:
                 device="cpu",
                 runs=runs,
             )
-            for name, space in ((what, MFAS), (f"{what}, all of our space", {}))
+            for name, space in (
+                (what, MFAS),
+                (f"{what}, three cells of all operators", THREE_CELLS),
+                (f"{what}, all of our space", {}),
+            )
         ),
         *(
             stacked_row(

@@ -75,6 +75,8 @@ class ResumableLoader:
         lengths: Sequence[int] | None = None,
         persistent_workers: bool = False,
     ) -> None:
+        if not isinstance(batch_size, int):
+            raise TypeError(f"`batch_size` should be a whole number. Found {batch_size!r}.")
         if batch_size < 1 or seed < 0:
             raise ValueError(
                 f"`batch_size` should be 1 or more, and `seed` 0 or more. Found {batch_size}, {seed}."

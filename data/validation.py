@@ -87,15 +87,17 @@ def check_finite(
     for name, x in inputs.items():
         if not x.is_floating_point():
             continue
-        bad = x.isinf() if name in allows_nan else ~x.isfinite()
+        bad = x.abs() > torch.finfo(torch.float32).max  # encoders compute in float32
+        bad = bad if name in allows_nan else bad | x.isnan()
         if not bool(bad.any()):
             continue
         if name in masks:
             bad = bad & masks[name].reshape(*masks[name].shape, *[1] * (x.dim() - 2))
         rows = bad.flatten(1).any(1) & present[name]
         if bool(rows.any()):
+            beyond = " (or a number beyond those of float32)" if x.dtype == torch.float64 else ""
             raise ValueError(
-                f"`inputs['{name}']` should be finite where it is present. Found NaN or infinity in "
+                f"`inputs['{name}']` should be finite where it is present. Found NaN or infinity{beyond} in "
                 f"{_samples(rows, index)}. Mark the modality as absent there, or clean the data."
             )
 

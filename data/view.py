@@ -82,7 +82,7 @@ class View:
         device = torch.device(device)
         if next(iter(self.inputs.values())).device == device:
             return self
-        return self.map_tensors(lambda x: x.to(device, non_blocking=non_blocking))
+        return self.map_tensors(lambda x: movable(x, device).to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
         """Return the same view in pinned memory."""
@@ -130,6 +130,11 @@ class View:
             ValueError: A value is NaN or infinite; the modality and the samples are named.
         """
         check_finite(self.inputs, self.masks, self.present, index=self.index, allows_nan=allows_nan)
+
+
+def movable(x: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor in single precision where the device has no double precision, as Apple's GPUs."""
+    return x.float() if device.type == "mps" and x.dtype == torch.float64 else x
 
 
 def filled(flags: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,3 +35,18 @@ def words_of(raw: Any) -> list[str]:
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Return the start and the end of each of the `words_of` a string, in characters."""
     return [match.span() for match in _WORD.finditer(text)]
+
+
+def in_utf8(text: str) -> bytes:
+    """Return the bytes of a text in UTF-8.
+
+    Raises:
+        ValueError: The text holds half of a character, as a wrong decoding leaves it.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"a text should be of whole characters. Found half of one at position {error.start}. Read "
+            f"the text again in its own encoding."
+        ) from None

@@ -13,7 +13,6 @@ from sennit.data.input_spec import InputSpec
 from sennit.encoders._base import Encoder, StagedEncoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.residual import ResidualBlock
-from sennit.encoders.layers.standardise import warn_of_coarse
 from sennit.encoders.layers.table import TableFeatures, TableInputLevel
 from sennit.encoders.layers.table_rows import Categories, TableRows, sizes_of
 from sennit.encoders.layers.transformer import TransformerBlock
@@ -30,13 +29,11 @@ class _TableEncoder(StagedEncoder):
 
     def __init__(self, num_features: int, categories: Categories, columns: Sequence[str]) -> None:
         super().__init__()
-        self.input_spec = InputSpec((num_features,), allows_nan=True)
+        self.input_spec = InputSpec((num_features,), torch.float64, allows_nan=True)
         self.rows = TableRows(num_features, categories, columns)
 
     def cast_input(self, x: Tensor) -> Tensor:
-        if x.is_floating_point():
-            self.features.check_exact(x.dtype)
-        return super().cast_input(x)
+        return self.features.cast_input(x)
 
     def describe_raw(self) -> str:
         named = self.rows.columns
@@ -48,7 +45,7 @@ class _TableEncoder(StagedEncoder):
 
     def input_scale(self) -> Tensor:
         """Return the standard deviation of the numeric columns, and 0 for categorical ones."""
-        scale = self.features.standardise.scale
+        scale = self.features.standardise.scale.to(self.features.like.dtype)
         return torch.cat([scale, scale.new_zeros(self.features.num_features - len(scale))])
 
     def to_tensor(self, raw: Any) -> Tensor:
@@ -60,11 +57,7 @@ class _TableEncoder(StagedEncoder):
         return torch.as_tensor(self.rows.read(raw), dtype=self.input_spec.dtype)
 
     def columns_to_tensor(self, columns: Sequence[np.ndarray]) -> Tensor:
-        cells = torch.from_numpy(np.stack(columns, 1))
-        numbers = cells[:, : self.features.num_numeric]
-        mean = numbers.nanmean(0)
-        warn_of_coarse(mean, (numbers - mean).square().nanmean(0).sqrt(), self.rows.columns)
-        return cells.to(self.input_spec.dtype)
+        return torch.from_numpy(np.stack(columns, 1)).to(self.input_spec.dtype)
 
     def input_level(self) -> Encoder:
         return TableInputLevel(self.features, self.input_spec)

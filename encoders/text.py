@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import zero_padding
-from sennit.data.words import word_spans, words_of
+from sennit.data.words import in_utf8, word_spans, words_of
 from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.layers.steps import StepsInputLevel
@@ -92,14 +92,14 @@ class ByteTransformerEncoder(TransformerEncoder):
     def to_tensor(self, raw: Any) -> Tensor:
         """Return the ids of a text's bytes, cut to ``max_length``; words of a list are joined by spaces."""
         text = raw if isinstance(raw, str) else " ".join(words_of(raw))
-        return torch.tensor([START, *text.encode()][: self.max_length])
+        return torch.tensor([START, *in_utf8(text)][: self.max_length])
 
     def word_starts(self, raw: Any) -> list[tuple[str, int | None]]:
         words = words_of(raw)
         if isinstance(raw, str):
-            starts = [len(raw[:start].encode()) for start, _ in word_spans(raw)]
+            starts = [len(in_utf8(raw[:start])) for start, _ in word_spans(raw)]
         else:
-            starts = list(itertools.accumulate((len(word.encode()) + 1 for word in words), initial=0))[:-1]
+            starts = list(itertools.accumulate((len(in_utf8(word)) + 1 for word in words), initial=0))[:-1]
         places = [1 + start for start in starts]  # behind the id that starts a text
         return [(w, p if p < self.max_length else None) for w, p in zip(words, places, strict=True)]
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from sennit.data.input_spec import InputSpec
 from sennit.data.masking import zero_padding
-from sennit.data.words import words_of
+from sennit.data.words import in_utf8, words_of
 from sennit.encoders._base import Encoder
 from sennit.encoders._create import register_encoder
 from sennit.encoders.types import EncoderOutput
@@ -134,4 +134,4 @@ def _ids_of_word(word: str, shortest: int, longest: int, buckets: int) -> tuple[
 
 def _id(gram: str, buckets: int) -> int:
     """Return the row of an n-gram: the same on every machine, unlike Python's own hash."""
-    return zlib.crc32(gram.encode()) % buckets
+    return zlib.crc32(in_utf8(gram)) % buckets

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sennit.sizes import check_at_least as check_at_least
 
 MOST_PARAMETERS = 2**27
@@ -29,3 +32,21 @@ def check_parameters(count: int, owner: str, fix: str) -> None:
         raise ValueError(
             f"{owner} should have at most {MOST_PARAMETERS:.1e} parameters. Found {count:.1e}. {fix}"
         )
+
+
+def check_sizes_of(encoders: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """Refuse encoders of other sizes than those that a fusion was made for.
+
+    Args:
+        encoders: Encoder of each modality.
+        sizes: Number of outputs of each that the fusion was made for.
+
+    Raises:
+        ValueError: A size differs; the modality is named.
+    """
+    for name, encoder in encoders.items():
+        if encoder.embed_dim != sizes[name]:
+            raise ValueError(
+                f"the fusion should be made for the encoders of the model. Found an encoder of '{name}' with "
+                f"{encoder.embed_dim} outputs, and a fusion made for {sizes[name]}. Give both the same."
+            )

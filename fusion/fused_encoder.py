@@ -17,6 +17,7 @@ from sennit.encoders._base import Encoder
 from sennit.encoders.present_rows import PresentRows, encode_present_rows, unpack_output
 from sennit.encoders.types import EncoderOutput, TapInfo
 from sennit.fusion._base import Fusion
+from sennit.fusion._checks import check_sizes_of
 from sennit.fusion.inputs import check_modalities
 from sennit.fusion.nested_auxiliary import nested_auxiliary_info
 from sennit.fusion.staged_forward import encode_by_level
@@ -73,6 +74,7 @@ class FusedEncoder(nn.Module):
                 f"the fusion should be made for the modalities {tuple(encoders)}, in this order. "
                 f"Found one for {fusion.modalities}."
             )
+        check_sizes_of(encoders, fusion._encoder_dims)
         self.nested: dict[str, FusedEncoder] = {}
         # Not registered: an early fusion owns their fronts only.
         self._leaves: dict[str, dict[str, Encoder]] = {}

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 import torch
 
 from sennit.data import Batch
+from sennit.data.view import movable
 from sennit.encoders import create_encoder
 from sennit.fusion import create_fusion
 from sennit.recipes.table import (
@@ -52,6 +52,7 @@ def make_model() -> MultiTaskModel:
 
 
 MODEL = make_model()
+FAR = 1e9 + 0.25  # float32 has 1e9 and 1e9 + 64
 
 
 def seen(batch: Batch) -> Seen:
@@ -80,7 +81,7 @@ def tensors(row: Row, folder: Path) -> Seen:
     target = torch.tensor([math.nan if label is None else label])
     if not math.isnan(target) and target == target.round():
         target = target.long()
-    batch = Batch.of({"t": torch.tensor([cells])}, targets={"label": target})
+    batch = Batch.of({"t": torch.tensor([cells], dtype=torch.float64)}, targets={"label": target})
     batch.check_finite(frozenset({"t"}))
     MODEL(batch)
     if bool(batch.labelled["label"].any()):
@@ -93,7 +94,7 @@ def predict(row: Row, folder: Path) -> Seen:
     answer = MODEL.predict({"t": {name: row[name] for name in ("x", "colour")}})["label"]["probabilities"][
         "a"
     ]
-    for x in (1.5, None):
+    for x in (1.5, FAR, None):
         for colour in (1.0, None):
             if MODEL.predict({"t": [x, colour]})["label"]["probabilities"]["a"] == answer:
                 return x, colour, row["label"] and 1
@@ -180,6 +181,7 @@ IDEAS: dict[str, tuple[Row, Seen | str, Sequence[str]]] = {
     "a missing word for a category": ({"colour": "NA"}, (1.5, None, 1), (*DOORS,)),
     "a label that is None, blank or null": ({"label": None}, (1.5, 1.0, None), LABELS),
     "a missing word for a label": ({"label": "NA"}, (1.5, 1.0, None), LABELS),
+    "a number far from zero": ({"x": FAR}, (FAR, 1.0, 1), (*DOORS,)),
     "infinity": ({"x": math.inf}, REFUSED, (*DOORS,)),
     "a number beyond float32": ({"x": 1e300}, REFUSED, (*DOORS,)),
     "a word for a number": ({"x": "wide"}, REFUSED, (*DOORS.keys() - {"`Batch.of` tensors"},)),
@@ -224,14 +226,60 @@ def test_the_table_is_in_the_page() -> None:
     assert page_table() in PAGE.read_text(encoding="utf-8")
 
 
+def test_columns_far_from_zero_keep_their_differences() -> None:
+    """⚑ Unix times and dates such as 20240115 became one number, first in silence, then with a warning."""
+    small = torch.linspace(-2, 2, 9, dtype=torch.float64).unsqueeze(1)
+    for name in ("mlp", "ft_transformer"):
+        encoder = create_encoder(name, num_features=1)
+        columns = encoder.columns_to_tensor([small[:, 0].numpy() / 1000 + 1.7e9])
+        rows = torch.stack([encoder.to_tensor([x / 1000 + 1.7e9]) for x in small[:, 0].tolist()])
+        assert torch.equal(columns, rows)
+        encoder.fit(columns)
+        values, _, _ = encoder.features.cells(encoder.cast_input(rows))
+        expected = (small / small.std(correction=0)).float()
+        torch.testing.assert_close(values, expected, rtol=1e-3, atol=1e-3)
+        for cast in (encoder.bfloat16, encoder.float):
+            torch.testing.assert_close(cast().features.cells(rows)[0], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_columns_of_tiny_numbers_are_standardised() -> None:
+    """⚑ Columns that vary by less than a millionth, such as moles a litre, counted as constant."""
+    encoder = create_encoder("mlp", num_features=2)
+    encoder.fit(torch.tensor([[1e-9, 5.0], [3e-9, 5.0]]))
+    values, _, _ = encoder.features.cells(torch.tensor([[5e-9, 6.0]]))
+    torch.testing.assert_close(values, torch.tensor([[3.0, 1.0]]))
+
+
 def test_values_that_float32_merges_are_said() -> None:
-    """⚑ Dates such as 20240115 became one number without a word."""
-    dates = np.array([20240115.0, 20240116.0, 20240117.0, np.nan])
-    encoder = create_encoder("mlp", num_features=2, columns=["day", "x"])
-    with pytest.warns(UserWarning, match=r"Found day of about 20240116 .*Subtract a constant"):
-        encoder.columns_to_tensor([dates, dates - 20240000])
-    with pytest.warns(UserWarning, match=r"Found feature 0 of about 20240116"):
-        encoder.fit(torch.tensor(np.stack([dates, dates - 20240000], 1)))
+    dates = torch.tensor([20240116.0, 20240118.0, 20240120.0, math.nan])
+    encoder = create_encoder("mlp", num_features=1)
+    with pytest.warns(UserWarning, match=r"Found feature 0 of about 20240118 .*Subtract .* or give float64"):
+        encoder.fit(dates.unsqueeze(1))
+
+
+def test_a_huge_value_that_hides_the_others_is_said() -> None:
+    """⚑ One cell of 1e30 made the rest of a column one number, without a word."""
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    x[7, 1] = -1e30
+    with pytest.warns(UserWarning, match=r"feature 1 with -1e\+30 beside values of about 0\.\d+\. Correct"):
+        create_encoder("mlp", num_features=2).fit(x)
+    with pytest.warns(UserWarning, match="Found feature 1 with -1e"):
+        create_encoder("tcn", 2).fit(x.reshape(5, 10, 2))
+
+
+def test_a_device_without_double_precision_gets_single() -> None:
+    """As on Apple's GPUs, which the tests do not have."""
+    assert movable(torch.zeros(1, dtype=torch.float64), torch.device("mps")).dtype == torch.float32
+    assert movable(torch.zeros(1, dtype=torch.float64), torch.device("cpu")).dtype == torch.float64
+
+    def move(x: torch.Tensor) -> torch.Tensor:
+        if x.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return x.clone()
+
+    encoder = create_encoder("mlp", num_features=1)._apply(move)
+    assert encoder.features.standardise.mean.dtype == torch.float32
+    assert encoder(torch.zeros(1, 1)).pooled.isfinite().all()
 
 
 if __name__ == "__main__":

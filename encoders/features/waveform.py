@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from sennit.encoders.features.sound_file import SoundFile, open_sound
 from sennit.extras import require
+
+_LOUDEST = 16.0  # of floats, which may exceed full scale after mixing
+_FEWEST = 100  # times that a recording is stretched at most
 
 
 def load_waveform(
@@ -32,8 +36,9 @@ def load_waveform(
         ``sample_rate`` in Hz, ``start_s`` and ``duration_s`` in seconds.
 
     Raises:
-        ValueError: The waveform has neither one axis nor channels last, has no sample, or is not finite; the
-            file cannot be read; or the part is not within the recording.
+        ValueError: The waveform has neither one axis nor channels last, has no sample, is not finite or far
+            beyond -1 to 1; its channels cancel each other out; its rate is far below the other; the file
+            cannot be read; or the part is not within the recording.
         FileNotFoundError: The file does not exist.
         ImportError: A path without soundfile, or another rate without torchaudio.
 
@@ -49,7 +54,7 @@ def load_waveform(
     else:
         of = ""
         raw, rate = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, sample_rate)
-        x = _one_channel(torch.as_tensor(raw))
+        x = _one_channel(torch.as_tensor(raw), of)
         x = x[_part(len(x), rate, start_s, duration_s, of)]
     if not len(x):
         raise ValueError(f"a waveform should have samples. Found none{of}. Leave it out.")
@@ -58,12 +63,23 @@ def load_waveform(
         raise ValueError(
             f"a waveform should be finite. Found NaN or infinity in {bad} samples{of}. Repair it."
         )
+    loudest = float(x.abs().max())
+    if loudest > _LOUDEST:
+        raise ValueError(
+            f"a waveform of floats should be from -1 to 1. Found {loudest:g}{of}. Are these integers as "
+            f"floats? Divide them by their full scale, such as 32768."
+        )
+    if not sample_rate / _FEWEST <= rate:
+        raise ValueError(
+            f"a recording for {sample_rate} Hz should have {math.ceil(sample_rate / _FEWEST)} Hz or more. "
+            f"Found {rate} Hz{of}. Is its rate right? Data of a sensor are a series (`kind: series`)."
+        )
     if rate != sample_rate:
         x = require("torchaudio", "audio").functional.resample(x, int(rate), sample_rate)
     return x
 
 
-def _one_channel(x: Tensor) -> Tensor:
+def _one_channel(x: Tensor, of: str) -> Tensor:
     if not x.is_floating_point():
         if x.dtype == torch.bool:
             raise ValueError("a waveform should hold floats or integers. Found torch.bool.")
@@ -71,13 +87,24 @@ def _one_channel(x: Tensor) -> Tensor:
         half = (span.max + 1) / (1 if span.min else 2)
         x = x.float() / half - (0 if span.min else 1)  # silence is in the middle of unsigned integers
     if x.dim() == 2 and x.shape[1] < x.shape[0]:
-        x = x.mean(1)
+        x = _mixed(x.float(), of)
     if x.dim() != 1:
         raise ValueError(
             f"a waveform should have shape [time] or [time, channels]. Found {(*x.shape,)}. "
             f"Are channels first? Try `x.T`."
         )
     return x.float()
+
+
+def _mixed(channels: Tensor, of: str) -> Tensor:
+    """Return the mean of channels, unless they cancel each other out."""
+    x = channels.mean(1)
+    if len(x) and float(x.abs().max()) < 1e-3 * float(channels.abs().max()):
+        raise ValueError(
+            f"channels should not cancel each other out. Found silence in the mean of "
+            f"{channels.shape[1]}{of}: one is the other upside down. Give one channel of them."
+        )
+    return x
 
 
 def _read(file: SoundFile, start_s: float, duration_s: float | None, of: str) -> tuple[Tensor, int]:
@@ -95,7 +122,7 @@ def _read(file: SoundFile, start_s: float, duration_s: float | None, of: str) ->
             f"a recording should hold {part.stop - part.start} samples from {start_s:g} s on. Found {len(x)}"
             f"{of}. Was the file cut? Fetch it again."
         )
-    return torch.from_numpy(x).mean(1), rate
+    return _mixed(torch.from_numpy(x), of), rate
 
 
 def _part(length: int, rate: float, start_s: float, duration_s: float | None, of: str) -> slice:

@@ -107,8 +107,11 @@ def _decoder(raw: str | Path | bytes) -> Iterator[Any]:
     """Open an image file; errors of its decoder are raised in our words."""
     pillow = require("PIL.Image", "image")
     name = "the image" if isinstance(raw, bytes) else f"'{raw}'"
-    if not isinstance(raw, bytes) and not Path(raw).exists():
-        raise FileNotFoundError(f"no image {name}. Is the path relative to another folder?")
+    if not isinstance(raw, bytes) and not Path(raw).is_file():
+        kind = "a folder" if Path(raw).is_dir() else "none"
+        raise FileNotFoundError(
+            f"no image {name}. Found {kind} there. Is the path relative to another folder?"
+        )
     try:
         with pillow.open(BytesIO(raw) if isinstance(raw, bytes) else raw) as image:
             yield image

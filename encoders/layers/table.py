@@ -39,6 +39,7 @@ class TableFeatures(nn.Module):
 
     cardinality: Tensor
     offset: Tensor
+    like: Tensor
 
     def __init__(self, num_features: int, *, categories: Sequence[int] = (), category_dim: int = 8) -> None:
         super().__init__()
@@ -50,7 +51,8 @@ class TableFeatures(nn.Module):
             )
         self.num_features = num_features
         self.out_dim = 2 * self.num_numeric + len(categories) * category_dim
-        self.standardise = Standardise(self.num_numeric)
+        self.standardise = Standardise(self.num_numeric, torch.float64)
+        self.register_buffer("like", torch.empty(0), persistent=False)  # of the type of the model
         cardinality = torch.tensor(categories, dtype=torch.long)
         self.register_buffer("cardinality", cardinality, persistent=False)
         self.register_buffer("offset", (cardinality + 1).cumsum(0) - cardinality - 1, persistent=False)
@@ -68,11 +70,15 @@ class TableFeatures(nn.Module):
         self.standardise.fit(x[:, : self.num_numeric])
 
     def cells(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return standardised numbers, their missing indicators ``[B, N]``, and categories ``[B, C, D]``."""
+        """Return standardised numbers, their missing indicators ``[B, N]``, and categories ``[B, C, D]``.
+
+        Numbers are standardised in double precision: an offset of 10⁹ takes no digit of their differences.
+        """
         numeric, coded = x[:, : self.num_numeric], x[:, self.num_numeric :]
         missing = numeric.isnan()
         mean, scale = self.standardise.mean, self.standardise.scale
         values = (torch.where(missing, mean, numeric) - mean) / scale
+        values = values.to(torch.promote_types(self.like.dtype, torch.float32))
         categories = None if self.embedding is None else self.embedding(self._codes(coded))
         return values, missing.to(values.dtype), categories
 
@@ -81,18 +87,21 @@ class TableFeatures(nn.Module):
         cells = [values, missing] if categories is None else [values, missing, categories.flatten(1)]
         return torch.cat(cells, 1)
 
-    def check_exact(self, dtype: torch.dtype) -> None:
-        """Refuse a type of inputs in which category codes are rounded.
+    def cast_input(self, x: Tensor) -> Tensor:
+        """Return rows in single precision, or in double where they are.
 
         Raises:
-            ValueError: The type has no such whole numbers.
+            ValueError: Their type rounds category codes.
         """
-        exact = 2 / torch.finfo(dtype).eps
+        if not x.is_floating_point():
+            return x
+        dtype, exact = x.dtype, 2 / torch.finfo(x.dtype).eps
         if self.largest > exact:
             raise ValueError(
                 f"category codes up to {self.largest} should be float32. Found {dtype}, which has no "
                 f"whole numbers of their own above {exact:g}. Give float32, to a model in half precision too."
             )
+        return x.to(torch.promote_types(dtype, torch.float32))
 
     def _codes(self, coded: Tensor) -> Tensor:
         """Return rows of the embedding; the last row of each column stands for a missing cell."""
@@ -129,9 +138,7 @@ class TableInputLevel(Encoder):
         self.embed_dim = features.out_dim
 
     def cast_input(self, x: Tensor) -> Tensor:
-        if x.is_floating_point():
-            self.features.check_exact(x.dtype)
-        return super().cast_input(x)
+        return self.features.cast_input(x)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
         return EncoderOutput(self.cast(self.features(x)))

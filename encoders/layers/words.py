@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sennit.data.masking import zero_padding
+from sennit.data.words import in_utf8
 
 _NO_WORD = torch.iinfo(torch.long).max
 _DIGIT = re.compile(r"\d")
@@ -27,9 +28,9 @@ def word_row(word: str, max_chars: int) -> tuple[int, ...]:
         >>> word_row("Ab", 4)[1:], word_row("Ab", 4)[0] == word_row("ab", 4)[0]
         ((66, 99, 0, 0), True)
     """
-    form = _DIGIT.sub("0", word.lower()).encode()
+    form = in_utf8(_DIGIT.sub("0", word.lower()))
     number = int.from_bytes(hashlib.blake2b(form, digest_size=8).digest()) >> 2
-    code = word.encode()
+    code = in_utf8(word)
     if len(code) > max_chars:
         code = code[: max_chars // 2] + code[-((max_chars + 1) // 2) :]
     return number, *(byte + 1 for byte in code), *[0] * (max_chars - len(code))

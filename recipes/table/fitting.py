@@ -21,6 +21,7 @@ from sennit.recipes.table.training.folds import fold_rows, train_folds
 from sennit.recipes.table.training.record import Record, read_record
 from sennit.recipes.table.training.train import make_loader, monitor_of, train
 from sennit.tasks import Evaluation, MultiTaskModel, evaluate
+from sennit.tasks.metrics.direction import leading_metric
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,24 @@ class FittedTable:
     record: Record
     validation: Evaluation | None
     test: Evaluation | None
+
+    @property
+    def monitored(self) -> float | None:
+        """Monitored value of the whole model on the validation rows; of the first net where it is an error.
+
+        Errors are monitored in standard deviations of the target, and evaluated in its units.
+        """
+        monitor, of_net = self.record.monitor, self.record.fitted.best
+        if monitor is None or self.validation is None:
+            return of_net
+        metrics, values = self.validation.metrics, []
+        for name, task in self.trained.model.tasks_by_name.items():
+            leading = leading_metric(task.metrics(), task.metric_names)
+            if monitor == "val/mean" and leading in metrics.get(name, {}):
+                values.append(metrics[name][str(leading)])
+            elif monitor == f"val/{name}/{leading}" and leading in metrics.get(name, {}):
+                return metrics[name][str(leading)]
+        return sum(values) / len(values) if values else of_net
 
 
 def fit_rows(

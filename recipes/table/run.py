@@ -53,7 +53,7 @@ def run(config: Config, text: str, budget: Budget) -> Path:
     print(f"Writing to {folder}", *notes, sep="\n", flush=True)
     result = fit_rows(config, schema, rows, folder / "training", budget, say=print)
     record, trained = result.record, result.trained
-    if (note := no_better_note(schema, rows, record.monitor, record.fitted.best)) is not None:
+    if (note := no_better_note(schema, rows, record.monitor, result.monitored)) is not None:
         notes.append(note)
         print(note)
     trained.save(folder / "model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from sennit.modes import evaluating
-from sennit.recipes.table.data.check import check_rows
 from sennit.recipes.table.data.columnar import columnar_batch, is_columnar
-from sennit.recipes.table.data.dataset import TableDataset
-from sennit.recipes.table.reading.media import UNREADABLE
-from sennit.recipes.table.reading.rows import BadCell, Rows
+from sennit.recipes.table.data.dataset import Samples, TableDataset
+from sennit.recipes.table.reading.rows import Rows
 from sennit.recipes.table.schema.schema import Schema, read_schema, write_schema
 from sennit.recipes.table.training.decisions import Decisions
 from sennit.recipes.table.training.ensemble import load_model
 from sennit.tasks import MultiTaskModel
+from sennit.tasks.model.predicting import predict_prepared
 
 if TYPE_CHECKING:
     import polars as pl
@@ -105,32 +104,16 @@ class TrainedTable:
         if len(samples) and is_columnar(self.schema, self.model.fused_encoder.leaves()):
             answers = self._by_columns(samples, max(batch_size, 1024))  # rows of a table are small
         else:
-            answers = self._by_rows(samples, batch_size)
+            read = Samples(
+                samples.rows, self.schema, preprocess=self.model.preprocessing(), labelled=False
+            )  # which names the row of a file that cannot be read
+            prepared = (read[i] for i in samples.indices)
+            answers = predict_prepared(self.model, prepared, batch_size=batch_size)
         decided = {
             name: self.decisions[name].answers([answer[name] for answer in answers])
             for name in (answers[0] if answers else ())
         }
         return [{name: of_task[i] for name, of_task in decided.items()} for i in range(len(answers))]
-
-    def _by_rows(self, samples: TableDataset, batch_size: int) -> Answers:
-        """Return the model's answers for rows that are read one by one."""
-        place = 0
-
-        def inputs() -> Iterator[Mapping[str, Any]]:
-            nonlocal place
-            for place in range(len(samples)):
-                yield samples[place]["inputs"]
-
-        try:
-            return self.model.predict(inputs(), batch_size=batch_size)
-        except BadCell:
-            raise
-        except UNREADABLE:
-            row = samples.indices[place]  # the last one that was read
-            check = check_rows(samples.rows, self.schema, indices=[row], decode=True, labelled=False)
-            for fault, *_ in check.bad.values():
-                raise fault from None
-            raise
 
     @torch.no_grad()
     def _by_columns(self, samples: TableDataset, batch_size: int) -> Answers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Generator, Tensor
@@ -46,7 +45,7 @@ class EqualSpeed(SpeedPerturbation):
     ) -> Augmented:
         out = super().forward(x, mask, generator=generator)
         assert out.mask is not None
-        length = math.floor(x.shape[1] / max(self.speeds))
+        length = min(-(-x.shape[1] * ratio.denominator // ratio.numerator) for ratio in self.ratios)
         valid = out.mask[:, :length]
         return Augmented(out.x[:, :length], None if bool(valid.all()) else valid, out.drawn)
 

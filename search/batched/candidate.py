@@ -72,7 +72,7 @@ def restrict_presence(taps: Taps, present: Present, reads: Sequence[str] | None)
     """Return the present masks with every modality hidden that is not read."""
     if reads is None:
         return present
-    example = next(iter(next(iter(taps.values())).values()))
+    example = next(tap for of_modality in taps.values() for tap in of_modality.values())
     always = torch.ones(len(example), dtype=torch.bool, device=example.device)
     return {m: (present[m] if present else always) if m in reads else ~always for m in taps}
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.cached_batches import CachedBatches
 from sennit.search.batched.candidate import Candidate
 from sennit.search.batched.hidden_modalities import hide_modalities
 from sennit.search.batched.plan import make_plan
+from sennit.search.batched.stacks_by_width import StacksByWidth
 from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.batched.validation_errors import validation_errors
 from sennit.search.records import Evaluation
@@ -93,7 +93,7 @@ class GenerationTrainer:
     def _batch(self, members: Sequence[int]) -> None:
         """Put some candidates side by side, with a new optimizer."""
         self.members = list(members)
-        self.batched = BatchedCandidates([self.candidates[i] for i in members], device=self.device)
+        self.batched = StacksByWidth([self.candidates[i] for i in members], device=self.device)
         matrices, others = (
             [t for n, t in self.batched.tensors.items() if n.endswith(".weight") == matrix]
             for matrix in (True, False)
@@ -205,6 +205,11 @@ class GenerationTrainer:
         state = read_checkpoint(path)
         self.progress = _Progress(**state["progress"])
         self._batch(state["members"])
+        if state["tensors"].keys() != self.batched.tensors.keys():
+            raise ValueError(
+                f"'{path}' should be the checkpoint of these candidates by this version. Found other "
+                f"tensors. Delete it: the generation then begins again."
+            )
         with torch.no_grad():
             for name, tensor in self.batched.tensors.items():
                 tensor.copy_(state["tensors"][name])

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.cached_batches import CachedBatches
+from sennit.search.batched.stacks_by_width import StacksByWidth
 from sennit.tasks import Task
 from sennit.tasks.model.terms import output_loss
 
@@ -19,7 +19,7 @@ Figures = list[dict[str, float]]
 
 @torch.no_grad()
 def validation_errors(
-    batched: BatchedCandidates, data: CachedBatches, *, losses: bool
+    batched: StacksByWidth, data: CachedBatches, *, losses: bool
 ) -> tuple[Figures, Figures]:
     """Return, by candidate and task, 1 − the score and mean loss; infinite where outputs are not finite.
 

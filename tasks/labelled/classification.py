@@ -15,6 +15,7 @@ from sennit.ramp import Progress, Ramp, ramp_of, value_at
 from sennit.registry import check_names
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.options import TaskOptions
+from sennit.tasks.labelled._classes import named_classes, weights_of_classes
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -68,20 +69,14 @@ class Classification(Task):
         **options: Unpack[TaskOptions],
     ) -> None:
         super().__init__(**options)
-        self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
+        self.classes = named_classes(classes, least=2, owner="a classification")
         self.out_dim = len(self.classes)
-        if self.out_dim < 2:
-            raise ValueError(f"a classification needs two classes or more. Found {self.out_dim}.")
-        if class_weights is not None and len(class_weights) != self.out_dim:
-            raise ValueError(
-                f"`class_weights` should hold {self.out_dim} weights. Found {len(class_weights)}."
-            )
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"`label_smoothing` should be from 0 to less than 1. Found {label_smoothing}.")
         check_names("metric", metrics, CLASS_METRICS)
         self.label_smoothing, self.metric_names = label_smoothing, tuple(metrics)
         self.annealing = None if annealing is None else ramp_of(annealing)
-        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        weights = weights_of_classes(class_weights, self.out_dim)
         self.register_buffer("class_weights", weights, persistent=False)
         self.target = TargetSpec((), torch.long, classes=self.out_dim, names=tuple(self.classes))
 

@@ -13,6 +13,7 @@ from sennit.data.target_spec import TargetSpec
 from sennit.registry import check_names
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.options import TaskOptions
+from sennit.tasks.labelled._classes import named_classes
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -54,7 +55,7 @@ class MultiLabel(Task):
         **options: Unpack[TaskOptions],
     ) -> None:
         super().__init__(**options)
-        self.labels = [str(i) for i in range(labels)] if isinstance(labels, int) else list(labels)
+        self.labels = named_classes(labels, least=1, owner="a task of labels")
         check_names("metric", metrics, LABEL_METRICS)
         self.out_dim, self.metric_names = len(self.labels), tuple(metrics)
         self.target = TargetSpec((self.out_dim,), probability=True, names=tuple(self.labels))

@@ -14,6 +14,7 @@ from sennit.data.target_spec import TargetSpec
 from sennit.encoders.taps import at_size
 from sennit.tasks._base import register_task
 from sennit.tasks.contract.options import TaskOptions
+from sennit.tasks.labelled._classes import named_classes, weights_of_classes
 from sennit.tasks.labelled._dense import DenseTask, mean_of_places
 
 if TYPE_CHECKING:
@@ -61,20 +62,14 @@ class Segmentation(DenseTask):
         **options: Unpack[TaskOptions],
     ) -> None:
         super().__init__(**options)
-        self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
+        self.classes = named_classes(classes, least=2, owner="a segmentation")
         self.out_dim = len(self.classes)
-        if self.out_dim < 2:
-            raise ValueError(f"a segmentation needs two classes or more. Found {self.out_dim}.")
         if ignore is not None and 0 <= ignore < self.out_dim:
             raise ValueError(
                 f"`ignore` should not be a class, 0 to {self.out_dim - 1}. Found {ignore}. Number the "
                 f"classes from 0 without it, or give None."
             )
-        if class_weights is not None and len(class_weights) != self.out_dim:
-            raise ValueError(
-                f"`class_weights` should hold {self.out_dim} weights. Found {len(class_weights)}."
-            )
-        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        weights = weights_of_classes(class_weights, self.out_dim)
         self.register_buffer("class_weights", weights, persistent=False)
         self.target = TargetSpec(
             (None, None), torch.long, classes=self.out_dim, ignore=ignore, names=tuple(self.classes)

@@ -15,6 +15,7 @@ from sennit.data.token_targets import NO_LABEL, TokenTargets, token_targets
 from sennit.tasks._base import Task, register_task
 from sennit.tasks.contract.feature_source import FeatureSource
 from sennit.tasks.contract.options import TaskOptions
+from sennit.tasks.labelled._classes import named_classes, weights_of_classes
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -71,15 +72,9 @@ class TokenClassification(Task):
         source = FeatureSource(at, of=modality if at == "encoded_tokens" else None)
         options["sources"] = source
         super().__init__(**options)
-        self.classes = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
+        self.classes = named_classes(classes, least=2, owner="a token classification")
         self.out_dim, self.modality = len(self.classes), modality
-        if self.out_dim < 2:
-            raise ValueError(f"a token classification needs two classes or more. Found {self.out_dim}.")
-        if class_weights is not None and len(class_weights) != self.out_dim:
-            raise ValueError(
-                f"`class_weights` should hold {self.out_dim} weights. Found {len(class_weights)}."
-            )
-        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        weights = weights_of_classes(class_weights, self.out_dim)
         self.register_buffer("class_weights", weights, persistent=False)
         self.target = token_targets(modality, self.classes)
 

@@ -17,18 +17,29 @@ if TYPE_CHECKING:
 Answer = dict[str, Mapping[str, Any]]
 
 
-@torch.no_grad()
 def predict(model: Network, samples: Iterable[Mapping[str, Any]], *, batch_size: int) -> list[Answer]:
     """Return the answers for raw samples, in their order; see `sennit.tasks.MultiTaskModel.predict`."""
+    return predict_prepared(model, _prepared(model.preprocessing(), samples), batch_size=batch_size)
+
+
+@torch.no_grad()
+def predict_prepared(model: Network, samples: Iterable[Sample], *, batch_size: int) -> list[Answer]:
+    """Return the answers for samples as `Preprocessing` returns them, in their order.
+
+    Args:
+        model: Model.
+        samples: Samples, which are read a batch at a time.
+        batch_size: Number of samples encoded together.
+    """
     if batch_size < 1:
         raise ValueError(f"`batch_size` should be 1 or more. Found {batch_size}.")
-    preprocess, collate = model.preprocessing(), model.collate
+    collate = model.collate
     device = next(model.parameters()).device
     leaves = model.fused_encoder.leaves()
     padded = {m for m, e in leaves.items() if e.input_spec.sequence and not e.sees_padding}
     answers: list[Answer] = []
     with evaluating(model):
-        for chunk in _chunks(_prepared(preprocess, samples), batch_size):
+        for chunk in _chunks(iter(samples), batch_size):
             of_chunk: list[Answer] = [{} for _ in chunk]
             for rows in _of_one_size(chunk, padded):
                 outputs = model(collate([chunk[row] for row in rows]).to(device))

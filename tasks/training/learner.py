@@ -11,6 +11,7 @@ from torch import Tensor
 from sennit.data import Batch
 from sennit.ramp import Progress
 from sennit.registry import check_part
+from sennit.sizes import check_at_least
 from sennit.tasks.balancing import Balancing
 from sennit.tasks.balancing.balanced_loss import balanced_loss
 from sennit.tasks.balancing.boundary import check_boundary, warn_of_places
@@ -107,6 +108,7 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
         optimizer: OptimizerFactory | None = None,
     ) -> None:
         super().__init__()
+        check_at_least(0, "a Learner", lr=lr, weight_decay=weight_decay)
         scales = dict(lr_scale or {})
         if any(scale <= 0 for scale in scales.values()):
             raise ValueError(f"`lr_scale` should be more than 0. Found {scales}. `freeze` stops a part.")
@@ -114,8 +116,7 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
             check_part("balancing", balancing, Balancing)
             check_boundary(balancing, model.sharing)
             warn_of_places(balancing, model)
-            seen = [name for name, t in model.tasks.items() if balancing.sees(name, weighted=t.weighted)]
-            balancing.bind(seen)
+            balancing.bind([n for n, t in model.tasks.items() if balancing.sees(n, weighted=t.weighted)])
         self.model, self.balancing = model, balancing
         self.lr, self.weight_decay, self.warmup, self.lr_scale = lr, weight_decay, warmup, scales
         self.layer_decay = dict(layer_decay or {})
@@ -141,8 +142,7 @@ class Learner(Optimized, IdleSteps, EvaluatedModule):
         parts = [*model.modules(), *(balancing.modules() if balancing is not None else ())]
         self._epoch_parts: list[Any] = [part for part in parts if hasattr(part, "on_epoch_start")]
         self._recheck: tuple[Prepared, list[Tensor]] | None = None
-        self._steps, self._finite = math.inf, FiniteLosses()
-        self._idle = IdleTasks(model.tasks)
+        self._steps, self._finite, self._idle = math.inf, FiniteLosses(), IdleTasks(model.tasks)
         self._to_restore: dict[str, Any] | None = None
         self.train(self.training)
 

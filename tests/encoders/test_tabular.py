@@ -102,7 +102,7 @@ def test_only_numbers_or_only_categories(name: str) -> None:
 
 def test_a_raw_row_may_hold_none() -> None:
     row = MLPEncoder(3).to_tensor([1, None, 2.5])
-    torch.testing.assert_close(row, torch.tensor([1, NAN, 2.5]), equal_nan=True)
+    torch.testing.assert_close(row, torch.tensor([1, NAN, 2.5], dtype=torch.float64), equal_nan=True)
 
 
 def test_tokens_of_ft_transformer_against_the_paper() -> None:

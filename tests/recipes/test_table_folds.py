@@ -133,6 +133,9 @@ def test_a_run_with_folds_is_calibrated_on_the_held_rows(tmp_path: Path) -> None
     result = fit_rows(CONFIG, schema, rows, tmp_path, Budget(None), say=lambda text: None)
     assert result.validation is not None
     assert len(result.validation.answers["y"].logits) == ROWS - len(rows.subsets["test"])
+    assert (
+        result.monitored == result.validation.metrics["y"]["accuracy"]
+    )  # of the model, not of its first net
     assert result.test is not None
     assert result.test.metrics["y"]["accuracy"] > 0.85
     declared, of_declared = _table({"by": "column", "column": "part"})

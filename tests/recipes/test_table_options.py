@@ -16,6 +16,7 @@ from sennit.recipes.table import TableDataset, predict_rows, split_rows
 from sennit.recipes.table.__main__ import main
 from sennit.recipes.table.data.shards import Shards
 from sennit.recipes.table.reading.read import read_rows
+from sennit.recipes.table.reading.rows import BadCell
 from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.training import train
 from sennit.recipes.table.training.drawing import draw_weights
@@ -120,3 +121,7 @@ def test_a_run_has_layer_rates_adapters_patience_and_loggers(
     assert len(epochs) == 2  # the first is best, as nothing moves
     answers = predict_rows(run, folder / "t.csv")
     assert [set(a["kind"]["probabilities"]) for a in answers] == [{"bell", "dog"}] * 30
+    gone = pl.read_csv(folder / "t.csv").with_columns(photo=pl.col("photo").replace("7.png", "gone.png"))
+    gone.write_csv(folder / "new.csv")
+    with pytest.raises(BadCell, match=r"'new.csv', row 9, column 'photo' cannot be read: .*gone.png"):
+        predict_rows(run, folder / "new.csv")

@@ -17,13 +17,14 @@ from sennit.data import View
 from sennit.data.augment.waveform import RandomGain
 from sennit.recipes.xvector import ranks
 from sennit.recipes.xvector.__main__ import main
-from sennit.recipes.xvector.augmenting import kinds_of, make_augment
+from sennit.recipes.xvector.augmenting import EqualSpeed, kinds_of, make_augment
 from sennit.recipes.xvector.backends import Embedded, pairs_of, training_segments
 from sennit.recipes.xvector.checks import check_parts
 from sennit.recipes.xvector.choosing import choose
 from sennit.recipes.xvector.config import Config
 from sennit.recipes.xvector.data import Segments
 from sennit.recipes.xvector.embedding import EMBEDDING, embed, embed_taps
+from sennit.recipes.xvector.folds import embed_folds
 from sennit.recipes.xvector.job import file_of, jobs_of, run_job
 from sennit.recipes.xvector.learner import SpeakerLearner
 from sennit.recipes.xvector.network import build, encoder_of
@@ -31,7 +32,7 @@ from sennit.recipes.xvector.reference import MFCCStatistics
 from sennit.recipes.xvector.scores import read_scores, rows_of
 from sennit.recipes.xvector.scores import trials_of as trials_of_scores
 from sennit.recipes.xvector.speakers import held_out_of, load, sample_rate_of, split, trials_of
-from sennit.recipes.xvector.train import train
+from sennit.recipes.xvector.train import _precision, train
 from sennit.tasks.verification import Backend, DetCurve, bootstrap_interval, equal_error_rate, min_cllr
 from tests.recipes import golden
 from tests.recipes.synthetic_voices import RATE, write_voices
@@ -265,13 +266,14 @@ def test_the_first_losses_are_those_kept() -> None:
 
 @pytest.mark.parametrize("loss", ["softmax", "am_softmax", "aam_softmax", "triplet"])
 def test_every_loss_learns_who_speaks(folder: Path, tmp_path: Path, loss: str) -> None:
-    own = tiny(folder, loss=loss, epochs=12, lr=1e-2, batches=4, augment_global=[])
+    own = tiny(folder, loss=loss, epochs=18, lr=1e-2, batches=4, augment=[], speeds=[], spec_augment=False)
     speakers = load(own, 0)
     untrained = Embedded.of(encoder_of(_new(own, speakers)).eval(), Segments.whole(speakers.train))
     model, record = train(own, SYSTEM, speakers, tmp_path, seed=0, name="")
     trained = Embedded.of(encoder_of(model), Segments.whole(speakers.train))
     assert _nearest_is_the_same(trained) > 0.95
-    assert record["phases"][0]["curve"][-1][1] < record["phases"][0]["curve"][0][1]
+    (_, first, *_), *_, (_, last, *_) = record["phases"][0]["curve"]
+    assert last < first or last == 0  # triplets are separated early
     assert len(untrained.x) == 18
 
 
@@ -604,3 +606,47 @@ def test_real_data_have_the_known_sizes_and_statistics_tell_speakers_apart(tmp_p
         ]
         assert row.trials == (450, 4500)
         assert row.eer < limit
+
+
+# Other places
+
+
+def test_folds_are_other_channels_and_the_same_again(config: Config) -> None:
+    speakers = load(config, 0)
+    encoder = MFCCStatistics(RATE, num_features=20, normalise="global").eval()
+    trials = trials_of(speakers.development, config.crop_seconds)
+    one, again = (embed_folds(config, encoder, trials) for _ in range(2))
+    assert list(one) == ["corpus", "telephone", "room", "crossing"]
+    plain = embed(encoder, trials["whole"])
+    np.testing.assert_array_equal(one["corpus"]["whole"].x, plain)
+    for fold, lengths in one.items():
+        np.testing.assert_array_equal(lengths["whole"].x, again[fold]["whole"].x)
+        if fold != "corpus":
+            assert np.abs(lengths["whole"].x - plain).max() > 0.1
+    kept = np.abs(one["crossing"]["whole"].x - plain).max(1) == 0
+    assert 0 < kept.sum() < len(kept)
+
+
+def test_chunks_of_one_length_keep_it_at_any_speed() -> None:
+    x = torch.randn(12, 990)
+    out = EqualSpeed([1.0, 0.9, 1.1])(x, generator=torch.Generator().manual_seed(0))
+    assert (out.x.shape, out.mask) == ((12, 900), None)
+    rows = out.drawn["speed"] == 0
+    assert torch.equal(out.x[rows], x[rows, :900])
+    mask = torch.ones_like(x, dtype=torch.bool)
+    mask[3, 300:] = False
+    masked = EqualSpeed([1.0, 0.9, 1.1])(x, mask, generator=torch.Generator().manual_seed(0))
+    assert masked.mask is not None
+    assert masked.mask.sum(1).tolist()[:3] == [900] * 3
+    assert 270 <= int(masked.mask[3].sum()) <= 334
+
+
+@pytest.mark.parametrize(
+    ("precision", "amx", "expected"),
+    [("auto", True, "bf16-mixed"), ("auto", False, "32-true"), ("32-true", True, "32-true")],
+)
+def test_bfloat16_is_for_processors_that_multiply_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, precision: str, amx: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    assert _precision(tiny(folder, precision=precision)) == expected

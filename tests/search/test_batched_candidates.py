@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,10 @@ from sennit.fusion.cell.genome import MERGES
 from sennit.search import TrainingOptions
 from sennit.search.batched.batched_candidates import BatchedCandidates
 from sennit.search.batched.cached_batches import CachedBatches
-from sennit.search.batched.candidate import Candidate
+from sennit.search.batched.candidate import Candidate, Output
 from sennit.search.batched.generation_trainer import GenerationTrainer
 from sennit.search.batched.plan import make_plan
+from sennit.search.batched.stacks_by_width import StacksByWidth
 from sennit.tasks.model.terms import output_loss
 from tests.search.problem import make_caches, make_proposals, make_space, make_tasks, state_of
 
@@ -124,6 +125,51 @@ def test_training_as_a_stack_equals_training_each_alone(tmp_path: Path, missing:
         stacked.load_state_dict(trainer.progress.weights[i])
         for task, (out, _) in stacked(taps, present).items():
             torch.testing.assert_close(out, alone[task], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_stacks_by_width_are_one_stack_in_the_order_of_the_candidates(tmp_path: Path, missing: bool) -> None:
+    candidates = make_candidates(12, widths=(4, 6, 16))
+    assert len({c.fusion.genome.width for c in candidates}) == 3
+    rows = make_rows(tmp_path, candidates, missing=missing)
+    batch = rows.batch(torch.arange(BATCH))
+    one, several = BatchedCandidates(candidates), StacksByWidth(candidates)
+    assert {name.partition("/")[0] for name in several.tensors} == {"6", "16"}
+    losses = several.losses(*batch)
+    torch.testing.assert_close(losses, one.losses(*batch), rtol=1e-5, atol=1e-6)
+    (losses * torch.arange(12)).sum().backward()
+    gradients = several.unpack(
+        {n: torch.zeros_like(t) if t.grad is None else t.grad for n, t in several.tensors.items()}
+    )
+    for i, candidate in enumerate(candidates):
+        (i * loss_alone(candidate, rows, torch.arange(BATCH))).backward()
+        for name, p in candidate.named_parameters():
+            expected = torch.zeros_like(p) if p.grad is None else p.grad
+            torch.testing.assert_close(gradients[i][name], expected, rtol=1e-4, atol=1e-5, msg=name)
+    values = [state_of(candidate) for candidate in candidates]
+    packed = several.pack(values)
+    assert all(torch.equal(packed[n], t) for n, t in several.tensors.items())
+    outputs = {task: dict(_by_member(of)) for task, of in several(*batch[:2]).items()}
+    for task, of_members in one(*batch[:2]).items():
+        for member, out in _by_member(of_members):
+            torch.testing.assert_close(outputs[task][member], out, rtol=1e-5, atol=1e-5)
+
+
+def _by_member(outputs: list[tuple[list[int], Output]]) -> Iterator[tuple[int, Tensor]]:
+    for members, (logits, _) in outputs:
+        yield from zip(members, logits, strict=True)
+
+
+def test_a_checkpoint_of_another_version_is_refused_with_the_fix(tmp_path: Path) -> None:
+    candidates = make_candidates(3)
+    options = TrainingOptions(epochs=2, batch_size=BATCH, checkpoint_s=0.0)
+    caches, path = make_caches(tmp_path, missing=False), tmp_path / "generation.pt"
+    GenerationTrainer(candidates, *caches, options, key=(0,)).run(path)
+    state = torch.load(path, weights_only=True)
+    state["tensors"] = {f"old/{name}": tensor for name, tensor in state["tensors"].items()}
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=r"generation\.pt' should be the checkpoint .* Delete it"):
+        GenerationTrainer(candidates, *caches, options, key=(0,)).run(path)
 
 
 def test_packing_and_unpacking_give_the_same(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from sennit.recipes.table.data.alike_notes import alike_notes, shared_id_notes
 from sennit.recipes.table.data.check import check_rows
 from sennit.recipes.table.data.dataset import Preprocess, TableDataset
 from sennit.recipes.table.data.notes import (
@@ -77,6 +78,7 @@ def split_rows(rows: Rows, declared: Schema, *, skip_bad_rows: bool = False) -> 
     notes = [*rows.notes, *missing_notes(rows, schema), *unseen_notes(rows, schema), *check.notes, *copies]
     if check.unlabelled:
         notes.append(f"{len(check.unlabelled)} rows without any label are not trained on.")
+    notes += [*alike_notes(schema), *shared_id_notes(rows, schema)]
     notes += untrained_notes(rows, schema, kept["train"])
     notes += one_class_notes(rows, schema, kept)
     notes += twin_notes(rows, schema, kept["train"])

@@ -34,13 +34,13 @@ def baselines(schema: Schema, rows: Rows | Shards, test: Evaluation) -> dict[str
 def no_better_note(
     schema: Schema, rows: Rows | Shards, monitor: str | None, best: float | None
 ) -> str | None:
-    """Return a sentence if the kept epoch is no better than an answer without any input.
+    """Return a sentence if a model is no better on the validation rows than an answer without any input.
 
     Args:
         schema: Complete schema.
         rows: Rows and their subsets.
         monitor: Monitored value, such as ``val/price/r2``; of ``val/mean`` nothing is said.
-        best: Its best value.
+        best: Its value of the model.
     """
     if monitor is None or best is None or isinstance(rows, Shards):
         return None
@@ -51,9 +51,8 @@ def no_better_note(
     name, _ = _monitored(schema, monitor)
     of_class = name is not None and schema.targets[name].kind == "class"
     fix = " Try `weights: balanced` and `metric: f1_macro` of this target." if of_class else ""
-    return (
-        f"The kept epoch is no better than no input: {monitor} is {best:.4g}, and {plain:.4g} without.{fix}"
-    )
+    values = f"{monitor} is {best:.4g}, and {plain:.4g} without"
+    return f"On the validation rows the model is no better than no input: {values}.{fix}"
 
 
 def _plain_value(schema: Schema, rows: Rows, monitor: str) -> tuple[float, bool]:

@@ -17,6 +17,13 @@ _LONG = 20  # characters of a text rather than of a name, on average
 # No code of a postal area or a product: 007 is not 7.
 _NUMBER = re.compile(r"(?!0\d+\Z)[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|inf)")
 
+_CURRENCY = r"[$€£¥₹]|USD|EUR|GBP"
+# Groups of thousands, currencies, shares of a hundred, the minus of a typesetter.
+_WRITTEN = re.compile(
+    rf"\(?[-+\u2212]?\s?({_CURRENCY})?\s?[-+\u2212]?(?!0\d)"
+    rf"(\d{{1,3}}([,_'\u2019\u00a0\u202f]\d{{3}})+|\d+)([.,]\d+)?\s?(%|{_CURRENCY})?\)?|0[xX][0-9a-fA-F]+"
+)
+
 
 @dataclass(frozen=True)
 class ColumnContents:
@@ -83,6 +90,10 @@ class ColumnContents:
     def numeric(self) -> bool:
         """Return whether all are numbers, none of which is a code that begins with a zero."""
         return self._numeric
+
+    def written(self) -> bool:
+        """Return whether all are numbers as people write them, which no program reads: '$1,200', '12 %'."""
+        return bool(self.texts) and not self._numeric and all(map(_WRITTEN.fullmatch, self._names))
 
     def whole(self) -> bool:
         """Return whether all, being numbers, are whole."""

@@ -22,6 +22,7 @@ from sennit.recipes.table.schema.schema import Schema
 from sennit.recipes.table.schema.twins import twin_reason
 
 _ENOUGH = 50  # training rows by which to judge; else all rows are looked at
+_FEW = 10  # different values, of which a category may be called like an id
 _ID_NAME = re.compile(
     r"(?i:id|idx|index|key|uid|uuid|guid|row|nr|no)|.*[_ -](?i:id|key|uid|uuid|guid|no|nr|number)|.*I[dD]"
 )
@@ -76,6 +77,11 @@ def guess_schema(rows: Rows, *, target: str | Sequence[str] | None = None) -> Gu
             reasons[name] = f"left out: gives the answer away, as {twins[name]}"
         elif "id" not in raw and _names_rows(column):
             raw["id"], reasons[name] = name, "names the row in the answers; no input"
+        elif _shares_ids(column):
+            reasons[name] = (
+                f"left out: an id that rows share, such as '{column.texts[0]}'; with `split: {{by: group, "
+                f"column: {name}}}` those of one are in one part"
+            )
         else:
             reasons[name] = guess_input(rows, column, raw["inputs"], table)
     alone = next((name for name in reasons if _tells_rows_apart(columns[name], reasons[name])), None)
@@ -122,6 +128,17 @@ def _names_rows(column: ColumnContents) -> bool:
             if column.numeric()
             else all(" " not in t and file_kind(t) is None for t in column.texts)
         )
+    )
+
+
+def _shares_ids(column: ColumnContents) -> bool:
+    """Return whether a column is called like an id, and few rows have the same."""
+    return (
+        not column.numeric()
+        and _ID_NAME.fullmatch(column.name.strip()) is not None
+        and column.size / 8 < len(column.distinct) < len(column.texts)
+        and len(column.distinct) > _FEW
+        and all(" " not in t and file_kind(t) is None for t in column.texts)
     )
 
 

@@ -20,6 +20,7 @@ from sennit.recipes.table.schema.date_features import default_parts
 
 COUNTS, EACH_ANOTHER = "left out: counts the rows", "left out: every row has another value"
 """Reasons of columns that tell rows apart, and are no input."""
+WRITTEN = "numbers with signs that no program reads"
 _ID_NAME = re.compile(r"(?i:id|key|uid|uuid|guid)|.*[_ -](?i:id|key|uid|uuid|guid)|.*[a-z]I[dD]")
 _MAX_FILES = 200  # of a column, that are looked for
 
@@ -66,6 +67,8 @@ def guess_input(rows: Rows, column: ColumnContents, inputs: dict[str, Any], tabl
             return f"{len(column.distinct)} different ids, by its name"
         table["numbers"].append(name)
         return f"numbers from {min(column.numbers):g} to {max(column.numbers):g}"
+    if column.written() and not column.few():
+        return f"left out: {WRITTEN}, such as '{column.texts[0]}'; write plain ones to use them"
     if column.few() and not (column.long() and len(column.distinct) > column.size / 4):
         table["categories"][name] = column.distinct
         return f"{len(column.distinct)} different values"

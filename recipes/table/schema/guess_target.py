@@ -64,6 +64,11 @@ def guess_target(column: ColumnContents) -> tuple[dict[str, Any], str]:
     most = _MAX_CLASSES if name.lower() in _TARGETS else _MAX_NUMBERED
     if column.numeric() and not (column.whole() and column.few(most)):
         return {"kind": "number", "columns": [name]}, "numbers"
+    if column.written() and not column.few(_MAX_CLASSES):
+        raise ValueError(
+            f"column '{name}' should hold plain numbers, or names of classes. Found '{column.texts[0]}'. "
+            f"Write numbers without signs such as '$', '%' and those between thousands."
+        )
     if column.numeric() and len(values) > _MANY and most == _MAX_NUMBERED and _some_once(column):
         return {"kind": "number", "columns": [name]}, "whole numbers, of which some stand in one row only"
     for separator in "|;":
