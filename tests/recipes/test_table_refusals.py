@@ -304,7 +304,7 @@ def test_a_file_of_a_new_row_that_cannot_be_read_is_named_with_its_row(folder: P
     model = TableModel("died", preset="fast", epochs=1, width=8).fit("p.csv")
     whole = (folder / "3.png").read_bytes()
     (folder / "3.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"'p.csv', row 5, column 'photo' names '3.png': .* cannot be read"):
+    with pytest.raises(ValueError, match=r"'p.csv', row 5, column 'photo' .*3.png"):
         model.predict("p.csv")
     (folder / "3.png").unlink()
     with pytest.raises(
