@@ -14,11 +14,11 @@ from sennit.tasks.shipping._model_files import ASSETS, CONFIG, WEIGHTS
 from sennit.tasks.shipping.card import CARD, is_ours, model_card
 
 if TYPE_CHECKING:
-    from sennit.tasks.model.model import MultiTaskModel
+    from sennit.tasks.model.network import Network
 
 
 def push(
-    model: MultiTaskModel,
+    model: Network,
     repo_id: str,
     *,
     save: Callable[[Path], None],
