@@ -37,7 +37,7 @@ def disk_fault(error: BaseException) -> str:
     while cause is not None and getattr(cause, "errno", None) is None:
         cause = cause.__cause__ or cause.__context__
     in_rust = re.search(r"\(os error (\d+)\)", str(error))
-    code = int(in_rust[1]) if in_rust else getattr(cause, "errno", None)
+    code = int(in_rust[1]) if in_rust else int(getattr(cause, "errno", None) or 0)
     return f"{_FAULTS.get(code, str(getattr(cause, 'strerror', None) or error))}."
 
 

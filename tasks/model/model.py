@@ -153,7 +153,8 @@ class MultiTaskModel(Network):
         """
         from sennit.tasks.shipping.hub import push
 
-        return push(self, repo_id, private=private, token=token, license=license, metrics=metrics)
+        save = self.save_pretrained
+        return push(self, repo_id, save=save, private=private, token=token, license=license, metrics=metrics)
 
     @classmethod
     def from_pretrained(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,13 @@ def push(
     model: Network,
     repo_id: str,
     *,
+    save: Callable[[Path], None],
     private: bool | None = None,
     token: str | None = None,
     license: str | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> str:
-    """Upload what `save_pretrained` writes; see `sennit.tasks.MultiTaskModel.push_to_hub`.
+    """Upload what ``save``, the model's `save_pretrained`, writes; see `MultiTaskModel.push_to_hub`.
 
     A card in the repository that is not of this library stays.
     """
@@ -35,7 +36,7 @@ def push(
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
-        model.save_pretrained(folder)  # a model that cannot be saved leaves nothing on the hub
+        save(folder)  # a model that cannot be saved leaves nothing on the hub
         api.create_repo(repo_id, private=private, exist_ok=True)
         if api.file_exists(repo_id, CARD) and not is_ours(Path(api.hf_hub_download(repo_id, CARD))):
             (folder / CARD).unlink()

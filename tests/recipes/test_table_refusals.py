@@ -152,7 +152,7 @@ def test_a_cut_picture_of_a_small_table_is_refused_before_the_training(folder: P
     inputs: Mapping[str, Any] = {"photo": {"kind": "image", "column": "photo", "size": 16}}
     for seed in range(3):
         split = {"by": "random", "validation": 0.1, "test": 0.1, "seed": seed}
-        with pytest.raises(ValueError, match=r"row 5, column 'photo' names '3.png': .* cannot be read"):
+        with pytest.raises(ValueError, match=r"row 5, column 'photo' cannot be read: .*3.png"):
             split_rows(read_rows("p.csv"), Schema.of(SCHEMA | {"inputs": inputs, "split": split}))
 
 
@@ -294,3 +294,20 @@ def test_a_pretrained_model_that_is_nowhere_is_refused_by_its_input(
         ValueError, match=r"inputs.note: 'no-such-model' should be a folder .* Found neither."
     ):
         make_encoders(schema)
+
+
+def test_a_file_of_a_new_row_that_cannot_be_read_is_named_with_its_row(folder: Path) -> None:
+    for k in range(24):
+        Image.new("RGB", (16, 16), (k * 10, 0, 0)).save(f"{k}.png")
+    frame = pl.DataFrame({"photo": [f"{k}.png" for k in range(24)], "died": ["a", "b"] * 12})
+    frame.write_csv("p.csv")
+    model = TableModel("died", preset="fast", epochs=1, width=8).fit("p.csv")
+    whole = (folder / "3.png").read_bytes()
+    (folder / "3.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"'p.csv', row 5, column 'photo' .*3.png"):
+        model.predict("p.csv")
+    (folder / "3.png").unlink()
+    with pytest.raises(
+        ValueError, match=r"'p.csv', row 5, column 'photo' cannot be read: no image '.*3.png'"
+    ):
+        model.predict("p.csv")

@@ -70,7 +70,7 @@ class Jigsaw(Augmentation):
         tiles = cut.unfold(2, height, height).unfold(3, width, width).flatten(2, 3)  # [R, C, tiles, h, w]
         places = self.tiles.to(x.device)[order]
         laid = tiles.gather(2, places[:, None, :, None, None].expand_as(tiles))
-        laid = laid.unflatten(2, (side, side)).transpose(3, 4).reshape(cut.shape)
+        laid = laid.reshape(*laid.shape[:2], side, side, height, width).transpose(3, 4).reshape(cut.shape)
         out = torch.zeros_like(taken)
         out[:, :, : side * height, : side * width] = laid
         return out, {"order": order}

@@ -86,7 +86,7 @@ class Samples:
         except AugmentationError:
             raise
         except UNREADABLE as error:
-            problem = f"cannot be read: {error.__cause__ or error} Or leave such rows out (--skip-bad-rows)."
+            problem = f"cannot be read: {error.__cause__ or error}"
             raise self.rows.fault(i, spec.column_names[0], problem) from error
         return value
 
