@@ -152,9 +152,9 @@ def test_a_file_that_is_no_image_and_a_path_to_nothing_are_refused(tmp_path: Pat
     (tmp_path / "a.png").write_text("not an image")
     with pytest.raises(ValueError, match=r"a.png' cannot be read as an image"):
         create_encoder("conv", 3).to_tensor(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"cannot be read as an image"):
+    with pytest.raises(FileNotFoundError, match=r"no image '.*'. Found a folder there"):
         create_encoder("conv", 3).to_tensor(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no image 'b.png'. Is the path relative to another folder"):
+    with pytest.raises(FileNotFoundError, match=r"no image 'b.png'. Found none there. Is the path relative"):
         create_encoder("conv", 3).to_tensor("b.png")
 
 
@@ -198,7 +198,9 @@ def test_a_full_disk_leaves_the_saved_model_that_was_there(size: int, tmp_path: 
     before = files(folder)
     with (
         file_size_limit(size),
-        pytest.raises(OSError, match=r"a model of .* MB could not be written to .*disk full"),
+        pytest.raises(
+            OSError, match=r"a model of .* MB could not be written to .*the disk is full. Free some"
+        ),
     ):
         make_model("low_rank").save_pretrained(folder)
     assert files(folder) == before
@@ -211,5 +213,7 @@ def test_a_full_disk_leaves_the_saved_model_that_was_there(size: int, tmp_path: 
 
 def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"could not be written to '.*file/model'.* may you not write there"):
+    with pytest.raises(
+        OSError, match=r"could not be written to '.*file/model': something else has this name"
+    ):
         make_model().save_pretrained(tmp_path / "file" / "model")

@@ -21,7 +21,6 @@ from sennit.search.batched.training_options import TrainingOptions
 from sennit.search.batched.validation_errors import validation_errors
 from sennit.search.records import Evaluation
 from sennit.search.taps.tap_cache import TapCache
-from sennit.tasks.training.checkpoints import SafeCheckpointIO, read_checkpoint
 
 
 @dataclass
@@ -199,9 +198,13 @@ class GenerationTrainer:
             "tensors": {n: t.detach() for n, t in self.batched.tensors.items()},
             "moments": moments,
         }
+        from sennit.tasks.training.checkpoints import SafeCheckpointIO  # imports Lightning
+
         SafeCheckpointIO().save_checkpoint(state, path)
 
     def _load(self, path: Path) -> None:
+        from sennit.tasks.training.checkpoints import read_checkpoint
+
         state = read_checkpoint(path)
         self.progress = _Progress(**state["progress"])
         self._batch(state["members"])

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sennit.data import Batch, Preprocessing, ResumableLoader, Sample, Transforms
 from sennit.encoders import Encoder
-from sennit.tasks import Learner, MultiTaskModel, Task, fit
+from sennit.tasks import MultiTaskModel, Task
 from sennit.tasks.metrics import directions
 
 _ROWS = 256
@@ -135,6 +135,8 @@ def train(
         seed=seed,
         drop_last=len(data) % size == 1,  # norms of a batch cannot be taken of one sample
     )
+    from sennit.tasks import Learner, fit  # imports Lightning, which workers do not need
+
     fit(
         Learner(
             model,

@@ -19,6 +19,7 @@ from sennit.recipes.command_line import (
     parser_of,
     run_command,
 )
+from sennit.recipes.search.options import SearchCommand
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "pytorch_lightning", "transformers", "sklearn", "pandas", "polars")
@@ -172,7 +173,7 @@ def test_a_tool_has_its_options_and_the_recipes() -> None:
 def test_a_tools_defaults_stand_below_the_command_line() -> None:
     for more, epochs in (([], 20), (["--epochs", "3"], 3)):
         _, config, _ = parse_with_recipe(
-            Tool, ["--recipe", "htad", *more], prog="example", defaults="search.yaml"
+            SearchCommand, ["--recipe", "htad", *more], prog="example", defaults="search.yaml"
         )
         assert config.epochs == epochs
 

@@ -152,7 +152,9 @@ def test_a_cut_picture_of_a_small_table_is_refused_before_the_training(folder: P
     inputs: Mapping[str, Any] = {"photo": {"kind": "image", "column": "photo", "size": 16}}
     for seed in range(3):
         split = {"by": "random", "validation": 0.1, "test": 0.1, "seed": seed}
-        with pytest.raises(ValueError, match=r"row 5, column 'photo' cannot be read: .*3.png"):
+        with pytest.raises(
+            ValueError, match=r"row 5, column 'photo' names '3.png': .*cannot be read as an image"
+        ):
             split_rows(read_rows("p.csv"), Schema.of(SCHEMA | {"inputs": inputs, "split": split}))
 
 

@@ -594,7 +594,8 @@ def test_seeds_are_drawn_the_same_test_speakers(folder: Path, run: Path) -> None
 @pytest.mark.skipif("SENNIT_DATA" not in os.environ, reason="SENNIT_DATA names no folder")
 def test_real_data_have_the_known_sizes_and_statistics_tell_speakers_apart(tmp_path: Path) -> None:
     data = Path(os.environ["SENNIT_DATA"]) / "librispeech_mini.tar"
-    own = Config(data, cache=tmp_path, seeds=1, lda_dims=[0, 20], cohort_top=[0], augment=[], speeds=[])
+    choices = {"lda_dims": [0, 20], "cohort_top": [0], "augment": [], "speeds": []}
+    own = Config(data, cache=tmp_path, seeds=1, sample_rate=16000, **choices)
     train_corpus, development, test = split(own, 0)
     assert [len(c.speakers) for c in (train_corpus, development, test)] == [211, 40, 10]
     limits = {"global": 0.02, "utterance": 0.15}
