@@ -62,7 +62,8 @@ def test_a_wrong_shape_rank_or_order_of_axes_is_refused_with_the_fix(
 
 def test_a_wrong_dtype_is_refused_with_the_fix() -> None:
     with pytest.raises(
-        TypeError, match=r"`inputs\['table'\]` should be of type torch.float32. Found torch.int64"
+        TypeError,
+        match=r"`inputs\['table'\]` should be of type torch.float64. Found torch.int64.*to\(torch.float64\)",
     ):
         make_model(modalities=("table",))({"table": torch.zeros(4, 3).long()})
 

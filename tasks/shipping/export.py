@@ -23,9 +23,10 @@ def export_program(
     ``program.module()`` takes one mapping: the tensors of the modalities, as `Batch.inputs` holds them, and
     for each sequence its mask ``<modality>_mask`` (True = valid). It returns a tensor for each task: that
     of `Task.scores`, probabilities or the values of a regression. Batches may have any size, and sequences
-    any length; images have the size of the example where an operation needs that. Preprocessing is not part
-    of it: ``model.preprocessing()`` and ``model.collate`` make the tensors. Source: `torch.export`;
-    ``torch.export.save(program, "model.pt2")`` writes it.
+    any length; images have the size of the example where an operation needs that. Types are those of the
+    encoders' input specs: float64 for tables. Preprocessing is not part of it: ``model.preprocessing()`` and
+    ``model.collate`` make the tensors. Source: `torch.export`; ``torch.export.save(program, "model.pt2")``
+    writes it.
 
     Args:
         model: Model, exported in float32 and evaluation mode for the CPU; it stays as it is.
@@ -45,7 +46,7 @@ def export_program(
         ...     encoders=encoders, fusion=create_fusion("gated", encoders), tasks={"y": Classification(4)}
         ... )
         >>> graph = export_program(model, modalities=["row"]).module()
-        >>> graph({"row": torch.randn(5, 3)})["y"].shape
+        >>> graph({"row": torch.randn(5, 3, dtype=torch.float64)})["y"].shape
         torch.Size([5, 4])
     """
     return checked_program(model, modalities, example)[0]

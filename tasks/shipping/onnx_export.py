@@ -57,7 +57,7 @@ def export_onnx(
         >>> export_onnx(model, "model.onnx")
         >>> import onnxruntime
         >>> session = onnxruntime.InferenceSession("model.onnx")
-        >>> session.run(["y"], {"row": torch.randn(5, 3).numpy()})[0].shape
+        >>> session.run(["y"], {"row": torch.randn(5, 3, dtype=torch.float64).numpy()})[0].shape
         (5, 4)
     """
     for module in ("onnx", "onnxscript"):

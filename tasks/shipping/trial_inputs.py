@@ -41,7 +41,8 @@ def _taken(specs: Mapping[str, InputSpec], example: View) -> Inputs:
     for name, spec in specs.items():
         if name not in example.inputs or not bool(example.present[name].all()):
             raise ValueError(f"`example` should have '{name}' in every sample. Leave the others out of it.")
-        x = taken[name] = example.inputs[name].cpu()
+        spec.check(name, example.inputs[name])
+        x = taken[name] = example.inputs[name].cpu().to(spec.dtype)  # the type that the program takes
         if spec.sequence:
             whole = torch.ones(x.shape[:2], dtype=torch.bool)
             taken[mask_of(name)] = example.masks[name].cpu() if name in example.masks else whole

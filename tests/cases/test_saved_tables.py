@@ -66,7 +66,7 @@ def test_the_model_alone_answers_for_rows_by_name_in_any_order(
         },
     }
     write_yaml(Path("s.yaml"), raw)
-    one_net = ("--separate=false", "--trees=false")
+    one_net = ("--separate=false", "--shallow=false")
     options = ("fit", "d.csv", "--schema=s.yaml", "--epochs=1", "--width=8", "--workers=0", *one_net)
     folder = main(options).resolve() / "model"
     (tmp_path / "away").mkdir()

@@ -58,6 +58,12 @@ def answers(
     return {t: model.tasks[t].scores(out.logits) for t, out in outputs.items()}
 
 
+def as_read(model: MultiTaskModel, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Inputs in the types of a batch, which a program takes: tables in float64."""
+    specs = model.fused_encoder.input_specs
+    return {m: x.to(specs[m].dtype) for m, x in inputs.items()}
+
+
 def assert_agrees(run: Any, model: MultiTaskModel, modalities: Sequence[str]) -> None:
     """On samples of its own, not those that the export itself compared: one, and several of other lengths."""
     for size, steps in ((1, STEPS), (5, 2 * STEPS)):
@@ -66,6 +72,7 @@ def assert_agrees(run: Any, model: MultiTaskModel, modalities: Sequence[str]) ->
         if steps > STEPS and "series" in inputs:
             inputs["series"] = torch.cat([inputs["series"]] * 2, 1)
             masks["series_mask"] = torch.cat([masks["series_mask"]] * 2, 1)
+        inputs = as_read(model, inputs)
         expected = answers(model.eval(), inputs, {n.removesuffix("_mask"): x for n, x in masks.items()})
         found = run({**inputs, **masks})
         assert list(found) == list(expected)
@@ -138,6 +145,7 @@ def test_every_encoder_has_a_program(name: str) -> None:
         {} if mask is None else {"m": torch.arange(x.shape[1]) < x.shape[1] - torch.arange(len(x))[:, None]}
     )
     graph = export_program(model, example=View.of({"m": x}, masks=masks)).module()
+    x = as_read(model, {"m": x})["m"]
     inputs = {"m": x[:3]} | {f"{name}_mask": mask[:3] for name, mask in masks.items()}
     expected = answers(model.eval(), {"m": x[:3]}, {m: mask[:3] for m, mask in masks.items()})
     torch.testing.assert_close(graph(inputs)["y"], expected["y"], atol=1e-5, rtol=1e-4)
@@ -150,10 +158,10 @@ def test_nested_fusions_and_networks_for_each_task() -> None:
     nested = MultiTaskModel(
         encoders=trio, fusion=create_fusion("gated", trio), tasks={"y": Classification(2)}
     )
-    x = {"b": torch.randn(4, 2), "c": torch.randn(4, 2)}
+    x = {m: torch.randn(4, 2, dtype=torch.float64) for m in "bc"}
     found = export_program(nested, modalities=("c", "b")).module()(x)
     present = {m: torch.full((4,), m in x) for m in "abc"}
-    expected = nested.eval()(View.of({"a": torch.zeros(4, 3), **x}, present=present))
+    expected = nested.eval()(View.of({"a": torch.zeros(4, 3).double(), **x}, present=present))
     torch.testing.assert_close(found["y"], expected["y"].logits.detach().softmax(-1))
     stitched = make("concat", sharing=CrossStitch())
     program = export_program(stitched, modalities=SUBSET, example=example(SUBSET))
@@ -214,7 +222,7 @@ def test_the_model_stays_as_it_is() -> None:
     assert all(
         torch.equal(x, before[n]) and x.dtype == before[n].dtype for n, x in model.state_dict().items()
     )
-    assert program.module()({"table": torch.randn(2, 3)})["y"].dtype == torch.float32
+    assert program.module()({"table": torch.randn(2, 3).double()})["y"].dtype == torch.float32
 
 
 def test_a_saved_program_runs_without_the_model(tmp_path: Path) -> None:
@@ -278,7 +286,8 @@ def test_an_input_that_no_task_reads_may_be_given(tmp_path: Path) -> None:
     tasks = {"y": Classification(2, reads=("a",))}
     model = MultiTaskModel(encoders=encoders, fusion=create_fusion("concat", encoders), tasks=tasks)
     export_onnx(model, tmp_path / "model.onnx")
-    assert onnx_run(tmp_path / "model.onnx", ["y"])({"a": torch.randn(2, 3), "b": torch.randn(2, 2)})
+    inputs = as_read(model, {"a": torch.randn(2, 3), "b": torch.randn(2, 2)})
+    assert onnx_run(tmp_path / "model.onnx", ["y"])(inputs)
 
 
 def test_a_fault_leaves_the_file_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +320,11 @@ def test_modalities_and_examples_are_checked() -> None:
         export_program(model, modalities=["image"], example=View.of(inputs))
     single = View.of(make_inputs(1, ("table",)))
     graph = export_program(model, modalities=["table"], example=single).module()
-    assert graph({"table": torch.randn(4, 3)})["y"].shape == (4, 3)
+    assert graph({"table": torch.randn(4, 3).double()})["y"].shape == (4, 3)
+    with pytest.raises(
+        TypeError, match=r"`inputs\['table'\]` should be of type torch.float64. Found torch.int64"
+    ):
+        export_program(model, modalities=["table"], example=View.of({"table": torch.zeros(2, 3).long()}))
     codes = {"row": create_encoder("mlp", 3, categories=(1,))}
     one_code = MultiTaskModel(
         encoders=codes, fusion=create_fusion("concat", codes), tasks={"y": Classification(2)}

@@ -160,7 +160,7 @@ def test_preprocessing_is_fitted_on_what_is_present(sharing: type) -> None:
     for column in model.columns:
         assert all(column.leaves()[m] is e for m, e in column.encoders.items())
         table = batch.inputs["table"][batch.present["table"]]
-        torch.testing.assert_close(column.encoders["table"].features.standardise.mean, table.mean(0))
+        torch.testing.assert_close(column.encoders["table"].features.standardise.mean, table.double().mean(0))
         steps = batch.inputs["series"][batch.present["series"][:, None] & batch.masks["series"]]
         torch.testing.assert_close(column.encoders["series"].steps.standardise.mean, steps.mean(0))
 

@@ -186,7 +186,7 @@ def hashed_counts(ids: Tensor, mask: Tensor | None, size: int) -> Tensor:
 
     Example:
         >>> hashed_counts(torch.tensor([[2, 0, 2]]), None, 4).to_dense().tolist()
-        [[2.0, 0.0, 1.0, 0.0]]
+        [[1.0, 0.0, 2.0, 0.0]]
     """
     valid = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
     rows = torch.arange(len(ids), device=ids.device).unsqueeze(1).expand_as(ids)

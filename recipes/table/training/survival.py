@@ -40,8 +40,9 @@ class SurvivalDecision(Decision):
 
     Example:
         >>> decision = SurvivalDecision(times=(1.0, 2.0), hazards=(0.1, 1.0), horizons=(1.5,))
-        >>> decision.answer({"value": [0.0]})
-        {'value': [0.0], 'median': 2.0, 'risk': {'1.5': 0.09516258196404048}}
+        >>> answer = decision.answer({"value": [0.0]})
+        >>> answer["median"], {time: round(risk, 6) for time, risk in answer["risk"].items()}
+        (2.0, {'1.5': 0.095163})
     """
 
     times: tuple[float, ...] = ()
