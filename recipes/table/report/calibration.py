@@ -113,4 +113,4 @@ def draw_reliability(axes: Axes, bins: dict[str, list[Bin]]) -> None:
         axes.plot(x, y, color=colours[which], linewidth=1.2)
         axes.scatter(x, y, s=sizes, color=colours[which], label=label)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="probability of the answer", ylabel="share that is right")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
